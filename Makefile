@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+#
+#   make demo [STEPS=20000]      install into .venv, run the NaCl(aq) example
+#   make test [PYTEST_ARGS=...]  install into .venv, run the tests
+#   make slow                    the long tests
+#   make lint | format           ruff
+#   make clean                   remove .venv, runs/ and caches
+#
+#   PYTHON=python3.12            the Python that .venv is made with (3.11 to 3.13)
+#   EXTRAS=train,analysis,dev    what to install: this one is without TorchForce, so
+#                                it takes any torch >= 2.9, one already in .venv too
+
+PYTHON ?= python3
+# With an NVIDIA driver present, OpenMM's CUDA platform is worth its download.
+EXTRAS ?= all$(if $(shell command -v nvidia-smi 2>/dev/null),$(comma)cuda12)
+comma := ,
+
+VENV_PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test slow lint format clean FORCE
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP)
+
+# The stamp holds the extras that were installed, so asking for others installs again.
+ifneq ($(strip $(EXTRAS)),$(shell cat $(STAMP) 2>/dev/null))
+$(STAMP): FORCE
+endif
+FORCE:
+
+$(STAMP): pyproject.toml
+	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || { \
+	  echo "error: '$(PYTHON)' not found; name a Python 3.11 to 3.13:" \
+	    "make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$$(test -x .venv/bin/pip && echo $(VENV_PYTHON) || echo $(PYTHON)) -c 'import sys; \
+	  v = sys.version_info; (3, 11) <= v[:2] <= (3, 13) or sys.exit( \
+	  f"error: expected Python 3.11 to 3.13, found {v[0]}.{v[1]} ({sys.executable}); " \
+	  "name another: make PYTHON=python3.12 $(MAKECMDGOALS), after make clean if " \
+	  ".venv exists")'
+	@test -x .venv/bin/pip || { echo "creating .venv with $(PYTHON)"; \
+	  $(PYTHON) -m venv .venv || { echo "error: could not create .venv" \
+	    "(Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; }
+	@echo "installing openmm-allegro[$(strip $(EXTRAS))] into .venv" \
+	  "(about 4 GB on Linux x86_64 because of torch's CUDA libraries)"
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[$(strip $(EXTRAS))]'
+	@echo '$(strip $(EXTRAS))' > $@
+
+# The folder is the demo's own, so a second run may overwrite the first.
+demo: venv
+	$(VENV_PYTHON) examples/01_nacl_nvt.py --output runs/demo --force $(if $(STEPS),--steps $(STEPS))
+
+test: venv
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+slow: venv
+	$(VENV_PYTHON) -m pytest -m slow $(PYTEST_ARGS)
+
+lint: venv
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: venv
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache lightning_logs
+	find openmm_allegro tests examples systems benchmarks -name __pycache__ -prune \
+	  -exec rm -rf {} + 2>/dev/null || true

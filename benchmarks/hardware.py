@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""What a result was measured on."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+
+def hardware(threads: int) -> dict:
+    """Processor, number of threads used and versions of what does the computing."""
+    name = platform.processor() or platform.machine()
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            name = line.split(":", 1)[1].strip()
+            break
+    packages = ("torch", "openmm", "openmmtorch", "vesin-torch", "e3nn")
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "threads_used": threads,
+        "gpu": None,
+        "python": platform.python_version(),
+        "versions": {p: metadata.version(p) for p in packages},
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []

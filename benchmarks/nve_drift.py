@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Energy conservation: 5 ps of NVE of aqueous NaCl at 0.5 fs, in each precision.
+
+Both runs start from the same positions and velocities, equilibrated at 300 K.
+Writes results/nve_drift.json and .png beside this file.
+
+python benchmarks/nve_drift.py [--steps 10000] [--threads 1]
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import openmm
+from hardware import hardware
+from matplotlib.figure import Figure
+from openmm import app, unit
+
+from openmm_allegro import AllegroPotential
+
+ROOT = Path(__file__).parents[1]
+SYSTEM = ROOT / "systems" / "nacl_aq"
+EVERY = 10  # steps
+MEV = 96.48533212331e-3  # kJ/mol
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=10_000)
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument(
+    "--results", type=Path, default=Path(__file__).parent / "results" / "nve_drift.json"
+)
+options = parser.parse_args()
+
+pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
+potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
+atoms = pdb.topology.getNumAtoms()
+platform = openmm.Platform.getPlatformByName("CPU")
+threads = {"Threads": str(options.threads)}
+
+system = potential.create_system(pdb.topology)
+warm = openmm.LangevinMiddleIntegrator(
+    300 * unit.kelvin, 5 / unit.picosecond, 0.5 * unit.femtosecond
+)
+warm.setRandomNumberSeed(1)
+context = openmm.Context(system, warm, platform, threads)
+context.setPositions(pdb.positions)
+context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
+warm.step(min(1000, options.steps))
+start = context.getState(positions=True, velocities=True)
+
+result = {"hardware": hardware(options.threads), "atoms": atoms, "timestep_fs": 0.5}
+figure = Figure(figsize=(6, 3.4), layout="constrained")
+axes = figure.subplots()
+for precision in ("single", "double"):
+    system = potential.create_system(pdb.topology, precision=precision)
+    integrator = openmm.VerletIntegrator(0.5 * unit.femtosecond)
+    context = openmm.Context(system, integrator, platform, threads)
+    context.setState(start)
+    energies, kinetic = [], []
+    begun = time.perf_counter()
+    for _ in range(options.steps // EVERY):
+        integrator.step(EVERY)
+        state = context.getState(energy=True)
+        kinetic.append(state.getKineticEnergy()._value)
+        energies.append(state.getPotentialEnergy()._value + kinetic[-1])
+    seconds = time.perf_counter() - begun
+    times = (np.arange(len(energies)) + 1) * EVERY * 0.5e-3  # ps
+    per_atom = (np.array(energies) - energies[0]) / atoms / MEV
+    slope, intercept = np.polyfit(times, per_atom, 1)
+    residual = per_atom - (slope * times + intercept)
+    result[precision] = {
+        "drift_mev_per_atom_per_ps": float(slope),
+        "fluctuation_mev_per_atom": float(residual.std()),
+        "kinetic_fluctuation_mev_per_atom": float(np.std(kinetic) / atoms / MEV),
+        "length_ps": float(times[-1]),
+        "ms_per_step": 1000 * seconds / options.steps,
+    }
+    axes.plot(times, per_atom, lw=0.8, label=f"{precision}: {slope:+.4f} meV/atom/ps")
+axes.set(xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
+axes.legend(frameon=False)
+options.results.parent.mkdir(parents=True, exist_ok=True)
+figure.savefig(options.results.with_suffix(".png"), dpi=180)
+options.results.write_text(json.dumps(result, indent=2) + "\n")
+print(json.dumps(result, indent=2))

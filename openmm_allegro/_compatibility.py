@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Combinations of packages that are known to fail, said before they do."""
+
+import warnings
+from collections.abc import Mapping
+from importlib import metadata
+
+
+def known_bad(versions: Mapping[str, str | None]) -> list[str]:
+    """Why a set of installed versions will fail; empty if nothing is known against it.
+
+    Parameters
+    ----------
+    versions : mapping
+        Of "openmm", "openmmtorch" and "torch" to their versions, None where absent.
+    """
+    openmm, openmmtorch, torch = (
+        versions.get(name) or "" for name in ("openmm", "openmmtorch", "torch")
+    )
+    if not _is(openmmtorch, "1.5"):
+        return []
+    reasons = []
+    if _is(openmm, "8.6"):
+        reasons.append(
+            f"openmm {openmm} with openmmtorch {openmmtorch}: the process crashes when "
+            "a System with a TorchForce is copied or deserialized; expected openmm 8.5"
+        )
+    if not _is(torch, "2.9"):
+        reasons.append(
+            f"torch {torch or '(none)'} with openmmtorch {openmmtorch}: TorchForce is "
+            "built against torch 2.9 and fails or crashes with others; expected 2.9"
+        )
+    return reasons
+
+
+def warn_of_known_bad_versions() -> None:
+    """Warn (RuntimeWarning) if installed packages are known not to work together."""
+    names = ("openmm", "openmmtorch", "torch")
+    for reason in known_bad({name: _version(name) for name in names}):
+        warnings.warn(
+            f"{reason}. Install openmm-allegro[torchforce], or use "
+            "backend='pythonforce'.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _is(version: str, series: str) -> bool:
+    return version == series or version.startswith((series + ".", series + "+"))

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""Figures of structure, temperature and diffusion, ready to print.
+
+Figures are made without pyplot: no global state, no window, nothing to close.
+"""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+# Okabe and Ito's palette, told apart by colour-blind readers; black is for references.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_SIZE = (3.5, 2.7)  # inches: one column of a journal
+
+
+def plot_rdf(results, path, *, reference=None, coordination=None, title=None):
+    """Plot radial distribution functions.
+
+    Parameters
+    ----------
+    results : dict of str to (r, g)
+        For each label what `rdf` returns: distances in nm and g(r).
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    reference : dict of str to (r, g), optional
+        Measured or *ab initio* curves, drawn dashed in black and grey.
+    coordination : dict of str to Coordination, optional
+        For labels of `results`: the number goes into the legend and its radius is
+        marked on the axis.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    _check_curves(results, "results")
+    coordination = coordination or {}
+    unknown = set(coordination) - set(results)
+    if unknown:
+        raise ValueError(
+            f"expected coordination only for {sorted(results)}, found {sorted(unknown)}"
+        )
+    with _figure(path, title) as axes:
+        axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
+        limit = 0.0
+        for i, (label, (r, g)) in enumerate(results.items()):
+            limit = max(limit, np.max(r))
+            color = _COLORS[i % len(_COLORS)]
+            if label in coordination:
+                shell = coordination[label]
+                label = f"{label}, $n$ = {shell.number:.2f}"
+                axes.plot(
+                    [shell.r_max] * 2,
+                    [0, 0.05],
+                    color=color,
+                    linewidth=2.5,
+                    transform=axes.get_xaxis_transform(),
+                    solid_capstyle="butt",
+                )
+            axes.plot(r, g, color=color, label=label)
+        if reference:
+            _check_curves(reference, "reference")
+            shades = np.linspace(0.0, 0.6, len(reference))
+            for shade, (label, (r, g)) in zip(shades, reference.items(), strict=True):
+                axes.plot(r, g, "--", color=str(shade), linewidth=1.0, label=label)
+        axes.set(xlabel="$r$ (nm)", ylabel="$g(r)$", xlim=(0, limit), ylim=(0, None))
+        axes.legend()
+    return Path(path)
+
+
+def plot_temperature(time, temperature, path, *, target=None, window=None, title=None):
+    """Plot a temperature trace with its running mean.
+
+    Parameters
+    ----------
+    time : (n,) array
+        Times in ps, ascending.
+    temperature : (n,) array
+        Instantaneous temperatures in K.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    target : float, optional
+        Temperature of the thermostat in K, drawn as a line.
+    window : float, optional
+        Width of the running mean in ps. Default: a twentieth of the trace.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    time, temperature = np.asarray(time, float), np.asarray(temperature, float)
+    if time.ndim != 1 or time.shape != temperature.shape or len(time) < 2:
+        raise ValueError(
+            "expected time and temperature of one length, at least 2, found shapes "
+            f"{time.shape} and {temperature.shape}"
+        )
+    if not np.all(np.diff(time) > 0):
+        raise ValueError("expected ascending times, found times that fall or repeat")
+    span = time[-1] - time[0]
+    window = span / 20 if window is None else window
+    if not 0 < window <= span:
+        raise ValueError(f"expected 0 < window <= {span:.6g} ps, found {window:.6g} ps")
+
+    with _figure(path, title) as axes:
+        unit, factor = ("ns", 1e-3) if span >= 1000 else ("ps", 1.0)
+        axes.plot(
+            time * factor,
+            temperature,
+            color=_COLORS[5],
+            linewidth=0.4,
+            alpha=0.7,
+            label="instantaneous",
+            rasterized=len(time) > 5000,
+        )
+        middle, mean = _running_mean(time, temperature, window)
+        axes.plot(
+            middle * factor, mean, color=_COLORS[0], label=f"{window:.3g} ps mean"
+        )
+        if target is not None:
+            axes.axhline(
+                target,
+                color="black",
+                linestyle="--",
+                linewidth=0.8,
+                label=f"target {target:g} K",
+            )
+        axes.set(
+            xlabel=f"Time ({unit})",
+            ylabel="Temperature (K)",
+            xlim=(time[0] * factor, time[-1] * factor),
+        )
+        # Room above the trace, so that the legend hides none of it.
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.15 * (high - low))
+        axes.legend(loc="upper center", ncols=3, columnspacing=1.0)
+    return Path(path)
+
+
+def plot_msd(diffusions, path, *, title=None):
+    """Plot mean square displacements with their fitted lines, 6 D t + intercept.
+
+    Parameters
+    ----------
+    diffusions : dict of str to Diffusion
+        For each label what `diffusion` returns.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    if not diffusions:
+        raise ValueError("expected at least one diffusion result, found none")
+    with _figure(path, title) as axes:
+        for i, (label, result) in enumerate(diffusions.items()):
+            color = _COLORS[i % len(_COLORS)]
+            t, msd, error = result.lag_times, result.msd, result.msd_error
+            axes.fill_between(
+                t, msd - error, msd + error, color=color, alpha=0.25, linewidth=0
+            )
+            axes.plot(t, msd, color=color, label=f"{label}: {_in_1e5(result)}")
+            fitted = t[t >= result.fit_start]
+            # 1 cm²/s = 100 nm²/ps
+            line = 6 * 100 * result.coefficient * fitted + result.intercept
+            axes.plot(fitted, line, color="black", linestyle="--", linewidth=0.9)
+        axes.plot([], [], color="black", linestyle="--", linewidth=0.9, label="fit")
+        axes.set(xlabel="Lag time (ps)", ylabel="MSD (nm²)", ylim=(0, None))
+        axes.set_xlim(0, max(d.lag_times[-1] for d in diffusions.values()))
+        axes.legend(loc="upper left", title="$D$ (10⁻⁵ cm²/s)", alignment="left")
+    return Path(path)
+
+
+def _check_curves(curves, name):
+    if not curves:
+        raise ValueError(f"expected at least one curve in {name}, found none")
+    for label, (r, g) in curves.items():
+        if np.ndim(r) != 1 or np.shape(r) != np.shape(g):
+            raise ValueError(
+                f"expected r and g of one length for {label!r}, found shapes "
+                f"{np.shape(r)} and {np.shape(g)}"
+            )
+
+
+def _running_mean(time, values, window):
+    """Centred mean over `window` ps, where the whole window lies in the trace."""
+    step = (time[-1] - time[0]) / (len(time) - 1)
+    width = min(max(1, round(window / step)), len(values))
+    weights = np.full(width, 1 / width)
+    middle = np.convolve(time, weights, mode="valid")
+    return middle, np.convolve(values, weights, mode="valid")
+
+
+def _in_1e5(result):
+    """``2.31 ± 0.04`` in 1e-5 cm²/s, to two digits of the error."""
+    value, error = 1e5 * result.coefficient, 1e5 * result.error
+    digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6)) if error > 0 else 3
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+@contextmanager
+def _figure(path, title):
+    """Give the axes of a one-column figure in the shared style; save it to `path`."""
+    # Here, not at the top: analysis without plots needs no matplotlib.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 8,
+        "axes.labelsize": 9,
+        "axes.titlesize": 9,
+        "axes.linewidth": 0.8,
+        "legend.fontsize": 7,
+        "legend.title_fontsize": 7,
+        "legend.frameon": False,
+        "legend.handlelength": 1.5,
+        "lines.linewidth": 1.3,
+        "xtick.direction": "in",
+        "ytick.direction": "in",
+        "xtick.top": True,
+        "ytick.right": True,
+    }
+    with rc_context(style):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        if title is not None:
+            axes.set_title(title)
+        yield axes
+        figure.savefig(path, dpi=300)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""The ``openmm-allegro`` command: parsing alone, each verb calls public functions."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ._version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, or 2 after an error in what was asked."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        options.verb(options)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        print(f"openmm-allegro: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("openmm-allegro: interrupted; what was written stays", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .config import read_toml
+    from .evaluate import evaluate, parity_plot
+    from .model import AllegroConfig
+    from .structure import read_structures
+    from .train import DataConfig, TrainConfig, read_data, train
+
+    tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
+    config = read_toml(options.config, tables)
+    folder = options.config.parent
+    output = options.output or Path("runs") / options.config.stem
+    training, validation, record = read_data(config["data"], folder)
+    test = [folder / name for name in config["data"].test]
+    test_structures = read_structures(test) if test else []
+    model = train(
+        config["model"],
+        config["train"],
+        training,
+        validation,
+        output,
+        resume=options.resume,
+        overwrite=options.force,
+        provenance=record,
+        progress=sys.stderr.isatty(),
+    )
+    if test:
+        result = evaluate(model, test_structures)
+        _write_json(output / "test.json", result["metrics"], overwrite=True)
+        parity_plot(result["arrays"], model.config.elements, output / "parity.png")
+        _print_metrics(result["metrics"])
+    print(f"model: {output / 'model.safetensors'}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from .evaluate import evaluate, parity_plot
+    from .modelfile import load_model
+    from .structure import read_structures
+
+    for path in (options.json, options.plot):
+        _check_free(path, options.force)
+    model = load_model(options.model)
+    model.energy.set_dtype(_dtype(options.precision))
+    structures = read_structures(options.data)
+    result = evaluate(model, structures)
+    _print_metrics(result["metrics"])
+    if options.json:
+        _write_json(options.json, result["metrics"], overwrite=options.force)
+    if options.plot:
+        parity_plot(result["arrays"], model.config.elements, options.plot)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .modelfile import read_header
+
+    print(json.dumps(read_header(options.model), indent=2))
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from openmm import app, unit
+
+    from .potential import AllegroPotential
+    from .simulate import check_output, run
+
+    check_output(options.output, options.force)
+    potential = AllegroPotential(options.model)
+    if not options.pdb.is_file():
+        raise FileNotFoundError(f"expected a PDB file, found nothing at {options.pdb}")
+    with open(options.pdb) as file:
+        pdb = app.PDBFile(file)
+    system = potential.create_system(
+        pdb.topology,
+        backend=options.backend,
+        precision=options.precision,
+        periodic=False if options.no_periodic else None,
+    )
+    paths = run(
+        pdb.topology,
+        pdb.positions,
+        system,
+        options.output,
+        steps=options.steps,
+        ensemble=options.ensemble,
+        temperature=options.temperature * unit.kelvin,
+        timestep=options.timestep * unit.femtosecond,
+        friction=options.friction / unit.picosecond,
+        report_interval=options.report_interval,
+        minimize=not options.no_minimize,
+        platform=options.platform,
+        platform_properties={"Threads": str(options.threads)}
+        if options.threads
+        else None,
+        seed=options.seed,
+        overwrite=options.force,
+    )
+    for name, path in paths.items():
+        print(f"{name}: {path}")
+
+
+def _analyze(options: argparse.Namespace) -> None:
+    import mdtraj
+
+    from .analysis import coordination_number, diffusion, plot_msd, plot_rdf, rdf
+
+    for path in (options.trajectory, options.topology):
+        if not path.is_file():
+            raise FileNotFoundError(f"expected a file, found nothing at {path}")
+    _check_free(options.plot, options.force)
+    trajectory = mdtraj.load(str(options.trajectory), top=str(options.topology))
+    if options.quantity == "rdf":
+        curves, numbers = {}, {}
+        for pair in options.selections:
+            first, _, second = pair.partition("-")
+            if not first or not second:
+                raise ValueError(f"expected pairs such as Na-O, found {pair!r}")
+            chosen = f"element {first}", f"element {second}"
+            curves[pair] = rdf(trajectory, *chosen)
+            numbers[pair] = coordination_number(trajectory, *chosen)
+            print(
+                f"{pair}: first peak {numbers[pair].r_peak:.3f} nm, coordination "
+                f"number {numbers[pair].number:.2f} within {numbers[pair].r_max:.3f} nm"
+            )
+        if options.plot:
+            plot_rdf(curves, options.plot, coordination=numbers)
+    else:
+        results = {}
+        for element in options.selections:
+            results[element] = diffusion(trajectory, f"element {element}")
+            found = results[element]
+            print(f"{element}: D = {found.coefficient:.3g} ± {found.error:.2g} cm²/s")
+        if options.plot:
+            plot_msd(results, options.plot)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="openmm-allegro", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(title="verbs", required=True)
+
+    train = verbs.add_parser("train", help="train a model as a TOML file says")
+    train.add_argument("config", type=Path)
+    train.add_argument("--output", type=Path, help="new folder (default runs/NAME)")
+    train.add_argument("--resume", action="store_true", help="go on in the folder")
+    train.set_defaults(verb=_train)
+
+    evaluate = verbs.add_parser("evaluate", help="errors of a model on labelled frames")
+    evaluate.add_argument("model", type=Path)
+    evaluate.add_argument("data", type=Path, nargs="+", help="files that ase reads")
+    evaluate.add_argument("--json", type=Path, help="write the errors to this file")
+    evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
+    evaluate.set_defaults(verb=_evaluate)
+
+    info = verbs.add_parser("info", help="print the header of a model file")
+    info.add_argument("model", type=Path)
+    info.set_defaults(verb=_info)
+
+    simulate = verbs.add_parser("simulate", help="molecular dynamics of a PDB file")
+    simulate.add_argument("model", type=Path)
+    simulate.add_argument("pdb", type=Path)
+    simulate.add_argument("--output", required=True, help="prefix of the output files")
+    simulate.add_argument("--steps", type=int, default=10_000)
+    simulate.add_argument("--ensemble", choices=("nvt", "nve"), default="nvt")
+    simulate.add_argument("--temperature", type=float, default=300.0, help="K")
+    simulate.add_argument("--timestep", type=float, default=0.5, help="fs")
+    simulate.add_argument("--friction", type=float, default=1.0, help="1/ps")
+    simulate.add_argument("--report-interval", type=int, default=20, help="steps")
+    simulate.add_argument("--no-minimize", action="store_true")
+    simulate.add_argument("--no-periodic", action="store_true")
+    simulate.add_argument("--backend", default="torchforce")
+    simulate.add_argument("--platform", help="default: the fastest present")
+    simulate.add_argument("--threads", type=int, help="of the CPU platform")
+    simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
+    simulate.set_defaults(verb=_simulate)
+
+    analyze = verbs.add_parser("analyze", help="structure and motion of a trajectory")
+    analyze.add_argument("quantity", choices=("rdf", "diffusion"))
+    analyze.add_argument("trajectory", type=Path)
+    analyze.add_argument("topology", type=Path, help="PDB")
+    analyze.add_argument(
+        "selections", nargs="+", help="Na-O Cl-O (rdf); Na O (diffusion)"
+    )
+    analyze.add_argument("--plot", type=Path, help="draw to this file")
+    analyze.set_defaults(verb=_analyze)
+
+    for verb in (evaluate, simulate):
+        verb.add_argument("--precision", default="single", choices=("single", "double"))
+    for verb in (train, evaluate, simulate, analyze):
+        verb.add_argument(
+            "--force", action="store_true", help="replace existing output"
+        )
+    return parser
+
+
+def _print_metrics(metrics: dict[str, Any]) -> None:
+    print(
+        f"energy  MAE {metrics['energy_mae']:.3f}  RMSE {metrics['energy_rmse']:.3f}  "
+        "meV/atom"
+    )
+    print(
+        f"forces  MAE {metrics['forces_mae']:.2f}  RMSE {metrics['forces_rmse']:.2f}  "
+        "meV/Å"
+    )
+    for element, mae in metrics["forces_mae_by_element"].items():
+        rmse = metrics["forces_rmse_by_element"][element]
+        print(f"   {element:3s}  MAE {mae:.2f}  RMSE {rmse:.2f}  meV/Å")
+    if "stress_rmse" in metrics:
+        print(
+            f"stress  MAE {metrics['stress_mae']:.4f}  "
+            f"RMSE {metrics['stress_rmse']:.4f}  meV/Å³"
+        )
+
+
+def _dtype(precision: str) -> Any:
+    from .deploy import PRECISIONS
+
+    return PRECISIONS[precision]
+
+
+def _check_free(path: Path | None, overwrite: bool) -> None:
+    if path is not None and path.exists() and not overwrite:
+        raise FileExistsError(
+            f"expected no file yet at {path}, found one; --force replaces it"
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any], *, overwrite: bool) -> None:
+    _check_free(path, overwrite)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""TOML tables to frozen dataclasses; a key nobody knows is an error.
+
+``dataclasses.asdict`` is the way back.
+"""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build the dataclass ``cls`` from a table.
+
+    Parameters
+    ----------
+    cls : dataclass type
+    table : mapping
+        Field names to values.
+    where : str
+        Name of the table in error messages.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown, a required one is missing, or a value is of the wrong type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: expected a table, found {table!r}")
+    unknown = sorted(set(table) - set(fields))
+    if unknown:
+        raise ValueError(
+            f"{where}: expected keys among {', '.join(fields)}; found "
+            f"{', '.join(unknown)}"
+        )
+    missing = [
+        name
+        for name, f in fields.items()
+        if name not in table
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ValueError(
+            f"{where}: expected {', '.join(missing)}, found only "
+            f"{', '.join(table) or 'an empty table'}"
+        )
+    values = {
+        name: _checked(fields[name].type, value, f"{where}: {name}")
+        for name, value in table.items()
+    }
+    return cls(**values)
+
+
+def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
+    """Read a TOML file whose top-level tables map to dataclasses.
+
+    Parameters
+    ----------
+    path : path
+    tables : mapping of str to dataclass type
+        The tables the file must have, no more and no less. A table whose dataclass
+        needs no values may be absent.
+
+    Returns
+    -------
+    dict of str to dataclass
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no TOML, or as ``from_mapping``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a TOML file, found nothing at {path}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected TOML, found {error}") from error
+    unknown = sorted(set(content) - set(tables))
+    if unknown:
+        raise ValueError(
+            f"{path}: expected tables among {', '.join(tables)}; found "
+            f"{', '.join(unknown)}"
+        )
+    return {
+        name: from_mapping(cls, content.get(name, {}), f"{path} [{name}]")
+        for name, cls in tables.items()
+    }
+
+
+def check_types(instance: Any, where: str) -> None:
+    """Make the fields of a frozen dataclass what their annotations say.
+
+    Lists become tuples and integers floats where those are annotated.
+
+    Raises
+    ------
+    ValueError
+        If a value is of another type.
+    """
+    for f in dataclasses.fields(instance):
+        value = _checked(f.type, getattr(instance, f.name), f"{where}: {f.name}")
+        object.__setattr__(instance, f.name, value)
+
+
+def _checked(kind: Any, value: Any, where: str) -> Any:
+    """``value`` as the annotated type, or a ValueError."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where}: expected a list, found {value!r}")
+        return tuple(_checked(args[0], v, where) for v in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where}: expected a table, found {value!r}")
+        return {k: _checked(args[1], v, f"{where}.{k}") for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    # bool is an int in Python, but `seed = true` is a mistake
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{where}: expected a finite number, found {value!r}")
+    return value

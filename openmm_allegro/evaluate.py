@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""How well a model reproduces reference energies, forces and stresses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .dataset import Batch, collate, make_samples
+from .model import forces_from_pairs
+from .modelfile import Model
+from .structure import Structure
+
+
+class Prediction(NamedTuple):
+    """Energies [B] (eV, float64), forces [N, 3] (eV/Å), stresses [B, 3, 3] (eV/Å³).
+
+    Stresses of frames without a volume are zero.
+    """
+
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+
+
+def predict(
+    energy: torch.nn.Module,
+    batch: Batch,
+    *,
+    training: bool = False,
+    stress: bool = True,
+) -> Prediction:
+    """Energies, forces and stresses of a batch.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    batch : Batch
+    training : bool
+        Keep the graph, so that a loss on forces can be differentiated.
+    stress : bool
+        Whether stresses are wanted; zeros where not.
+    """
+    count, atoms = len(batch.sizes), len(batch.types)
+    energies = torch.zeros(count, dtype=torch.float64)
+    forces = torch.zeros_like(batch.forces)
+    strains = torch.zeros_like(batch.stresses)
+    for centers, neighbors, vectors in batch.blocks:
+        vectors = vectors.detach().requires_grad_(True)
+        with torch.enable_grad():
+            of_centers = energy(vectors, batch.types[centers], batch.types[neighbors])
+            (gradient,) = torch.autograd.grad(
+                of_centers.sum(), vectors, create_graph=training
+            )
+        if not training:
+            of_centers = of_centers.detach()
+        frames = batch.frames[centers]
+        energies = energies.index_add(0, frames, of_centers)
+        forces = forces + forces_from_pairs(gradient, centers, neighbors, atoms)
+        if stress:
+            # dE/d(strain) of each centre, then of each frame
+            outer = torch.matmul(vectors.detach().transpose(1, 2), gradient)
+            strains = strains.index_add(0, frames, outer)
+    volumes = torch.where(batch.volumes > 0, batch.volumes, torch.inf)[:, None, None]
+    stresses = 0.5 * (strains + strains.transpose(1, 2)) / volumes
+    return Prediction(energies, forces, stresses)
+
+
+def evaluate(
+    model: Model, structures: Sequence[Structure], *, batch_size: int = 4
+) -> dict[str, Any]:
+    """Errors of a model on labelled structures.
+
+    Parameters
+    ----------
+    model : Model
+    structures : sequence of Structure
+        With energies and forces.
+    batch_size : int
+
+    Returns
+    -------
+    dict
+        ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
+        energies per atom (eV), forces (eV/Å) and the element of each atom.
+
+    Raises
+    ------
+    ValueError
+        If there are no structures, a label is missing or an element is unknown.
+    """
+    if not structures:
+        raise ValueError("expected at least one structure to evaluate, found none")
+    for index, structure in enumerate(structures):
+        if structure.energy is None or structure.forces is None:
+            raise ValueError(
+                f"structure {index}: expected an energy and forces, found energy "
+                f"{structure.energy} and "
+                f"{'no forces' if structure.forces is None else 'forces'}"
+            )
+    dtype = next(model.energy.network.parameters()).dtype
+    samples = make_samples(structures, model.config, dtype)
+    has_stress = any(s.stress is not None for s in structures)
+    batches, predictions = [], []
+    for start in range(0, len(samples), batch_size):
+        batch = collate(samples[start : start + batch_size], model.config)
+        batches.append(batch)
+        predictions.append(predict(model.energy, batch, stress=has_stress))
+    arrays = gather_arrays(batches, predictions)
+    return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
+
+
+def gather_arrays(
+    batches: Sequence[Batch], predictions: Sequence[Prediction]
+) -> dict[str, np.ndarray]:
+    """Reference and prediction of several batches as flat arrays."""
+    sizes = torch.cat([b.sizes for b in batches]).double()
+    pairs = {
+        "energy": (
+            torch.cat([b.energies for b in batches]) / sizes,
+            torch.cat([p.energies for p in predictions]) / sizes,
+        ),
+        "forces": (
+            torch.cat([b.forces for b in batches]),
+            torch.cat([p.forces for p in predictions]),
+        ),
+        "stress": (
+            torch.cat([b.stresses for b in batches]),
+            torch.cat([p.stresses for p in predictions]),
+        ),
+    }
+    arrays = {"types": torch.cat([b.types for b in batches]).numpy()}
+    for name, (reference, prediction) in pairs.items():
+        arrays[f"{name}_reference"] = reference.detach().double().numpy()
+        arrays[f"{name}_prediction"] = prediction.detach().double().numpy()
+    return arrays
+
+
+def error_metrics(
+    arrays: dict[str, np.ndarray], elements: Sequence[str]
+) -> dict[str, Any]:
+    """Mean absolute and root-mean-square errors, in meV.
+
+    Returns
+    -------
+    dict
+        ``energy_mae``, ``energy_rmse`` (meV/atom), ``forces_mae``, ``forces_rmse``
+        (meV/Å, over components), ``forces_mae_by_element``, ``forces_rmse_by_element``,
+        and, where the data has stresses, ``stress_mae``, ``stress_rmse`` (meV/Å³).
+    """
+    metrics: dict[str, Any] = {}
+    for name in ("energy", "forces", "stress"):
+        error = arrays[f"{name}_prediction"] - arrays[f"{name}_reference"]
+        known = np.isfinite(error)
+        if known.any():
+            metrics |= _errors(name, error[known])
+    force_errors = arrays["forces_prediction"] - arrays["forces_reference"]
+    for kind in ("mae", "rmse"):
+        metrics[f"forces_{kind}_by_element"] = {}
+    for index, element in enumerate(elements):
+        chosen = force_errors[arrays["types"] == index]
+        chosen = chosen[np.isfinite(chosen)]
+        if chosen.size:
+            errors = _errors("forces", chosen)
+            for kind in ("mae", "rmse"):
+                metrics[f"forces_{kind}_by_element"][element] = errors[f"forces_{kind}"]
+    return metrics
+
+
+def parity_plot(
+    arrays: dict[str, np.ndarray],
+    elements: Sequence[str],
+    path: str | Path,
+    *,
+    title: str | None = None,
+) -> Path:
+    """Predicted against reference energies and forces, as an image file.
+
+    Parameters
+    ----------
+    arrays : dict
+        From ``evaluate``.
+    elements : sequence of str
+    path : path
+    title : str, optional
+    """
+    from matplotlib.figure import Figure
+
+    metrics = error_metrics(arrays, elements)
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    shift = arrays["energy_reference"].mean()
+    reference = (arrays["energy_reference"] - shift) * 1000
+    prediction = (arrays["energy_prediction"] - shift) * 1000
+    left.plot(reference, prediction, "o", ms=4, mfc="none", color="C0")
+    left.set_xlabel("reference energy − mean (meV/atom)")
+    left.set_ylabel("predicted energy − mean (meV/atom)")
+    left.set_title(f"RMSE {metrics['energy_rmse']:.2f} meV/atom", fontsize=10)
+    for index, element in enumerate(elements):
+        chosen = arrays["types"] == index
+        if chosen.any():
+            right.plot(
+                arrays["forces_reference"][chosen].ravel(),
+                arrays["forces_prediction"][chosen].ravel(),
+                ".",
+                ms=2,
+                rasterized=True,
+                label=f"{element}, {metrics['forces_rmse_by_element'][element]:.0f}",
+            )
+    right.set_xlabel("reference force (eV/Å)")
+    right.set_ylabel("predicted force (eV/Å)")
+    right.set_title(f"RMSE {metrics['forces_rmse']:.1f} meV/Å", fontsize=10)
+    right.legend(title="RMSE (meV/Å)", markerscale=5, fontsize=9)
+    for axes in (left, right):
+        low = min(axes.get_xlim()[0], axes.get_ylim()[0])
+        high = max(axes.get_xlim()[1], axes.get_ylim()[1])
+        axes.plot([low, high], [low, high], color="0.6", lw=0.8, zorder=0)
+        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    if title:
+        figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=200)
+    return Path(path)
+
+
+def _errors(name: str, error: np.ndarray) -> dict[str, float]:
+    return {
+        f"{name}_mae": float(np.abs(error).mean() * 1000),
+        f"{name}_rmse": float(np.sqrt((error**2).mean()) * 1000),
+    }

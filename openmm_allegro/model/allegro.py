@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The Allegro network, from pair vectors to pair energies.
+
+Musaelian et al., Nat Commun 14:579 (2023), doi:10.1038/s41467-023-36329-y, in the form
+that nequip-allegro 0.8 gives it: product type embedding, densely connected scalars,
+no envelope after the embedding. Written per centre, see ``tensor_product``.
+"""
+
+import torch
+from e3nn import get_optimization_defaults, o3, set_optimization_defaults
+from torch import Tensor
+
+from .config import AllegroConfig
+from .mlp import ScalarMLP
+from .radial import PairCutoffs, ProductTypeEmbedding
+from .tensor_product import CenterOperator, layer_irreps, spherical_irreps
+
+
+class Allegro(torch.nn.Module):
+    """Ordered pair energies from the vectors of each centre's neighbours.
+
+    Built in float64; ``.to(torch.float32)`` afterwards is exact for the constants.
+
+    Parameters
+    ----------
+    config : AllegroConfig
+    mean_neighbors : Tensor [T]
+        Mean number of neighbours of a centre of each element, the normalisation of the
+        environment sums.
+    seed : int
+        Seed of the initial weights.
+    """
+
+    def __init__(
+        self, config: AllegroConfig, mean_neighbors: Tensor, seed: int = 0
+    ) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        scalars, channels = config.num_scalar_features, config.num_tensor_features
+        self.scalars: int = scalars
+        self.channels: int = channels
+        env_dim = (config.l_max + 1) * channels
+        embedding_dim = config.embedding_dim or scalars
+        cutoffs = PairCutoffs(config.cutoff_table())
+
+        norm = mean_neighbors.to(torch.float64).rsqrt()
+        self.register_buffer("environment_norm", norm, persistent=False)
+        harmonics = spherical_irreps(config.l_max)
+        # [A, l_max + 1, 1]: which degree each component belongs to
+        degrees = torch.tensor([ir.l for ir in harmonics for _ in range(ir.dim)])
+        mask = torch.nn.functional.one_hot(degrees).to(torch.float64).unsqueeze(-1)
+        self.register_buffer("degree_mask", mask, persistent=False)
+        self.spherical_harmonics = _spherical_harmonics(harmonics)
+        self.embedding = ProductTypeEmbedding(
+            cutoffs,
+            config.num_bessels,
+            config.envelope_p,
+            config.bessel_trainable,
+            embedding_dim,
+            generator,
+        )
+
+        def mlp(dim_in: int, dim_out: int, kind: str) -> ScalarMLP:
+            shape = [getattr(config, f"{kind}_{x}") for x in ("depth", "width")]
+            name = getattr(config, f"{kind}_nonlinearity")
+            name = None if name == "none" else name
+            return ScalarMLP(dim_in, dim_out, *shape, name, generator)
+
+        self.two_body = mlp(embedding_dim, scalars, "two_body")
+        self.tensor_weights = ScalarMLP(scalars, env_dim, 0, 0, None, generator)
+        self.first_projection = ScalarMLP(
+            scalars, scalars + env_dim, 0, 0, None, generator
+        )
+        irreps = layer_irreps(config.l_max, config.parity, config.num_layers)
+        self.operators = torch.nn.ModuleList()
+        self.latents = torch.nn.ModuleList()
+        for layer in range(config.num_layers):
+            self.operators.append(
+                CenterOperator(
+                    irreps[layer],
+                    harmonics,
+                    irreps[layer + 1],
+                    channels,
+                    config.path_channel_coupling,
+                    generator,
+                )
+            )
+            last = layer == config.num_layers - 1
+            dim_in = scalars * (layer + 1) + channels
+            self.latents.append(
+                mlp(dim_in, scalars + (0 if last else env_dim), "latent")
+            )
+        self.readout = mlp(scalars * (config.num_layers + 1), 1, "readout")
+
+    def forward(
+        self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """Pair energies, dimensionless, before the sum over neighbours.
+
+        Parameters
+        ----------
+        vectors : Tensor [C, K, 3]
+            From centre to neighbour, Å; a padding entry is longer than the cutoff.
+        center_types : Tensor [C], int64
+        neighbor_types : Tensor [C, K], int64
+
+        Returns
+        -------
+        Tensor [C, K]
+        """
+        r = torch.linalg.vector_norm(vectors, dim=-1)  # [C, K]
+        harmonics = self.spherical_harmonics(vectors / r.unsqueeze(-1))  # [C, K, A]
+        x = self.two_body(self.embedding(r, center_types, neighbor_types))  # [C, K, S]
+        weights = self.tensor_weights(x)  # [C, K, (l_max+1)·U]
+        x = self.first_projection(x)  # [C, K, S + (l_max+1)·U]
+        scalars = [x[..., : self.scalars]]
+        env_weights = x[..., self.scalars :]
+        norm = self.environment_norm[center_types].unsqueeze(-1)  # [C, 1]
+
+        chain: list[Tensor] = []  # M⁰, M¹, …, each [U, C, A, A′]
+        for operator, latent in zip(self.operators, self.latents):  # noqa: B905
+            environment = self._environment(harmonics, env_weights) * norm  # [U, C, B]
+            chain.append(operator(environment))
+            v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
+            for k in range(len(chain) - 2, -1, -1):
+                v = torch.matmul(chain[k], v)  # [U, C, A, 1]
+            scalars.append(self._pair_scalars(harmonics, weights, v.squeeze(-1)))
+            x = latent(torch.cat(scalars, -1))  # [C, K, S (+ (l_max+1)·U)]
+            scalars[-1] = x[..., : self.scalars]
+            env_weights = x[..., self.scalars :]
+        return self.readout(torch.cat(scalars, -1)).squeeze(-1)
+
+    def _environment(self, harmonics: Tensor, weights: Tensor) -> Tensor:
+        """Σ_k w[c, k, l, u] Y[c, k, lm] as [U, C, B].
+
+        One matrix product over all pairs of degrees and a mask: small matrices cost
+        more per call than the products that are thrown away.
+        """
+        sums = torch.matmul(harmonics.transpose(1, 2), weights)  # [C, B, (l_max+1)·U]
+        sums = sums.unflatten(-1, (-1, self.channels)) * self.degree_mask
+        return sums.sum(2).permute(2, 0, 1).contiguous()
+
+    def _pair_scalars(self, harmonics: Tensor, weights: Tensor, v: Tensor) -> Tensor:
+        """Σ_l w[c, k, l, u] Σ_m Y[c, k, lm] v[u, c, lm] as [C, K, U]."""
+        masked = (
+            v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask
+        )  # [C, A, l_max+1, U]
+        projected = torch.matmul(harmonics, masked.flatten(2))  # [C, K, (l_max+1)·U]
+        return (weights * projected).unflatten(-1, (-1, self.channels)).sum(2)
+
+
+def _spherical_harmonics(irreps: list[o3.Irrep]) -> o3.SphericalHarmonics:
+    """e3nn's module around a plain function: a scripted one cannot be copied."""
+    before = get_optimization_defaults()["jit_mode"]
+    set_optimization_defaults(jit_mode="eager")
+    try:
+        return o3.SphericalHarmonics(
+            o3.Irreps([(1, ir) for ir in irreps]), False, "component"
+        )
+    finally:
+        set_optimization_defaults(jit_mode=before)

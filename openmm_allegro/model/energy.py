@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Energies of atoms as a sum of named terms, and forces and virial from them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..config import check_types
+from ..units import COULOMB_EV_ANGSTROM
+from .allegro import Allegro
+from .config import AllegroConfig
+from .radial import PairCutoffs, polynomial_envelope
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the model takes from its training data; one number per element.
+
+    Parameters
+    ----------
+    mean_neighbors : tuple of float
+        Mean number of neighbours of a centre of that element.
+    scales : tuple of float
+        Energy scale, eV.
+    shifts : tuple of float
+        Energy of an atom with no neighbours, eV.
+    """
+
+    mean_neighbors: tuple[float, ...]
+    scales: tuple[float, ...]
+    shifts: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_types(self, "statistics")
+        if not all(n > 0 for n in self.mean_neighbors):
+            raise ValueError(
+                "statistics: expected mean_neighbors above 0 for each element, "
+                f"found {self.mean_neighbors}"
+            )
+
+
+class ZBL(torch.nn.Module):
+    """Screened nuclear repulsion of Ziegler, Biersack and Littmark, times the envelope.
+
+    J. F. Ziegler, J. P. Biersack, U. Littmark, "The Stopping and Range of Ions in
+    Matter", 1985; constants as LAMMPS' ``pair_style zbl``, envelope exponent 6. Half of
+    each pair's energy belongs to each ordered pair.
+
+    Parameters
+    ----------
+    config : AllegroConfig
+    """
+
+    def __init__(self, config: AllegroConfig) -> None:
+        super().__init__()
+        from ase.data import atomic_numbers
+
+        numbers = [float(atomic_numbers[e]) for e in config.elements]
+        z = torch.tensor(numbers, dtype=torch.float64)
+        self.register_buffer("z", z, persistent=False)
+        self.cutoffs = PairCutoffs(config.cutoff_table())
+        self.coulomb: float = COULOMB_EV_ANGSTROM
+
+    def forward(
+        self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """``r`` [C, K] Å, types [C] and [C, K] → energies of the centres [C], eV."""
+        x = self.cutoffs.scaled(r, center_types, neighbor_types)
+        z_center = self.z[center_types].unsqueeze(-1)
+        z_neighbor = self.z[neighbor_types]
+        a = (z_center.pow(0.23) + z_neighbor.pow(0.23)) * r / 0.46850
+        screening = (
+            0.02817 * torch.exp(-0.20162 * a)
+            + 0.28022 * torch.exp(-0.40290 * a)
+            + 0.50986 * torch.exp(-0.94229 * a)
+            + 0.18175 * torch.exp(-3.19980 * a)
+        )
+        energy = 0.5 * self.coulomb * z_center * z_neighbor / r * screening
+        return (energy * polynomial_envelope(x, 6.0)).sum(-1)
+
+
+class AllegroEnergy(torch.nn.Module):
+    """Energy of each atom: scale · Σ_j e_ij / sqrt(2 mean_neighbors) + shift (+ ZBL).
+
+    Parameters
+    ----------
+    config : AllegroConfig
+    statistics : Statistics
+        One entry per element of ``config``.
+    seed : int
+        Seed of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        If ``statistics`` is not of the length of ``config.elements``.
+
+    Notes
+    -----
+    Built in float64. ``set_dtype`` changes the network alone: the element terms are
+    large (an all-electron oxygen atom has -2000 eV) and stay in float64.
+    """
+
+    def __init__(
+        self, config: AllegroConfig, statistics: Statistics, seed: int = 0
+    ) -> None:
+        super().__init__()
+        for name in ("mean_neighbors", "scales", "shifts"):
+            found = len(getattr(statistics, name))
+            if found != len(config.elements):
+                raise ValueError(
+                    f"statistics: expected {len(config.elements)} {name}, one for "
+                    f"each of {config.elements}, found {found}"
+                )
+        neighbors = torch.tensor(statistics.mean_neighbors, dtype=torch.float64)
+        scales = torch.tensor(statistics.scales, dtype=torch.float64)
+        shifts = torch.tensor(statistics.shifts, dtype=torch.float64)
+        self.network = Allegro(config, neighbors, seed)
+        self.zbl = ZBL(config) if config.zbl else None
+        factors = scales * (2.0 * neighbors).rsqrt()
+        self.register_buffer("factors", factors, persistent=False)
+        self.register_buffer("shifts", shifts, persistent=False)
+
+    def set_dtype(self, dtype: torch.dtype) -> "AllegroEnergy":
+        """Evaluate the network in ``dtype``; sums of energies stay in float64."""
+        self.network.to(dtype)
+        return self
+
+    def forward(
+        self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """Energies of the centres.
+
+        Parameters
+        ----------
+        vectors : Tensor [C, K, 3]
+            From centre to neighbour, Å, in the network's dtype; a padding entry is
+            longer than the cutoff.
+        center_types : Tensor [C], int64
+        neighbor_types : Tensor [C, K], int64
+
+        Returns
+        -------
+        Tensor [C], float64, eV
+        """
+        pair_energies = self.network(vectors, center_types, neighbor_types)  # [C, K]
+        energies = pair_energies.sum(-1).to(torch.float64)
+        energies = energies * self.factors[center_types] + self.shifts[center_types]
+        if self.zbl is not None:
+            r = torch.linalg.vector_norm(vectors.to(torch.float64), dim=-1)
+            energies = energies + self.zbl(r, center_types, neighbor_types)
+        return energies
+
+
+def forces_from_pairs(
+    gradient: Tensor, centers: Tensor, neighbors: Tensor, number_of_atoms: int
+) -> Tensor:
+    """Forces from the derivative of the energy by each pair vector.
+
+    Parameters
+    ----------
+    gradient : Tensor [C, K, 3]
+        dE/d(r_neighbor - r_center), eV/Å; zero for padding.
+    centers : Tensor [C], int64
+    neighbors : Tensor [C, K], int64
+    number_of_atoms : int
+
+    Returns
+    -------
+    Tensor [number_of_atoms, 3], eV/Å
+    """
+    forces = torch.zeros(
+        (number_of_atoms, 3), dtype=gradient.dtype, device=gradient.device
+    )
+    forces = forces.index_add(0, centers, gradient.sum(1))
+    # scatter_add with an expanded index has a parallel path on the CPU, index_add not
+    index = neighbors.reshape(-1, 1).expand(-1, 3)
+    return forces.scatter_add(0, index, -gradient.reshape(-1, 3))
+
+
+def virial_from_pairs(gradient: Tensor, vectors: Tensor) -> Tensor:
+    """dE/d(strain) [3, 3] in eV: the sum of r ⊗ dE/dr over pairs, made symmetric.
+
+    Divided by the volume it is the stress (ASE's sign: tension is positive);
+    its negative is the virial. Thompson et al., doi:10.1063/1.3245303.
+
+    Parameters
+    ----------
+    gradient, vectors : Tensor [C, K, 3]
+    """
+    strain = torch.matmul(vectors.reshape(-1, 3).t(), gradient.reshape(-1, 3))
+    return 0.5 * (strain + strain.t())

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""What a pair knows from its distance and its two elements."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .mlp import ScalarMLP
+
+
+def polynomial_envelope(x: Tensor, p: float) -> Tensor:
+    """Smooth cutoff, 1 at x = 0 and 0 from x = 1 on, with two vanishing derivatives.
+
+    Gasteiger et al., doi:10.48550/arXiv.2003.03123, eq. 8.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+        Distance over cutoff, dimensionless.
+    p : float
+        Exponent, at least 2.
+    """
+    xp = torch.pow(x, p)
+    envelope = (
+        1.0
+        - (p + 1.0) * (p + 2.0) / 2.0 * xp
+        + p * (p + 2.0) * xp * x
+        - p * (p + 1.0) / 2.0 * xp * x * x
+    )
+    return envelope * (x < 1.0)
+
+
+class PairCutoffs(torch.nn.Module):
+    """Cutoff of each ordered pair of elements.
+
+    Parameters
+    ----------
+    table : Tensor [T, T]
+        Cutoff (Å) of a pair whose centre has the first element and whose neighbour has
+        the second.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.uniform: bool = bool((table == table.flatten()[0]).all())
+        self.number_of_elements: int = table.shape[0]
+        self.largest: float = float(table.max())
+        self.register_buffer("flat", table.flatten().clone(), persistent=False)
+
+    def forward(self, center_types: Tensor, neighbor_types: Tensor) -> Tensor:
+        """Cutoffs (Å) for types that broadcast against each other."""
+        return self.flat[center_types * self.number_of_elements + neighbor_types]
+
+    def scaled(self, r: Tensor, center_types: Tensor, neighbor_types: Tensor) -> Tensor:
+        """Distances over cutoffs: ``r`` [C, K], types [C] and [C, K] → [C, K]."""
+        if self.uniform:
+            return r / self.largest
+        return r / self(center_types.unsqueeze(-1), neighbor_types)
+
+
+class ProductTypeEmbedding(torch.nn.Module):
+    """Bessel functions times envelope, projected and multiplied by element embeddings.
+
+    The first half of the channels knows the centre's element, the second half the
+    neighbour's. Bessel basis: doi:10.48550/arXiv.2003.03123, eq. 7 (as n sinc(n x)).
+
+    Parameters
+    ----------
+    cutoffs : PairCutoffs
+    num_bessels : int
+        Number of radial functions.
+    envelope_p : float
+        Exponent of the envelope.
+    trainable : bool
+        Whether the Bessel roots are parameters.
+    dim : int
+        Number of output channels E, even.
+    generator : torch.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        cutoffs: PairCutoffs,
+        num_bessels: int,
+        envelope_p: float,
+        trainable: bool,
+        dim: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.cutoffs = cutoffs
+        self.envelope_p: float = float(envelope_p)
+        roots = torch.arange(1, num_bessels + 1, dtype=torch.float64)
+        if trainable:
+            self.roots = torch.nn.Parameter(roots)
+        else:
+            self.register_buffer("roots", roots, persistent=False)
+        shape = (cutoffs.number_of_elements, dim // 2)
+        self.center = _normal(shape, generator)
+        self.neighbor = _normal(shape, generator)
+        self.linear = ScalarMLP(num_bessels, dim, 0, 0, None, generator)
+
+    def forward(
+        self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """``r`` [C, K] Å, types [C] and [C, K] → embeddings [C, K, E]."""
+        x = self.cutoffs.scaled(r, center_types, neighbor_types)
+        # n sinc(n x) = sin(π n x) / (π x)
+        bessel = torch.sin(x.unsqueeze(-1) * (math.pi * self.roots))
+        envelope = polynomial_envelope(x, self.envelope_p) / (math.pi * x)
+        radial = self.linear(bessel * envelope.unsqueeze(-1))  # [C, K, E]
+        center = torch.nn.functional.embedding(center_types, self.center)
+        neighbor = torch.nn.functional.embedding(neighbor_types, self.neighbor)
+        center = center.unsqueeze(1).expand_as(neighbor)
+        return radial * torch.cat((center, neighbor), -1)
+
+
+def _normal(shape: tuple[int, int], generator: torch.Generator) -> torch.nn.Parameter:
+    values = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return torch.nn.Parameter(values)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The user's handle on a trained model: from a topology to an OpenMM System."""
+
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from .deploy import force_module
+from .forces import make_force
+from .modelfile import Model, load_model
+from .structure import check_cell, topology_symbols
+
+
+class AllegroPotential:
+    """A trained Allegro model, ready to be put into OpenMM Systems.
+
+    Parameters
+    ----------
+    model : path or Model
+        A model file (``*.safetensors``) or what ``load_model`` or ``train`` returned.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing or is not a model file.
+
+    Examples
+    --------
+    >>> potential = AllegroPotential("systems/nacl_aq/nacl_aq.safetensors")
+    >>> pdb = openmm.app.PDBFile("systems/nacl_aq/nacl_aq.pdb")
+    >>> system = potential.create_system(pdb.topology)
+    """
+
+    def __init__(self, model: str | Path | Model) -> None:
+        self.model = model if isinstance(model, Model) else load_model(model)
+
+    def create_system(
+        self,
+        topology: app.Topology,
+        *,
+        backend: str = "torchforce",
+        precision: str = "single",
+        periodic: bool | None = None,
+        remove_cm_motion: bool = True,
+    ) -> openmm.System:
+        """An ordinary System in which the model is the only interaction.
+
+        It holds the elements' masses, the topology's box, one Allegro force, the
+        topology's bonds as a HarmonicBondForce of zero strength (OpenMM takes molecules
+        from bonds, and barostats move molecules), and a CMMotionRemover.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+            Every atom must be of an element that the model knows.
+        backend : str
+            "torchforce" or "pythonforce".
+        precision : str
+            "single" or "double", of the network; sums are always double.
+        periodic : bool, optional
+            Whether atoms interact with periodic images; by default, whether the
+            topology has a box.
+        remove_cm_motion : bool
+            Whether to add a CMMotionRemover.
+
+        Returns
+        -------
+        openmm.System
+
+        Raises
+        ------
+        ValueError
+            If an element is unknown, the box is missing or degenerate, the model is a
+            correction to a force field (kind delta), or an option is unknown.
+        ImportError
+            If the backend's package is missing.
+        """
+        if self.model.kind != "total":
+            raise ValueError(
+                "create_system: expected a model of kind total, found kind "
+                f"{self.model.kind}: it corrects a force field, it is none by itself"
+            )
+        symbols = topology_symbols(topology)
+        if not symbols:
+            raise ValueError("topology: expected at least one atom, found none")
+        periodic = self._is_periodic(topology, periodic)
+        module = force_module(
+            self.model, symbols, periodic=periodic, precision=precision
+        )
+
+        system = openmm.System()
+        for atom in topology.atoms():
+            system.addParticle(atom.element.mass)
+        if topology.getPeriodicBoxVectors() is not None:
+            system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        system.addForce(_bond_markers(topology, periodic))
+        if remove_cm_motion:
+            system.addForce(openmm.CMMotionRemover())
+        return system
+
+    def _is_periodic(self, topology: app.Topology, periodic: bool | None) -> bool:
+        box = topology.getPeriodicBoxVectors()
+        trained = self.model.provenance.get("periodic")
+        if box is None and (periodic or (periodic is None and trained == "all")):
+            reason = (
+                "periodic=True was asked for"
+                if periodic
+                else "the model was trained on periodic structures alone "
+                "(periodic=False overrides this)"
+            )
+            raise ValueError(
+                f"topology: expected a box because {reason}, found none; set it with "
+                "topology.setPeriodicBoxVectors or a CRYST1 record"
+            )
+        if box is not None:
+            vectors = np.array(box.value_in_unit(unit.angstrom))
+            check_cell(vectors, "topology")
+        return box is not None if periodic is None else periodic
+
+
+def _bond_markers(topology: app.Topology, periodic: bool) -> openmm.HarmonicBondForce:
+    """Bonds without strength, from which OpenMM learns what the molecules are."""
+    force = openmm.HarmonicBondForce()
+    force.setName("Bonds of the topology (no energy)")
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    for bond in topology.bonds():
+        force.addBond(bond.atom1.index, bond.atom2.index, 0.1, 0.0)
+    return force

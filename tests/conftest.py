@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""A small model with random weights, and topologies to use it on."""
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import app, unit
+
+from openmm_allegro import AllegroConfig, Model
+from openmm_allegro.model import AllegroEnergy, Statistics
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads():
+    """Many small matrices: more threads only wait for each other."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def model():
+    """H and O, cutoffs that depend on the ordered pair, two layers, l_max 2."""
+    config = AllegroConfig(
+        ("H", "O"),
+        3.5,
+        pair_cutoffs={"H-H": 2.5, "H-O": 3.0},
+        num_scalar_features=8,
+        num_tensor_features=4,
+        two_body_width=8,
+        latent_width=8,
+        readout_width=4,
+    )
+    statistics = Statistics((6.0, 12.0), (0.8, 0.8), (-13.0, -400.0))
+    return Model(
+        config,
+        statistics,
+        AllegroEnergy(config, statistics, seed=5),
+        "total",
+        "float64",
+    )
+
+
+def make_topology(symbols, box=None, waters=False):
+    """A topology; with ``waters`` each O H H is a residue with its two bonds."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    atoms = []
+    for index, symbol in enumerate(symbols):
+        if not waters or index % 3 == 0:
+            residue = topology.addResidue("HOH" if waters else "X", chain)
+        element = app.Element.getBySymbol(symbol)
+        atoms.append(topology.addAtom(symbol, element, residue))
+        if waters and index % 3:
+            topology.addBond(atoms[index - index % 3], atoms[index])
+    if box is not None:
+        topology.setPeriodicBoxVectors(np.asarray(box) * unit.nanometer)
+    return topology
+
+
+@pytest.fixture(scope="session")
+def water_box():
+    """27 water molecules on a lattice with noise: symbols, positions (nm), box (nm)."""
+    random = np.random.default_rng(0)
+    side, count = 0.93, 3
+    symbols, positions = [], []
+    for site in np.ndindex(count, count, count):
+        oxygen = (np.array(site) + 0.5) * side / count + random.normal(0, 0.01, 3)
+        axes = np.linalg.qr(random.normal(size=(3, 3)))[0]
+        positions.append(oxygen)
+        for sign in (1, -1):
+            direction = np.cos(0.91) * axes[0] + sign * np.sin(0.91) * axes[1]
+            positions.append(oxygen + 0.097 * direction)
+        symbols += ["O", "H", "H"]
+    return symbols, np.array(positions), np.eye(3) * side
+
+
+def energy_and_forces(system, positions, platform="Reference", box=None):
+    """Energy (kJ/mol) and forces (kJ/mol/nm) of a System in a new Context."""
+    context = openmm.Context(
+        system,
+        openmm.VerletIntegrator(0.0005),
+        openmm.Platform.getPlatformByName(platform),
+    )
+    if box is not None:
+        context.setPeriodicBoxVectors(*np.asarray(box))
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True)
+    return (
+        state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole),
+        state.getForces(asNumpy=True).value_in_unit(
+            unit.kilojoule_per_mole / unit.nanometer
+        ),
+    )

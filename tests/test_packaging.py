@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""The files a newcomer meets first: environment.yml, pyproject.toml, Makefile, CI."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+yaml = pytest.importorskip("yaml")
+requirements = pytest.importorskip("packaging.requirements")
+utils = pytest.importorskip("packaging.utils")
+
+ROOT = Path(__file__).parents[1]
+
+# A conda match-spec as environment files write it: [channel::]name[version[=build]],
+# with a version such as `>=3.11,<3.14`, `=1.5.*`, `==2.9.1`, `8.5` or `>=2|1.9.*`.
+CONDA_VERSION = r"(?:(?:==|!=|>=|<=|~=|=|>|<)\s*)?[0-9][0-9A-Za-z_.+!]*(?:\*|\.\*)?"
+CONDA_SPEC = re.compile(
+    r"(?:[a-z0-9_./-]+::)?"
+    r"[a-z0-9_][a-z0-9_.-]*"
+    rf"(?:(?:\s+|(?=[=!<>~])){CONDA_VERSION}(?:[,|]{CONDA_VERSION})*"
+    r"(?:(?:\s+|=)[A-Za-z0-9_.*]+)?)?"
+)
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def conda_specs(environment):
+    return [s for s in environment["dependencies"] if isinstance(s, str)]
+
+
+def pip_specs(environment):
+    for entry in environment["dependencies"]:
+        if isinstance(entry, dict):
+            return entry["pip"]
+    return []
+
+
+def conda_name(spec):
+    return re.split(r"[\s=!<>~]", spec.split("::")[-1])[0]
+
+
+def pins(project, extra=None):
+    """Normalised name → specifier of the core requirements or of one extra."""
+    table = project["optional-dependencies"]
+    found = [requirements.Requirement(r) for r in table.get(extra, [])]
+    if extra is None:
+        found = [requirements.Requirement(r) for r in project["dependencies"]]
+    return {utils.canonicalize_name(r.name): r.specifier for r in found}
+
+
+def expand(project, extra):
+    """An extra's pins with those of the extras it names by self-reference."""
+    found = pins(project, extra)
+    for line in project["optional-dependencies"][extra]:
+        requirement = requirements.Requirement(line)
+        if requirement.name == project["name"]:
+            for inner in requirement.extras:
+                found |= expand(project, inner)
+    found.pop(project["name"], None)
+    return found
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "openmm",
+        "python>=3.11,<3.14",
+        "openmm-torch=1.5.*",
+        "pytorch ==2.9.1 cuda*",
+        "numpy=2.1=py311_0",
+        "conda-forge::openmm>=8.5|8.4.*",
+    ],
+)
+def test_match_spec_pattern_accepts(spec):
+    assert CONDA_SPEC.fullmatch(spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["", "open mm", "OpenMM", "openmm=>8.5", "openmm>=", "numpy>=2,", "-e .", "a[b]"],
+)
+def test_match_spec_pattern_refuses(spec):
+    assert not CONDA_SPEC.fullmatch(spec)
+
+
+def test_environment_is_well_formed(environment):
+    assert set(environment) == {"name", "channels", "dependencies"}
+    assert environment["name"] == "openmm-allegro"
+    # `defaults` beside conda-forge mixes incompatible builds.
+    assert environment["channels"] == ["conda-forge"]
+    for spec in conda_specs(environment):
+        assert CONDA_SPEC.fullmatch(spec), spec
+    names = [conda_name(s) for s in conda_specs(environment)]
+    assert len(names) == len(set(names))
+    tables = [e for e in environment["dependencies"] if not isinstance(e, str)]
+    assert all(set(table) == {"pip"} for table in tables) and len(tables) <= 1
+    assert not tables or "pip" in names
+    for spec in pip_specs(environment):
+        if spec != "-e .":
+            requirements.Requirement(spec)
+
+
+def test_environment_has_the_required_packages(environment):
+    names = {conda_name(s) for s in conda_specs(environment)}
+    required = "python openmm openmm-torch pytorch e3nn mdtraj numpy openmmtools"
+    assert set(required.split()) <= names
+
+
+def test_environment_covers_every_requirement_with_the_same_bounds(
+    environment, project
+):
+    """What pip would install is in the environment: `-e .` then adds nothing."""
+    conda_to_pypi = {"openmm-torch": "openmmtorch", "pytorch": "torch"}
+    conda_to_pypi["matplotlib-base"] = "matplotlib"
+    bounds = {}
+    for spec in conda_specs(environment):
+        name = conda_name(spec)
+        bounds[conda_to_pypi.get(name, name)] = spec[len(name) :]
+    for spec in pip_specs(environment):
+        if spec != "-e .":
+            requirement = requirements.Requirement(spec)
+            bounds[requirement.name] = str(requirement.specifier)
+    for extra in (None, "train", "analysis", "dev"):
+        for name, specifier in pins(project, extra).items():
+            assert name in bounds, f"{name} is not in environment.yml"
+            lower = next(str(s) for s in specifier if s.operator == ">=")
+            assert lower in bounds[name].split(","), f"{name}: {bounds[name]}"
+    python = bounds["python"]
+    assert set(python.split(",")) == set(project["requires-python"].split(","))
+    assert "<8.6" in bounds["openmm"].split(",")
+
+
+def test_extras(project):
+    extras = project["optional-dependencies"]
+    assert set(extras) == {"torchforce", "cuda12", "train", "analysis", "dev", "all"}
+    everything = expand(project, "all")
+    for extra in ("torchforce", "train", "analysis", "dev"):
+        assert set(pins(project, extra)) <= set(everything)
+    for extra in extras:
+        assert expand(project, extra), extra
+
+
+def test_torchforce_pins_the_versions_that_work_together(project):
+    expected = {"openmm": "==8.5.*", "openmmtorch": "==1.5.*", "torch": "==2.9.*"}
+    found = {name: str(pin) for name, pin in pins(project, "torchforce").items()}
+    assert found == expected
+    for name, pin in expand(project, "torchforce").items():
+        version = {"openmm": "8.6.1", "openmmtorch": "1.6", "torch": "2.10.0"}[name]
+        assert version not in pin
+
+
+def test_cuda_packages_have_the_versions_of_torchforce(project):
+    found = expand(project, "cuda12")
+    assert found["openmm-cuda-12"] == found["openmm"]
+    assert found["openmm-torch-cuda-12"] == found["openmmtorch"]
+    assert "torch" in found
+
+
+def test_core_takes_any_torch_and_does_not_need_torchforce(project):
+    core = pins(project)
+    for version in ("2.9.0", "2.9.1", "2.11.0", "2.11.0+cpu"):
+        assert version in core["torch"]
+    assert "2.8.0" not in core["torch"]
+    assert not {"openmmtorch", "lightning", "mdtraj", "pytest"} & set(core)
+
+
+def test_console_script_points_at_a_function(project):
+    target = project["scripts"]["openmm-allegro"]
+    module, _, attribute = target.partition(":")
+    assert (module, attribute) == ("openmm_allegro.cli", "main")
+    source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert re.search(rf"^def {attribute}\(", source.read_text(), re.MULTILINE)
+
+
+def test_files_named_by_the_project_exist(project):
+    for name in [project["readme"], *project["license-files"]]:
+        assert (ROOT / name).is_file(), name
+
+
+def test_makefile_has_the_newcomers_targets():
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):(?!=)", text, re.MULTILINE))
+    assert {"demo", "test", "venv", "slow", "lint", "format", "clean"} <= targets
+
+
+def test_ci_runs_make_test():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = script.read_text().splitlines()
+    assert lines[0].startswith("#!") and "bash" in lines[0]
+    assert "set -euo pipefail" in lines
+    assert "make test" in lines
