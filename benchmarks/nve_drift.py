@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import openmm
+import torch
 from hardware import hardware
 from matplotlib.figure import Figure
 from openmm import app, unit
@@ -32,6 +33,7 @@ parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nve_drift.json"
 )
 options = parser.parse_args()
+torch.set_num_threads(options.threads)
 
 pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
 potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")

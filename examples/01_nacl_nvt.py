@@ -53,9 +53,7 @@ print(f"\n{trajectory.n_frames} frames, {trajectory.time[-1]:.2f} ps in all")
 for pair in ("Na-O", "Cl-O", "O-O"):
     selections = [f"element {element}" for element in pair.split("-")]
     curves[pair] = rdf(trajectory, *selections, bin_width=0.005)
-    reference[f"{pair}, revPBE0-D3 frames"] = RDF(
-        table["r_nm"], table[pair.replace("-", "")]
-    )
+    reference[f"{pair}, DFT"] = RDF(table["r_nm"], table[pair.replace("-", "")])
     try:
         shells[pair] = coordination_number(trajectory, *selections)
     except ValueError as error:  # too short a run to have a clear first minimum
@@ -72,12 +70,7 @@ print(f"temperature {kelvin[len(kelvin) // 4 :].mean():.1f} K")
 if trajectory.time[-1] > 5:
     d = diffusion(trajectory, "element O")
     print(f"D(water) = {d.coefficient:.2g} ± {d.error:.1g} cm²/s")
-figures = [
-    plot_rdf(
-        curves, options.output / "rdf.png", reference=reference, coordination=shells
-    ),
-    plot_temperature(
-        energies[:, 1], kelvin, options.output / "temperature.png", target=300
-    ),
-]
+figures = options.output / "rdf.png", options.output / "temperature.png"
+plot_rdf(curves, figures[0], reference=reference, coordination=shells)
+plot_temperature(energies[:, 1], kelvin, figures[1], target=300)
 print("figures:", *figures)

@@ -11,6 +11,14 @@ from typing import Any
 
 from ._version import __version__
 
+# Packages that a verb needs beyond the base installation, and the extra that has them.
+_EXTRA_OF = {
+    "lightning": "train",
+    "matplotlib": "analysis",
+    "mdtraj": "analysis",
+    "kinisi": "analysis",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, or 2 after an error in what was asked."""
@@ -18,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         options.verb(options)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        hint = f"; pip install 'openmm-allegro[{extra}]'" if extra else ""
+        print(f"openmm-allegro: error: {error}{hint}", file=sys.stderr)
+        return 2
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"openmm-allegro: error: {error}", file=sys.stderr)
         return 2
@@ -85,12 +98,15 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
+    import torch
     from openmm import app, unit
 
     from .potential import AllegroPotential
     from .simulate import check_output, run
 
     check_output(options.output, options.force)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     potential = AllegroPotential(options.model)
     if not options.pdb.is_file():
         raise FileNotFoundError(f"expected a PDB file, found nothing at {options.pdb}")
@@ -196,7 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--no-periodic", action="store_true")
     simulate.add_argument("--backend", default="torchforce")
     simulate.add_argument("--platform", help="default: the fastest present")
-    simulate.add_argument("--threads", type=int, help="of the CPU platform")
+    simulate.add_argument(
+        "--threads", type=int, help="of torch and of the CPU platform"
+    )
     simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
     simulate.set_defaults(verb=_simulate)
 

@@ -44,8 +44,8 @@ def predict(
     stress : bool
         Whether stresses are wanted; zeros where not.
     """
-    count, atoms = len(batch.sizes), len(batch.types)
-    energies = torch.zeros(count, dtype=torch.float64)
+    atoms = len(batch.types)
+    energies = torch.zeros_like(batch.energies)
     forces = torch.zeros_like(batch.forces)
     strains = torch.zeros_like(batch.stresses)
     for centers, neighbors, vectors in batch.blocks:
@@ -85,7 +85,8 @@ def evaluate(
     -------
     dict
         ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
-        energies per atom (eV), forces (eV/Å) and the element of each atom.
+        energies per atom (eV), forces (eV/Å) and the element of each atom; and the
+        part of each energy per atom that the model's element shifts make up.
 
     Raises
     ------
@@ -110,6 +111,8 @@ def evaluate(
         batches.append(batch)
         predictions.append(predict(model.energy, batch, stress=has_stress))
     arrays = gather_arrays(batches, predictions)
+    shifts = np.array(model.statistics.shifts)
+    arrays["energy_baseline"] = np.array([shifts[s.types].mean() for s in samples])
     return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
 
 
@@ -132,10 +135,10 @@ def gather_arrays(
             torch.cat([p.stresses for p in predictions]),
         ),
     }
-    arrays = {"types": torch.cat([b.types for b in batches]).numpy()}
+    arrays = {"types": torch.cat([b.types for b in batches]).cpu().numpy()}
     for name, (reference, prediction) in pairs.items():
-        arrays[f"{name}_reference"] = reference.detach().double().numpy()
-        arrays[f"{name}_prediction"] = prediction.detach().double().numpy()
+        arrays[f"{name}_reference"] = reference.detach().cpu().double().numpy()
+        arrays[f"{name}_prediction"] = prediction.detach().cpu().double().numpy()
     return arrays
 
 
@@ -177,52 +180,83 @@ def parity_plot(
     *,
     title: str | None = None,
 ) -> Path:
-    """Predicted against reference energies and forces, as an image file.
+    """Predicted against reference energies and forces, and their errors, as an image.
 
     Parameters
     ----------
     arrays : dict
-        From ``evaluate``.
+        From ``evaluate``. Values that are not finite are left out.
     elements : sequence of str
     path : path
+        Of the image; its folder is made if need be.
     title : str, optional
     """
     from matplotlib.figure import Figure
 
     metrics = error_metrics(arrays, elements)
-    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    shift = arrays["energy_reference"].mean()
-    reference = (arrays["energy_reference"] - shift) * 1000
-    prediction = (arrays["energy_prediction"] - shift) * 1000
-    left.plot(reference, prediction, "o", ms=4, mfc="none", color="C0")
-    left.set_xlabel("reference energy − mean (meV/atom)")
-    left.set_ylabel("predicted energy − mean (meV/atom)")
-    left.set_title(f"RMSE {metrics['energy_rmse']:.2f} meV/atom", fontsize=10)
+    figure = Figure(figsize=(8.4, 6.0), layout="constrained")
+    (left, right), below = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
+    # Without the elements' part, which would dwarf the rest where compositions differ.
+    baseline = arrays.get("energy_baseline", np.nanmean(arrays["energy_reference"]))
+    reference = (arrays["energy_reference"] - baseline) * 1000
+    prediction = (arrays["energy_prediction"] - baseline) * 1000
+    colors = np.full(len(reference), "C0")
+    _parity(left, below[0], reference, prediction, prediction - reference, colors, 12)
+    left.set_ylabel("predicted energy − baseline (meV/atom)")
+    left.set_title(f"energy, RMSE {metrics['energy_rmse']:.2f} meV/atom", fontsize=10)
+    below[0].set_xlabel("reference energy − baseline (meV/atom)")
+    below[0].set_ylabel("error (meV/atom)")
+
+    reference = arrays["forces_reference"].ravel()
+    prediction = arrays["forces_prediction"].ravel()
+    colors = np.array([f"C{i}" for i in range(len(elements))])[arrays["types"]]
+    error = (prediction - reference) * 1000
+    _parity(right, below[1], reference, prediction, error, np.repeat(colors, 3), 2)
     for index, element in enumerate(elements):
-        chosen = arrays["types"] == index
-        if chosen.any():
-            right.plot(
-                arrays["forces_reference"][chosen].ravel(),
-                arrays["forces_prediction"][chosen].ravel(),
-                ".",
-                ms=2,
-                rasterized=True,
-                label=f"{element}, {metrics['forces_rmse_by_element'][element]:.0f}",
-            )
-    right.set_xlabel("reference force (eV/Å)")
+        if element in metrics["forces_rmse_by_element"]:
+            label = f"{element}: {metrics['forces_rmse_by_element'][element]:.0f}"
+            right.plot([], [], "o", ms=5, color=f"C{index}", label=label)
+    right.legend(title="RMSE (meV/Å)", fontsize=9, title_fontsize=9, loc="upper left")
     right.set_ylabel("predicted force (eV/Å)")
-    right.set_title(f"RMSE {metrics['forces_rmse']:.1f} meV/Å", fontsize=10)
-    right.legend(title="RMSE (meV/Å)", markerscale=5, fontsize=9)
-    for axes in (left, right):
-        low = min(axes.get_xlim()[0], axes.get_ylim()[0])
-        high = max(axes.get_xlim()[1], axes.get_ylim()[1])
-        axes.plot([low, high], [low, high], color="0.6", lw=0.8, zorder=0)
-        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    right.set_title(f"forces, RMSE {metrics['forces_rmse']:.1f} meV/Å", fontsize=10)
+    below[1].set_xlabel("reference force (eV/Å)")
+    below[1].set_ylabel("error (meV/Å)")
     if title:
         figure.suptitle(title, fontsize=11)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=200)
-    return Path(path)
+    return path
+
+
+def _parity(
+    axes: Any,
+    below: Any,
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    error: np.ndarray,
+    colors: np.ndarray,
+    size: float,
+) -> None:
+    """Points about the diagonal, and how far they are from it."""
+    known = np.isfinite(error)
+    # In random order, lest the last element cover the others; rare ones on top.
+    _, kinds, counts = np.unique(colors, return_inverse=True, return_counts=True)
+    rare = counts[kinds] < 0.1 * len(colors)
+    order = np.argsort(np.random.default_rng(0).random(len(colors)) + rare)
+    order = order[known[order]]
+    both = np.concatenate((reference[known], prediction[known]))
+    margin = 0.05 * np.ptp(both) or 1.0
+    limits = (both.min() - margin, both.max() + margin)
+    largest = 1.1 * np.abs(error[known]).max() or 1.0
+    look = dict(s=size, c=colors[order], linewidths=0, alpha=0.7, rasterized=True)
+    axes.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
+    axes.scatter(reference[order], prediction[order], **look)
+    axes.set(xlim=limits, ylim=limits, box_aspect=1)
+    axes.locator_params(nbins=6)
+    below.axhline(0.0, color="0.6", lw=0.8, zorder=0)
+    below.scatter(reference[order], error[order], **look)
+    below.set(ylim=(-largest, largest), box_aspect=1 / 3)
 
 
 def _errors(name: str, error: np.ndarray) -> dict[str, float]:

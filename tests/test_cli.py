@@ -2,6 +2,9 @@
 """The command line does what the functions do, and says what is wrong in one line."""
 
 import json
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +80,60 @@ def test_errors_name_expected_and_found(files, capsys):
         assert str(missing) in message
     assert "safetensors" in error_of(capsys, "info", pdb)
     assert not (folder / "x.pdb").exists()
+
+
+TOML = """
+[data]
+training = ["ethanol.extxyz"]
+test = ["ethanol.extxyz"]
+validation_size = 4
+[model]
+elements = ["H", "C", "O"]
+cutoff = 3.0
+l_max = 1
+num_layers = 1
+num_scalar_features = 4
+num_tensor_features = 2
+two_body_width = 4
+latent_width = 4
+readout_width = 4
+[train]
+max_epochs = 1
+warmup_steps = 0
+"""
+
+
+def test_train_then_evaluate(tmp_path, capsys):
+    pytest.importorskip("lightning")
+    data = Path(__file__).parent / "data" / "ethanol.extxyz"
+    shutil.copy(data, tmp_path)
+    (tmp_path / "tiny.toml").write_text(TOML)
+    output = tmp_path / "run"
+    train = ["train", str(tmp_path / "tiny.toml"), "--output", str(output)]
+    assert main(train) == 0
+    printed = capsys.readouterr().out
+    assert "meV/Å" in printed
+    assert f"model: {output / 'model.safetensors'}" in printed
+    assert (output / "parity.png").stat().st_size > 1000
+    assert "--resume" in error_of(capsys, *train)
+    assert main([*train, "--force"]) == 0
+
+    target = tmp_path / "errors.json"
+    evaluate = ["evaluate", str(output / "model.safetensors"), str(data)]
+    assert main([*evaluate, "--json", str(target)]) == 0
+    errors = json.loads(target.read_text())
+    expected = json.loads((output / "test.json").read_text())
+    assert errors["forces_rmse"] == pytest.approx(expected["forces_rmse"], rel=1e-4)
+    assert set(errors["forces_rmse_by_element"]) == {"H", "C", "O"}
+    assert "--force" in error_of(capsys, *evaluate, "--json", target)
+
+    (tmp_path / "tiny.toml").write_text(TOML.replace("l_max", "lmax"))
+    assert "found lmax" in error_of(capsys, *train)
+
+
+def test_missing_package_names_the_extra(monkeypatch, tmp_path, capsys):
+    (tmp_path / "x.toml").write_text(TOML)
+    for name in ("openmm_allegro.train", "openmm_allegro.lightning_module"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    assert "[train]" in error_of(capsys, "train", tmp_path / "x.toml")

@@ -174,7 +174,7 @@ def test_no_file_and_no_toml(read, tmp_path):
     ],
 )
 def test_train_config_out_of_range(name, value):
-    with pytest.raises(ValueError, match=rf"expected {name} .*found.*{value}"):
+    with pytest.raises(ValueError, match=rf"{name}.*found.*{value}"):
         TrainConfig(**{name: value})
 
 

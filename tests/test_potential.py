@@ -49,7 +49,10 @@ def reference(model, symbols, positions, box):
     )
 
 
-@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+PLATFORMS = ("Reference", "CPU", pytest.param("CUDA", marks=pytest.mark.gpu))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("kind", ["cubic", "triclinic", "small", "isolated"])
 def test_openmm_equals_model(model, water_box, backend, platform, kind):
     symbols, positions, box = water_box
@@ -69,7 +72,7 @@ def test_openmm_equals_model(model, water_box, backend, platform, kind):
     )
     energy, forces = energy_and_forces(system, positions, platform)
     # the CPU platform and PythonForce hand positions over in single precision
-    tolerance = 1e-4 if backend == "pythonforce" or platform == "CPU" else 1e-8
+    tolerance = 1e-4 if backend == "pythonforce" or platform != "Reference" else 1e-8
     np.testing.assert_allclose(
         forces, expected_forces, atol=tolerance * abs(expected_forces).max()
     )
@@ -171,7 +174,7 @@ def test_subset_of_particles(model, water_box):
     assert not forces[others].any()
 
 
-@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_serialized_system_and_copy(model, water_box, backend, platform):
     symbols, positions, box = water_box
     system = AllegroPotential(model).create_system(

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import openmm
+import torch
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
@@ -23,6 +24,7 @@ parser.add_argument("--steps", type=int, default=8000, help="of 0.5 fs, NVT at 3
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--force", action="store_true", help="replace the output")
 options = parser.parse_args()
+torch.set_num_threads(options.threads)
 if options.output.exists() and not options.force:
     parser.error(f"expected no file yet at {options.output}; --force replaces it")
 

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""The parts of a training that Lightning calls: loss, schedule, log and order."""
+
+import csv
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from .dataset import Batch
+from .evaluate import Prediction, error_metrics, gather_arrays, predict
+from .modelfile import Model, save_model
+from .train_config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+MONITOR = "validation_score"
+
+
+class TrainingModule(pl.LightningModule):
+    """Loss, optimiser and schedule."""
+
+    def __init__(self, model: Model, config: TrainConfig, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.energy = model.energy
+        self.elements = model.config.elements
+        self.config = config
+        self.steps_per_epoch = steps_per_epoch
+        self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
+        self.validated: list[tuple[Batch, Prediction]] = []
+
+    def loss(self, batch: Batch, prediction: Prediction) -> torch.Tensor:
+        weights = self.config
+        energy = (prediction.energies - batch.energies) / batch.sizes
+        total = weights.energy_weight * energy.square().mean()
+        total = total + weights.forces_weight * _mean_square(
+            prediction.forces - batch.forces
+        )
+        if weights.stress_weight > 0:
+            known = torch.isfinite(batch.stresses)
+            error = (prediction.stresses - batch.stresses)[known]
+            total = total + weights.stress_weight * _mean_square(error)
+        return total
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        stress = self.config.stress_weight > 0
+        prediction = predict(self.energy, batch, training=True, stress=stress)
+        loss = self.loss(batch, prediction)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(
+                f"training: expected a finite loss, found {value} in epoch "
+                f"{self.current_epoch}, batch {index}; a lower learning_rate, more "
+                "warmup_steps or a gradient_clip may help"
+            )
+        self.losses.append((value, len(batch.sizes)))
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        self.losses = []
+
+    def epoch_loss(self) -> float:
+        """Mean over the structures of this epoch's batches so far."""
+        values, sizes = zip(*self.losses, strict=True)
+        return float(np.average(values, weights=sizes))
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self.validated.append((batch, predict(self.energy, batch)))
+
+    def finish_validation(self) -> dict[str, Any]:
+        batches, predictions = zip(*self.validated, strict=True)
+        self.validated = []
+        arrays = gather_arrays(batches, predictions)
+        metrics = error_metrics(arrays, self.elements)
+        weights = self.config
+        metrics[MONITOR] = sum(
+            getattr(weights, f"{name}_weight") * (metrics[f"{name}_rmse"] / 1000) ** 2
+            for name in ("energy", "forces", "stress")
+            if f"{name}_rmse" in metrics
+        )
+        return metrics
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate)
+        if config.schedule == "plateau":
+            scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer,
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                min_lr=config.learning_rate * config.final_rate,
+            )
+            # Counted in steps, since Lightning saves the checkpoint of an epoch before
+            # a scheduler that is counted in epochs hears of it.
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {
+                    "scheduler": scheduler,
+                    "monitor": MONITOR,
+                    "interval": "step",
+                    "frequency": self.steps_per_epoch,
+                },
+            }
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def _rate(self, step: int) -> float:
+        config = self.config
+        rise = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+        if config.schedule == "constant":
+            return rise
+        phase = min(step / (self.steps_per_epoch * config.max_epochs), 1.0)
+        cosine = 0.5 * (1.0 + torch.cos(torch.tensor(torch.pi * phase)).item())
+        return rise * (config.final_rate + (1.0 - config.final_rate) * cosine)
+
+
+class TrainingRecord(pl.Callback):
+    """After each validation: metrics, a row of log.csv, the model if it is the best.
+
+    Comes before the averaging callback, which takes the averaged weights away again.
+    """
+
+    COLUMNS = (
+        "epoch",
+        "step",
+        "learning_rate",
+        "loss",
+        MONITOR,
+        "energy_mae",
+        "energy_rmse",
+        "forces_mae",
+        "forces_rmse",
+        "stress_rmse",
+        "seconds",
+    )
+
+    def __init__(self, output: Path, model: Model) -> None:
+        self.path = output / "log.csv"
+        self.target = output / "model.safetensors"
+        self.model = model
+        self.best = float("inf")
+        self.seconds = 0.0
+        self.started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "seconds": self._elapsed()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.seconds = state["best"], state["seconds"]
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Epochs after the checkpoint are run again, and their rows written again.
+        rows = []
+        if trainer.current_epoch > 0 and self.path.exists():
+            with open(self.path, newline="") as file:
+                rows = [
+                    row
+                    for row in csv.DictReader(file)
+                    if row["seconds"] and int(row["epoch"]) < trainer.current_epoch
+                ]
+        partial = self.path.with_name(self.path.name + ".partial")
+        self._write(partial, rows, header=True)
+        os.replace(partial, self.path)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        metrics = module.finish_validation()
+        module.log(MONITOR, metrics[MONITOR])
+        shown = {"F": metrics["forces_rmse"], "E": metrics["energy_rmse"]}
+        module.log_dict({f"{k}_rmse_meV": v for k, v in shown.items()}, prog_bar=True)
+        row = {
+            **metrics,
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(self._elapsed(), 1),
+            "loss": module.epoch_loss(),
+        }
+        self._write(self.path, [row], header=False)
+        log.info(
+            "epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s",
+            row["epoch"],
+            metrics["forces_rmse"],
+            metrics["energy_rmse"],
+            row["seconds"],
+        )
+        if metrics[MONITOR] < self.best:
+            self.best = metrics[MONITOR]
+            self.model.provenance |= {
+                "epoch": row["epoch"],
+                "step": row["step"],
+                "training_seconds": row["seconds"],
+                "validation": metrics,
+            }
+            save_model(self.model, self.target)
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self.started
+
+    def _write(self, path: Path, rows: list[dict[str, Any]], *, header: bool) -> None:
+        with open(path, "w" if header else "a", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, extrasaction="ignore")
+            if header:
+                writer.writeheader()
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class EpochOrder(Sampler[int]):
+    """A new random order each epoch that depends on seed and epoch alone."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Any:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.size, generator=generator).tolist())
+
+
+def _mean_square(error: torch.Tensor) -> torch.Tensor:
+    return error.square().sum() / max(error.numel(), 1)

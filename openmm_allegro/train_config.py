@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""What a training is: its settings and its data, as the tables of a TOML file."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .config import check_types
+from .dataset import split
+from .structure import Structure, read_structures
+
+SCHEDULES = ("cosine", "plateau", "constant")
+DTYPES = ("float32", "float64")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train; field for field the ``[train]`` table of a TOML.
+
+    Parameters
+    ----------
+    seed : int
+        Of initial weights and of the order of the samples, at least 0.
+    max_epochs, batch_size : int
+    learning_rate : float
+        Of Adam.
+    warmup_steps : int
+        Steps over which the rate rises linearly from zero; not with "plateau".
+    schedule : str
+        "cosine" to ``final_rate`` of the rate over all epochs, "plateau" on the
+        validation score, or "constant".
+    final_rate : float
+        Fraction of the rate at which a cosine or plateau schedule ends.
+    plateau_patience : int
+        Epochs without a better score before the rate falls by ``plateau_factor``.
+    plateau_factor : float
+    energy_weight, forces_weight, stress_weight : float
+        Of the mean squared errors of energies per atom (eV²), force components
+        ((eV/Å)²) and stress components ((eV/Å³)²).
+    ema_decay : float
+        Of the exponential moving average of the weights, below 1; 0 for none. The
+        averaged weights are validated and saved.
+    gradient_clip : float
+        Largest norm of the gradient; 0 for no limit.
+    early_stop_patience : int
+        Epochs without a better score after which training ends; 0 for never.
+    dtype : str
+        "float32" or "float64".
+    device : str
+        "cpu", "cuda", or "auto" for CUDA where it is available.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    seed: int = 0
+    max_epochs: int = 100
+    batch_size: int = 4
+    learning_rate: float = 0.005
+    warmup_steps: int = 200
+    schedule: str = "cosine"
+    final_rate: float = 0.01
+    plateau_patience: int = 25
+    plateau_factor: float = 0.5
+    energy_weight: float = 1.0
+    forces_weight: float = 1.0
+    stress_weight: float = 0.0
+    ema_decay: float = 0.99
+    gradient_clip: float = 0.0
+    early_stop_patience: int = 0
+    dtype: str = "float32"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_types(self, "train config")
+        limits = {
+            "seed": (0, 2**32 - 1),
+            "max_epochs": (1, None),
+            "batch_size": (1, None),
+            "warmup_steps": (0, None),
+            "final_rate": (0.0, 1.0),
+            "plateau_patience": (0, None),
+            "plateau_factor": (0.0, 1.0),
+            "energy_weight": (0.0, None),
+            "forces_weight": (0.0, None),
+            "stress_weight": (0.0, None),
+            "ema_decay": (0.0, 1.0),
+            "gradient_clip": (0.0, None),
+            "early_stop_patience": (0, None),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            inside = value >= low and (high is None or value <= high)
+            if not (inside and math.isfinite(value)):
+                upper = "" if high is None else f" and at most {high}"
+                raise ValueError(
+                    f"train config: expected {name} of at least {low}{upper}, found "
+                    f"{value}"
+                )
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise ValueError(
+                "train config: expected learning_rate above 0, found "
+                f"{self.learning_rate}"
+            )
+        for name in ("ema_decay", "plateau_factor"):
+            if getattr(self, name) == 1:
+                raise ValueError(f"train config: expected {name} below 1, found 1.0")
+        if self.plateau_factor == 0:
+            raise ValueError("train config: expected plateau_factor above 0, found 0.0")
+        if self.energy_weight + self.forces_weight + self.stress_weight == 0:
+            raise ValueError(
+                "train config: expected a weight above 0, found only zeros"
+            )
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("dtype", DTYPES),
+            ("device", DEVICES),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"train config: expected {name} of {known}, found "
+                    f"{getattr(self, name)!r}"
+                )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the data is; field for field the ``[data]`` table of a TOML.
+
+    Parameters
+    ----------
+    training : tuple of str
+        Files that ase can read, relative to the TOML's folder.
+    validation : tuple of str
+        Files to validate on. If empty, ``validation_size`` random frames of the
+        training files are held out.
+    test : tuple of str
+        Files to test on after training.
+    validation_size : int
+    split_seed : int
+    """
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    validation_size: int = 0
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self, "data config")
+
+
+def read_data(
+    config: DataConfig, folder: str | Path
+) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
+    """Training and validation structures, and a record of the files they came from.
+
+    Parameters
+    ----------
+    config : DataConfig
+    folder : path
+        What relative paths start from.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_structures``, or if there is no validation set.
+    """
+    folder = Path(folder)
+    if not config.training:
+        raise ValueError("data config: expected training files, found an empty list")
+    if not config.validation and config.validation_size < 1:
+        raise ValueError(
+            "data config: expected validation files or a validation_size of at least "
+            f"1, found neither (validation_size = {config.validation_size})"
+        )
+    files = {
+        name: [folder / f for f in getattr(config, name)]
+        for name in ("training", "validation", "test")
+    }
+    record = {
+        f"{name}_files": {f.name: _sha256(f) for f in paths}
+        for name, paths in files.items()
+        if paths
+    }
+    training = read_structures(files["training"])
+    if config.validation:
+        return training, read_structures(files["validation"]), record
+    size = config.validation_size
+    validation, training = split(
+        training, [size, max(len(training) - size, 0)], config.split_seed
+    )
+    record |= {"validation_size": size, "split_seed": config.split_seed}
+    return training, validation, record
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a file of structures, found nothing at {path}"
+        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()
