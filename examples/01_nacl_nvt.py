@@ -52,8 +52,8 @@ table = np.genfromtxt(SYSTEM / "reference_rdf.csv", delimiter=",", names=True)
 print(f"\n{trajectory.n_frames} frames, {trajectory.time[-1]:.2f} ps in all")
 for pair in ("Na-O", "Cl-O", "O-O"):
     selections = [f"element {element}" for element in pair.split("-")]
-    curves[pair] = rdf(trajectory, *selections, bin_width=0.005)
-    reference[f"{pair}, DFT"] = RDF(table["r_nm"], table[pair.replace("-", "")])
+    curves[pair] = rdf(trajectory, *selections, bin_width=0.01)
+    reference[pair] = RDF(table["r_nm"], table[pair.replace("-", "")])
     try:
         shells[pair] = coordination_number(trajectory, *selections)
     except ValueError as error:  # too short a run to have a clear first minimum
@@ -71,6 +71,12 @@ if trajectory.time[-1] > 5:
     d = diffusion(trajectory, "element O")
     print(f"D(water) = {d.coefficient:.2g} ± {d.error:.1g} cm²/s")
 figures = options.output / "rdf.png", options.output / "temperature.png"
-plot_rdf(curves, figures[0], reference=reference, coordination=shells)
+plot_rdf(
+    curves,
+    figures[0],
+    reference=reference,
+    reference_name="frames of the DFT data",
+    coordination=shells,
+)
 plot_temperature(energies[:, 1], kelvin, figures[1], target=300)
 print("figures:", *figures)

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -192,8 +193,14 @@ def _run_steps(
     """Step in pieces; keep the restart file and the record up to date."""
     started = saved = time.monotonic()
     done = 0
+    # A log file is to hold a line every half minute, a terminal a live one.
+    pause = 0.2 if sys.stderr.isatty() else 30.0
     with tqdm(
-        total=steps, unit="step", disable=not progress, dynamic_ncols=True
+        total=steps,
+        unit="step",
+        disable=not progress,
+        dynamic_ncols=True,
+        mininterval=pause,
     ) as bar:
         while done < steps:
             piece = min(interval, steps - done)

@@ -14,7 +14,15 @@ _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _SIZE = (3.5, 2.7)  # inches: one column of a journal
 
 
-def plot_rdf(results, path, *, reference=None, coordination=None, title=None):
+def plot_rdf(
+    results,
+    path,
+    *,
+    reference=None,
+    reference_name="reference",
+    coordination=None,
+    title=None,
+):
     """Plot radial distribution functions.
 
     Parameters
@@ -24,7 +32,10 @@ def plot_rdf(results, path, *, reference=None, coordination=None, title=None):
     path : str or Path
         File to write; its ending gives the format (png, pdf, svg).
     reference : dict of str to (r, g), optional
-        Measured or *ab initio* curves, drawn dashed in black and grey.
+        Measured or *ab initio* curves, drawn dashed: in the colour of the result of
+        the same label, else in black and grey.
+    reference_name : str, optional
+        What dashed curves of the results' labels are, for the legend.
     coordination : dict of str to Coordination, optional
         For labels of `results`: the number goes into the legend and its radius is
         marked on the axis.
@@ -63,10 +74,24 @@ def plot_rdf(results, path, *, reference=None, coordination=None, title=None):
             axes.plot(r, g, color=color, label=label)
         if reference:
             _check_curves(reference, "reference")
-            shades = np.linspace(0.0, 0.6, len(reference))
-            for shade, (label, (r, g)) in zip(shades, reference.items(), strict=True):
-                axes.plot(r, g, "--", color=str(shade), linewidth=1.0, label=label)
-        axes.set(xlabel="$r$ (nm)", ylabel="$g(r)$", xlim=(0, limit), ylim=(0, None))
+            own = list(results)
+            shades = iter(np.linspace(0.0, 0.6, len(reference)))
+            for label, (r, g) in reference.items():
+                if label in own:
+                    color = _COLORS[own.index(label) % len(_COLORS)]
+                    axes.plot(r, g, "--", color=color, linewidth=0.9)
+                else:
+                    shade = str(next(shades))
+                    axes.plot(r, g, "--", color=shade, linewidth=0.9, label=label)
+            if set(own) & set(reference):
+                axes.plot(
+                    [], [], "--", color="0.4", linewidth=0.9, label=reference_name
+                )
+        start = min(
+            np.asarray(r)[np.argmax(np.asarray(g) > 0)] for r, g in results.values()
+        )
+        axes.set(xlabel="$r$ (nm)", ylabel="$g(r)$", ylim=(0, None))
+        axes.set_xlim(max(0.0, start - 0.05 * limit), limit)
         axes.legend()
     return Path(path)
 
@@ -85,7 +110,7 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
     target : float, optional
         Temperature of the thermostat in K, drawn as a line.
     window : float, optional
-        Width of the running mean in ps. Default: a twentieth of the trace.
+        Width of the running mean in ps. Default: about a twentieth of the trace.
     title : str, optional
         Title of the figure.
 
@@ -103,7 +128,7 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
     if not np.all(np.diff(time) > 0):
         raise ValueError("expected ascending times, found times that fall or repeat")
     span = time[-1] - time[0]
-    window = span / 20 if window is None else window
+    window = float(f"{span / 20:.1g}") if window is None else window
     if not 0 < window <= span:
         raise ValueError(f"expected 0 < window <= {span:.6g} ps, found {window:.6g} ps")
 
@@ -138,7 +163,7 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
         # Room above the trace, so that the legend hides none of it.
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.15 * (high - low))
-        axes.legend(loc="upper center", ncols=3, columnspacing=1.0)
+        axes.legend(loc="upper center", ncols=3, columnspacing=0.8, fontsize=6.5)
     return Path(path)
 
 
