@@ -2,10 +2,12 @@
 """From a scripted module to an ``openmm.Force``; only here are force classes named."""
 
 import contextlib
+import ctypes
 import functools
 import io
 import logging
 import re
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,7 @@ def register_torch_force() -> Any:
     ImportError
         If openmm-torch cannot be imported.
     """
+    _load_nvrtc()
     # openmmtorch 1.5 imports simtk.openmm, which tells the root logger that it is old.
     root = logging.getLogger()
     root.addFilter(_is_not_about_simtk)
@@ -87,6 +90,18 @@ def register_torch_force() -> Any:
             with contextlib.suppress(openmm.OpenMMException):
                 openmm.Platform.loadPluginLibrary(library[0])
     return TorchForce
+
+
+def _load_nvrtc() -> None:
+    """Load the CUDA 13 nvrtc where it is installed, for openmmtorch on Python 3.13.
+
+    That wheel of openmmtorch 1.5 is linked to it, while torch 2.9 brings CUDA 12 and
+    puts only its own libraries where the loader finds them.
+    """
+    with contextlib.suppress(metadata.PackageNotFoundError, OSError):
+        for file in metadata.distribution("nvidia-cuda-nvrtc").files or []:
+            if file.name == "libnvrtc.so.13":
+                ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
 
 
 def _is_not_about_simtk(record: logging.LogRecord) -> bool:
