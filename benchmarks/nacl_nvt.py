@@ -89,7 +89,7 @@ paths = run(
     timestep=0.5 * unit.femtosecond,
     report_interval=20,
     platform="CPU",
-    platform_properties={"Threads": str(options.threads)},
+    threads=options.threads,
     seed=2,
     overwrite=True,
 )

@@ -20,11 +20,12 @@ from matplotlib.figure import Figure
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
+from openmm_allegro.units import EV_TO_KJ_PER_MOL
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
 EVERY = 10  # steps
-MEV = 96.48533212331e-3  # kJ/mol
+MEV = EV_TO_KJ_PER_MOL / 1000  # kJ/mol
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=10_000)

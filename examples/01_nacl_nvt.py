@@ -41,7 +41,7 @@ paths = run(
     steps=40 if options.quick else options.steps,
     temperature=300 * unit.kelvin,
     timestep=0.5 * unit.femtosecond,
-    report_interval=2 if options.quick else 10,
+    report_interval=2 if options.steps < 1000 or options.quick else 10,
     overwrite=options.force,
 )
 
@@ -64,7 +64,7 @@ for pair in ("Na-O", "Cl-O", "O-O"):
         f"{shells[pair].g_peak:.2f}), {shells[pair].number:.2f} neighbours within "
         f"{shells[pair].r_max * 10:.2f} Å"
     )
-energies = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1)
+energies = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1, ndmin=2)
 kelvin = energies[:, 5]
 print(f"temperature {kelvin[len(kelvin) // 4 :].mean():.1f} K")
 if trajectory.time[-1] > 5:

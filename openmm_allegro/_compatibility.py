@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from importlib import metadata
 
 
-def known_bad(versions: Mapping[str, str | None]) -> list[str]:
+def known_bad(
+    versions: Mapping[str, str | None], *, from_conda: bool = False
+) -> list[str]:
     """Why a set of installed versions will fail; empty if nothing is known against it.
 
     Parameters
     ----------
     versions : mapping
         Of "openmm", "openmmtorch" and "torch" to their versions, None where absent.
+    from_conda : bool
+        Whether openmmtorch is conda-forge's, which is built for several torch versions.
     """
     openmm, openmmtorch, torch = (
         versions.get(name) or "" for name in ("openmm", "openmmtorch", "torch")
@@ -25,7 +29,7 @@ def known_bad(versions: Mapping[str, str | None]) -> list[str]:
             f"openmm {openmm} with openmmtorch {openmmtorch}: the process crashes when "
             "a System with a TorchForce is copied or deserialized; expected openmm 8.5"
         )
-    if not _is(torch, "2.9"):
+    if not from_conda and not _is(torch, "2.9"):
         reasons.append(
             f"torch {torch or '(none)'} with openmmtorch {openmmtorch}: TorchForce is "
             "built against torch 2.9 and fails or crashes with others; expected 2.9"
@@ -36,7 +40,8 @@ def known_bad(versions: Mapping[str, str | None]) -> list[str]:
 def warn_of_known_bad_versions() -> None:
     """Warn (RuntimeWarning) if installed packages are known not to work together."""
     names = ("openmm", "openmmtorch", "torch")
-    for reason in known_bad({name: _version(name) for name in names}):
+    versions = {name: _version(name) for name in names}
+    for reason in known_bad(versions, from_conda=_is_from_conda("openmmtorch")):
         warnings.warn(
             f"{reason}. Install openmm-allegro[torchforce], or use "
             "backend='pythonforce'.",
@@ -50,6 +55,14 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _is_from_conda(name: str) -> bool:
+    try:
+        installer = metadata.distribution(name).read_text("INSTALLER")
+    except metadata.PackageNotFoundError:
+        return False
+    return (installer or "").strip() == "conda"
 
 
 def _is(version: str, series: str) -> bool:

@@ -2,6 +2,7 @@
 """The ``openmm-allegro`` command: parsing alone, each verb calls public functions."""
 
 import argparse
+import hashlib
 import json
 import logging
 import sys
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     from .config import read_toml
+    from .dataset import element_types
     from .evaluate import evaluate, parity_plot
     from .model import AllegroConfig
     from .structure import read_structures
@@ -54,6 +56,12 @@ def _train(options: argparse.Namespace) -> None:
     training, validation, record = read_data(config["data"], folder)
     test = [folder / name for name in config["data"].test]
     test_structures = read_structures(test) if test else []
+    for structure in test_structures:  # before the training, not after it
+        element_types(structure.symbols, config["model"].elements, structure.source)
+    results = {"json": output / "test.json", "plot": output / "parity.png"}
+    if not (output / "model.safetensors").exists():  # else train says what to do
+        for path in results.values():
+            _check_free(path, options.force or options.resume)
     model = train(
         config["model"],
         config["train"],
@@ -67,8 +75,8 @@ def _train(options: argparse.Namespace) -> None:
     )
     if test:
         result = evaluate(model, test_structures)
-        _write_json(output / "test.json", result["metrics"], overwrite=True)
-        parity_plot(result["arrays"], model.config.elements, output / "parity.png")
+        _write_json(results["json"], result["metrics"])
+        parity_plot(result["arrays"], model.config.elements, results["plot"])
         _print_metrics(result["metrics"])
     print(f"model: {output / 'model.safetensors'}")
 
@@ -78,15 +86,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .modelfile import load_model
     from .structure import read_structures
 
-    for path in (options.json, options.plot):
-        _check_free(path, options.force)
+    _check_free(options.json, options.force)
+    _check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
     model.energy.set_dtype(_dtype(options.precision))
     structures = read_structures(options.data)
     result = evaluate(model, structures)
     _print_metrics(result["metrics"])
     if options.json:
-        _write_json(options.json, result["metrics"], overwrite=options.force)
+        _write_json(options.json, result["metrics"])
     if options.plot:
         parity_plot(result["arrays"], model.config.elements, options.plot)
 
@@ -104,14 +112,24 @@ def _simulate(options: argparse.Namespace) -> None:
     from .potential import AllegroPotential
     from .simulate import check_output, run
 
-    check_output(options.output, options.force)
+    outputs = check_output(options.output, options.force)
+    if options.pdb.resolve() in [path.resolve() for path in outputs.values()]:
+        raise ValueError(
+            f"expected an output other than the input, found {options.pdb} as both"
+        )
     if options.threads:
         torch.set_num_threads(options.threads)
     potential = AllegroPotential(options.model)
     if not options.pdb.is_file():
         raise FileNotFoundError(f"expected a PDB file, found nothing at {options.pdb}")
-    with open(options.pdb) as file:
-        pdb = app.PDBFile(file)
+    try:
+        with open(options.pdb) as file:
+            pdb = app.PDBFile(file)
+    except Exception as error:  # OpenMM's parser raises many kinds
+        raise ValueError(
+            f"expected a PDB file at {options.pdb}, found one that OpenMM cannot read "
+            f"({type(error).__name__}: {error})"
+        ) from error
     system = potential.create_system(
         pdb.topology,
         backend=options.backend,
@@ -131,9 +149,13 @@ def _simulate(options: argparse.Namespace) -> None:
         report_interval=options.report_interval,
         minimize=not options.no_minimize,
         platform=options.platform,
-        platform_properties={"Threads": str(options.threads)}
-        if options.threads
-        else None,
+        threads=options.threads,
+        notes={
+            "model": str(options.model),
+            "model_sha256": hashlib.sha256(options.model.read_bytes()).hexdigest(),
+            "backend": options.backend,
+            "precision": options.precision,
+        },
         seed=options.seed,
         overwrite=options.force,
     )
@@ -149,8 +171,16 @@ def _analyze(options: argparse.Namespace) -> None:
     for path in (options.trajectory, options.topology):
         if not path.is_file():
             raise FileNotFoundError(f"expected a file, found nothing at {path}")
-    _check_free(options.plot, options.force)
-    trajectory = mdtraj.load(str(options.trajectory), top=str(options.topology))
+    _check_free(options.plot, options.force, image=True)
+    if options.plot:
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        trajectory = mdtraj.load(str(options.trajectory), top=str(options.topology))
+    except (IndexError, OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"expected a trajectory at {options.trajectory} with the atoms of "
+            f"{options.topology}, found {type(error).__name__}: {error}"
+        ) from error
     if options.quantity == "rdf":
         curves, numbers = {}, {}
         for pair in options.selections:
@@ -158,8 +188,14 @@ def _analyze(options: argparse.Namespace) -> None:
             if not first or not second:
                 raise ValueError(f"expected pairs such as Na-O, found {pair!r}")
             chosen = f"element {first}", f"element {second}"
-            curves[pair] = rdf(trajectory, *chosen)
-            numbers[pair] = coordination_number(trajectory, *chosen)
+            curves[pair] = rdf(trajectory, *chosen, r_max=options.r_max)
+            try:
+                numbers[pair] = coordination_number(
+                    trajectory, *chosen, r_max=options.shell
+                )
+            except ValueError as error:  # the curve is worth having without it
+                print(f"{pair}: no coordination number, {error}")
+                continue
             print(
                 f"{pair}: first peak {numbers[pair].r_peak:.3f} nm, coordination "
                 f"number {numbers[pair].number:.2f} within {numbers[pair].r_max:.3f} nm"
@@ -225,6 +261,10 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "selections", nargs="+", help="Na-O Cl-O (rdf); Na O (diffusion)"
     )
+    analyze.add_argument("--r-max", type=float, help="of g(r), nm (default: L/2)")
+    analyze.add_argument(
+        "--shell", type=float, help="radius of the shell, nm (default: first minimum)"
+    )
     analyze.add_argument("--plot", type=Path, help="draw to this file")
     analyze.set_defaults(verb=_analyze)
 
@@ -262,15 +302,22 @@ def _dtype(precision: str) -> Any:
     return PRECISIONS[precision]
 
 
-def _check_free(path: Path | None, overwrite: bool) -> None:
-    if path is not None and path.exists() and not overwrite:
+def _check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:
+    """Refuse, before any work, a file that cannot be or should not be written."""
+    if path is None:
+        return
+    if image and path.suffix not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
+    if path.is_dir() or (path.parent.exists() and not path.parent.is_dir()):
+        raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.exists() and not overwrite:
         raise FileExistsError(
             f"expected no file yet at {path}, found one; --force replaces it"
         )
 
 
-def _write_json(path: Path, content: dict[str, Any], *, overwrite: bool) -> None:
-    _check_free(path, overwrite)
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -95,18 +95,27 @@ def make_samples(
     Raises
     ------
     ValueError
-        If a structure has an element that the config does not name.
+        If a structure has an element that the config does not name, or two atoms at
+        one position.
     """
     table = config.cutoff_table()
     find = PairList(config.cutoff)
     samples = []
     for index, structure in enumerate(structures):
-        types = element_types(structure.symbols, config.elements, f"structure {index}")
+        where = structure.source or f"structure {index}"
+        types = element_types(structure.symbols, config.elements, where)
         cell = torch.tensor(structure.cell)
         periodic = torch.tensor(structure.periodic)
         centers, neighbors, vectors = find(
             torch.tensor(structure.positions), cell, periodic
         )
+        same = (vectors == 0).all(-1)
+        if same.any():
+            i, j = centers[same][0].item(), neighbors[same][0].item()
+            raise ValueError(
+                f"{where}: expected atoms at different positions, found atoms {i} and "
+                f"{j} at the same one"
+            )
         near = vectors.square().sum(-1) < table[types[centers], types[neighbors]] ** 2
         samples.append(
             Sample(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """From a trained model to the module that an OpenMM force calls, in nm and kJ/mol."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -162,8 +163,6 @@ def force_module(
     ValueError
         If an element or the precision is unknown.
     """
-    import copy
-
     if precision not in PRECISIONS:
         raise ValueError(
             f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"

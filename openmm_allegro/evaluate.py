@@ -91,14 +91,16 @@ def evaluate(
     Raises
     ------
     ValueError
-        If there are no structures, a label is missing or an element is unknown.
+        If there are no structures, a label is missing, an element is unknown or a
+        prediction is not finite.
     """
     if not structures:
         raise ValueError("expected at least one structure to evaluate, found none")
     for index, structure in enumerate(structures):
         if structure.energy is None or structure.forces is None:
             raise ValueError(
-                f"structure {index}: expected an energy and forces, found energy "
+                f"{structure.source or f'structure {index}'}: expected an energy and "
+                "forces, found energy "
                 f"{structure.energy} and "
                 f"{'no forces' if structure.forces is None else 'forces'}"
             )
@@ -108,8 +110,10 @@ def evaluate(
     batches, predictions = [], []
     for start in range(0, len(samples), batch_size):
         batch = collate(samples[start : start + batch_size], model.config)
+        prediction = predict(model.energy, batch, stress=has_stress)
+        _check_finite(prediction, batch, structures[start : start + batch_size], start)
         batches.append(batch)
-        predictions.append(predict(model.energy, batch, stress=has_stress))
+        predictions.append(prediction)
     arrays = gather_arrays(batches, predictions)
     shifts = np.array(model.statistics.shifts)
     arrays["energy_baseline"] = np.array([shifts[s.types].mean() for s in samples])
@@ -153,13 +157,24 @@ def error_metrics(
         ``energy_mae``, ``energy_rmse`` (meV/atom), ``forces_mae``, ``forces_rmse``
         (meV/Å, over components), ``forces_mae_by_element``, ``forces_rmse_by_element``,
         and, where the data has stresses, ``stress_mae``, ``stress_rmse`` (meV/Å³).
+        Labels that are NaN are left out.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is not finite where there is a label.
     """
     metrics: dict[str, Any] = {}
     for name in ("energy", "forces", "stress"):
-        error = arrays[f"{name}_prediction"] - arrays[f"{name}_reference"]
-        known = np.isfinite(error)
+        known = np.isfinite(arrays[f"{name}_reference"])
+        error = (arrays[f"{name}_prediction"] - arrays[f"{name}_reference"])[known]
+        if not np.isfinite(error).all():
+            raise ValueError(
+                f"expected finite predictions of {name}, found "
+                f"{(~np.isfinite(error)).sum()} of {error.size} NaN or infinite"
+            )
         if known.any():
-            metrics |= _errors(name, error[known])
+            metrics |= _errors(name, error)
     force_errors = arrays["forces_prediction"] - arrays["forces_reference"]
     for kind in ("mae", "rmse"):
         metrics[f"forces_{kind}_by_element"] = {}
@@ -227,6 +242,19 @@ def parity_plot(
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=200)
     return path
+
+
+def _check_finite(
+    prediction: Prediction, batch: Batch, structures: Sequence[Structure], start: int
+) -> None:
+    for frame, structure in enumerate(structures):
+        forces = prediction.forces[batch.frames == frame]
+        if not (torch.isfinite(prediction.energies[frame]) and forces.isfinite().all()):
+            raise ValueError(
+                f"{structure.source or f'structure {start + frame}'}: expected a "
+                f"finite prediction, found {prediction.energies[frame].item()} eV; are "
+                "two atoms almost at the same position?"
+            )
 
 
 def _parity(

@@ -109,7 +109,7 @@ class AllegroPotential:
                 "periodic=True was asked for"
                 if periodic
                 else "the model was trained on periodic structures alone "
-                "(periodic=False overrides this)"
+                "(periodic=False or --no-periodic overrides this)"
             )
             raise ValueError(
                 f"topology: expected a box because {reason}, found none; set it with "

@@ -3,23 +3,28 @@
 
 import json
 import logging
-import math
 import os
+import random
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openmm
 from openmm import app, unit
 from tqdm import tqdm
 
 from ._version import __version__
+from .simulation_input import (
+    check_freedom,
+    check_integers,
+    check_positions,
+    check_start,
+    check_values,
+)
 
 log = logging.getLogger(__name__)
 
-ENSEMBLES = ("nvt", "nve")
 SUFFIXES = {
     "topology": ".pdb",
     "trajectory": ".xtc",
@@ -49,7 +54,8 @@ def run(
     report_interval: int = 20,
     minimize: bool = True,
     platform: str | None = None,
-    platform_properties: dict[str, str] | None = None,
+    threads: int | None = None,
+    notes: dict[str, Any] | None = None,
     seed: int = 0,
     overwrite: bool = False,
     progress: bool = True,
@@ -73,16 +79,18 @@ def run(
     friction : Quantity
         Of the thermostat.
     report_interval : int
-        Steps between frames and between lines of energies.
+        Steps between frames and between lines of energies; at most ``steps``.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size
         (``MINIMIZER_TOLERANCE``).
     platform : str, optional
         Name of an OpenMM platform; the fastest present by default.
-    platform_properties : dict, optional
-        As ``{"Threads": "1"}``.
+    threads : int, optional
+        Threads of the CPU platform; by default, all processors.
+    notes : dict, optional
+        JSON values to keep in the record.
     seed : int
-        Of velocities and thermostat; 0 takes a new one each time.
+        Of velocities and thermostat, below 2³¹; 0 draws one, which is recorded.
     overwrite : bool
         Whether existing output may be replaced.
     progress : bool
@@ -100,22 +108,26 @@ def run(
     FileExistsError
         If output exists and ``overwrite`` is not set.
     ValueError
-        If a value is out of range, or positions do not fit or are not finite.
+        If a value is out of range, positions do not fit or are not finite, nothing can
+        move, or energy and forces at the start are not finite.
     RuntimeError
         If the simulation becomes unstable; what was written stays.
     """
     paths = check_output(output, overwrite)
-    values = _check_values(
-        steps, ensemble, temperature, timestep, friction, report_interval
-    )
-    coordinates = _check_positions(positions, topology, system)
+    steps, report_interval, seed = check_integers(steps, report_interval, seed)
+    values = check_values(ensemble, temperature, timestep, friction)
+    coordinates = check_positions(positions, topology, system)
+    check_freedom(system)
 
+    seed = seed or random.SystemRandom().randrange(1, 2**31)
     integrator = _integrator(ensemble, values, seed)
     chosen = _platform(platform)
-    simulation = app.Simulation(
-        topology, system, integrator, chosen, platform_properties or {}
-    )
+    properties = {}
+    if threads is not None and "Threads" in chosen.getPropertyNames():
+        properties["Threads"] = str(threads)
+    simulation = app.Simulation(topology, system, integrator, chosen, properties)
     simulation.context.setPositions(coordinates)
+    check_start(simulation)
     paths["topology"].parent.mkdir(parents=True, exist_ok=True)
     for path in paths.values():
         path.unlink(missing_ok=True)
@@ -123,6 +135,8 @@ def run(
         "package_version": __version__,
         "openmm_version": openmm.version.version,
         "platform": chosen.getName(),
+        "platform_properties": properties,
+        "forces": [force.getName() for force in system.getForces()],
         "atoms": system.getNumParticles(),
         "ensemble": ensemble,
         "steps": steps,
@@ -131,6 +145,7 @@ def run(
         "minimized": minimize,
         "seed": seed,
         "completed_steps": 0,
+        **(notes or {}),
     }
     _write(paths["system"], openmm.XmlSerializer.serialize(system))
     _write_record(paths, record)
@@ -140,9 +155,7 @@ def run(
     with open(paths["topology"], "w") as file:
         state = simulation.context.getState(positions=True)
         app.PDBFile.writeFile(topology, state.getPositions(), file, keepIds=True)
-    simulation.context.setVelocitiesToTemperature(
-        temperature, *([seed] if seed else [])
-    )
+    simulation.context.setVelocitiesToTemperature(temperature, seed)
     simulation.reporters += [
         app.XTCReporter(
             str(paths["trajectory"]), report_interval, enforcePeriodicBox=False
@@ -171,7 +184,14 @@ def check_output(output: str | Path, overwrite: bool = False) -> dict[str, Path]
     ------
     FileExistsError
         If one exists and ``overwrite`` is not set.
+    ValueError
+        If ``output`` is a folder.
     """
+    if str(output).endswith(("/", os.sep)) or Path(output).is_dir():
+        raise ValueError(
+            "expected the prefix of files to write, such as runs/nacl, found the "
+            f"folder {output}"
+        )
     paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
     existing = [str(p) for p in paths.values() if p.exists()]
     if existing and not overwrite:
@@ -192,7 +212,6 @@ def _run_steps(
 ) -> None:
     """Step in pieces; keep the restart file and the record up to date."""
     started = saved = time.monotonic()
-    done = 0
     # A log file is to hold a line every half minute, a terminal a live one.
     pause = 0.2 if sys.stderr.isatty() else 30.0
     with tqdm(
@@ -202,30 +221,40 @@ def _run_steps(
         dynamic_ncols=True,
         mininterval=pause,
     ) as bar:
-        while done < steps:
-            piece = min(interval, steps - done)
+        while simulation.currentStep < steps:
             try:
-                simulation.step(piece)
+                simulation.step(min(interval, steps - simulation.currentStep))
             except (openmm.OpenMMException, ValueError) as error:
+                _write_record(paths, record)
                 raise RuntimeError(
-                    f"expected finite positions, found an unstable simulation after "
-                    f"{done} steps ({str(error).split('  ')[0]}); the frames up to "
-                    f"there are in {paths['trajectory']}"
+                    "expected finite positions, found an unstable simulation after "
+                    f"{record['completed_steps']} steps ({str(error).split('  ')[0]}); "
+                    f"the frames up to there are in {paths['trajectory']}"
                 ) from error
-            done += piece
+            except KeyboardInterrupt:
+                record["completed_steps"] = simulation.currentStep
+                _save(simulation, paths, record)
+                raise
+            done = simulation.currentStep
             elapsed = time.monotonic() - started
             speed = done * record["timestep_fs"] * 1e-6 / (elapsed / 86400)
-            bar.update(piece)
+            bar.update(done - record["completed_steps"])
             bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
             record |= {"completed_steps": done, "ns_per_day": round(speed, 5)}
             if done == steps or time.monotonic() - saved > 30.0:
-                state = simulation.context.getState(
-                    positions=True, velocities=True, parameters=True
-                )
-                _write(paths["state"], openmm.XmlSerializer.serialize(state))
-                _write_record(paths, record)
+                _save(simulation, paths, record)
                 saved = time.monotonic()
-    log.info("%d steps at %.3g ns/day", done, record["ns_per_day"])
+    log.info("%d steps at %.3g ns/day", steps, record["ns_per_day"])
+
+
+def _save(
+    simulation: app.Simulation, paths: dict[str, Path], record: dict[str, Any]
+) -> None:
+    state = simulation.context.getState(
+        positions=True, velocities=True, parameters=True
+    )
+    _write(paths["state"], openmm.XmlSerializer.serialize(state))
+    _write_record(paths, record)
 
 
 def _integrator(
@@ -253,64 +282,6 @@ def _platform(name: str | None) -> openmm.Platform:
     return openmm.Platform.getPlatformByName(
         next(p for p in _PLATFORMS if p in present)
     )
-
-
-def _check_values(
-    steps: int,
-    ensemble: str,
-    temperature: Any,
-    timestep: Any,
-    friction: Any,
-    report_interval: int,
-) -> dict[str, float]:
-    if ensemble not in ENSEMBLES:
-        raise ValueError(f"expected ensemble of {ENSEMBLES}, found {ensemble!r}")
-    for name, value in (("steps", steps), ("report_interval", report_interval)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"expected {name} as an integer of at least 1, found {value}"
-            )
-    wanted = {
-        "temperature_k": (temperature, unit.kelvin),
-        "timestep_fs": (timestep, unit.femtosecond),
-        "friction_per_ps": (friction, unit.picosecond**-1),
-    }
-    values = {}
-    for name, (value, in_unit) in wanted.items():
-        if not unit.is_quantity(value):
-            raise ValueError(
-                f"expected a quantity with a unit for {name.rsplit('_', 1)[0]}, such "
-                f"as 300*kelvin, found {value!r}"
-            )
-        values[name] = value.value_in_unit(in_unit)
-        if not values[name] > 0 or not math.isfinite(values[name]):
-            raise ValueError(f"expected {name} above 0, found {values[name]}")
-    return values
-
-
-def _check_positions(
-    positions: Any, topology: app.Topology, system: openmm.System
-) -> np.ndarray:
-    if unit.is_quantity(positions):
-        positions = positions.value_in_unit(unit.nanometer)
-    coordinates = np.array(positions, dtype=float)
-    count = system.getNumParticles()
-    if topology.getNumAtoms() != count:
-        raise ValueError(
-            f"expected a topology of the System's {count} particles, found "
-            f"{topology.getNumAtoms()} atoms"
-        )
-    if coordinates.shape != (count, 3):
-        raise ValueError(
-            f"expected positions of shape ({count}, 3), found {coordinates.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
-    if bad.size:
-        raise ValueError(
-            f"expected finite positions, found NaN or infinity at {bad.size} atoms, "
-            f"the first with index {bad[0]}"
-        )
-    return coordinates
 
 
 def _write_record(paths: dict[str, Path], record: dict[str, Any]) -> None:

@@ -32,6 +32,8 @@ class Structure:
         eV/Å.
     stress : ndarray [3, 3] or None
         eV/Å³, positive under tension (ASE's sign).
+    source : str
+        Where it was read, for messages.
     """
 
     symbols: tuple[str, ...]
@@ -41,6 +43,7 @@ class Structure:
     energy: float | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -147,6 +150,7 @@ def from_ase(
         energy=None if energy is None else float(energy),
         forces=None if forces is None else np.array(forces, dtype=float),
         stress=None if stress is None else np.array(stress, dtype=float),
+        source=where,
     )
     _check(structure, where)
     return structure

@@ -6,6 +6,7 @@ import json
 import logging
 import platform
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from .train_config import DataConfig, TrainConfig, read_data
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "train"]
 
+# Settings of a training that may be other ones when it is resumed.
+RESUME_MAY_CHANGE = ("max_epochs", "early_stop_patience", "device")
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",
@@ -83,6 +86,9 @@ def train(
         finite.
     """
     output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise FileExistsError(f"expected a folder at {output}, found a file")
+    device = _device(train_config.device)
     if resume and overwrite:
         raise ValueError("expected either resume or overwrite, found both")
     checkpoint = _find_checkpoint(output, resume, overwrite)
@@ -148,9 +154,6 @@ def train(
         )
         for data, sampler in ((samples, order), (held_out, None))
     ]
-    device = train_config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     with _without_remarks():
         trainer = pl.Trainer(
             accelerator=device,
@@ -164,8 +167,28 @@ def train(
             inference_mode=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=True)
+        _fit(trainer, module, loaders, checkpoint)
     return load_model(output / "model.safetensors")
+
+
+def _fit(
+    trainer: pl.Trainer, module: pl.LightningModule, loaders: list, checkpoint: Any
+) -> None:
+    """Fit; an interruption is a KeyboardInterrupt, not Lightning's exit."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:
+        signal.signal(signal.SIGINT, handler)  # Lightning has set it to ignore
+        raise KeyboardInterrupt from error
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("expected a CUDA device because device = 'cuda', found none")
+    return name
 
 
 def _periodicity(structures: Sequence[Structure]) -> str:
@@ -175,9 +198,7 @@ def _periodicity(structures: Sequence[Structure]) -> str:
 
 def _find_checkpoint(output: Path, resume: bool, overwrite: bool) -> Path | None:
     found = sorted((output / "checkpoints").glob("*.ckpt"))
-    used = bool(found) or any(
-        (output / n).exists() for n in ("log.csv", "model.safetensors")
-    )
+    used = bool(found) or (output / "model.safetensors").exists()
     if resume:
         if not found:
             raise ValueError(
@@ -201,20 +222,32 @@ def _remove_training(output: Path) -> None:
 
 
 def _check_same(model: Model, output: Path) -> None:
-    """Refuse to go on with weights that were trained as another function."""
-    before = read_header(output / "model.safetensors")
-    for name, now in (("config", model.config), ("statistics", model.statistics)):
-        for key, value in dataclasses.asdict(now).items():
-            found = before[name].get(key)
-            if name == "statistics":  # sums depend on the number of threads
-                same = np.shape(found) == np.shape(value) and np.allclose(found, value)
-            else:
-                same = json.dumps(found) == json.dumps(value)
-            if not same:
-                raise ValueError(
-                    f"expected the model and data of {output} to resume it, found "
-                    f"{key} = {value} where it has {found}"
-                )
+    """Refuse to go on as another training than the one that was begun."""
+    header = read_header(output / "model.safetensors")
+    before = header["provenance"]
+    now = {
+        key: value
+        for key, value in model.provenance.items()
+        if key.endswith("_files") or key in ("validation_size", "split_seed")
+    }
+    pairs = [
+        (header["config"], dataclasses.asdict(model.config)),
+        (header["statistics"], dataclasses.asdict(model.statistics)),
+        (before["train"], model.provenance["train"]),
+        (before, now),
+    ]
+    for old, new in pairs:
+        for key, value in new.items():
+            found = old.get(key)
+            if key in RESUME_MAY_CHANGE or json.dumps(found) == json.dumps(value):
+                continue
+            if new is pairs[1][1] and np.shape(found) == np.shape(value):
+                if np.allclose(found, value):  # sums depend on the number of threads
+                    continue
+            raise ValueError(
+                f"expected the model, data and settings of {output} to resume it, "
+                f"found {key} = {value} where it has {found}"
+            )
 
 
 @contextmanager

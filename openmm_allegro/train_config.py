@@ -2,6 +2,7 @@
 """What a training is: its settings and its data, as the tables of a TOML file."""
 
 import hashlib
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from .config import check_types
 from .dataset import split
 from .structure import Structure, read_structures
+
+log = logging.getLogger(__name__)
 
 SCHEDULES = ("cosine", "plateau", "constant")
 DTYPES = ("float32", "float64")
@@ -184,10 +187,15 @@ def read_data(
         for name in ("training", "validation", "test")
     }
     record = {
-        f"{name}_files": {f.name: _sha256(f) for f in paths}
-        for name, paths in files.items()
-        if paths
+        f"{name}_files": {f: _sha256(folder / f) for f in getattr(config, name)}
+        for name in files
+        if files[name]
     }
+    both = set(record["training_files"].values()) & set(
+        record.get("validation_files", {}).values()
+    )
+    if both:
+        log.warning("a validation file is identical to a training file")
     training = read_structures(files["training"])
     if config.validation:
         return training, read_structures(files["validation"]), record

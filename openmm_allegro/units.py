@@ -8,11 +8,7 @@ values of the elementary charge and Avogadro's number, doi:10.1103/RevModPhys.93
 EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0  # 96.4853321233...
 NM_TO_ANGSTROM = 10.0
 EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
-EV_PER_ANGSTROM3_TO_GPA = 160.2176634
 
 # e²/(4πε0) in eV Å as LAMMPS' `units metal` has it (CODATA: 14.39964548). Models with a
 # ZBL core were trained with this rounding, and a core of some eV shows the difference.
 COULOMB_EV_ANGSTROM = 14.399645
-
-LENGTH_UNITS = ("angstrom",)
-ENERGY_UNITS = ("eV",)

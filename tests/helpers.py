@@ -31,6 +31,13 @@ CELLS = {
     "isolated": np.zeros((3, 3)),
 }
 
+# Odd features and both element terms, so that a test sees all of the model.
+FULL = {
+    "num_layers": 3,
+    "zbl": True,
+    "pair_cutoffs": {"H-O": 2.4, "Na-Na": 2.7},
+}
+
 
 class Atoms(NamedTuple):
     """What ``evaluate_structure`` takes; float64, Å."""
@@ -170,3 +177,13 @@ def random_rotation(seed: int = 0) -> Tensor:
     q, r = torch.linalg.qr(a)
     q = q * r.diagonal().sign()
     return q * torch.linalg.det(q).sign()
+
+
+def float64(values) -> Tensor:
+    """Tensor of the values in float64."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def close(a: Tensor, b: Tensor, rtol: float = 1e-10, atol: float = 1e-10) -> None:
+    """Assert that two tensors agree, by default to rounding in float64."""
+    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)

@@ -117,7 +117,7 @@ def test_labels_keep_their_values_and_get_the_dtype():
 
 def test_unknown_element():
     with pytest.raises(
-        ValueError, match=r"structure 1: expected only the elements .*, H, C; found O"
+        ValueError, match=r"frame 0: expected only the elements .*, H, C; found O"
     ):
         make_samples(
             [random_structure(("H", "C")), ethanol()[0]], tiny_config(("H", "C"))

@@ -4,19 +4,25 @@
 import csv
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.modelfile import Model
+from openmm_allegro.modelfile import Model, load_model
 from openmm_allegro.structure import Structure, read_structures
+from openmm_allegro.train_config import TrainConfig
 
 DATA = Path(__file__).parent / "data"
 ETHANOL = DATA / "ethanol.extxyz"
 LIQUID = DATA / "ec_emc.extxyz"
+
+# columns of log.csv that differ between equal runs, or are empty in those of fit()
+UNMEASURED = ("seconds", "stress_rmse")
 
 
 @functools.cache
@@ -90,3 +96,79 @@ def read_log(folder: Path) -> list[dict[str, float]]:
             {key: float(value or "nan") for key, value in row.items()}
             for row in csv.DictReader(file)
         ]
+
+
+def short(**changes: Any) -> TrainConfig:
+    """Four epochs at a constant rate, with averaged weights."""
+    values = dict(
+        max_epochs=4,
+        batch_size=4,
+        learning_rate=0.02,
+        warmup_steps=0,
+        schedule="constant",
+        ema_decay=0.9,
+    )
+    return TrainConfig(**(values | changes))
+
+
+def fit(
+    output: Path,
+    config: TrainConfig,
+    *,
+    model: AllegroConfig | None = None,
+    training: Sequence[Structure] | None = None,
+    **options: Any,
+) -> Model:
+    """16 frames of ethanol to train on, 4 to validate on: four steps an epoch."""
+    # Here, not at the top: most tests that use this module need no lightning.
+    from openmm_allegro.train import train
+
+    return train(
+        model or tiny_config(),
+        config,
+        ethanol()[:16] if training is None else training,
+        ethanol()[16:],
+        output,
+        progress=False,
+        **options,
+    )
+
+
+def weights(model: Model) -> dict[str, Tensor]:
+    """Weights of a network by name."""
+    return dict(model.energy.network.state_dict())
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether both have the same names and, bit by bit, the same values."""
+    return set(first) == set(second) and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def checkpoint(folder: Path) -> dict[str, Any]:
+    """What the checkpoint in the folder of a training holds."""
+    path = max((folder / "checkpoints").glob("*.ckpt"))
+    return torch.load(path, weights_only=True)
+
+
+def rates(folder: Path) -> list[float]:
+    """The learning rate at the end of each epoch."""
+    return [row["learning_rate"] for row in read_log(folder)]
+
+
+def assert_same_training(first: Path, second: Path) -> None:
+    """Same rows, same best model, same last weights and same averages of them."""
+    rows = [
+        [{c: row[c] for c in row if c not in UNMEASURED} for row in read_log(folder)]
+        for folder in (first, second)
+    ]
+    assert rows[0] == rows[1]
+    models = [load_model(folder / "model.safetensors") for folder in (first, second)]
+    assert models[0].provenance["epoch"] == models[1].provenance["epoch"]
+    assert same(*(weights(m) for m in models))
+    states = [checkpoint(folder) for folder in (first, second)]
+    for key in ("state_dict", "current_model_state"):
+        assert (key in states[0]) == (key in states[1])
+        if key in states[0]:
+            assert same(states[0][key], states[1][key])

@@ -21,6 +21,9 @@ def polynomial_envelope(x: Tensor, p: float) -> Tensor:
     p : float
         Exponent, at least 2.
     """
+    # Beyond the cutoff, as in padding, x**p may overflow and 0 * inf is not 0.
+    inside = x < 1.0
+    x = x.clamp(max=1.0)
     xp = torch.pow(x, p)
     envelope = (
         1.0
@@ -28,7 +31,7 @@ def polynomial_envelope(x: Tensor, p: float) -> Tensor:
         + p * (p + 2.0) * xp * x
         - p * (p + 1.0) / 2.0 * xp * x * x
     )
-    return envelope * (x < 1.0)
+    return envelope * inside
 
 
 class PairCutoffs(torch.nn.Module):

@@ -40,7 +40,7 @@ with tempfile.TemporaryDirectory() as folder:
         # strong, so that the energy set free by the first hydrogen bonds goes away
         friction=5 / unit.picosecond,
         report_interval=100,
-        platform_properties={"Threads": str(options.threads)},
+        threads=options.threads,
         platform="CPU",
         seed=1,
     )
