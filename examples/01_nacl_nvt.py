@@ -25,7 +25,7 @@ SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--output", type=Path, default=Path("runs/demo"))
-parser.add_argument("--steps", type=int, default=3000, help="of 0.5 fs")
+parser.add_argument("--steps", type=int, default=5000, help="of 0.5 fs")
 parser.add_argument("--force", action="store_true", help="replace existing output")
 parser.add_argument("--quick", action="store_true", help="some steps only, for a test")
 options = parser.parse_args()

@@ -5,7 +5,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
+from helpers import FULL, tiny_config, tiny_energy
 from openmm import app, unit
+from training_helpers import fit, short
 
 from openmm_allegro import AllegroConfig, Model
 from openmm_allegro.model import AllegroEnergy, Statistics
@@ -38,6 +40,27 @@ def model():
         "total",
         "float64",
     )
+
+
+@pytest.fixture(scope="session")
+def config():
+    """A small config in which every option matters."""
+    return tiny_config(**FULL)
+
+
+@pytest.fixture(scope="session")
+def energy(config):
+    """Its network, with random weights."""
+    return tiny_energy(config)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished training on the ethanol excerpt: folder, model and TrainConfig."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    settings = short(max_epochs=40, energy_weight=10.0)
+    model = fit(folder, settings, provenance={"data": "ethanol"})
+    return folder, model, settings
 
 
 def make_topology(symbols, box=None, waters=False):

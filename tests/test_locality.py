@@ -8,7 +8,6 @@ import torch
 from helpers import (
     CUTOFF,
     ELEMENTS,
-    FULL,
     Atoms,
     close,
     evaluate_structure,
@@ -20,16 +19,6 @@ from helpers import (
 )
 
 from openmm_allegro.neighbors import PairList
-
-
-@pytest.fixture(scope="module")
-def config():
-    return tiny_config(**FULL)
-
-
-@pytest.fixture(scope="module")
-def energy(config):
-    return tiny_energy(config)
 
 
 def line(distance, *, types=(0, 1)):

@@ -83,16 +83,6 @@ REFERENCE_CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def config():
-    return tiny_config(**FULL)
-
-
-@pytest.fixture(scope="module")
-def energy(config):
-    return tiny_energy(config)
-
-
 @pytest.mark.parametrize("case", REFERENCE_CASES)
 def test_same_function_as_per_pair_reference(case):
     kind, overrides = REFERENCE_CASES[case]

@@ -46,14 +46,6 @@ def crash_at(monkeypatch, call):
     monkeypatch.setattr(train_module, "collate", failing)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    config = short(max_epochs=40, energy_weight=10.0)
-    model = fit(folder, config, provenance={"data": "ethanol"})
-    return folder, model, config
-
-
 @pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.0, "dtype": "float64"}])
 def test_resume_with_more_epochs_is_one_training(tmp_path, changes):
     fit(tmp_path / "whole", short(**changes))

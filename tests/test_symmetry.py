@@ -21,16 +21,6 @@ from openmm_allegro.evaluate import predict
 from openmm_allegro.model.tensor_product import layer_irreps
 
 
-@pytest.fixture(scope="module")
-def config():
-    return tiny_config(**FULL)
-
-
-@pytest.fixture(scope="module")
-def energy(config):
-    return tiny_energy(config)
-
-
 @pytest.mark.parametrize("kind", ["triclinic", "tiny triclinic", "isolated"])
 @pytest.mark.parametrize("inversion", [False, True])
 @pytest.mark.parametrize("parity", [False, True])

@@ -36,14 +36,6 @@ from openmm_allegro.train import train
 MEASURED = [c for c in lightning_module.TrainingRecord.COLUMNS if c not in UNMEASURED]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    config = short(max_epochs=40, energy_weight=10.0)
-    model = fit(folder, config, provenance={"data": "ethanol"})
-    return folder, model, config
-
-
 def test_errors_fall(finished):
     rows = read_log(finished[0])
     first, last = rows[0], rows[-1]
