@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml
 	  $(PYTHON) -m venv .venv || { echo "error: could not create .venv" \
 	    "(Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; }
 	@echo "installing openmm-allegro[$(strip $(EXTRAS))] into .venv" \
-	  "(about 4 GB on Linux x86_64 because of torch's CUDA libraries)"
+	  "(about 8 GB on Linux x86_64 because of torch's CUDA libraries)"
 	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[$(strip $(EXTRAS))]'
 	@echo '$(strip $(EXTRAS))' > $@
