@@ -5,7 +5,7 @@ Runs systems/nacl_aq at 300 K and 0.5 fs, then checks the temperature against it
 statistical error, every O-H bond in every frame, and g(r) against the reference frames'
 own. Writes results/nacl_nvt.json and .png beside this file.
 
-python benchmarks/nacl_nvt.py [--steps 40000] [--threads 1]
+python benchmarks/nacl_nvt.py [--steps 40000] [--threads 1] [--reuse]
 """
 
 import argparse
@@ -21,12 +21,14 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.analysis import coordination_number, diffusion, rdf
+from openmm_allegro.simulate import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
 TARGET = 300.0  # K
 LONGEST_BOND = 1.3  # Å; a water O-H bond beyond it is broken
-PAIRS = ("O-O", "Na-O", "Cl-O")
+SHELLS = {"O-O": 0.36, "Na-O": 0.335, "Cl-O": 0.41}  # nm, first minima of g(r)
+PAIRS = tuple(SHELLS)
 
 
 def block_error(values: np.ndarray, blocks: int = 10) -> float:
@@ -70,6 +72,7 @@ def draw(curves: dict, reference: np.ndarray, energies: np.ndarray, path: Path) 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=40_000)
 parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--reuse", action="store_true", help="analyse the last run again")
 parser.add_argument("--output", type=Path, default=ROOT / "runs" / "nacl_nvt" / "nvt")
 parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nacl_nvt.json"
@@ -77,22 +80,24 @@ parser.add_argument(
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
 
-pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
-potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
-paths = run(
-    pdb.topology,
-    pdb.positions,
-    potential.create_system(pdb.topology),
-    options.output,
-    steps=options.steps,
-    temperature=TARGET * unit.kelvin,
-    timestep=0.5 * unit.femtosecond,
-    report_interval=20,
-    platform="CPU",
-    threads=options.threads,
-    seed=2,
-    overwrite=True,
-)
+paths = {name: Path(f"{options.output}{end}") for name, end in SUFFIXES.items()}
+if not options.reuse:
+    pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
+    potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
+    run(
+        pdb.topology,
+        pdb.positions,
+        potential.create_system(pdb.topology),
+        options.output,
+        steps=options.steps,
+        temperature=TARGET * unit.kelvin,
+        timestep=0.5 * unit.femtosecond,
+        report_interval=20,
+        platform="CPU",
+        threads=options.threads,
+        seed=2,
+        overwrite=True,
+    )
 
 trajectory = mdtraj.load(paths["trajectory"], top=paths["topology"])
 energies = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1)
@@ -137,7 +142,7 @@ for pair in PAIRS:
             * 10
         ),
     }
-    shell = coordination_number(trajectory[later], *selections)
+    shell = coordination_number(trajectory[later], *selections, r_max=SHELLS[pair])
     result["coordination"][pair] = {
         "number": float(shell.number),
         "r_max_angstrom": float(shell.r_max * 10),
