@@ -34,7 +34,7 @@ SUFFIXES = {
     "record": ".json",
 }
 # A little below what a liquid has at 300 K (1250 for salt water, per atom, as OpenMM
-# measures it): contacts go, and an equilibrated liquid is warm again within a picosecond.
+# measures it): contacts go, and an equilibrated liquid warms again within a picosecond.
 MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
 # Fastest first. OpenCL is left out: openmm-torch does not run there.
 _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
