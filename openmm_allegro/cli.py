@@ -59,7 +59,8 @@ def _train(options: argparse.Namespace) -> None:
     for structure in test_structures:  # before the training, not after it
         element_types(structure.symbols, config["model"].elements, structure.source)
     results = {"json": output / "test.json", "plot": output / "parity.png"}
-    if not (output / "model.safetensors").exists():  # else train says what to do
+    # where there is a model or no folder can be, train says what to do
+    if test and output.is_dir() and not (output / "model.safetensors").exists():
         for path in results.values():
             _check_free(path, options.force or options.resume)
     model = train(
@@ -194,6 +195,8 @@ def _analyze(options: argparse.Namespace) -> None:
                     trajectory, *chosen, r_max=options.shell
                 )
             except ValueError as error:  # the curve is worth having without it
+                if options.shell is not None:
+                    raise
                 print(f"{pair}: no coordination number, {error}")
                 continue
             print(
@@ -306,10 +309,12 @@ def _check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> N
     """Refuse, before any work, a file that cannot be or should not be written."""
     if path is None:
         return
-    if image and path.suffix not in (".png", ".pdf", ".svg"):
+    if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
-    if path.is_dir() or (path.parent.exists() and not path.parent.is_dir()):
+    if path.is_dir():
         raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"expected no file yet at {path}, found one; --force replaces it"

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Run a System at constant temperature and write what happened."""
 
+import contextlib
 import json
 import logging
 import os
 import random
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +118,10 @@ def run(
         If the simulation becomes unstable; what was written stays.
     """
     paths = check_output(output, overwrite)
+    try:
+        json.dumps(notes)
+    except TypeError as error:
+        raise ValueError(f"expected notes of JSON values, found {error}") from error
     steps, report_interval, seed = check_integers(steps, report_interval, seed)
     values = check_values(ensemble, temperature, timestep, friction)
     coordinates = check_positions(positions, topology, system)
@@ -132,6 +140,7 @@ def run(
     for path in paths.values():
         path.unlink(missing_ok=True)
     record = {
+        **(notes or {}),
         "package_version": __version__,
         "openmm_version": openmm.version.version,
         "platform": chosen.getName(),
@@ -145,7 +154,6 @@ def run(
         "minimized": minimize,
         "seed": seed,
         "completed_steps": 0,
-        **(notes or {}),
     }
     _write(paths["system"], openmm.XmlSerializer.serialize(system))
     _write_record(paths, record)
@@ -214,16 +222,23 @@ def _run_steps(
     started = saved = time.monotonic()
     # A log file is to hold a line every half minute, a terminal a live one.
     pause = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(
-        total=steps,
-        unit="step",
-        disable=not progress,
-        dynamic_ncols=True,
-        mininterval=pause,
-    ) as bar:
+    with (
+        tqdm(
+            total=steps,
+            unit="step",
+            disable=not progress,
+            dynamic_ncols=True,
+            mininterval=pause,
+        ) as bar,
+        _interruptible() as interrupted,
+    ):
         while simulation.currentStep < steps:
             try:
-                simulation.step(min(interval, steps - simulation.currentStep))
+                # small pieces, so that an interruption need not wait long
+                piece = min(interval, 10, steps - simulation.currentStep)
+                simulation.step(piece)
+                if interrupted():
+                    raise KeyboardInterrupt
             except (openmm.OpenMMException, ValueError) as error:
                 _write_record(paths, record)
                 raise RuntimeError(
@@ -245,6 +260,24 @@ def _run_steps(
                 _save(simulation, paths, record)
                 saved = time.monotonic()
     log.info("%d steps at %.3g ns/day", steps, record["ns_per_day"])
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGINT has come; the signal itself does nothing.
+
+    A KeyboardInterrupt raised inside a PythonForce would reach us as a failure of
+    OpenMM. Outside the main thread, where signals cannot be handled, never true.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _save(

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.weight_averaging import EMAWeightAveraging
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from ._version import __version__
@@ -31,7 +32,7 @@ from .train_config import DataConfig, TrainConfig, read_data
 __all__ = ["DataConfig", "TrainConfig", "read_data", "train"]
 
 # Settings of a training that may be other ones when it is resumed.
-RESUME_MAY_CHANGE = ("max_epochs", "early_stop_patience", "device")
+RESUME_MAY_CHANGE = ("max_epochs", "device")
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",
@@ -178,6 +179,8 @@ def _fit(
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=True)
+    except MisconfigurationException as error:  # such as fewer epochs than are done
+        raise ValueError(f"training: {error}") from error
     except SystemExit as error:
         signal.signal(signal.SIGINT, handler)  # Lightning has set it to ignore
         raise KeyboardInterrupt from error
@@ -228,7 +231,8 @@ def _check_same(model: Model, output: Path) -> None:
     now = {
         key: value
         for key, value in model.provenance.items()
-        if key.endswith("_files") or key in ("validation_size", "split_seed")
+        if key
+        in ("training_files", "validation_files", "validation_size", "split_seed")
     }
     pairs = [
         (header["config"], dataclasses.asdict(model.config)),

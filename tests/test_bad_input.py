@@ -3,6 +3,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +187,49 @@ def test_an_interrupted_run_can_be_restarted(model, water_box, tmp_path, monkeyp
     assert state.getStepCount() == 6
 
 
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce"])
+def test_sigint_leaves_a_restart_file(water, backend):
+    """Also where the signal arrives inside the Python code that OpenMM calls."""
+    if backend == "torchforce":
+        pytest.importorskip("openmmtorch")
+    model, pdb, folder = water
+    arguments = ["simulate", model, pdb, "--output", str(folder / "x"), "--backend"]
+    arguments += [backend, "--steps", "1000000", "--threads", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openmm_allegro.cli", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    energies = folder / "x.csv"
+    while not energies.exists() or len(energies.read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    state = openmm.XmlSerializer.deserialize((folder / "x.xml").read_text())
+    record = json.loads((folder / "x.json").read_text())
+    assert state.getStepCount() == record["completed_steps"] > 0
+
+
+def test_notes_are_checked_before_output_is_replaced(model, water_box, tmp_path):
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box)
+    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    (tmp_path / "x.xtc").write_text("precious")
+    with pytest.raises(ValueError, match="notes of JSON values"):
+        run(
+            topology,
+            positions,
+            system,
+            tmp_path / "x",
+            overwrite=True,
+            notes={"model": tmp_path},
+        )
+    assert (tmp_path / "x.xtc").read_text() == "precious"
+
+
 def test_ensembles_are_those_of_the_command_line(capsys):
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
@@ -228,15 +275,23 @@ def test_a_training_that_cannot_start_replaces_nothing(training, capsys):
 
 @pytest.mark.parametrize(
     "change",
-    ["learning_rate = 0.5", "energy_weight = 9.0", "seed = 4", "batch_size = 2"],
+    [
+        "learning_rate = 0.5",
+        "energy_weight = 9.0",
+        "seed = 4",
+        "batch_size = 2",
+        "early_stop_patience = 3",
+    ],
 )
 def test_resume_refuses_other_settings(training, capsys, change):
     arguments, folder = training
     assert main([str(a) for a in arguments]) == 0
     (folder / "a.toml").write_text(TOML + change + "\n")
     assert change.replace(" = ", " = ") in error_of(capsys, *arguments, "--resume")
-    (folder / "a.toml").write_text(TOML.replace("max_epochs = 1", "max_epochs = 2"))
+    (folder / "a.toml").write_text(TOML.replace("max_epochs = 1", "max_epochs = 3"))
     assert main([str(a) for a in arguments] + ["--resume"]) == 0
+    (folder / "a.toml").write_text(TOML)  # one epoch, where three are done
+    assert "max_epochs" in error_of(capsys, *arguments, "--resume")
 
 
 def test_resume_refuses_other_data(training, capsys):
