@@ -83,6 +83,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from .deploy import PRECISIONS
     from .evaluate import evaluate, parity_plot
     from .modelfile import load_model
     from .structure import read_structures
@@ -90,7 +91,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _check_free(options.json, options.force)
     _check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
-    model.energy.set_dtype(_dtype(options.precision))
+    model.energy.set_dtype(PRECISIONS[options.precision])
     structures = read_structures(options.data)
     result = evaluate(model, structures)
     _print_metrics(result["metrics"])
@@ -297,12 +298,6 @@ def _print_metrics(metrics: dict[str, Any]) -> None:
             f"stress  MAE {metrics['stress_mae']:.4f}  "
             f"RMSE {metrics['stress_rmse']:.4f}  meV/Å³"
         )
-
-
-def _dtype(precision: str) -> Any:
-    from .deploy import PRECISIONS
-
-    return PRECISIONS[precision]
 
 
 def _check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:

@@ -3,7 +3,6 @@
 
 import hashlib
 import logging
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,14 +97,13 @@ class TrainConfig:
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            inside = value >= low and (high is None or value <= high)
-            if not (inside and math.isfinite(value)):
+            if value < low or (high is not None and value > high):
                 upper = "" if high is None else f" and at most {high}"
                 raise ValueError(
                     f"train config: expected {name} of at least {low}{upper}, found "
                     f"{value}"
                 )
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+        if self.learning_rate <= 0:
             raise ValueError(
                 "train config: expected learning_rate above 0, found "
                 f"{self.learning_rate}"
