@@ -37,11 +37,16 @@ def known_bad(
     return reasons
 
 
-def warn_of_known_bad_versions() -> None:
-    """Warn (RuntimeWarning) if installed packages are known not to work together."""
+def installed_known_bad() -> list[str]:
+    """``known_bad`` of what is installed."""
     names = ("openmm", "openmmtorch", "torch")
     versions = {name: _version(name) for name in names}
-    for reason in known_bad(versions, from_conda=_is_from_conda("openmmtorch")):
+    return known_bad(versions, from_conda=_is_from_conda("openmmtorch"))
+
+
+def warn_of_known_bad_versions() -> None:
+    """Warn (RuntimeWarning) if installed packages are known not to work together."""
+    for reason in installed_known_bad():
         warnings.warn(
             f"{reason}. Install openmm-allegro[torchforce], or use "
             "backend='pythonforce'.",

@@ -18,6 +18,7 @@ _EXTRA_OF = {
     "matplotlib": "analysis",
     "mdtraj": "analysis",
     "kinisi": "analysis",
+    "nequip": "nequip",
 }
 
 
@@ -83,6 +84,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    import torch
+
     from .deploy import PRECISIONS
     from .evaluate import evaluate, parity_plot
     from .modelfile import load_model
@@ -92,8 +95,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     _check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
     model.energy.set_dtype(PRECISIONS[options.precision])
+    distances = torch.float32 if options.precision == "single" else torch.float64
     structures = read_structures(options.data)
-    result = evaluate(model, structures)
+    result = evaluate(model, structures, distances=distances)
     _print_metrics(result["metrics"])
     if options.json:
         _write_json(options.json, result["metrics"])
@@ -105,6 +109,35 @@ def _info(options: argparse.Namespace) -> None:
     from .modelfile import read_header
 
     print(json.dumps(read_header(options.model), indent=2))
+
+
+def _import(options: argparse.Namespace) -> None:
+    from .interop.nequip import import_model
+    from .modelfile import save_model
+
+    _check_free(options.output, options.force)
+    elements = {}
+    for item in options.element:
+        name, _, symbol = item.partition("=")
+        if not name or not symbol:
+            raise ValueError(f"expected --element TYPE=SYMBOL, found {item!r}")
+        elements[name] = symbol
+    model = import_model(
+        options.source,
+        length_unit=options.length_unit,
+        energy_unit=options.energy_unit,
+        elements=elements,
+        model_key=options.model_key,
+    )
+    print(f"model: {save_model(model, options.output)}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .interop.nequip import export_model
+    from .modelfile import load_model
+
+    _check_free(options.output, options.force)
+    print(f"model: {export_model(load_model(options.model), options.output)}")
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -238,6 +271,35 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("model", type=Path)
     info.set_defaults(verb=_info)
 
+    source = verbs.add_parser(
+        "import",
+        help="turn a nequip-allegro checkpoint or package into a model file",
+        description="nequip's loader unpickles the file, which can run code from it: "
+        "import only what you would run.",
+    )
+    source.add_argument("source", type=Path, help="*.ckpt or *.nequip.zip")
+    source.add_argument("-o", "--output", type=Path, required=True)
+    source.add_argument("--length-unit", default="angstrom", help="angstrom, nm, bohr")
+    source.add_argument(
+        "--energy-unit", default="eV", help="eV, kJ/mol, kcal/mol, hartree"
+    )
+    source.add_argument(
+        "--element",
+        action="append",
+        default=[],
+        metavar="TYPE=SYMBOL",
+        help="element of a type whose name is no chemical symbol",
+    )
+    source.add_argument("--model-key", help="which model of a file with several")
+    source.set_defaults(verb=_import)
+
+    export = verbs.add_parser(
+        "export", help="turn a model file into a nequip checkpoint"
+    )
+    export.add_argument("model", type=Path)
+    export.add_argument("-o", "--output", type=Path, required=True, help="*.ckpt")
+    export.set_defaults(verb=_export)
+
     simulate = verbs.add_parser("simulate", help="molecular dynamics of a PDB file")
     simulate.add_argument("model", type=Path)
     simulate.add_argument("pdb", type=Path)
@@ -273,8 +335,10 @@ def _parser() -> argparse.ArgumentParser:
     analyze.set_defaults(verb=_analyze)
 
     for verb in (evaluate, simulate):
-        verb.add_argument("--precision", default="single", choices=("single", "double"))
-    for verb in (train, evaluate, simulate, analyze):
+        verb.add_argument(
+            "--precision", default="mixed", choices=("single", "mixed", "double")
+        )
+    for verb in (train, evaluate, source, export, simulate, analyze):
         verb.add_argument(
             "--force", action="store_true", help="replace existing output"
         )

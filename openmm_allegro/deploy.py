@@ -17,13 +17,19 @@ from .units import (
     NM_TO_ANGSTROM,
 )
 
-PRECISIONS = {"single": torch.float32, "double": torch.float64}
+# Of the network; "mixed" differs from "single" in distances, radial functions and
+# spherical harmonics, which it keeps in double.
+PRECISIONS = {
+    "single": torch.float32,
+    "mixed": torch.float32,
+    "double": torch.float64,
+}
 
 
 class ForceModule(torch.nn.Module):
     """Energy and forces of a set of atoms; scriptable.
 
-    Distances and sums are in double precision, the network in that of its weights.
+    Sums over pairs are in double precision, the network in that of its weights.
     Centres are processed in blocks with a backward pass each, so that memory beyond the
     pair list does not grow with the system.
 
@@ -34,7 +40,10 @@ class ForceModule(torch.nn.Module):
         Index into the model's elements.
     atoms : Tensor [n], int64
         Which of the particles they are.
-    periodic : bool
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats, in all directions or along each of its vectors.
+    dtype : torch.dtype
+        Of the vectors that the network is given, and of what it makes of them alone.
     """
 
     def __init__(
@@ -43,7 +52,8 @@ class ForceModule(torch.nn.Module):
         cutoff_table: Tensor,
         types: Tensor,
         atoms: Tensor,
-        periodic: bool,
+        periodic: bool | Sequence[bool],
+        dtype: torch.dtype,
     ) -> None:
         super().__init__()
         self.energy = energy
@@ -53,11 +63,11 @@ class ForceModule(torch.nn.Module):
         self.register_buffer("cutoffs", cutoff_table.to(torch.float64))
         self.register_buffer("types", types)
         self.register_buffer("atoms", atoms)
-        self.register_buffer("periodic", torch.tensor([periodic] * 3))
+        self.register_buffer("periodic", torch.tensor(periodic).expand(3).clone())
         self.all_atoms: bool = bool((atoms == torch.arange(len(atoms))).all())
         self.padding: float = PADDING * self.cutoff
         self.largest_block: int = LARGEST_BLOCK
-        self.dtype: torch.dtype = next(energy.network.parameters()).dtype
+        self.dtype: torch.dtype = dtype
         self.to_angstrom: float = NM_TO_ANGSTROM
         self.energy_unit: float = EV_TO_KJ_PER_MOL
         self.force_unit: float = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
@@ -124,7 +134,8 @@ class ForceModule(torch.nn.Module):
         for block_centers, block_neighbors, block_vectors in center_blocks(
             centers, neighbors, vectors, count, self.padding, self.largest_block
         ):
-            v = block_vectors.to(self.dtype).requires_grad_(True)
+            # Detached: to() may be no copy, and strain would then come with a graph.
+            v = block_vectors.to(self.dtype).detach().requires_grad_(True)
             of_centers = self.energy(
                 v, self.types[block_centers], self.types[block_neighbors]
             )
@@ -142,8 +153,8 @@ def force_module(
     symbols: Sequence[str],
     *,
     atoms: Sequence[int] | None = None,
-    periodic: bool,
-    precision: str = "single",
+    periodic: bool | Sequence[bool],
+    precision: str = "mixed",
 ) -> torch.jit.ScriptModule:
     """Script a model for given atoms.
 
@@ -154,9 +165,11 @@ def force_module(
         Chemical symbols of the atoms of the model, n.
     atoms : sequence of int, optional
         Their particle indices; the first n particles if not given.
-    periodic : bool
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats, in all directions or along each of its vectors.
     precision : str
-        "single" or "double", of the network.
+        "single", "double", or "mixed": distances, radial functions and spherical
+        harmonics in double, the network in single. Sums are always in double.
 
     Raises
     ------
@@ -178,5 +191,6 @@ def force_module(
         types,
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
+        torch.float32 if precision == "single" else torch.float64,
     )
     return torch.jit.script(module.eval())

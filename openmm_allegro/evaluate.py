@@ -70,7 +70,11 @@ def predict(
 
 
 def evaluate(
-    model: Model, structures: Sequence[Structure], *, batch_size: int = 4
+    model: Model,
+    structures: Sequence[Structure],
+    *,
+    batch_size: int = 4,
+    distances: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
     """Errors of a model on labelled structures.
 
@@ -80,6 +84,9 @@ def evaluate(
     structures : sequence of Structure
         With energies and forces.
     batch_size : int
+    distances : torch.dtype
+        Precision of distances, radial functions and spherical harmonics; that of the
+        network is its own.
 
     Returns
     -------
@@ -104,8 +111,7 @@ def evaluate(
                 f"{structure.energy} and "
                 f"{'no forces' if structure.forces is None else 'forces'}"
             )
-    dtype = next(model.energy.network.parameters()).dtype
-    samples = make_samples(structures, model.config, dtype)
+    samples = make_samples(structures, model.config, distances)
     has_stress = any(s.stress is not None for s in structures)
     batches, predictions = [], []
     for start in range(0, len(samples), batch_size):

@@ -15,11 +15,17 @@ import openmm
 import torch
 from openmm import unit
 
+from ._compatibility import installed_known_bad
+
 BACKENDS = ("torchforce", "pythonforce")
 
 
 def make_force(
-    module: torch.jit.ScriptModule, *, backend: str, periodic: bool
+    module: torch.jit.ScriptModule,
+    *,
+    backend: str,
+    periodic: bool,
+    device: str | torch.device | None = None,
 ) -> openmm.Force:
     """A force that calls ``module(positions[, boxvectors]) -> (energy, forces)``.
 
@@ -31,15 +37,25 @@ def make_force(
         "torchforce" (openmm-torch) or "pythonforce" (OpenMM alone, any torch).
     periodic : bool
         Whether OpenMM hands the box over.
+    device : str or torch.device, optional
+        Where PythonForce runs the module: "cpu", "cuda" or "cuda:N"; by default CUDA
+        if there is any. TorchForce runs it where the Platform runs.
 
     Raises
     ------
     ImportError
         If the backend's package is missing.
     ValueError
-        If the backend is unknown.
+        If the backend is unknown, or the device is unknown, absent or given to
+        TorchForce.
     """
     if backend == "torchforce":
+        if device is not None:
+            raise ValueError(
+                "backend='torchforce': expected no device, because the module runs "
+                f"where the OpenMM Platform runs, found device={str(device)!r}; choose "
+                "the Platform and its DeviceIndex, or use backend='pythonforce'"
+            )
         force = register_torch_force()(module)
         force.setOutputsForces(True)
     elif backend == "pythonforce":
@@ -48,12 +64,27 @@ def make_force(
                 "backend='pythonforce' expects openmm >= 8.5, found "
                 f"{openmm.__version__}"
             )
-        force = openmm.PythonForce(_Computation(module, periodic))
+        force = openmm.PythonForce(_Computation(module, periodic, device))
     else:
         raise ValueError(f"expected backend of {BACKENDS}, found {backend!r}")
     force.setUsesPeriodicBoundaryConditions(periodic)
     force.setName("Allegro")
     return force
+
+
+def default_backend() -> str:
+    """The backend of Systems that someone else may copy, as OpenMM-ML does.
+
+    That is "torchforce" where openmm-torch is installed and can be relied on. It is
+    "pythonforce" elsewhere, and beside openmm 8.6 and later: 8.6 crashes the process
+    when it copies or deserializes a System that holds a TorchForce.
+    """
+    version = tuple(int(part) for part in openmm.__version__.split(".")[:2])
+    if version < (8, 6) and not installed_known_bad():
+        with contextlib.suppress(ImportError):
+            register_torch_force()
+            return "torchforce"
+    return "pythonforce"
 
 
 @functools.cache
@@ -111,9 +142,16 @@ def _is_not_about_simtk(record: logging.LogRecord) -> bool:
 class _Computation:
     """What PythonForce calls. Pickles as a TorchScript archive, as TorchForce does."""
 
-    def __init__(self, module: torch.jit.ScriptModule, periodic: bool) -> None:
+    def __init__(
+        self,
+        module: torch.jit.ScriptModule,
+        periodic: bool,
+        device: str | torch.device | None,
+    ) -> None:
         self.module, self.periodic = module, periodic
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # What was asked for is kept: None means the best of whichever machine reads it.
+        self.asked = None if device is None else str(device)
+        self.device = _present_device(device)
         self.module.to(self.device)
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
@@ -130,10 +168,33 @@ class _Computation:
     def __getstate__(self) -> dict[str, Any]:
         buffer = io.BytesIO()
         torch.jit.save(self.module, buffer)
-        return {"module": buffer.getvalue(), "periodic": self.periodic}
+        return {
+            "module": buffer.getvalue(),
+            "periodic": self.periodic,
+            "device": self.asked,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         import vesin_torch  # noqa: F401  registers the classes the archive refers to
 
         module = torch.jit.load(io.BytesIO(state["module"]), map_location="cpu")
-        self.__init__(module, state["periodic"])
+        # Systems written before there was a device lack it.
+        self.__init__(module, state["periodic"], state.get("device"))
+
+
+def _present_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"expected a device cpu, cuda or cuda:N, found {device!r}")
+    present = torch.cuda.device_count()
+    if chosen.type == "cuda" and (chosen.index or 0) >= present:
+        raise ValueError(
+            f"expected a device that is present, found {str(chosen)!r} with {present} "
+            "CUDA devices visible to torch"
+        )
+    return chosen

@@ -89,8 +89,13 @@ def save_model(model: Model, path: str | Path) -> Path:
         for name, value in model.energy.network.state_dict().items()
     }
     path = Path(path)
+    write_file(path, save(tensors, metadata={FORMAT: json.dumps(header)}))
+    return path
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, in a new folder if need be; an existing one is replaced at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = save(tensors, metadata={FORMAT: json.dumps(header)})
     partial = path.with_name(path.name + ".partial")
     try:
         # Not safetensors' own save_file, whose files only their owner can read.
@@ -101,7 +106,6 @@ def save_model(model: Model, path: str | Path) -> Path:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    return path
 
 
 def load_model(path: str | Path) -> Model:

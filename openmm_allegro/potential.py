@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The user's handle on a trained model: from a topology to an OpenMM System."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ class AllegroPotential:
         topology: app.Topology,
         *,
         backend: str = "torchforce",
-        precision: str = "single",
+        precision: str = "mixed",
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
     ) -> openmm.System:
@@ -58,7 +59,8 @@ class AllegroPotential:
         backend : str
             "torchforce" or "pythonforce".
         precision : str
-            "single" or "double", of the network; sums are always double.
+            "single", "double", or "mixed": distances, radial functions and spherical
+            harmonics in double, the network in single. Sums are always in double.
         periodic : bool, optional
             Whether atoms interact with periodic images; by default, whether the
             topology has a box.
@@ -77,15 +79,11 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        if self.model.kind != "total":
-            raise ValueError(
-                "create_system: expected a model of kind total, found kind "
-                f"{self.model.kind}: it corrects a force field, it is none by itself"
-            )
+        check_total(self.model, "create_system")
         symbols = topology_symbols(topology)
         if not symbols:
             raise ValueError("topology: expected at least one atom, found none")
-        periodic = self._is_periodic(topology, periodic)
+        periodic = is_periodic(self.model, topology, periodic)
         module = force_module(
             self.model, symbols, periodic=periodic, precision=precision
         )
@@ -96,36 +94,88 @@ class AllegroPotential:
         if topology.getPeriodicBoxVectors() is not None:
             system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
         system.addForce(make_force(module, backend=backend, periodic=periodic))
-        system.addForce(_bond_markers(topology, periodic))
+        system.addForce(bond_markers(topology, periodic))
         if remove_cm_motion:
             system.addForce(openmm.CMMotionRemover())
         return system
 
-    def _is_periodic(self, topology: app.Topology, periodic: bool | None) -> bool:
-        box = topology.getPeriodicBoxVectors()
-        trained = self.model.provenance.get("periodic")
-        if box is None and (periodic or (periodic is None and trained == "all")):
-            reason = (
-                "periodic=True was asked for"
-                if periodic
-                else "the model was trained on periodic structures alone "
-                "(periodic=False or --no-periodic overrides this)"
-            )
-            raise ValueError(
-                f"topology: expected a box because {reason}, found none; set it with "
-                "topology.setPeriodicBoxVectors or a CRYST1 record"
-            )
-        if box is not None:
-            vectors = np.array(box.value_in_unit(unit.angstrom))
-            check_cell(vectors, "topology")
-        return box is not None if periodic is None else periodic
+
+def check_total(model: Model, where: str) -> None:
+    """Refuse a model that is a correction to a force field, by the name of the caller.
+
+    Raises
+    ------
+    ValueError
+    """
+    if model.kind != "total":
+        raise ValueError(
+            f"{where}: expected a model of kind total, found kind {model.kind}: it "
+            "corrects a force field, it is none by itself"
+        )
 
 
-def _bond_markers(topology: app.Topology, periodic: bool) -> openmm.HarmonicBondForce:
-    """Bonds without strength, from which OpenMM learns what the molecules are."""
+def is_periodic(model: Model, topology: app.Topology, periodic: bool | None) -> bool:
+    """Whether a System of the model alone is to be periodic.
+
+    Parameters
+    ----------
+    model : Model
+    topology : openmm.app.Topology
+    periodic : bool, optional
+        What the user asked for; by default, whether the topology has a box.
+
+    Raises
+    ------
+    ValueError
+        If a box is needed and there is none, or if it is degenerate.
+    """
+    box = topology.getPeriodicBoxVectors()
+    trained = model.provenance.get("periodic")
+    if box is None and (periodic or (periodic is None and trained == "all")):
+        reason = (
+            "periodic=True was asked for"
+            if periodic
+            else "the model was trained on periodic structures alone "
+            "(periodic=False or --no-periodic overrides this)"
+        )
+        raise ValueError(
+            f"topology: expected a box because {reason}, found none; set it with "
+            "topology.setPeriodicBoxVectors or a CRYST1 record"
+        )
+    check_topology_box(topology)
+    return box is not None if periodic is None else periodic
+
+
+def check_topology_box(topology: app.Topology) -> None:
+    """Refuse a degenerate box; to have none is fine.
+
+    Raises
+    ------
+    ValueError
+    """
+    box = topology.getPeriodicBoxVectors()
+    if box is not None:
+        check_cell(np.array(box.value_in_unit(unit.angstrom)), "topology")
+
+
+def bond_markers(
+    topology: app.Topology, periodic: bool, atoms: Sequence[int] | None = None
+) -> openmm.HarmonicBondForce:
+    """Bonds without strength, from which OpenMM learns what the molecules are.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    periodic : bool
+    atoms : sequence of int, optional
+        Only bonds between two of these atoms; all bonds by default.
+    """
+    chosen = set(range(topology.getNumAtoms()) if atoms is None else atoms)
     force = openmm.HarmonicBondForce()
     force.setName("Bonds of the topology (no energy)")
     force.setUsesPeriodicBoundaryConditions(periodic)
     for bond in topology.bonds():
-        force.addBond(bond.atom1.index, bond.atom2.index, 0.1, 0.0)
+        first, second = bond.atom1.index, bond.atom2.index
+        if first in chosen and second in chosen:
+            force.addBond(first, second, 0.1, 0.0)
     return force

@@ -156,22 +156,33 @@ def from_ase(
     return structure
 
 
-def topology_symbols(topology: "app.Topology") -> tuple[str, ...]:
+def topology_symbols(
+    topology: "app.Topology", atoms: Sequence[int] | None = None
+) -> tuple[str, ...]:
     """Chemical symbols of the atoms of an OpenMM topology.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    atoms : sequence of int, optional
+        Indices of the atoms that matter, in the order of the answer; all by default.
 
     Raises
     ------
     ValueError
-        If an atom has no element (a virtual site).
+        If one of these atoms has no element (a virtual site).
     """
-    for atom in topology.atoms():
+    chosen = list(topology.atoms())
+    if atoms is not None:
+        chosen = [chosen[i] for i in atoms]
+    for atom in chosen:
         if atom.element is None:
             raise ValueError(
                 f"topology: expected an element for each atom, found none for atom "
                 f"{atom.index} ({atom.name} of {atom.residue.name} {atom.residue.id}); "
                 "virtual sites cannot be part of a machine-learned potential"
             )
-    return tuple(atom.element.symbol for atom in topology.atoms())
+    return tuple(atom.element.symbol for atom in chosen)
 
 
 def check_cell(cell: np.ndarray, where: str) -> None:

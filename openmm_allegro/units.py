@@ -12,3 +12,17 @@ EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
 # e²/(4πε0) in eV Å as LAMMPS' `units metal` has it (CODATA: 14.39964548). Models with a
 # ZBL core were trained with this rounding, and a core of some eV shows the difference.
 COULOMB_EV_ANGSTROM = 14.399645
+
+# Units that the weights of other programs may be in. CODATA 2022 bohr and hartree,
+# doi:10.1103/RevModPhys.97.025002; 1 kcal = 4.184 kJ.
+LENGTH_UNITS_IN_ANGSTROM = {
+    "angstrom": 1.0,
+    "nm": NM_TO_ANGSTROM,
+    "bohr": 0.529177210544,
+}
+ENERGY_UNITS_IN_EV = {
+    "eV": 1.0,
+    "kJ/mol": 1.0 / EV_TO_KJ_PER_MOL,
+    "kcal/mol": 4.184 / EV_TO_KJ_PER_MOL,
+    "hartree": 27.211386245981,
+}

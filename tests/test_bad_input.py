@@ -147,7 +147,7 @@ def test_threads_on_a_platform_without_them(water):
     assert main(["simulate", model, pdb, "--output", str(folder / "x"), *options]) == 0
     record = json.loads((folder / "x.json").read_text())
     assert record["platform_properties"] == {}
-    assert record["precision"] == "single"
+    assert record["precision"] == "mixed"
     assert len(record["model_sha256"]) == 64
     assert record["seed"] > 0
 

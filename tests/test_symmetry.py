@@ -174,12 +174,18 @@ def test_degree_zero_knows_distances_only():
     ],
 )
 def test_irreps_that_are_kept(l_max, parity, layers, expected):
-    found = layer_irreps(l_max, parity, layers)
+    found = irreps_of(l_max, parity, layers)
     assert [" ".join(map(str, irreps)) for irreps in found] == expected
+
+
+def irreps_of(l_max, parity, layers):
+    config = tiny_config(l_max=l_max, parity=parity)
+    environment = config.environment_irreps()
+    return layer_irreps(environment, config.allowed_irreps(), layers)
 
 
 @pytest.mark.parametrize("l_max", range(5))
 def test_parity_matters_from_three_layers_on(l_max):
     for layers in range(1, 5):
-        same = layer_irreps(l_max, True, layers) == layer_irreps(l_max, False, layers)
+        same = irreps_of(l_max, True, layers) == irreps_of(l_max, False, layers)
         assert same == (layers < 3 or l_max == 0)

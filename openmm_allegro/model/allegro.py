@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .config import AllegroConfig
 from .mlp import ScalarMLP
-from .radial import PairCutoffs, ProductTypeEmbedding
-from .tensor_product import CenterOperator, layer_irreps, spherical_irreps
+from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
+from .tensor_product import CenterOperator, layer_irreps
 
 
 class Allegro(torch.nn.Module):
@@ -39,26 +39,37 @@ class Allegro(torch.nn.Module):
         scalars, channels = config.num_scalar_features, config.num_tensor_features
         self.scalars: int = scalars
         self.channels: int = channels
-        env_dim = (config.l_max + 1) * channels
+        harmonics = config.environment_irreps()
+        env_dim = len(harmonics) * channels
         embedding_dim = config.embedding_dim or scalars
         cutoffs = PairCutoffs(config.cutoff_table())
 
         norm = mean_neighbors.to(torch.float64).rsqrt()
         self.register_buffer("environment_norm", norm, persistent=False)
-        harmonics = spherical_irreps(config.l_max)
-        # [A, l_max + 1, 1]: which degree each component belongs to
-        degrees = torch.tensor([ir.l for ir in harmonics for _ in range(ir.dim)])
+        # [A, L, 1]: which of the L irreps (l_max + 1) each component belongs to
+        degrees = torch.tensor(
+            [i for i, ir in enumerate(harmonics) for _ in range(ir.dim)]
+        )
         mask = torch.nn.functional.one_hot(degrees).to(torch.float64).unsqueeze(-1)
         self.register_buffer("degree_mask", mask, persistent=False)
         self.spherical_harmonics = _spherical_harmonics(harmonics)
-        self.embedding = ProductTypeEmbedding(
-            cutoffs,
-            config.num_bessels,
-            config.envelope_p,
-            config.bessel_trainable,
-            embedding_dim,
-            generator,
-        )
+        if config.radial_embedding == "spline":
+            self.embedding = SplineEmbedding(
+                cutoffs,
+                config.num_splines,
+                config.spline_span,
+                embedding_dim,
+                generator,
+            )
+        else:
+            self.embedding = ProductTypeEmbedding(
+                cutoffs,
+                config.num_bessels,
+                config.envelope_p,
+                config.bessel_trainable,
+                embedding_dim,
+                generator,
+            )
 
         def mlp(dim_in: int, dim_out: int, kind: str) -> ScalarMLP:
             shape = [getattr(config, f"{kind}_{x}") for x in ("depth", "width")]
@@ -71,7 +82,7 @@ class Allegro(torch.nn.Module):
         self.first_projection = ScalarMLP(
             scalars, scalars + env_dim, 0, 0, None, generator
         )
-        irreps = layer_irreps(config.l_max, config.parity, config.num_layers)
+        irreps = layer_irreps(harmonics, config.allowed_irreps(), config.num_layers)
         self.operators = torch.nn.ModuleList()
         self.latents = torch.nn.ModuleList()
         for layer in range(config.num_layers):
@@ -100,7 +111,9 @@ class Allegro(torch.nn.Module):
         Parameters
         ----------
         vectors : Tensor [C, K, 3]
-            From centre to neighbour, Å; a padding entry is longer than the cutoff.
+            From centre to neighbour, Å; a padding entry is longer than the cutoff. May
+            be of higher precision than the weights: what depends on the distance or on
+            the direction alone is computed in that, and cast then.
         center_types : Tensor [C], int64
         neighbor_types : Tensor [C, K], int64
 
@@ -109,10 +122,11 @@ class Allegro(torch.nn.Module):
         Tensor [C, K]
         """
         r = torch.linalg.vector_norm(vectors, dim=-1)  # [C, K]
-        harmonics = self.spherical_harmonics(vectors / r.unsqueeze(-1))  # [C, K, A]
+        harmonics = self.spherical_harmonics(vectors / r.unsqueeze(-1))
+        harmonics = harmonics.to(self.environment_norm.dtype)  # [C, K, A]
         x = self.two_body(self.embedding(r, center_types, neighbor_types))  # [C, K, S]
-        weights = self.tensor_weights(x)  # [C, K, (l_max+1)·U]
-        x = self.first_projection(x)  # [C, K, S + (l_max+1)·U]
+        weights = self.tensor_weights(x)  # [C, K, L·U]
+        x = self.first_projection(x)  # [C, K, S + L·U]
         scalars = [x[..., : self.scalars]]
         env_weights = x[..., self.scalars :]
         norm = self.environment_norm[center_types].unsqueeze(-1)  # [C, 1]
@@ -125,7 +139,7 @@ class Allegro(torch.nn.Module):
             for k in range(len(chain) - 2, -1, -1):
                 v = torch.matmul(chain[k], v)  # [U, C, A, 1]
             scalars.append(self._pair_scalars(harmonics, weights, v.squeeze(-1)))
-            x = latent(torch.cat(scalars, -1))  # [C, K, S (+ (l_max+1)·U)]
+            x = latent(torch.cat(scalars, -1))  # [C, K, S (+ L·U)]
             scalars[-1] = x[..., : self.scalars]
             env_weights = x[..., self.scalars :]
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)
@@ -136,16 +150,14 @@ class Allegro(torch.nn.Module):
         One matrix product over all pairs of degrees and a mask: small matrices cost
         more per call than the products that are thrown away.
         """
-        sums = torch.matmul(harmonics.transpose(1, 2), weights)  # [C, B, (l_max+1)·U]
+        sums = torch.matmul(harmonics.transpose(1, 2), weights)  # [C, B, L·U]
         sums = sums.unflatten(-1, (-1, self.channels)) * self.degree_mask
         return sums.sum(2).permute(2, 0, 1).contiguous()
 
     def _pair_scalars(self, harmonics: Tensor, weights: Tensor, v: Tensor) -> Tensor:
         """Σ_l w[c, k, l, u] Σ_m Y[c, k, lm] v[u, c, lm] as [C, K, U]."""
-        masked = (
-            v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask
-        )  # [C, A, l_max+1, U]
-        projected = torch.matmul(harmonics, masked.flatten(2))  # [C, K, (l_max+1)·U]
+        masked = v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask  # [C, A, L, U]
+        projected = torch.matmul(harmonics, masked.flatten(2))  # [C, K, L·U]
         return (weights * projected).unflatten(-1, (-1, self.channels)).sum(2)
 
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ..config import check_types
-from ..units import COULOMB_EV_ANGSTROM
 from .allegro import Allegro
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
@@ -44,8 +43,8 @@ class ZBL(torch.nn.Module):
     """Screened nuclear repulsion of Ziegler, Biersack and Littmark, times the envelope.
 
     J. F. Ziegler, J. P. Biersack, U. Littmark, "The Stopping and Range of Ions in
-    Matter", 1985; constants as LAMMPS' ``pair_style zbl``, envelope exponent 6. Half of
-    each pair's energy belongs to each ordered pair.
+    Matter", 1985; constants as LAMMPS' ``pair_style zbl``. Half of each pair's energy
+    belongs to each ordered pair.
 
     Parameters
     ----------
@@ -60,7 +59,8 @@ class ZBL(torch.nn.Module):
         z = torch.tensor(numbers, dtype=torch.float64)
         self.register_buffer("z", z, persistent=False)
         self.cutoffs = PairCutoffs(config.cutoff_table())
-        self.coulomb: float = COULOMB_EV_ANGSTROM
+        self.coulomb: float = config.zbl_coulomb
+        self.envelope_p: float = float(config.zbl_envelope_p)
 
     def forward(
         self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
@@ -77,7 +77,7 @@ class ZBL(torch.nn.Module):
             + 0.18175 * torch.exp(-3.19980 * a)
         )
         energy = 0.5 * self.coulomb * z_center * z_neighbor / r * screening
-        return (energy * polynomial_envelope(x, 6.0)).sum(-1)
+        return (energy * polynomial_envelope(x, self.envelope_p)).sum(-1)
 
 
 class AllegroEnergy(torch.nn.Module):
@@ -135,8 +135,8 @@ class AllegroEnergy(torch.nn.Module):
         Parameters
         ----------
         vectors : Tensor [C, K, 3]
-            From centre to neighbour, Å, in the network's dtype; a padding entry is
-            longer than the cutoff.
+            From centre to neighbour, Å, in the network's dtype or in float64; a padding
+            entry is longer than the cutoff.
         center_types : Tensor [C], int64
         neighbor_types : Tensor [C, K], int64
 

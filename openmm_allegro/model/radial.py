@@ -2,6 +2,8 @@
 """What a pair knows from its distance and its two elements."""
 
 import math
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -34,7 +36,19 @@ def polynomial_envelope(x: Tensor, p: float) -> Tensor:
     return envelope * inside
 
 
-class PairCutoffs(torch.nn.Module):
+class _Exact(torch.nn.Module):
+    """Constants stay in double precision when the network is made single."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def keep(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            same = moved.dtype == tensor.dtype or isinstance(tensor, torch.nn.Parameter)
+            return moved if same else tensor.to(moved.device)
+
+        return super()._apply(keep, recurse)
+
+
+class PairCutoffs(_Exact):
     """Cutoff of each ordered pair of elements.
 
     Parameters
@@ -59,7 +73,7 @@ class PairCutoffs(torch.nn.Module):
         """Distances over cutoffs: ``r`` [C, K], types [C] and [C, K] → [C, K]."""
         if self.uniform:
             return r / self.largest
-        return r / self(center_types.unsqueeze(-1), neighbor_types)
+        return r / self(center_types.unsqueeze(-1), neighbor_types).to(r.dtype)
 
 
 class ProductTypeEmbedding(torch.nn.Module):
@@ -111,13 +125,69 @@ class ProductTypeEmbedding(torch.nn.Module):
         """``r`` [C, K] Å, types [C] and [C, K] → embeddings [C, K, E]."""
         x = self.cutoffs.scaled(r, center_types, neighbor_types)
         # n sinc(n x) = sin(π n x) / (π x)
-        bessel = torch.sin(x.unsqueeze(-1) * (math.pi * self.roots))
+        bessel = torch.sin(x.unsqueeze(-1) * (math.pi * self.roots.to(x.dtype)))
         envelope = polynomial_envelope(x, self.envelope_p) / (math.pi * x)
-        radial = self.linear(bessel * envelope.unsqueeze(-1))  # [C, K, E]
+        basis = (bessel * envelope.unsqueeze(-1)).to(self.center.dtype)
+        radial = self.linear(basis)  # [C, K, E]
         center = torch.nn.functional.embedding(center_types, self.center)
         neighbor = torch.nn.functional.embedding(neighbor_types, self.neighbor)
         center = center.unsqueeze(1).expand_as(neighbor)
         return radial * torch.cat((center, neighbor), -1)
+
+
+class SplineEmbedding(_Exact):
+    """Splines of the distance, with weights for each ordered pair of elements.
+
+    Each basis function is ``(1 - cos(2π (x - lower) / width))² / 4`` on an interval of
+    ``width = (span + 1) / num_splines`` and zero outside; the last ends at the cutoff,
+    with three vanishing derivatives (``TwoBodySplineScalarEmbed`` of nequip-allegro).
+
+    Parameters
+    ----------
+    cutoffs : PairCutoffs
+    num_splines : int
+        Basis functions.
+    span : int
+        How many of them overlap, 0 to ``num_splines``.
+    dim : int
+        Number of output channels E.
+    generator : torch.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        cutoffs: PairCutoffs,
+        num_splines: int,
+        span: int,
+        dim: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.cutoffs = cutoffs
+        self.dim: int = dim
+        self.width: float = (span + 1) / num_splines
+        starts = torch.arange(-span, num_splines - span, dtype=torch.float64)
+        self.register_buffer("lower", starts / num_splines, persistent=False)
+        # about `span` of the functions are not zero at a time
+        bound = math.sqrt(3.0 / max(span, 1))
+        shape = (cutoffs.number_of_elements**2, dim * num_splines)
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+        self.weight = torch.nn.Parameter((2.0 * uniform - 1.0) * bound)
+
+    def forward(
+        self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """``r`` [C, K] Å, types [C] and [C, K] → embeddings [C, K, E]."""
+        x = self.cutoffs.scaled(r, center_types, neighbor_types).unsqueeze(-1)
+        phase = (x - self.lower.to(x.dtype)) / self.width  # [C, K, splines]
+        phase = phase.clamp(0.0, 1.0)
+        basis = 0.25 * (1.0 - torch.cos(2.0 * math.pi * phase)).square()
+        basis = basis.to(self.weight.dtype)
+        kinds = center_types.unsqueeze(-1) * self.cutoffs.number_of_elements
+        weights = torch.nn.functional.embedding(kinds + neighbor_types, self.weight)
+        weights = weights.unflatten(-1, (self.dim, -1))  # [C, K, E, splines]
+        return torch.matmul(weights, basis.unsqueeze(-1)).squeeze(-1)
 
 
 def _normal(shape: tuple[int, int], generator: torch.Generator) -> torch.nn.Parameter:

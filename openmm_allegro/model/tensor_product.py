@@ -16,12 +16,9 @@ from e3nn import o3
 from torch import Tensor
 
 
-def spherical_irreps(l_max: int) -> list[o3.Irrep]:
-    """Irreps of the spherical harmonics: 0e, 1o, 2e, …"""
-    return [o3.Irrep(degree, (-1) ** degree) for degree in range(l_max + 1)]
-
-
-def layer_irreps(l_max: int, parity: bool, num_layers: int) -> list[list[o3.Irrep]]:
+def layer_irreps(
+    environment: list[o3.Irrep], allowed: list[o3.Irrep], num_layers: int
+) -> list[list[o3.Irrep]]:
     """Irreps of the pair's tensor features before each layer and after the last one.
 
     Only irreps that can be reached from the spherical harmonics and that can still
@@ -29,20 +26,13 @@ def layer_irreps(l_max: int, parity: bool, num_layers: int) -> list[list[o3.Irre
 
     Parameters
     ----------
-    l_max : int
-        Largest degree.
-    parity : bool
-        Whether irreps of the parity that spherical harmonics lack (0o, 1e, …) may
-        appear.
+    environment : list of e3nn Irrep
+        Irreps of the spherical harmonics.
+    allowed : list of e3nn Irrep
+        Irreps that may appear between layers.
     num_layers : int
         Number of tensor products.
     """
-    environment = spherical_irreps(l_max)
-    if parity:
-        allowed = [o3.Irrep(d, p) for d in range(l_max + 1) for p in (1, -1)]
-    else:
-        allowed = environment
-
     forward = [environment]
     for layer in range(num_layers):
         wanted = [o3.Irrep("0e")] if layer == num_layers - 1 else allowed

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Models from and for other programs."""

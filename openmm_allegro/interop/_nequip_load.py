@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""Open a file of nequip's with nequip's own loader, after a look at what it is."""
+
+import contextlib
+import logging
+import random
+import re
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_log = logging.getLogger(__name__)
+_EXPECTED = "expected a checkpoint (*.ckpt) or a package (*.nequip.zip) of nequip's"
+_COMPILED = (
+    f"{_EXPECTED}, found a model compiled with {{}}: it runs only where it was "
+    "compiled for, and its weights cannot be taken out; import the checkpoint or the "
+    "package that it was compiled from"
+)
+
+
+def load(path: Path, model_key: str | None) -> torch.nn.Module:
+    """The nequip model in a checkpoint or package, on the CPU.
+
+    Parameters
+    ----------
+    path : path
+    model_key : str, optional
+        Which model, where the file holds several.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If nequip or nequip-allegro is missing.
+    ValueError
+        If the file is corrupt, compiled, of another program or from a newer version.
+    """
+    with nequip_state():
+        check_file(path)
+        from nequip.model.saved_models.load_utils import load_saved_model
+
+        _log.info("nequip unpickles %s, which can run code from it", path)
+        options = {} if model_key is None else {"model_key": model_key}
+        try:
+            model = load_saved_model(str(path), **options)
+        except Exception as error:  # whatever the pickle or the network can raise
+            found = " with ".join(" ".join(item) for item in versions().items())
+            raise ValueError(
+                f"{path}: {_EXPECTED}, found one that {found} cannot load "
+                f"({type(error).__name__}: {_first_line(error)})"
+            ) from error
+    return model.eval()
+
+
+def check_file(path: Path) -> None:
+    """Refuse what nequip could not load; nothing of the file is executed.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``load``.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{_EXPECTED}, found nothing at {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path}: {_EXPECTED}, found a file that is corrupt, truncated or of "
+            "another kind (no zip archive)"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            # below the archive's own name
+            names = {n.partition("/")[2]: n for n in archive.namelist()}
+            package = names.get("model/package_metadata.txt")
+            text = archive.read(package).decode() if package else ""
+    except (zipfile.BadZipFile, OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path}: {_EXPECTED}, found a corrupt one: {error}"
+        ) from error
+    if broken:
+        raise ValueError(
+            f"{path}: {_EXPECTED}, found a corrupt one: bad checksum of {broken}"
+        )
+    if any("aotinductor" in name for name in names.values()):
+        raise ValueError(f"{path}: {_COMPILED.format('AOTInductor')}")
+    if "constants.pkl" in names:
+        raise ValueError(f"{path}: {_COMPILED.format('TorchScript')}")
+    if package:
+        _check_package(path, text)
+    elif "data.pkl" not in names:
+        raise ValueError(f"{path}: {_EXPECTED}, found a zip archive of another kind")
+
+
+def _check_package(path: Path, text: str) -> None:
+    if not path.name.endswith(".nequip.zip"):
+        raise ValueError(
+            f"{path}: expected the name of a package to end in .nequip.zip, as nequip "
+            f"wants it, found {path.name}"
+        )
+    from nequip.scripts.package import _CURRENT_NEQUIP_PACKAGE_VERSION as known
+
+    found = re.search(r"^package_version_id: (\d+)", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{path}: expected a package_version_id, found none")
+    if int(found[1]) > known:
+        made = re.search(r"^ +nequip: (\S+)", text, re.MULTILINE)
+        raise ValueError(
+            f"{path}: expected a package of format up to {known}, which nequip "
+            f"{versions()['nequip']} reads, found format {found[1]} from nequip "
+            f"{made[1] if made else '(unknown)'}; install a newer nequip"
+        )
+
+
+@contextlib.contextmanager
+def nequip_state() -> Iterator[None]:
+    """nequip's global state, for as long as it is needed.
+
+    nequip builds models only after it has set torch's default dtype to float64, the
+    seeds of all generators and e3nn's defaults; a package adds handlers to the root
+    logger. All is put back.
+
+    Raises
+    ------
+    ImportError
+        If nequip or nequip-allegro is missing.
+    """
+    try:
+        import allegro  # noqa: F401
+        from nequip.utils import global_state
+    except ImportError as error:
+        raise ImportError(
+            "expected nequip >= 0.13 and nequip-allegro >= 0.5, found that they cannot "
+            f"be imported ({error}); pip install 'openmm-allegro[nequip]'"
+        ) from error
+    import e3nn
+
+    was_set = global_state._GLOBAL_STATE_INITIALIZED
+    dtype, defaults = torch.get_default_dtype(), e3nn.get_optimization_defaults()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    of_python, of_torch = random.getstate(), torch.get_rng_state()
+    of_numpy = np.random.get_state()  # noqa: NPY002
+    try:
+        global_state.set_global_state()
+        yield
+    finally:
+        if not was_set:  # so that nequip sets it again for whoever uses it next
+            global_state._GLOBAL_STATE_INITIALIZED = False
+            torch.set_default_dtype(dtype)
+            e3nn.set_optimization_defaults(**defaults)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        torch.set_rng_state(of_torch)
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of nequip and nequip-allegro."""
+    found = {}
+    for name in ("nequip", "nequip-allegro"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "(none)"
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]
