@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""A trained model as an ASE calculator, over the module that OpenMM runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import (
+    Calculator,
+    PropertyNotImplementedError,
+    all_changes,
+)
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from ..dataset import element_types
+from ..deploy import PRECISIONS, force_module
+from ..modelfile import Model, load_model
+from ..potential import check_total
+from ..structure import Structure, from_ase
+from ..units import NM_TO_ANGSTROM
+
+
+class AllegroCalculator(Calculator):
+    """Energies, forces and stress of ``ase.Atoms`` from a trained Allegro model.
+
+    Results are in ASE's units and in float64: ``energy`` and ``free_energy``, which are
+    equal, and ``energies`` of the atoms in eV, ``forces`` in eV/Å, and ``stress`` in
+    eV/Å³, in Voigt order (xx, yy, zz, yz, xz, xy) and positive under tension.
+
+    Atoms may be periodic along any of their cell vectors and lie outside the cell. The
+    stress is the derivative of the energy by strain over the volume of the cell, so
+    there is one where the three cell vectors span a volume, periodic or not. Charges
+    and magnetic moments are ignored.
+
+    Parameters
+    ----------
+    model : path or Model
+        A model file (``*.safetensors``) or what ``load_model`` or ``train`` returned.
+    precision : str
+        "single", "mixed" or "double", as ``deploy.force_module`` has it.
+    device : str or torch.device, optional
+        "cpu" or "cuda"; by default, cuda where there is one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If the file is not a model file, the model is a correction to a force field
+        (kind delta), or an option is unknown.
+
+    Examples
+    --------
+    >>> atoms = ase.io.read("systems/nacl_aq/nacl_aq.pdb")
+    >>> atoms.calc = AllegroCalculator("systems/nacl_aq/nacl_aq.safetensors")
+    >>> energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        *,
+        precision: str = "double",
+        device: str | torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model if isinstance(model, Model) else load_model(model)
+        check_total(self.model, "AllegroCalculator")
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"
+            )
+        self.precision = precision
+        self.device = _device(device)
+        # The last module, and the elements and periodicity it was scripted for.
+        self._scripted: tuple[Any, torch.jit.ScriptModule] | None = None
+
+    def set(self, **options: Any) -> dict[str, Any]:
+        """Refuse options, which ASE would keep and nothing would heed.
+
+        Raises
+        ------
+        ValueError
+            If there are any.
+        """
+        if options:
+            raise ValueError(
+                "AllegroCalculator: expected its options where it is made, found "
+                f"set({', '.join(options)})"
+            )
+        return {}
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results``; ASE calls this where they are out of date.
+
+        Raises
+        ------
+        ValueError
+            If there are no atoms, an element is unknown, positions or cell are not
+            finite, a periodic direction has no cell vector or dependent ones, or
+            energies or forces come out not finite.
+        PropertyNotImplementedError
+            If the stress is asked for and the cell has no volume; the other results
+            are there.
+        """
+        super().calculate(atoms, properties, system_changes)
+        self.results = {}  # lest those of other atoms outlive an error
+        if not self.atoms:
+            raise ValueError("atoms: expected at least one atom, found none")
+        # Without info and arrays, which may hold labels that are no concern of ours.
+        structure = from_ase(
+            Atoms(
+                numbers=self.atoms.numbers,
+                positions=self.atoms.positions,
+                cell=self.atoms.cell,
+                pbc=self.atoms.pbc,
+            ),
+            where="atoms",
+        )
+        energies, forces, strain = self._evaluate(structure)
+        energy = float(energies.sum())
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": energies,
+            "forces": forces,
+        }
+        # ase's Cell.rank counts vectors that are not zero, parallel ones too.
+        if np.linalg.matrix_rank(structure.cell) == 3:
+            stress = full_3x3_to_voigt_6_stress(strain / structure.volume)
+            self.results["stress"] = stress
+        elif "stress" in properties:
+            raise PropertyNotImplementedError(
+                "stress: expected a cell with a volume, found cell vectors "
+                f"{structure.cell.tolist()} Å"
+            )
+
+    def _evaluate(
+        self, structure: Structure
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energies [N] (eV), forces [N, 3] (eV/Å), dE/d(strain) [3, 3] (eV)."""
+        module = self._find_module(structure)
+        arguments = [
+            torch.tensor(lengths / NM_TO_ANGSTROM, device=self.device)
+            for lengths in (structure.positions, structure.cell)
+        ]
+        with torch.enable_grad():  # forces need it, whatever the caller has set
+            results = [result.cpu().numpy() for result in module.evaluate(*arguments)]
+        energies, forces, strain = results
+        bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=1))
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                "atoms: expected finite energies and forces, found NaN or infinity for "
+                f"{bad.sum()} of {len(bad)} atoms, the first being atom {first} "
+                f"({structure.symbols[first]}); are two atoms almost at the same "
+                "position?"
+            )
+        return energies, forces, strain
+
+    def _find_module(self, structure: Structure) -> torch.jit.ScriptModule:
+        """The module of these elements and this periodicity, scripted once."""
+        key = (structure.symbols, tuple(structure.periodic.tolist()))
+        if self._scripted is None or self._scripted[0] != key:
+            # Not left to force_module, which would speak of a topology.
+            element_types(structure.symbols, self.model.config.elements, "atoms")
+            module = force_module(
+                self.model, key[0], periodic=key[1], precision=self.precision
+            )
+            self._scripted = (key, module.to(self.device))
+        return self._scripted[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: scripted modules cannot be pickled, so without."""
+        return self.__dict__ | {"_scripted": None}
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.zeros(1, device=chosen)
+    # A torch without CUDA raises an AssertionError where the others raise the rest.
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"expected a device that torch can use, found {device!r}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"expected a device of cpu or cuda, found {device!r}")
+    return chosen
