@@ -122,7 +122,7 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
 ):
     """What pip would install is in the environment: `-e .` then adds nothing."""
     conda_to_pypi = {"openmm-torch": "openmmtorch", "pytorch": "torch"}
-    conda_to_pypi["matplotlib-base"] = "matplotlib"
+    conda_to_pypi |= {"matplotlib-base": "matplotlib", "openmm-ml": "openmmml"}
     bounds = {}
     for spec in conda_specs(environment):
         name = conda_name(spec)
@@ -143,9 +143,12 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
 
 def test_extras(project):
     extras = project["optional-dependencies"]
-    assert set(extras) == {"torchforce", "cuda12", "train", "analysis", "dev", "all"}
+    assert set(extras) == {
+        *("torchforce", "cuda12", "openmmml", "nequip"),
+        *("train", "analysis", "dev", "all"),
+    }
     everything = expand(project, "all")
-    for extra in ("torchforce", "train", "analysis", "dev"):
+    for extra in ("torchforce", "openmmml", "nequip", "train", "analysis", "dev"):
         assert set(pins(project, extra)) <= set(everything)
     for extra in extras:
         assert expand(project, extra), extra
@@ -184,6 +187,18 @@ def test_console_script_points_at_a_function(project):
     assert (module, attribute) == ("openmm_allegro.cli", "main")
     source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     assert re.search(rf"^def {attribute}\(", source.read_text(), re.MULTILINE)
+
+
+def test_openmmml_finds_the_potential(project):
+    target = project["entry-points"]["openmmml.potentials"]["allegro"]
+    module, _, attribute = target.partition(":")
+    source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert re.search(rf"^class {attribute}\b", source.read_text(), re.MULTILINE)
+    # dev holds the version that runs beside TorchForce
+    pinned = expand(project, "all")
+    assert "1.7" in pinned["openmmml"] and "1.8" not in pinned["openmmml"]
+    extra = pins(project, "openmmml")["openmmml"]
+    assert "1.7" in extra and "1.8" in extra and "1.6" not in extra
 
 
 def test_files_named_by_the_project_exist(project):

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""OpenMM-ML's door: ``MLPotential("allegro", modelPath="model.safetensors")``.
+
+OpenMM-ML loads this module through the entry point ``openmmml.potentials``; nothing in
+the package imports it, and names are OpenMM-ML's (camelCase).
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import openmm
+import torch
+from openmm import app
+
+from ..deploy import force_module
+from ..forces import default_backend, make_force
+from ..modelfile import Model
+from ..potential import (
+    AllegroPotential,
+    bond_markers,
+    check_topology_box,
+    check_total,
+    is_periodic,
+)
+from ..structure import topology_symbols
+
+_OPTIONS = ("precision", "backend", "device", "periodic")
+
+
+# It stands before the import of openmmml, and without its base class, because openmmml
+# looks it up at the end of its own import. If this module is the one that was imported
+# first, that happens in the middle of the line below.
+class AllegroPotentialImplFactory:
+    """What OpenMM-ML calls for ``MLPotential("allegro", ...)``."""
+
+    def createImpl(
+        self, name: str, modelPath: str | Path | Model | None = None, **args: Any
+    ) -> "AllegroPotentialImpl":
+        """Load the model.
+
+        Parameters
+        ----------
+        name : str
+            "allegro".
+        modelPath : path
+            A model file (``*.safetensors``) of kind total.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not a model file, the model is a correction to a force field (kind
+            delta), or an option is missing or unknown.
+        """
+        _refuse_unknown(args, ("modelPath",), f"MLPotential({name!r})")
+        if modelPath is None:
+            raise ValueError(
+                f"MLPotential({name!r}): expected modelPath, the path of a model file "
+                "(*.safetensors), found none"
+            )
+        return AllegroPotentialImpl(AllegroPotential(modelPath))
+
+
+from openmmml.mlpotential import MLPotentialImpl  # noqa: E402  see above
+
+# OpenMM-ML from 1.8 on hands these options of its embedding to the potential too; 1.7
+# has no use for them, so there they are mistakes.
+_EMBEDDING_OPTIONS = (
+    ("mlLongRange", "linkAtomDistances")
+    if hasattr(MLPotentialImpl, "getMLLongRange")
+    else ()
+)
+
+
+class AllegroPotentialImpl(MLPotentialImpl):
+    """Puts an Allegro model into the Systems that OpenMM-ML makes.
+
+    Options of ``MLPotential.createSystem`` and ``createMixedSystem``:
+
+    precision : str
+        "single", "mixed" (default) or "double", as ``AllegroPotential.create_system``.
+    backend : str
+        "torchforce" or "pythonforce". By default TorchForce where openmm-torch is
+        installed beside openmm before 8.6, else PythonForce: OpenMM-ML copies what it
+        interpolates, and openmm 8.6 crashes when it copies a TorchForce.
+    device : str or torch.device
+        "cpu", "cuda" or "cuda:N", only with PythonForce; by default CUDA if there is
+        any. TorchForce runs where the OpenMM Platform runs.
+    periodic : bool
+        Whether atoms of the model interact with their periodic images; by default,
+        whether the topology has a box or the System is periodic. With
+        ``interpolate=True`` OpenMM-ML shows only the topology, so a topology without a
+        box needs ``periodic=True`` if its System is periodic.
+
+    Examples
+    --------
+    >>> potential = MLPotential("allegro", modelPath="model.safetensors")
+    >>> system = potential.createSystem(topology, precision="double")
+    >>> mixed = potential.createMixedSystem(topology, mm_system, ligand)
+    """
+
+    def __init__(self, potential: AllegroPotential) -> None:
+        check_total(potential.model, "MLPotential")
+        self.potential = potential
+
+    def addForces(
+        self,
+        topology: app.Topology,
+        system: openmm.System,
+        atoms: Iterable[int] | None,
+        forceGroup: int,
+        precision: str = "mixed",
+        backend: str | None = None,
+        device: str | torch.device | None = None,
+        periodic: bool | None = None,
+        **args: Any,
+    ) -> None:
+        """Add the Allegro force and bonds without strength; OpenMM-ML calls this.
+
+        OpenMM takes molecules from bonds, and barostats move molecules. In a System of
+        the model alone there are no bonds, and OpenMM-ML removes those among the atoms
+        of a mixed one's model.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+        system : openmm.System
+            Modified. While it prepares an interpolation, OpenMM-ML gives one without
+            particles.
+        atoms : iterable of int, optional
+            The atoms of the model; all by default. Only they must be of elements that
+            the model knows.
+        forceGroup : int
+        precision, backend, device, periodic
+            See the class.
+
+        Raises
+        ------
+        ValueError
+            If an option or an element is unknown, atoms are no indices, repeated or
+            out of range, or the box is missing or degenerate.
+        ImportError
+            If the backend's package is missing.
+        """
+        known = _OPTIONS if atoms is None else _OPTIONS + _EMBEDDING_OPTIONS
+        _refuse_unknown(args, known, "allegro")
+        model = self.potential.model
+        if atoms is None:
+            symbols = topology_symbols(topology)
+            if not symbols:
+                raise ValueError("topology: expected at least one atom, found none")
+            periodic = is_periodic(model, topology, periodic)
+        else:
+            atoms = _check_atoms(atoms, topology.getNumAtoms())
+            symbols = topology_symbols(topology, atoms)
+            # A model trained on periodic structures alone may stand in a System without
+            # a box here: the surroundings are the force field's, box or no box.
+            check_topology_box(topology)
+            if periodic is None:
+                periodic = (
+                    topology.getPeriodicBoxVectors() is not None
+                    or system.usesPeriodicBoundaryConditions()
+                )
+        module = force_module(
+            model, symbols, atoms=atoms, periodic=periodic, precision=precision
+        )
+        force = make_force(
+            module,
+            backend=default_backend() if backend is None else backend,
+            periodic=periodic,
+            device=device,
+        )
+        markers = bond_markers(topology, periodic, atoms)
+        for added in (force, markers):
+            added.setForceGroup(forceGroup)
+        system.addForce(force)
+        if markers.getNumBonds():
+            system.addForce(markers)
+
+    def getMLLongRange(self) -> bool:
+        """False: an Allegro energy ends at the cutoff."""
+        return False
+
+
+def _refuse_unknown(found: dict[str, Any], known: Sequence[str], where: str) -> None:
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{where}: expected options of {list(known)}, found {', '.join(unknown)}"
+        )
+
+
+def _check_atoms(atoms: Iterable[int], count: int) -> list[int]:
+    try:
+        indices = [operator.index(i) for i in atoms]
+    except TypeError as error:
+        raise ValueError(f"atoms: expected indices of atoms, found {error}") from error
+    if not indices:
+        # createMixedSystem of OpenMM-ML 1.7 uses up a generator before it gets here
+        raise ValueError(
+            "atoms: expected a sequence of at least one index, found none (or a "
+            "generator, which can be read only once)"
+        )
+    outside = [i for i in indices if not 0 <= i < count]
+    if outside:
+        raise ValueError(
+            f"atoms: expected indices 0 to {count - 1}, found {outside[0]}"
+        )
+    repeated = len(indices) - len(set(indices))
+    if repeated:
+        raise ValueError(f"atoms: expected each index once, found {repeated} repeated")
+    return indices
