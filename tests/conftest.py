@@ -5,7 +5,7 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from helpers import FULL, tiny_config, tiny_energy
+from helpers import FULL, tiny_config, tiny_energy, tiny_statistics
 from openmm import app, unit
 from training_helpers import fit, short
 
@@ -52,6 +52,20 @@ def config():
 def energy(config):
     """Its network, with random weights."""
     return tiny_energy(config)
+
+
+@pytest.fixture(scope="session")
+def full_model(config, energy):
+    """H, O and Na, with every option of a model and random weights."""
+    return Model(config, tiny_statistics(config), energy, "total", "float64")
+
+
+@pytest.fixture(scope="session")
+def calculator(full_model):
+    """Energies, forces and stress of that model in ASE."""
+    from openmm_allegro.interop.ase import AllegroCalculator
+
+    return AllegroCalculator(full_model)
 
 
 @pytest.fixture(scope="session")

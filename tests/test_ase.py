@@ -14,9 +14,9 @@ from ase.io import write
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS, FIRE
 from conftest import energy_and_forces, make_topology
-from helpers import ELEMENTS, as_structure, random_atoms, tiny_statistics
+from helpers import as_structure, random_atoms
 
-from openmm_allegro import AllegroPotential, Model, read_structures, save_model
+from openmm_allegro import AllegroPotential, read_structures, save_model
 from openmm_allegro.dataset import collate, make_samples
 from openmm_allegro.evaluate import predict
 from openmm_allegro.interop import ase as interop
@@ -25,17 +25,6 @@ from openmm_allegro.structure import from_ase
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 
 KINDS = ("large", "triclinic", "tiny triclinic", "slab", "isolated")
-
-
-@pytest.fixture(scope="module")
-def full_model(config, energy):
-    """H, O and Na, with every option of a model and random weights."""
-    return Model(config, tiny_statistics(config), energy, "total", "float64")
-
-
-@pytest.fixture(scope="module")
-def calculator(full_model):
-    return AllegroCalculator(full_model)
 
 
 @pytest.fixture
@@ -340,74 +329,3 @@ def test_cuda_equals_cpu(full_model, kind):
         results.append((atoms.get_potential_energy(), atoms.get_forces()))
     assert results[1][0] == pytest.approx(results[0][0], rel=1e-11)
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-9)
-
-
-def broken(name):
-    atoms = make("slab")
-    if name == "unknown":
-        atoms.symbols[2:4] = ["Xe", "Si"]
-    elif name == "dummy":
-        atoms.symbols[2] = "X"
-    elif name == "empty":
-        atoms = Atoms()
-    elif name == "nan":
-        atoms.positions[3, 1] = np.nan
-    elif name == "infinite cell":
-        atoms.cell[0, 0] = np.inf
-    elif name == "no vector":
-        atoms.cell[1] = 0.0
-    elif name == "flat":
-        atoms.pbc, atoms.cell[2] = True, atoms.cell[0] - atoms.cell[1]
-    elif name == "dependent":
-        atoms.cell[1] = -2 * atoms.cell[0]
-    elif name == "same place":
-        atoms.positions[4] = atoms.positions[1]
-    return atoms
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("unknown", [", ".join(ELEMENTS), "Si, Xe"]),
-        ("dummy", ["found X"]),
-        ("empty", ["at least one atom"]),
-        ("nan", ["finite positions", "NaN"]),
-        ("infinite cell", ["finite cell"]),
-        ("no vector", ["cell vector in each periodic direction"]),
-        ("flat", ["three independent", "degenerate"]),
-        ("dependent", ["independent cell vectors", "degenerate"]),
-        ("same place", ["finite energies and forces", "same position"]),
-    ],
-)
-def test_bad_atoms(calculator, name, words):
-    atoms = broken(name)
-    atoms.calc = calculator
-    make("slab", calculator).get_potential_energy()
-    calls = (
-        lambda: calculator.calculate(atoms, ["energy"]),
-        atoms.get_potential_energy,
-        atoms.get_potential_energy,  # what failed is not taken for a result
-    )
-    for call in calls:
-        with pytest.raises(ValueError) as error:
-            call()
-        for word in ["atoms: expected", *words]:
-            assert word in str(error.value)
-        assert calculator.results == {}
-
-
-def test_bad_options(full_model, calculator):
-    delta = Model(**dict(vars(full_model)) | {"kind": "delta"})
-    with pytest.raises(ValueError, match=r"kind total.*delta.*corrects a force field"):
-        AllegroCalculator(delta)
-    with pytest.raises(FileNotFoundError, match="expected a model file"):
-        AllegroCalculator("nowhere.safetensors")
-    with pytest.raises(ValueError, match=r"single.*double.*half"):
-        AllegroCalculator(full_model, precision="half")
-    for device in ("gpu", "meta", 1.5, "cuda:99"):
-        with pytest.raises(ValueError, match=rf"expected a device.*{device}"):
-            AllegroCalculator(full_model, device=device)
-    with pytest.raises(ValueError, match=r"where it is made, found set\(precision\)"):
-        calculator.set(precision="single")
-    with pytest.raises(ValueError, match="at least one atom"):
-        AllegroCalculator(full_model).get_potential_energy()

@@ -185,7 +185,7 @@ def _with_a_changed_byte(path):
             r"found pair_potential \(LennardJones\)",
         ),
         ({"allegro_mlp_nonlinearity": "ssp"}, "nonlinearities among silu"),
-        ({"readout_mlp_nonlinearity": "tanh"}, "found Tanh"),
+        ({"readout_mlp_nonlinearity": "tanh"}, r"found .*\(Tanh\)"),
         (
             {"pair_potential": {**ZBL, "chemical_species": ["H", "O", "K"]}},
             r"a ZBL core for .* found \('H', 'O', 'K'\)",
@@ -228,10 +228,37 @@ def test_a_part_that_is_not_known_is_not_dropped(checkpoint, monkeypatch):
         module.forward = lambda data: _scaled(forward(data))
         return model
 
+    def with_nan(path, key):
+        model = original(path, key)
+        next(model.parameters()).data[0, 0] = float("nan")
+        return model
+
+    class LongRange(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, data):
+            return self.inner(data)
+
+    def with_wrapper(path, key):
+        model = original(path, key)
+        model.model = LongRange(model.model)
+        return model
+
+    def with_buffer(path, key):
+        model = original(path, key)
+        network = next(m for m in model.modules() if hasattr(m, "allegro"))
+        network.allegro.register_buffer("charges", torch.ones(1))
+        return model
+
     for load, message in (
         (with_step, "found charges"),
         (with_weight, "allegro.strength"),
-        (with_other_function, "found a relative difference of"),
+        (with_other_function, "found a difference of 0.0001"),
+        (with_nan, "a weight is not finite"),
+        (with_wrapper, r"within GraphModel.*found model \(LongRange\)"),
+        (with_buffer, "model.func.allegro.charges"),
     ):
         monkeypatch.setattr(nequip, "load", load)
         with pytest.raises(ValueError, match=message):
@@ -247,7 +274,7 @@ def test_bad_units_and_model_key(checkpoint):
         import_model(checkpoint, length_unit="mile")
     with pytest.raises(ValueError, match=r"energy_unit of .* found 'kcal'"):
         import_model(checkpoint, energy_unit="kcal")
-    with pytest.raises(ValueError, match=r"cannot load \(KeyError: 'other'\)"):
+    with pytest.raises(ValueError, match=r"\['sole_model'\] .* found 'other'"):
         import_model(checkpoint, model_key="other")
 
 
@@ -274,15 +301,57 @@ def test_command_line(checkpoint, tmp_path, capsys):
     assert main(["import", str(checkpoint), "-o", model, *units]) == 0
     assert load_model(model).config.cutoff == pytest.approx(3.5 * 0.529177, rel=1e-6)
     assert main(["import", str(checkpoint), "-o", model, "--element", "H"]) == 2
-    back = str(tmp_path / "back.ckpt")
-    assert main(["export", model, "-o", back]) == 0
-    assert main(["export", model, "-o", back]) == 2
+    assert main(["import", str(checkpoint), "-o", str(checkpoint), "--force"]) == 2
+    assert "other than the input" in capsys.readouterr().err
+    back = tmp_path / "back.ckpt"
+    mine = tmp_path / "back.extxyz"
+    mine.write_text("my own data")
+    assert main(["export", model, "-o", str(back)]) == 0
+    assert mine.read_text() == "my own data"
+    assert main(["export", model, "-o", str(back)]) == 2
+    back.unlink()
+    assert main(["export", model, "-o", str(back)]) == 2  # the example is still there
+    assert main(["export", model, "-o", str(back), "--force"]) == 0
 
 
 def test_without_nequip(checkpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "allegro", None)
     with pytest.raises(ImportError, match=r"openmm-allegro\[nequip\]"):
         import_model(checkpoint)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_energies_of_all_electrons_do_not_blur_the_check(seed, tmp_path):
+    path = write_checkpoint(
+        tmp_path / "model.ckpt",
+        seed=seed,
+        per_type_energy_shifts={"H": -13.6, "O": -2000.0, "Na": -70045.0},
+    )
+    assert import_model(path).provenance["difference_from_nequip"] < 1e-10
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_check_sees_each_pair_of_elements(dtype, tmp_path, monkeypatch):
+    """A weight of one ordered pair that is wrong by a thousandth, under a core."""
+    from openmm_allegro.interop import nequip
+
+    path = write_checkpoint(
+        tmp_path / "model.ckpt",
+        radial_chemical_embed=SPLINE,
+        pair_potential=ZBL,
+        per_edge_type_cutoff={"O": {"O": 1.2}},
+        model_dtype=dtype,
+    )
+    original = nequip.read_weights
+    for row in range(9):
+
+        def wrong(parts, energy, row=row):
+            original(parts, energy)
+            energy.network.embedding.weight.data[row] *= 1.001
+
+        monkeypatch.setattr(nequip, "read_weights", wrong)
+        with pytest.raises(ValueError, match="found a difference of"):
+            import_model(path)
 
 
 def test_spline_weights_of_single_precision_models(tmp_path):

@@ -3,6 +3,7 @@
 
 import contextlib
 import logging
+import os
 import random
 import re
 import zipfile
@@ -13,6 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+# Set by nequip or, for it, by lightning
+_VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "PYTORCH_JIT_USE_NNC_NOT_NVFUSER")
+_SOLE = "sole_model"  # nequip's name for the one model of a file
+_FUSION = [("DYNAMIC", 10)]  # any, to learn which it was
 _log = logging.getLogger(__name__)
 _EXPECTED = "expected a checkpoint (*.ckpt) or a package (*.nequip.zip) of nequip's"
 _COMPILED = (
@@ -45,16 +50,28 @@ def load(path: Path, model_key: str | None) -> torch.nn.Module:
         from nequip.model.saved_models.load_utils import load_saved_model
 
         _log.info("nequip unpickles %s, which can run code from it", path)
-        options = {} if model_key is None else {"model_key": model_key}
         try:
-            model = load_saved_model(str(path), **options)
+            try:
+                models = load_saved_model(str(path), model_key=None)
+            except KeyError as error:
+                if error.args != (None,):
+                    raise
+                key = model_key or _SOLE  # older ones cannot list the keys
+                models = {key: load_saved_model(str(path), model_key=key)}
         except Exception as error:  # whatever the pickle or the network can raise
             found = " with ".join(" ".join(item) for item in versions().items())
             raise ValueError(
                 f"{path}: {_EXPECTED}, found one that {found} cannot load "
                 f"({type(error).__name__}: {_first_line(error)})"
             ) from error
-    return model.eval()
+    keys = list(models)
+    chosen = model_key or (_SOLE if _SOLE in keys else keys[0])
+    if chosen not in keys or (model_key is None and len(keys) > 1):
+        raise ValueError(
+            f"{path}: expected the name of one of its models {keys} (--model-key), "
+            f"found {model_key!r}"
+        )
+    return models[chosen].eval()
 
 
 def check_file(path: Path) -> None:
@@ -122,8 +139,9 @@ def nequip_state() -> Iterator[None]:
     """nequip's global state, for as long as it is needed.
 
     nequip builds models only after it has set torch's default dtype to float64, the
-    seeds of all generators and e3nn's defaults; a package adds handlers to the root
-    logger. All is put back.
+    seeds of all generators, e3nn's defaults, how TorchScript fuses and variables of the
+    environment; a package adds handlers to the root logger. These are put back, unless
+    nequip had set them before. What an import of nequip changes for good stays.
 
     Raises
     ------
@@ -144,14 +162,23 @@ def nequip_state() -> Iterator[None]:
     dtype, defaults = torch.get_default_dtype(), e3nn.get_optimization_defaults()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    variables = {name: os.environ.get(name) for name in _VARIABLES}
     of_python, of_torch = random.getstate(), torch.get_rng_state()
     of_numpy = np.random.get_state()  # noqa: NPY002
+    fusion = torch.jit.set_fusion_strategy(_FUSION)
+    torch.jit.set_fusion_strategy(fusion)
     try:
-        global_state.set_global_state()
+        if not was_set:  # again, it would undo what the user has chosen
+            global_state.set_global_state()
         yield
     finally:
         if not was_set:  # so that nequip sets it again for whoever uses it next
             global_state._GLOBAL_STATE_INITIALIZED = False
+            torch.jit.set_fusion_strategy(fusion)
+            for name, value in variables.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
             torch.set_default_dtype(dtype)
             e3nn.set_optimization_defaults(**defaults)
         root.handlers[:] = handlers

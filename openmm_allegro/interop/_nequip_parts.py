@@ -28,8 +28,20 @@ _STEPS = {
     "total_energy_sum": ("AtomwiseReduce",),
 }
 _OPTIONAL = ("cutoff", "pair_potential")
-_ACTIVATIONS = {"SiLU": "silu", "Mish": "mish", "GELU": "gelu", "Identity": "none"}
 _CONTRACTERS = ("Contracter", "TritonContracter", "CuEquivarianceContracter")
+_AROUND = ("GraphModel", "CompileGraphModel", "ForceStressOutput")
+# What those are made of, and the constants in it that are read or follow from the rest.
+_WITHIN = set(
+    "SequentialGraphNetwork BesselEdgeLengthEncoding PolynomialCutoff PerClassSpline "
+    "ProductTypeEmbedding Embedding ScalarMLPFunction ScalarLinearLayer DeepLinearMLP "
+    "ParameterList Sequential ModuleList SphericalHarmonics MakeWeightedChannels "
+    "AvgNumNeighborsNorm _ZBL".split()
+)
+_BUFFERS = set(
+    "_empty _rmax_recip bessel_weights lower upper alpha _rtoi norm_const w3j scales "
+    "shifts atomic_numbers _qqr2exesquare".split()
+)
+_ACTIVATIONS = {"SiLU": "silu", "Mish": "mish", "GELU": "gelu", "Identity": "none"}
 
 
 class Unmapped(ValueError):
@@ -110,9 +122,37 @@ def find_parts(model: torch.nn.Module) -> Parts:
     if missing:
         raise Unmapped(f"parts {', '.join(missing)}", f"only {', '.join(steps)}")
     parts = Parts(model, steps)
+    _check_all_modules(model, networks[0])
     _check_embedding(parts)
     _check_layers(parts)
     return parts
+
+
+def _check_all_modules(model: torch.nn.Module, network: torch.nn.Module) -> None:
+    """Nothing around the network, in it or among its constants is left unread."""
+    inside = {id(module) for module in network.modules()}
+    known = _WITHIN | {kind for kinds in _STEPS.values() for kind in kinds}
+    known |= {*_ACTIVATIONS, *_CONTRACTERS}
+    for name, module in model.named_modules():
+        if ".sh" in name and "tensor_embed" in name:
+            continue  # e3nn's own; what it computes is checked below
+        if id(module) not in inside and _kind(module) not in _AROUND:
+            raise Unmapped(
+                f"an Allegro network within {', '.join(_AROUND)} alone",
+                f"{name} ({_kind(module)})",
+            )
+        if id(module) in inside and _kind(module) not in known:
+            if "mlp" in name:
+                expected = f"nonlinearities among {', '.join(_ACTIVATIONS.values())}"
+            else:
+                expected = f"parts among {', '.join(sorted(known))}"
+            raise Unmapped(expected, f"{name} ({_kind(module)})")
+        for buffer, _ in module.named_buffers(recurse=False):
+            if buffer not in _BUFFERS:
+                raise Unmapped(
+                    f"constants among {', '.join(sorted(_BUFFERS))}",
+                    f"{name}.{buffer}",
+                )
 
 
 def _check_embedding(parts: Parts) -> None:
@@ -189,7 +229,8 @@ def _mlp_slots(
         gain = 2.0**0.5 if index and layers.nonlinearity != "none" else 1.0
         ours = gain / weight.shape[0] ** 0.5
         # theirs is rounded to the precision of the model
-        factor = 1.0 if abs(alpha / ours - 1.0) < 1e-6 else alpha / ours
+        close = 1e-6 if weight.dtype == torch.float32 else 1e-14
+        factor = 1.0 if abs(alpha / ours - 1.0) < close else alpha / ours
         at = offset if index == last else None
         yield Slot(f"{name}.layers.{index}.weight", weight, factor, at, shared)
 

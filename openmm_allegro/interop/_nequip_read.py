@@ -138,7 +138,9 @@ def read_statistics(parts: Parts, count: int, energy: float) -> Statistics:
     mean_neighbors = [_neighbors(n) for n in norm.tolist()]
     # Normally 1: nequip's two norms are one number in two places.
     ratio = _readout_norm(parts, count) / norm
-    ratio = torch.where((ratio - 1.0).abs() < 1e-6, 1.0, ratio)
+    single = parts.model.model_dtype == torch.float32
+    same = (ratio - 1.0).abs() < (1e-6 if single else 1e-14)
+    ratio = torch.where(same, 1.0, ratio)
     scale_shift = parts.per_type_energy_scale_shift
     scales = _of_types(scale_shift.scales, 1.0, count) * ratio * energy
     shifts = _of_types(scale_shift.shifts, 0.0, count) * energy

@@ -112,8 +112,18 @@ def _zbl(config: AllegroConfig) -> dict[str, Any] | None:
         "chemical_species": list(config.elements),
         "units": "metal",
     }
-    if config.zbl_envelope_p != 6.0:  # an argument since nequip 0.17
+    from nequip.nn.pair_potential import ZBL
+
+    if "polynomial_cutoff_p" in inspect.signature(ZBL).parameters:
         arguments["polynomial_cutoff_p"] = config.zbl_envelope_p
+        return arguments
+    spline = config.radial_embedding == "spline"
+    fixed = 6.0 if spline else config.envelope_p  # before nequip 0.17
+    if config.zbl_envelope_p != fixed:
+        raise ValueError(
+            f"export: expected zbl_envelope_p = {fixed}, all that this version of "
+            f"nequip has with the model's embedding, found {config.zbl_envelope_p}"
+        )
     return arguments
 
 

@@ -4,7 +4,6 @@
 Needs the extra ``nequip``. The function is the same; see ``import_model``.
 """
 
-import copy
 import hashlib
 import io
 import logging
@@ -12,15 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import ase.io
-import numpy as np
 import torch
 
-from ..dataset import collate, make_samples
-from ..evaluate import predict
 from ..model import AllegroConfig, AllegroEnergy
 from ..modelfile import Model, write_file
-from ..structure import Structure
 from ..units import ENERGY_UNITS_IN_EV, LENGTH_UNITS_IN_ANGSTROM
+from ._nequip_check import TOLERANCE, clusters, difference
 from ._nequip_load import load, nequip_state, versions
 from ._nequip_parts import find_parts
 from ._nequip_read import read_config, read_elements, read_statistics, read_weights
@@ -29,9 +25,6 @@ from ._nequip_write import checkpoint
 __all__ = ["export_model", "import_model"]
 
 _log = logging.getLogger(__name__)
-# Largest difference from nequip's own result on a cluster, as a fraction of the largest
-# force and of the interaction energy, or of 0.01 eV/Å and 0.01 eV if those are smaller.
-_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 
 
 def import_model(
@@ -105,26 +98,24 @@ def import_model(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     dtype = str(theirs.model_dtype).removeprefix("torch.")
-    difference = _require_same(
-        path, theirs, energy, config, dtype, length, energy_scale
-    )
+    agreement = _require_same(path, theirs, energy, config, dtype, length, energy_scale)
     provenance = {
         "imported_from": path.name,
         "imported_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "imported_units": {"length": length_unit, "energy": energy_unit},
         "imported_with": versions(),
-        "difference_from_nequip": difference,
+        "difference_from_nequip": agreement,
     }
     return Model(config, statistics, energy, "total", dtype, provenance)
 
 
-def export_model(model: Model, path: str | Path) -> Path:
+def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a checkpoint that nequip with nequip-allegro loads, with the same function.
 
     Load it there with ``ModelFromCheckpoint`` (to train on), ``NequIPCalculator`` or
     OpenMM-ML's "nequip" potential. What nequip makes of it is compared with the model
     before the file is written. It holds no optimizer and no training data; beside it
-    an example structure is written (``*.extxyz``), which ``nequip-package`` and
+    an example structure is written (``*.example.extxyz``), which ``nequip-package`` and
     ``nequip-compile`` want to find where it was.
 
     Parameters
@@ -133,6 +124,8 @@ def export_model(model: Model, path: str | Path) -> Path:
         Of kind "total"; its weights are written in ``model.dtype``.
     path : path
         ``*.ckpt``.
+    overwrite : bool
+        Whether to replace files of these names.
 
     Returns
     -------
@@ -140,6 +133,8 @@ def export_model(model: Model, path: str | Path) -> Path:
 
     Raises
     ------
+    FileExistsError
+        If one of the two files is there.
     ImportError
         If nequip or nequip-allegro is missing.
     ValueError
@@ -148,8 +143,11 @@ def export_model(model: Model, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".ckpt":
         raise ValueError(f"expected a checkpoint named *.ckpt, found {path}")
+    example = path.with_suffix(".example.extxyz").absolute()
+    for file in (path, example):
+        if file.exists() and not overwrite:
+            raise FileExistsError(f"expected no file yet at {file}, found one")
     with nequip_state():
-        example = path.with_suffix(".extxyz").absolute()
         try:
             content, theirs = checkpoint(model, example)
         except (AssertionError, TypeError) as error:  # an older nequip-allegro
@@ -159,14 +157,14 @@ def export_model(model: Model, path: str | Path) -> Path:
                 f"({error})"
             ) from error
     _require_same(path, theirs, model.energy, model.config, model.dtype, 1.0, 1.0)
-    cluster = _cluster(model.config)
+    cluster, _ = clusters(model.config)
     # with a cell, for the compiled model has a stress
     atoms = ase.Atoms(cluster.symbols, cluster.positions, pbc=True)
     atoms.center(vacuum=model.config.cutoff)
     text = io.StringIO()
     ase.io.write(text, atoms, format="extxyz")
-    write_file(example, text.getvalue().encode())
     write_file(path, content)
+    write_file(example, text.getvalue().encode())
     return path
 
 
@@ -179,56 +177,12 @@ def _require_same(
     length: float,
     energy_scale: float,
 ) -> float:
-    difference = _difference(theirs, energy, config, length, energy_scale)
-    if not difference < _TOLERANCE[dtype]:
+    found = difference(theirs, energy, config, length, energy_scale)
+    if not found < TOLERANCE[dtype]:  # also if it is NaN
         raise ValueError(
             f"{path}: expected the same energies and forces as nequip's within "
-            f"{_TOLERANCE[dtype]}, found a relative difference of {difference:.2g}; "
-            "the model has a part that is not known here"
+            f"{TOLERANCE[dtype]} of the largest, found a difference of {found:.2g}: "
+            "some part has another meaning here, or a weight is not finite"
         )
-    _log.info("agrees with nequip within %.1e (relative, %s)", difference, dtype)
-    return difference
-
-
-def _difference(
-    theirs: torch.nn.Module,
-    energy: AllegroEnergy,
-    config: AllegroConfig,
-    length: float,
-    energy_scale: float,
-) -> float:
-    """Largest relative difference of energy and forces on a cluster of all types."""
-    cluster = _cluster(config)
-    energy = copy.deepcopy(energy).set_dtype(torch.float64)
-    samples = make_samples([cluster], config, torch.float64)
-    ours = predict(energy, collate(samples, config), stress=False)
-
-    pos = torch.tensor(cluster.positions / length)
-    near = torch.cdist(pos, pos) < float(theirs.metadata["r_max"])
-    data = {
-        "pos": pos,
-        "edge_index": (near & ~torch.eye(len(pos), dtype=torch.bool)).nonzero().T,
-        "atom_types": samples[0].types,
-    }
-    with nequip_state():
-        result = theirs(data)
-    interaction = float(ours.energies) - float(energy.shifts[samples[0].types].sum())
-    found = result["total_energy"].item() * energy_scale
-    differences = [abs(float(ours.energies) - found) / max(abs(interaction), 0.01)]
-    if "forces" in result:
-        forces = result["forces"].detach().double() * energy_scale / length
-        largest = max(float(forces.abs().max()), 0.01)
-        differences.append(float((ours.forces - forces).abs().max()) / largest)
-    return max(differences)
-
-
-def _cluster(config: AllegroConfig) -> Structure:
-    """At least two atoms of each element, neighbours within half a cutoff."""
-    random = np.random.default_rng(0)
-    count = max(12, 2 * len(config.elements))
-    side = int(np.ceil(count ** (1 / 3)))
-    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:count]
-    sites = sites + random.uniform(-0.15, 0.15, sites.shape)
-    positions = sites * 0.5 * float(config.cutoff_table().min())
-    symbols = tuple(config.elements[i % len(config.elements)] for i in range(count))
-    return Structure(symbols, positions, np.zeros((3, 3)), np.zeros(3, dtype=bool))
+    _log.info("agrees with nequip within %.1e (relative, %s)", found, dtype)
+    return found

@@ -147,6 +147,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
         """
         known = _OPTIONS if atoms is None else _OPTIONS + _EMBEDDING_OPTIONS
         _refuse_unknown(args, known, "allegro")
+        if periodic not in (None, True, False):
+            raise ValueError(f"allegro: expected periodic of bool, found {periodic!r}")
         model = self.potential.model
         if atoms is None:
             symbols = topology_symbols(topology)

@@ -40,12 +40,12 @@ class _Exact(torch.nn.Module):
     """Constants stay in double precision when the network is made single."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        def keep(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            same = moved.dtype == tensor.dtype or isinstance(tensor, torch.nn.Parameter)
-            return moved if same else tensor.to(moved.device)
-
-        return super()._apply(keep, recurse)
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, moved in self._buffers.items():
+            if moved.dtype != before[name].dtype:
+                self._buffers[name] = before[name].to(moved.device)
+        return self
 
 
 class PairCutoffs(_Exact):
