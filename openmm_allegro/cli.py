@@ -116,6 +116,10 @@ def _import(options: argparse.Namespace) -> None:
     from .modelfile import save_model
 
     _check_free(options.output, options.force)
+    if options.output.resolve() == options.source.resolve():
+        raise ValueError(
+            f"expected an output other than the input, found {options.source} as both"
+        )
     elements = {}
     for item in options.element:
         name, _, symbol = item.partition("=")
@@ -137,7 +141,9 @@ def _export(options: argparse.Namespace) -> None:
     from .modelfile import load_model
 
     _check_free(options.output, options.force)
-    print(f"model: {export_model(load_model(options.model), options.output)}")
+    model = load_model(options.model)
+    path = export_model(model, options.output, overwrite=options.force)
+    print(f"model: {path}")
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -169,6 +175,7 @@ def _simulate(options: argparse.Namespace) -> None:
         pdb.topology,
         backend=options.backend,
         precision=options.precision,
+        kernel=options.kernel,
         periodic=False if options.no_periodic else None,
     )
     paths = run(
@@ -190,6 +197,7 @@ def _simulate(options: argparse.Namespace) -> None:
             "model_sha256": hashlib.sha256(options.model.read_bytes()).hexdigest(),
             "backend": options.backend,
             "precision": options.precision,
+            "kernel": options.kernel,
         },
         seed=options.seed,
         overwrite=options.force,
@@ -313,6 +321,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--no-minimize", action="store_true")
     simulate.add_argument("--no-periodic", action="store_true")
     simulate.add_argument("--backend", default="torchforce")
+    simulate.add_argument(
+        "--kernel", default="auto", choices=("auto", "fused", "plain")
+    )
     simulate.add_argument("--platform", help="default: the fastest present")
     simulate.add_argument(
         "--threads", type=int, help="of torch and of the CPU platform"

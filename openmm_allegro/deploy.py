@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from .dataset import LARGEST_BLOCK, PADDING, element_types
+from .kernels.fold import Program, fold
+from .kernels.fused import library
 from .model import forces_from_pairs, virial_from_pairs
 from .modelfile import Model
-from .neighbors import PairList, center_blocks
+from .neighbors import VerletList, center_blocks
 from .units import (
     EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM,
     EV_TO_KJ_PER_MOL,
@@ -24,6 +26,7 @@ PRECISIONS = {
     "mixed": torch.float32,
     "double": torch.float64,
 }
+KERNELS = ("auto", "fused", "plain")
 
 
 class ForceModule(torch.nn.Module):
@@ -44,6 +47,10 @@ class ForceModule(torch.nn.Module):
         Whether the box repeats, in all directions or along each of its vectors.
     dtype : torch.dtype
         Of the vectors that the network is given, and of what it makes of them alone.
+    skin : float
+        Å, of the pair list.
+    program : Program, optional
+        For the fused kernel; on the CPU it runs in the place of the network.
     """
 
     def __init__(
@@ -54,12 +61,17 @@ class ForceModule(torch.nn.Module):
         atoms: Tensor,
         periodic: bool | Sequence[bool],
         dtype: torch.dtype,
+        skin: float,
+        program: Program | None,
     ) -> None:
         super().__init__()
         self.energy = energy
+        self.fused: bool = program is not None
+        empty = Program(*[torch.empty(0)] * 3)
+        for name, values in (program or empty)._asdict().items():
+            self.register_buffer(name, values)
         self.cutoff: float = float(cutoff_table.max())
-        self.uniform: bool = bool((cutoff_table == self.cutoff).all())
-        self.pairs = PairList(self.cutoff)
+        self.pairs = VerletList(self.cutoff, skin)
         self.register_buffer("cutoffs", cutoff_table.to(torch.float64))
         self.register_buffer("types", types)
         self.register_buffer("atoms", atoms)
@@ -121,11 +133,23 @@ class ForceModule(torch.nn.Module):
         cell = torch.zeros((3, 3), dtype=torch.float64, device=positions.device)
         if boxvectors is not None:
             cell = boxvectors.detach().to(torch.float64) * self.to_angstrom
-        centers, neighbors, vectors = self.pairs(positions, cell, self.periodic)
-        if not self.uniform:
-            limits = self.cutoffs[self.types[centers], self.types[neighbors]]
-            near = (vectors * vectors).sum(-1) < limits * limits
-            centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
+        self.pairs(positions, cell, self.periodic)
+        if self.fused and not positions.is_cuda:
+            return torch.ops.openmm_allegro.evaluate(
+                positions,
+                cell,
+                self.types,
+                self.pairs.offsets,
+                self.pairs.neighbors,
+                self.pairs.shifts,
+                self.integers,
+                self.constants,
+                self.weights,
+            )
+        centers, neighbors, vectors = self.pairs.vectors(positions, cell)
+        limits = self.cutoffs[self.types[centers], self.types[neighbors]]
+        near = (vectors * vectors).sum(-1) < limits * limits
+        centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
 
         count = positions.shape[0]
         energies = torch.zeros(count, dtype=torch.float64, device=positions.device)
@@ -155,6 +179,8 @@ def force_module(
     atoms: Sequence[int] | None = None,
     periodic: bool | Sequence[bool],
     precision: str = "mixed",
+    kernel: str = "auto",
+    skin: float | None = None,
 ) -> torch.jit.ScriptModule:
     """Script a model for given atoms.
 
@@ -170,21 +196,42 @@ def force_module(
     precision : str
         "single", "double", or "mixed": distances, radial functions and spherical
         harmonics in double, the network in single. Sums are always in double.
+    kernel : str
+        "fused": the compiled kernel on the CPU, plain torch on CUDA; "plain": torch
+        everywhere; "auto": fused where it was built. The fused kernel takes "single"
+        as "mixed".
+    skin : float, optional
+        By how much (Å) the pair list reaches beyond the cutoff; by default a fifth of
+        the cutoff, at most 1 Å.
 
     Raises
     ------
+    ImportError
+        If the fused kernel was asked for and was not built.
     ValueError
-        If an element or the precision is unknown.
+        If an element, the precision or the kernel is unknown, or the skin negative.
     """
     if precision not in PRECISIONS:
         raise ValueError(
             f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"
+        )
+    if kernel not in KERNELS:
+        raise ValueError(f"expected kernel of {KERNELS}, found {kernel!r}")
+    if skin is None:
+        skin = min(1.0, 0.2 * model.config.cutoff)
+    if not 0.0 <= skin < float("inf"):
+        raise ValueError(f"expected a skin of at least 0 Å, found {skin}")
+    if kernel == "fused" and library() is None:
+        raise ImportError(
+            "kernel='fused' expects the compiled kernel, found none; install the "
+            "package again where there is a C++ compiler, or use kernel='plain'"
         )
     types = element_types(symbols, model.config.elements, "topology")
     if atoms is None:
         atoms = range(len(types))
     energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])
     energy.requires_grad_(False)
+    is_fused = kernel == "fused" or (kernel == "auto" and library() is not None)
     module = ForceModule(
         energy,
         model.config.cutoff_table(),
@@ -192,5 +239,7 @@ def force_module(
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
         torch.float32 if precision == "single" else torch.float64,
+        float(skin),
+        fold(model.energy, PRECISIONS[precision]) if is_fused else None,
     )
     return torch.jit.script(module.eval())

@@ -121,3 +121,98 @@ def center_blocks(
         blocks.append((atoms, neighbors[slot], vectors[slot]))
         begin = end
     return blocks
+
+
+class VerletList(torch.nn.Module):
+    """Pairs within cutoff + skin, kept until an atom may have come within the cutoff.
+
+    The list is found again when an atom has moved by more than half the skin since, or
+    when the box, the number of atoms or the device is another. Each copy of the module
+    has its own; scriptable. L. Verlet, doi:10.1103/PhysRev.159.98.
+
+    Parameters
+    ----------
+    cutoff, skin : float
+        Å; a skin of 0 finds the pairs at each call.
+    """
+
+    def __init__(self, cutoff: float, skin: float) -> None:
+        super().__init__()
+        self.reach: float = float(cutoff) + float(skin)
+        self.skin: float = float(skin)
+        self.rebuilds: int = 0
+        # Plain attributes, for they are no part of what is saved or moved.
+        self.reference = torch.empty((0, 3), dtype=torch.float64)
+        self.box = torch.zeros((3, 3), dtype=torch.float64)
+        self.offsets = torch.zeros(1, dtype=torch.int64)
+        self.centers = torch.empty(0, dtype=torch.int32)
+        self.neighbors = torch.empty(0, dtype=torch.int32)
+        self.shifts = torch.empty((0, 3), dtype=torch.int8)
+
+    def forward(self, positions: Tensor, cell: Tensor, periodic: Tensor) -> None:
+        """Make the list valid for these positions.
+
+        Afterwards ``centers`` and ``neighbors`` [P] (int32), sorted by centre,
+        ``offsets`` [N + 1] (int64; where the pairs of each centre start) and ``shifts``
+        [P, 3] (int8; the image of the neighbour, in cell vectors) are up to date.
+
+        Parameters
+        ----------
+        positions : Tensor [N, 3], Å, float64
+        cell : Tensor [3, 3], Å, float64
+        periodic : Tensor [3], bool
+
+        Raises
+        ------
+        RuntimeError
+            If a neighbour is more than 127 images away.
+        """
+        if self._is_valid(positions, cell):
+            return
+        finder = vesin_torch.NeighborList(
+            cutoff=self.reach,
+            full_list=True,
+            sorted=True,
+            algorithm="auto",
+            skin=0.0,
+            n_threads=0,
+        )
+        centers, neighbors, shifts = finder.compute(
+            points=positions,
+            box=cell,
+            periodic=periodic,
+            quantities="ijS",
+            copy=True,  # TorchScript may free the finder, and with it its memory
+        )
+        if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
+            raise RuntimeError(
+                "Allegro: expected neighbours at most 127 images away, found "
+                f"{int(shifts.abs().max())}; is an atom far outside of a tiny box?"
+            )
+        count = positions.shape[0]
+        degrees = torch.bincount(centers, minlength=count)
+        offsets = torch.zeros(count + 1, dtype=torch.int64, device=positions.device)
+        offsets[1:] = torch.cumsum(degrees, 0)
+        self.offsets = offsets
+        self.centers = centers.to(torch.int32)
+        self.neighbors = neighbors.to(torch.int32)
+        self.shifts = shifts.to(torch.int8)
+        self.reference = positions.clone()
+        self.box = cell.clone()
+        self.rebuilds += 1
+
+    def _is_valid(self, positions: Tensor, cell: Tensor) -> bool:
+        if self.reference.shape != positions.shape or self.skin <= 0.0:
+            return False
+        if self.reference.device != positions.device or not torch.equal(self.box, cell):
+            return False
+        moved = (positions - self.reference).square().sum(-1).max()
+        return bool(moved <= 0.25 * self.skin * self.skin)
+
+    @torch.jit.export
+    def vectors(self, positions: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``centers`` and ``neighbors`` [P], int64, and the vectors between them."""
+        centers = self.centers.to(torch.int64)
+        neighbors = self.neighbors.to(torch.int64)
+        images = torch.matmul(self.shifts.to(torch.float64), cell)
+        return centers, neighbors, positions[neighbors] - positions[centers] + images

@@ -43,6 +43,8 @@ class AllegroPotential:
         *,
         backend: str = "torchforce",
         precision: str = "mixed",
+        kernel: str = "auto",
+        skin: float | None = None,
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
     ) -> openmm.System:
@@ -61,6 +63,13 @@ class AllegroPotential:
         precision : str
             "single", "double", or "mixed": distances, radial functions and spherical
             harmonics in double, the network in single. Sums are always in double.
+        kernel : str
+            "fused" (compiled, on the CPU), "plain" (torch), or "auto": fused where it
+            was built. A System with the fused kernel needs ``import openmm_allegro`` in
+            each process that uses it.
+        skin : float, optional
+            By how much (Å) the pair list reaches beyond the cutoff; by default a fifth
+            of the cutoff, at most 1 Å. 0 finds the pairs at every step.
         periodic : bool, optional
             Whether atoms interact with periodic images; by default, whether the
             topology has a box.
@@ -85,7 +94,12 @@ class AllegroPotential:
             raise ValueError("topology: expected at least one atom, found none")
         periodic = is_periodic(self.model, topology, periodic)
         module = force_module(
-            self.model, symbols, periodic=periodic, precision=precision
+            self.model,
+            symbols,
+            periodic=periodic,
+            precision=precision,
+            kernel=kernel,
+            skin=skin,
         )
 
         system = openmm.System()

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""The fused kernel, once for each instruction set; left out without a compiler."""
+
+import platform
+
+from setuptools import Extension, setup
+
+FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+HEADERS = [f"openmm_allegro/kernels/{n}.h" for n in ("vector", "network", "block")]
+BUILDS = {"_generic": ["-DWIDTH=16", "-DROWS=4"]}
+if platform.machine() in ("x86_64", "AMD64"):
+    BUILDS["_avx2"] = ["-march=x86-64-v3", "-DWIDTH=32", "-DROWS=6"]
+    wide = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+    BUILDS["_avx512"] = [*wide, "-DWIDTH=64", "-DROWS=12"]
+
+setup(
+    ext_modules=[
+        Extension(
+            f"openmm_allegro.kernels.{name}",
+            ["openmm_allegro/kernels/allegro_cpu.cpp"],
+            depends=HEADERS,
+            extra_compile_args=FLAGS + flags,
+            extra_link_args=["-pthread"],
+            language="c++",
+            optional=True,
+        )
+        for name, flags in BUILDS.items()
+    ]
+)
