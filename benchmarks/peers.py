@@ -41,6 +41,7 @@ VARIANTS = {
     "OpenMM-ML nequip": TUNED,
     "ours, plain": {},
     "ours, fused": {},
+    "ours, table": {},
 }
 PEERS = tuple(name for name in VARIANTS if not name.startswith("ours"))
 # nequip takes some 12 kB for each pair and layer: no use in trying more
@@ -128,8 +129,8 @@ def _compare(
 ) -> dict:
     peers = [v for v in options.variants if v in PEERS and size <= LARGEST_OF_PEERS]
     ours = [v for v in options.variants if v not in PEERS]
-    # Larger ones do not fit into memory side by side: one peer after the other then.
-    groups = [peers + ours] if size == 192 else [[p, *ours] for p in peers] or [ours]
+    # All peers do not fit into memory side by side: one of them at a time, with ours.
+    groups = [[peer, *ours] for peer in peers] or [ours]
     times: dict[str, list[float]] = {v: [] for v in peers + ours}
     found: dict[str, dict] = {}
     for group in groups:

@@ -52,8 +52,7 @@ def _prepare(variant, atoms, files, threads):
         return _nequip(mode, atoms, files[mode]), {}
     if variant == "OpenMM-ML nequip":
         return _openmm(_peer_system(atoms, files["eager"]), atoms, threads), {}
-    kernel = "fused" if variant == "ours, fused" else "plain"
-    system, extra = _our_system(atoms, files["ours"], kernel)
+    system, extra = _our_system(atoms, files["ours"], variant)
     return _openmm(system, atoms, threads), extra
 
 
@@ -105,22 +104,29 @@ def _peer_system(atoms, file):
     return potential.createSystem(_topology(atoms))
 
 
-def _our_system(atoms, file, kernel):
+def _our_system(atoms, file, variant):
     from openmm_allegro import AllegroPotential
     from openmm_allegro.kernels.fold import LINEAR, fold
+    from openmm_allegro.neighbors import VerletList
 
     potential = AllegroPotential(file)
-    system = potential.create_system(_topology(atoms), kernel=kernel)
+    options = {
+        "ours, plain": {"kernel": "plain"},
+        "ours, fused": {"kernel": "fused"},
+        "ours, table": {"kernel": "fused", "two_body": "table"},
+    }
+    system = potential.create_system(_topology(atoms), **options[variant])
     # multiply-adds of the dense layers, forward and backward, for the matrix rate
     numbers = fold(potential.model.energy, torch.float32).integers.tolist()
-    start = 15 + numbers[1]
+    start = 20 + numbers[1]
     operations = [
         numbers[start + 8 * n : start + 8 * n + 8] for n in range(numbers[12])
     ]
     dense = sum(2 * op[2] * op[4] for op in operations if op[0] == LINEAR)
-    from ase.neighborlist import neighbor_list
-
-    pairs = len(neighbor_list("i", atoms, potential.model.config.cutoff))
+    pairs = VerletList(potential.model.config.cutoff, 0.0)
+    box = torch.tensor(atoms.cell.array), torch.ones(3, dtype=torch.bool)
+    pairs(torch.tensor(atoms.positions), *box)
+    pairs = len(pairs.neighbors)
     return system, {"pairs": pairs, "dense_flops_per_step": 2 * dense * pairs}
 
 

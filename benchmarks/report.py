@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 SHORT = {"l1_1layer": "1 × 1", "l2_2layers": "2 × 2", "l3_3layers": "3 × 3"}
-COLUMNS = ("OpenMM-ML nequip", "nequip AOTInductor", "ours, plain", "ours, fused")
+OURS = ("ours, plain", "ours, fused", "ours, table")
+COLUMNS = ("OpenMM-ML nequip", "nequip AOTInductor", *OURS)
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
     left, right = figure.subplots(1, 2)
     names = [name for name in SHORT if f"water, 192 atoms, {name}" in peers]
     variants = ("nequip eager", *COLUMNS)
-    colors = ("0.75", "0.6", "0.45", "C0", "C1")
+    colors = ("0.75", "0.6", "0.45", "C0", "C1", "C2")
     for index, (variant, color) in enumerate(zip(variants, colors, strict=True)):
         for place, name in enumerate(names):
             found = peers[f"water, 192 atoms, {name}"].get(variant, {})
@@ -74,9 +75,9 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
             low, high = found["spread_ms"]
             value = found["ms_per_step"]
             left.bar(
-                place + 0.16 * (index - 2),
+                place + 0.14 * (index - 2.5),
                 value,
-                0.15,
+                0.13,
                 color=color,
                 yerr=[[value - low], [high - value]],
                 error_kw={"lw": 0.8},

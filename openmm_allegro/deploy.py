@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .dataset import LARGEST_BLOCK, PADDING, element_types
-from .kernels.fold import Program, fold
+from .kernels.fold import Program, fold, fold_with_table
 from .kernels.fused import library
 from .model import forces_from_pairs, virial_from_pairs
 from .modelfile import Model
@@ -27,6 +27,7 @@ PRECISIONS = {
     "double": torch.float64,
 }
 KERNELS = ("auto", "fused", "plain")
+TWO_BODY = ("exact", "table")
 
 
 class ForceModule(torch.nn.Module):
@@ -181,6 +182,7 @@ def force_module(
     precision: str = "mixed",
     kernel: str = "auto",
     skin: float | None = None,
+    two_body: str = "exact",
 ) -> torch.jit.ScriptModule:
     """Script a model for given atoms.
 
@@ -203,6 +205,11 @@ def force_module(
     skin : float, optional
         By how much (Å) the pair list reaches beyond the cutoff; by default a fifth of
         the cutoff, at most 1 Å.
+    two_body : str
+        "exact", or "table": the fused kernel interpolates what depends on the distance
+        alone (cubic Hermite, a table for each ordered pair of elements), except below
+        0.12 of the cutoff. Forces are the derivatives of that energy. What the
+        interpolation costs in accuracy is logged.
 
     Raises
     ------
@@ -221,10 +228,16 @@ def force_module(
         skin = min(1.0, 0.2 * model.config.cutoff)
     if not 0.0 <= skin < float("inf"):
         raise ValueError(f"expected a skin of at least 0 Å, found {skin}")
-    if kernel == "fused" and library() is None:
+    if two_body not in TWO_BODY:
+        raise ValueError(f"expected two_body of {TWO_BODY}, found {two_body!r}")
+    if two_body == "table" and kernel == "plain":
+        raise ValueError(
+            "two_body='table' expects the fused kernel, found kernel='plain'"
+        )
+    if (kernel == "fused" or two_body == "table") and library() is None:
         raise ImportError(
-            "kernel='fused' expects the compiled kernel, found none; install the "
-            "package again where there is a C++ compiler, or use kernel='plain'"
+            "expected the compiled kernel, which kernel='fused' and two_body='table' "
+            "need, found none; install the package again where there is a C++ compiler"
         )
     types = element_types(symbols, model.config.elements, "topology")
     if atoms is None:
@@ -232,6 +245,10 @@ def force_module(
     energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])
     energy.requires_grad_(False)
     is_fused = kernel == "fused" or (kernel == "auto" and library() is not None)
+    program = None
+    if is_fused:
+        folding = fold_with_table if two_body == "table" else fold
+        program = folding(model.energy, PRECISIONS[precision])
     module = ForceModule(
         energy,
         model.config.cutoff_table(),
@@ -240,6 +257,6 @@ def force_module(
         periodic,
         torch.float32 if precision == "single" else torch.float64,
         float(skin),
-        fold(model.energy, PRECISIONS[precision]) if is_fused else None,
+        program,
     )
     return torch.jit.script(module.eval())

@@ -45,6 +45,7 @@ class AllegroPotential:
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
+        two_body: str = "exact",
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
     ) -> openmm.System:
@@ -70,6 +71,9 @@ class AllegroPotential:
         skin : float, optional
             By how much (Å) the pair list reaches beyond the cutoff; by default a fifth
             of the cutoff, at most 1 Å. 0 finds the pairs at every step.
+        two_body : str
+            "exact", or "table": the fused kernel interpolates what depends on the
+            distance alone, see ``deploy.force_module``.
         periodic : bool, optional
             Whether atoms interact with periodic images; by default, whether the
             topology has a box.
@@ -100,6 +104,7 @@ class AllegroPotential:
             precision=precision,
             kernel=kernel,
             skin=skin,
+            two_body=two_body,
         )
 
         system = openmm.System()

@@ -16,7 +16,7 @@ from helpers import (
 )
 
 from openmm_allegro.kernels import fused, twin
-from openmm_allegro.kernels.fold import fold
+from openmm_allegro.kernels.fold import fold, fold_with_table
 from openmm_allegro.neighbors import VerletList
 
 CASES = {
@@ -55,12 +55,17 @@ CASES = {
 BUILDS = ["twin", *fused._BUILDS]
 
 
-def evaluate(build, energy, config, atoms, dtype, threads=1):
+def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
     """Energies, forces and symmetric strain derivative through one of the builds."""
     pairs = VerletList(config.cutoff, 0.4)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
     arguments = atoms.positions, atoms.cell, atoms.types
-    arguments += pairs.offsets, pairs.neighbors, pairs.shifts, *fold(energy, dtype)
+    arguments += (
+        pairs.offsets,
+        pairs.neighbors,
+        pairs.shifts,
+        *fold(energy, dtype, points),
+    )
     if build == "twin":
         found = twin.evaluate(*arguments)
     else:
@@ -166,3 +171,59 @@ def test_without_the_kernel_the_twin_answers(monkeypatch, caplog):
     finally:
         fused.library.cache_clear()
     torch.testing.assert_close(found[1], expected[1], atol=1e-11, rtol=0)
+
+
+def close_pair(config, fraction):
+    """Two of the atoms at a fraction of the cutoff from each other."""
+    atoms = random_atoms("triclinic")
+    positions = atoms.positions.clone()
+    step = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
+    positions[1] = positions[0] + fraction * config.cutoff * step
+    return atoms._replace(positions=positions)
+
+
+@pytest.mark.parametrize("build", BUILDS[1:])
+@pytest.mark.parametrize("case", CASES)
+def test_table_converges_and_is_exact_below_its_first_radius(case, build):
+    """Errors fall with the third power of the interval, also beside a close pair."""
+    config = tiny_config(**CASES[case])
+    energy = tiny_energy(config)
+    for fraction in (0.4, 0.08):
+        atoms = close_pair(config, fraction)
+        exact = evaluate(build, energy, config, atoms, torch.float64)
+        errors = []
+        for points in (64, 256):
+            found = evaluate(build, energy, config, atoms, torch.float64, points=points)
+            errors.append((found[1] - exact[1]).abs().max() / exact[1].abs().max())
+        assert errors[1] < 1e-4
+        assert errors[1] < errors[0] / 20 or errors[1] < 1e-9
+
+
+def test_forces_of_the_table_are_derivatives():
+    config = tiny_config(**FULL)
+    energy = tiny_energy(config)
+    atoms = random_atoms("triclinic")
+    arguments = "_generic", energy, config
+    options = {"dtype": torch.float64, "points": 32}  # coarse: not the exact forces
+    forces = evaluate(*arguments, atoms, **options)[1]
+    exact = evaluate(*arguments, atoms, torch.float64)[1]
+    assert (forces - exact).abs().max() > 1e-5
+    step = 1e-5
+    for atom, axis in ((0, 0), (3, 1), (7, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.positions.clone()
+            moved[atom, axis] += sign * step
+            found = evaluate(*arguments, atoms._replace(positions=moved), **options)
+            energies.append(found[0].sum())
+        derivative = (energies[0] - energies[1]) / (2 * step)
+        assert float(-derivative) == pytest.approx(float(forces[atom, axis]), abs=1e-7)
+
+
+def test_the_error_of_a_table_is_said(caplog):
+    config = tiny_config(**FULL)
+    with caplog.at_level("INFO"):
+        fold_with_table(tiny_energy(config), torch.float32)
+    assert "intervals: errors of" in caplog.text
+    found = [float(w) for w in caplog.text.split() if "e-" in w]
+    assert all(error <= 3e-5 for error in found)

@@ -228,6 +228,15 @@ def test_bad_options(model):
             potential.create_system(topology, skin=skin)
 
 
+def test_two_body_options(model):
+    topology = make_topology(["O", "H", "H"])
+    potential = AllegroPotential(model)
+    with pytest.raises(ValueError, match=r"two_body of .* found 'spline'"):
+        potential.create_system(topology, two_body="spline")
+    with pytest.raises(ValueError, match="expects the fused kernel"):
+        potential.create_system(topology, two_body="table", kernel="plain")
+
+
 def test_no_kernel_is_said_early(model, monkeypatch):
     from openmm_allegro import deploy
 
@@ -254,12 +263,15 @@ def test_pdb_of_the_example_runs_with_either_kernel():
         ("plain", "mixed"),
         ("fused", "mixed"),
         ("fused", "double"),
+        ("table", "mixed"),
     ):
+        options = {"kernel": "fused", "two_body": "table"}
+        options = options if kernel == "table" else {"kernel": kernel}
         module = force_module(
-            potential.model, symbols, periodic=True, kernel=kernel, precision=precision
+            potential.model, symbols, periodic=True, precision=precision, **options
         )
         forces[kernel, precision] = module.evaluate(positions, box)[1]
     exact = forces["plain", "double"]
     assert (forces["fused", "double"] - exact).abs().max() < 1e-10
-    for kernel in ("plain", "fused"):
+    for kernel in ("plain", "fused", "table"):
         assert (forces[kernel, "mixed"] - exact).abs().max() < 1e-5  # eV/Å

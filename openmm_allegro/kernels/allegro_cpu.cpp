@@ -20,10 +20,11 @@ struct Layer {
 struct Model {
   long stride, components, channels, types, layers, radial, spline, integer_roots, zbl;
   long basis, slope, harmonic, operations, terms, widest, operator_size, chain_size;
+  long stage, first, first_width, points, table;  // what depends on the distance alone
   long is_double;
   const long *operation, *term, *irrep;
   const double *norm, *factors, *shifts, *cutoffs, *roots, *charges, *term_value;
-  double envelope_p, zbl_p, coulomb;
+  double envelope_p, zbl_p, coulomb, table_from;
   const void *weights;
   std::vector<Layer> layer;
 };
@@ -45,7 +46,8 @@ Model read(const long *program, const double *constants, const void *weights,
   const long *p = program;
   for (long *field : {&m.stride, &m.components, &m.channels, &m.types, &m.layers,
                       &m.radial, &m.spline, &m.integer_roots, &m.zbl, &m.basis, &m.slope,
-                      &m.harmonic, &m.operations, &m.terms, &m.widest})
+                      &m.harmonic, &m.operations, &m.terms, &m.widest, &m.stage,
+                      &m.first, &m.first_width, &m.points, &m.table})
     *field = *p++;
   m.irrep = p, p += m.components;
   m.operation = p, p += 8 * m.operations;
@@ -60,7 +62,7 @@ Model read(const long *program, const double *constants, const void *weights,
     m.layer.push_back(l);
   }
   const double *c = constants;
-  m.envelope_p = *c++, m.zbl_p = *c++, m.coulomb = *c++;
+  m.envelope_p = *c++, m.zbl_p = *c++, m.coulomb = *c++, m.table_from = *c++;
   m.norm = c, c += m.types;
   m.factors = c, c += m.types;
   m.shifts = c, c += m.types;

@@ -1,9 +1,44 @@
 // SPDX-License-Identifier: MIT
 // The loop over blocks of centres. Included once per instruction set, after network.h.
 
+// Cubic Hermite interpolation of a row's first segments; with `g`, the derivative by x of
+// the energy from theirs.
+template <typename T>
+static double interpolate(const Model &m, double x, int kind, T *values, const T *g) {
+  typedef typename Vector<T>::V V;
+  const double interval = (1.0 - m.table_from) / m.points;
+  const double place = (x - m.table_from) / interval;
+  const long node = std::min((long)place, m.points - 1);
+  const T t = T(place - node);
+  const T *row = (const T *)m.weights + m.table +
+                 4 * m.first_width * (m.points * kind + node);
+  V slope = {};
+  for (long i = 0; i < m.first_width; i += lanes<T>) {
+    const V s = load(row + m.first_width + i), b = load(row + 2 * m.first_width + i);
+    const V c = load(row + 3 * m.first_width + i);
+    if (g)
+      slope += load(g + i) * (s + t * (T(2) * b + t * (T(3) * c)));
+    else
+      store(values + i, load(row + i) + t * (s + t * (b + t * c)));
+  }
+  return g ? sum<T>(slope) / interval : 0.0;
+}
+
 template <typename T> static void forward(const Model &m, Workspace<T> &w) {
   const int rows = w.neighbors.size();
-  for (int n = 0; n < m.operations; ++n) {
+  w.exact = m.points == 0;
+  for (int row = 0; row < rows; ++row) w.exact |= w.scaled[4 * row + 2] < m.table_from;
+  if (w.exact)
+    for (int row = 0; row < rows; ++row) {
+      T *values = &w.x[(long)row * m.stride];
+      radial(m, w.scaled[4 * row + 2], values + m.basis, values + m.slope);
+    }
+  for (int n = w.exact ? 0 : m.stage; n < m.operations; ++n) {
+    if (n == m.stage && m.points)
+      for (int row = 0; row < rows; ++row)
+        if (w.scaled[4 * row + 2] >= m.table_from)
+          interpolate<T>(m, w.scaled[4 * row + 2], w.kinds[row],
+                         &w.x[(long)row * m.stride + m.first], nullptr);
     const long *op = m.operation + 8 * n;
     const T *weights = (const T *)m.weights;
     T *x = w.x.data();
@@ -33,11 +68,24 @@ template <typename T> static void forward(const Model &m, Workspace<T> &w) {
   }
 }
 
+// Rows whose first segments came from the table are done with them.
+template <typename T> static void from_table(const Model &m, Workspace<T> &w) {
+  if (!m.points) return;
+  for (size_t row = 0; row < w.neighbors.size(); ++row) {
+    if (w.scaled[4 * row + 2] < m.table_from) continue;
+    T *g = &w.g[(long)row * m.stride + m.first];
+    w.scaled[4 * row + 3] =
+        interpolate<T>(m, w.scaled[4 * row + 2], w.kinds[row], nullptr, g);
+    std::fill(g, g + m.first_width, T(0));
+  }
+}
+
 template <typename T> static void backward(const Model &m, Workspace<T> &w) {
   const int rows = w.neighbors.size();
   std::fill(w.g.begin(), w.g.begin() + (long)rows * m.stride, T(0));
   std::fill(w.d_operators.begin(), w.d_operators.end(), T(0));
-  for (int n = m.operations - 1; n >= 0; --n) {
+  for (int n = m.operations - 1; n >= (w.exact ? 0 : m.stage); --n) {
+    if (n == m.stage - 1) from_table(m, w);
     const long *op = m.operation + 8 * n;
     const T *weights = (const T *)m.weights;
     T *x = w.x.data(), *g = w.g.data();
@@ -71,6 +119,7 @@ template <typename T> static void backward(const Model &m, Workspace<T> &w) {
       }
     }
   }
+  if (!w.exact) from_table(m, w);
 }
 
 template <typename T>
@@ -94,17 +143,16 @@ static void add_pair(const Model &m, Workspace<T> &w, const Atoms &atoms, int ce
     w.x.resize(2 * w.x.size() + m.stride, T(0));
     w.g.resize(w.x.size());
     w.vectors.resize(4 * (w.x.size() / m.stride));
-    w.scaled.resize(2 * (w.x.size() / m.stride));
+    w.scaled.resize(4 * (w.x.size() / m.stride));
   }
   w.neighbors.push_back(neighbor);
   w.kinds.push_back(kind);
   for (int axis = 0; axis < 3; ++axis) w.vectors[4 * row + axis] = d[axis] / r;
   w.vectors[4 * row + 3] = r;
-  w.scaled[2 * row] = 1.0 / cutoff;
-  w.scaled[2 * row + 1] = 0.0;
-  if (m.zbl) *energy += repulsion(m, ti, tj, r, x, cutoff, &w.scaled[2 * row + 1]);
+  double *scaled = &w.scaled[4 * row];
+  scaled[0] = 1.0 / cutoff, scaled[1] = 0.0, scaled[2] = x, scaled[3] = 0.0;
+  if (m.zbl) *energy += repulsion(m, ti, tj, r, x, cutoff, scaled + 1);
   T *values = &w.x[row * m.stride];
-  radial(m, x, values + m.basis, values + m.slope);
   double y[32];
   harmonics(m, &w.vectors[4 * row], y, nullptr);
   for (int a = 0; a < m.components; ++a) values[m.harmonic + a] = T(y[a]);
@@ -119,7 +167,7 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
     for (int row = w.first[c]; row < w.first[c + 1]; ++row) {
       const T *x = &w.x[(long)row * m.stride], *g = &w.g[(long)row * m.stride];
       const double *u = &w.vectors[4 * row], r = u[3];
-      double energy = 0.0, along = w.scaled[2 * row + 1], across[3] = {0.0, 0.0, 0.0};
+      double energy = 0.0, along = w.scaled[4 * row + 1], across[3] = {0.0, 0.0, 0.0};
       for (int n = 0; n < m.operations; ++n) {
         const long *op = m.operation + 8 * n;
         if (op[0] != ENERGY) continue;
@@ -129,10 +177,11 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
         energy += total;
       }
       energies[center] += energy * m.factors[w.kinds[row] / m.types];
-      double by_x = 0.0;
-      for (int k = 0; k < m.radial; ++k)
-        by_x += (double)g[m.basis + k] * (double)x[m.slope + k];
-      along += by_x * w.scaled[2 * row];
+      double by_x = w.scaled[4 * row + 3];
+      if (w.exact)
+        for (int k = 0; k < m.radial; ++k)
+          by_x += (double)g[m.basis + k] * (double)x[m.slope + k];
+      along += by_x * w.scaled[4 * row];
       harmonics(m, u, y, slopes);
       for (int a = 0; a < m.components; ++a) {
         const double dy = g[m.harmonic + a];
@@ -158,7 +207,7 @@ static void evaluate(const Model &m, const Atoms &atoms, long begin, long end,
   w.x.resize(2 * rows * m.stride, T(0));
   w.g.resize(w.x.size());
   w.vectors.resize(8 * rows);
-  w.scaled.resize(4 * rows);
+  w.scaled.resize(8 * rows);
   w.environment.resize(m.components * m.channels);
   w.gradient.resize(2L * m.widest * m.channels);
   for (long center = begin; center < end;) {

@@ -6,6 +6,8 @@ never stored. The program, its constants and its weights are three flat arrays, 
 the compiled kernel (``allegro_cpu.cpp``) and its twin in torch (``twin.py``) read.
 """
 
+import copy
+import logging
 import math
 from typing import NamedTuple
 
@@ -15,10 +17,16 @@ from torch import Tensor
 from ..model import AllegroEnergy
 from ..model.mlp import ScalarMLP
 
+_log = logging.getLogger(__name__)
 # Bytes: columns of a panel of packed weights, and what tensor channels are rounded to.
 PANEL, CHANNELS = 128, 64
+# Table from this fraction of the cutoff on; closer pairs are computed.
+TABLE_FROM = 0.12
 LINEAR, ACTIVATION, TYPES, SPLINE, TENSOR, ENERGY = range(6)
 KINDS = {"SiLU": 0, "Mish": 1, "GELU": 2}
+# Segments that depend on the distance alone, and those after them, before it is known
+# where they start.
+_FIRST, _LATER = 1 << 40, 1 << 50
 
 # A linear combination of segments: where one starts, and its matrix [dim, n].
 Expression = dict[int, Tensor]
@@ -36,7 +44,7 @@ class Program(NamedTuple):
     weights: Tensor
 
 
-def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
+def fold(energy: AllegroEnergy, dtype: torch.dtype, points: int = 0) -> Program:
     """The program of a model.
 
     Parameters
@@ -44,12 +52,43 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     energy : AllegroEnergy
     dtype : torch.dtype
         Of the network: float32 or float64.
+    points : int
+        Intervals of a table of all that depends on the distance alone, for each ordered
+        pair of elements; 0 for none.
     """
-    return _Folder(energy, dtype).program()
+    return _Folder(energy, dtype, points).program()
+
+
+def fold_with_table(
+    energy: AllegroEnergy, dtype: torch.dtype, tolerance: float = 3e-5
+) -> Program:
+    """The program of a model with a table as fine as it must be.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    dtype : torch.dtype
+    tolerance : float
+        Largest error of a tabulated function's slope, as a fraction of the largest
+        slope; from 128 to 4096 intervals are tried.
+    """
+    for points in (128, 256, 512, 1024, 2048, 4096):
+        folder = _Folder(energy, dtype, points)
+        program = folder.program()
+        value, slope = folder.table_error()
+        if slope <= tolerance:
+            break
+    _log.info(
+        "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
+        "of the largest slope; %.1f MB",
+        *(points, value, slope, program.weights.nbytes / 1e6),
+    )
+    return program
 
 
 class _Folder:
-    def __init__(self, energy: AllegroEnergy, dtype: torch.dtype) -> None:
+    def __init__(self, energy: AllegroEnergy, dtype: torch.dtype, points: int) -> None:
+        self.points = points
         self.energy, self.network = energy, energy.network
         self.dtype = dtype
         size = torch.finfo(dtype).bits // 8
@@ -57,7 +96,10 @@ class _Folder:
         step = CHANNELS // size
         self.channels = -(-self.network.channels // step) * step
         self.irreps = self.network.degree_mask.shape[1]
-        self.stride = 0
+        self.sizes = {0: 0, _FIRST: 0, _LATER: 0}
+        self.region = 0
+        self.bank: int | None = None  # the last segment of the distance's own
+        self.early: list[tuple[int, Tensor]] = []
         self.weights: list[Tensor] = []
         self.size = 0
         self.operations: list[list[int]] = []
@@ -70,7 +112,8 @@ class _Folder:
         components = self.network.degree_mask.shape[0]
         self.basis, self.slope = self._segment(len(roots)), self._segment(len(roots))
         self.harmonic = self._segment(components)
-        self._network()
+        stage = self._network()
+        table = self._table() if self.points else 0
         layers = self._layers()
         terms, values = _harmonics(self.network)
         cutoffs = embedding.cutoffs.flat.double().cpu()
@@ -79,13 +122,21 @@ class _Folder:
         zbl = self.energy.zbl
         whole = torch.arange(1, len(roots) + 1, dtype=torch.float64)
         integer_roots = not self.spline and torch.equal(roots, whole)
-        numbers = [self.stride, components, self.channels, types]
+        first = self.sizes[0]
+        numbers = [
+            first + self.sizes[_FIRST] + self.sizes[_LATER],
+            components,
+            self.channels,
+            types,
+        ]
         numbers += [len(self.network.operators), len(roots), int(self.spline)]
         numbers += [int(integer_roots), int(zbl is not None), self.basis, self.slope]
         numbers += [self.harmonic, len(self.operations), len(values), widest]
+        numbers += [stage, first, self.sizes[_FIRST], self.points, table]
         numbers += self.network.degree_mask.squeeze(-1).argmax(1).tolist()
         for operation in self.operations:
-            numbers += operation + [0] * (8 - len(operation))
+            placed = [self._placed(number) for number in operation]
+            numbers += placed + [0] * (8 - len(operation))
         numbers += terms + layers
         envelope = embedding.width if self.spline else embedding.envelope_p
         one = torch.ones(1, dtype=torch.float64)
@@ -94,6 +145,7 @@ class _Folder:
                 one * envelope,
                 one * (0.0 if zbl is None else zbl.envelope_p),
                 one * (0.0 if zbl is None else zbl.coulomb),
+                one * TABLE_FROM,
                 self.network.environment_norm.double().cpu(),
                 self.energy.factors.cpu(),
                 self.energy.shifts.cpu(),
@@ -105,9 +157,13 @@ class _Folder:
         )
         return Program(torch.tensor(numbers), constants, torch.cat(self.weights))
 
-    def _network(self) -> None:
+    def _network(self) -> int:
+        """Emit all operations; how many of them depend on the distance alone."""
         net, r, u = self.network, self.irreps, self.channels
         two_body = self._mlp(net.two_body, self._embedding())
+        (self.bank,) = two_body
+        stage, self.operations = self.operations, []
+        self.region = _LATER
         tensor = _apply(two_body, self._spread(_matrix(net.tensor_weights, 0), 0))
         projection = _apply(
             two_body, self._spread(_matrix(net.first_projection, 0), net.scalars)
@@ -127,8 +183,82 @@ class _Folder:
                 at = self._materialize(_columns(x, net.scalars, net.scalars + r * u))
         energy = self._mlp(net.readout, _concatenate(scalars))
         for source, matrix in energy.items():
+            if source == self.bank:
+                source, matrix = self._at_first(matrix), torch.ones(1, 1)
             where = self._store(matrix[:, 0])
             self.operations.append([ENERGY, source, len(matrix), where])
+        width = self.sizes[_FIRST]
+        self.combined = torch.zeros(len(self.early[0][1]), width, dtype=torch.float64)
+        for segment, matrix in self.early:
+            start = segment - _FIRST
+            self.combined[:, start : start + matrix.shape[1]] = matrix
+        operation = [LINEAR, self.bank, len(self.combined), _FIRST, width]
+        operation += [self._store(self._packed(self.combined))]
+        operation += [self._store(self._packed(self.combined.T)), 0]
+        self.operations = [*stage, operation, *self.operations]
+        return len(stage) + 1
+
+    def _at_first(self, matrix: Tensor) -> int:
+        """A place for a linear map of what depends on the distance alone."""
+        region, self.region = self.region, _FIRST
+        segment = self._segment(matrix.shape[1])
+        self.region = region
+        self.early.append((segment, matrix))
+        return segment
+
+    def _table(self) -> int:
+        """Coefficients of each interval's cubic: [T², n, 4, width].
+
+        Not the values at its ends: a slope from their difference would lose digits.
+        """
+        types = self.network.embedding.cutoffs.number_of_elements
+        tables = [self._cubics(kind)[0] for kind in range(types * types)]
+        return self._store(torch.stack(tables))
+
+    def _cubics(self, kind: int) -> tuple[Tensor, Tensor, float]:
+        """Coefficients [n, 4, width] of an ordered pair, the nodes, their distance."""
+        types = self.network.embedding.cutoffs.number_of_elements
+        x = torch.linspace(TABLE_FROM, 1.0, self.points + 1, dtype=torch.float64)
+        step = (1.0 - TABLE_FROM) / self.points
+        value, slope = self._of_distance(x, kind // types, kind % types)
+        p0, p1, s0, s1 = value[:-1], value[1:], slope[:-1] * step, slope[1:] * step
+        c = s0 + s1 - 2.0 * (p1 - p0)
+        return torch.stack((p0, s0, p1 - p0 - s0 - c, c), 1), x, step
+
+    def table_error(self) -> tuple[float, float]:
+        """Largest error between the nodes, of values and of slopes, relative."""
+        types = self.network.embedding.cutoffs.number_of_elements
+        errors = torch.zeros(2, dtype=torch.float64)
+        for kind in range(types * types):
+            cubic, x, step = self._cubics(kind)
+            p, s, b, c = cubic.unbind(1)
+            for t in (0.21, 0.5, 0.79):  # where errors of slopes and values are largest
+                exact = self._of_distance(
+                    x[:-1] + t * step, kind // types, kind % types
+                )
+                value = p + t * (s + t * (b + t * c))
+                slope = (s + t * (2.0 * b + t * 3.0 * c)) / step
+                for i, found in enumerate((value, slope)):
+                    scale = exact[i].abs().amax().clamp(min=1e-12)
+                    error = (found - exact[i]).abs().amax() / scale
+                    errors[i] = torch.maximum(errors[i], error)
+        return float(errors[0]), float(errors[1])
+
+    def _of_distance(self, x: Tensor, center: int, neighbor: int) -> tuple[Tensor, ...]:
+        """The first segments [n, width] and their derivatives by x = r / cutoff."""
+        net = copy.deepcopy(self.network).double().cpu().requires_grad_(False)
+        kinds = torch.tensor([center]), torch.tensor([[neighbor]])
+        cutoff = net.embedding.cutoffs(*kinds).double()
+        kinds = kinds[0], kinds[1].expand(1, len(x))
+
+        def values(x: Tensor) -> Tensor:
+            hidden = net.embedding((x * cutoff).view(1, -1), *kinds)[0]
+            if not isinstance(net.two_body.activation, torch.nn.Identity):
+                for layer in net.two_body.layers[:-1]:
+                    hidden = net.two_body.activation(layer(hidden))
+            return hidden @ self.combined
+
+        return torch.func.jvp(values, (x,), (torch.ones_like(x),))
 
     def _embedding(self) -> Expression:
         embedding = self.network.embedding
@@ -182,13 +312,16 @@ class _Folder:
     def _materialize(self, x: Expression) -> int:
         """Operations that compute an expression; where the result starts."""
         width = next(iter(x.values())).shape[1]
-        segment = self._segment(width)
-        for index, (source, matrix) in enumerate(x.items()):
+        add = self.bank in x and self.bank is not None
+        segment = self._at_first(x[self.bank]) if add else self._segment(width)
+        later = [item for item in x.items() if item[0] != self.bank or not add]
+        for source, matrix in later:
             forward = self._store(self._packed(matrix))
             back = self._store(self._packed(matrix.T))
             self.operations.append(
-                [LINEAR, source, len(matrix), segment, width, forward, back, index > 0]
+                [LINEAR, source, len(matrix), segment, width, forward, back, int(add)]
             )
+            add = True
         return segment
 
     def _layers(self) -> list[int]:
@@ -214,9 +347,14 @@ class _Folder:
         return matrix.unflatten(1, (-1, self.panel)).transpose(0, 1)
 
     def _segment(self, width: int) -> int:
-        start = self.stride
-        self.stride += self._padded(width)
+        start = self.region + self.sizes[self.region]
+        self.sizes[self.region] += self._padded(width)
         return start
+
+    def _placed(self, number: int) -> int:
+        if number >= _LATER:
+            return number - _LATER + self.sizes[0] + self.sizes[_FIRST]
+        return number - _FIRST + self.sizes[0] if number >= _FIRST else number
 
     def _padded(self, width: int) -> int:
         return -(-width // self.panel) * self.panel

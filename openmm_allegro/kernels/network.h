@@ -8,12 +8,14 @@
 
 template <typename T> struct Workspace {
   std::vector<T> x, g;                         // [rows, stride]
-  std::vector<double> vectors, scaled;         // [rows, 4]: unit vector, r; x, dE/dr
+  std::vector<double> vectors;                 // [rows, 4]: unit vector, r
+  std::vector<double> scaled;                  // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
   std::vector<int> first, atoms;               // of the block's centres
   std::vector<T> environment, gradient;        // [A, U]
   std::vector<T> operators, d_operators;       // [centres, all layers' A, D, U]
   std::vector<T> chain;                        // [centres, all layers' t, A, U]
+  bool exact;                                  // some row is not from the table
 };
 
 // Spherical harmonics of a unit vector; with `gradient`, their derivatives (not projected).

@@ -11,7 +11,7 @@ from .fold import ACTIVATION, ENERGY, LINEAR, PANEL, SPLINE, TENSOR, TYPES
 
 _FIELDS = (
     "stride components channels types layers radial spline integer_roots zbl basis "
-    "slope harmonic operations terms widest"
+    "slope harmonic operations terms widest stage first first_width points table"
 ).split()
 _ACTIVATIONS = (
     torch.nn.functional.silu,
@@ -101,11 +101,12 @@ class _Program:
             entry = integers[at + 4 : at + 4 + 3 * entries].view(-1, 3)
             self.layer.append((dim_in, dim_out, entry, where))
             at += 4 + 3 * entries
-        sizes = [1, 1, 1, *[self.types] * 4, self.types**2, self.radial, self.terms]
+        sizes = [1, 1, 1, 1, *[self.types] * 4, self.types**2, self.radial, self.terms]
         parts = constants.split(sizes)
-        self.envelope_p, self.zbl_p, self.coulomb = (float(part) for part in parts[:3])
-        self.norm, self.factors, self.shifts, self.charges = parts[3:7]
-        self.cutoffs, self.roots, self.values = parts[7:]
+        scalars = (float(part) for part in parts[:4])
+        self.envelope_p, self.zbl_p, self.coulomb, self.table_from = scalars
+        self.norm, self.factors, self.shifts, self.charges = parts[4:8]
+        self.cutoffs, self.roots, self.values = parts[8:]
         self.weights = weights
         index = torch.tensor(self.irrep, device=weights.device)
         self.mask = torch.nn.functional.one_hot(index).to(weights.dtype)  # [A, R]
@@ -123,9 +124,11 @@ class _Program:
         for kind, *op in self.ops:
             if kind == LINEAR:
                 value = self._value(segments, op[0], op[1]) @ self._matrix(*op)
-                segments[op[2]] = segments[op[2]] + value if op[6] else value
+                before = self._value(segments, op[2], op[3]) if op[6] else 0.0
+                segments[op[2]] = before + value
             elif kind == ACTIVATION:
-                segments[op[1]] = _ACTIVATIONS[op[0]](segments[op[1]])
+                value = self._value(segments, op[1], op[2])
+                segments[op[1]] = _ACTIVATIONS[op[0]](value)
             elif kind == TYPES:
                 table = self._table(op[2], self.types**2, op[1])
                 segments[op[0]] = segments[op[0]] * table[kinds]
@@ -151,7 +154,9 @@ class _Program:
 
     def _value(self, segments: dict[int, Tensor], start: int, width: int) -> Tensor:
         """Columns from ``start`` on, which may lie within a segment."""
-        first = max(s for s in segments if s <= start)
+        first = max(
+            s for s in segments if s <= start < s + max(segments[s].shape[-1], 1)
+        )
         return segments[first][..., start - first : start - first + width]
 
     def _table(self, start: int, *shape: int) -> Tensor:
