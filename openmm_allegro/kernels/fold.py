@@ -8,7 +8,6 @@ the compiled kernel (``allegro_cpu.cpp``) and its twin in torch (``twin.py``) re
 
 import copy
 import logging
-import math
 from typing import NamedTuple
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..model import AllegroEnergy
 from ..model.mlp import ScalarMLP
+from .polynomials import harmonic_terms
 
 _log = logging.getLogger(__name__)
 # Bytes: columns of a panel of packed weights, and what tensor channels are rounded to.
@@ -115,7 +115,7 @@ class _Folder:
         stage = self._network()
         table = self._table() if self.points else 0
         layers = self._layers()
-        terms, values = _harmonics(self.network)
+        terms, values = harmonic_terms(self.network)
         cutoffs = embedding.cutoffs.flat.double().cpu()
         types = embedding.cutoffs.number_of_elements
         widest = max([*(op.dim_in for op in self.network.operators), components])
@@ -392,35 +392,3 @@ def _concatenate(parts: list[Expression]) -> Expression:
             result[source][:, start : start + width] += value
         start += width
     return result
-
-
-def _harmonics(network: torch.nn.Module) -> tuple[list[int], list[float]]:
-    """The spherical harmonics as polynomials: (component, i, j, k) of c x^i y^j z^k."""
-    generator = torch.Generator().manual_seed(0)
-    u = torch.randn(200, 3, dtype=torch.float64, generator=generator)
-    u = u / u.norm(dim=1, keepdim=True)
-    values = network.spherical_harmonics(u)
-    terms: list[int] = []
-    coefficients: list[float] = []
-    irreps = network.spherical_harmonics.irreps_out
-    degrees = [ir.l for _, ir in irreps for _ in range(ir.dim)]
-    for component, degree in enumerate(degrees):
-        powers = [
-            (i, j, degree - i - j)
-            for i in range(degree + 1)
-            for j in range(degree + 1 - i)
-        ]
-        monomials = torch.stack([(u ** torch.tensor(p)).prod(1) for p in powers], 1)
-        found = torch.linalg.lstsq(monomials, values[:, component]).solution
-        for power, value in zip(powers, found.tolist(), strict=True):
-            if abs(value) > 1e-10:
-                terms += [component, *power]
-                coefficients.append(_root(value))
-    return terms, coefficients
-
-
-def _root(value: float) -> float:
-    """Without the rounding of the fit: all are roots of small fractions."""
-    fraction = round(value * value * 1024.0) / 1024.0
-    exact = math.copysign(math.sqrt(fraction), value)
-    return exact if abs(exact - value) < 1e-10 else value
