@@ -67,6 +67,7 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
     names = [name for name in SHORT if f"water, 192 atoms, {name}" in peers]
     variants = ("nequip eager", *COLUMNS)
     colors = ("0.75", "0.6", "0.45", "C0", "C1", "C2")
+    shown: set[str] = set()
     for index, (variant, color) in enumerate(zip(variants, colors, strict=True)):
         for place, name in enumerate(names):
             found = peers[f"water, 192 atoms, {name}"].get(variant, {})
@@ -81,19 +82,20 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
                 color=color,
                 yerr=[[value - low], [high - value]],
                 error_kw={"lw": 0.8},
-                label=variant if place == 0 else None,
+                label=None if variant in shown else variant,
             )
+            shown.add(variant)
     left.set(yscale="log", ylabel="ms per step", title="192 atoms of water")
     left.set_xticks(range(len(names)), [f"l_max × layers\n{SHORT[n]}" for n in names])
     left.legend(fontsize=7, ncols=2, loc="upper left")
     left.set_ylim(top=left.get_ylim()[1] * 6)
     atoms = [row["atoms"] for row in scaling]
     right.plot(atoms, [row["us_per_atom"] for row in scaling], "o-", color="C1")
-    right.set(xscale="log", xlabel="atoms", ylabel="µs per atom", ylim=(0, None))
+    right.set(xscale="log", xlabel="atoms", ylabel="µs per atom", ylim=(0, 80))
     right.set_title("fused, l_max × layers 2 × 2")
     memory = right.twinx()
     memory.plot(atoms, [row["peak_gb"] for row in scaling], "s--", color="0.5")
-    memory.set(yscale="log", ylabel="peak memory, GB (dashed)")
+    memory.set(ylim=(0, 10), ylabel="peak memory, GB (dashed)")
     figure.savefig(RESULTS / "speed.png", dpi=200)
 
 
