@@ -118,9 +118,9 @@ def _our_system(atoms, file, variant):
     system = potential.create_system(_topology(atoms), **options[variant])
     # multiply-adds of the dense layers, forward and backward, for the matrix rate
     numbers = fold(potential.model.energy, torch.float32).integers.tolist()
-    start = 20 + numbers[1]
+    start = 21 + numbers[2]
     operations = [
-        numbers[start + 8 * n : start + 8 * n + 8] for n in range(numbers[12])
+        numbers[start + 8 * n : start + 8 * n + 8] for n in range(numbers[13])
     ]
     dense = sum(2 * op[2] * op[4] for op in operations if op[0] == LINEAR)
     pairs = VerletList(potential.model.config.cutoff, 0.0)

@@ -227,3 +227,28 @@ def test_the_error_of_a_table_is_said(caplog):
     assert "intervals: errors of" in caplog.text
     found = [float(w) for w in caplog.text.split() if "e-" in w]
     assert all(error <= 3e-5 for error in found)
+
+
+def test_a_program_of_another_version_is_refused():
+    config = tiny_config()
+    atoms = random_atoms("triclinic")
+    pairs = VerletList(config.cutoff, 0.0)
+    pairs(atoms.positions, atoms.cell, atoms.periodic)
+    program = fold(tiny_energy(config), torch.float64)
+    program.integers[0] += 1
+    arguments = atoms.positions, atoms.cell, atoms.types
+    arguments += pairs.offsets, pairs.neighbors, pairs.shifts, *program
+    for function in (torch.ops.openmm_allegro.evaluate, twin.evaluate):
+        with pytest.raises(RuntimeError, match="another version of openmm_allegro"):
+            function(*arguments)
+
+
+def test_a_kernel_of_another_version_is_not_used(monkeypatch, caplog):
+    monkeypatch.setattr(fused, "FORMAT", 99)
+    fused.library.cache_clear()
+    try:
+        assert fused.library() is None
+    finally:
+        fused.library.cache_clear()
+    if any(importlib.util.find_spec(f"openmm_allegro.kernels.{n}") for n in BUILDS[1:]):
+        assert "of another version" in caplog.text

@@ -43,7 +43,7 @@ struct Atoms {
 Model read(const long *program, const double *constants, const void *weights,
            bool is_double) {
   Model m;
-  const long *p = program;
+  const long *p = program + 1;  // after the format
   for (long *field : {&m.stride, &m.components, &m.channels, &m.types, &m.layers,
                       &m.radial, &m.spline, &m.integer_roots, &m.zbl, &m.basis, &m.slope,
                       &m.harmonic, &m.operations, &m.terms, &m.widest, &m.stage,
@@ -78,6 +78,9 @@ Model read(const long *program, const double *constants, const void *weights,
 }  // namespace
 
 extern "C" {
+
+// Of the arrays, as in fold.py.
+long openmm_allegro_format() { return 1; }
 
 // energies [atoms], forces [threads, atoms, 3] and strain [threads, 9] must be zero; the
 // sums over threads are the result.

@@ -18,6 +18,8 @@ from ..model.mlp import ScalarMLP
 from .polynomials import harmonic_terms
 
 _log = logging.getLogger(__name__)
+# Of the three arrays; the compiled kernel names the same, else it is not used.
+FORMAT = 1
 # Bytes: columns of a panel of packed weights, and what tensor channels are rounded to.
 PANEL, CHANNELS = 128, 64
 # Table from this fraction of the cutoff on; closer pairs are computed.
@@ -124,6 +126,7 @@ class _Folder:
         integer_roots = not self.spline and torch.equal(roots, whole)
         first = self.sizes[0]
         numbers = [
+            FORMAT,
             first + self.sizes[_FIRST] + self.sizes[_LATER],
             components,
             self.channels,

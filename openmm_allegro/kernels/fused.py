@@ -16,15 +16,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .fold import FORMAT
+from .twin import check_format
 from .twin import evaluate as evaluate_in_torch
 
 _log = logging.getLogger(__name__)
 # Instruction sets from the fastest on, and the flags of /proc/cpuinfo that they need.
 _BUILDS = {
-    "_avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "fma"},
-    "_avx2": {"avx2", "fma", "bmi2"},
+    "_avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"},
+    "_avx2": {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"},
     "_generic": set(),
 }
+_BUILDS["_avx512"] |= _BUILDS["_avx2"]
 _SCHEMA = (
     "evaluate(Tensor positions, Tensor cell, Tensor types, Tensor offsets, "
     "Tensor neighbors, Tensor shifts, Tensor integers, Tensor constants, "
@@ -46,7 +49,11 @@ def library() -> ctypes.CDLL | None:
             _log.warning("the fused kernel cannot be loaded: %s", error)
             continue
         loaded.openmm_allegro_evaluate.restype = None
-        return loaded
+        if loaded.openmm_allegro_format() == FORMAT:
+            return loaded
+        _log.warning(
+            "the fused kernel is of another version: install the package again"
+        )
     _log.warning(
         "the fused kernel was not built (it needs a C++ compiler when the package is "
         "installed); the network runs in plain torch, several times slower"
@@ -81,6 +88,7 @@ def _evaluate_on_cpu(
     arguments = positions, cell, types, offsets, neighbors, shifts
     if kernel is None:
         return evaluate_in_torch(*arguments, integers, constants, weights)
+    check_format(int(integers[0]))
     count, threads = positions.shape[0], torch.get_num_threads()
     energies = torch.zeros(count, dtype=torch.float64)
     forces = torch.zeros((threads, count, 3), dtype=torch.float64)

@@ -7,11 +7,11 @@ from torch import Tensor
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.radial import polynomial_envelope
 from ..neighbors import center_blocks
-from .fold import ACTIVATION, ENERGY, LINEAR, PANEL, SPLINE, TENSOR, TYPES
+from .fold import ACTIVATION, ENERGY, FORMAT, LINEAR, PANEL, SPLINE, TENSOR, TYPES
 
 _FIELDS = (
-    "stride components channels types layers radial spline integer_roots zbl basis "
-    "slope harmonic operations terms widest stage first first_width points table"
+    "format stride components channels types layers radial spline integer_roots zbl "
+    "basis slope harmonic operations terms widest stage first first_width points table"
 ).split()
 _ACTIVATIONS = (
     torch.nn.functional.silu,
@@ -80,11 +80,26 @@ def evaluate(
     return energies, forces, strain
 
 
+def check_format(found: int) -> None:
+    """Refuse the program of another version of this package.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    if found != FORMAT:
+        raise RuntimeError(
+            f"Allegro: expected a program of format {FORMAT}, found {found}: the "
+            "System comes from another version of openmm_allegro; create it again"
+        )
+
+
 class _Program:
     """The three arrays by name."""
 
     def __init__(self, integers: Tensor, constants: Tensor, weights: Tensor) -> None:
         numbers = integers.tolist()
+        check_format(numbers[0])
         for name, value in zip(_FIELDS, numbers, strict=False):
             setattr(self, name, value)
         at = len(_FIELDS)
