@@ -192,11 +192,12 @@ def _check_layers(parts: Parts) -> None:
             raise Unmapped("channels weighted with alpha = 1", weighter.alpha)
 
 
-def slots(parts: Parts, embedding_is_spline: bool, num_layers: int) -> Iterator[Slot]:
+def slots(parts: Parts) -> Iterator[Slot]:
     """Each weight of the network, once."""
+    num_layers = parts.allegro.num_layers
     scalars = parts.allegro.num_scalar_features
     shared = not parts.allegro._env_weighter.weight_individual_irreps
-    if embedding_is_spline:
+    if parts.spline is not None:
         yield Slot("embedding.weight", parts.spline.class_embed.weight, 1.0)
     else:
         embed = parts.radial_chemical_embed.type_embed

@@ -183,7 +183,7 @@ def read_weights(parts: Parts, energy: AllegroEnergy) -> None:
     ours = dict(network.named_parameters())
     irreps = network.degree_mask.shape[1]
     used = set()
-    for slot in slots(parts, parts.spline is not None, len(network.operators)):
+    for slot in slots(parts):
         value = to_ours(slot.parameter, slot, network.channels, irreps)
         target = ours.pop(slot.name, None)
         if target is None or target.numel() != value.numel():

@@ -203,7 +203,7 @@ def _write_weights(model: Model, parts: Parts) -> None:
     network = model.energy.network
     ours = dict(network.named_parameters())
     irreps = network.degree_mask.shape[1]
-    for slot in slots(parts, parts.spline is not None, len(network.operators)):
+    for slot in slots(parts):
         value = ours.pop(slot.name)
         shape = slot.parameter.shape
         if slot.offset is not None:

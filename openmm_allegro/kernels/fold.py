@@ -92,6 +92,9 @@ class _Folder:
     def __init__(self, energy: AllegroEnergy, dtype: torch.dtype, points: int) -> None:
         self.points = points
         self.energy, self.network = energy, energy.network
+        if points:
+            exact = copy.deepcopy(energy.network).double().cpu()
+            self.exact = exact.requires_grad_(False)
         self.dtype = dtype
         size = torch.finfo(dtype).bits // 8
         self.panel = PANEL // size
@@ -249,7 +252,7 @@ class _Folder:
 
     def _of_distance(self, x: Tensor, center: int, neighbor: int) -> tuple[Tensor, ...]:
         """The first segments [n, width] and their derivatives by x = r / cutoff."""
-        net = copy.deepcopy(self.network).double().cpu().requires_grad_(False)
+        net = self.exact
         kinds = torch.tensor([center]), torch.tensor([[neighbor]])
         cutoff = net.embedding.cutoffs(*kinds).double()
         kinds = kinds[0], kinds[1].expand(1, len(x))

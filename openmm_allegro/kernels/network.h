@@ -188,7 +188,7 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const long *op, int
     for (int u = 0; u < U; u += L) {
       const V ds = load(g + op[4] + u);
       for (int a = 0; a < A;) {
-        const int irrep = m.irrep[a], first = a;
+        const int irrep = m.irrep[a];
         V partial = {};
         const V of_weight = ds * load(tensor + irrep * U + u);
         for (; a < A && m.irrep[a] == irrep; ++a) {
@@ -197,7 +197,6 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const long *op, int
           store(dt + a * U + u, load(dt + a * U + u) + y[a] * of_weight);
           dy[a] += sum<T>(of_weight * va);
         }
-        (void)first;
         T *dw = g + op[2] + irrep * U + u;
         store(dw, load(dw) + ds * partial);
       }
