@@ -6,7 +6,10 @@ import platform
 from setuptools import Extension, setup
 
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-HEADERS = [f"openmm_allegro/kernels/{n}.h" for n in ("vector", "network", "block")]
+HEADERS = [
+    f"openmm_allegro/kernels/{name}.h"
+    for name in ("vector", "network", "tensor", "program", "block")
+]
 BUILDS = {"_generic": ["-DWIDTH=16", "-DROWS=4"]}
 if platform.machine() in ("x86_64", "AMD64"):
     BUILDS["_avx2"] = ["-march=x86-64-v3", "-DWIDTH=32", "-DROWS=6"]

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from .dataset import LARGEST_BLOCK, PADDING, element_types
-from .kernels.fold import Program, fold, fold_with_table
+from .kernels.fold import Program, fold
 from .kernels.fused import library
+from .kernels.table import fold_with_table
 from .model import forces_from_pairs, virial_from_pairs
 from .modelfile import Model
 from .neighbors import VerletList, center_blocks

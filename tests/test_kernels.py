@@ -3,6 +3,7 @@
 
 import ctypes
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from helpers import (
 )
 
 from openmm_allegro.kernels import fused, twin
-from openmm_allegro.kernels.fold import fold, fold_with_table
+from openmm_allegro.kernels.fold import fold
+from openmm_allegro.kernels.table import fold_with_table, force_error, tabulated
 from openmm_allegro.neighbors import VerletList
 
 CASES = {
@@ -51,6 +53,7 @@ CASES = {
         "tensor_irreps": ("0e", "2e"),
         "num_layers": 3,
     },
+    "a degree left out": {"edge_irreps": ("0e", "2e")},
 }
 BUILDS = ["twin", *fused._BUILDS]
 
@@ -64,7 +67,7 @@ def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
         pairs.offsets,
         pairs.neighbors,
         pairs.shifts,
-        *fold(energy, dtype, points),
+        *(tabulated(energy, dtype, points) if points else fold(energy, dtype)),
     )
     if build == "twin":
         found = twin.evaluate(*arguments)
@@ -222,11 +225,27 @@ def test_forces_of_the_table_are_derivatives():
 
 def test_the_error_of_a_table_is_said(caplog):
     config = tiny_config(**FULL)
+    energy = tiny_energy(config)
     with caplog.at_level("INFO"):
-        fold_with_table(tiny_energy(config), torch.float32)
-    assert "intervals: errors of" in caplog.text
-    found = [float(w) for w in caplog.text.split() if "e-" in w]
-    assert all(error <= 3e-5 for error in found)
+        program = fold_with_table(energy, torch.float32)
+    bound, seen = force_error(energy, program)
+    assert 0.0 < seen < bound
+    assert f"forces within {bound:.1e} eV/Å ({seen:.1e} in the worst" in caplog.text
+    slope = re.search(r"and (\S+) of the largest slope", caplog.text)
+    assert float(slope[1]) <= 3e-5
+
+
+@pytest.mark.parametrize("intervals", (16, 128))
+def test_forces_of_a_table_are_within_its_bound(intervals):
+    config = tiny_config(**FULL)
+    energy = tiny_energy(config)
+    bound, _ = force_error(energy, tabulated(energy, torch.float64, intervals))
+    atoms = random_atoms("triclinic")
+    exact = evaluate("_generic", energy, config, atoms, torch.float64)[1]
+    options = {"dtype": torch.float64, "points": intervals}
+    found = evaluate("_generic", energy, config, atoms, **options)[1]
+    assert bound / 1000 < (found - exact).abs().max() < bound
+    assert force_error(energy, fold(energy, torch.float64))[0] < 1e-9
 
 
 def test_a_program_of_another_version_is_refused():

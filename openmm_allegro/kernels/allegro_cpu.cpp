@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
 
+constexpr int LARGEST = 32;  // spherical harmonics of a pair
 enum { LINEAR, ACTIVATION, TYPES, SPLINE, TENSOR, ENERGY };
 
 struct Layer {
@@ -17,16 +19,24 @@ struct Layer {
   const long *entry;                            // [entries, 3]: a, d, b
 };
 
+struct Range {
+  long begin, end;
+};
+
 struct Model {
   long stride, components, channels, types, layers, radial, spline, integer_roots, zbl;
   long basis, slope, harmonic, operations, terms, widest, operator_size, chain_size;
   long stage, first, first_width, points, table;  // what depends on the distance alone
   long is_double;
-  const long *operation, *term, *irrep;
+  const long *operation, *term;
   const double *norm, *factors, *shifts, *cutoffs, *roots, *charges, *term_value;
   double envelope_p, zbl_p, coulomb, table_from;
   const void *weights;
   std::vector<Layer> layer;
+  std::vector<long> first_component;  // of each degree, and the end
+  std::vector<bool> overwrites;       // operations that are the first to write, backward
+  std::vector<Range> zeroed;          // columns whose derivatives are only added to
+  long degrees;
 };
 
 struct Atoms {
@@ -38,7 +48,48 @@ struct Atoms {
 
 #include "vector.h"
 #include "network.h"
+#include "tensor.h"
+#include "program.h"
 #include "block.h"
+
+// Which columns of the derivatives must be zero before the way back. Of operations that
+// add to the same columns the first may write instead.
+void plan_backward(Model &m) {
+  const long panel = 128 / (m.is_double ? 8 : 4);
+  std::vector<bool> written(m.stride), zeroed(m.stride);
+  const auto padded = [&](long width) { return (width + panel - 1) / panel * panel; };
+  const auto need = [&](long begin, long width) {
+    for (long i = begin; i < std::min(begin + padded(width), m.stride); ++i)
+      if (!written[i]) written[i] = zeroed[i] = true;
+  };
+  need(m.harmonic, m.components);
+  need(m.basis, m.radial);
+  m.overwrites.assign(m.operations, false);
+  for (long n = m.operations - 1; n >= 0; --n) {
+    const long *op = m.operation + 8 * n;
+    if (op[0] == LINEAR) {
+      need(op[3], op[4]);
+      const auto begin = written.begin() + op[1], end = begin + padded(op[2]);
+      m.overwrites[n] = std::find(begin, end, true) == end;
+      if (m.overwrites[n]) std::fill(begin, end, true);
+      need(op[1], op[2]);
+    } else if (op[0] == ACTIVATION) {
+      need(op[2], op[3]);
+    } else if (op[0] == TENSOR) {
+      need(op[4], m.channels);
+      need(op[2], m.degrees * m.channels);
+      need(op[3], m.degrees * m.channels);
+    } else {
+      need(op[1], op[2]);
+    }
+  }
+  for (long i = 0; i < m.stride; ++i)
+    if (zeroed[i]) {
+      const long begin = i;
+      while (i < m.stride && zeroed[i]) ++i;
+      m.zeroed.push_back({begin, i});
+    }
+}
 
 Model read(const long *program, const double *constants, const void *weights,
            bool is_double) {
@@ -49,7 +100,11 @@ Model read(const long *program, const double *constants, const void *weights,
                       &m.harmonic, &m.operations, &m.terms, &m.widest, &m.stage,
                       &m.first, &m.first_width, &m.points, &m.table})
     *field = *p++;
-  m.irrep = p, p += m.components;
+  for (long a = 0; a < m.components; ++a)
+    if (a == 0 || p[a] != p[a - 1]) m.first_component.push_back(a);
+  m.degrees = m.first_component.size();
+  m.first_component.push_back(m.components);
+  p += m.components;
   m.operation = p, p += 8 * m.operations;
   m.term = p, p += 4 * m.terms;
   m.operator_size = m.chain_size = 0;
@@ -72,6 +127,7 @@ Model read(const long *program, const double *constants, const void *weights,
   m.term_value = c;
   m.weights = weights;
   m.is_double = is_double;
+  plan_backward(m);
   return m;
 }
 
@@ -80,7 +136,7 @@ Model read(const long *program, const double *constants, const void *weights,
 extern "C" {
 
 // Of the arrays, as in fold.py.
-long openmm_allegro_format() { return 1; }
+long openmm_allegro_format() { return 2; }
 
 // energies [atoms], forces [threads, atoms, 3] and strain [threads, 9] must be zero; the
 // sums over threads are the result.

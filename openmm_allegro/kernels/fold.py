@@ -6,8 +6,6 @@ never stored. The program, its constants and its weights are three flat arrays, 
 the compiled kernel (``allegro_cpu.cpp``) and its twin in torch (``twin.py``) read.
 """
 
-import copy
-import logging
 from typing import NamedTuple
 
 import torch
@@ -17,9 +15,8 @@ from ..model import AllegroEnergy
 from ..model.mlp import ScalarMLP
 from .polynomials import harmonic_terms
 
-_log = logging.getLogger(__name__)
 # Of the three arrays; the compiled kernel names the same, else it is not used.
-FORMAT = 1
+FORMAT = 2
 # Bytes: columns of a panel of packed weights, and what tensor channels are rounded to.
 PANEL, CHANNELS = 128, 64
 # Table from this fraction of the cutoff on; closer pairs are computed.
@@ -46,7 +43,7 @@ class Program(NamedTuple):
     weights: Tensor
 
 
-def fold(energy: AllegroEnergy, dtype: torch.dtype, points: int = 0) -> Program:
+def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     """The program of a model.
 
     Parameters
@@ -54,47 +51,19 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype, points: int = 0) -> Program:
     energy : AllegroEnergy
     dtype : torch.dtype
         Of the network: float32 or float64.
-    points : int
-        Intervals of a table of all that depends on the distance alone, for each ordered
-        pair of elements; 0 for none.
     """
-    return _Folder(energy, dtype, points).program()
+    return Folder(energy, dtype).program()
 
 
-def fold_with_table(
-    energy: AllegroEnergy, dtype: torch.dtype, tolerance: float = 3e-5
-) -> Program:
-    """The program of a model with a table as fine as it must be.
+class Folder:
+    """The operations of a model and their weights, to put programs together from.
 
-    Parameters
-    ----------
-    energy : AllegroEnergy
-    dtype : torch.dtype
-    tolerance : float
-        Largest error of a tabulated function's slope, as a fraction of the largest
-        slope; from 128 to 4096 intervals are tried.
+    ``combined`` [depth, width] maps what the two-body network hides last to all that
+    depends on the distance alone, which ``table.py`` tabulates.
     """
-    for points in (128, 256, 512, 1024, 2048, 4096):
-        folder = _Folder(energy, dtype, points)
-        program = folder.program()
-        value, slope = folder.table_error()
-        if slope <= tolerance:
-            break
-    _log.info(
-        "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
-        "of the largest slope; %.1f MB",
-        *(points, value, slope, program.weights.nbytes / 1e6),
-    )
-    return program
 
-
-class _Folder:
-    def __init__(self, energy: AllegroEnergy, dtype: torch.dtype, points: int) -> None:
-        self.points = points
+    def __init__(self, energy: AllegroEnergy, dtype: torch.dtype) -> None:
         self.energy, self.network = energy, energy.network
-        if points:
-            exact = copy.deepcopy(energy.network).double().cpu()
-            self.exact = exact.requires_grad_(False)
         self.dtype = dtype
         size = torch.finfo(dtype).bits // 8
         self.panel = PANEL // size
@@ -108,18 +77,27 @@ class _Folder:
         self.weights: list[Tensor] = []
         self.size = 0
         self.operations: list[list[int]] = []
-
-    def program(self) -> Program:
         embedding = self.network.embedding
         self.spline = hasattr(embedding, "lower")
         roots = embedding.lower if self.spline else embedding.roots.detach()
-        roots = roots.double().cpu()
+        self.roots = roots.double().cpu()
         components = self.network.degree_mask.shape[0]
         self.basis, self.slope = self._segment(len(roots)), self._segment(len(roots))
         self.harmonic = self._segment(components)
-        stage = self._network()
-        table = self._table() if self.points else 0
-        layers = self._layers()
+        self.stage = self._network()
+        self.layers = self._layers()
+
+    def program(self, table: Tensor | None = None) -> Program:
+        """The three arrays.
+
+        Parameters
+        ----------
+        table : Tensor [T², points, 4, width], optional
+            Cubics of all that depends on the distance alone, see ``table.py``.
+        """
+        embedding, roots = self.network.embedding, self.roots
+        components = self.network.degree_mask.shape[0]
+        points = 0 if table is None else table.shape[1]
         terms, values = harmonic_terms(self.network)
         cutoffs = embedding.cutoffs.flat.double().cpu()
         types = embedding.cutoffs.number_of_elements
@@ -138,12 +116,13 @@ class _Folder:
         numbers += [len(self.network.operators), len(roots), int(self.spline)]
         numbers += [int(integer_roots), int(zbl is not None), self.basis, self.slope]
         numbers += [self.harmonic, len(self.operations), len(values), widest]
-        numbers += [stage, first, self.sizes[_FIRST], self.points, table]
+        start = 0 if table is None else self.size
+        numbers += [self.stage, first, self.sizes[_FIRST], points, start]
         numbers += self.network.degree_mask.squeeze(-1).argmax(1).tolist()
         for operation in self.operations:
             placed = [self._placed(number) for number in operation]
             numbers += placed + [0] * (8 - len(operation))
-        numbers += terms + layers
+        numbers += terms + self.layers
         envelope = embedding.width if self.spline else embedding.envelope_p
         one = torch.ones(1, dtype=torch.float64)
         constants = torch.cat(
@@ -161,7 +140,10 @@ class _Folder:
                 torch.tensor(values, dtype=torch.float64),
             ]
         )
-        return Program(torch.tensor(numbers), constants, torch.cat(self.weights))
+        weights = list(self.weights)
+        if table is not None:
+            weights.append(table.to(self.dtype).flatten())
+        return Program(torch.tensor(numbers), constants, torch.cat(weights))
 
     def _network(self) -> int:
         """Emit all operations; how many of them depend on the distance alone."""
@@ -191,7 +173,8 @@ class _Folder:
         for source, matrix in energy.items():
             if source == self.bank:
                 source, matrix = self._at_first(matrix), torch.ones(1, 1)
-            where = self._store(matrix[:, 0])
+            padding = (0, -len(matrix) % self.panel)
+            where = self._store(torch.nn.functional.pad(matrix[:, 0], padding))
             self.operations.append([ENERGY, source, len(matrix), where])
         width = self.sizes[_FIRST]
         self.combined = torch.zeros(len(self.early[0][1]), width, dtype=torch.float64)
@@ -211,60 +194,6 @@ class _Folder:
         self.region = region
         self.early.append((segment, matrix))
         return segment
-
-    def _table(self) -> int:
-        """Coefficients of each interval's cubic: [T², n, 4, width].
-
-        Not the values at its ends: a slope from their difference would lose digits.
-        """
-        types = self.network.embedding.cutoffs.number_of_elements
-        tables = [self._cubics(kind)[0] for kind in range(types * types)]
-        return self._store(torch.stack(tables))
-
-    def _cubics(self, kind: int) -> tuple[Tensor, Tensor, float]:
-        """Coefficients [n, 4, width] of an ordered pair, the nodes, their distance."""
-        types = self.network.embedding.cutoffs.number_of_elements
-        x = torch.linspace(TABLE_FROM, 1.0, self.points + 1, dtype=torch.float64)
-        step = (1.0 - TABLE_FROM) / self.points
-        value, slope = self._of_distance(x, kind // types, kind % types)
-        p0, p1, s0, s1 = value[:-1], value[1:], slope[:-1] * step, slope[1:] * step
-        c = s0 + s1 - 2.0 * (p1 - p0)
-        return torch.stack((p0, s0, p1 - p0 - s0 - c, c), 1), x, step
-
-    def table_error(self) -> tuple[float, float]:
-        """Largest error between the nodes, of values and of slopes, relative."""
-        types = self.network.embedding.cutoffs.number_of_elements
-        errors = torch.zeros(2, dtype=torch.float64)
-        for kind in range(types * types):
-            cubic, x, step = self._cubics(kind)
-            p, s, b, c = cubic.unbind(1)
-            for t in (0.21, 0.5, 0.79):  # where errors of slopes and values are largest
-                exact = self._of_distance(
-                    x[:-1] + t * step, kind // types, kind % types
-                )
-                value = p + t * (s + t * (b + t * c))
-                slope = (s + t * (2.0 * b + t * 3.0 * c)) / step
-                for i, found in enumerate((value, slope)):
-                    scale = exact[i].abs().amax().clamp(min=1e-12)
-                    error = (found - exact[i]).abs().amax() / scale
-                    errors[i] = torch.maximum(errors[i], error)
-        return float(errors[0]), float(errors[1])
-
-    def _of_distance(self, x: Tensor, center: int, neighbor: int) -> tuple[Tensor, ...]:
-        """The first segments [n, width] and their derivatives by x = r / cutoff."""
-        net = self.exact
-        kinds = torch.tensor([center]), torch.tensor([[neighbor]])
-        cutoff = net.embedding.cutoffs(*kinds).double()
-        kinds = kinds[0], kinds[1].expand(1, len(x))
-
-        def values(x: Tensor) -> Tensor:
-            hidden = net.embedding((x * cutoff).view(1, -1), *kinds)[0]
-            if not isinstance(net.two_body.activation, torch.nn.Identity):
-                for layer in net.two_body.layers[:-1]:
-                    hidden = net.two_body.activation(layer(hidden))
-            return hidden @ self.combined
-
-        return torch.func.jvp(values, (x,), (torch.ones_like(x),))
 
     def _embedding(self) -> Expression:
         embedding = self.network.embedding

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import importlib.util
 import logging
+import os
 import platform
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _evaluate_on_cpu(
     if kernel is None:
         return evaluate_in_torch(*arguments, integers, constants, weights)
     check_format(int(integers[0]))
-    count, threads = positions.shape[0], torch.get_num_threads()
+    count, threads = positions.shape[0], _threads()
     energies = torch.zeros(count, dtype=torch.float64)
     forces = torch.zeros((threads, count, 3), dtype=torch.float64)
     strain = torch.zeros((threads, 3, 3), dtype=torch.float64)
@@ -104,6 +105,12 @@ def _evaluate_on_cpu(
         *(ctypes.c_void_p(t.data_ptr()) for t in (energies, forces, strain)),
     )
     return energies, forces.sum(0), strain.sum(0)
+
+
+def _threads() -> int:
+    """As many as OpenMM's CPU platform is told to have, or else as torch has."""
+    wanted = os.environ.get("OPENMM_CPU_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) else torch.get_num_threads()
 
 
 @functools.cache

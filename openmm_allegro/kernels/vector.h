@@ -26,10 +26,37 @@ template <typename T> static inline void store(T *p, typename Vector<T>::V v) {
   *reinterpret_cast<typename Vector<T>::V *>(p) = v;
 }
 
+// Sums of neighbouring lanes of a, then of b.
+template <typename T, int... I>
+static inline typename Vector<T>::V halve(typename Vector<T>::V a, typename Vector<T>::V b,
+                                          std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...) +
+         __builtin_shufflevector(a, b, (2 * I + 1)...);
+}
+
+template <typename T>
+static inline typename Vector<T>::V halve(typename Vector<T>::V a,
+                                          typename Vector<T>::V b) {
+  return halve<T>(a, b, std::make_integer_sequence<int, lanes<T>>());
+}
+
 template <typename T> static inline T sum(typename Vector<T>::V v) {
-  T total = 0;
-  for (int i = 0; i < lanes<T>; ++i) total += v[i];
-  return total;
+  for (int width = lanes<T>; width > 1; width /= 2) v = halve<T>(v, v);
+  return v[0];
+}
+
+// out[i] += sum of the lanes of v[i], for whole vectors of out; v is overwritten.
+template <typename T> static inline void add_sums(typename Vector<T>::V *v, int n, T *out) {
+  constexpr int L = lanes<T>;
+  for (; n > 0; n -= L, v += L, out += L) {
+    int left = std::min(n, L);
+    for (int width = L; width > 1; width /= 2) {
+      for (int i = 0; i < left / 2; ++i) v[i] = halve<T>(v[2 * i], v[2 * i + 1]);
+      if (left % 2) v[left / 2] = halve<T>(v[left - 1], typename Vector<T>::V{});
+      left = (left + 1) / 2;
+    }
+    store(out, load(out) + v[0]);
+  }
 }
 
 // A tile of c (+)= a b: M rows, two vectors of columns. A panel of b is stored row by row;
