@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Atoms with positions, box and ab-initio labels, from files and OpenMM topologies."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,6 +184,37 @@ def topology_symbols(
                 "virtual sites cannot be part of a machine-learned potential"
             )
     return tuple(atom.element.symbol for atom in chosen)
+
+
+def check_atoms(atoms: Iterable[int], count: int) -> list[int]:
+    """A region's atoms as a list of different indices below ``count``.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        atoms = list(atoms)
+        if any(isinstance(i, bool) for i in atoms):
+            raise TypeError("booleans")
+        indices = [operator.index(i) for i in atoms]
+    except TypeError as error:
+        raise ValueError(f"atoms: expected indices of atoms, found {error}") from error
+    if not indices:
+        # createMixedSystem of OpenMM-ML 1.7 uses up a generator before it gets here
+        raise ValueError(
+            "atoms: expected a sequence of at least one index, found none (or a "
+            "generator, which can be read only once)"
+        )
+    outside = [i for i in indices if not 0 <= i < count]
+    if outside:
+        raise ValueError(
+            f"atoms: expected indices 0 to {count - 1}, found {outside[0]}"
+        )
+    repeated = len(indices) - len(set(indices))
+    if repeated:
+        raise ValueError(f"atoms: expected each index once, found {repeated} repeated")
+    return indices
 
 
 def check_cell(cell: np.ndarray, where: str) -> None:

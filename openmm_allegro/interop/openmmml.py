@@ -5,7 +5,6 @@ OpenMM-ML loads this module through the entry point ``openmmml.potentials``; not
 the package imports it, and names are OpenMM-ML's (camelCase).
 """
 
-import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from ..potential import (
     check_total,
     is_periodic,
 )
-from ..structure import topology_symbols
+from ..structure import check_atoms, topology_symbols
 
 _OPTIONS = ("precision", "backend", "device", "periodic")
 
@@ -156,7 +155,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
                 raise ValueError("topology: expected at least one atom, found none")
             periodic = is_periodic(model, topology, periodic)
         else:
-            atoms = _check_atoms(atoms, topology.getNumAtoms())
+            atoms = check_atoms(atoms, topology.getNumAtoms())
             symbols = topology_symbols(topology, atoms)
             # A model trained on periodic structures alone may stand in a System without
             # a box here: the surroundings are the force field's, box or no box.
@@ -193,25 +192,3 @@ def _refuse_unknown(found: dict[str, Any], known: Sequence[str], where: str) -> 
         raise ValueError(
             f"{where}: expected options of {list(known)}, found {', '.join(unknown)}"
         )
-
-
-def _check_atoms(atoms: Iterable[int], count: int) -> list[int]:
-    try:
-        indices = [operator.index(i) for i in atoms]
-    except TypeError as error:
-        raise ValueError(f"atoms: expected indices of atoms, found {error}") from error
-    if not indices:
-        # createMixedSystem of OpenMM-ML 1.7 uses up a generator before it gets here
-        raise ValueError(
-            "atoms: expected a sequence of at least one index, found none (or a "
-            "generator, which can be read only once)"
-        )
-    outside = [i for i in indices if not 0 <= i < count]
-    if outside:
-        raise ValueError(
-            f"atoms: expected indices 0 to {count - 1}, found {outside[0]}"
-        )
-    repeated = len(indices) - len(set(indices))
-    if repeated:
-        raise ValueError(f"atoms: expected each index once, found {repeated} repeated")
-    return indices
