@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The user's handle on a trained model: from a topology to an OpenMM System."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,13 @@ from openmm import app, unit
 
 from .deploy import force_module
 from .forces import make_force
+from .link_atoms import capped, find_caps
+from .mixing import mixed_system
+from .mixing_checks import check_region, check_system
 from .modelfile import Model, load_model
 from .structure import check_cell, topology_symbols
+
+EMBEDDINGS = ("mechanical",)
 
 
 class AllegroPotential:
@@ -117,6 +122,106 @@ class AllegroPotential:
         if remove_cm_motion:
             system.addForce(openmm.CMMotionRemover())
         return system
+
+    def create_mixed_system(
+        self,
+        topology: app.Topology,
+        mm_system: openmm.System,
+        atoms: Iterable[int],
+        *,
+        embedding: str = "mechanical",
+        interpolate: bool = False,
+        remove_constraints: bool = True,
+        link: str = "error",
+        backend: str = "torchforce",
+        precision: str = "mixed",
+        kernel: str = "auto",
+        skin: float | None = None,
+        two_body: str = "exact",
+        force_group: int = 0,
+    ) -> openmm.System:
+        """A System in which the model replaces a force field inside a region (ML/MM).
+
+        Its energy is E_MM(all) - E_MM(region) + E_ML(region), both of the latter in
+        vacuum: with all other atoms, with their own periodic images and with an
+        implicit solvent the region's atoms interact as the force field has it.
+        Arguments are not changed.
+
+        Bonded terms whose particles are all in the region are dropped; of those at a
+        cut bond, terms with at least one atom outside stay. Pairs in the region become
+        exceptions and exclusions. Corrections for the cutoff stay. Positions that are
+        right for ``mm_system`` are right here; in a region of several molecules the
+        nearest images of atoms count, so it should be smaller than half the box.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+            Atoms of the region must be of elements that the model knows.
+        mm_system : openmm.System
+            The force field's, with the topology's atoms. Biases and restraints go into
+            the mixed System: here, those inside the region would be dropped.
+        atoms : iterable of int
+            The region.
+        embedding : str
+            "mechanical": atoms of the region have the force field's charges.
+        interpolate : bool
+            Whether a global parameter ``lambda_interpolate`` takes the energy linearly
+            from the force field's (0) to the mixed one (1, the default).
+        remove_constraints : bool
+            Whether to remove constraints inside the region.
+        link : str
+            "error": the border of the region may cut no bond. "cap": cut bonds end in
+            hydrogens for the model, see ``link_atoms``.
+        backend, precision, kernel, skin, two_body
+            As ``create_system``.
+        force_group : int
+            Of what is added: the Allegro force (or what it is part of, with
+            ``interpolate``) and the region's bonds without strength.
+
+        Returns
+        -------
+        openmm.System
+            The forces of ``mm_system`` in their order, and those that are added.
+
+        Raises
+        ------
+        ValueError
+            If ``atoms`` are no indices, repeated, none, out of range, of unknown
+            elements or virtual sites; if a constraint crosses the border, or a bond
+            does that is not to be capped or cannot be; if ``mm_system`` has other atoms
+            than the topology, forces of unknown kind, or a box of less than two cutoffs
+            of the model; if the model is a correction to a force field (kind delta); or
+            if an option is unknown.
+        ImportError
+            If the backend's package is missing.
+        """
+        check_total(self.model, "create_mixed_system")
+        if embedding not in EMBEDDINGS:
+            raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
+        atoms = check_region(topology, mm_system, atoms)
+        caps = find_caps(topology, atoms, link)
+        check_system(mm_system, atoms, self.model.config.cutoff)
+        periodic = mm_system.usesPeriodicBoundaryConditions()
+        behind = range(topology.getNumAtoms(), topology.getNumAtoms() + len(caps))
+        module = force_module(
+            self.model,
+            [*topology_symbols(topology, atoms), *["H"] * len(caps)],
+            atoms=[*atoms, *behind],
+            periodic=periodic,
+            precision=precision,
+            kernel=kernel,
+            skin=skin,
+            two_body=two_body,
+        )
+        return mixed_system(
+            mm_system,
+            atoms,
+            make_force(capped(module, caps), backend=backend, periodic=periodic),
+            bond_markers(topology, periodic),
+            interpolate=interpolate,
+            remove_constraints=remove_constraints,
+            force_group=force_group,
+        )
 
 
 def check_total(model: Model, where: str) -> None:

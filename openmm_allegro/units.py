@@ -9,7 +9,10 @@ EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0  # 96.4853321233...
 NM_TO_ANGSTROM = 10.0
 EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
 
-# e²/(4πε0) in eV Å as LAMMPS' `units metal` has it (CODATA: 14.39964548). Models with a
+# e²/(4πε0) as OpenMM has it (CODATA 2018).
+COULOMB_KJ_MOL_NM = 138.93545764438198
+
+# The same in eV Å as LAMMPS' `units metal` has it (CODATA: 14.39964548). Models with a
 # ZBL core were trained with this rounding, and a core of some eV shows the difference.
 COULOMB_EV_ANGSTROM = 14.399645
 

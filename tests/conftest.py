@@ -111,8 +111,11 @@ def water_box():
     return symbols, np.array(positions), np.eye(3) * side
 
 
-def energy_and_forces(system, positions, platform="Reference", box=None):
-    """Energy (kJ/mol) and forces (kJ/mol/nm) of a System in a new Context."""
+def energy_and_forces(system, positions, platform="Reference", box=None, **parameters):
+    """Energy (kJ/mol) and forces (kJ/mol/nm) of a System in a new Context.
+
+    Others are global parameters by name.
+    """
     context = openmm.Context(
         system,
         openmm.VerletIntegrator(0.0005),
@@ -121,6 +124,8 @@ def energy_and_forces(system, positions, platform="Reference", box=None):
     if box is not None:
         context.setPeriodicBoxVectors(*np.asarray(box))
     context.setPositions(positions)
+    for name, value in parameters.items():
+        context.setParameter(name, value)
     state = context.getState(energy=True, forces=True)
     return (
         state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole),
