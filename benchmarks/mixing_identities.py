@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""How far mixed Systems are from the identity that defines them, as a table.
+
+E_mixed = E_MM(all) + λ (E_ML(region) - E_MM(region)), and so the forces, for what users
+start from, each nonbonded method, constraints and lambda_interpolate. Errors of the
+energy are relative to the energy, of forces to the largest force. Beside ours stands
+what OpenMM-ML makes of the same model through its entry point. Mechanical embedding, a
+model of random weights, double precision, OpenMM's Reference platform.
+
+Writes results/mixing_identities.json beside this file; with --inputs, only those inputs
+anew.
+
+python benchmarks/mixing_identities.py [--inputs Amber14 psf]
+"""
+
+import argparse
+import json
+import logging
+import re
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import openmm
+import torch
+from hardware import hardware
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from mixed_helpers import SOLUTE, organic_model, solvated
+from mixed_identities import (
+    CONSTRAINTS,
+    LAMBDAS,
+    by_openmmml,
+    by_us,
+    identities,
+    inputs,
+    methods,
+)
+from mixed_inputs import Input
+
+from openmm_allegro import AllegroPotential, save_model
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--inputs", nargs="*", help="words in the names of inputs")
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument(
+    "--results",
+    type=Path,
+    default=Path(__file__).parent / "results" / "mixing_identities.json",
+)
+options = parser.parse_args()
+torch.set_num_threads(options.threads)
+logging.disable(logging.WARNING)
+
+
+def table(potential: AllegroPotential, given: Input, theirs) -> list[dict]:
+    """A row for each method and kind of constraints."""
+    rows = []
+    for method in methods(name):
+        for constraints in CONSTRAINTS:
+            row = {"method": method, "constraints": constraints}
+            row |= errors(potential, given, method, constraints)
+            if constraints == "removed":  # what OpenMM-ML does by default
+                row["openmmml"] = errors(potential, given, method, constraints, theirs)
+            rows.append(row)
+            other = row.get("openmmml", {})
+            print(
+                f"{method:18}{constraints:9}"
+                f"{largest(row, 'energy'):10.0e}{largest(row, 'forces'):10.0e}"
+                + (
+                    f"{largest(other, 'energy'):10.0e}{largest(other, 'forces'):10.0e}"
+                    if other
+                    else ""
+                ),
+                flush=True,
+            )
+    return rows
+
+
+def errors(potential, given, method, constraints, make=None) -> dict:
+    """For each of LAMBDAS."""
+    rows = list(identities(potential, given, method, constraints, make=make))
+    return {
+        "energy": [float(f"{row.energy_error:.1e}") for row in rows],
+        "forces": [float(f"{row.force_error:.1e}") for row in rows],
+    }
+
+
+def largest(row: dict, kind: str) -> float:
+    return max(row[kind])
+
+
+def molecules(make, interpolate: bool) -> int:
+    """How many OpenMM finds if the region is N-methylacetamide and a water."""
+    box = solvated()
+    given = Input(box.topology, box.positions, list(range(SOLUTE + 3)), None, None)
+    system = box.system
+    if make is not None:
+        system = make(given, system, interpolate, True)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    return len(context.getMolecules())
+
+
+result = {}
+if options.inputs and options.results.exists():
+    result = json.loads(options.results.read_text())
+result |= {
+    "hardware": hardware(options.threads),
+    "openmmml": metadata.version("openmmml"),
+    "lambda_interpolate": [value if value is not None else "none" for value in LAMBDAS],
+    "errors": result.get("errors", {}),
+}
+with tempfile.TemporaryDirectory() as folder:
+    potential = AllegroPotential(organic_model())
+    theirs = by_openmmml(save_model(potential.model, Path(folder) / "m.safetensors"))
+    for name, make in inputs(Path(folder)).items():
+        if options.inputs and not any(word in name for word in options.inputs):
+            continue
+        print(f"\n{name}\n{'':27}ours: energy, forces; OpenMM-ML: energy, forces")
+        result["errors"][name] = table(potential, make(), theirs)
+    result["molecules"] = {
+        "force field": molecules(None, False),
+        "ours": [molecules(by_us(potential), value) for value in (False, True)],
+        "OpenMM-ML": [molecules(theirs, value) for value in (False, True)],
+    }
+print(f"\nmolecules (without, with interpolation): {result['molecules']}")
+options.results.parent.mkdir(parents=True, exist_ok=True)
+text = json.dumps(result, indent=1)
+text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
+options.results.write_text(text + "\n")
