@@ -12,8 +12,10 @@ HEADERS = [
 ]
 BUILDS = {"_generic": ["-DWIDTH=16", "-DROWS=4"]}
 if platform.machine() in ("x86_64", "AMD64"):
-    BUILDS["_avx2"] = ["-march=x86-64-v3", "-DWIDTH=32", "-DROWS=6"]
-    wide = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+    # Not -march=x86-64-v3 and -v4, which compilers before GCC 11 do not know.
+    BUILDS["_avx2"] = ["-mavx2", "-mfma", "-DWIDTH=32", "-DROWS=6"]
+    wide = [f"-mavx512{part}" for part in ("f", "dq", "bw", "vl", "cd")]
+    wide += ["-mfma", "-mprefer-vector-width=512"]
     BUILDS["_avx512"] = [*wide, "-DWIDTH=64", "-DROWS=12"]
 
 setup(

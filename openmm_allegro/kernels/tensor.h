@@ -64,7 +64,7 @@ static void environment_backward(const Model &m, Workspace<T> &w, long at, int b
         store(de + l * U + u, total);
       });
     const int A = N ? N * N : m.components;
-    std::copy(dy, dy + A, sums);  // so that dy may live in registers
+    for (int a = 0; a < A; ++a) sums[a] = dy[a];  // so that dy may live in registers
     add_sums<T>(sums, A, g + m.harmonic);
   }
 }
@@ -115,7 +115,7 @@ static void scalars_backward(const Model &m, Workspace<T> &w, long from, long to
       });
     }
     const int A = N ? N * N : m.components;
-    std::copy(dy, dy + A, sums);
+    for (int a = 0; a < A; ++a) sums[a] = dy[a];
     add_sums<T>(sums, A, g + m.harmonic);
   }
 }

@@ -30,8 +30,14 @@ template <typename T> static inline void store(T *p, typename Vector<T>::V v) {
 template <typename T, int... I>
 static inline typename Vector<T>::V halve(typename Vector<T>::V a, typename Vector<T>::V b,
                                           std::integer_sequence<int, I...>) {
+#if defined(__clang__) || __GNUC__ >= 12
   return __builtin_shufflevector(a, b, (2 * I)...) +
          __builtin_shufflevector(a, b, (2 * I + 1)...);
+#else
+  typedef typename Vector<T>::I Index;
+  return __builtin_shuffle(a, b, Index{(2 * I)...}) +
+         __builtin_shuffle(a, b, Index{(2 * I + 1)...});
+#endif
 }
 
 template <typename T>
