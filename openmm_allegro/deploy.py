@@ -106,7 +106,7 @@ class ForceModule(torch.nn.Module):
         Raises
         ------
         RuntimeError
-            If a position is not finite.
+            If a position or the box is not finite.
         """
         energies, forces, _ = self.evaluate(positions, boxvectors)
         energy = energies.sum() * self.energy_unit
@@ -135,6 +135,10 @@ class ForceModule(torch.nn.Module):
         cell = torch.zeros((3, 3), dtype=torch.float64, device=positions.device)
         if boxvectors is not None:
             cell = boxvectors.detach().to(torch.float64) * self.to_angstrom
+        if not bool(torch.isfinite(cell).all()):  # it would crash the pair search
+            raise RuntimeError(
+                "Allegro: expected finite box vectors, found NaN or infinity"
+            )
         self.pairs(positions, cell, self.periodic)
         if self.fused and not positions.is_cuda:
             return torch.ops.openmm_allegro.evaluate(
@@ -217,7 +221,8 @@ def force_module(
     ImportError
         If the fused kernel was asked for and was not built.
     ValueError
-        If an element, the precision or the kernel is unknown, or the skin negative.
+        If there are no atoms, an element, the precision or the kernel is unknown, or
+        the skin negative.
     """
     if precision not in PRECISIONS:
         raise ValueError(
@@ -241,6 +246,8 @@ def force_module(
             "need, found none; install the package again where there is a C++ compiler"
         )
     types = element_types(symbols, model.config.elements, "topology")
+    if len(types) == 0:
+        raise ValueError("expected at least one atom, found none")
     if atoms is None:
         atoms = range(len(types))
     energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])

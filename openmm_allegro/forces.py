@@ -7,6 +7,7 @@ import functools
 import io
 import logging
 import re
+import threading
 from importlib import metadata
 from typing import Any
 
@@ -149,6 +150,8 @@ class _Computation:
         device: str | torch.device | None,
     ) -> None:
         self.module, self.periodic = module, periodic
+        # All Contexts of a System share the module, and its list of pairs is state.
+        self.lock = threading.Lock()
         # What was asked for is kept: None means the best of whichever machine reads it.
         self.asked = None if device is None else str(device)
         self.device = _present_device(device)
@@ -162,7 +165,8 @@ class _Computation:
                 unit.nanometer
             )
             arguments.append(torch.tensor(box, dtype=torch.float64, device=self.device))
-        energy, forces = self.module(*arguments)
+        with self.lock:
+            energy, forces = self.module(*arguments)
         return energy.item(), forces.cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 import ctypes
 import importlib.util
+import os
 import re
 
 import numpy as np
@@ -141,6 +142,39 @@ def test_threads_and_blocks_do_not_matter():
         for value, same, reference in zip(first, again, one, strict=True):
             assert torch.equal(value, same)
             torch.testing.assert_close(value, reference, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "told, expected",
+    [("2", 2), ("0", 3), ("", 3), ("-1", 3), ("two", 3), ("²", 3), ("9" * 9, None)],
+)
+def test_number_of_threads(monkeypatch, told, expected):
+    """As the environment says, if that is a number; and no more than are of use."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv("OPENMM_CPU_THREADS", told)
+    assert fused._threads(100) == (expected or 4)
+    assert fused._threads(2) == 2
+    assert fused._threads(0) == 1
+
+
+@pytest.mark.parametrize("build", BUILDS[1:])
+@pytest.mark.parametrize("points", [0, 64])
+def test_what_is_no_number_stays_none(monkeypatch, build, points):
+    """Also with a table, in which such a distance has no place."""
+    config = tiny_config()
+    energy = tiny_energy(config)
+    atoms = random_atoms("tiny")
+    pairs = VerletList(config.cutoff, 0.0)
+    pairs(atoms.positions, atoms.cell, atoms.periodic)
+    monkeypatch.setattr(fused, "library", lambda: load(build))
+    for dtype in (torch.float64, torch.float32):
+        program = tabulated(energy, dtype, points) if points else fold(energy, dtype)
+        forces = torch.ops.openmm_allegro.evaluate(
+            *(torch.full_like(atoms.positions, torch.nan), atoms.cell, atoms.types),
+            *(pairs.offsets, pairs.neighbors, pairs.shifts, *program),
+        )[1]
+        assert forces.isnan().all()
 
 
 def test_an_atom_alone_and_no_atoms_near():

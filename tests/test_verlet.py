@@ -2,6 +2,8 @@
 """A pair list that is kept between steps changes nothing, wherever it is used."""
 
 import io
+import threading
+import time
 
 import numpy as np
 import openmm
@@ -13,6 +15,7 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.deploy import force_module
+from openmm_allegro.forces import make_force
 from openmm_allegro.neighbors import PairList, VerletList
 
 PLATFORMS = ("Reference", "CPU")
@@ -216,6 +219,49 @@ def test_the_list_lasts_many_steps(model, water_box, platform):
     buffer.seek(0)
     loaded = torch.jit.load(buffer)
     torch.testing.assert_close(loaded(*arguments), module(*arguments))
+
+
+def test_boxes_that_are_no_numbers_are_refused(model):
+    module = force_module(model, ["O", "H", "H"], periodic=True)
+    positions = torch.rand(3, 3, dtype=torch.float64)
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(torch.jit.Error, match="expected finite box vectors"):
+            module(positions, torch.eye(3, dtype=torch.float64) * bad)
+
+
+def test_no_atoms_are_refused(model):
+    with pytest.raises(ValueError, match="at least one atom, found none"):
+        force_module(model, [], periodic=False)
+
+
+def test_contexts_in_two_threads_take_turns():
+    """They share PythonForce's module, whose list of pairs is that of one of them."""
+    inside, overlaps = threading.Lock(), []
+
+    class Module:
+        def to(self, device):
+            return self
+
+        def __call__(self, positions):
+            overlaps.append(not inside.acquire(blocking=False))
+            time.sleep(0.02)
+            if not overlaps[-1]:
+                inside.release()
+            return torch.zeros(()), torch.zeros_like(positions)
+
+    system = openmm.System()
+    system.addParticle(1.0)
+    force = make_force(Module(), backend="pythonforce", periodic=False, device="cpu")
+    system.addForce(force)
+    contexts = [start(system, np.zeros((1, 3))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda c=c: c.getState(forces=True)) for c in contexts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert overlaps == [False, False]
 
 
 def test_bad_options(model):

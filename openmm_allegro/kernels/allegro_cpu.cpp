@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -138,6 +139,9 @@ extern "C" {
 // Of the arrays, as in fold.py.
 long openmm_allegro_format() { return 2; }
 
+// The arrays have integers of 64 bits.
+static_assert(sizeof(long) == 8);
+
 // energies [atoms], forces [threads, atoms, 3] and strain [threads, 9] must be zero; the
 // sums over threads are the result.
 void openmm_allegro_evaluate(const long *program, const double *constants,
@@ -149,6 +153,7 @@ void openmm_allegro_evaluate(const long *program, const double *constants,
   const Model m = read(program, constants, weights, is_double);
   const Atoms atoms = {positions, cell, types, offsets, neighbors, shifts};
   std::vector<std::thread> team;
+  team.reserve(threads);
   long begin = 0;
   for (long t = 0; t < threads; ++t) {
     // equal numbers of pairs, in a fixed order: the same result each time
@@ -160,11 +165,14 @@ void openmm_allegro_evaluate(const long *program, const double *constants,
     auto work = [=, &m, &atoms] {
       run(m, atoms, begin, end, energies, forces + 3 * count * t, strain + 9 * t);
     };
-    if (t + 1 == threads)
-      work();
-    else
-      team.emplace_back(work);
     begin = end;
+    if (t + 1 < threads) try {
+        team.emplace_back(work);
+        continue;
+      } catch (const std::system_error &) {
+        // the system gives no more threads: this one does the work
+      }
+    work();
   }
   for (std::thread &member : team) member.join();
 }

@@ -90,7 +90,8 @@ def _evaluate_on_cpu(
     if kernel is None:
         return evaluate_in_torch(*arguments, integers, constants, weights)
     check_format(int(integers[0]))
-    count, threads = positions.shape[0], _threads()
+    count = positions.shape[0]
+    threads = _threads(count)
     energies = torch.zeros(count, dtype=torch.float64)
     forces = torch.zeros((threads, count, 3), dtype=torch.float64)
     strain = torch.zeros((threads, 3, 3), dtype=torch.float64)
@@ -107,10 +108,14 @@ def _evaluate_on_cpu(
     return energies, forces.sum(0), strain.sum(0)
 
 
-def _threads() -> int:
-    """As many as OpenMM's CPU platform is told to have, or else as torch has."""
+def _threads(atoms: int) -> int:
+    """As many as OpenMM's CPU platform is told to have, or else as torch has.
+
+    Each has forces of its own for all atoms: no more of them than can be of use.
+    """
     wanted = os.environ.get("OPENMM_CPU_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) else torch.get_num_threads()
+    told = min(int(wanted), os.cpu_count() or 1) if wanted.isdecimal() else 0
+    return max(1, min(told or torch.get_num_threads(), atoms))
 
 
 @functools.cache

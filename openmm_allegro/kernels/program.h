@@ -88,9 +88,10 @@ static void backward_operation(const Model &m, Workspace<T> &w, long n, int begi
 }
 
 // Whether what depends on a row's distance alone is computed, not taken from the table.
+// So it is where the distance is not a number, which has no place in the table.
 template <typename T>
 static bool is_exact(const Model &m, const Workspace<T> &w, int row) {
-  return !m.points || w.scaled[4 * row + 2] < m.table_from;
+  return !m.points || !(w.scaled[4 * row + 2] >= m.table_from);
 }
 
 // Calls f for each run of such rows.
