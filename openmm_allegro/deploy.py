@@ -255,8 +255,11 @@ def force_module(
     is_fused = kernel == "fused" or (kernel == "auto" and library() is not None)
     program = None
     if is_fused:
-        folding = fold_with_table if two_body == "table" else fold
-        program = folding(model.energy, PRECISIONS[precision])
+        program = (
+            fold_with_table(model.energy, PRECISIONS[precision], model.config.elements)
+            if two_body == "table"
+            else fold(model.energy, PRECISIONS[precision])
+        )
     module = ForceModule(
         energy,
         model.config.cutoff_table(),

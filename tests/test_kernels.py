@@ -261,8 +261,8 @@ def test_the_error_of_a_table_is_said(caplog):
     config = tiny_config(**FULL)
     energy = tiny_energy(config)
     with caplog.at_level("INFO"):
-        program = fold_with_table(energy, torch.float32)
-    bound, seen = force_error(energy, program)
+        program = fold_with_table(energy, torch.float32, config.elements)
+    bound, seen = force_error(energy, program, config.elements)
     assert 0.0 < seen < bound
     assert f"forces within {bound:.1e} eV/Å ({seen:.1e} in the worst" in caplog.text
     slope = re.search(r"and (\S+) of the largest slope", caplog.text)
@@ -273,13 +273,15 @@ def test_the_error_of_a_table_is_said(caplog):
 def test_forces_of_a_table_are_within_its_bound(intervals):
     config = tiny_config(**FULL)
     energy = tiny_energy(config)
-    bound, _ = force_error(energy, tabulated(energy, torch.float64, intervals))
+    program = tabulated(energy, torch.float64, intervals)
+    bound, _ = force_error(energy, program, config.elements)
     atoms = random_atoms("triclinic")
     exact = evaluate("_generic", energy, config, atoms, torch.float64)[1]
     options = {"dtype": torch.float64, "points": intervals}
     found = evaluate("_generic", energy, config, atoms, **options)[1]
     assert bound / 1000 < (found - exact).abs().max() < bound
-    assert force_error(energy, fold(energy, torch.float64))[0] < 1e-9
+    exact = fold(energy, torch.float64)
+    assert force_error(energy, exact, config.elements)[0] < 1e-9
 
 
 def test_a_program_of_another_version_is_refused():

@@ -53,8 +53,10 @@ def library() -> ctypes.CDLL | None:
         if loaded.openmm_allegro_format() == FORMAT:
             return loaded
         _log.warning(
-            "the fused kernel is of another version: install the package again"
+            "the fused kernel is of another version: install the package again; until "
+            "then the network runs in plain torch, several times slower"
         )
+        return None
     _log.warning(
         "the fused kernel was not built (it needs a C++ compiler when the package is "
         "installed); the network runs in plain torch, several times slower"

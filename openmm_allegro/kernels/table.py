@@ -7,8 +7,10 @@ Cubic Hermite interpolation in x = r / cutoff for each ordered pair of elements,
 
 import copy
 import logging
+from collections.abc import Sequence
 
 import torch
+from ase.data import atomic_numbers, covalent_radii
 from torch import Tensor
 
 from ..model import AllegroEnergy
@@ -16,12 +18,16 @@ from .fold import TABLE_FROM, Folder, Program, fold
 
 _log = logging.getLogger(__name__)
 INTERVALS = (128, 256, 512, 1024, 2048, 4096)
-# Of the force error: random surroundings of each element, and the smallest x in them.
-ENVIRONMENTS, NEAREST = 64, 0.16
+# Of the force error: random surroundings of each element, and their shortest distances
+# over the sum of the covalent radii. Bonds vibrate to some 0.85 of it.
+ENVIRONMENTS, NEAREST = 64, 0.8
 
 
 def fold_with_table(
-    energy: AllegroEnergy, dtype: torch.dtype, tolerance: float = 3e-5
+    energy: AllegroEnergy,
+    dtype: torch.dtype,
+    elements: Sequence[str],
+    tolerance: float = 3e-5,
 ) -> Program:
     """The program of a model with a table as fine as it must be.
 
@@ -32,6 +38,8 @@ def fold_with_table(
     ----------
     energy : AllegroEnergy
     dtype : torch.dtype
+    elements : sequence of str
+        Chemical symbols of the model's elements.
     tolerance : float
         Largest error of a tabulated function's slope, as a fraction of the largest
         slope; up to 4096 intervals are tried.
@@ -43,7 +51,7 @@ def fold_with_table(
         if slope <= tolerance:
             break
     program = folder.program(functions.table(intervals))
-    bound, seen = force_error(energy, program)
+    bound, seen = force_error(energy, program, elements)
     _log.info(
         "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
         "of the largest slope; forces within %.1e eV/Å (%.1e in the worst of %d random "
@@ -60,13 +68,16 @@ def tabulated(energy: AllegroEnergy, dtype: torch.dtype, intervals: int) -> Prog
     return folder.program(_Functions(energy, folder.combined).table(intervals))
 
 
-def force_error(energy: AllegroEnergy, program: Program) -> tuple[float, float]:
+def force_error(
+    energy: AllegroEnergy, program: Program, elements: Sequence[str]
+) -> tuple[float, float]:
     """How far forces of a program may be from the exact ones in double precision.
 
     Measured in random environments with as many neighbours as the model was trained
-    with. The bound takes the errors g_ij of all derivatives of one centre's energy by
-    the vectors to its neighbours with the same sign, and as much again from the centres
-    that it is a neighbour of: |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
+    with, at any distances from short bonds on: forces there are larger than in a
+    liquid, and so are errors. The bound takes the errors g_ij of all derivatives of one
+    centre's energy by the vectors to its neighbours with the same sign, and as much
+    again from the centres that it is a neighbour of: |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
 
     Returns
     -------
@@ -75,7 +86,7 @@ def force_error(energy: AllegroEnergy, program: Program) -> tuple[float, float]:
         its own energy alone.
     """
     exact = fold(energy, torch.float64)
-    environments = _environments(energy)
+    environments = _environments(energy, elements)
     found = torch.ops.openmm_allegro.evaluate(*environments, *program)[1]
     wanted = torch.ops.openmm_allegro.evaluate(*environments, *exact)[1]
     difference = found - wanted
@@ -90,7 +101,7 @@ def force_error(energy: AllegroEnergy, program: Program) -> tuple[float, float]:
     return 2.0 * float(sums.max()), float(difference[centers].abs().max())
 
 
-def _environments(energy: AllegroEnergy) -> tuple[Tensor, ...]:
+def _environments(energy: AllegroEnergy, elements: Sequence[str]) -> tuple[Tensor, ...]:
     """Clusters of a centre and its neighbours, far apart, as ``twin.evaluate`` wants.
 
     Only the first atom of each has pairs.
@@ -98,16 +109,18 @@ def _environments(energy: AllegroEnergy) -> tuple[Tensor, ...]:
     network = energy.network
     generator = torch.Generator().manual_seed(0)
     numbers = network.environment_norm.double().cpu().pow(-2).round().long()
-    elements = len(numbers)
-    centers = torch.arange(elements).repeat_interleave(ENVIRONMENTS)
+    centers = torch.arange(len(elements)).repeat_interleave(ENVIRONMENTS)
     sizes = numbers[centers].clamp(min=1)
     count = int(sizes.sum())
-    kinds = torch.randint(elements, (count,), generator=generator)
+    kinds = torch.randint(len(elements), (count,), generator=generator)
     direction = torch.randn(count, 3, dtype=torch.float64, generator=generator)
     uniform = torch.rand(count, dtype=torch.float64, generator=generator)
-    x = (NEAREST**3 + (1.0 - NEAREST**3) * uniform).pow(1 / 3)
     of_each = torch.repeat_interleave(centers, sizes)
-    r = x * network.embedding.cutoffs(of_each, kinds).double().cpu()
+    cutoffs = network.embedding.cutoffs(of_each, kinds).double().cpu()
+    radii = torch.tensor([covalent_radii[atomic_numbers[e]] for e in elements])
+    nearest = NEAREST * (radii[of_each] + radii[kinds])
+    nearest = nearest.clamp(TABLE_FROM * cutoffs, 0.9 * cutoffs)
+    r = (nearest**3 + (cutoffs**3 - nearest**3) * uniform).pow(1 / 3)
     vectors = r.unsqueeze(1) * torch.nn.functional.normalize(direction, dim=1)
     first = torch.cumsum(sizes + 1, 0) - sizes - 1  # atom numbers of the centres
     is_neighbor = torch.ones(count + len(sizes), dtype=torch.bool)
