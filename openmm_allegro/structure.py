@@ -5,7 +5,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Structure:
         eV/Å³, positive under tension (ASE's sign).
     source : str
         Where it was read, for messages.
+    baseline : dict or None
+        What was subtracted from the labels, as ``fingerprint`` describes it.
     """
 
     symbols: tuple[str, ...]
@@ -45,6 +47,7 @@ class Structure:
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
     source: str = ""
+    baseline: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.symbols)
