@@ -47,17 +47,15 @@ def _train(options: argparse.Namespace) -> None:
     from .dataset import element_types
     from .evaluate import evaluate, parity_plot
     from .model import AllegroConfig
-    from .structure import read_structures
-    from .train import DataConfig, TrainConfig, read_data, train
+    from .train import DataConfig, TrainConfig, read_data, read_test, train
 
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
     config = read_toml(options.config, tables)
     folder = options.config.parent
     output = options.output or Path("runs") / options.config.stem
     training, validation, record = read_data(config["data"], folder)
-    test = [folder / name for name in config["data"].test]
-    test_structures = read_structures(test) if test else []
-    for structure in test_structures:  # before the training, not after it
+    test = read_test(config["data"], folder)
+    for structure in test:  # before the training, not after it
         element_types(structure.symbols, config["model"].elements, structure.source)
     results = {"json": output / "test.json", "plot": output / "parity.png"}
     # where there is a model or no folder can be, train says what to do
@@ -76,7 +74,7 @@ def _train(options: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     if test:
-        result = evaluate(model, test_structures)
+        result = evaluate(model, test)
         _write_json(results["json"], result["metrics"])
         parity_plot(result["arrays"], model.config.elements, results["plot"])
         _print_metrics(result["metrics"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .dataset import Batch, collate, make_samples
+from .fingerprint import check_baseline, common_baseline
 from .model import forces_from_pairs
 from .modelfile import Model
 from .structure import Structure
@@ -82,7 +83,8 @@ def evaluate(
     ----------
     model : Model
     structures : sequence of Structure
-        With energies and forces.
+        With energies and forces, of a model of kind delta with the same baseline
+        subtracted (``subtract_baseline``).
     batch_size : int
     distances : torch.dtype
         Precision of distances, radial functions and spherical harmonics; that of the
@@ -98,8 +100,9 @@ def evaluate(
     Raises
     ------
     ValueError
-        If there are no structures, a label is missing, an element is unknown or a
-        prediction is not finite.
+        If there are no structures, a label is missing, the labels are of another kind
+        than the model or have another baseline, an element is unknown or a prediction
+        is not finite.
     """
     if not structures:
         raise ValueError("expected at least one structure to evaluate, found none")
@@ -111,6 +114,7 @@ def evaluate(
                 f"{structure.energy} and "
                 f"{'no forces' if structure.forces is None else 'forces'}"
             )
+    _check_kind(model, common_baseline(structures))
     samples = make_samples(structures, model.config, distances)
     has_stress = any(s.stress is not None for s in structures)
     batches, predictions = [], []
@@ -248,6 +252,21 @@ def parity_plot(
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=200)
     return path
+
+
+def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
+    if model.kind == "delta" and baseline is None:
+        raise ValueError(
+            "evaluate: expected labels from which the baseline of this model of kind "
+            "delta was subtracted (subtract_baseline), found labels of the whole energy"
+        )
+    if baseline is not None and model.kind != "delta":
+        raise ValueError(
+            "evaluate: expected labels of the whole energy for a model of kind "
+            f"{model.kind}, found labels from which a baseline was subtracted"
+        )
+    if baseline is not None:
+        check_baseline(model.provenance.get("baseline"), baseline, "evaluate")
 
 
 def _check_finite(

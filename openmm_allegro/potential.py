@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The user's handle on a trained model: from a topology to an OpenMM System."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import openmm
 from openmm import app, unit
 
 from .deploy import force_module
+from .fingerprint import check_baseline, fingerprint
 from .forces import make_force
 from .link_atoms import capped, find_caps
 from .mixing import mixed_system
@@ -222,6 +224,79 @@ class AllegroPotential:
             remove_constraints=remove_constraints,
             force_group=force_group,
         )
+
+    def add_to_system(
+        self,
+        topology: app.Topology,
+        mm_system: openmm.System,
+        *,
+        backend: str = "torchforce",
+        precision: str = "mixed",
+        kernel: str = "auto",
+        skin: float | None = None,
+        two_body: str = "exact",
+        periodic: bool | None = None,
+    ) -> openmm.System:
+        """A copy of a classical System with a model of kind delta: E_MM + E_Allegro.
+
+        The force field must be the one that the model was trained around (see
+        ``fingerprint``); how many of its molecules there are, its box, constraints,
+        barostats and the rest are free. The topology's bonds are added without
+        strength, for barostats, as in ``create_system``.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+            Every atom must be of an element that the model knows.
+        mm_system : openmm.System
+            With the topology's atoms; not changed.
+        backend, precision, kernel, skin, two_body
+            As ``create_system``.
+        periodic : bool, optional
+            Whether atoms of the model interact with periodic images; by default,
+            whether the System is periodic.
+
+        Returns
+        -------
+        openmm.System
+
+        Raises
+        ------
+        ValueError
+            If the model is of kind total, the System has other atoms than the topology
+            or is another force field than that of the training, an element is
+            unknown, or an option is.
+        ImportError
+            If the backend's package is missing.
+        """
+        if self.model.kind != "delta":
+            raise ValueError(
+                "add_to_system: expected a model of kind delta, found kind "
+                f"{self.model.kind}: it has the whole energy, which a force field "
+                "would be added to twice (create_system)"
+            )
+        symbols = topology_symbols(topology)
+        if not symbols:
+            raise ValueError("topology: expected at least one atom, found none")
+        trained = self.model.provenance.get("baseline")
+        check_baseline(trained, fingerprint(mm_system, symbols), "mm_system")
+        if periodic is None:
+            periodic = mm_system.usesPeriodicBoundaryConditions()
+        module = force_module(
+            self.model,
+            symbols,
+            periodic=periodic,
+            precision=precision,
+            kernel=kernel,
+            skin=skin,
+            two_body=two_body,
+        )
+        system = copy.deepcopy(mm_system)
+        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        markers = bond_markers(topology, periodic)
+        if markers.getNumBonds():
+            system.addForce(markers)
+        return system
 
 
 def check_total(model: Model, where: str) -> None:

@@ -23,13 +23,14 @@ from torch.utils.data import DataLoader
 
 from ._version import __version__
 from .dataset import collate, make_samples, statistics
+from .fingerprint import common_baseline
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
 from .model import AllegroConfig, AllegroEnergy
 from .modelfile import Model, load_model, read_header
 from .structure import Structure
-from .train_config import DataConfig, TrainConfig, read_data
+from .train_config import DataConfig, TrainConfig, read_data, read_test
 
-__all__ = ["DataConfig", "TrainConfig", "read_data", "train"]
+__all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device")
@@ -58,6 +59,7 @@ def train(
     """Train and return the model with the best validation score.
 
     The score is the weighted mean square error of the validation set, as the loss.
+    Structures that ``subtract_baseline`` has been at make a model of kind delta.
 
     Parameters
     ----------
@@ -107,6 +109,7 @@ def train(
             f"training: expected stresses because stress_weight is "
             f"{train_config.stress_weight}, found none"
         )
+    baseline = common_baseline((*training, *validation))
     dtype = getattr(torch, train_config.dtype)
     samples = make_samples(training, model_config, dtype)
     held_out = make_samples(validation, model_config, dtype)
@@ -122,7 +125,10 @@ def train(
         "train": dataclasses.asdict(train_config),
         **(provenance or {}),
     }
-    model = Model(model_config, numbers, energy, "total", train_config.dtype, record)
+    if baseline is not None:
+        record["baseline"] = baseline
+    kind = "total" if baseline is None else "delta"
+    model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     if resume:
         _check_same(model, output)
     if overwrite:
@@ -232,7 +238,13 @@ def _check_same(model: Model, output: Path) -> None:
         key: value
         for key, value in model.provenance.items()
         if key
-        in ("training_files", "validation_files", "validation_size", "split_seed")
+        in (
+            "training_files",
+            "validation_files",
+            "validation_size",
+            "split_seed",
+            "baseline_files",
+        )
     }
     for old, new, same in (
         (header["config"], dataclasses.asdict(model.config), _same_json),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .baseline import by_composition, read_system, subtract_baseline
 from .config import check_types
 from .dataset import split
 from .structure import Structure, read_structures
@@ -144,6 +145,9 @@ class DataConfig:
         Files to test on after training.
     validation_size : int
     split_seed : int
+    baseline : tuple of str
+        Files of serialized Systems, one for each composition, of a force field around
+        which to train: what they say of a structure is subtracted from its labels.
     """
 
     training: tuple[str, ...]
@@ -151,6 +155,7 @@ class DataConfig:
     test: tuple[str, ...] = ()
     validation_size: int = 0
     split_seed: int = 0
+    baseline: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_types(self, "data config")
@@ -182,7 +187,7 @@ def read_data(
         )
     files = {
         name: [folder / f for f in getattr(config, name)]
-        for name in ("training", "validation", "test")
+        for name in ("training", "validation", "test", "baseline")
     }
     record = {
         f"{name}_files": {f: _sha256(folder / f) for f in getattr(config, name)}
@@ -194,15 +199,33 @@ def read_data(
     )
     if both:
         log.warning("a validation file is identical to a training file")
-    training = read_structures(files["training"])
+    training = _labelled(files["training"], config, folder)
     if config.validation:
-        return training, read_structures(files["validation"]), record
+        return training, _labelled(files["validation"], config, folder), record
     size = config.validation_size
     validation, training = split(
         training, [size, max(len(training) - size, 0)], config.split_seed
     )
     record |= {"validation_size": size, "split_seed": config.split_seed}
     return training, validation, record
+
+
+def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
+    """Test structures with the labels that a model of this data is to reproduce.
+
+    Parameters, Raises
+    ------------------
+    As ``read_data``.
+    """
+    return _labelled([Path(folder) / f for f in config.test], config, Path(folder))
+
+
+def _labelled(files: list[Path], config: DataConfig, folder: Path) -> list[Structure]:
+    structures = read_structures(files)
+    if not config.baseline:
+        return structures
+    systems = [read_system(folder / name) for name in config.baseline]
+    return subtract_baseline(structures, by_composition(systems))
 
 
 def _sha256(path: Path) -> str:
