@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import threading
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -60,17 +61,27 @@ def make_force(
         force = register_torch_force()(module)
         force.setOutputsForces(True)
     elif backend == "pythonforce":
-        if not hasattr(openmm, "PythonForce"):
-            raise ImportError(
-                "backend='pythonforce' expects openmm >= 8.5, found "
-                f"{openmm.__version__}"
-            )
-        force = openmm.PythonForce(_Computation(module, periodic, device))
+        force = python_force(_Computation(module, periodic, device))
     else:
         raise ValueError(f"expected backend of {BACKENDS}, found {backend!r}")
     force.setUsesPeriodicBoundaryConditions(periodic)
     force.setName("Allegro")
     return force
+
+
+def python_force(function: Callable[[openmm.State], Any]) -> openmm.Force:
+    """A PythonForce over a function that pickles.
+
+    Raises
+    ------
+    ImportError
+        If OpenMM is too old to have it.
+    """
+    if not hasattr(openmm, "PythonForce"):
+        raise ImportError(
+            f"a PythonForce expects openmm >= 8.5, found {openmm.__version__}"
+        )
+    return openmm.PythonForce(function)
 
 
 def default_backend() -> str:

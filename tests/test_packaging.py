@@ -144,7 +144,7 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
 def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
-        *("torchforce", "cuda12", "openmmml", "nequip"),
+        *("torchforce", "cuda12", "openmmml", "nequip", "dispersion"),
         *("train", "analysis", "dev", "all"),
     }
     everything = expand(project, "all")
