@@ -87,14 +87,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .deploy import PRECISIONS
     from .evaluate import evaluate, parity_plot
     from .modelfile import load_model
-    from .structure import read_structures
+    from .train_config import read_labelled
 
     _check_free(options.json, options.force)
     _check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
     model.energy.set_dtype(PRECISIONS[options.precision])
     distances = torch.float32 if options.precision == "single" else torch.float64
-    structures = read_structures(options.data)
+    structures = read_labelled(options.data, options.baseline)
     result = evaluate(model, structures, distances=distances)
     _print_metrics(result["metrics"])
     if options.json:
@@ -269,6 +269,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = verbs.add_parser("evaluate", help="errors of a model on labelled frames")
     evaluate.add_argument("model", type=Path)
     evaluate.add_argument("data", type=Path, nargs="+", help="files that ase reads")
+    evaluate.add_argument(
+        "--baseline", nargs="+", default=[], help="System XML (delta)"
+    )
     evaluate.add_argument("--json", type=Path, help="write the errors to this file")
     evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
     evaluate.set_defaults(verb=_evaluate)

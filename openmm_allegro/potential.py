@@ -241,8 +241,10 @@ class AllegroPotential:
 
         The force field must be the one that the model was trained around (see
         ``fingerprint``); how many of its molecules there are, its box, constraints,
-        barostats and the rest are free. The topology's bonds are added without
-        strength, for barostats, as in ``create_system``.
+        barostats and the rest are free. (A System that ``ForceField`` makes with
+        constraints lacks the bonds' terms unless ``flexibleConstraints=True``.) The
+        topology's bonds are added without strength, for barostats, as in
+        ``create_system``.
 
         Parameters
         ----------

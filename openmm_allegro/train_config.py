@@ -3,6 +3,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,9 +200,9 @@ def read_data(
     )
     if both:
         log.warning("a validation file is identical to a training file")
-    training = _labelled(files["training"], config, folder)
+    training = read_labelled(files["training"], files["baseline"])
     if config.validation:
-        return training, _labelled(files["validation"], config, folder), record
+        return training, read_labelled(files["validation"], files["baseline"]), record
     size = config.validation_size
     validation, training = split(
         training, [size, max(len(training) - size, 0)], config.split_seed
@@ -211,21 +212,43 @@ def read_data(
 
 
 def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
-    """Test structures with the labels that a model of this data is to reproduce.
+    """Test structures, with the labels that a model of this data is to reproduce.
 
     Parameters, Raises
     ------------------
     As ``read_data``.
     """
-    return _labelled([Path(folder) / f for f in config.test], config, Path(folder))
+    folder = Path(folder)
+    return read_labelled(
+        [folder / name for name in config.test],
+        [folder / name for name in config.baseline],
+    )
 
 
-def _labelled(files: list[Path], config: DataConfig, folder: Path) -> list[Structure]:
+def read_labelled(
+    files: Sequence[str | Path], baseline: Sequence[str | Path] = ()
+) -> list[Structure]:
+    """Structures of some files, less what a force field says of them.
+
+    Parameters
+    ----------
+    files : sequence of path
+        As ``read_structures``.
+    baseline : sequence of path
+        Serialized Systems, one for each composition; none to leave the labels whole.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_structures``, ``read_system`` and ``subtract_baseline``.
+    """
+    systems = [read_system(path) for path in baseline]
     structures = read_structures(files)
-    if not config.baseline:
-        return structures
-    systems = [read_system(folder / name) for name in config.baseline]
-    return subtract_baseline(structures, by_composition(systems))
+    return (
+        subtract_baseline(structures, by_composition(systems))
+        if systems
+        else structures
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -263,8 +263,13 @@ def test_from_the_command_line(ethanol_system, tmp_path, capsys):
     expected = evaluate(model, left)["metrics"]["forces_rmse"]
     found = json.loads((output / "test.json").read_text())["forces_rmse"]
     assert found == pytest.approx(expected, rel=1e-5)
+    evaluation = ["evaluate", str(output / "model.safetensors"), str(ETHANOL)]
+    written = ["--json", str(tmp_path / "again.json")]
+    assert main([*evaluation, *written, "--baseline", str(tmp_path / "mm.xml")]) == 0
+    again = json.loads((tmp_path / "again.json").read_text())["forces_rmse"]
+    assert again == pytest.approx(expected, rel=1e-5)
     capsys.readouterr()
-    assert main(["evaluate", str(output / "model.safetensors"), str(ETHANOL)]) == 2
+    assert main(evaluation) == 2
     assert "found labels of the whole energy" in capsys.readouterr().err
     (tmp_path / "config.toml").write_text(text.replace("mm.xml", "none.xml"))
     assert main(arguments) == 2
