@@ -2,7 +2,9 @@
 """A model trained on what a force field leaves, beside that one and no other."""
 
 import copy
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import openmm
@@ -274,3 +276,22 @@ def test_from_the_command_line(ethanol_system, tmp_path, capsys):
     (tmp_path / "config.toml").write_text(text.replace("mm.xml", "none.xml"))
     assert main(arguments) == 2
     assert "none.xml" in capsys.readouterr().err
+
+
+def test_a_liquid_ten_times_as_large():
+    """The committed model of EC and EMC beside its own force field, and another one."""
+    pytest.importorskip("lightning")
+    folder = Path(__file__).parents[1] / "systems" / "ec_emc_delta"
+    spec = importlib.util.spec_from_file_location("ec_emc", folder / "baseline.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    parameters = json.loads((folder / "baseline.json").read_text())
+    potential = AllegroPotential(folder / "ec_emc_delta.safetensors")
+    topology = script.make_topology([("EMC", 80), ("EC", 40)], np.eye(3) * 3.0)
+    system = script.make_system(topology, parameters)
+    both = potential.add_to_system(topology, system, backend="pythonforce")
+    assert both.getNumParticles() == 1600
+    parameters["charges"]["EC:CH"] += 0.002
+    parameters["charges"]["EC:H"] -= 0.001
+    with pytest.raises(ValueError, match="found others, C3H4O3 with other parameters"):
+        potential.add_to_system(topology, script.make_system(topology, parameters))
