@@ -269,9 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = verbs.add_parser("evaluate", help="errors of a model on labelled frames")
     evaluate.add_argument("model", type=Path)
     evaluate.add_argument("data", type=Path, nargs="+", help="files that ase reads")
-    evaluate.add_argument(
-        "--baseline", nargs="+", default=[], help="System XML (delta)"
-    )
+    evaluate.add_argument("--baseline", nargs="+", default=[], help="XML of Systems")
     evaluate.add_argument("--json", type=Path, help="write the errors to this file")
     evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
     evaluate.set_defaults(verb=_evaluate)
