@@ -6,11 +6,13 @@ import ctypes
 import functools
 import io
 import logging
+import pickle
 import re
 import threading
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import openmm
@@ -20,6 +22,7 @@ from openmm import unit
 from ._compatibility import installed_known_bad
 
 BACKENDS = ("torchforce", "pythonforce")
+FORCE_NAME = "Allegro"
 
 
 def make_force(
@@ -65,7 +68,7 @@ def make_force(
     else:
         raise ValueError(f"expected backend of {BACKENDS}, found {backend!r}")
     force.setUsesPeriodicBoundaryConditions(periodic)
-    force.setName("Allegro")
+    force.setName(FORCE_NAME)
     return force
 
 
@@ -97,6 +100,35 @@ def default_backend() -> str:
             register_torch_force()
             return "torchforce"
     return "pythonforce"
+
+
+def check_copy(system: openmm.System) -> None:
+    """Refuse to copy a System that would crash the process.
+
+    Raises
+    ------
+    ImportError
+        With openmm 8.6, if the System holds a TorchForce.
+    """
+    if installed_known_bad():
+        TorchForce = register_torch_force()
+        if any(TorchForce.isinstance(force) for force in system.getForces()):
+            raise ImportError(installed_known_bad()[0])
+
+
+def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
+    """The modules of a System's Allegro forces, whichever their backend."""
+    found = []
+    for force in system.getForces():
+        if force.getName() != FORCE_NAME:
+            continue
+        if isinstance(force, getattr(openmm, "PythonForce", ())):
+            # The function can be read from the XML alone.
+            xml = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
+            found.append(pickle.loads(bytes.fromhex(xml.attrib["function"])).module)
+        else:
+            found.append(register_torch_force().cast(force).getModule())
+    return found
 
 
 @functools.cache

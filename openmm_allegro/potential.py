@@ -19,6 +19,8 @@ from .modelfile import Model, load_model
 from .structure import check_cell, topology_symbols
 
 EMBEDDINGS = ("mechanical",)
+# Name of the force that tells OpenMM what the molecules are.
+BOND_MARKERS = "Bonds of the topology (no energy)"
 
 
 class AllegroPotential:
@@ -55,12 +57,15 @@ class AllegroPotential:
         two_body: str = "exact",
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
+        rigid_molecules: bool = True,
     ) -> openmm.System:
         """An ordinary System in which the model is the only interaction.
 
         It holds the elements' masses, the topology's box, one Allegro force, the
         topology's bonds as a HarmonicBondForce of zero strength (OpenMM takes molecules
-        from bonds, and barostats move molecules), and a CMMotionRemover.
+        from bonds, and barostats move molecules), and a CMMotionRemover. A barostat
+        needs positions in which molecules are whole, not wrapped around the box; that
+        is seen to by ``run``.
 
         Parameters
         ----------
@@ -86,6 +91,10 @@ class AllegroPotential:
             topology has a box.
         remove_cm_motion : bool
             Whether to add a CMMotionRemover.
+        rigid_molecules : bool
+            Whether the volume moves of a barostat shift molecules, as the topology's
+            bonds define them, as a whole. False leaves the bonds out, and atoms move
+            as atoms: for solids, and where bonds form and break.
 
         Returns
         -------
@@ -120,7 +129,8 @@ class AllegroPotential:
         if topology.getPeriodicBoxVectors() is not None:
             system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
         system.addForce(make_force(module, backend=backend, periodic=periodic))
-        system.addForce(bond_markers(topology, periodic))
+        if rigid_molecules:
+            system.addForce(bond_markers(topology, periodic))
         if remove_cm_motion:
             system.addForce(openmm.CMMotionRemover())
         return system
@@ -373,7 +383,7 @@ def bond_markers(
     """
     chosen = set(range(topology.getNumAtoms()) if atoms is None else atoms)
     force = openmm.HarmonicBondForce()
-    force.setName("Bonds of the topology (no energy)")
+    force.setName(BOND_MARKERS)
     force.setUsesPeriodicBoundaryConditions(periodic)
     for bond in topology.bonds():
         first, second = bond.atom1.index, bond.atom2.index

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run a System at constant temperature and write what happened."""
+"""Run a System in an ensemble and write what happened."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,13 @@ from openmm import app, unit
 from tqdm import tqdm
 
 from ._version import __version__
+from .ensembles import (
+    BAROSTATS,
+    check_ensemble,
+    make_integrator,
+    whole_molecules,
+    with_barostat,
+)
 from .simulation_input import (
     check_freedom,
     check_integers,
@@ -55,7 +62,10 @@ def run(
     temperature: unit.Quantity = 300.0 * unit.kelvin,
     timestep: unit.Quantity = 0.5 * unit.femtosecond,
     friction: unit.Quantity = 1.0 / unit.picosecond,
+    pressure: unit.Quantity = 1.0 * unit.bar,
+    barostat_interval: int = 25,
     report_interval: int = 20,
+    reporters: Sequence[Any] = (),
     minimize: bool = True,
     platform: str | None = None,
     threads: int | None = None,
@@ -75,15 +85,24 @@ def run(
         Prefix of the files to write, such as ``runs/nacl``.
     steps : int
     ensemble : str
-        "nvt" (LangevinMiddle, Zhang et al., doi:10.1021/acs.jpca.9b02771) or "nve"
-        (Verlet).
+        "nvt" (LangevinMiddle, Zhang et al., doi:10.1021/acs.jpca.9b02771), "nve"
+        (Verlet), or "npt", "npt-anisotropic", "npt-flexible": as "nvt", with OpenMM's
+        Monte Carlo barostat (Åqvist et al., doi:10.1016/j.cplett.2003.12.039) that
+        scales the box, each of its lengths, or lengths and angles. Molecules move as
+        the System has them (``create_system(rigid_molecules=...)``).
     temperature : Quantity
-        Of the thermostat and of the initial velocities.
+        Of the thermostat, the barostat and the initial velocities.
     timestep : Quantity
     friction : Quantity
         Of the thermostat.
+    pressure : Quantity
+        Of the barostat.
+    barostat_interval : int
+        Steps between attempts to change the volume.
     report_interval : int
         Steps between frames and between lines of energies; at most ``steps``.
+    reporters : sequence of OpenMM reporters
+        More of them, such as ``reporters.PressureReporter``.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size
         (``MINIMIZER_TOLERANCE``).
@@ -104,8 +123,9 @@ def run(
     -------
     dict of str to Path
         ``topology`` (PDB), ``trajectory`` (XTC, not wrapped into the box), ``energies``
-        (CSV), ``state`` (XML with positions, velocities and box, to restart from),
-        ``system`` (XML), ``record`` (JSON of what was run).
+        (CSV; under NPT with the density), ``state`` (XML with positions, velocities and
+        box, to restart from), ``system`` (XML, with the barostat if any), ``record``
+        (JSON of what was run).
 
     Raises
     ------
@@ -113,7 +133,8 @@ def run(
         If output exists and ``overwrite`` is not set.
     ValueError
         If a value is out of range, positions do not fit or are not finite, nothing can
-        move, or energy and forces at the start are not finite.
+        move, the System has a barostat already, the volume is to change and there is no
+        box, or energy and forces at the start are not finite.
     RuntimeError
         If the simulation becomes unstable; what was written stays.
     """
@@ -122,13 +143,21 @@ def run(
         json.dumps(notes)
     except TypeError as error:
         raise ValueError(f"expected notes of JSON values, found {error}") from error
-    steps, report_interval, seed = check_integers(steps, report_interval, seed)
-    values = check_values(ensemble, temperature, timestep, friction)
+    steps, report_interval, seed, barostat_interval = check_integers(
+        steps, report_interval, seed, barostat_interval
+    )
+    values = check_values(ensemble, temperature, timestep, friction, pressure)
     coordinates = check_positions(positions, topology, system)
     check_freedom(system)
+    check_ensemble(ensemble, topology, system)
 
     seed = seed or random.SystemRandom().randrange(1, 2**31)
-    integrator = _integrator(ensemble, values, seed)
+    integrator = make_integrator(ensemble, values, seed)
+    if ensemble in BAROSTATS:
+        values["barostat_interval"] = barostat_interval
+        system = with_barostat(ensemble, system, values, seed)
+    if system.usesPeriodicBoundaryConditions():
+        coordinates = whole_molecules(coordinates, topology, system)
     chosen = _platform(platform)
     properties = {}
     if threads is not None and "Threads" in chosen.getPropertyNames():
@@ -178,8 +207,10 @@ def run(
             totalEnergy=True,
             temperature=True,
             volume=system.usesPeriodicBoundaryConditions(),
+            density=ensemble in BAROSTATS,
             speed=True,
         ),
+        *reporters,
     ]
     _run_steps(simulation, steps, report_interval, paths, record, progress)
     return paths
@@ -288,21 +319,6 @@ def _save(
     )
     _write(paths["state"], openmm.XmlSerializer.serialize(state))
     _write_record(paths, record)
-
-
-def _integrator(
-    ensemble: str, values: dict[str, float], seed: int
-) -> openmm.Integrator:
-    timestep = values["timestep_fs"] * unit.femtosecond
-    if ensemble == "nve":
-        return openmm.VerletIntegrator(timestep)
-    integrator = openmm.LangevinMiddleIntegrator(
-        values["temperature_k"] * unit.kelvin,
-        values["friction_per_ps"] / unit.picosecond,
-        timestep,
-    )
-    integrator.setRandomNumberSeed(seed)
-    return integrator
 
 
 def _platform(name: str | None) -> openmm.Platform:

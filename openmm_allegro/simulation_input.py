@@ -12,13 +12,14 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-ENSEMBLES = ("nvt", "nve")
+ENSEMBLES = ("nvt", "nve", "npt", "npt-anisotropic", "npt-flexible")
 
 
 def check_integers(*values: Any) -> list[int]:
-    """steps, report_interval and seed as integers."""
+    """steps, report_interval, seed and barostat_interval as integers."""
+    names = ("steps", "report_interval", "seed", "barostat_interval")
     checked = []
-    for name, value in zip(("steps", "report_interval", "seed"), values, strict=True):
+    for name, value in zip(names, values, strict=True):
         lowest = 0 if name == "seed" else 1
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise ValueError(f"expected an integer for {name}, found {value!r}")
@@ -36,8 +37,9 @@ def check_integers(*values: Any) -> list[int]:
 
 
 def check_values(
-    ensemble: str, temperature: Any, timestep: Any, friction: Any
+    ensemble: str, temperature: Any, timestep: Any, friction: Any, pressure: Any
 ) -> dict[str, float]:
+    """What the ensemble is simulated at, in the units of the names."""
     if ensemble not in ENSEMBLES:
         raise ValueError(f"expected ensemble of {ENSEMBLES}, found {ensemble!r}")
     wanted = {
@@ -45,6 +47,8 @@ def check_values(
         "timestep_fs": (timestep, unit.femtosecond),
         "friction_per_ps": (friction, unit.picosecond**-1),
     }
+    if ensemble.startswith("npt"):
+        wanted["pressure_bar"] = (pressure, unit.bar)
     values = {}
     for name, (value, in_unit) in wanted.items():
         if not unit.is_quantity(value) or not value.unit.is_compatible(in_unit):
@@ -53,8 +57,10 @@ def check_values(
                 f"as 300*kelvin, found {value!r}"
             )
         values[name] = value.value_in_unit(in_unit)
-        if not values[name] > 0 or not math.isfinite(values[name]):
-            raise ValueError(f"expected {name} above 0, found {values[name]}")
+        # a pressure may be none, or a tension
+        lowest = -math.inf if name == "pressure_bar" else 0.0
+        if not lowest < values[name] < math.inf:
+            raise ValueError(f"expected {name} above {lowest:g}, found {values[name]}")
     return values
 
 

@@ -7,6 +7,7 @@ values of the elementary charge and Avogadro's number, doi:10.1103/RevModPhys.93
 
 EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0  # 96.4853321233...
 NM_TO_ANGSTROM = 10.0
+KJ_PER_MOL_NM3_TO_BAR = 1e25 / 6.02214076e23  # 16.6053906717...
 EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
 
 # e²/(4πε0) as OpenMM has it (CODATA 2018).
