@@ -123,6 +123,7 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
     """What pip would install is in the environment: `-e .` then adds nothing."""
     conda_to_pypi = {"openmm-torch": "openmmtorch", "pytorch": "torch"}
     conda_to_pypi |= {"matplotlib-base": "matplotlib", "openmm-ml": "openmmml"}
+    conda_to_pypi |= {"freud": "freud-analysis", "pytables": "tables"}
     bounds = {}
     for spec in conda_specs(environment):
         name = conda_name(spec)

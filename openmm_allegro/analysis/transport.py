@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .rdf import cell_vectors, select_atoms
+from .frames import cell_vectors, frame_interval, masses, select_atoms
 
 _MIN_FRAMES = 20
 _MAX_LAGS = 100
@@ -92,7 +92,7 @@ def diffusion(
         raise ValueError(
             f"expected at least {_MIN_FRAMES} frames, found {trajectory.n_frames}"
         )
-    time_step = _time_step(trajectory, time_step)
+    time_step = frame_interval(trajectory.time, time_step)
     if remove_drift:
         positions = unwrap(trajectory)
         positions = positions[:, atoms] - _centre_of_mass(trajectory, positions)
@@ -218,30 +218,10 @@ def mean_square_displacement(positions, *, max_lag=None):
     return lags, np.maximum(total / (n_atoms * (n_frames - lags)), 0.0)
 
 
-def _time_step(trajectory, time_step):
-    """Time between frames in ps, given or from the trajectory, checked."""
-    if time_step is None:
-        times = np.asarray(trajectory.time, dtype=float)
-        steps = np.diff(times)
-        time_step = (times[-1] - times[0]) / len(steps)
-        # Times are float32: late in a long run they are only known to a few eps.
-        tolerance = 1e-3 * abs(time_step) + 4e-7 * np.abs(times).max()
-        if np.any(np.abs(steps - time_step) > tolerance):
-            raise ValueError(
-                "expected frames at equal time intervals, found intervals from "
-                f"{steps.min():.6g} to {steps.max():.6g} ps"
-            )
-    if not time_step > 0:
-        raise ValueError(f"expected a time step above 0 ps, found {time_step:.6g} ps")
-    return float(time_step)
-
-
 def _centre_of_mass(trajectory, positions):
     """Path (n_frames, 1, 3) in nm of the centre of mass of all atoms."""
-    masses = np.array([atom.element.mass for atom in trajectory.topology.atoms])
-    if not masses.sum() > 0:
-        raise ValueError("expected atoms with masses, found a total mass of 0")
-    return np.einsum("i,fix->fx", masses / masses.sum(), positions)[:, None]
+    weights = masses(trajectory)
+    return np.einsum("i,fix->fx", weights / weights.sum(), positions)[:, None]
 
 
 def _lags(n_frames, time_step, max_lag):

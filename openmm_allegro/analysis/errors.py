@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Errors of averages over correlated frames: blocks, jackknife, time series.
+
+All errors of this subpackage are half-widths of 68.3 % confidence intervals: value ±
+error holds the truth about two times in three.
+"""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+_CONFIDENCE = 0.682689492
+
+
+class Estimate(NamedTuple):
+    """A number and its error.
+
+    Attributes
+    ----------
+    value : float or array
+        In the unit that the function which made it states.
+    error : float or array
+        Half-width of the 68 % confidence interval in the same unit.
+    """
+
+    value: float
+    error: float
+
+
+def block_mean(values, weights=None):
+    """Mean over blocks along the first axis, and its error.
+
+    Blocks must be longer than what is measured stays correlated: then their means are
+    independent (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461, 1989,
+    doi:10.1063/1.457480).
+
+    Parameters
+    ----------
+    values : (n_blocks, ...) array
+        The mean of each block.
+    weights : (n_blocks,) array, optional
+        Weights of the blocks, as their lengths. Default: equal.
+
+    Returns
+    -------
+    Estimate
+        Arrays of shape (...).
+    """
+    values = np.asarray(values, dtype=float)
+    if weights is None:
+        weights = np.ones(len(values))
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    weights = np.asarray(weights, dtype=float).reshape(shape)
+    return jackknife(lambda sums, of: sums / of, values * weights, weights)
+
+
+def jackknife(estimator, *blocks):
+    """Any function of block sums, and its error by leaving out a block at a time.
+
+    Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
+    doi:10.1137/1.9781611970319.
+
+    Parameters
+    ----------
+    estimator : callable
+        Takes one sum over blocks per array of `blocks`, returns a number or an array.
+    *blocks : (n_blocks, ...) arrays
+        What is summed, block by block.
+
+    Returns
+    -------
+    Estimate
+        The function of all blocks, and its error.
+    """
+    n = len(blocks[0])
+    if n < 2:
+        raise ValueError(f"expected at least 2 blocks, found {n}")
+    blocks = [np.asarray(block, dtype=float) for block in blocks]
+    totals = [block.sum(axis=0) for block in blocks]
+    without = np.array(
+        [
+            estimator(*(t - b[i] for t, b in zip(totals, blocks, strict=True)))
+            for i in range(n)
+        ]
+    )
+    spread = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    return Estimate(
+        estimator(*totals), student_factor(n) * np.sqrt((1 - 1 / n) * spread)
+    )
+
+
+def sum_blocks(values, n_blocks):
+    """Sum consecutive rows of `values` (n, ...) into (n_blocks, ...) of near length."""
+    if not 2 <= n_blocks <= len(values):
+        raise ValueError(
+            f"expected 2 <= n_blocks <= {len(values)}, the stretches of frames there "
+            f"are, found {n_blocks}"
+        )
+    starts = np.linspace(0, len(values), n_blocks + 1).astype(int)[:-1]
+    return np.add.reduceat(values, starts, axis=0)
+
+
+def student_factor(n):
+    """What a standard error from `n` samples is multiplied by to bound 68.3 %."""
+    return student.ppf(0.5 * (1 + _CONFIDENCE), n - 1)
+
+
+def series_mean(values):
+    """Mean of an equilibrated time series, and its error.
+
+    The error is that of n / g independent values, with the statistical inefficiency g
+    from pymbar (Chodera, Swope, Pitera, Seok and Dill, J. Chem. Theory Comput. 3, 26,
+    2007, doi:10.1021/ct0502864). It is too small for a series that is not many times
+    longer than its own correlation time.
+
+    Parameters
+    ----------
+    values : (n,) array
+        Values at equal intervals of time, at least 10.
+
+    Returns
+    -------
+    Estimate
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 10:
+        raise ValueError(f"expected at least 10 values, found shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("expected finite values, found NaN or infinity")
+    independent = len(values) / statistical_inefficiency(values)
+    # Fewer than two independent values say nothing about their spread.
+    independent = max(independent, 2.0)
+    spread = values.std(ddof=1) / np.sqrt(independent)
+    return Estimate(float(values.mean()), float(student_factor(independent) * spread))
+
+
+def statistical_inefficiency(values):
+    """Frames per independent value, g ≥ 1, from pymbar; 1 for a constant."""
+    if np.ptp(values) == 0:
+        return 1.0
+    return float(_timeseries().statistical_inefficiency(values, fft=True))
+
+
+def _timeseries():
+    """pymbar's module, without what pymbar logs at import."""
+    logger = logging.getLogger("pymbar")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        from pymbar import timeseries
+    finally:
+        logger.setLevel(level)
+    return timeseries

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""Atoms, cells, times and chunks of trajectories, checked where they enter."""
+
+from itertools import chain
+
+import mdtraj
+import numpy as np
+
+
+def select_atoms(trajectory, selection):
+    """Return the indices (n,) of an mdtraj selection or integer array, checked."""
+    if isinstance(selection, str):
+        try:
+            atoms = trajectory.topology.select(selection)
+        except ValueError as error:
+            raise ValueError(
+                f"expected an mdtraj selection, found {selection!r}"
+            ) from error
+    else:
+        atoms = np.asarray(selection)
+        if atoms.size and not np.issubdtype(atoms.dtype, np.integer):
+            raise ValueError(
+                "expected a selection string or integer atom indices, found an array "
+                f"of {atoms.dtype}"
+            )
+        atoms = atoms.reshape(-1).astype(int)
+    if atoms.size == 0:
+        raise ValueError(
+            f"expected at least one atom, selection {selection!r} is empty"
+        )
+    if atoms.min() < 0 or atoms.max() >= trajectory.n_atoms:
+        raise ValueError(
+            f"expected atom indices from 0 to {trajectory.n_atoms - 1}, found "
+            f"{atoms.min()} to {atoms.max()}"
+        )
+    if len(np.unique(atoms)) != len(atoms):
+        raise ValueError("expected each atom once, found repeated atom indices")
+    return atoms
+
+
+def cell_vectors(trajectory):
+    """Cell vectors as rows, (n_frames, 3, 3) in nm; ValueError where there are none."""
+    if trajectory.unitcell_lengths is None:
+        raise ValueError("expected a trajectory with a unit cell, found none")
+    cells = np.asarray(trajectory.unitcell_vectors, dtype=float)
+    flat = ~(np.abs(np.linalg.det(cells)) > 0)
+    if flat.any():
+        raise ValueError(
+            "expected a unit cell with a volume in every frame, found none in frame "
+            f"{int(np.argmax(flat))}"
+        )
+    return cells
+
+
+def largest_radius(cells):
+    """Half the smallest distance between opposite faces, over all frames, in nm."""
+    # Rows of the transposed inverse are normals whose length is 1 / width.
+    normals = np.linalg.inv(cells).transpose(0, 2, 1)
+    return float(0.5 / np.linalg.norm(normals, axis=-1).max())
+
+
+def check_radius(radius, cells, name="r_max"):
+    """ValueError unless the minimum image finds every neighbour within `radius` nm."""
+    allowed = largest_radius(cells)
+    # Cells are stored in float32, so exactly half a box may come out a little larger.
+    if not 0 < radius <= allowed * (1 + 1e-6):
+        raise ValueError(
+            f"expected 0 < {name} <= {allowed:.6g} nm, half the smallest perpendicular "
+            f"width of the cell over all frames, found {radius:.6g} nm"
+        )
+
+
+def masses(trajectory):
+    """Masses (n_atoms,) of the elements in g/mol; ValueError if they are all zero."""
+    found = np.array([atom.element.mass for atom in trajectory.topology.atoms])
+    if not found.sum() > 0:
+        raise ValueError("expected atoms with masses, found a total mass of 0")
+    return found
+
+
+def frame_interval(times, time_step=None):
+    """Time between frames in ps: `time_step`, or else from the `times` (n,)."""
+    if time_step is None:
+        times = np.asarray(times, dtype=float)
+        steps = np.diff(times)
+        time_step = (times[-1] - times[0]) / len(steps)
+        # Times are float32: late in a long run they are only known to a few eps.
+        tolerance = 1e-3 * abs(time_step) + 4e-7 * np.abs(times).max()
+        if np.any(np.abs(steps - time_step) > tolerance):
+            raise ValueError(
+                "expected frames at equal time intervals, found intervals from "
+                f"{steps.min():.6g} to {steps.max():.6g} ps"
+            )
+    if not time_step > 0:
+        raise ValueError(f"expected a time step above 0 ps, found {time_step:.6g} ps")
+    return float(time_step)
+
+
+def chunked(source, chunk_frames):
+    """First chunk of a trajectory or stream, and an iterator over all of its chunks.
+
+    Parameters
+    ----------
+    source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        A trajectory in memory, or a stream such as ``mdtraj.iterload("npt.xtc",
+        top="npt.pdb", chunk=100)``, which is passed through once as it comes.
+    chunk_frames : int
+        Frames of a chunk that is cut from a trajectory in memory.
+    """
+    if isinstance(source, mdtraj.Trajectory):
+        if chunk_frames < 1:
+            raise ValueError(
+                f"expected chunk_frames of at least 1, found {chunk_frames}"
+            )
+        starts = range(0, source.n_frames, chunk_frames)
+        # A view: mdtraj's own slicing copies the frames.
+        pieces = (source.slice(slice(i, i + chunk_frames), copy=False) for i in starts)
+    else:
+        pieces = iter(source)
+    first = next(pieces, None)
+    if first is None:
+        raise ValueError("expected at least one frame, found none")
+    return first, _alike(chain([first], pieces), first.n_atoms)
+
+
+def _alike(chunks, n_atoms):
+    for chunk in chunks:
+        if chunk.n_atoms != n_atoms:
+            raise ValueError(
+                f"expected chunks of {n_atoms} atoms, found one of {chunk.n_atoms}"
+            )
+        yield chunk
