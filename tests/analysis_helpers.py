@@ -31,3 +31,14 @@ def make_trajectory(positions, cells, elements, *, time_step=1.0):
 def uniform_gas(cells, n_frames, n_atoms, rng):
     """Independent positions (n_frames, n_atoms, 3), uniform over the cell."""
     return rng.random((n_frames, n_atoms, 3)) @ cells
+
+
+def random_walk(n_frames, n_atoms, coefficient, rng):
+    """Brownian paths (n_frames, n_atoms, 3) in nm; `coefficient` in nm² per frame."""
+    steps = rng.normal(size=(n_frames, n_atoms, 3)) * np.sqrt(2 * coefficient)
+    return np.cumsum(steps, axis=0)
+
+
+def wrap(positions, cells):
+    inverse = np.linalg.inv(cells)
+    return positions - np.floor(positions @ inverse) @ cells

@@ -11,7 +11,15 @@ from .errors import (
     Estimate,
     block_mean,
     jackknife,
+    replica_mean,
     series_mean,
+)
+from .extrapolation import (
+    Arrhenius,
+    InfiniteBox,
+    arrhenius,
+    infinite_box,
+    yeh_hummer_correction,
 )
 from .plots import (
     plot_msd,
@@ -29,20 +37,31 @@ from .transport import (
     Diffusion,
     diffusion,
     mean_square_displacement,
+)
+from .unwrap import (
+    Paths,
+    follow,
     unwrap,
+    unwrap_molecules,
 )
 
 __all__ = [
     "RDF",
+    "Arrhenius",
     "Coordination",
     "Diffusion",
     "Estimate",
+    "InfiniteBox",
+    "Paths",
     "PotentialOfMeanForce",
     "RadialDistribution",
+    "arrhenius",
     "block_mean",
     "coordination_number",
     "diffusion",
     "element_pairs",
+    "follow",
+    "infinite_box",
     "jackknife",
     "mean_square_displacement",
     "plot_msd",
@@ -51,6 +70,9 @@ __all__ = [
     "potential_of_mean_force",
     "radial_distributions",
     "rdf",
+    "replica_mean",
     "series_mean",
     "unwrap",
+    "unwrap_molecules",
+    "yeh_hummer_correction",
 ]

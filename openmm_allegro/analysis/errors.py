@@ -91,6 +91,27 @@ def jackknife(estimator, *blocks):
     )
 
 
+def replica_mean(estimates):
+    """Mean of a quantity over independent runs of one system, and its error.
+
+    From the scatter of the runs or from their own errors, whichever is larger: a
+    scatter beyond the errors says that the runs sampled different states.
+
+    Parameters
+    ----------
+    estimates : sequence of (value, error)
+        `Estimate` or any pairs, of runs of about the same length.
+
+    Returns
+    -------
+    Estimate
+    """
+    values, errors = np.transpose(np.array(estimates, dtype=float))
+    scatter = values.var(ddof=1) if len(values) > 1 else 0.0
+    variance = max(scatter, np.mean(errors**2)) / len(values)
+    return Estimate(float(values.mean()), float(np.sqrt(variance)))
+
+
 def sum_blocks(values, n_blocks):
     """Sum consecutive rows of `values` (n, ...) into (n_blocks, ...) of near length."""
     if not 2 <= n_blocks <= len(values):

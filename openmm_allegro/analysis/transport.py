@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Unwrapped paths, mean square displacements and diffusion coefficients."""
+"""Mean square displacements and self-diffusion coefficients."""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
 
-from .frames import cell_vectors, frame_interval, masses, select_atoms
+from .linear import linear_start
+from .unwrap import follow
 
 _MIN_FRAMES = 20
 _MAX_LAGS = 100
 # 1 nm²/ps = 1e-14 cm² / 1e-12 s
 _NM2_PER_PS_IN_CM2_PER_S = 1e-2
+# Time origins from which the spread of the displacements is taken.
+_ORIGINS = 1000
+# Atoms whose spectra are held at a time.
+_ATOMS = 50
 
 
 class Diffusion(NamedTuple):
@@ -29,7 +35,8 @@ class Diffusion(NamedTuple):
     msd_error : (n_lags,) array
         Standard error of `msd` in nm².
     fit_start : float
-        Smallest lag time in ps that entered the fit.
+        Smallest lag time in ps that entered the fit; the longest is the last of
+        `lag_times`.
     intercept : float
         Intercept in nm² of the fitted line ``msd = 6 D t + intercept``.
     """
@@ -58,14 +65,14 @@ def diffusion(
     kinisi estimates it: Bayesian regression of the mean square displacements with their
     full covariance, which gives D the least statistical error and an honest one
     (McCluskey, Coles and Morgan, J. Chem. Theory Comput. 21, 79, 2025,
-    doi:10.1021/acs.jctc.4c01249). No correction for the finite box is made (Yeh and
-    Hummer, doi:10.1021/jp0477147).
+    doi:10.1021/acs.jctc.4c01249). No correction for the finite box is made: see
+    `yeh_hummer_correction`.
 
     Parameters
     ----------
-    trajectory : mdtraj.Trajectory
-        Frames with a unit cell, equally spaced in time. Frames must be close enough
-        that no atom moves half a cell between two (see `unwrap`).
+    trajectory : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        Frames with a unit cell, equally spaced in time, or a stream of chunks. Frames
+        must be close enough that no atom moves half a cell between two (see `unwrap`).
     selection : str or (n,) array of int
         Atoms to average over: an mdtraj selection such as ``"element Na"``, or indices.
     time_step : float, optional
@@ -74,11 +81,13 @@ def diffusion(
     remove_drift : bool, optional
         Subtract the displacement of the centre of mass of *all* atoms.
     max_lag : float, optional
-        Longest lag time in ps. Default: half the trajectory.
+        Longest lag time in ps. Default: a fifth of the trajectory: at longer ones the
+        MSD is the mean of few displacements, and hides where it becomes linear.
     fit_start : float, optional
         Lag time in ps at which motion is taken to be diffusive; shorter ones do not
-        enter the fit. Default: a tenth of `max_lag`. Look at `plot_msd` before you
-        trust it: sub-diffusive lags make D too large.
+        enter the fit. Default: the shortest from which the slope agrees with the slopes
+        from all later lags within their error (`linear_start`). Look at `plot_msd`
+        before you trust it.
     seed : int, optional
         Seed of the sampling; the same seed gives the same numbers.
 
@@ -87,34 +96,27 @@ def diffusion(
     Diffusion
         D and its standard deviation in cm²/s, and at most 100 lags of the MSD.
     """
-    atoms = select_atoms(trajectory, selection)
-    if trajectory.n_frames < _MIN_FRAMES:
+    reference = "all" if remove_drift else None
+    paths = follow(trajectory, selection, reference=reference, time_step=time_step)
+    n_frames = len(paths.positions)
+    if n_frames < _MIN_FRAMES:
+        raise ValueError(f"expected at least {_MIN_FRAMES} frames, found {n_frames}")
+    lags = _lags(n_frames, paths.time_step, max_lag)
+    lag_times = lags * paths.time_step
+    msd, variance, samples = _windowed(paths.positions, lags)
+    # Float32 coordinates of a few nm carry rounding errors near 1e-13 nm².
+    if msd.max() < 1e-10 or not np.all(variance > 0):
         raise ValueError(
-            f"expected at least {_MIN_FRAMES} frames, found {trajectory.n_frames}"
+            "expected atoms that move independently, found a largest mean square "
+            f"displacement of {msd.max():.3g} nm², equal for all"
         )
-    time_step = frame_interval(trajectory.time, time_step)
-    if remove_drift:
-        positions = unwrap(trajectory)
-        positions = positions[:, atoms] - _centre_of_mass(trajectory, positions)
-    else:
-        positions = unwrap(trajectory.atom_slice(atoms))
-
-    lags = _lags(trajectory.n_frames, time_step, max_lag)
-    lag_times = lags * time_step
     if fit_start is None:
-        fit_start = 0.1 * lag_times[-1]
+        fit_start = lag_times[linear_start(lags, msd, n_frames, len(paths.atoms))]
     fitted = lag_times >= fit_start * (1 - 1e-6)
     if fitted.sum() < 3:
         raise ValueError(
             f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
             f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
-        )
-    msd, variance, samples = _windowed(positions, lags)
-    # Float32 coordinates of a few nm carry rounding errors near 1e-13 nm².
-    if msd[fitted].max() < 1e-10 or not np.all(variance[fitted] > 0):
-        raise ValueError(
-            "expected atoms that move independently, found a largest mean square "
-            f"displacement of {msd[fitted].max():.3g} nm², equal for all"
         )
     slopes, intercepts = _regression(
         lag_times[fitted], msd[fitted], variance[fitted], samples[fitted], seed
@@ -129,44 +131,6 @@ def diffusion(
         fit_start=float(lag_times[fitted][0]),
         intercept=float(intercepts.mean()),
     )
-
-
-def unwrap(trajectory):
-    """Positions that follow each atom through the periodic boundaries.
-
-    The Cartesian displacements between successive frames, each brought to its minimum
-    image in the cell of the later frame, are summed: the toroidal-view-preserving
-    scheme (Bullerjahn, von Bülow, Heidari, Hénin and Hummer, J. Chem. Theory Comput.
-    19, 3406, 2023, doi:10.1021/acs.jctc.3c00308). In a constant cell it is exact. In a
-    fluctuating one (NPT) it keeps the diffusion right where summing displacements in
-    fractional coordinates makes it too large, at a price: each atom goes its own way,
-    so bonds across a boundary may stretch. Use it for paths, not for molecules.
-
-    An atom must move less than half the smallest perpendicular width of the cell
-    between frames; nothing in the trajectory could tell otherwise.
-
-    Parameters
-    ----------
-    trajectory : mdtraj.Trajectory
-        Frames with a unit cell, orthorhombic or triclinic; wrapped or not, by atom or
-        by molecule.
-
-    Returns
-    -------
-    (n_frames, n_atoms, 3) array
-        Positions in nm, the first frame as it is in the trajectory.
-    """
-    cells = cell_vectors(trajectory)
-    inverse = np.linalg.inv(cells)
-    positions = np.asarray(trajectory.xyz, dtype=float)
-    # The scheme is defined on wrapped positions: of atoms many cells away from the
-    # origin, a breathing cell moves the images but not the atoms.
-    wrapped = positions - np.floor(positions @ inverse) @ cells
-    steps = np.diff(wrapped, axis=0)
-    # For steps under half the smallest width all fractional components are under 1/2,
-    # in a triclinic cell too, so that rounding finds the minimum image.
-    steps -= np.round(steps @ inverse[1:]) @ cells[1:]
-    return np.concatenate([positions[:1], positions[0] + np.cumsum(steps, axis=0)])
 
 
 def mean_square_displacement(positions, *, max_lag=None):
@@ -203,25 +167,21 @@ def mean_square_displacement(positions, *, max_lag=None):
         raise ValueError(f"expected 0 <= max_lag <= {n_frames - 1}, found {max_lag}")
 
     # |r(k+m) - r(k)|² = r(k+m)² + r(k)² - 2 r(k+m)·r(k); the last term is an
-    # autocorrelation. Atom by atom, since the padded spectra are large.
-    total = np.zeros(max_lag + 1)
-    for path in positions.transpose(1, 0, 2):
-        # The three terms cancel: centring keeps them small, and rounding errors too.
-        path = path - path.mean(axis=0)
-        square = np.cumsum(np.concatenate([[0.0], np.sum(path**2, axis=1)]))
-        spectrum = np.fft.rfft(path, n=2 * n_frames, axis=0)
-        power = np.sum(np.abs(spectrum) ** 2, axis=1)
-        correlation = np.fft.irfft(power)[: max_lag + 1]
-        lags = np.arange(max_lag + 1)
-        total += square[-1] - square[lags] + square[n_frames - lags] - 2 * correlation
+    # autocorrelation. A few atoms at a time, since the padded spectra are large.
     lags = np.arange(max_lag + 1)
+    padded = next_fast_len(n_frames + max_lag, real=True)
+    total = np.zeros(max_lag + 1)
+    for first in range(0, n_atoms, _ATOMS):
+        paths = positions[:, first : first + _ATOMS]
+        # The three terms cancel: centring keeps them small, and rounding errors too.
+        paths = paths - paths.mean(axis=0)
+        square = np.cumsum(np.einsum("fix,fix->f", paths, paths))
+        square = np.concatenate([[0.0], square])
+        spectrum = rfft(paths.reshape(n_frames, -1).T, n=padded)
+        power = np.sum(spectrum.real**2 + spectrum.imag**2, axis=0)
+        correlation = irfft(power, n=padded)[: max_lag + 1]
+        total += square[-1] - square[lags] + square[n_frames - lags] - 2 * correlation
     return lags, np.maximum(total / (n_atoms * (n_frames - lags)), 0.0)
-
-
-def _centre_of_mass(trajectory, positions):
-    """Path (n_frames, 1, 3) in nm of the centre of mass of all atoms."""
-    weights = masses(trajectory)
-    return np.einsum("i,fix->fx", weights / weights.sum(), positions)[:, None]
 
 
 def _lags(n_frames, time_step, max_lag):
@@ -229,7 +189,7 @@ def _lags(n_frames, time_step, max_lag):
     # A single window of a single atom would have no variance.
     longest = (n_frames - 2) * time_step
     if max_lag is None:
-        last = n_frames // 2
+        last = max(n_frames // 5, min(10, n_frames // 2))
     elif 3 * time_step <= max_lag <= longest * (1 + 1e-6):
         last = min(int(max_lag / time_step * (1 + 1e-6)), n_frames - 2)
     else:
@@ -247,12 +207,17 @@ def _windowed(positions, lags):
     windows laid end to end, times atoms (doi:10.1021/acs.jctc.4c01249).
     """
     samples = positions.shape[1] * (len(positions) - 1) / lags
-    msd, variance = np.empty(len(lags)), np.empty(len(lags))
+    _, msd = mean_square_displacement(positions, max_lag=lags[-1])
+    variance = np.empty(len(lags))
     for i, lag in enumerate(lags):
-        squares = np.sum((positions[lag:] - positions[:-lag]) ** 2, axis=-1)
-        msd[i] = squares.mean()
+        # The spread of the squares needs no more origins than this.
+        origins = slice(None, -lag, max(1, (len(positions) - lag) // _ORIGINS))
+        squares = np.zeros(positions[origins].shape[:2])
+        for x in range(positions.shape[2]):
+            path = positions[..., x]
+            squares += (path[lag:][:: origins.step] - path[origins]) ** 2
         variance[i] = squares.var(ddof=1) / samples[i]
-    return msd, variance, samples
+    return msd[lags], variance, samples
 
 
 def _regression(lag_times, msd, variance, samples, seed):
