@@ -42,3 +42,41 @@ def random_walk(n_frames, n_atoms, coefficient, rng):
 def wrap(positions, cells):
     inverse = np.linalg.inv(cells)
     return positions - np.floor(positions @ inverse) @ cells
+
+
+def langevin(n_frames, n_atoms, coefficient, tau, time_step, rng):
+    """Free Langevin particles, integrated exactly.
+
+    Positions and velocities (n_frames, n_atoms, 3) of particles of the diffusion
+    coefficient D = `coefficient`, whose velocities decay as exp(-t / tau).
+    """
+    decay = np.exp(-time_step / tau)
+    variance = coefficient / tau
+    steps = time_step / tau
+    of_both = coefficient * (1 - decay) ** 2
+    covariance = [
+        [coefficient * tau * (2 * steps - 3 + 4 * decay - decay**2), of_both],
+        [of_both, variance * (1 - decay**2)],
+    ]
+    kicks = np.linalg.cholesky(covariance) @ rng.normal(size=(n_frames, 2, n_atoms * 3))
+    velocities = np.empty((n_frames, n_atoms * 3))
+    velocities[0] = rng.normal(size=n_atoms * 3) * np.sqrt(variance)
+    for i in range(1, n_frames):
+        velocities[i] = decay * velocities[i - 1] + kicks[i, 1]
+    moves = tau * (1 - decay) * velocities[:-1] + kicks[1:, 0]
+    positions = np.concatenate([np.zeros((1, n_atoms * 3)), np.cumsum(moves, axis=0)])
+    shape = (n_frames, n_atoms, 3)
+    return positions.reshape(shape), velocities.reshape(shape)
+
+
+def two_states(n_frames, n, leave, enter, rng):
+    """Markov chains (n_frames, n) of 0 and 1, in equilibrium.
+
+    `leave` and `enter` are the probabilities of a step from 1 to 0 and from 0 to 1.
+    """
+    states = np.empty((n_frames, n), dtype=int)
+    states[0] = rng.random(n) < enter / (enter + leave)
+    for i in range(1, n_frames):
+        change = rng.random(n) < np.where(states[i - 1], leave, enter)
+        states[i] = states[i - 1] ^ change
+    return states

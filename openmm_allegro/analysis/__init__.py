@@ -1,11 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Structure and transport from trajectories: mdtraj and NumPy, no torch, no OpenMM."""
 
+from .conductivity import (
+    Conductivity,
+    conductivity,
+    green_kubo_conductivity,
+    nernst_einstein,
+)
+from .contacts import (
+    Contacts,
+    contacts,
+)
 from .coordination import (
     Coordination,
     PotentialOfMeanForce,
     coordination_number,
     potential_of_mean_force,
+)
+from .correlation import (
+    Correlation,
+    GreenKubo,
 )
 from .errors import (
     Estimate,
@@ -21,6 +35,10 @@ from .extrapolation import (
     infinite_box,
     yeh_hummer_correction,
 )
+from .kinetics import (
+    Survival,
+    survival,
+)
 from .plots import (
     plot_msd,
     plot_rdf,
@@ -33,6 +51,11 @@ from .rdf import (
     radial_distributions,
     rdf,
 )
+from .speciation import (
+    Clusters,
+    clusters,
+    speciation,
+)
 from .transport import (
     Diffusion,
     diffusion,
@@ -44,35 +67,62 @@ from .unwrap import (
     unwrap,
     unwrap_molecules,
 )
+from .velocities import (
+    Spectrum,
+    Velocities,
+    density_of_states,
+    green_kubo_diffusion,
+    read_velocities,
+    velocity_autocorrelation,
+)
 
 __all__ = [
     "RDF",
     "Arrhenius",
+    "Clusters",
+    "Conductivity",
+    "Contacts",
     "Coordination",
+    "Correlation",
     "Diffusion",
     "Estimate",
+    "GreenKubo",
     "InfiniteBox",
     "Paths",
     "PotentialOfMeanForce",
     "RadialDistribution",
+    "Spectrum",
+    "Survival",
+    "Velocities",
     "arrhenius",
     "block_mean",
+    "clusters",
+    "conductivity",
+    "contacts",
     "coordination_number",
+    "density_of_states",
     "diffusion",
     "element_pairs",
     "follow",
+    "green_kubo_conductivity",
+    "green_kubo_diffusion",
     "infinite_box",
     "jackknife",
     "mean_square_displacement",
+    "nernst_einstein",
     "plot_msd",
     "plot_rdf",
     "plot_temperature",
     "potential_of_mean_force",
     "radial_distributions",
     "rdf",
+    "read_velocities",
     "replica_mean",
     "series_mean",
+    "speciation",
+    "survival",
     "unwrap",
     "unwrap_molecules",
+    "velocity_autocorrelation",
     "yeh_hummer_correction",
 ]
