@@ -141,7 +141,7 @@ def _number(histogram, shell, n_blocks):
         return float(inside.sum() / histogram.exposure.sum()), np.nan
     inside, exposure = (sum_blocks(x, blocks) for x in (inside, histogram.exposure))
     number = jackknife(lambda found, atoms: found / atoms, inside, exposure)
-    return float(number.value), float(number.error)
+    return number
 
 
 def _first_minimum(edges, counts, ideal):

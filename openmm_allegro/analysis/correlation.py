@@ -107,13 +107,12 @@ def noise_start(function):
     function that crosses zero and comes back is not cut there. The longest lag where
     there is none.
     """
-    size = np.abs(function.values) / np.maximum(function.error, 1e-300)
-    summed = np.concatenate([[0.0], np.cumsum(size)])
-    for first in range(1, (len(size) - 1) // 2 + 1):
-        window = summed[2 * first + 1] - summed[first]
-        if window < _NOISE * (first + 1):
+    # At lag 0 a normalised function has no error.
+    size = np.abs(function.values[1:]) / np.maximum(function.error[1:], 1e-300)
+    for first in range(1, len(size) // 2 + 1):
+        if size[first - 1 : 2 * first].mean() < _NOISE:
             return 2 * first
-    return len(size) - 1
+    return len(size)
 
 
 def block_correlations(first, second, time_step, max_lag=None, n_blocks=10):

@@ -79,16 +79,20 @@ def jackknife(estimator, *blocks):
         raise ValueError(f"expected at least 2 blocks, found {n}")
     blocks = [np.asarray(block, dtype=float) for block in blocks]
     totals = [block.sum(axis=0) for block in blocks]
-    without = np.array(
-        [
-            estimator(*(t - b[i] for t, b in zip(totals, blocks, strict=True)))
-            for i in range(n)
-        ]
-    )
-    spread = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
-    return Estimate(
-        estimator(*totals), student_factor(n) * np.sqrt((1 - 1 / n) * spread)
-    )
+    # What is not defined, as a ratio of nothing to nothing, is NaN.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = estimator(*totals)
+        without = np.array(
+            [
+                estimator(*(t - b[i] for t, b in zip(totals, blocks, strict=True)))
+                for i in range(n)
+            ]
+        )
+        spread = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    error = student_factor(n) * np.sqrt((1 - 1 / n) * spread)
+    if np.ndim(value) == 0:
+        return Estimate(float(value), float(error))
+    return Estimate(value, error)
 
 
 def replica_mean(estimates):
