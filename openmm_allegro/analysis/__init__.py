@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Structure and transport from trajectories: mdtraj and NumPy, no torch, no OpenMM."""
 
+from .angles import (
+    AngleDistribution,
+    angle_distribution,
+)
 from .conductivity import (
     Conductivity,
     conductivity,
@@ -56,6 +60,11 @@ from .speciation import (
     clusters,
     speciation,
 )
+from .structure_factor import (
+    StructureFactor,
+    fourier_of_rdf,
+    structure_factor,
+)
 from .transport import (
     Diffusion,
     diffusion,
@@ -78,6 +87,7 @@ from .velocities import (
 
 __all__ = [
     "RDF",
+    "AngleDistribution",
     "Arrhenius",
     "Clusters",
     "Conductivity",
@@ -92,8 +102,10 @@ __all__ = [
     "PotentialOfMeanForce",
     "RadialDistribution",
     "Spectrum",
+    "StructureFactor",
     "Survival",
     "Velocities",
+    "angle_distribution",
     "arrhenius",
     "block_mean",
     "clusters",
@@ -104,6 +116,7 @@ __all__ = [
     "diffusion",
     "element_pairs",
     "follow",
+    "fourier_of_rdf",
     "green_kubo_conductivity",
     "green_kubo_diffusion",
     "infinite_box",
@@ -120,6 +133,7 @@ __all__ = [
     "replica_mean",
     "series_mean",
     "speciation",
+    "structure_factor",
     "survival",
     "unwrap",
     "unwrap_molecules",

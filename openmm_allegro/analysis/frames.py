@@ -123,6 +123,11 @@ def chunked(source, chunk_frames):
     return first, _alike(chain([first], pieces), first.n_atoms)
 
 
+def stretch_starts(n_frames):
+    """First frames of up to ten stretches of near length that a chunk is cut into."""
+    return np.unique(np.linspace(0, n_frames, 11).astype(int)[:-1])
+
+
 def _alike(chunks, n_atoms):
     for chunk in chunks:
         if chunk.n_atoms != n_atoms:

@@ -7,7 +7,14 @@ import mdtraj
 import numpy as np
 
 from .errors import jackknife, sum_blocks
-from .frames import cell_vectors, check_radius, chunked, largest_radius, select_atoms
+from .frames import (
+    cell_vectors,
+    check_radius,
+    chunked,
+    largest_radius,
+    select_atoms,
+    stretch_starts,
+)
 from .pairs import count_pairs
 
 
@@ -210,7 +217,7 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
     counts, density, frames = [[] for _ in pairs], [], []
     for chunk in chunks:
         check_radius(r_max, cell_vectors(chunk))
-        starts = np.unique(np.linspace(0, chunk.n_frames, 11).astype(int)[:-1])
+        starts = stretch_starts(chunk.n_frames)
         frames.append(np.diff(np.append(starts, chunk.n_frames)))
         density.append(
             np.add.reduceat(1 / chunk.unitcell_volumes.astype(float), starts)
