@@ -3,6 +3,7 @@
 
 import mdtraj
 import numpy as np
+from scipy.signal import lfilter
 
 CUBIC = np.diag([3.0, 3.0, 3.0])
 ORTHORHOMBIC = np.diag([2.0, 2.5, 3.2])
@@ -80,3 +81,10 @@ def two_states(n_frames, n, leave, enter, rng):
         change = rng.random(n) < np.where(states[i - 1], leave, enter)
         states[i] = states[i - 1] ^ change
     return states
+
+
+def autoregressive(n, tau, rng):
+    """Series (n,) of mean 0 and variance 1 that decays as exp(-t / tau) frames."""
+    decay = np.exp(-1 / tau)
+    kicks = rng.normal(size=n + 20 * int(tau)) * np.sqrt(1 - decay**2)
+    return lfilter([1.0], [1.0, -decay], kicks)[-n:]

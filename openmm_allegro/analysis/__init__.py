@@ -60,10 +60,24 @@ from .speciation import (
     clusters,
     speciation,
 )
+from .stability import (
+    Bonds,
+    TemperatureCheck,
+    bond_lengths,
+    check_temperature,
+    drift,
+)
 from .structure_factor import (
     StructureFactor,
     fourier_of_rdf,
     structure_factor,
+)
+from .thermodynamics import (
+    compressibility,
+    density,
+    dielectric_constant,
+    heat_capacity,
+    thermal_expansion,
 )
 from .transport import (
     Diffusion,
@@ -75,6 +89,12 @@ from .unwrap import (
     follow,
     unwrap,
     unwrap_molecules,
+)
+from .van_hove import (
+    VanHove,
+    non_gaussian_parameter,
+    van_hove_distinct,
+    van_hove_self,
 )
 from .velocities import (
     Spectrum,
@@ -89,6 +109,7 @@ __all__ = [
     "RDF",
     "AngleDistribution",
     "Arrhenius",
+    "Bonds",
     "Clusters",
     "Conductivity",
     "Contacts",
@@ -104,25 +125,35 @@ __all__ = [
     "Spectrum",
     "StructureFactor",
     "Survival",
+    "TemperatureCheck",
+    "VanHove",
     "Velocities",
     "angle_distribution",
     "arrhenius",
     "block_mean",
+    "bond_lengths",
+    "check_temperature",
     "clusters",
+    "compressibility",
     "conductivity",
     "contacts",
     "coordination_number",
+    "density",
     "density_of_states",
+    "dielectric_constant",
     "diffusion",
+    "drift",
     "element_pairs",
     "follow",
     "fourier_of_rdf",
     "green_kubo_conductivity",
     "green_kubo_diffusion",
+    "heat_capacity",
     "infinite_box",
     "jackknife",
     "mean_square_displacement",
     "nernst_einstein",
+    "non_gaussian_parameter",
     "plot_msd",
     "plot_rdf",
     "plot_temperature",
@@ -135,8 +166,11 @@ __all__ = [
     "speciation",
     "structure_factor",
     "survival",
+    "thermal_expansion",
     "unwrap",
     "unwrap_molecules",
+    "van_hove_distinct",
+    "van_hove_self",
     "velocity_autocorrelation",
     "yeh_hummer_correction",
 ]

@@ -39,7 +39,7 @@ def count_pairs(chunk, a, b, r_max, n_bins):
     return _count_near(chunk, cells, a, b, r_max, n_bins)
 
 
-def neighbor_pairs(positions, cell, a, b, r_max):
+def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
     """Pairs of different atoms closer than `r_max`, found by freud's tree.
 
     Parameters
@@ -53,6 +53,8 @@ def neighbor_pairs(positions, cell, a, b, r_max):
         Centres and neighbours; the groups may share atoms.
     r_max : float
         Largest distance in nm, below half the smallest width of the cell.
+    later : (n_atoms, 3) array, optional
+        Positions of the neighbours, where they are those of another time.
 
     Returns
     -------
@@ -62,7 +64,8 @@ def neighbor_pairs(positions, cell, a, b, r_max):
         From the centre to the neighbour in nm.
     """
     box = freud.box.Box.from_matrix(cell.T)
-    points, queries = box.wrap(positions[b]), box.wrap(positions[a])
+    of_neighbors = positions if later is None else later
+    points, queries = box.wrap(of_neighbors[b]), box.wrap(positions[a])
     found = (
         freud.locality.AABBQuery(box, points)
         .query(queries, {"mode": "ball", "r_max": r_max, "exclude_ii": False})

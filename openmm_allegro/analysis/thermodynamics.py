@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Density and response functions from fluctuations, in the units of tables."""
+
+import mdtraj
+import numpy as np
+from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
+
+from .errors import Estimate, jackknife, series_mean, statistical_inefficiency
+from .frames import cell_vectors
+from .unwrap import unwrap_molecules
+
+_BAR = 1e5  # Pa
+_NM3 = 1e-27  # m³
+
+
+def density(trajectory):
+    """Mass density of an equilibrated trajectory.
+
+    Parameters
+    ----------
+    trajectory : mdtraj.Trajectory
+        At least 10 frames with a unit cell.
+
+    Returns
+    -------
+    Estimate
+        In kg/m³; the error is that of correlated frames, `series_mean`.
+    """
+    cell_vectors(trajectory)
+    return series_mean(mdtraj.density(trajectory))
+
+
+def compressibility(volumes, temperature):
+    r"""Isothermal compressibility from the fluctuation of the volume under NPT.
+
+    .. math:: \kappa_T = \frac{\langle \delta V^2 \rangle}{k_B T \langle V \rangle}
+
+    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, eq. 2.89.
+
+    Parameters
+    ----------
+    volumes : (n,) array
+        Volumes of the cell in nm³, equally spaced in time.
+    temperature : float
+        In K.
+
+    Returns
+    -------
+    Estimate
+        In 1/bar.
+    """
+    factor = _NM3 * _BAR / (Boltzmann * _above_zero(temperature))
+    return _scaled(_variance(volumes), factor / np.mean(volumes))
+
+
+def thermal_expansion(volumes, enthalpies, temperature):
+    r"""Thermal expansion coefficient under NPT.
+
+    .. math::
+        \alpha_P = \frac{\langle \delta V \delta H \rangle}{k_B T^2 \langle V \rangle}
+
+    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, eq. 2.91.
+
+    Parameters
+    ----------
+    volumes : (n,) array
+        In nm³.
+    enthalpies : (n,) array
+        E + PV of the same frames in kJ/mol; 1 bar nm³ is 0.0602 kJ/mol.
+    temperature : float
+        In K.
+
+    Returns
+    -------
+    Estimate
+        In 1/K.
+    """
+    factor = 1e3 / (gas_constant * _above_zero(temperature) ** 2)
+    return _scaled(_variance(volumes, enthalpies), factor / np.mean(volumes))
+
+
+def heat_capacity(energies, temperature, *, mass=None):
+    r"""Heat capacity from the fluctuation of the energy.
+
+    .. math:: C = \frac{\langle \delta E^2 \rangle}{R T^2}
+
+    of the total energy under NVT (C_V) or of the enthalpy under NPT (C_P). Nuclei are
+    classical: in water this is far above experiment. Of a potential energy it lacks the
+    kinetic R/2 per degree of freedom.
+
+    Parameters
+    ----------
+    energies : (n,) array
+        Of the whole system in kJ/mol, equally spaced in time.
+    temperature : float
+        In K.
+    mass : float, optional
+        Of the system in g/mol, to give the specific heat capacity.
+
+    Returns
+    -------
+    Estimate
+        In J/(mol K) of systems, or in J/(g K) with `mass`.
+    """
+    factor = 1e6 / (gas_constant * _above_zero(temperature) ** 2)
+    return _scaled(_variance(energies), factor / (1.0 if mass is None else mass))
+
+
+def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
+    r"""Static dielectric constant of neutral molecules with fixed charges.
+
+    .. math::
+        \varepsilon = 1 + \frac{\langle M^2 \rangle - \langle M \rangle^2}
+        {3 \varepsilon_0 V k_B T}
+
+    under conducting boundaries (Neumann, Mol. Phys. 50, 841, 1983,
+    doi:10.1080/00268978300102721). Molecules are made whole along the topology's bonds.
+    It means nothing where ions carry current, nor for a model without charges, unless
+    those given are a fair picture of its molecules.
+
+    Parameters
+    ----------
+    trajectory : mdtraj.Trajectory
+        Frames with a unit cell and a topology with bonds.
+    charges : (n_atoms,) array
+        Charge numbers; the charge of every molecule must be zero.
+    temperature : float
+        In K.
+    n_blocks : int, optional
+        Blocks of frames that the error comes from, each many dipole relaxation times
+        long.
+
+    Returns
+    -------
+    Estimate
+    """
+    _above_zero(temperature)
+    charges = np.asarray(charges, dtype=float)
+    if charges.shape != (trajectory.n_atoms,):
+        raise ValueError(
+            f"expected {trajectory.n_atoms} charges, found shape {charges.shape}"
+        )
+    for molecule in trajectory.topology.find_molecules():
+        total = charges[[atom.index for atom in molecule]].sum()
+        if abs(total) > 1e-4:
+            name = next(iter(molecule)).residue.name
+            raise ValueError(
+                f"expected neutral molecules, found {name} of {total:.4g} e"
+            )
+    dipoles = np.einsum("i,fix->fx", charges, unwrap_molecules(trajectory))
+    volume = np.abs(np.linalg.det(cell_vectors(trajectory))).mean()
+    factor = elementary_charge**2 * 1e-18 / (3 * epsilon_0 * Boltzmann * temperature)
+    factor /= volume * _NM3
+
+    def of_sums(squares, sums, n):
+        return 1 + factor * (squares / n - np.sum((sums / n) ** 2))
+
+    blocks = np.array_split(dipoles, n_blocks)
+    return jackknife(
+        of_sums,
+        [np.sum(block**2) for block in blocks],
+        [block.sum(axis=0) for block in blocks],
+        [len(block) for block in blocks],
+    )
+
+
+def _above_zero(temperature):
+    if not temperature > 0:
+        raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
+    return temperature
+
+
+def _scaled(estimate, factor):
+    return Estimate(estimate.value * factor, estimate.error * abs(factor))
+
+
+def _variance(first, second=None):
+    """Unbiased covariance of two time series, or variance of one, and its error."""
+    first = np.asarray(first, dtype=float)
+    second = first if second is None else np.asarray(second, dtype=float)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"expected series of one length, found {first.shape} and {second.shape}"
+        )
+    deviations = first - first.mean(), second - second.mean()
+    product = series_mean(deviations[0] * deviations[1])
+    # Deviations from the sample's own mean are too small: by 1 / n of independent ones.
+    inefficiency = max(statistical_inefficiency(x) for x in deviations)
+    return _scaled(product, 1 / (1 - min(0.5, inefficiency / len(first))))
