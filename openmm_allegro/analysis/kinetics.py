@@ -89,16 +89,16 @@ def survival(contacts, *, max_lag=None, n_blocks=10):
     again = np.stack([_by_block(_both(present, m), edges) for m in lags], axis=1)
     continuous = jackknife(np.divide, unbroken, origins)
     intermittent = jackknife(np.divide, again, origins)
-    random = float(held.sum() / (n_frames * contacts.n_pairs))
+    meetings = _by_block(held / contacts.n_pairs, edges)
     return Survival(
         lifetime=_lifetime(contacts, held, edges),
-        residence_time=_residence(lags * time_step, again, origins, random),
+        residence_time=_residence(lags * time_step, again, origins, meetings, edges),
         lag_times=lags * time_step,
         continuous=continuous.value,
         continuous_error=continuous.error,
         intermittent=intermittent.value,
         intermittent_error=intermittent.error,
-        random=random,
+        random=float(meetings.sum() / n_frames),
         n_breaks=int(np.sum(contacts.stops < n_frames)),
     )
 
@@ -158,16 +158,16 @@ def _lifetime(contacts, held, edges):
     return jackknife(lifetime, breaks, steps)
 
 
-def _residence(times, again, origins, random):
+def _residence(times, again, origins, meetings, edges):
     """Integral of what C(t) is above random encounters, until that is noise."""
     even = np.arange(0, times[-1] + 0.5 * times[1], times[1])
+    sums = again, origins, meetings, np.diff(edges)
 
-    def excess(found, of):
+    def excess(found, of, met, frames):
+        random = met / frames
         return np.interp(even, times, (found / of - random) / (1 - random))
 
-    last = noise_start(Correlation(even, *jackknife(excess, again, origins)))
+    last = noise_start(Correlation(even, *jackknife(excess, *sums)))
     return jackknife(
-        lambda found, of: trapezoid(excess(found, of)[: last + 1], even[: last + 1]),
-        again,
-        origins,
+        lambda *of: trapezoid(excess(*of)[: last + 1], even[: last + 1]), *sums
     )

@@ -3,23 +3,21 @@
 
 import numpy as np
 
-# How many times its error two slopes may differ while the motion counts as diffusive.
-_TOLERANCE = 2.5
 # A slope differs from its limit by less than the noise long before it is there. For a
 # difference that decays as exp(-t / tau), of 10 % where seen, 0.1 % is left at thrice
 # that lag.
 _SAFETY = 3.0
 
 
-def linear_start(lags, msd, n_frames, n_particles):
+def linear_start(lags, msd, n_frames, n_particles, *, tolerance=3.0):
     """Index of the lag from which a mean square displacement grows linearly.
 
     Slopes are compared in pairs: from all lags beyond one, and from those beyond at
     least twice that. The estimate from more lags is the efficient one, so the variance
     of the difference is the difference of the variances (Hausman, Econometrica 46,
     1251, 1978, doi:10.2307/1913827). The motion starts to be diffusive at thrice the
-    shortest lag whose slope agrees with that of every later start within 2.5 errors, or
-    at once where the shortest lag of all does.
+    shortest lag whose slope agrees with that of every later start, or at once where
+    the shortest lag of all does.
 
     Parameters
     ----------
@@ -29,6 +27,8 @@ def linear_start(lags, msd, n_frames, n_particles):
         Mean square displacements, in three dimensions.
     n_frames, n_particles : int
         What the displacements were averaged over.
+    tolerance : float, optional
+        How many times its error two slopes may differ while they agree.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def linear_start(lags, msd, n_frames, n_particles):
         variance = np.maximum(
             errors[later] ** 2 - errors[i] ** 2, 1e-6 * errors[i] ** 2
         )
-        if np.all(np.abs(slopes[later] - slopes[i]) < _TOLERANCE * np.sqrt(variance)):
+        if np.all(np.abs(slopes[later] - slopes[i]) < tolerance * np.sqrt(variance)):
             break
     if start == 0:
         return 0

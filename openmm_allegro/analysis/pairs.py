@@ -63,7 +63,7 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
     vectors : (n_pairs, 3) array
         From the centre to the neighbour in nm.
     """
-    box = freud.box.Box.from_matrix(cell.T)
+    box = _box(cell)
     of_neighbors = positions if later is None else later
     points, queries = box.wrap(of_neighbors[b]), box.wrap(positions[a])
     found = (
@@ -76,13 +76,19 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
     return centers[keep], neighbors[keep], found.vectors[keep]
 
 
+def _box(cell):
+    """freud's box of a cell in mdtraj's orientation; freud's own reader is slower."""
+    (x, _, _), (b_x, y, _), (c_x, c_y, z) = cell
+    return freud.box.Box(x, y, z, b_x / y, c_x / z, c_y / z)
+
+
 def _count_near(chunk, cells, a, b, r_max, n_bins):
     """By freud's tree, whose cost grows with the pairs inside `r_max`."""
     histogram = freud.density.RDF(bins=n_bins, r_max=r_max)
     search = {"mode": "ball", "r_max": r_max, "exclude_ii": False}
     counts = np.empty((chunk.n_frames, n_bins), dtype=np.int64)
     for i, cell in enumerate(cells):
-        box = freud.box.Box.from_matrix(cell.T)
+        box = _box(cell)
         points, queries = box.wrap(chunk.xyz[i, b]), box.wrap(chunk.xyz[i, a])
         histogram.compute((box, points), query_points=queries, neighbors=search)
         counts[i] = histogram.bin_counts
