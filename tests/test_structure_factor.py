@@ -88,6 +88,17 @@ def test_weights_are_those_of_the_tables():
 
     np.testing.assert_allclose(found.neutron.value, mix(5.8037, -3.7409), rtol=1e-3)
     np.testing.assert_allclose(heavy.neutron.value, mix(5.8037, 6.6681), rtol=1e-3)
+    square = structure_factor(
+        trajectory, 30.0, bin_width=3.0, vectors_per_bin=20, norm="mean square"
+    )
+    factor = (5.8037 - 3.7409) ** 2 / (2 * (5.8037**2 + 3.7409**2))
+    np.testing.assert_allclose(
+        square.neutron.value - 1, factor * (found.neutron.value - 1), rtol=1e-4
+    )
+    # As an intensity, which it is, it cannot be negative.
+    assert square.neutron.value.min() > 0
+    with pytest.raises(ValueError, match="norm of"):
+        structure_factor(trajectory, 30.0, norm="mean")
     # Electrons: 8 and 1 at small q.
     assert found.xray.value[0] == pytest.approx(mix(8.0, 1.0)[0], rel=0.02)
     np.testing.assert_allclose(found.number.value, mix(1.0, 1.0))

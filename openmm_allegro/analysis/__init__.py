@@ -48,6 +48,26 @@ from .plots import (
     plot_rdf,
     plot_temperature,
 )
+from .plots_dynamics import (
+    plot_arrhenius,
+    plot_density_of_states,
+    plot_green_kubo,
+    plot_non_gaussian,
+    plot_series,
+    plot_vacf,
+    plot_van_hove,
+)
+from .plots_ions import (
+    plot_conductivity,
+    plot_survival,
+)
+from .plots_structure import (
+    plot_angles,
+    plot_clusters,
+    plot_potential,
+    plot_speciation,
+    plot_structure_factor,
+)
 from .rdf import (
     RDF,
     RadialDistribution,
@@ -154,9 +174,23 @@ __all__ = [
     "mean_square_displacement",
     "nernst_einstein",
     "non_gaussian_parameter",
+    "plot_angles",
+    "plot_arrhenius",
+    "plot_clusters",
+    "plot_conductivity",
+    "plot_density_of_states",
+    "plot_green_kubo",
     "plot_msd",
+    "plot_non_gaussian",
+    "plot_potential",
     "plot_rdf",
+    "plot_series",
+    "plot_speciation",
+    "plot_structure_factor",
+    "plot_survival",
     "plot_temperature",
+    "plot_vacf",
+    "plot_van_hove",
     "potential_of_mean_force",
     "radial_distributions",
     "rdf",

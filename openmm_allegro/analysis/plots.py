@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Figures of structure, temperature and diffusion, ready to print.
+"""Figures of g(r), temperature and diffusion, ready to print."""
 
-Figures are made without pyplot: no global state, no window, nothing to close.
-"""
-
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-# Okabe and Ito's palette, told apart by colour-blind readers; black is for references.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_SIZE = (3.5, 2.7)  # inches: one column of a journal
+from .figure import COLORS, band, new_figure, with_error
 
 
 def plot_rdf(
@@ -27,8 +21,9 @@ def plot_rdf(
 
     Parameters
     ----------
-    results : dict of str to (r, g)
-        For each label what `rdf` returns: distances in nm and g(r).
+    results : dict of str to (r, g) or RadialDistribution
+        For each label what `rdf` returns: distances in nm and g(r); or what
+        `radial_distributions` does, drawn with its errors.
     path : str or Path
         File to write; its ending gives the format (png, pdf, svg).
     reference : dict of str to (r, g), optional
@@ -54,12 +49,12 @@ def plot_rdf(
         raise ValueError(
             f"expected coordination only for {sorted(results)}, found {sorted(unknown)}"
         )
-    with _figure(path, title) as axes:
+    with new_figure(path, title) as axes:
         axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
         limit = 0.0
-        for i, (label, (r, g)) in enumerate(results.items()):
+        for i, (label, (r, g, *errors)) in enumerate(results.items()):
             limit = max(limit, np.max(r))
-            color = _COLORS[i % len(_COLORS)]
+            color = COLORS[i % len(COLORS)]
             if label in coordination:
                 shell = coordination[label]
                 label = f"{label}, $n$ = {shell.number:.2f}"
@@ -71,14 +66,14 @@ def plot_rdf(
                     transform=axes.get_xaxis_transform(),
                     solid_capstyle="butt",
                 )
-            axes.plot(r, g, color=color, label=label)
+            band(axes, r, g, errors[0] if errors else None, color, label=label)
         if reference:
             _check_curves(reference, "reference")
             own = list(results)
             shades = iter(np.linspace(0.0, 0.6, len(reference)))
-            for label, (r, g) in reference.items():
+            for label, (r, g, *_) in reference.items():
                 if label in own:
-                    color = _COLORS[own.index(label) % len(_COLORS)]
+                    color = COLORS[own.index(label) % len(COLORS)]
                     axes.plot(r, g, "--", color=color, linewidth=0.9)
                 else:
                     shade = str(next(shades))
@@ -88,7 +83,7 @@ def plot_rdf(
                     [], [], "--", color="0.4", linewidth=0.9, label=reference_name
                 )
         start = min(
-            np.asarray(r)[np.argmax(np.asarray(g) > 0)] for r, g in results.values()
+            np.asarray(r)[np.argmax(np.asarray(g) > 0)] for r, g, *_ in results.values()
         )
         axes.set(xlabel="$r$ (nm)", ylabel="$g(r)$", ylim=(0, None))
         axes.set_xlim(max(0.0, start - 0.05 * limit), limit)
@@ -132,21 +127,19 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
     if not 0 < window <= span:
         raise ValueError(f"expected 0 < window <= {span:.6g} ps, found {window:.6g} ps")
 
-    with _figure(path, title) as axes:
+    with new_figure(path, title) as axes:
         unit, factor = ("ns", 1e-3) if span >= 1000 else ("ps", 1.0)
         axes.plot(
             time * factor,
             temperature,
-            color=_COLORS[5],
+            color=COLORS[5],
             linewidth=0.4,
             alpha=0.7,
             label="instantaneous",
             rasterized=len(time) > 5000,
         )
         middle, mean = _running_mean(time, temperature, window)
-        axes.plot(
-            middle * factor, mean, color=_COLORS[0], label=f"{window:.3g} ps mean"
-        )
+        axes.plot(middle * factor, mean, color=COLORS[0], label=f"{window:.3g} ps mean")
         if target is not None:
             axes.axhline(
                 target,
@@ -186,14 +179,11 @@ def plot_msd(diffusions, path, *, title=None):
     """
     if not diffusions:
         raise ValueError("expected at least one diffusion result, found none")
-    with _figure(path, title) as axes:
+    with new_figure(path, title) as axes:
         for i, (label, result) in enumerate(diffusions.items()):
-            color = _COLORS[i % len(_COLORS)]
+            color = COLORS[i % len(COLORS)]
             t, msd, error = result.lag_times, result.msd, result.msd_error
-            axes.fill_between(
-                t, msd - error, msd + error, color=color, alpha=0.25, linewidth=0
-            )
-            axes.plot(t, msd, color=color, label=f"{label}: {_in_1e5(result)}")
+            band(axes, t, msd, error, color, label=f"{label}: {_in_1e5(result)}")
             fitted = t[t >= result.fit_start]
             # 1 cm²/s = 100 nm²/ps
             line = 6 * 100 * result.coefficient * fitted + result.intercept
@@ -208,7 +198,7 @@ def plot_msd(diffusions, path, *, title=None):
 def _check_curves(curves, name):
     if not curves:
         raise ValueError(f"expected at least one curve in {name}, found none")
-    for label, (r, g) in curves.items():
+    for label, (r, g, *_) in curves.items():
         if np.ndim(r) != 1 or np.shape(r) != np.shape(g):
             raise ValueError(
                 f"expected r and g of one length for {label!r}, found shapes "
@@ -227,37 +217,4 @@ def _running_mean(time, values, window):
 
 def _in_1e5(result):
     """``2.31 ± 0.04`` in 1e-5 cm²/s, to two digits of the error."""
-    value, error = 1e5 * result.coefficient, 1e5 * result.error
-    digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6)) if error > 0 else 3
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
-
-
-@contextmanager
-def _figure(path, title):
-    """Give the axes of a one-column figure in the shared style; save it to `path`."""
-    # Here, not at the top: analysis without plots needs no matplotlib.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    style = {
-        "font.size": 8,
-        "axes.labelsize": 9,
-        "axes.titlesize": 9,
-        "axes.linewidth": 0.8,
-        "legend.fontsize": 7,
-        "legend.title_fontsize": 7,
-        "legend.frameon": False,
-        "legend.handlelength": 1.5,
-        "lines.linewidth": 1.3,
-        "xtick.direction": "in",
-        "ytick.direction": "in",
-        "xtick.top": True,
-        "ytick.right": True,
-    }
-    with rc_context(style):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        if title is not None:
-            axes.set_title(title)
-        yield axes
-        figure.savefig(path, dpi=300)
+    return with_error(1e5 * result.coefficient, 1e5 * result.error)

@@ -26,7 +26,7 @@ class StructureFactor(NamedTuple):
         For each pair of elements, ``"Cl-Na"``, the Faber-Ziman partial, 1 at large q.
     number, xray, neutron : Estimate
         Totals of atoms of equal weight, of X-ray form factors and of neutron scattering
-        lengths; 1 + Σ x_a x_b w_a w_b (S_ab - 1) / (Σ x_a w_a)².
+        lengths, 1 + Σ x_a x_b w_a w_b (S_ab - 1) / norm.
     """
 
     q: np.ndarray
@@ -43,6 +43,7 @@ def structure_factor(
     bin_width=1.0,
     vectors_per_bin=100,
     isotopes=None,
+    norm="squared mean",
     seed=0,
     n_blocks=10,
 ):
@@ -70,6 +71,9 @@ def structure_factor(
         Wave vectors used of a bin that has more, chosen at random with `seed`.
     isotopes : dict of str to int, optional
         Mass numbers for neutrons, as ``{"H": 2}`` for deuterium.
+    norm : {"squared mean", "mean square"}, optional
+        Of the totals: (Σ x_a w_a)², as Faber and Ziman, or Σ x_a w_a². The first is
+        near zero for neutrons where lengths of both signs cancel, as in H₂O.
     seed : int, optional
     n_blocks : int, optional
         Blocks of frames that the errors come from.
@@ -78,6 +82,10 @@ def structure_factor(
     -------
     StructureFactor
     """
+    if norm not in ("squared mean", "mean square"):
+        raise ValueError(
+            f"expected a norm of 'squared mean' or 'mean square', found {norm!r}"
+        )
     if not 0 < bin_width < q_max:
         raise ValueError(
             f"expected 0 < bin_width < q_max, found {bin_width:.6g} and {q_max:.6g}"
@@ -113,7 +121,10 @@ def structure_factor(
     def total(weights):
         def of_sums(found, n):
             partial = _faber_ziman(found / n / len(symbols), pairs, parts)
-            return 1 + _weigh(partial - 1, pairs, parts[:, None] * weights)
+            scale = np.sum(parts[:, None] * weights, axis=0) ** 2
+            if norm == "mean square":
+                scale = np.sum(parts[:, None] * weights**2, axis=0)
+            return 1 + _weigh(partial - 1, pairs, parts[:, None] * weights) / scale
 
         return jackknife(of_sums, products[..., used], terms[:, None, used])
 
@@ -236,10 +247,10 @@ def _faber_ziman(products, pairs, parts):
 
 
 def _weigh(partial, pairs, weights):
-    """Mean of partials (n_pairs, n_bins), weights (n_elements, n_bins)."""
+    """Sum of partials (n_pairs, n_bins) by weights (n_elements, n_bins)."""
     multiplicity = np.array([1 if a == b else 2 for a, b in pairs])[:, None]
     products = np.array([weights[a] * weights[b] for a, b in pairs])
-    return np.sum(multiplicity * products * partial, axis=0) / weights.sum(axis=0) ** 2
+    return np.sum(multiplicity * products * partial, axis=0)
 
 
 def _form_factor(symbol, q):

@@ -243,6 +243,10 @@ def _regression(lag_times, msd, variance, samples, seed):
         fit.bayesian_regression(
             start_dt=intervals[0],
             progress=False,
+            # Enough for two parameters: mean and error to 6 and 4 % of the error.
+            n_walkers=16,
+            n_samples=500,
+            n_burn=200,
             random_state=np.random.RandomState(seed),
         )
     finally:

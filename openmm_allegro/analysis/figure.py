@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""The look of all figures.
+
+Figures are made without pyplot: no global state, no window, nothing to close.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+# Okabe and Ito's palette, told apart by colour-blind readers; black is for references.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SIZE = (3.5, 2.7)  # inches: one column of a journal
+
+
+@contextmanager
+def new_figure(path, title=None):
+    """Give the axes of a one-column figure in the shared style; save it to `path`."""
+    # Here, not at the top: analysis without plots needs no matplotlib.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 8,
+        "axes.labelsize": 9,
+        "axes.titlesize": 9,
+        "axes.linewidth": 0.8,
+        "legend.fontsize": 7,
+        "legend.title_fontsize": 7,
+        "legend.frameon": False,
+        "legend.handlelength": 1.5,
+        "lines.linewidth": 1.3,
+        "xtick.direction": "in",
+        "ytick.direction": "in",
+        "xtick.top": True,
+        "ytick.right": True,
+    }
+    with rc_context(style):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        if title is not None:
+            axes.set_title(title)
+        yield axes
+        figure.savefig(path, dpi=300)
+
+
+def band(axes, x, y, error, color, **style):
+    """Draw a curve with the band of its errors, which may be None."""
+    y = np.asarray(y)
+    if error is not None:
+        axes.fill_between(x, y - error, y + error, color=color, alpha=0.25, linewidth=0)
+    axes.plot(x, y, color=color, **style)
+
+
+def colored(results, name="result"):
+    """Yield label, result and colour of each; ValueError if there are none."""
+    if not results:
+        raise ValueError(f"expected at least one {name}, found none")
+    for i, (label, result) in enumerate(results.items()):
+        yield label, result, COLORS[i % len(COLORS)]
+
+
+def with_error(value, error):
+    """``2.31 ± 0.04``, to two digits of the error."""
+    if not np.isfinite(error) or error <= 0:
+        return f"{value:.3g}"
+    digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
