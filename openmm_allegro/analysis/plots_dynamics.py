@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .figure import band, colored, new_figure, with_error
+from .figure import COLORS, band, colored, new_figure, with_error
 
 
 def plot_vacf(results, path, *, title=None):
@@ -229,12 +229,12 @@ def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None
         )
     with new_figure(path, title) as axes:
         axes.plot(
-            time, values, color="#56B4E9", linewidth=0.5, rasterized=len(time) > 5000
+            time, values, color=COLORS[5], linewidth=0.5, rasterized=len(time) > 5000
         )
         if mean is not None:
             level = np.full(2, mean.value)
             label = f"mean {with_error(*mean)}"
-            band(axes, time[[0, -1]], level, mean.error, "#0072B2", label=label)
+            band(axes, time[[0, -1]], level, mean.error, COLORS[0], label=label)
         if drift is not None:
             line = values.mean() + drift.value * (time - time.mean())
             label = f"drift {drift.value:.2g} ± {drift.error:.1g} per ps"
