@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ``openmm-allegro`` command: parsing alone, each verb calls public functions."""
+"""The ``openmm-allegro`` command: each verb calls public functions."""
 
 import argparse
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._version import __version__
+from .cli_parser import make_parser
 
 # Packages that a verb needs beyond the base installation, and the extra that has them.
 _EXTRA_OF = {
@@ -24,10 +24,10 @@ _EXTRA_OF = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, or 2 after an error in what was asked."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        options.verb(options)
+        _VERBS[options.verb](options)
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF.get((error.name or "").split(".")[0])
         hint = f"; pip install 'openmm-allegro[{extra}]'" if extra else ""
@@ -148,6 +148,7 @@ def _simulate(options: argparse.Namespace) -> None:
     import torch
     from openmm import app, unit
 
+    from .baseline import read_system
     from .potential import AllegroPotential
     from .simulate import check_output, run
 
@@ -169,13 +170,22 @@ def _simulate(options: argparse.Namespace) -> None:
             f"expected a PDB file at {options.pdb}, found one that OpenMM cannot read "
             f"({type(error).__name__}: {error})"
         ) from error
-    system = potential.create_system(
-        pdb.topology,
-        backend=options.backend,
-        precision=options.precision,
-        kernel=options.kernel,
-        periodic=False if options.no_periodic else None,
-    )
+    choices = {
+        name: getattr(options, name)
+        for name in ("backend", "precision", "kernel", "skin", "two_body")
+    }
+    periodic = False if options.no_periodic else None
+    if options.baseline:
+        system = potential.add_to_system(
+            pdb.topology, read_system(options.baseline), periodic=periodic, **choices
+        )
+    else:
+        system = potential.create_system(
+            pdb.topology,
+            periodic=periodic,
+            rigid_molecules=not options.flexible_molecules,
+            **choices,
+        )
     paths = run(
         pdb.topology,
         pdb.positions,
@@ -186,6 +196,8 @@ def _simulate(options: argparse.Namespace) -> None:
         temperature=options.temperature * unit.kelvin,
         timestep=options.timestep * unit.femtosecond,
         friction=options.friction / unit.picosecond,
+        pressure=options.pressure * unit.bar,
+        barostat_interval=options.barostat_interval,
         report_interval=options.report_interval,
         minimize=not options.no_minimize,
         platform=options.platform,
@@ -193,9 +205,7 @@ def _simulate(options: argparse.Namespace) -> None:
         notes={
             "model": str(options.model),
             "model_sha256": hashlib.sha256(options.model.read_bytes()).hexdigest(),
-            "backend": options.backend,
-            "precision": options.precision,
-            "kernel": options.kernel,
+            **choices,
         },
         seed=options.seed,
         overwrite=options.force,
@@ -255,106 +265,6 @@ def _analyze(options: argparse.Namespace) -> None:
             plot_msd(results, options.plot)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="openmm-allegro", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(title="verbs", required=True)
-
-    train = verbs.add_parser("train", help="train a model as a TOML file says")
-    train.add_argument("config", type=Path)
-    train.add_argument("--output", type=Path, help="new folder (default runs/NAME)")
-    train.add_argument("--resume", action="store_true", help="go on in the folder")
-    train.set_defaults(verb=_train)
-
-    evaluate = verbs.add_parser("evaluate", help="errors of a model on labelled frames")
-    evaluate.add_argument("model", type=Path)
-    evaluate.add_argument("data", type=Path, nargs="+", help="files that ase reads")
-    evaluate.add_argument("--baseline", nargs="+", default=[], help="XML of Systems")
-    evaluate.add_argument("--json", type=Path, help="write the errors to this file")
-    evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
-    evaluate.set_defaults(verb=_evaluate)
-
-    info = verbs.add_parser("info", help="print the header of a model file")
-    info.add_argument("model", type=Path)
-    info.set_defaults(verb=_info)
-
-    source = verbs.add_parser(
-        "import",
-        help="turn a nequip-allegro checkpoint or package into a model file",
-        description="nequip's loader unpickles the file, which can run code from it: "
-        "import only what you would run.",
-    )
-    source.add_argument("source", type=Path, help="*.ckpt or *.nequip.zip")
-    source.add_argument("-o", "--output", type=Path, required=True)
-    source.add_argument("--length-unit", default="angstrom", help="angstrom, nm, bohr")
-    source.add_argument(
-        "--energy-unit", default="eV", help="eV, kJ/mol, kcal/mol, hartree"
-    )
-    source.add_argument(
-        "--element",
-        action="append",
-        default=[],
-        metavar="TYPE=SYMBOL",
-        help="element of a type whose name is no chemical symbol",
-    )
-    source.add_argument("--model-key", help="which model of a file with several")
-    source.set_defaults(verb=_import)
-
-    export = verbs.add_parser(
-        "export", help="turn a model file into a nequip checkpoint"
-    )
-    export.add_argument("model", type=Path)
-    export.add_argument("-o", "--output", type=Path, required=True, help="*.ckpt")
-    export.set_defaults(verb=_export)
-
-    simulate = verbs.add_parser("simulate", help="molecular dynamics of a PDB file")
-    simulate.add_argument("model", type=Path)
-    simulate.add_argument("pdb", type=Path)
-    simulate.add_argument("--output", required=True, help="prefix of the output files")
-    simulate.add_argument("--steps", type=int, default=10_000)
-    simulate.add_argument("--ensemble", choices=("nvt", "nve"), default="nvt")
-    simulate.add_argument("--temperature", type=float, default=300.0, help="K")
-    simulate.add_argument("--timestep", type=float, default=0.5, help="fs")
-    simulate.add_argument("--friction", type=float, default=1.0, help="1/ps")
-    simulate.add_argument("--report-interval", type=int, default=20, help="steps")
-    simulate.add_argument("--no-minimize", action="store_true")
-    simulate.add_argument("--no-periodic", action="store_true")
-    simulate.add_argument("--backend", default="torchforce")
-    simulate.add_argument(
-        "--kernel", default="auto", choices=("auto", "fused", "plain")
-    )
-    simulate.add_argument("--platform", help="default: the fastest present")
-    simulate.add_argument(
-        "--threads", type=int, help="of torch and of the CPU platform"
-    )
-    simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
-    simulate.set_defaults(verb=_simulate)
-
-    analyze = verbs.add_parser("analyze", help="structure and motion of a trajectory")
-    analyze.add_argument("quantity", choices=("rdf", "diffusion"))
-    analyze.add_argument("trajectory", type=Path)
-    analyze.add_argument("topology", type=Path, help="PDB")
-    analyze.add_argument(
-        "selections", nargs="+", help="Na-O Cl-O (rdf); Na O (diffusion)"
-    )
-    analyze.add_argument("--r-max", type=float, help="of g(r), nm (default: L/2)")
-    analyze.add_argument(
-        "--shell", type=float, help="radius of the shell, nm (default: first minimum)"
-    )
-    analyze.add_argument("--plot", type=Path, help="draw to this file")
-    analyze.set_defaults(verb=_analyze)
-
-    for verb in (evaluate, simulate):
-        verb.add_argument(
-            "--precision", default="mixed", choices=("single", "mixed", "double")
-        )
-    for verb in (train, evaluate, source, export, simulate, analyze):
-        verb.add_argument(
-            "--force", action="store_true", help="replace existing output"
-        )
-    return parser
-
-
 def _print_metrics(metrics: dict[str, Any]) -> None:
     print(
         f"energy  MAE {metrics['energy_mae']:.3f}  RMSE {metrics['energy_rmse']:.3f}  "
@@ -394,6 +304,16 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
 
+
+_VERBS = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "info": _info,
+    "import": _import,
+    "export": _export,
+    "simulate": _simulate,
+    "analyze": _analyze,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

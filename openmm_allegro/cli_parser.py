@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The arguments of the ``openmm-allegro`` command."""
+
+import argparse
+from pathlib import Path
+
+from ._version import __version__
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; ``verb`` of what it returns is the name of one."""
+    parser = argparse.ArgumentParser(
+        prog="openmm-allegro",
+        description="Allegro machine-learned potentials inside OpenMM.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True)
+
+    train = verbs.add_parser("train", help="train a model as a TOML file says")
+    train.add_argument("config", type=Path)
+    train.add_argument("--output", type=Path, help="new folder (default runs/NAME)")
+    train.add_argument("--resume", action="store_true", help="go on in the folder")
+
+    evaluate = verbs.add_parser("evaluate", help="errors of a model on labelled frames")
+    evaluate.add_argument("model", type=Path)
+    evaluate.add_argument("data", type=Path, nargs="+", help="files that ase reads")
+    evaluate.add_argument("--baseline", nargs="+", default=[], help="XML of Systems")
+    evaluate.add_argument("--json", type=Path, help="write the errors to this file")
+    evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
+
+    info = verbs.add_parser("info", help="print the header of a model file")
+    info.add_argument("model", type=Path)
+
+    source = verbs.add_parser(
+        "import",
+        help="turn a nequip-allegro checkpoint or package into a model file",
+        description="nequip's loader unpickles the file, which can run code from it: "
+        "import only what you would run.",
+    )
+    source.add_argument("source", type=Path, help="*.ckpt or *.nequip.zip")
+    source.add_argument("-o", "--output", type=Path, required=True)
+    source.add_argument("--length-unit", default="angstrom", help="angstrom, nm, bohr")
+    source.add_argument(
+        "--energy-unit", default="eV", help="eV, kJ/mol, kcal/mol, hartree"
+    )
+    source.add_argument(
+        "--element",
+        action="append",
+        default=[],
+        metavar="TYPE=SYMBOL",
+        help="element of a type whose name is no chemical symbol",
+    )
+    source.add_argument("--model-key", help="which model of a file with several")
+
+    export = verbs.add_parser(
+        "export", help="turn a model file into a nequip checkpoint"
+    )
+    export.add_argument("model", type=Path)
+    export.add_argument("-o", "--output", type=Path, required=True, help="*.ckpt")
+
+    simulate = verbs.add_parser("simulate", help="molecular dynamics of a PDB file")
+    simulate.add_argument("model", type=Path)
+    simulate.add_argument("pdb", type=Path)
+    simulate.add_argument("--output", required=True, help="prefix of the output files")
+    simulate.add_argument("--steps", type=int, default=10_000)
+    simulate.add_argument(
+        "--ensemble",
+        default="nvt",
+        choices=("nvt", "nve", "npt", "npt-anisotropic", "npt-flexible"),
+    )
+    simulate.add_argument("--temperature", type=float, default=300.0, help="K")
+    simulate.add_argument("--timestep", type=float, default=0.5, help="fs")
+    simulate.add_argument("--friction", type=float, default=1.0, help="1/ps")
+    simulate.add_argument("--pressure", type=float, default=1.0, help="bar")
+    simulate.add_argument("--barostat-interval", type=int, default=25, help="steps")
+    simulate.add_argument(
+        "--flexible-molecules",
+        action="store_true",
+        help="volume moves shift atoms, not molecules: for solids",
+    )
+    simulate.add_argument("--report-interval", type=int, default=20, help="steps")
+    simulate.add_argument("--no-minimize", action="store_true")
+    simulate.add_argument("--no-periodic", action="store_true")
+    simulate.add_argument("--backend", default="torchforce")
+    simulate.add_argument(
+        "--kernel", default="auto", choices=("auto", "fused", "plain")
+    )
+    simulate.add_argument("--two-body", default="exact", choices=("exact", "table"))
+    simulate.add_argument("--skin", type=float, help="of the pair list, Å")
+    simulate.add_argument(
+        "--baseline",
+        type=Path,
+        help="XML of the force field's System, for a model of kind delta",
+    )
+    simulate.add_argument("--platform", help="default: the fastest present")
+    simulate.add_argument(
+        "--threads", type=int, help="of torch and of the CPU platform"
+    )
+    simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
+
+    analyze = verbs.add_parser("analyze", help="structure and motion of a trajectory")
+    analyze.add_argument("quantity", choices=("rdf", "diffusion"))
+    analyze.add_argument("trajectory", type=Path)
+    analyze.add_argument("topology", type=Path, help="PDB")
+    analyze.add_argument(
+        "selections", nargs="+", help="Na-O Cl-O (rdf); Na O (diffusion)"
+    )
+    analyze.add_argument("--r-max", type=float, help="of g(r), nm (default: L/2)")
+    analyze.add_argument(
+        "--shell", type=float, help="radius of the shell, nm (default: first minimum)"
+    )
+    analyze.add_argument("--plot", type=Path, help="draw to this file")
+
+    for verb in (evaluate, simulate):
+        verb.add_argument(
+            "--precision", default="mixed", choices=("single", "mixed", "double")
+        )
+    for verb in (train, evaluate, source, export, simulate, analyze):
+        verb.add_argument(
+            "--force", action="store_true", help="replace existing output"
+        )
+    return parser
