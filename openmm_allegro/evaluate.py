@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import Batch, collate, make_samples
+from .dataset import LARGEST_BLOCK, Batch, Block, collate, make_samples
 from .fingerprint import check_baseline, common_baseline
-from .model import forces_from_pairs
+from .model import as_blocks, forces_from_pairs
 from .modelfile import Model
 from .structure import Structure
 
@@ -49,22 +49,27 @@ def predict(
     energies = torch.zeros_like(batch.energies)
     forces = torch.zeros_like(batch.forces)
     strains = torch.zeros_like(batch.stresses)
-    for centers, neighbors, vectors in batch.blocks:
-        vectors = vectors.detach().requires_grad_(True)
+    for group in _groups(batch.blocks):
+        centers = torch.cat([c for c, _, _ in group])
+        neighbors = torch.cat([n.flatten() for _, n, _ in group])
+        vectors = torch.cat([v.flatten(0, 1) for _, _, v in group]).requires_grad_(True)
+        shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
+        types = batch.types[centers], batch.types[neighbors]
         with torch.enable_grad():
-            of_centers = energy(vectors, batch.types[centers], batch.types[neighbors])
+            of_centers = energy.of_blocks(vectors, *types, shapes)
             (gradient,) = torch.autograd.grad(
                 of_centers.sum(), vectors, create_graph=training
             )
         if not training:
             of_centers = of_centers.detach()
-        frames = batch.frames[centers]
-        energies = energies.index_add(0, frames, of_centers)
-        forces = forces + forces_from_pairs(gradient, centers, neighbors, atoms)
-        if stress:
-            # dE/d(strain) of each centre, then of each frame
-            outer = torch.matmul(vectors.detach().transpose(1, 2), gradient)
-            strains = strains.index_add(0, frames, outer)
+        energies = energies.index_add(0, batch.frames[centers], of_centers)
+        gradients = as_blocks(gradient, shapes)
+        for (c, n, v), g in zip(group, gradients, strict=True):
+            forces = forces + forces_from_pairs(g, c, n, atoms)
+            if stress:
+                # dE/d(strain) of each centre, then of each frame
+                outer = torch.matmul(v.transpose(1, 2), g)
+                strains = strains.index_add(0, batch.frames[c], outer)
     volumes = torch.where(batch.volumes > 0, batch.volumes, torch.inf)[:, None, None]
     stresses = 0.5 * (strains + strains.transpose(1, 2)) / volumes
     return Prediction(energies, forces, stresses)
@@ -267,6 +272,19 @@ def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
         )
     if baseline is not None:
         check_baseline(model.provenance.get("baseline"), baseline, "evaluate")
+
+
+def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Blocks that the network takes together: few operations, bounded memory."""
+    groups: list[list[Block]] = []
+    entries = 0
+    for block in blocks:
+        entries += block[1].numel()
+        if not groups or entries > LARGEST_BLOCK:
+            groups.append([])
+            entries = block[1].numel()
+        groups[-1].append(block)
+    return groups
 
 
 def _check_finite(

@@ -69,6 +69,8 @@ def center_blocks(
     number_of_atoms: int,
     padding: float,
     largest_block: int,
+    smallest_fill: float = 0.6,
+    smallest_block: int = 8,
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Group centre-sorted pairs into dense blocks; scriptable.
 
@@ -83,6 +85,10 @@ def center_blocks(
         Length (Å) of a padding vector; must exceed the cutoff.
     largest_block : int
         Largest number of entries C · K of a block (a single centre may exceed it).
+    smallest_fill : float
+        Padding takes at most what this leaves of a row, except where centres are few.
+    smallest_block : int
+        How few.
 
     Returns
     -------
@@ -98,9 +104,6 @@ def center_blocks(
     vectors = torch.cat((vectors, pad))
     neighbors = torch.cat((neighbors, neighbors.new_zeros(1)))
     last = neighbors.shape[0] - 1
-    # Padding wastes at most two fifths of a row, except where centres are few.
-    smallest_fill = 0.6
-    smallest_block = 8
 
     host: list[int] = sorted_degrees.tolist()
     blocks: list[tuple[Tensor, Tensor, Tensor]] = []

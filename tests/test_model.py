@@ -19,8 +19,13 @@ from reference_allegro import reference_energy
 
 from openmm_allegro.dataset import collate, make_samples
 from openmm_allegro.evaluate import predict
-from openmm_allegro.model import AllegroEnergy, Statistics
-from openmm_allegro.neighbors import PairList
+from openmm_allegro.model import (
+    AllegroEnergy,
+    Statistics,
+    forces_from_pairs,
+    virial_from_pairs,
+)
+from openmm_allegro.neighbors import PairList, center_blocks
 
 # Each option at least once, each l_max and number of layers, each kind of cell.
 REFERENCE_CASES = {
@@ -121,6 +126,42 @@ def test_predict_joins_frames(config, energy):
     for stress, frame, expected in zip(found.stresses, frames, single, strict=True):
         volume = torch.linalg.det(frame.cell).abs()
         close(stress * volume, expected.strain * (volume > 0))
+
+
+@pytest.mark.parametrize("overrides", [{}, {"bessel_trainable": True, "zbl": True}])
+def test_training_gradient_is_that_of_one_block_per_frame(overrides):
+    """Of a loss on energies, forces and stresses, however predict arranges pairs."""
+    config = tiny_config(**overrides)
+    energy = tiny_energy(config)
+    frames = [random_atoms("triclinic", seed, count=14) for seed in (7, 8)]
+    samples = make_samples([as_structure(f) for f in frames], config, torch.float64)
+    batch = collate(samples, config)
+    assert len(batch.blocks) > 1
+    found = predict(energy, batch, training=True)
+    volumes = batch.volumes[:, None, None]
+    loss = found.energies.square().sum() + found.forces.pow(4).sum()
+    loss = loss + (found.stresses * volumes).square().sum()
+    expected = 0.0
+    for frame, sample in zip(frames, samples, strict=True):
+        pairs = sample.centers, sample.neighbors, sample.vectors
+        (block,) = center_blocks(*pairs, 14, 2.0 * config.cutoff, 10**6, 0.0)
+        centers, neighbors, vectors = block
+        vectors.requires_grad_(True)
+        of_atoms = energy(vectors, frame.types[centers], frame.types[neighbors])
+        (gradient,) = torch.autograd.grad(of_atoms.sum(), vectors, create_graph=True)
+        forces = forces_from_pairs(gradient, centers, neighbors, 14)
+        strain = virial_from_pairs(gradient, vectors.detach())
+        expected = expected + of_atoms.sum().square() + forces.pow(4).sum()
+        expected = expected + strain.square().sum()
+    weights = list(energy.parameters())
+    close(loss, expected)
+    for a, b in zip(
+        torch.autograd.grad(loss, weights),
+        torch.autograd.grad(expected, weights),
+        strict=True,
+    ):
+        assert b.abs().max() > 0
+        close(a, b, atol=1e-10 * float(b.abs().max()))
 
 
 def test_padding_does_not_count(config, energy):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The network in torch: Å and eV, no OpenMM."""
 
-from .allegro import Allegro
+from .allegro import Allegro, as_blocks
 from .config import AllegroConfig
 from .energy import AllegroEnergy, Statistics, forces_from_pairs, virial_from_pairs
 
@@ -10,6 +10,7 @@ __all__ = [
     "AllegroConfig",
     "AllegroEnergy",
     "Statistics",
+    "as_blocks",
     "forces_from_pairs",
     "virial_from_pairs",
 ]

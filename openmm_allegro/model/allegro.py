@@ -121,44 +121,108 @@ class Allegro(torch.nn.Module):
         -------
         Tensor [C, K]
         """
-        r = torch.linalg.vector_norm(vectors, dim=-1)  # [C, K]
-        harmonics = self.spherical_harmonics(vectors / r.unsqueeze(-1))
-        harmonics = harmonics.to(self.environment_norm.dtype)  # [C, K, A]
-        x = self.two_body(self.embedding(r, center_types, neighbor_types))  # [C, K, S]
-        weights = self.tensor_weights(x)  # [C, K, L·U]
-        x = self.first_projection(x)  # [C, K, S + L·U]
-        scalars = [x[..., : self.scalars]]
-        env_weights = x[..., self.scalars :]
-        norm = self.environment_norm[center_types].unsqueeze(-1)  # [C, 1]
+        shape = neighbor_types.shape
+        energies = self.of_blocks(
+            vectors.flatten(0, 1),
+            center_types,
+            neighbor_types.flatten(),
+            [(shape[0], shape[1])],
+        )
+        return energies.view(shape)
 
-        chain: list[Tensor] = []  # M⁰, M¹, …, each [U, C, A, A′]
+    def of_blocks(
+        self,
+        vectors: Tensor,
+        center_types: Tensor,
+        neighbor_types: Tensor,
+        shapes: list[tuple[int, int]],
+    ) -> Tensor:
+        """As ``forward`` for several blocks at once, P = Σ C·K pairs in all.
+
+        Parameters
+        ----------
+        vectors : Tensor [P, 3]
+        center_types : Tensor [ΣC], int64
+        neighbor_types : Tensor [P], int64
+        shapes : list of (C, K)
+
+        Returns
+        -------
+        Tensor [P]
+        """
+        r = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)  # [P, 1]
+        harmonics = self.spherical_harmonics(vectors / r)
+        y = as_blocks(harmonics.to(self.environment_norm.dtype), shapes)  # [C, K, A]
+        kinds = per_pair(center_types, shapes)
+        x = self.embedding(r, kinds, neighbor_types.unsqueeze(-1)).squeeze(1)
+        x = self.two_body(x)  # [P, S]
+        weights = self.tensor_weights(x)  # [P, L·U]
+        x, env_weights = self._halves(self.first_projection(x))  # [P, S], [P, L·U]
+        scalars = [x]
+        norm = self.environment_norm[center_types].unsqueeze(-1)  # [ΣC, 1]
+
+        chain: list[Tensor] = []  # M⁰, M¹, …, each [U, ΣC, A, A′]
         for operator, latent in zip(self.operators, self.latents):  # noqa: B905
-            environment = self._environment(harmonics, env_weights) * norm  # [U, C, B]
-            chain.append(operator(environment))
+            environment = self._environment(y, as_blocks(env_weights, shapes)) * norm
+            chain.append(operator(environment))  # from [U, ΣC, B]
             v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
             for k in range(len(chain) - 2, -1, -1):
-                v = torch.matmul(chain[k], v)  # [U, C, A, 1]
-            scalars.append(self._pair_scalars(harmonics, weights, v.squeeze(-1)))
-            x = latent(torch.cat(scalars, -1))  # [C, K, S (+ L·U)]
-            scalars[-1] = x[..., : self.scalars]
-            env_weights = x[..., self.scalars :]
+                v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
+            scalars.append(self._pair_scalars(y, weights, v.squeeze(-1)))  # [P, U]
+            x = latent(torch.cat(scalars, -1))  # [P, S (+ L·U)]
+            scalars[-1], env_weights = self._halves(x)
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)
 
-    def _environment(self, harmonics: Tensor, weights: Tensor) -> Tensor:
-        """Σ_k w[c, k, l, u] Y[c, k, lm] as [U, C, B].
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scalars and environment weights; slices would fill zeros in training."""
+        parts = x.split([self.scalars, x.shape[-1] - self.scalars], -1)
+        return parts[0], parts[1]
+
+    def _environment(self, harmonics: list[Tensor], weights: list[Tensor]) -> Tensor:
+        """Σ_k w[c, k, l, u] Y[c, k, lm] as [U, ΣC, B].
 
         One matrix product over all pairs of degrees and a mask: small matrices cost
         more per call than the products that are thrown away.
         """
-        sums = torch.matmul(harmonics.transpose(1, 2), weights)  # [C, B, L·U]
-        sums = sums.unflatten(-1, (-1, self.channels)) * self.degree_mask
-        return sums.sum(2).permute(2, 0, 1).contiguous()
+        sums: list[Tensor] = []
+        for y, w in zip(harmonics, weights):  # noqa: B905
+            sums.append(torch.matmul(y.transpose(1, 2), w))  # [C, B, L·U]
+        masked = _join(sums).unflatten(-1, (-1, self.channels)) * self.degree_mask
+        return masked.sum(2).permute(2, 0, 1).contiguous()
 
-    def _pair_scalars(self, harmonics: Tensor, weights: Tensor, v: Tensor) -> Tensor:
-        """Σ_l w[c, k, l, u] Σ_m Y[c, k, lm] v[u, c, lm] as [C, K, U]."""
-        masked = v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask  # [C, A, L, U]
-        projected = torch.matmul(harmonics, masked.flatten(2))  # [C, K, L·U]
-        return (weights * projected).unflatten(-1, (-1, self.channels)).sum(2)
+    def _pair_scalars(
+        self, harmonics: list[Tensor], weights: Tensor, v: Tensor
+    ) -> Tensor:
+        """Σ_l w[p, l, u] Σ_m Y[p, lm] v[u, c, lm] as [P, U], c the centre of p."""
+        masked = v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask  # [ΣC, A, L, U]
+        of_centers = masked.flatten(2).split([y.shape[0] for y in harmonics])
+        projected: list[Tensor] = []
+        for y, m in zip(harmonics, of_centers):  # noqa: B905
+            projected.append(torch.matmul(y, m).flatten(0, 1))  # [C·K, L·U]
+        products = weights * _join(projected)
+        return products.unflatten(-1, (-1, self.channels)).sum(1)
+
+
+def as_blocks(x: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
+    """Views [C, K, ...] of the rows of ``x`` [P, ...]."""
+    blocks: list[Tensor] = []
+    rows = x.split([shape[0] * shape[1] for shape in shapes])
+    for part, shape in zip(rows, shapes):  # noqa: B905
+        blocks.append(part.unflatten(0, (shape[0], shape[1])))
+    return blocks
+
+
+def per_pair(x: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+    """Each centre's entry of ``x`` [ΣC] for each of its pairs: [P]."""
+    parts: list[Tensor] = []
+    of_centers = x.split([shape[0] for shape in shapes])
+    for part, shape in zip(of_centers, shapes):  # noqa: B905
+        parts.append(part.unsqueeze(-1).expand(shape[0], shape[1]).flatten())
+    return _join(parts)
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _spherical_harmonics(irreps: list[o3.Irrep]) -> o3.SphericalHarmonics:

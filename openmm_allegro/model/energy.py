@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..config import check_types
-from .allegro import Allegro
+from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
 
@@ -144,12 +144,33 @@ class AllegroEnergy(torch.nn.Module):
         -------
         Tensor [C], float64, eV
         """
-        pair_energies = self.network(vectors, center_types, neighbor_types)  # [C, K]
-        energies = pair_energies.sum(-1).to(torch.float64)
+        shape = neighbor_types.shape
+        return self.of_blocks(
+            vectors.flatten(0, 1),
+            center_types,
+            neighbor_types.flatten(),
+            [(shape[0], shape[1])],
+        )
+
+    def of_blocks(
+        self,
+        vectors: Tensor,
+        center_types: Tensor,
+        neighbor_types: Tensor,
+        shapes: list[tuple[int, int]],
+    ) -> Tensor:
+        """As ``forward`` for several blocks at once, see ``Allegro.of_blocks``."""
+        pairs = self.network.of_blocks(vectors, center_types, neighbor_types, shapes)
+        energies = torch.cat([e.sum(1) for e in as_blocks(pairs, shapes)])
+        energies = energies.to(torch.float64)  # [ΣC]
         energies = energies * self.factors[center_types] + self.shifts[center_types]
         if self.zbl is not None:
-            r = torch.linalg.vector_norm(vectors.to(torch.float64), dim=-1)
-            energies = energies + self.zbl(r, center_types, neighbor_types)
+            r = torch.linalg.vector_norm(
+                vectors.to(torch.float64), dim=-1, keepdim=True
+            )
+            kinds = per_pair(center_types, shapes), neighbor_types.unsqueeze(-1)
+            repulsion = as_blocks(self.zbl(r, kinds[0], kinds[1]), shapes)
+            energies = energies + torch.cat([e.sum(1) for e in repulsion])
         return energies
 
 
