@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Training speed: this package, an earlier commit of it and nequip-allegro.
+
+The same weights, frames, batches, loss (squared errors of energies per atom and of
+forces) and Adam; each variant in a process of its own, which takes epochs in turn with
+the others, collation included, pair lists found beforehand. nequip's processes keep
+their memory, see peers.py. nequip's compiled model runs batches of one frame eagerly.
+
+    python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
+
+writes benchmarks/results/training.json. ``--before`` names a folder with another commit
+of this repository. Needs the extra `all`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hardware import hardware
+from peers import RESULTS, TUNED
+
+VARIANTS = ("ours", "ours, before", "nequip eager", "nequip compile")
+
+
+def main() -> None:
+    options = _options()
+    file = RESULTS / "training.json"
+    content = {
+        "hardware": hardware(max(options.threads)),
+        "model": options.model.name,
+        "frames": f"{options.frames.name}[:{options.count}]",
+        "commit": _commit(Path(__file__).parent),
+        "before_commit": options.before and _commit(options.before),
+        "results": {},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Path(folder) / "model.ckpt"
+        if any(v.startswith("nequip") for v in options.variants):
+            from openmm_allegro import load_model
+            from openmm_allegro.interop.nequip import export_model
+
+            export_model(load_model(options.model), peer)
+        for threads in options.threads:
+            for batch in options.batches:
+                key = f"batch of {batch}, {threads} threads"
+                print(key, flush=True)
+                content["results"][key] = _compare(batch, threads, peer, options)
+                RESULTS.mkdir(exist_ok=True)
+                file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("frames", type=Path)
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--count", type=int, default=8, help="frames of an epoch")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def _commit(folder: Path) -> str:
+    run = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    return subprocess.run(
+        run, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) -> dict:
+    chosen = [v for v in options.variants if v != "ours, before" or options.before]
+    if batch == 1 and "nequip compile" in chosen:
+        chosen.remove("nequip compile")
+    workers, times = {}, {}
+    for variant in chosen:
+        workers[variant] = _start(variant, batch, threads, peer, options)
+    for _ in range(options.rounds):
+        for variant, worker in workers.items():
+            if worker.poll() is None:
+                print("epoch", file=worker.stdin, flush=True)
+                answer = worker.stdout.readline()
+                if answer:
+                    times.setdefault(variant, []).append(json.loads(answer))
+    found = {}
+    for variant, worker in workers.items():
+        worker.stdin.close()
+        found[variant] = {"failed": worker.wait()}
+        if variant not in times:
+            print(f"  {variant:16s} failed", flush=True)
+            continue
+        wall, processor = np.transpose(times[variant])
+        found[variant] = {
+            "samples_per_second": 1.0 / np.median(wall),
+            "ms_per_sample": 1e3 * np.median(wall),
+            "spread_ms": [1e3 * wall.min(), 1e3 * wall.max()],
+            "processor_ms_per_sample": 1e3 * np.median(processor),
+        }
+    for variant, numbers in found.items():
+        if "failed" in numbers:
+            continue
+        line = f"  {variant:16s} {numbers['samples_per_second']:8.2f} samples/s"
+        line += f" {numbers['processor_ms_per_sample']:9.1f} ms of processor"
+        if variant != "ours" and "ms_per_sample" in found.get("ours", {}):
+            numbers["ours_times_faster"] = (
+                numbers["ms_per_sample"] / found["ours"]["ms_per_sample"]
+            )
+            line += f"  {numbers['ours_times_faster']:6.2f} x slower than ours"
+        print(line, flush=True)
+    return found
+
+
+def _start(
+    variant: str, batch: int, threads: int, peer: Path, options: argparse.Namespace
+) -> subprocess.Popen:
+    script = Path(__file__).with_name("training_worker.py")
+    arguments = [variant, options.model, options.frames, options.count, batch]
+    root = options.before if variant == "ours, before" else script.parent.parent
+    environment = {
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(
+            [str(root.resolve()), os.environ.get("PYTHONPATH", "")]
+        ),
+    }
+    worker = subprocess.Popen(
+        [sys.executable, script, *map(str, arguments), peer, str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | environment | (TUNED if variant.startswith("nequip") else {}),
+    )
+    worker.stdout.readline()  # ready, or ended
+    return worker
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""One variant of training.py: an epoch for each line of its input."""
+
+import json
+import sys
+import time
+import warnings
+
+import torch
+
+warnings.simplefilter("ignore")
+
+RATE = 1e-4
+
+
+def main() -> None:
+    variant, model, frames, count, batch, peer, threads = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    if variant.startswith("nequip"):
+        step, samples = _nequip(model, frames, int(count), peer, variant.split()[1])
+    else:
+        step, samples = _ours(model, frames, int(count), int(batch))
+    batches = [samples[i : i + int(batch)] for i in range(0, len(samples), int(batch))]
+    for warm_up in (*batches[:2], *batches[-1:]):  # compilation, first allocations
+        step(warm_up)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter(), time.process_time()
+        for samples_of_step in batches:
+            step(samples_of_step)
+        end = time.perf_counter(), time.process_time()
+        taken = [(b - a) / len(samples) for a, b in zip(start, end, strict=True)]
+        print(json.dumps(taken), flush=True)
+
+
+def _ours(model, frames, count, batch):
+    from openmm_allegro import load_model, read_structures
+    from openmm_allegro.dataset import collate, make_samples
+    from openmm_allegro.lightning_module import TrainingModule
+    from openmm_allegro.train_config import TrainConfig
+
+    model = load_model(model)
+    model.energy.set_dtype(torch.float32)
+    samples = make_samples(read_structures(frames)[:count], model.config)
+    config = TrainConfig(batch_size=batch, learning_rate=RATE, warmup_steps=0)
+    module = TrainingModule(model, config, len(samples))
+    optimizer = module.configure_optimizers()["optimizer"]
+
+    def step(chosen):
+        optimizer.zero_grad()
+        module.training_step(collate(chosen, model.config), 0).backward()
+        optimizer.step()
+
+    return step, samples
+
+
+def _nequip(model, frames, count, peer, mode):
+    import ase
+    from nequip.data import AtomicDataDict
+    from nequip.data.ase import from_ase
+    from nequip.data.transforms import NeighborListTransform
+    from nequip.model.saved_models.load_utils import load_saved_model
+    from nequip.utils.global_state import set_global_state
+
+    from openmm_allegro import load_model, read_structures
+
+    config = load_model(model).config
+    set_global_state()
+    net = load_saved_model(peer, compile_mode=mode).train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
+    table = zip(config.elements, config.cutoff_table().tolist(), strict=True)
+    cutoffs = {a: dict(zip(config.elements, row, strict=True)) for a, row in table}
+    find = NeighborListTransform(config.cutoff, cutoffs, list(config.elements))
+    samples = []
+    for s in read_structures(frames)[:count]:
+        atoms = ase.Atoms(s.symbols, s.positions, cell=s.cell, pbc=s.periodic)
+        data = from_ase(atoms)
+        kinds = [net.type_names.index(symbol) for symbol in s.symbols]
+        data["atom_types"] = torch.tensor(kinds)
+        data["wanted_energy"] = torch.tensor([[s.energy]], dtype=torch.float64)
+        data["wanted_forces"] = torch.tensor(s.forces)
+        samples.append(find(data))
+
+    def step(chosen):
+        optimizer.zero_grad()
+        wanted = {
+            name: torch.cat([data[f"wanted_{name}"] for data in chosen])
+            for name in ("energy", "forces")
+        }
+        inputs = [
+            {k: v for k, v in data.items() if not k.startswith("wanted")}
+            for data in chosen
+        ]
+        found = net(AtomicDataDict.batched_from_list(inputs))
+        sizes = torch.tensor([[len(data["atom_types"])] for data in chosen])
+        energy = (found["total_energy"] - wanted["energy"]) / sizes
+        forces = found["forces"] - wanted["forces"]
+        (energy.square().mean() + forces.square().mean()).backward()
+        optimizer.step()
+
+    return step, samples
+
+
+if __name__ == "__main__":
+    main()
