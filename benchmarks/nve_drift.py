@@ -3,7 +3,7 @@
 
 All runs start from the same positions and velocities, equilibrated at 300 K.
 Writes results/nve_drift.json and .png beside this file; paths that are not run again
-stay as they are there.
+stay as they are there (none with an empty --paths, which only draws).
 
 python benchmarks/nve_drift.py [--steps 20000] [--threads 1] [--paths fused table]
 """
@@ -36,7 +36,7 @@ PATHS = {
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
 parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
+parser.add_argument("--paths", nargs="*", choices=PATHS, default=list(PATHS))
 parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nve_drift.json"
 )
@@ -92,6 +92,7 @@ for path in options.paths:
     file.write_text(json.dumps(found, indent=1) + "\n")
     print(f"{path}: drift {slope:+.5f} meV/atom/ps", flush=True)
 
+found = json.loads(options.results.read_text())
 figure = Figure(figsize=(6, 3.4), layout="constrained")
 axes = figure.subplots()
 for path, numbers in found["paths"].items():
@@ -100,5 +101,11 @@ for path, numbers in found["paths"].items():
         numbers["times_ps"], numbers["energies_mev_per_atom"], lw=0.8, label=label
     )
 axes.set(xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
-axes.legend(frameon=False)
+axes.legend(
+    frameon=False,
+    ncols=len(found["paths"]),
+    fontsize=8,
+    loc="lower center",
+    bbox_to_anchor=(0.5, 1.0),
+)
 figure.savefig(options.results.with_suffix(".png"), dpi=180)
