@@ -69,6 +69,16 @@ def test_nacl_example(tmp_path):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_multiple_time_steps_example(tmp_path):
+    """Bonds integrated in finer steps: the total energy fluctuates less."""
+    pytest.importorskip("openmmtorch")
+    script = ROOT / "examples" / "02_multiple_time_steps.py"
+    output = execute([script, "--quick"], tmp_path)
+    single, multiple = re.findall(r"fs\s+([\d.]+) meV/atom", output)
+    assert float(multiple) < 0.5 * float(single)
+    assert len(script.read_text().splitlines()) <= 80
+
+
 def test_nacl_system_is_coherent():
     """The model knows the box's elements, and was trained as the config says."""
     model = load_model(SYSTEM / "nacl_aq.safetensors")
