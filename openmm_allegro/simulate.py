@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import openmm
+import torch
 from openmm import app, unit
 from tqdm import tqdm
 
@@ -109,7 +110,8 @@ def run(
     platform : str, optional
         Name of an OpenMM platform; the fastest present by default.
     threads : int, optional
-        Threads of the CPU platform; by default, all processors.
+        Threads of the CPU platform and of the model on the CPU; by default, all
+        processors and what ``torch.get_num_threads`` says.
     notes : dict, optional
         JSON values to keep in the record.
     seed : int
@@ -212,7 +214,8 @@ def run(
         ),
         *reporters,
     ]
-    _run_steps(simulation, steps, report_interval, paths, record, progress)
+    with _torch_threads(threads):
+        _run_steps(simulation, steps, report_interval, paths, record, progress)
     return paths
 
 
@@ -291,6 +294,17 @@ def _run_steps(
                 _save(simulation, paths, record)
                 saved = time.monotonic()
     log.info("%d steps at %.3g ns/day", steps, record["ns_per_day"])
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """As many threads for torch, and for the fused kernel, as the platform has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

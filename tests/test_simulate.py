@@ -7,6 +7,7 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
+import torch
 from conftest import make_topology
 from openmm import unit
 
@@ -71,6 +72,26 @@ def test_files(small_run, water_box):
     np.testing.assert_allclose(
         state.getPositions(asNumpy=True)._value, trajectory.xyz[-1], atol=1e-3
     )
+
+
+class ThreadCounter:
+    """A reporter of how many threads torch has."""
+
+    def __init__(self):
+        self.found = []
+
+    def describeNextReport(self, simulation):
+        return {"steps": 3, "periodic": False, "include": []}
+
+    def report(self, simulation, state):
+        self.found.append(torch.get_num_threads())
+
+
+def test_the_model_has_as_many_threads_as_the_platform(small_run):
+    counter, before = ThreadCounter(), torch.get_num_threads()
+    small_run(threads=before + 1, reporters=[counter])
+    assert counter.found == [before + 1] * 4
+    assert torch.get_num_threads() == before
 
 
 def test_output_is_never_replaced_unasked(small_run):
