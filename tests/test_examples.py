@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: MIT
 """README blocks, examples and systems run as they stand, only shorter."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import mdtraj
-import numpy as np
 import pytest
-from openmm import app, unit
-
-from openmm_allegro import load_model
-from openmm_allegro.config import read_toml
-from openmm_allegro.model import AllegroConfig
-from openmm_allegro.train import DataConfig, TrainConfig
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
@@ -77,30 +68,3 @@ def test_multiple_time_steps_example(tmp_path):
     single, multiple = re.findall(r"fs\s+([\d.]+) meV/atom", output)
     assert float(multiple) < 0.5 * float(single)
     assert len(script.read_text().splitlines()) <= 80
-
-
-def test_nacl_system_is_coherent():
-    """The model knows the box's elements, and was trained as the config says."""
-    model = load_model(SYSTEM / "nacl_aq.safetensors")
-    tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-    config = read_toml(SYSTEM / "config.toml", tables)
-    assert model.config == config["model"]
-    assert model.provenance["train"]["seed"] == config["train"].seed
-    assert model.provenance["periodic"] == "all"
-    assert (SYSTEM / "nacl_aq.safetensors").stat().st_size < 5e6
-    metrics = json.loads((SYSTEM / "metrics.json").read_text())
-    assert metrics["forces_rmse"] <= 60
-    assert metrics["energy_rmse"] <= 2
-    for name in ("packed.pdb", "nacl_aq.pdb"):
-        with open(SYSTEM / name) as file:
-            pdb = app.PDBFile(file)
-        symbols = [atom.element.symbol for atom in pdb.topology.atoms()]
-        assert set(symbols) == set(model.config.elements)
-        assert symbols.count("Na") == symbols.count("Cl")
-        box = pdb.topology.getPeriodicBoxVectors()[0][0].value_in_unit(unit.angstrom)
-        assert box == pytest.approx(12.42)
-        trajectory = mdtraj.load(SYSTEM / name)
-        bonds = [[a.index, b.index] for a, b in trajectory.topology.bonds]
-        lengths = mdtraj.compute_distances(trajectory, np.array(bonds))
-        assert len(bonds) == 2 * symbols.count("O")
-        assert lengths.max() < 0.125  # nm; no broken water

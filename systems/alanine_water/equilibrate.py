@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Equilibrate the box: volume with the force field alone, then with the model.
+
+python systems/alanine_water/equilibrate.py [--npt 25000] [--nvt 5000] [--force]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import openmm
+import torch
+from build_box import classical_system, solute_atoms
+from openmm import app, unit
+
+from openmm_allegro import AllegroPotential, run
+
+FOLDER = Path(__file__).parent
+KELVIN = 300 * unit.kelvin
+
+
+def classical_npt(topology, positions, steps, threads):
+    """Positions and box at the mean volume of the second half of steps of 2 fs."""
+    system = classical_system(topology)
+    system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, KELVIN))
+    integrator = openmm.LangevinMiddleIntegrator(KELVIN, 2 / unit.picosecond, 0.002)
+    integrator.setRandomNumberSeed(1)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    properties = {"Threads": str(threads)}
+    simulation = app.Simulation(topology, system, integrator, platform, properties)
+    simulation.context.setPositions(positions)
+    simulation.minimizeEnergy()
+    simulation.step(steps // 2)
+    edges = []
+    for _ in range(steps // 100):
+        simulation.step(50)
+        state = simulation.context.getState()
+        edges.append(state.getPeriodicBoxVectors(asNumpy=True)[0, 0]._value)
+    state = simulation.context.getState(positions=True, enforcePeriodicBox=True)
+    last = state.getPeriodicBoxVectors(asNumpy=True)._value
+    scale = np.mean(edges) / last[0, 0]
+    positions = state.getPositions(asNumpy=True)._value.copy()
+    for residues in molecules(topology):
+        positions[residues] += (scale - 1) * positions[residues].mean(0)
+    return positions * unit.nanometer, last * scale * unit.nanometer
+
+
+def molecules(topology):
+    """Atoms of the solute, then of each water."""
+    solute = solute_atoms(topology)
+    waters = [r for r in topology.residues() if r.name == "HOH"]
+    return [solute, *([a.index for a in r.atoms()] for r in waters)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=FOLDER / "alanine.safetensors")
+    parser.add_argument("--solvated", type=Path, default=FOLDER / "solvated.pdb")
+    parser.add_argument("--output", type=Path, default=FOLDER / "alanine_water.pdb")
+    parser.add_argument("--npt", type=int, default=25000, help="classical, of 2 fs")
+    parser.add_argument("--nvt", type=int, default=5000, help="ML/MM, of 1 fs")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--force", action="store_true", help="replace the output")
+    options = parser.parse_args()
+    if options.output.exists() and not options.force:
+        parser.error(f"expected no file yet at {options.output}; --force replaces it")
+    torch.set_num_threads(options.threads)
+
+    pdb = app.PDBFile(str(options.solvated))
+    topology = pdb.topology
+    positions, box = classical_npt(
+        topology, pdb.positions, options.npt, options.threads
+    )
+    topology.setPeriodicBoxVectors(box)
+    system = AllegroPotential(options.model).create_mixed_system(
+        topology, classical_system(topology), solute_atoms(topology)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = run(
+            topology,
+            positions,
+            system,
+            Path(folder) / "nvt",
+            steps=options.nvt,
+            timestep=1 * unit.femtosecond,
+            friction=5 / unit.picosecond,
+            report_interval=min(100, options.nvt),
+            threads=options.threads,
+            platform="CPU",
+            seed=1,
+        )
+        state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
+    with open(options.output, "w") as file:
+        app.PDBFile.writeFile(topology, state.getPositions(), file, keepIds=True)
+    print(options.output)
+
+
+if __name__ == "__main__":
+    main()
