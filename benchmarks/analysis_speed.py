@@ -2,7 +2,8 @@
 """Time and memory of g(r) and of the MSD against mdtraj's and a plain script's.
 
 5,000 atoms × 5,000 frames of a random walk in a cube of 3.7 nm, read from a DCD file.
-Each run is a process of its own, and the rivals take turns. mdtraj's compute_rdf is
+Each run is a process of its own, and the rivals take turns; seconds are of CPU time,
+over all threads. mdtraj's compute_rdf is
 called chunk by chunk too: on the whole trajectory its distances would not fit. Prints a
 table and writes results/analysis_speed.json beside this file.
 
@@ -135,7 +136,7 @@ def write_walk(path, atoms, frames):
 
 
 def measure(name, side, path):
-    """Seconds, peak memory in MB and curve of a run in a process of its own."""
+    """CPU seconds, peak memory in MB and curve of a run in a process of its own."""
     command = [sys.executable, __file__, "--run", name, side, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     # The reader of DCD files prints too.
@@ -151,9 +152,9 @@ def memory(key):
 
 def run_one(name, side, path):
     # What the imports hold is no part of it.
-    before, begun = memory("VmRSS"), time.perf_counter()
+    before, begun = memory("VmRSS"), time.process_time()
     _, curve = RUNS[name][side](Path(path))
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     peak = memory("VmHWM") - before
     sample = np.asarray(curve)[:200].tolist()
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "curve": sample}))

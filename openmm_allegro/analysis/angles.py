@@ -62,7 +62,7 @@ def angle_distribution(
     AngleDistribution
     """
     r_cb = r_ab if r_cb is None else r_cb
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     a, b, c = (
         np.sort(select_atoms(first, s)) for s in (selection_a, selection_b, selection_c)
     )

@@ -123,7 +123,7 @@ def conductivity(
     Conductivity
     """
     _check_temperature(temperature)
-    first, source = chunked(source, 100)
+    first, source = chunked(source)
     found = find_species(first, charges, species)
     atoms = np.concatenate([one.atoms for one in found])
     paths = follow(source, atoms, reference=reference, time_step=time_step)

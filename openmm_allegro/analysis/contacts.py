@@ -75,7 +75,7 @@ def contacts(
     r_out = r_in if r_out is None else r_out
     if not 0 < r_in <= r_out:
         raise ValueError(f"expected 0 < r_in <= r_out, found {r_in:.6g}, {r_out:.6g}")
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     a, b = select_atoms(first, selection_a), select_atoms(first, selection_b)
     shared = len(np.intersect1d(a, b))
     n_pairs = len(a) * len(b) - shared * (shared + 1) // 2

@@ -6,6 +6,9 @@ from itertools import chain
 import mdtraj
 import numpy as np
 
+# Positions of a chunk: 50 MB in float64, a few times that while they are unwrapped.
+_POSITIONS = 2_000_000
+
 
 def select_atoms(trajectory, selection):
     """Return the indices (n,) of an mdtraj selection or integer array, checked."""
@@ -96,7 +99,7 @@ def frame_interval(times, time_step=None):
     return float(time_step)
 
 
-def chunked(source, chunk_frames):
+def chunked(source, chunk_frames=None):
     """First chunk of a trajectory or stream, and an iterator over all of its chunks.
 
     Parameters
@@ -104,10 +107,13 @@ def chunked(source, chunk_frames):
     source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
         A trajectory in memory, or a stream such as ``mdtraj.iterload("npt.xtc",
         top="npt.pdb", chunk=100)``, which is passed through once as it comes.
-    chunk_frames : int
-        Frames of a chunk that is cut from a trajectory in memory.
+    chunk_frames : int, optional
+        Frames of a chunk that is cut from a trajectory in memory. Default: at most 100,
+        and two million positions.
     """
     if isinstance(source, mdtraj.Trajectory):
+        if chunk_frames is None:
+            chunk_frames = max(1, min(100, _POSITIONS // source.n_atoms))
         if chunk_frames < 1:
             raise ValueError(
                 f"expected chunk_frames of at least 1, found {chunk_frames}"

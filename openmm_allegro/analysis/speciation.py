@@ -53,7 +53,7 @@ def speciation(source, centers, ligands, *, n_blocks=10):
     """
     if not ligands:
         raise ValueError("expected at least one kind of neighbour, found none")
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     a = select_atoms(first, centers)
     kinds = [(select_atoms(first, s), radius) for s, radius in ligands.values()]
     frames = []
@@ -97,7 +97,7 @@ def clusters(source, selection_a, selection_b, r_max, *, n_blocks=10):
     -------
     Clusters
     """
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     a, b = select_atoms(first, selection_a), select_atoms(first, selection_b)
     ions = np.union1d(a, b)
     in_size = []

@@ -140,7 +140,7 @@ def bond_lengths(source, pairs=None, *, limit=1.5):
     -------
     Bonds
     """
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     if pairs is None:
         pairs = [(bond[0].index, bond[1].index) for bond in first.topology.bonds]
     pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)

@@ -90,7 +90,7 @@ def structure_factor(
         raise ValueError(
             f"expected 0 < bin_width < q_max, found {bin_width:.6g} and {q_max:.6g}"
         )
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     symbols = np.array([atom.element.symbol for atom in first.topology.atoms])
     elements = sorted(set(symbols))
     groups = [np.flatnonzero(symbols == element) for element in elements]

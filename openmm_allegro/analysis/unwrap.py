@@ -55,7 +55,7 @@ def unwrap(trajectory):
     (n_frames, n_atoms, 3) array
         Positions in nm, the first frame as it is in the trajectory.
     """
-    first, chunks = chunked(trajectory, 100)
+    first, chunks = chunked(trajectory)
     everything = np.arange(first.n_atoms)
     return np.concatenate([path for path, _ in _followed(chunks, everything)])
 
@@ -116,7 +116,7 @@ def follow(source, selection="all", *, reference="all", time_step=None):
     -------
     Paths
     """
-    first, chunks = chunked(source, 100)
+    first, chunks = chunked(source)
     atoms = select_atoms(first, selection)
     of_reference = np.array([], dtype=int)
     if reference is not None:
