@@ -75,6 +75,8 @@ def test_the_reference_is_at_rest():
     np.testing.assert_allclose(oxygen, 0, atol=1e-6)
     free = follow(trajectory, "all", reference=None)
     np.testing.assert_allclose(free.positions, unwrap(trajectory), atol=1e-12)
+    backwards = follow(trajectory, np.arange(6)[::-1], reference=None)
+    np.testing.assert_array_equal(backwards.positions, free.positions[:, ::-1])
     with pytest.raises(ValueError, match="at least 2 frames"):
         follow(trajectory[:1])
 

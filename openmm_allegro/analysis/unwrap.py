@@ -126,15 +126,17 @@ def follow(source, selection="all", *, reference="all", time_step=None):
     needed = np.union1d(atoms, of_reference)
     columns = np.searchsorted(needed, atoms)
     frame_columns = np.searchsorted(needed, of_reference)
+    everything = np.array_equal(atoms, needed)
 
     positions, times, volumes = [], [], []
     for path, chunk in _followed(chunks, needed):
-        kept = path[:, columns]
+        kept = path if everything else path[:, columns]
         if reference is not None:
-            kept -= np.einsum("i,fix->fx", weights, path[:, frame_columns])[:, None]
+            at_rest = np.einsum("i,fix->fx", weights, path[:, frame_columns])
+            kept = kept - at_rest[:, None]
         positions.append(kept)
         times.append(np.asarray(chunk.time, dtype=float))
-        volumes.append(np.asarray(chunk.unitcell_volumes, dtype=float))
+        volumes.append(np.abs(np.linalg.det(cell_vectors(chunk))))
     positions, times = np.concatenate(positions), np.concatenate(times)
     if len(times) < 2:
         raise ValueError(f"expected at least 2 frames, found {len(times)}")
