@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Volume moves of a liquid, with its bonds declared to OpenMM and without.
+
+Where OpenMM knows the bonds, a barostat moves molecules; else it moves atoms, and each
+move strains every bond. OpenMM sizes its moves so that a quarter to three quarters are
+accepted: what suffers is their size, and with its square the rate at which a volume
+finds its equilibrium. At 300 K and 1 bar, from the same start; the first half of each
+run is for OpenMM to find the size. Beside that, how many moves of ± 1 % and ± 3 % would
+be accepted in the configurations of the second half.
+Writes results/volume_moves_NAME.json beside this file.
+
+python benchmarks/volume_moves.py [--system nacl_aq] [--steps 10000] [--threads 1]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import openmm
+import torch
+from hardware import hardware
+from openmm import app, unit
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.ensembles import make_integrator, whole_molecules, with_barostat
+from openmm_allegro.units import KJ_PER_MOL_NM3_TO_BAR
+
+ROOT = Path(__file__).parents[1]
+VALUES = {
+    "temperature_k": 300.0,
+    "timestep_fs": 0.5,
+    "friction_per_ps": 1.0,
+    "pressure_bar": 1.0,
+}
+KT = VALUES["temperature_k"] * unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
+    unit.kilojoule_per_mole / unit.kelvin
+)
+FIXED = (0.01, 0.03)  # of the volume
+
+
+def run(system: openmm.System, positions: np.ndarray, options) -> dict:
+    """Numbers of one run; ``interval`` steps lie between two moves."""
+    platform = openmm.Platform.getPlatformByName("CPU")
+    properties = {"Threads": str(options.threads)}
+    values = VALUES | {"barostat_interval": options.interval}
+    integrator = make_integrator("npt", values, seed=2)
+    context = openmm.Context(
+        with_barostat("npt", system, values, seed=2), integrator, platform, properties
+    )
+    context.setPositions(positions)
+    context.setVelocitiesToTemperature(VALUES["temperature_k"], 2)
+    trial = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
+    half = options.steps // options.interval // 2
+    volumes, accepted = [volume_of(context)], []
+    for attempt in range(2 * half):
+        integrator.step(options.interval)
+        volumes.append(volume_of(context))
+        if attempt >= half and attempt % 20 == 0:
+            state = context.getState(positions=True)
+            accepted.append([acceptance(trial, state, size) for size in FIXED])
+    volumes = np.array(volumes)
+    changes = np.diff(volumes)[half:] / volumes[half:-1]
+    mass = sum(system.getParticleMass(i)._value for i in range(len(positions)))
+    density = mass * 1.66053907e-3 / volumes[half:]  # Da/nm³ to g/mL
+    result = {
+        "molecules": len(context.getMolecules()),
+        "accepted": float(np.mean(changes != 0)),
+        "accepted_rms_percent": float(
+            100 * np.sqrt(np.mean(changes[changes != 0] ** 2))
+        ),
+        "mean_square_change_percent2": float(1e4 * np.mean(changes**2)),
+        "attempts": len(changes),
+        "density_g_per_ml": float(density.mean()),
+        "density_error": block_error(density),
+    }
+    for size, values in zip(FIXED, np.mean(accepted, axis=0), strict=True):
+        result[f"accepted_of_{100 * size:.0f}_percent"] = float(values)
+    return result
+
+
+def volume_of(context: openmm.Context) -> float:
+    return context.getState().getPeriodicBoxVolume()._value
+
+
+def acceptance(trial: openmm.Context, state: openmm.State, size: float) -> float:
+    """Mean probability that the volume would change by ± ``size``."""
+    molecules = trial.getMolecules()
+    index = np.empty(sum(len(atoms) for atoms in molecules), dtype=int)
+    for number, atoms in enumerate(molecules):
+        index[list(atoms)] = number
+    positions = state.getPositions(asNumpy=True)._value
+    box = state.getPeriodicBoxVectors(asNumpy=True)._value
+    volume = np.linalg.det(box)
+    centers = np.stack([np.bincount(index, x) for x in positions.T], axis=1)
+    centers = (centers / np.bincount(index)[:, None])[index]
+    energies = []
+    for change in (0.0, size, -size):
+        scale = (1 + change) ** (1 / 3)
+        trial.setPeriodicBoxVectors(*(scale * box))
+        trial.setPositions(positions + (scale - 1) * centers)
+        energy = trial.getState(energy=True).getPotentialEnergy()._value
+        work = VALUES["pressure_bar"] * change * volume / KJ_PER_MOL_NM3_TO_BAR
+        energies.append(energy + work - len(molecules) * KT * np.log(1 + change))
+    steps = np.array(energies[1:]) - energies[0]
+    return float(np.exp(-np.maximum(steps, 0) / KT).mean())
+
+
+def block_error(values: np.ndarray, blocks: int = 5) -> float:
+    """Standard error of the mean from block averages."""
+    means = values[: len(values) // blocks * blocks].reshape(blocks, -1).mean(axis=1)
+    return float(means.std(ddof=1) / np.sqrt(blocks))
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--system", default="nacl_aq", help="a folder of systems/")
+parser.add_argument("--steps", type=int, default=10_000)
+parser.add_argument("--interval", type=int, default=10, help="steps between moves")
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+options = parser.parse_args()
+torch.set_num_threads(options.threads)
+
+folder = ROOT / "systems" / options.system
+pdb = app.PDBFile(str(folder / f"{options.system}.pdb"))
+potential = AllegroPotential(folder / f"{options.system}.safetensors")
+result = {
+    "hardware": hardware(options.threads),
+    "system": options.system,
+    "atoms": pdb.topology.getNumAtoms(),
+    "steps": options.steps,
+    "interval": options.interval,
+    **VALUES,
+}
+for name, rigid in (("with_bonds", True), ("without_bonds", False)):
+    system = potential.create_system(pdb.topology, rigid_molecules=rigid)
+    positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    positions = whole_molecules(np.array(positions), pdb.topology, system)
+    result[name] = run(system, positions, options)
+options.results.mkdir(parents=True, exist_ok=True)
+path = options.results / f"volume_moves_{options.system}.json"
+path.write_text(json.dumps(result, indent=2) + "\n")
+print(f"{'':42s}{'with bonds':>14s}{'without':>14s}")
+for key, value in result["with_bonds"].items():
+    print(f"{key:42s}{value:14.4g}{result['without_bonds'][key]:14.4g}")
