@@ -28,34 +28,45 @@ def pressures(frame, calculator=None):
     Labelled, from inside the molecules, ideal gas of the atoms, ideal gas of the
     molecules, and the calculator's (NaN without one).
     """
-    molecules, _, positions = find_molecules(frame)
-    forces, masses, volume = frame.get_forces(), frame.get_masses(), frame.get_volume()
-    inside = 0.0
-    for molecule in molecules:
-        arms = positions[molecule] - np.average(
-            positions[molecule], axis=0, weights=masses[molecule]
-        )
-        inside += (arms * forces[molecule]).sum()
+    volume, molecules = frame.get_volume(), find_molecules(frame)[0]
     kelvin = frame.info["temperature"]
     ideal = ase.units.kB * kelvin / volume * KBAR
     predicted = np.nan
     if calculator is not None:
         copy = frame.copy()
         copy.calc = calculator
-        predicted = _pressure(copy)
+        predicted = _pressure(copy.get_stress(voigt=False))
     return (
         kelvin,
-        masses.sum() / volume * 1.66053907,
-        _pressure(frame),
-        inside / (3 * volume) * KBAR,
+        frame.get_masses().sum() / volume * 1.66053907,
+        _pressure(frame.get_stress(voigt=False)),
+        _pressure(inside_stress(frame)),
         len(frame) * ideal,
         len(molecules) * ideal,
         predicted,
     )
 
 
-def _pressure(frame):
-    return -np.trace(frame.get_stress(voigt=False)) / 3 * KBAR
+def _pressure(stress):
+    return -np.trace(stress) / 3 * KBAR
+
+
+def inside_stress(frame):
+    """Of the labelled forces along the arms to the molecules' centres, eV/Å³ [3, 3]."""
+    molecules, _, positions = find_molecules(frame)
+    forces, masses = frame.get_forces(), frame.get_masses()
+    virial = np.zeros((3, 3))
+    for molecule in molecules:
+        arms = positions[molecule] - np.average(
+            positions[molecule], axis=0, weights=masses[molecule]
+        )
+        virial += arms.T @ forces[molecule]
+    return -(virial + virial.T) / (2 * frame.get_volume())
+
+
+def shear(stress):
+    """What is left of a stress without its trace, six components."""
+    return (stress - np.trace(stress) / 3 * np.eye(3))[np.triu_indices(3)]
 
 
 def main():
@@ -73,8 +84,13 @@ def main():
     table = np.array([pressures(frame, calculator) for frame in frames])
     kelvin, density, label, inside, atoms, molecules, predicted = table.T
 
-    slope, intercept = np.polyfit(inside, label, 1)
-    print(f"label against the part inside: slope {slope:.3f}, {intercept:+.2f} kbar")
+    ours = np.concatenate([shear(inside_stress(frame)) for frame in frames])
+    theirs = np.concatenate([shear(f.get_stress(voigt=False)) for f in frames])
+    slope, correlation = np.polyfit(ours, theirs, 1)[0], np.corrcoef(ours, theirs)[0, 1]
+    print(
+        "traceless part of the label against that from inside the molecules: "
+        f"slope {slope:.3f}, correlation {correlation:.3f}"
+    )
     print(
         "kbar:   T/K      g/cm³  frames  label  inside  rest±   N kT/V  n kT/V  model"
     )
