@@ -255,11 +255,9 @@ def _start(lags, sums, n_frames, paths, fit_start, time_step):
     terms = origins.sum(axis=0)
     if fit_start is None:
         n_ions = sum(path.shape[1] for path in paths)
-        # The errors of few displacements of all charge are themselves uncertain, and a
-        # late start costs more there than one that is a little early.
         all_charge = together.sum(axis=(0, 2, 3)) / terms
         start = max(
-            linear_start(lags, all_charge, n_frames, 1, tolerance=4.0),
+            linear_start(lags, all_charge, n_frames, 1),
             linear_start(lags, alone.sum(axis=(0, 2)) / terms, n_frames, n_ions),
         )
     else:

@@ -3,21 +3,25 @@
 
 import numpy as np
 
+# How many times its error two slopes may differ while they agree: many are compared,
+# the errors are uncertain where displacements are few, and a window that chance makes
+# late costs more than one that is a little early.
+_TOLERANCE = 4.0
 # A slope differs from its limit by less than the noise long before it is there. For a
 # difference that decays as exp(-t / tau), of 10 % where seen, 0.1 % is left at thrice
 # that lag.
 _SAFETY = 3.0
 
 
-def linear_start(lags, msd, n_frames, n_particles, *, tolerance=3.0):
+def linear_start(lags, msd, n_frames, n_particles):
     """Index of the lag from which a mean square displacement grows linearly.
 
     Slopes are compared in pairs: from all lags beyond one, and from those beyond at
     least twice that. The estimate from more lags is the efficient one, so the variance
     of the difference is the difference of the variances (Hausman, Econometrica 46,
     1251, 1978, doi:10.2307/1913827). The motion starts to be diffusive at thrice the
-    shortest lag whose slope agrees with that of every later start, or at once where
-    the shortest lag of all does.
+    shortest lag whose slope agrees with that of every later start within 4 errors, or
+    at once where the shortest lag of all does.
 
     Parameters
     ----------
@@ -27,8 +31,6 @@ def linear_start(lags, msd, n_frames, n_particles, *, tolerance=3.0):
         Mean square displacements, in three dimensions.
     n_frames, n_particles : int
         What the displacements were averaged over.
-    tolerance : float, optional
-        How many times its error two slopes may differ while they agree.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def linear_start(lags, msd, n_frames, n_particles, *, tolerance=3.0):
         variance = np.maximum(
             errors[later] ** 2 - errors[i] ** 2, 1e-6 * errors[i] ** 2
         )
-        if np.all(np.abs(slopes[later] - slopes[i]) < tolerance * np.sqrt(variance)):
+        if np.all(np.abs(slopes[later] - slopes[i]) < _TOLERANCE * np.sqrt(variance)):
             break
     if start == 0:
         return 0
@@ -67,12 +69,6 @@ def slope(lags, msd, n_frames, n_particles):
 def slope_weights(lags, n_frames):
     """Weights w of the best linear unbiased slope, w·MSD, and its relative error.
 
-    The covariance is that of the mean square displacements of one Brownian particle
-    over overlapping windows (Michalet, Phys. Rev. E 82, 041914, 2010,
-    doi:10.1103/PhysRevE.82.041914), without the effect of the ends. Windows of m and
-    n ≥ m frames share up to m, so that the squares of what they share sum to
-    m (m - 1) (2 m - 1) / 3 + (n - m + 1) m².
-
     Parameters
     ----------
     lags : (n_lags,) array of int
@@ -87,11 +83,22 @@ def slope_weights(lags, n_frames):
     error : float
         Standard error over value, for one particle in three dimensions.
     """
-    lags = np.asarray(lags, dtype=float)
-    short, long = np.minimum.outer(lags, lags), np.maximum.outer(lags, lags)
-    shared = short * (short - 1) * (2 * short - 1) / 3 + (long - short + 1) * short**2
-    covariance = 2 / 3 * shared / (n_frames - short)
-    design = np.stack([lags, np.ones(len(lags))], axis=1)
+    covariance = brownian_covariance(lags, n_frames)
+    design = np.stack([lags, np.ones(len(lags))], axis=1).astype(float)
     solved = np.linalg.solve(covariance, design)
     weights = np.linalg.solve(design.T @ solved, solved.T)[0]
     return weights, float(np.sqrt(weights @ covariance @ weights))
+
+
+def brownian_covariance(lags, n_frames):
+    """Covariance (n_lags, n_lags) of the MSD of one Brownian particle of unit slope.
+
+    Of averages over overlapping windows (Michalet, Phys. Rev. E 82, 041914, 2010,
+    doi:10.1103/PhysRevE.82.041914), without the effect of the ends. Windows of m and
+    n ≥ m frames share up to m, so that the squares of what they share sum to
+    m (m - 1) (2 m - 1) / 3 + (n - m + 1) m².
+    """
+    lags = np.asarray(lags, dtype=float)
+    short, long = np.minimum.outer(lags, lags), np.maximum.outer(lags, lags)
+    shared = short * (short - 1) * (2 * short - 1) / 3 + (long - short + 1) * short**2
+    return 2 / 3 * shared / (n_frames - short)

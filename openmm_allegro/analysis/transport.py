@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from .linear import linear_start
+from .linear import brownian_covariance, linear_start, slope
 from .unwrap import follow
 
 _MIN_FRAMES = 20
@@ -65,8 +65,9 @@ def diffusion(
     kinisi estimates it: Bayesian regression of the mean square displacements with their
     full covariance, which gives D the least statistical error and an honest one
     (McCluskey, Coles and Morgan, J. Chem. Theory Comput. 21, 79, 2025,
-    doi:10.1021/acs.jctc.4c01249). No correction for the finite box is made: see
-    `yeh_hummer_correction`.
+    doi:10.1021/acs.jctc.4c01249); the covariance is that of Brownian motion over
+    overlapping windows (`linear.brownian_covariance`). No correction for the finite
+    box is made: see `yeh_hummer_correction`.
 
     Parameters
     ----------
@@ -118,8 +119,11 @@ def diffusion(
             f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
             f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
         )
+    of_one = brownian_covariance(lags[fitted], n_frames)
+    per_frame, _ = slope(lags[fitted], msd[fitted], n_frames, 1)
+    covariance = of_one * per_frame**2 / len(paths.atoms)
     slopes, intercepts = _regression(
-        lag_times[fitted], msd[fitted], variance[fitted], samples[fitted], seed
+        lag_times[fitted], msd[fitted], covariance, samples[fitted], seed
     )
     coefficients = slopes / 6 * _NM2_PER_PS_IN_CM2_PER_S
     return Diffusion(
@@ -220,7 +224,7 @@ def _windowed(positions, lags):
     return msd[lags], variance, samples
 
 
-def _regression(lag_times, msd, variance, samples, seed):
+def _regression(lag_times, msd, covariance, samples, seed):
     """Posterior samples of the slope [nm²/ps] and the intercept [nm²] of the MSD."""
     import scipp
     from kinisi.diffusion import Diffusion as Regression
@@ -229,7 +233,10 @@ def _regression(lag_times, msd, variance, samples, seed):
     intervals = scipp.array(dims=["time interval"], values=lag_times, unit="ps")
     data = scipp.DataArray(
         scipp.array(
-            dims=["time interval"], values=msd, variances=variance, unit="nm**2"
+            dims=["time interval"],
+            values=msd,
+            variances=np.diag(covariance).copy(),
+            unit="nm**2",
         ),
         coords={
             "time interval": intervals,
@@ -237,16 +244,22 @@ def _regression(lag_times, msd, variance, samples, seed):
         },
     )
     fit = Regression(scipp.DataGroup(da=data, dimensionality=scipp.scalar(3)))
+    # kinisi's own takes windows that overlap for windows end to end, with the spread
+    # found at each lag: the error is then too large, and D too small where the motion
+    # is diffusive late.
+    matrix = scipp.array(dims=["i", "j"], values=covariance, unit="nm**4")
+    fit.compute_covariance_matrix = lambda: matrix
     # kinisi seeds NumPy's global generator, which belongs to the user.
     state = np.random.get_state()  # noqa: NPY002
     try:
         fit.bayesian_regression(
             start_dt=intervals[0],
             progress=False,
-            # Enough for two parameters: mean and error to 6 and 4 % of the error.
+            # Walkers start at an intercept of 0 and have far to go to the right one:
+            # few of them for long, where kinisi's default is many for a short time.
             n_walkers=16,
-            n_samples=500,
-            n_burn=200,
+            n_samples=1000,
+            n_burn=1000,
             random_state=np.random.RandomState(seed),
         )
     finally:
