@@ -15,6 +15,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import torch
+from blocks import block_error
 from hardware import hardware
 from matplotlib.figure import Figure
 from openmm import app, unit
@@ -29,13 +30,6 @@ TARGET = 300.0  # K
 LONGEST_BOND = 1.3  # Å; a water O-H bond beyond it is broken
 SHELLS = {"O-O": 0.36, "Na-O": 0.335, "Cl-O": 0.41}  # nm, first minima of g(r)
 PAIRS = tuple(SHELLS)
-
-
-def block_error(values: np.ndarray, blocks: int = 10) -> float:
-    """Standard error of the mean from block averages."""
-    size = len(values) // blocks
-    means = values[: blocks * size].reshape(blocks, size).mean(axis=1)
-    return float(means.std(ddof=1) / np.sqrt(blocks))
 
 
 def first_peak(r: np.ndarray, g: np.ndarray) -> float:
@@ -113,7 +107,7 @@ result = {
     "run": json.loads(paths["record"].read_text()),
     "temperature_k": {
         "mean": float(kelvin.mean()),
-        "standard_error": block_error(kelvin),
+        "standard_error": block_error(kelvin, 10),
         "target": TARGET,
     },
     "oh_bonds": {

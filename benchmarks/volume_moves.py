@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import openmm
 import torch
+from blocks import block_error
 from hardware import hardware
 from openmm import app, unit
 
@@ -72,7 +73,7 @@ def run(system: openmm.System, positions: np.ndarray, options) -> dict:
         "mean_square_change_percent2": float(1e4 * np.mean(changes**2)),
         "attempts": len(changes),
         "density_g_per_ml": float(density.mean()),
-        "density_error": block_error(density),
+        "density_error": block_error(density, 5),
     }
     for size, values in zip(FIXED, np.mean(accepted, axis=0), strict=True):
         result[f"accepted_of_{100 * size:.0f}_percent"] = float(values)
@@ -104,12 +105,6 @@ def acceptance(trial: openmm.Context, state: openmm.State, size: float) -> float
         energies.append(energy + work - len(molecules) * KT * np.log(1 + change))
     steps = np.array(energies[1:]) - energies[0]
     return float(np.exp(-np.maximum(steps, 0) / KT).mean())
-
-
-def block_error(values: np.ndarray, blocks: int = 5) -> float:
-    """Standard error of the mean from block averages."""
-    means = values[: len(values) // blocks * blocks].reshape(blocks, -1).mean(axis=1)
-    return float(means.std(ddof=1) / np.sqrt(blocks))
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -3,16 +3,16 @@
 
 import hashlib
 import json
-import pickle
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 import openmm
 from openmm import unit
 
+from .forces import python_function
+
 # Forces without an energy, or with one that only moves the box.
-IGNORED = (
+WITHOUT_ENERGY = (
     "AndersenThermostat",
     "CMMotionRemover",
     "MonteCarloAnisotropicBarostat",
@@ -57,8 +57,8 @@ def read_parameters(force: openmm.Force) -> Parameters:
     Parameters
     ----------
     force : openmm.Force
-        One of ``KNOWN``, of ``IGNORED``, which have nothing to tell, or a PythonForce
-        over a function with a dict ``settings``, such as that of ``d3_force``.
+        One of ``KNOWN``, of ``WITHOUT_ENERGY``, which have nothing to tell, or a
+        PythonForce over a function with a dict ``settings``, such as ``d3_force``'s.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_parameters(force: openmm.Force) -> Parameters:
         If it is another one, or parameters are not fixed.
     """
     name = type(force).__name__
-    if name in IGNORED:
+    if name in WITHOUT_ENERGY:
         return Parameters(None, [], [])
     if name in BONDED:
         return Parameters(None, [], _bonded_terms(force))
@@ -77,10 +77,7 @@ def read_parameters(force: openmm.Force) -> Parameters:
     if name == "CustomNonbondedForce":
         return _custom_nonbonded(force)
     if name == "PythonForce":
-        # What getPickledFunction returns cannot be read in Python. It is this process
-        # that pickled it, or the user who let it be unpickled.
-        text = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
-        function = pickle.loads(bytes.fromhex(text.attrib["function"]))
+        function = python_function(force)
         if hasattr(function, "settings"):
             return Parameters(plain(function.settings), [], [])
     raise ValueError(

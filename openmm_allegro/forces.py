@@ -87,6 +87,16 @@ def python_force(function: Callable[[openmm.State], Any]) -> openmm.Force:
     return openmm.PythonForce(function)
 
 
+def python_function(force: openmm.Force) -> Any:
+    """A copy of the function of a PythonForce.
+
+    What getPickledFunction returns cannot be read in Python, but the XML can. It is
+    this process that pickled it, or the user who let it be unpickled.
+    """
+    xml = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
+    return pickle.loads(bytes.fromhex(xml.attrib["function"]))
+
+
 def default_backend() -> str:
     """The backend of Systems that someone else may copy, as OpenMM-ML does.
 
@@ -122,10 +132,8 @@ def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
     for force in system.getForces():
         if force.getName() != FORCE_NAME:
             continue
-        if isinstance(force, getattr(openmm, "PythonForce", ())):
-            # The function can be read from the XML alone.
-            xml = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
-            found.append(pickle.loads(bytes.fromhex(xml.attrib["function"])).module)
+        if type(force).__name__ == "PythonForce":
+            found.append(python_function(force).module)
         else:
             found.append(register_torch_force().cast(force).getModule())
     return found

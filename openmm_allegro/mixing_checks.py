@@ -8,37 +8,23 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from . import force_parameters
 from .structure import check_atoms
 from .units import NM_TO_ANGSTROM
 
 log = logging.getLogger(__name__)
 
 # Sums of terms, each of which lists its particles.
-BONDED = {
-    "HarmonicBondForce",
-    "HarmonicAngleForce",
-    "PeriodicTorsionForce",
-    "RBTorsionForce",
-    "CMAPTorsionForce",
-    "CustomBondForce",
-    "CustomAngleForce",
-    "CustomTorsionForce",
-    "CustomCompoundBondForce",
-}
+BONDED = {*force_parameters.BONDED, "CMAPTorsionForce", "CustomCompoundBondForce"}
 # What is no interaction within a region in vacuum. Implicit solvents are not: a model
 # of the region in vacuum does not know how the solvent answers to the region.
 KEPT = {
-    "AndersenThermostat",
-    "CMMotionRemover",
+    *force_parameters.WITHOUT_ENERGY,
     "CustomExternalForce",
     "CustomGBForce",
     "CustomVolumeForce",
     "GBSAOBCForce",
     "LCPOForce",
-    "MonteCarloAnisotropicBarostat",
-    "MonteCarloBarostat",
-    "MonteCarloFlexibleBarostat",
-    "MonteCarloMembraneBarostat",
     "OrientationRestraintForce",
     "RGForce",
     "RMSDForce",

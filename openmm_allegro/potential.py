@@ -110,8 +110,6 @@ class AllegroPotential:
         """
         check_total(self.model, "create_system")
         symbols = topology_symbols(topology)
-        if not symbols:
-            raise ValueError("topology: expected at least one atom, found none")
         periodic = is_periodic(self.model, topology, periodic)
         module = force_module(
             self.model,
@@ -288,8 +286,6 @@ class AllegroPotential:
                 "would be added to twice (create_system)"
             )
         symbols = topology_symbols(topology)
-        if not symbols:
-            raise ValueError("topology: expected at least one atom, found none")
         trained = self.model.provenance.get("baseline")
         check_baseline(trained, fingerprint(mm_system, symbols), "mm_system")
         if periodic is None:

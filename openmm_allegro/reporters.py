@@ -10,7 +10,7 @@ import openmm
 import torch
 from openmm import app, unit
 
-from .ensembles import BAROSTAT_CLASSES
+from .force_parameters import WITHOUT_ENERGY
 from .forces import FORCE_NAME, force_modules
 from .potential import BOND_MARKERS
 from .units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
@@ -131,14 +131,9 @@ def _describe(context: openmm.Context) -> _System:
 def _only_interaction(
     system: openmm.System, device: str
 ) -> torch.jit.ScriptModule | None:
-    without_energy = (
-        openmm.CMMotionRemover,
-        openmm.AndersenThermostat,
-        *BAROSTAT_CLASSES,
-    )
     for force in system.getForces():
         known = force.getName() in (FORCE_NAME, BOND_MARKERS)
-        if not known and not isinstance(force, without_energy):
+        if not known and type(force).__name__ not in WITHOUT_ENERGY:
             return None
     modules = force_modules(system)
     if len(modules) == 1:

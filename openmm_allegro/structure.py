@@ -174,11 +174,13 @@ def topology_symbols(
     Raises
     ------
     ValueError
-        If one of these atoms has no element (a virtual site).
+        If there are none, or one of them has no element (a virtual site).
     """
     chosen = list(topology.atoms())
     if atoms is not None:
         chosen = [chosen[i] for i in atoms]
+    if not chosen:
+        raise ValueError("topology: expected at least one atom, found none")
     for atom in chosen:
         if atom.element is None:
             raise ValueError(

@@ -116,20 +116,36 @@ def energy_and_forces(system, positions, platform="Reference", box=None, **param
 
     Others are global parameters by name.
     """
+    context = context_of(system, positions, platform, box=box)
+    for name, value in parameters.items():
+        context.setParameter(name, value)
+    return evaluate(context)
+
+
+def context_of(system, positions, platform="Reference", *, box=None, timestep=0.0005):
+    """A Context with positions (nm) and a Verlet integrator (ps)."""
     context = openmm.Context(
         system,
-        openmm.VerletIntegrator(0.0005),
+        openmm.VerletIntegrator(timestep),
         openmm.Platform.getPlatformByName(platform),
     )
     if box is not None:
         context.setPeriodicBoxVectors(*np.asarray(box))
     context.setPositions(positions)
-    for name, value in parameters.items():
-        context.setParameter(name, value)
-    state = context.getState(energy=True, forces=True)
+    return context
+
+
+def evaluate(context, groups=-1):
+    """Energy (kJ/mol) and forces (kJ/mol/nm)."""
+    state = context.getState(energy=True, forces=True, groups=groups)
     return (
         state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole),
         state.getForces(asNumpy=True).value_in_unit(
             unit.kilojoule_per_mole / unit.nanometer
         ),
     )
+
+
+def molecules(context):
+    """Atoms of each of OpenMM's molecules, in order."""
+    return [sorted(molecule) for molecule in context.getMolecules()]

@@ -4,7 +4,13 @@
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
+from conftest import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    molecules,
+)
 from mixed_helpers import SOLUTE, cluster, organic_model, solvated
 from openmm import unit
 
@@ -49,21 +55,6 @@ def make(potential, box, droplet):
         )
 
     return mixed
-
-
-def context_of(system, positions):
-    context = openmm.Context(
-        system,
-        openmm.VerletIntegrator(0.001),
-        openmm.Platform.getPlatformByName("Reference"),
-    )
-    context.setPositions(positions)
-    return context
-
-
-def evaluate(context, groups=-1):
-    state = context.getState(energy=True, forces=True, groups=groups)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
 
 
 def capped_alone(potential, positions, atoms, bonds):
@@ -178,8 +169,7 @@ def test_system_keeps_its_particles_and_molecules(make, box):
     mixed = make(ACE, "box")
     assert mixed.getNumParticles() == box.system.getNumParticles()
     expected, found = (
-        [sorted(m) for m in context_of(system, box.positions).getMolecules()]
-        for system in (box.system, mixed)
+        molecules(context_of(system, box.positions)) for system in (box.system, mixed)
     )
     assert found == expected
     assert list(range(SOLUTE)) in found

@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
+from conftest import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    molecules,
+)
 from mixed_helpers import SOLUTE, organic_model, solvated
 from openmm import unit
 
@@ -26,28 +32,6 @@ def potential():
 @pytest.fixture(scope="module")
 def box():
     return solvated()
-
-
-def context_of(system, positions, platform="Reference"):
-    context = openmm.Context(
-        system,
-        openmm.VerletIntegrator(0.00025),
-        openmm.Platform.getPlatformByName(platform),
-    )
-    context.setPositions(positions)
-    return context
-
-
-def evaluate(context):
-    """Energy (kJ/mol) and forces (kJ/mol/nm)."""
-    state = context.getState(energy=True, forces=True)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
-
-
-def molecules(system, positions):
-    return [
-        sorted(molecule) for molecule in context_of(system, positions).getMolecules()
-    ]
 
 
 def test_rock_salt_of_which_each_ion_is_in_the_region(potential):
@@ -141,9 +125,9 @@ def test_molecules_stay_those_of_the_force_field(potential, box, atoms, interpol
     mixed = potential.create_mixed_system(
         box.topology, box.system, atoms, interpolate=interpolate, backend="pythonforce"
     )
-    expected = molecules(box.system, box.positions)
+    expected = molecules(context_of(box.system, box.positions))
     assert len(expected) == box.topology.getNumResidues() - 1  # ACE and NME are one
-    assert molecules(mixed, box.positions) == expected
+    assert molecules(context_of(mixed, box.positions)) == expected
 
 
 def test_volume_moves(potential, box):
@@ -161,7 +145,7 @@ def test_volume_moves(potential, box):
         backend="pythonforce",
         precision="double",
     )
-    context = context_of(mixed, box.positions, "CPU")
+    context = context_of(mixed, box.positions, "CPU", timestep=0.00025)
     context.setParameter("lambda_interpolate", 0.5)
     volume = context.getState().getPeriodicBoxVolume()._value
     context.getIntegrator().step(10)
@@ -185,8 +169,8 @@ def test_molecules_that_only_the_force_field_knows(potential, box):
     mixed = potential.create_mixed_system(
         topology, box.system, ML_ATOMS, backend="pythonforce"
     )
-    expected = molecules(box.system, box.positions)
-    assert molecules(mixed, box.positions) == expected
+    expected = molecules(context_of(box.system, box.positions))
+    assert molecules(context_of(mixed, box.positions)) == expected
 
 
 def test_arguments_are_not_changed_and_forces_keep_their_places(potential, box):
@@ -218,7 +202,7 @@ def test_energy_is_conserved_between_the_two(potential, box):
         backend="pythonforce",
         precision="double",
     )
-    context = context_of(mixed, box.positions, "CPU")
+    context = context_of(mixed, box.positions, "CPU", timestep=0.00025)
     context.setParameter("lambda_interpolate", 0.5)
     context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
     totals, kinetic = [], []

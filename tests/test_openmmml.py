@@ -14,7 +14,13 @@ import sys
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
+from conftest import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    molecules,
+)
 from mixed_helpers import SOLUTE, cluster, organic_model, part, solvated
 from openmm import unit
 
@@ -106,32 +112,11 @@ def changes(organic, box, droplet):
     return compute
 
 
-def context_of(system, positions, platform="Reference"):
-    context = openmm.Context(
-        system,
-        openmm.VerletIntegrator(0.0005),
-        openmm.Platform.getPlatformByName(platform),
-    )
-    context.setPositions(positions)
-    return context
-
-
-def evaluate(context, groups=-1):
-    """Energy (kJ/mol) and forces (kJ/mol/nm)."""
-    state = context.getState(energy=True, forces=True, groups=groups)
-    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-    return energy, state.getForces(asNumpy=True)._value
-
-
 def assert_same(found, expected, tolerance):
     """``tolerance`` relative to the energy and to the largest force."""
     assert found[0] == pytest.approx(expected[0], rel=tolerance)
     scale = abs(expected[1]).max()
     np.testing.assert_allclose(found[1], expected[1], atol=tolerance * scale)
-
-
-def molecules(context):
-    return [sorted(molecule) for molecule in context.getMolecules()]
 
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.integrate import cumulative_trapezoid
 
-from .errors import Estimate, block_mean, jackknife
+from .errors import Estimate, block_edges, block_mean, jackknife
 
 # A correlation function is noise where its mean size is below this many of its errors;
 # the mean size of Gaussian noise is 0.8.
@@ -142,7 +142,7 @@ def block_correlations(first, second, time_step, max_lag=None, n_blocks=10):
     second = np.asarray(second, dtype=float).reshape(n_frames, -1)
     lags = frame_lags(n_frames, time_step, max_lag, n_blocks)
     longest = lags[-1]
-    edges = np.linspace(0, n_frames, n_blocks + 1).astype(int)
+    edges = block_edges(n_frames, n_blocks)
     sums, counts = [], []
     for start, stop in pairwise(edges):
         origins, later = first[start:stop], second[start : stop + longest]

@@ -123,8 +123,12 @@ def sum_blocks(values, n_blocks):
             f"expected 2 <= n_blocks <= {len(values)}, the stretches of frames there "
             f"are, found {n_blocks}"
         )
-    starts = np.linspace(0, len(values), n_blocks + 1).astype(int)[:-1]
-    return np.add.reduceat(values, starts, axis=0)
+    return np.add.reduceat(values, block_edges(len(values), n_blocks)[:-1], axis=0)
+
+
+def block_edges(n, n_blocks):
+    """Where blocks of near length begin and end in `n` values, (n_blocks + 1,)."""
+    return np.linspace(0, n, n_blocks + 1).astype(int)
 
 
 def student_factor(n):

@@ -52,6 +52,26 @@ def band(axes, x, y, error, color, **style):
     axes.plot(x, y, color=color, **style)
 
 
+def bars(
+    axes,
+    values,
+    errors,
+    *,
+    at=None,
+    names=None,
+    color=COLORS[0],
+    width=0.7,
+    labelsize=7,
+):
+    """Draw bars with errors at places, or side by side with their names below."""
+    at = range(len(values)) if at is None else at
+    error_style = {"elinewidth": 0.8, "capsize": 2}
+    axes.bar(at, values, yerr=errors, color=color, width=width, error_kw=error_style)
+    if names is not None:
+        axes.set_xticks(at, names)
+        axes.tick_params(axis="x", length=0, labelsize=labelsize)
+
+
 def colored(results, name="result"):
     """Yield label, result and colour of each; ValueError if there are none."""
     if not results:

@@ -41,6 +41,16 @@ def select_atoms(trajectory, selection):
     return atoms
 
 
+def vectors_of_atoms(values, name):
+    """Float array (n_frames, n_atoms, 3); ValueError, by the name, if it is another."""
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 3 or values.shape[1] == 0 or values.shape[2] != 3:
+        raise ValueError(
+            f"expected {name} of shape (n_frames, n_atoms, 3), found {values.shape}"
+        )
+    return values
+
+
 def cell_vectors(trajectory):
     """Cell vectors as rows, (n_frames, 3, 3) in nm; ValueError where there are none."""
     if trajectory.unitcell_lengths is None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import block_edges
 from .frames import select_atoms
 
 
@@ -120,7 +121,7 @@ def charge_displacements(paths, lags, n_blocks):
     """
     totals = np.stack([path.sum(axis=1) for path in paths], axis=1)
     n_frames = len(totals)
-    edges = np.linspace(0, n_frames, n_blocks + 1).astype(int)[:-1]
+    edges = block_edges(n_frames, n_blocks)[:-1]
     together = np.empty((n_blocks, len(lags), len(paths), len(paths)))
     alone = np.empty((n_blocks, len(lags), len(paths)))
     origins = np.empty((n_blocks, len(lags)))

@@ -9,7 +9,7 @@ from scipy.integrate import trapezoid
 from scipy.sparse import csr_array
 
 from .correlation import Correlation, frame_lags, noise_start
-from .errors import Estimate, jackknife
+from .errors import Estimate, block_edges, jackknife
 
 _MAX_LAGS = 100
 
@@ -79,7 +79,7 @@ def survival(contacts, *, max_lag=None, n_blocks=10):
     longest = frame_lags(n_frames, time_step, max_lag, n_blocks)[-1]
     lags = np.geomspace(1, longest, min(_MAX_LAGS, longest)).astype(int)
     lags = np.append(0, np.unique(lags))
-    edges = np.linspace(0, n_frames, n_blocks + 1).astype(int)
+    edges = block_edges(n_frames, n_blocks)
     present = _table(contacts)
     held = present.sum(axis=1)
     origins = np.stack([_by_block(held[: n_frames - m], edges) for m in lags], axis=1)

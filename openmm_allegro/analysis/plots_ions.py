@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .figure import COLORS, band, colored, new_figure, with_error
+from .figure import COLORS, band, bars, colored, new_figure, with_error
 
 
 def plot_conductivity(found, path, *, title=None):
@@ -44,16 +44,7 @@ def plot_conductivity(found, path, *, title=None):
     add("Einstein", *found.einstein, COLORS[1])
     with new_figure(path, title) as axes:
         axes.axhline(0.0, color="black", linewidth=0.8)
-        axes.bar(
-            range(len(names)),
-            values,
-            yerr=errors,
-            color=colors,
-            width=0.7,
-            error_kw={"elinewidth": 0.8, "capsize": 2},
-        )
-        axes.set_xticks(range(len(names)), names)
-        axes.tick_params(axis="x", length=0, labelsize=6.5)
+        bars(axes, values, errors, names=names, color=colors, labelsize=6.5)
         axes.set_ylabel("Conductivity (S/m)")
         axes.text(
             0.03,

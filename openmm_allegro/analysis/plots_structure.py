@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .figure import COLORS, band, colored, new_figure, with_error
+from .figure import band, bars, colored, new_figure, with_error
 
 
 def plot_potential(results, path, *, title=None):
@@ -124,7 +124,8 @@ def plot_speciation(environments, kinds, path, *, most=8, title=None):
         for key, _ in shown
     ]
     with new_figure(path, title) as axes:
-        _bars(axes, names, [estimate for _, estimate in shown], "Part of the centres")
+        bars(axes, *np.transpose([estimate for _, estimate in shown]), names=names)
+        axes.set(ylabel="Part of the centres", ylim=(0, None))
     return Path(path)
 
 
@@ -143,15 +144,7 @@ def plot_clusters(clusters, path, *, title=None):
     Path
     """
     with new_figure(path, title) as axes:
-        value, error = clusters.fraction
-        axes.bar(
-            clusters.sizes,
-            value,
-            yerr=error,
-            color=COLORS[0],
-            width=0.8,
-            error_kw={"elinewidth": 0.8, "capsize": 2},
-        )
+        bars(axes, *clusters.fraction, at=clusters.sizes, width=0.8)
         axes.set(
             xlabel="Ions in the cluster", ylabel="Part of the ions", ylim=(0, None)
         )
@@ -166,19 +159,3 @@ def plot_clusters(clusters, path, *, title=None):
             fontsize=7,
         )
     return Path(path)
-
-
-def _bars(axes, names, estimates, ylabel):
-    """Bars with errors, and their names below."""
-    values, errors = np.transpose(estimates)
-    axes.bar(
-        range(len(names)),
-        values,
-        yerr=errors,
-        color=COLORS[0],
-        width=0.7,
-        error_kw={"elinewidth": 0.8, "capsize": 2},
-    )
-    axes.set_xticks(range(len(names)), names)
-    axes.tick_params(axis="x", length=0, labelsize=7)
-    axes.set(ylabel=ylabel, ylim=(0, None))

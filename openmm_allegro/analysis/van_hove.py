@@ -7,7 +7,13 @@ import numpy as np
 
 from .correlation import Correlation, frame_lags
 from .errors import jackknife
-from .frames import cell_vectors, check_radius, frame_interval, select_atoms
+from .frames import (
+    cell_vectors,
+    check_radius,
+    frame_interval,
+    select_atoms,
+    vectors_of_atoms,
+)
 from .pairs import neighbor_pairs
 
 _MAX_LAGS = 60
@@ -61,7 +67,7 @@ def van_hove_self(
     -------
     VanHove
     """
-    positions = _checked(positions)
+    positions = vectors_of_atoms(positions, "positions")
     lags = _nearest(lag_times, time_step, len(positions), n_blocks)
     edges = _edges(r_max, bin_width)
     values, errors = [], []
@@ -182,7 +188,7 @@ def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=10):
     Correlation
         At lag times above 0; dimensionless.
     """
-    positions = _checked(positions)
+    positions = vectors_of_atoms(positions, "positions")
     n_frames = len(positions)
     longest = frame_lags(n_frames, time_step, max_lag, n_blocks)[-1]
     lags = np.unique(np.geomspace(1, longest, min(_MAX_LAGS, longest)).astype(int))
@@ -201,16 +207,6 @@ def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=10):
         values.append(found.value)
         errors.append(found.error)
     return Correlation(lags * time_step, np.array(values), np.array(errors))
-
-
-def _checked(positions):
-    positions = np.asarray(positions, dtype=float)
-    if positions.ndim != 3 or positions.shape[1] == 0 or positions.shape[2] != 3:
-        raise ValueError(
-            "expected positions of shape (n_frames, n_atoms, 3), found "
-            f"{positions.shape}"
-        )
-    return positions
 
 
 def _nearest(lag_times, time_step, n_frames, n_blocks, smallest=1):

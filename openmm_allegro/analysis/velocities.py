@@ -13,7 +13,7 @@ from .correlation import (
     green_kubo,
 )
 from .errors import block_mean
-from .frames import frame_interval, select_atoms
+from .frames import frame_interval, select_atoms, vectors_of_atoms
 from .frames import masses as element_masses
 
 # 1 nm²/ps = 1e-2 cm²/s
@@ -179,7 +179,7 @@ def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks
     -------
     Spectrum
     """
-    velocities = _checked(velocities)
+    velocities = vectors_of_atoms(velocities, "velocities")
     n_frames, n_atoms, _ = velocities.shape
     masses = np.asarray(masses, dtype=float)
     if masses.shape != (n_atoms,):
@@ -229,19 +229,9 @@ def _volume(frames):
     return float(np.mean(lengths * np.sqrt(skew)))
 
 
-def _checked(velocities):
-    velocities = np.asarray(velocities, dtype=float)
-    if velocities.ndim != 3 or velocities.shape[1] == 0 or velocities.shape[2] != 3:
-        raise ValueError(
-            "expected velocities of shape (n_frames, n_atoms, 3), found "
-            f"{velocities.shape}"
-        )
-    return velocities
-
-
 def _sums(velocities, time_step, max_lag, n_blocks):
     """Block sums of the VACF and their numbers of terms, atom by atom."""
-    velocities = _checked(velocities)
+    velocities = vectors_of_atoms(velocities, "velocities")
     total = 0.0
     for first in range(0, velocities.shape[1], _ATOMS):
         some = velocities[:, first : first + _ATOMS]

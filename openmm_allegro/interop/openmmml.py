@@ -151,8 +151,6 @@ class AllegroPotentialImpl(MLPotentialImpl):
         model = self.potential.model
         if atoms is None:
             symbols = topology_symbols(topology)
-            if not symbols:
-                raise ValueError("topology: expected at least one atom, found none")
             periodic = is_periodic(model, topology, periodic)
         else:
             atoms = check_atoms(atoms, topology.getNumAtoms())

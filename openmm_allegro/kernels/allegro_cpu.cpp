@@ -56,11 +56,12 @@ struct Atoms {
 // Which columns of the derivatives must be zero before the way back. Of operations that
 // add to the same columns the first may write instead.
 void plan_backward(Model &m) {
-  const long panel = 128 / (m.is_double ? 8 : 4);
   std::vector<bool> written(m.stride), zeroed(m.stride);
-  const auto padded = [&](long width) { return (width + panel - 1) / panel * panel; };
+  const auto room = [&](long width) {
+    return m.is_double ? padded<double>(width) : padded<float>(width);
+  };
   const auto need = [&](long begin, long width) {
-    for (long i = begin; i < std::min(begin + padded(width), m.stride); ++i)
+    for (long i = begin; i < std::min(begin + room(width), m.stride); ++i)
       if (!written[i]) written[i] = zeroed[i] = true;
   };
   need(m.harmonic, m.components);
@@ -70,7 +71,7 @@ void plan_backward(Model &m) {
     const long *op = m.operation + 8 * n;
     if (op[0] == LINEAR) {
       need(op[3], op[4]);
-      const auto begin = written.begin() + op[1], end = begin + padded(op[2]);
+      const auto begin = written.begin() + op[1], end = begin + room(op[2]);
       m.overwrites[n] = std::find(begin, end, true) == end;
       if (m.overwrites[n]) std::fill(begin, end, true);
       need(op[1], op[2]);

@@ -26,9 +26,8 @@ static void forward_operation(const Model &m, Workspace<T> &w, const long *op, i
   const T *weights = (const T *)m.weights;
   T *x = &w.x[begin * m.stride];
   if (op[0] == LINEAR) {
-    const int width = (op[4] + panel<T> - 1) / panel<T> * panel<T>;
-    product(x + op[1], weights + op[5], x + op[3], m.stride, end - begin, op[2], width,
-            op[7]);
+    product(x + op[1], weights + op[5], x + op[3], m.stride, end - begin, op[2],
+            padded<T>(op[4]), op[7]);
   } else if (op[0] == ACTIVATION) {
     for (int row = begin; row < end; ++row, x += m.stride)
       activate(op[1], x + op[2], x + op[4], op[3]);
@@ -57,9 +56,8 @@ static void backward_operation(const Model &m, Workspace<T> &w, long n, int begi
   const T *weights = (const T *)m.weights;
   T *x = &w.x[begin * m.stride], *g = &w.g[begin * m.stride];
   if (op[0] == LINEAR) {
-    const int width = (op[2] + panel<T> - 1) / panel<T> * panel<T>;
-    product(g + op[3], weights + op[6], g + op[1], m.stride, end - begin, op[4], width,
-            !m.overwrites[n]);
+    product(g + op[3], weights + op[6], g + op[1], m.stride, end - begin, op[4],
+            padded<T>(op[2]), !m.overwrites[n]);
   } else if (op[0] == ACTIVATION) {
     for (int row = begin; row < end; ++row, x += m.stride, g += m.stride)
       for (int i = 0; i < op[3]; ++i) g[op[2] + i] *= x[op[4] + i];

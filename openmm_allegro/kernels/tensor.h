@@ -120,30 +120,18 @@ static void scalars_backward(const Model &m, Workspace<T> &w, long from, long to
   }
 }
 
-// y[in, out, u] of a layer from the environment: Σ_b W_{a, d, b, u} gamma_{b, u}.
+// The operator [in, out, u] of a layer from its environment, Σ_b W_{a, d, b, u}
+// gamma_{b, u}; or, on the way back, the derivatives by gamma from those by the operator.
 template <typename T>
-static void make_operator(const Model &m, const Layer &l, const T *gamma, T *M) {
+static void contract(const Model &m, const Layer &l, const T *from, T *to, bool back) {
   const int U = m.channels;
-  std::fill(M, M + (long)l.in * l.out * U, T(0));
+  std::fill(to, to + (back ? m.components : l.in * l.out) * U, T(0));
   const T *weight = (const T *)m.weights + l.weight;
   for (long n = 0; n < l.entries; ++n) {
     const long *entry = l.entry + 3 * n;
-    T *target = M + (entry[0] * l.out + entry[1]) * U;
-    const T *source = gamma + entry[2] * U;
-    for (int u = 0; u < U; u += lanes<T>)
-      store(target + u, load(target + u) + load(weight + n * U + u) * load(source + u));
-  }
-}
-
-template <typename T>
-static void operator_backward(const Model &m, const Layer &l, const T *dM, T *gamma) {
-  const int U = m.channels;
-  std::fill(gamma, gamma + m.components * U, T(0));
-  const T *weight = (const T *)m.weights + l.weight;
-  for (long n = 0; n < l.entries; ++n) {
-    const long *entry = l.entry + 3 * n;
-    const T *source = dM + (entry[0] * l.out + entry[1]) * U;
-    T *target = gamma + entry[2] * U;
+    const long place = (entry[0] * l.out + entry[1]) * U, b = entry[2] * U;
+    const T *source = from + (back ? place : b);
+    T *target = to + (back ? b : place);
     for (int u = 0; u < U; u += lanes<T>)
       store(target + u, load(target + u) + load(weight + n * U + u) * load(source + u));
   }
@@ -161,7 +149,7 @@ static void tensor_forward(const Model &m, Workspace<T> &w, const long *op, int 
   const T norm = T(m.norm[w.kinds[begin] / m.types]);
   for (int i = 0; i < m.components * U; ++i) gamma[i] *= norm;
   T *M = &w.operators[(long)slot * m.operator_size + l.start];
-  make_operator(m, l, gamma, M);
+  contract(m, l, gamma, M, false);
   // v = M0 M1 ... m, each product kept for the way back
   T *chain = &w.chain[(long)slot * m.chain_size + l.chain];
   T *t = chain + (long)layer * m.widest * U;
@@ -216,7 +204,7 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const long *op, int
       store(target, load(target) + load(dt + a * U + u));
     }
   T *gamma = w.environment.data();
-  operator_backward(m, l, dM, gamma);
+  contract(m, l, dM, gamma, true);
   const T norm = T(m.norm[w.kinds[begin] / m.types]);
   for (int i = 0; i < m.components * U; ++i) gamma[i] *= norm;
   environment_backward<T, N>(m, w, op[3], begin, end, gamma);

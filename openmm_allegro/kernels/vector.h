@@ -18,6 +18,11 @@ template <typename T> constexpr int lanes = WIDTH / sizeof(T);
 // Columns of a panel of packed weights: the same on every machine.
 template <typename T> constexpr int panel = 128 / sizeof(T);
 
+// To whole panels.
+template <typename T> static inline long padded(long width) {
+  return (width + panel<T> - 1) / panel<T> * panel<T>;
+}
+
 template <typename T> static inline typename Vector<T>::V load(const T *p) {
   return *reinterpret_cast<const typename Vector<T>::V *>(p);
 }
