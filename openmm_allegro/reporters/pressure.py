@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reporters in OpenMM's protocol, for ``Simulation.reporters`` or ``run``."""
+"""Instantaneous pressure of a simulation."""
 
 import copy
 from pathlib import Path
@@ -10,10 +10,10 @@ import openmm
 import torch
 from openmm import app, unit
 
-from .force_parameters import WITHOUT_ENERGY
-from .forces import FORCE_NAME, force_modules
-from .potential import BOND_MARKERS
-from .units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
+from ..force_parameters import WITHOUT_ENERGY
+from ..forces import FORCE_NAME, force_modules
+from ..potential import BOND_MARKERS
+from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 
 _DIAGONAL = {"Pxx": (0, 0), "Pyy": (1, 1), "Pzz": (2, 2)}
 _SHEAR = {"Pxy": (0, 1), "Pxz": (0, 2), "Pyz": (1, 2)}
