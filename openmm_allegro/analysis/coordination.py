@@ -87,18 +87,17 @@ def coordination_number(
         If no `r_max` is given and g(r) has no clear first peak and minimum.
     """
     (found,) = histograms(trajectory, [(selection_a, selection_b)], r_max, bin_width)
-    edges, counts, ideal = (
-        found.edges,
-        found.counts.sum(axis=0),
-        found.ideal.sum(axis=0),
-    )
-    if r_max is None:
-        shell = _first_minimum(edges, counts, ideal) + 1
-    else:
-        shell = len(counts)
+    return coordination_of(found, first_shell=r_max is None, n_blocks=n_blocks)
+
+
+def coordination_of(histogram, *, first_shell=True, n_blocks=10):
+    """Coordination of a `rdf.Histogram`: of its first shell, or of all of it."""
+    edges = histogram.edges
+    counts, ideal = histogram.counts.sum(axis=0), histogram.ideal.sum(axis=0)
+    shell = _first_minimum(edges, counts, ideal) + 1 if first_shell else len(counts)
     g = counts[:shell] / ideal[:shell]
     peak = int(np.argmax(g))
-    number, error = _number(found, shell, n_blocks)
+    number, error = _number(histogram, shell, n_blocks)
     return Coordination(
         number=number,
         r_max=float(edges[shell]),

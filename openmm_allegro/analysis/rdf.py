@@ -138,7 +138,7 @@ def radial_distributions(
         raise ValueError("expected at least one pair of selections, found none")
     found = histograms(source, list(pairs.values()), r_max, bin_width, chunk_frames)
     return {
-        label: _distribution(of_pair, n_blocks)
+        label: distribution_of(of_pair, n_blocks)
         for label, of_pair in zip(pairs, found, strict=True)
     }
 
@@ -237,7 +237,7 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
     ]
 
 
-def _distribution(histogram, n_blocks):
+def distribution_of(histogram, n_blocks=10):
     """RadialDistribution of a Histogram."""
     counts, ideal, exposure = (sum_blocks(x, n_blocks) for x in histogram[1:])
     g = jackknife(lambda found, expected: found / expected, counts, ideal)
