@@ -14,6 +14,9 @@ from .units import NM_TO_ANGSTROM
 
 log = logging.getLogger(__name__)
 
+# Da that an atom may have beyond its element's: isotopes, and hydrogens with a share of
+# their neighbours' mass, which these lack. An atom without any mass is frozen.
+EXTRA_MASS, EXTRA_MASS_OF_HYDROGEN = 1.5, 5.0
 # Sums of terms, each of which lists its particles.
 BONDED = {*force_parameters.BONDED, "CMAPTorsionForce", "CustomCompoundBondForce"}
 # What is no interaction within a region in vacuum. Implicit solvents are not: a model
@@ -36,6 +39,8 @@ def check_region(
 ) -> list[int]:
     """The region's atoms.
 
+    Logs where masses say that the System has other atoms than the topology.
+
     Raises
     ------
     ValueError
@@ -48,6 +53,7 @@ def check_region(
             f"mm_system: expected the {count} atoms of the topology, found "
             f"{system.getNumParticles()} particles"
         )
+    _warn_of_masses(topology, system)
     return check_atoms(atoms, count)
 
 
@@ -115,16 +121,38 @@ def warn_of_loose_atoms(system: openmm.System, atoms: Sequence[int]) -> None:
 
 
 def warn_of_partial_charge(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Log a charge of the region that is no integer (by more than 0.01 e)."""
+    """Log a charge of the region or of all that is no integer (by over 0.01 e)."""
+    everything = range(system.getNumParticles())
     for force in system.getForces():
         if isinstance(force, openmm.NonbondedForce):
-            charge = sum(force.getParticleParameters(i)[0]._value for i in atoms)
-            if abs(charge - round(charge)) > 0.01:
-                log.warning(
-                    "the force field's charges of the ML region add up to %+.3f e, "
-                    "which is no integer; they stay as they are",
-                    charge,
-                )
+            charges = [force.getParticleParameters(i)[0]._value for i in everything]
+            for what, some in (("the ML region", atoms), ("mm_system", everything)):
+                total = sum(charges[i] for i in some)
+                if abs(total - round(total)) > 0.01:
+                    log.warning(
+                        "the force field's charges of %s add up to %+.3f e, which is "
+                        "no integer; they stay as they are",
+                        what,
+                        total,
+                    )
+
+
+def _warn_of_masses(topology: app.Topology, system: openmm.System) -> None:
+    for atom in topology.atoms():
+        if atom.element is None:
+            continue
+        mass = system.getParticleMass(atom.index) / unit.dalton
+        own = atom.element.mass / unit.dalton
+        is_hydrogen = atom.element.symbol == "H"
+        if mass > own + (EXTRA_MASS_OF_HYDROGEN if is_hydrogen else EXTRA_MASS):
+            log.warning(
+                "atom %d is %s in the topology, but has a mass of %g Da in mm_system: "
+                "are its atoms in another order, or others?",
+                atom.index,
+                atom.element.symbol,
+                mass,
+            )
+            return
 
 
 def _check_room(system: openmm.System, cutoff: float) -> None:

@@ -168,3 +168,40 @@ def test_virtual_sites(potential):
     atoms = range(site + 1, site + 5)
     with pytest.raises(ValueError, match="virtual site"):
         potential.create_mixed_system(modeller.topology, system, atoms)
+
+
+@pytest.mark.parametrize(
+    ("charge", "told"), [(0.3, True), (1.0, False), (0.005, False)]
+)
+def test_charges_that_do_not_add_up(potential, droplet, system, caplog, charge, told):
+    """Of an atom outside: the region's own charge is an integer."""
+    (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+    given, *rest = force.getParticleParameters(20)
+    force.setParticleParameters(20, given._value + charge, *rest)
+    potential.create_mixed_system(
+        droplet.topology, system, WATER, backend="pythonforce"
+    )
+    # the sodium ion has +1 e
+    assert ("charges of mm_system add up to +1.300 e" in caplog.text) == told
+    assert bool(caplog.records) == told
+
+
+def test_atoms_in_another_order(potential, droplet, system, caplog):
+    """Heavy hydrogens are fine, and so are frozen atoms; a swap is told."""
+
+    def create():
+        potential.create_mixed_system(
+            droplet.topology, system, WATER, backend="pythonforce"
+        )
+
+    oxygen, hydrogen = system.getParticleMass(15), system.getParticleMass(16)
+    system.setParticleMass(12, 0.0)
+    for index in (16, 17):
+        system.setParticleMass(index, 4.0)
+        mass = system.getParticleMass(15)
+        system.setParticleMass(15, mass - 4.0 * unit.dalton + hydrogen)
+    create()
+    assert not caplog.records
+    system.setParticleMass(16, oxygen)
+    create()
+    assert "atom 16 is H in the topology, but has a mass of 15.99" in caplog.text
