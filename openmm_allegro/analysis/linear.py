@@ -19,9 +19,9 @@ def linear_start(lags, msd, n_frames, n_particles):
     Slopes are compared in pairs: from all lags beyond one, and from those beyond at
     least twice that. The estimate from more lags is the efficient one, so the variance
     of the difference is the difference of the variances (Hausman, Econometrica 46,
-    1251, 1978, doi:10.2307/1913827). The motion starts to be diffusive at thrice the
-    shortest lag whose slope agrees with that of every later start within 4 errors, or
-    at once where the shortest lag of all does.
+    1251, 1978, doi:10.2307/1913827), both for motion with the former slope. The motion
+    starts to be diffusive at thrice the shortest lag whose slope agrees with that of
+    every later start within 4 errors, or at once where the shortest lag of all does.
 
     Parameters
     ----------
@@ -39,16 +39,19 @@ def linear_start(lags, msd, n_frames, n_particles):
     """
     middle = len(lags) // 2
     starts = np.unique(np.geomspace(1, max(1, middle), 24).astype(int) - 1)
-    slopes, errors = np.transpose(
-        [slope(lags[i:], msd[i:], n_frames, n_particles) for i in starts]
-    )
+    slopes, variances = np.empty((2, len(starts)))
+    for i, start in enumerate(starts):
+        weights, error = slope_weights(lags[start:], n_frames)
+        slopes[i] = weights @ msd[start:]
+        variances[i] = error**2 / n_particles
     for i, start in enumerate(starts):
         later = lags[starts] >= 2 * lags[start]
         # Never exactly zero, where the two slopes come from nearly the same lags.
-        variance = np.maximum(
-            errors[later] ** 2 - errors[i] ** 2, 1e-6 * errors[i] ** 2
-        )
-        if np.all(np.abs(slopes[later] - slopes[i]) < _TOLERANCE * np.sqrt(variance)):
+        variance = np.maximum(variances[later] - variances[i], 1e-6 * variances[i])
+        # In errors of its own a slope that is low by chance would seem certain, and
+        # start a window in which it is low.
+        allowed = _TOLERANCE * np.abs(slopes[i]) * np.sqrt(variance)
+        if np.all(np.abs(slopes[later] - slopes[i]) < allowed):
             break
     if start == 0:
         return 0

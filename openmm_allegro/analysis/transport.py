@@ -86,9 +86,8 @@ def diffusion(
         MSD is the mean of few displacements, and hides where it becomes linear.
     fit_start : float, optional
         Lag time in ps at which motion is taken to be diffusive; shorter ones do not
-        enter the fit. Default: the shortest from which the slope agrees with the slopes
-        from all later lags within their error (`linear_start`). Look at `plot_msd`
-        before you trust it.
+        enter the fit. Default: found by comparing slopes (`linear_start`). Look at
+        `plot_msd` before you trust it.
     seed : int, optional
         Seed of the sampling; the same seed gives the same numbers.
 
