@@ -9,6 +9,7 @@ from pathlib import Path
 import ase.io
 import mdtraj
 import numpy as np
+import openmm
 import pytest
 from openmm import app, unit
 
@@ -30,6 +31,8 @@ MODELS = {
     "ec_emc": ("ec_emc", "all", 120),
     "alanine_water": ("alanine", "none", 190),
 }
+# Imported by tests or by each other
+SCRIPTS = ("build_box", "prepare", "compare", "pressure", "density", "npt")
 
 
 @pytest.fixture
@@ -38,12 +41,12 @@ def load_script(monkeypatch):
 
     def load(folder, name):
         monkeypatch.syspath_prepend(SYSTEMS / folder)
-        for other in ("build_box", "prepare", "compare", "pressure"):
+        for other in SCRIPTS:
             monkeypatch.delitem(sys.modules, other, raising=False)
         return importlib.import_module(name)
 
     yield load
-    for name in ("build_box", "prepare", "compare", "pressure"):
+    for name in SCRIPTS:
         sys.modules.pop(name, None)
 
 
@@ -125,6 +128,95 @@ def test_pressure_inside_molecules_does_not_depend_on_the_box(load_script):
     np.testing.assert_allclose(pressure.pressures(moved), reference, rtol=1e-9)
     # by far the most of the label, the molecules of the frame being far apart
     assert reference[2] == pytest.approx(reference[3], abs=2.0)
+
+
+def test_density_from_fits_to_a_known_equation_of_state(load_script):
+    """Any form of higher order finds the root of the one that made the pressures."""
+    pressure = load_script("ec_emc", "pressure")
+    random = np.random.default_rng(0)
+    density, kelvin = random.uniform(0.4, 1.4, 50), random.uniform(300, 1200, 50)
+    ideal = 0.8 * density * kelvin / 300
+    total = ideal - 12 * density**2 + 10 * density**2 * kelvin / 300
+    total += 1.2 * density**3
+    # 0.8 - 2 ρ + 1.2 ρ² at 300 K: the larger root, where the pressure rises
+    for form in pressure.FORMS[2], pressure.FORMS[4], pressure.FORMS[5]:
+        found, left = pressure.extrapolate(kelvin, density, total, ideal, form)
+        assert found == pytest.approx(1.0, abs=0.0015)
+        assert left < 1e-9
+    none, _ = pressure.extrapolate(
+        kelvin, density, ideal + density**2, ideal, ((2, 0),)
+    )
+    assert np.isnan(none)
+
+
+def test_pressure_of_molecules_is_the_energys_derivative(load_script):
+    """By the volume, molecules moving as they are; and the ideal gas of them."""
+    density = load_script("ec_emc", "density")
+    frame = ase.io.read(DATA / "ec_emc.extxyz", 2)
+    calculator = AllegroCalculator(SYSTEMS / "ec_emc" / "ec_emc.safetensors")
+    molecules, _, whole = density.find_molecules(frame)
+    energies, step = [], 1e-3
+    for scale in (1 + step, 1 - step):
+        moved = frame.copy()
+        moved.set_cell(frame.cell * scale)
+        moved.positions = whole
+        masses = frame.get_masses()
+        for molecule in molecules:
+            center = np.average(whole[molecule], axis=0, weights=masses[molecule])
+            moved.positions[molecule] += (scale - 1) * center
+        moved.calc = calculator
+        energies.append(moved.get_potential_energy())
+    volume = frame.get_volume()
+    slope = (energies[0] - energies[1]) / (volume * 6 * step)
+    ideal = len(molecules) * 8.617333e-5 * 400 / volume
+    frame.calc = calculator
+    found = density.molecular_pressure(frame, 400.0)
+    assert found == pytest.approx((ideal - slope) * 1602.17663, rel=1e-3, abs=0.01)
+    assert abs(found) > 0.5
+
+
+def test_density_of_a_run(load_script, tmp_path):
+    """A correlated series after a drift: the truth lies within a few errors."""
+    density = load_script("ec_emc", "density")
+    random, noise = np.random.default_rng(1), [0.0]
+    for _ in range(3999):
+        noise.append(0.98 * noise[-1] + random.normal(0, 0.005))
+    index = np.arange(4000)
+    values = 1.1 + np.array(noise) - 0.3 * np.exp(-index / 100)
+    volumes = np.where(index % 4 < 2, 2.0, 2.1)  # every second move was accepted
+    header = '#"Time (ps)","Density (g/mL)","Box Volume (nm^3)","Temperature (K)"'
+    table = np.stack([index * 0.05, values, volumes, np.full(4000, 300.0)], axis=1)
+    np.savetxt(tmp_path / "run.csv", table, delimiter=",", header=header, comments="")
+    found, start = density.describe_run(tmp_path / "run")
+    assert 5 < found["ps_before_equilibrium"] == pytest.approx(0.05 * start)
+    assert found["accepted_volume_moves"] == pytest.approx(0.5, abs=0.001)
+    assert 0.001 < found["error_g_cm3"] < 0.01
+    assert abs(found["density_g_cm3"] - 1.1) < 3 * found["error_g_cm3"]
+
+
+def test_line_through_an_equation_of_state(load_script):
+    density = load_script("ec_emc", "density")
+    random = np.random.default_rng(2)
+    x = random.normal(1.1, 0.03, 4000)
+    y = 0.2 + 9 * (x - 1.12) + random.normal(0, 1, 4000)
+    value, slope = density.line(x, y, 1.12)
+    assert abs(value.value - 0.2) < 3 * value.error < 0.1
+    assert abs(slope.value - 9) < 3 * slope.error < 3
+
+
+def test_heavy_hydrogens_leave_the_mass_of_molecules(load_script):
+    npt = load_script("ec_emc", "npt")
+    topology, _ = read_box(SYSTEMS / "ec_emc" / "ec_emc.pdb")
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    npt.make_hydrogens_heavy(system, topology, 3.0)
+    for residue in topology.residues():
+        masses = [system.getParticleMass(a.index)._value for a in residue.atoms()]
+        expected = sum(a.element.mass._value for a in residue.atoms())
+        assert sum(masses) == pytest.approx(expected)
+        assert min(masses) == 3.0
+        assert masses.count(3.0) == {"EC": 4, "EMC": 8}[residue.name]
 
 
 def test_alanine_boxes():

@@ -19,7 +19,19 @@ from build_box import find_molecules
 from openmm_allegro.interop.ase import AllegroCalculator
 
 FOLDER = Path(__file__).parent
+FILES = [FOLDER / "data" / f"{name}.extxyz" for name in ("train", "test")]
 KBAR = 1 / (1000 * ase.units.bar)  # per eV/Å³
+# Powers of density and temperature in the excess of the pressure over an ideal gas's
+FORMS = (
+    ((2, 0), (3, 0)),
+    ((2, 0), (4, 0)),
+    ((2, 0), (2, 1), (3, 0)),
+    ((2, 0), (2, 1), (4, 0)),
+    ((2, 0), (2, 1), (3, 0), (3, 1)),
+    ((2, 0), (2, 1), (3, 0), (4, 0)),
+    ((2, 0), (2, 1), (4, 0), (4, 1)),
+    ((2, 0), (2, 1), (3, 0), (3, 1), (4, 0), (4, 1)),
+)
 
 
 def pressures(frame, calculator=None):
@@ -35,19 +47,20 @@ def pressures(frame, calculator=None):
     if calculator is not None:
         copy = frame.copy()
         copy.calc = calculator
-        predicted = _pressure(copy.get_stress(voigt=False))
+        predicted = trace_pressure(copy.get_stress(voigt=False))
     return (
         kelvin,
         frame.get_masses().sum() / volume * 1.66053907,
-        _pressure(frame.get_stress(voigt=False)),
-        _pressure(inside_stress(frame)),
+        trace_pressure(frame.get_stress(voigt=False)),
+        trace_pressure(inside_stress(frame)),
         len(frame) * ideal,
         len(molecules) * ideal,
         predicted,
     )
 
 
-def _pressure(stress):
+def trace_pressure(stress):
+    """Minus a third of the trace of a stress (eV/Å³), kbar."""
     return -np.trace(stress) / 3 * KBAR
 
 
@@ -69,13 +82,32 @@ def shear(stress):
     return (stress - np.trace(stress) / 3 * np.eye(3))[np.triu_indices(3)]
 
 
+def extrapolate(kelvin, density, pressure, ideal, form):
+    """Density at 300 K and no pressure by a fit of ``form``, and what it leaves (kbar).
+
+    NaN where the fit has none up to 2.5 g/cm³.
+    """
+
+    def terms(density, kelvin):
+        return np.array([density**m * (kelvin / 300) ** n for m, n in form]).T
+
+    given = terms(density, kelvin)
+    weights = np.linalg.lstsq(given, pressure - ideal, rcond=None)[0]
+    left = np.std(pressure - ideal - given @ weights)
+    grid = np.linspace(0.5, 2.5, 2001)
+    at_300 = terms(grid, np.full_like(grid, 300.0)) @ weights
+    at_300 += np.mean(ideal / (density * kelvin)) * 300 * grid
+    crossings = np.flatnonzero((at_300[:-1] < 0) & (at_300[1:] >= 0))
+    return (grid[crossings[0]] if len(crossings) else np.nan), left
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--data",
         type=Path,
         nargs="+",
-        default=[FOLDER / "data" / f"{name}.extxyz" for name in ("train", "test")],
+        default=FILES,
     )
     parser.add_argument("--model", type=Path, help="compare with its pressures")
     options = parser.parse_args()
@@ -103,6 +135,12 @@ def main():
             f" ±{rest.std() / k.sum() ** 0.5:.2f}  {atoms[k].mean():6.2f}"
             f"  {molecules[k].mean():6.2f}  {predicted[k].mean():6.2f}"
         )
+    print("fits of n kT/V + rest, each leaving kbar: density at 300 K and no pressure")
+    for form in FORMS:
+        found, left = extrapolate(
+            kelvin, density, molecules + label - inside, molecules, form
+        )
+        print(f"  {left:.2f}: {found:.2f} g/cm³   powers of (g/cm³, T) {form}")
 
 
 if __name__ == "__main__":
