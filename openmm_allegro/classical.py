@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Small classical Systems for a local model to be learned around."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import openmm
 from openmm import app
 
 from .potential import bond_markers
+from .structure import topology_symbols
 
 
 def nonbonded_system(
@@ -52,10 +54,12 @@ def nonbonded_system(
     Raises
     ------
     ValueError
-        If an atom has no charge, a key fits no atom, or the charges do not add up to
-        zero in a box.
+        If an atom has no element or no charge, a key fits no atom, a charge is not
+        finite, σ or the cutoff is not above 0, ε is below, or the charges do not add up
+        to zero in a box.
     """
     atoms = list(topology.atoms())
+    topology_symbols(topology)
     charge_of = _by_atom(atoms, charges, "charges")
     lj_of = _by_atom(atoms, lj or {}, "lj")
     missing = next(
@@ -77,10 +81,13 @@ def nonbonded_system(
     for atom, charge, core in zip(atoms, charge_of, lj_of, strict=True):
         system.addParticle(atom.element.mass)
         force.addParticle(charge, *(core or (0.1, 0.0)))
+        _check_particle(force, atom)
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box)
         force.setNonbondedMethod(force.LJPME if lj_pme else force.PME)
         force.setCutoffDistance(cutoff)
+        if not force.getCutoffDistance()._value > 0:
+            raise ValueError(f"expected a cutoff above 0 nm, found {cutoff}")
         force.setEwaldErrorTolerance(tolerance)
     force.setUseDispersionCorrection(False)
     bonds = [(b.atom1.index, b.atom2.index) for b in topology.bonds()]
@@ -88,6 +95,18 @@ def nonbonded_system(
     system.addForce(force)
     system.addForce(bond_markers(topology, box is not None))
     return system
+
+
+def _check_particle(force: openmm.NonbondedForce, atom: app.topology.Atom) -> None:
+    parameters = force.getParticleParameters(force.getNumParticles() - 1)
+    charge, sigma, epsilon = (p._value for p in parameters)
+    if not math.isfinite(charge):
+        raise ValueError(f"charges: expected numbers, found {charge} of {_name(atom)}")
+    if not (0 < sigma < math.inf and 0 <= epsilon < math.inf):
+        raise ValueError(
+            f"lj: expected σ > 0 nm and ε ≥ 0 kJ/mol, found {sigma:g} and {epsilon:g} "
+            f"of {_name(atom)}"
+        )
 
 
 def _by_atom(

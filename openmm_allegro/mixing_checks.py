@@ -2,7 +2,9 @@
 """Which Systems a region can be taken out of, and what is odd about doing so."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import openmm
@@ -44,8 +46,9 @@ def check_region(
     Raises
     ------
     ValueError
-        If topology and System are not of the same size, or ``atoms`` are no indices,
-        repeated, none or out of range.
+        If topology and System are not of the same size, ``atoms`` are no indices,
+        repeated, none or out of range, or the region's border cuts a bond of the System
+        that the topology does not have.
     """
     count = topology.getNumAtoms()
     if system.getNumParticles() != count:
@@ -54,7 +57,9 @@ def check_region(
             f"{system.getNumParticles()} particles"
         )
     _warn_of_masses(topology, system)
-    return check_atoms(atoms, count)
+    chosen = check_atoms(atoms, count)
+    _check_cut_bonds(topology, system, set(chosen))
+    return chosen
 
 
 def check_system(system: openmm.System, atoms: Sequence[int], cutoff: float) -> None:
@@ -155,6 +160,28 @@ def _warn_of_masses(topology: app.Topology, system: openmm.System) -> None:
             return
 
 
+def _check_cut_bonds(
+    topology: app.Topology, system: openmm.System, region: set[int]
+) -> None:
+    """By the topology alone it would not be known that the border cuts a bond."""
+    bonded = defaultdict(set)
+    for bond in topology.bonds():
+        first, second = bond.atom1.index, bond.atom2.index
+        bonded[first].add(second)
+        bonded[second].add(first)
+    for first, second in bond_terms(system, of=openmm.HarmonicBondForce):
+        if (first in region) != (second in region) and not (
+            # between second neighbours there are terms as well (Urey and Bradley)
+            second in bonded[first] or bonded[first] & bonded[second]
+        ):
+            raise ValueError(
+                "mm_system: expected no bond across the border of the ML region but "
+                f"those of the topology, found one between atoms {first} and {second}; "
+                "add it to the topology (addBond) or, if it is a restraint, to the "
+                "mixed System"
+            )
+
+
 def _check_room(system: openmm.System, cutoff: float) -> None:
     vectors = system.getDefaultPeriodicBoxVectors()
     box = np.array([v.value_in_unit(unit.nanometer) for v in vectors])
@@ -178,12 +205,14 @@ def _check_solvation(force: openmm.CustomGBForce) -> None:
             )
 
 
-def bond_terms(system: openmm.System) -> list[tuple[int, int]]:
-    """Pairs of particles that have a bond term of any strength."""
+def bond_terms(
+    system: openmm.System, of: Any = openmm.HarmonicBondForce | openmm.CustomBondForce
+) -> list[tuple[int, int]]:
+    """Pairs of particles that have a bond term of any strength in such forces."""
     return [
         tuple(force.getBondParameters(i)[:2])
         for force in system.getForces()
-        if isinstance(force, openmm.HarmonicBondForce | openmm.CustomBondForce)
+        if isinstance(force, of)
         for i in range(force.getNumBonds())
     ]
 

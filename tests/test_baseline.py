@@ -312,9 +312,24 @@ def test_nonbonded_system_takes_what_the_topology_says(water_box):
         ({"O": -0.8, "H": 0.41}, None, "sum of zero in a periodic box, found 0.54 e"),
         ({"O": 0, "H": 0}, {"HOH:X": (1, 1)}, "lj: expected keys .* found HOH:X"),
         ({"O": 0, "H": 0, "Na": 1}, None, "charges: expected keys .* found Na"),
+        ({"O": 0, "H": np.nan}, None, "charges: expected numbers, found nan of HOH:H"),
+        ({"O": 0, "H": 0}, {"O": (0, 1)}, "σ > 0 nm .* found 0 and 1 of HOH:O"),
+        ({"O": 0, "H": 0}, {"H": (0.1, -2)}, "ε ≥ 0 .* found 0.1 and -2 of HOH:H"),
     ],
 )
 def test_nonbonded_system_refuses(water_box, charges, lj, message):
     symbols, _, box = water_box
     with pytest.raises(ValueError, match=message):
         nonbonded_system(make_topology(symbols, box, waters=True), charges, lj)
+
+
+def test_nonbonded_system_of_atoms_and_pairs_alone(water_box):
+    symbols, _, box = water_box
+    charges = {"O": -0.8, "H": 0.4}
+    topology = make_topology(symbols, box, waters=True)
+    with pytest.raises(ValueError, match="cutoff above 0 nm, found 0"):
+        nonbonded_system(topology, charges, cutoff=0)
+    residue = topology.addResidue("M", topology.addChain())
+    topology.addAtom("M", None, residue)
+    with pytest.raises(ValueError, match=r"element for each atom, .* \(M of M"):
+        nonbonded_system(topology, charges)

@@ -74,6 +74,28 @@ def test_flexible_water_that_is_split(refused, system):
     refused("between heavy atoms, found bonds of hydrogen", [12], link="cap")
 
 
+@pytest.mark.parametrize("link", ["error", "cap"])
+def test_cut_bond_that_only_the_force_field_knows(refused, droplet, link):
+    """A topology without bonds, as some readers make it; the bond is C(1)-N(6)."""
+    loose = make_topology([a.element.symbol for a in droplet.topology.atoms()])
+    refused(
+        "mm_system: .* those of the topology, found one between atoms 1 and 6",
+        range(6),
+        loose,
+        link=link,
+    )
+
+
+def test_terms_across_the_border_of_second_neighbours(potential, droplet, system):
+    """Urey and Bradley's are no bonds: C(1) and C(8) are both bonded to N(6)."""
+    bonds = openmm.HarmonicBondForce()
+    bonds.addBond(1, 8, 0.25, 1e4)
+    system.addForce(bonds)
+    potential.create_mixed_system(
+        droplet.topology, system, range(6), link="cap", backend="pythonforce"
+    )
+
+
 @pytest.mark.parametrize("remove", [False, True])
 def test_constraint_across_the_border(refused, system, remove):
     system.addConstraint(12, 15, 0.3)
