@@ -7,11 +7,15 @@ import pytest
 from analysis_helpers import CUBIC, TRICLINIC, make_trajectory, random_walk, wrap
 
 from openmm_allegro.analysis import (
+    bond_lengths,
     diffusion,
     follow,
     mean_square_displacement,
+    rdf,
     unwrap,
     unwrap_molecules,
+    van_hove_distinct,
+    velocity_autocorrelation,
 )
 
 
@@ -99,3 +103,31 @@ def test_npt_keeps_the_diffusion_coefficient():
     # the MSD. A slope from lags of 200 and 400 of 4000 frames of 40 atoms is known to
     # some 5 %.
     assert found == pytest.approx(coefficient, rel=0.15)
+
+
+def test_a_frame_that_blew_up_is_named():
+    """Atoms at NaN have no neighbours, so a g(r) would only be too low."""
+    walk = random_walk(60, 5, 0.01, np.random.default_rng(26))
+    velocities = walk.copy()
+    walk[37, 2] = np.nan
+    trajectory = make_trajectory(walk, CUBIC, ["Ar"] * 5)
+    stream = [trajectory[:20], trajectory[20:]]
+    for analysis in (
+        lambda: rdf(trajectory, "all", "all"),
+        lambda: rdf(stream, "all", "all", r_max=1.0),
+        lambda: bond_lengths(trajectory, [[1, 2]]),
+        lambda: diffusion(trajectory, "all"),
+    ):
+        with pytest.raises(ValueError, match=r"finite positions, found .* in frame 37"):
+            analysis()
+    velocities[5, 0, :2] = [np.inf, -np.inf]
+    with pytest.raises(ValueError, match=r"finite velocities, found .* in frame 5"):
+        velocity_autocorrelation(velocities, 1.0)
+    # Huge ones are not a reason to refuse.
+    assert velocity_autocorrelation(1e30 * np.ones((60, 1, 3)), 1.0).values[0] > 0
+
+
+def test_one_frame_has_no_time_step():
+    trajectory = make_trajectory(np.zeros((1, 2, 3)), CUBIC, ["Ar"] * 2)
+    with pytest.raises(ValueError, match="at least 2 frames, found 1"):
+        van_hove_distinct(trajectory, "all", "all", [0.0], r_max=1.0)

@@ -48,6 +48,7 @@ def vectors_of_atoms(values, name):
         raise ValueError(
             f"expected {name} of shape (n_frames, n_atoms, 3), found {values.shape}"
         )
+    _check_finite(values, 0, name)
     return values
 
 
@@ -95,6 +96,8 @@ def frame_interval(times, time_step=None):
     """Time between frames in ps: `time_step`, or else from the `times` (n,)."""
     if time_step is None:
         times = np.asarray(times, dtype=float)
+        if len(times) < 2:
+            raise ValueError(f"expected at least 2 frames, found {len(times)}")
         steps = np.diff(times)
         time_step = (times[-1] - times[0]) / len(steps)
         # Times are float32: late in a long run they are only known to a few eps.
@@ -145,9 +148,27 @@ def stretch_starts(n_frames):
 
 
 def _alike(chunks, n_atoms):
+    n_frames = 0
     for chunk in chunks:
         if chunk.n_atoms != n_atoms:
             raise ValueError(
                 f"expected chunks of {n_atoms} atoms, found one of {chunk.n_atoms}"
             )
+        _check_finite(chunk.xyz, n_frames, "positions")
+        n_frames += chunk.n_frames
         yield chunk
+
+
+def _check_finite(values, first, name):
+    """ValueError with the frame, counted from `first`, that holds NaN or infinity.
+
+    A neighbour search would not find such atoms, and a histogram not count them.
+    """
+    # The sum is finite unless a term is not: a check without a large array of bools.
+    with np.errstate(invalid="ignore", over="ignore"):
+        of_frames = np.array([np.isfinite(frame.sum(dtype=float)) for frame in values])
+    if not of_frames.all():
+        raise ValueError(
+            f"expected finite {name}, found NaN or infinity in frame "
+            f"{first + int(np.argmin(of_frames))}"
+        )
