@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, langevin, make_trajectory
+from scipy.integrate import trapezoid
 
 from openmm_allegro.analysis import (
     density_of_states,
@@ -64,7 +65,7 @@ def test_oscillators_show_at_their_frequency_with_their_weight():
     values /= np.sqrt(masses)[:, None]
     found = density_of_states(values, masses, 0.004, resolution=1.0)
     step = found.frequency[1]
-    assert np.sum(found.density) * step == pytest.approx(3, rel=0.01)
+    assert trapezoid(found.density, found.frequency) == pytest.approx(3, rel=0.01)
     for frequency in frequencies:
         near = np.abs(found.frequency - frequency) < 3
         assert np.sum(found.density[near]) * step == pytest.approx(1.5, rel=0.02)
@@ -76,17 +77,21 @@ def test_oscillators_show_at_their_frequency_with_their_weight():
     _, values = langevin(20_000, 10, 1e-3, tau, 0.01, rng)
     found = density_of_states(values, np.ones(10), 0.01, resolution=0.1)
     exact = 12 * tau / (1 + (2 * np.pi * found.frequency * tau) ** 2)
-    low = (found.frequency > 0.15) & (found.frequency < 3)
+    # From the first on: at 0 there are 12 m D / k_B T = 12 tau states.
+    low = found.frequency < 3
     z = ((found.density - exact) / found.error)[low]
     assert abs(z.mean()) < 0.8
     assert np.mean(z**2) < 3
+    assert trapezoid(found.density, found.frequency) == pytest.approx(3, rel=0.01)
+    assert abs(found.density[0] - 12 * tau) < 3 * found.error[0]
+    assert found.error[0] < 0.2 * 12 * tau
     with pytest.raises(ValueError, match="resolution from"):
         density_of_states(values, np.ones(10), 0.01, resolution=1e-3)
     with pytest.raises(ValueError, match="10 masses"):
         density_of_states(values, np.ones(9), 0.01)
 
 
-def test_velocities_come_from_hdf5_in_a_frame_of_reference(tmp_path):
+def test_velocities_come_from_hdf5_in_a_frame_of_reference(tmp_path, monkeypatch):
     from mdtraj.formats import HDF5TrajectoryFile
 
     rng = np.random.default_rng(54)
@@ -108,6 +113,11 @@ def test_velocities_come_from_hdf5_in_a_frame_of_reference(tmp_path):
     assert found.time_step == pytest.approx(0.01)
     assert found.volume == pytest.approx(27.0)
     np.testing.assert_allclose(found.masses, [22.98977], rtol=1e-5)
+    # Piece by piece, as of large files.
+    monkeypatch.setattr("openmm_allegro.analysis.velocities._ATOMS_READ", 15)
+    pieces = read_velocities(path, "element Na", reference="element O")
+    np.testing.assert_array_equal(pieces.values, found.values)
+    assert pieces[3:] == pytest.approx(found[3:])
     as_is = read_velocities(path, reference=None)
     np.testing.assert_allclose(as_is.values, velocities)
     trajectory.save_hdf5(str(tmp_path / "positions.h5"))

@@ -20,6 +20,8 @@ from .frames import masses as element_masses
 _CM2_PER_S = 1e-2
 # Atoms whose spectra are held at a time.
 _ATOMS = 50
+# Velocities that are read at a time, 24 MB as stored.
+_ATOMS_READ = 2_000_000
 
 
 class Velocities(NamedTuple):
@@ -56,7 +58,8 @@ class Spectrum(NamedTuple):
     wavenumber : (n,) array
         The same in 1/cm.
     density, error : (n,) arrays
-        States per atom and THz; the integral over all frequencies is 3.
+        States per atom and THz; the integral over all frequencies, by trapezoids, is
+        3. At frequency 0 it is 12 m D / k_B T for a fluid of one kind of atom.
     """
 
     frequency: np.ndarray
@@ -85,20 +88,30 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
     """
     from mdtraj.formats import HDF5TrajectoryFile
 
+    values, times, volumes = [], [], []
     with HDF5TrajectoryFile(str(path)) as file:
         holder = _Holder(file.topology)
         atoms = select_atoms(holder, selection)
-        frames = file.read()
-    if frames.velocities is None:
-        raise ValueError(f"expected velocities in {path}, found none")
-    of_elements = element_masses(holder)
-    values = np.asarray(frames.velocities[:, atoms], dtype=float)
-    if reference is not None:
-        rest = select_atoms(holder, reference)
-        weights = of_elements[rest] / of_elements[rest].sum()
-        values -= np.einsum("i,fix->fx", weights, frames.velocities[:, rest])[:, None]
-    interval = frame_interval(frames.time, time_step)
-    return Velocities(values, of_elements[atoms], atoms, interval, _volume(frames))
+        of_elements = element_masses(holder)
+        if reference is not None:
+            rest = select_atoms(holder, reference)
+            weights = of_elements[rest] / of_elements[rest].sum()
+        # Piece by piece: the file holds positions too, and atoms not asked for.
+        for frames in _pieces(file, holder.n_atoms):
+            if frames.velocities is None:
+                raise ValueError(f"expected velocities in {path}, found none")
+            some = np.asarray(frames.velocities[:, atoms], dtype=float)
+            if reference is not None:
+                of_rest = frames.velocities[:, rest]
+                some -= np.einsum("i,fix->fx", weights, of_rest)[:, None]
+            values.append(some)
+            times.append(frames.time)
+            volumes.append(_volumes(frames))
+    values, times, volumes = map(np.concatenate, (values, times, volumes))
+    interval = frame_interval(times, time_step)
+    return Velocities(
+        values, of_elements[atoms], atoms, interval, float(volumes.mean())
+    )
 
 
 def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=10):
@@ -200,6 +213,11 @@ def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks
             frequency, density = welch(
                 paths, 1 / time_step, nperseg=length, detrend=False
             )
+            # welch adds those of negative frequencies, which the ends share: there
+            # they are the halves of a trapezoid.
+            density[..., 0] *= 2
+            if length % 2 == 0:
+                density[..., -1] *= 2
             power = power + np.einsum(
                 "i,ixf->f", masses[first : first + _ATOMS], density
             )
@@ -220,13 +238,23 @@ class _Holder(NamedTuple):
         return self.topology.n_atoms
 
 
-def _volume(frames):
+def _pieces(file, n_atoms):
+    """Yield what an HDF5 file holds, a number of frames at a time."""
+    size, n_frames = max(1, _ATOMS_READ // n_atoms), len(file)
+    if n_frames == 0:
+        raise ValueError("expected at least one frame, found none")
+    for _ in range(0, n_frames, size):
+        yield file.read(n_frames=size)
+
+
+def _volumes(frames):
+    """Volume of the cell in each frame in nm³, NaN without a cell."""
     if frames.cell_lengths is None:
-        return np.nan
+        return np.full(len(frames.time), np.nan)
     cosines = np.cos(np.radians(np.asarray(frames.cell_angles, dtype=float)))
     lengths = np.prod(np.asarray(frames.cell_lengths, dtype=float), axis=1)
     skew = 1 - np.sum(cosines**2, axis=1) + 2 * np.prod(cosines, axis=1)
-    return float(np.mean(lengths * np.sqrt(skew)))
+    return lengths * np.sqrt(skew)
 
 
 def _sums(velocities, time_step, max_lag, n_blocks):
