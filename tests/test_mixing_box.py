@@ -130,8 +130,11 @@ def test_molecules_stay_those_of_the_force_field(potential, box, atoms, interpol
     assert molecules(context_of(mixed, box.positions)) == expected
 
 
-def test_volume_moves(potential, box):
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce"])
+def test_volume_moves(potential, box, backend):
     """After them, energy and forces are those of a new Context with the same box."""
+    if backend == "torchforce":
+        pytest.importorskip("openmmtorch")
     system = copy.deepcopy(box.system)
     barostat = openmm.MonteCarloBarostat(1000.0, 300.0, 1)
     barostat.setRandomNumberSeed(3)
@@ -142,7 +145,7 @@ def test_volume_moves(potential, box):
         ML_ATOMS,
         interpolate=True,
         remove_constraints=False,
-        backend="pythonforce",
+        backend=backend,
         precision="double",
     )
     context = context_of(mixed, box.positions, "CPU", timestep=0.00025)
