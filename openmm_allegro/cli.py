@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .cli_analyze import analyze
+from .cli_output import check_free, write_json
 from .cli_parser import make_parser
 
 # Packages that a verb needs beyond the base installation, and the extra that has them.
@@ -61,7 +63,7 @@ def _train(options: argparse.Namespace) -> None:
     # where there is a model or no folder can be, train says what to do
     if test and output.is_dir() and not (output / "model.safetensors").exists():
         for path in results.values():
-            _check_free(path, options.force or options.resume)
+            check_free(path, options.force or options.resume)
     model = train(
         config["model"],
         config["train"],
@@ -75,7 +77,7 @@ def _train(options: argparse.Namespace) -> None:
     )
     if test:
         result = evaluate(model, test)
-        _write_json(results["json"], result["metrics"])
+        write_json(results["json"], result["metrics"])
         parity_plot(result["arrays"], model.config.elements, results["plot"])
         _print_metrics(result["metrics"])
     print(f"model: {output / 'model.safetensors'}")
@@ -89,8 +91,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .modelfile import load_model
     from .train_config import read_labelled
 
-    _check_free(options.json, options.force)
-    _check_free(options.plot, options.force, image=True)
+    check_free(options.json, options.force)
+    check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
     model.energy.set_dtype(PRECISIONS[options.precision])
     distances = torch.float32 if options.precision == "single" else torch.float64
@@ -98,7 +100,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = evaluate(model, structures, distances=distances)
     _print_metrics(result["metrics"])
     if options.json:
-        _write_json(options.json, result["metrics"])
+        write_json(options.json, result["metrics"])
     if options.plot:
         parity_plot(result["arrays"], model.config.elements, options.plot)
 
@@ -113,7 +115,7 @@ def _import(options: argparse.Namespace) -> None:
     from .interop.nequip import import_model
     from .modelfile import save_model
 
-    _check_free(options.output, options.force)
+    check_free(options.output, options.force)
     if options.output.resolve() == options.source.resolve():
         raise ValueError(
             f"expected an output other than the input, found {options.source} as both"
@@ -138,7 +140,7 @@ def _export(options: argparse.Namespace) -> None:
     from .interop.nequip import export_model
     from .modelfile import load_model
 
-    _check_free(options.output, options.force)
+    check_free(options.output, options.force)
     model = load_model(options.model)
     path = export_model(model, options.output, overwrite=options.force)
     print(f"model: {path}")
@@ -214,57 +216,6 @@ def _simulate(options: argparse.Namespace) -> None:
         print(f"{name}: {path}")
 
 
-def _analyze(options: argparse.Namespace) -> None:
-    import mdtraj
-
-    from .analysis import coordination_number, diffusion, plot_msd, plot_rdf, rdf
-
-    for path in (options.trajectory, options.topology):
-        if not path.is_file():
-            raise FileNotFoundError(f"expected a file, found nothing at {path}")
-    _check_free(options.plot, options.force, image=True)
-    if options.plot:
-        options.plot.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        trajectory = mdtraj.load(str(options.trajectory), top=str(options.topology))
-    except (IndexError, OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"expected a trajectory at {options.trajectory} with the atoms of "
-            f"{options.topology}, found {type(error).__name__}: {error}"
-        ) from error
-    if options.quantity == "rdf":
-        curves, numbers = {}, {}
-        for pair in options.selections:
-            first, _, second = pair.partition("-")
-            if not first or not second:
-                raise ValueError(f"expected pairs such as Na-O, found {pair!r}")
-            chosen = f"element {first}", f"element {second}"
-            curves[pair] = rdf(trajectory, *chosen, r_max=options.r_max)
-            try:
-                numbers[pair] = coordination_number(
-                    trajectory, *chosen, r_max=options.shell
-                )
-            except ValueError as error:  # the curve is worth having without it
-                if options.shell is not None:
-                    raise
-                print(f"{pair}: no coordination number, {error}")
-                continue
-            print(
-                f"{pair}: first peak {numbers[pair].r_peak:.3f} nm, coordination "
-                f"number {numbers[pair].number:.2f} within {numbers[pair].r_max:.3f} nm"
-            )
-        if options.plot:
-            plot_rdf(curves, options.plot, coordination=numbers)
-    else:
-        results = {}
-        for element in options.selections:
-            results[element] = diffusion(trajectory, f"element {element}")
-            found = results[element]
-            print(f"{element}: D = {found.coefficient:.3g} ± {found.error:.2g} cm²/s")
-        if options.plot:
-            plot_msd(results, options.plot)
-
-
 def _print_metrics(metrics: dict[str, Any]) -> None:
     print(
         f"energy  MAE {metrics['energy_mae']:.3f}  RMSE {metrics['energy_rmse']:.3f}  "
@@ -284,27 +235,6 @@ def _print_metrics(metrics: dict[str, Any]) -> None:
         )
 
 
-def _check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:
-    """Refuse, before any work, a file that cannot be or should not be written."""
-    if path is None:
-        return
-    if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
-    if path.is_dir():
-        raise FileExistsError(f"expected to write a file at {path}, found a folder")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"expected no file yet at {path}, found one; --force replaces it"
-        )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
-
-
 _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
@@ -312,7 +242,7 @@ _VERBS = {
     "import": _import,
     "export": _export,
     "simulate": _simulate,
-    "analyze": _analyze,
+    "analyze": analyze,
 }
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from ._version import __version__
+from .cli_analyze import add_parsers
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -98,24 +99,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
 
-    analyze = verbs.add_parser("analyze", help="structure and motion of a trajectory")
-    analyze.add_argument("quantity", choices=("rdf", "diffusion"))
-    analyze.add_argument("trajectory", type=Path)
-    analyze.add_argument("topology", type=Path, help="PDB")
-    analyze.add_argument(
-        "selections", nargs="+", help="Na-O Cl-O (rdf); Na O (diffusion)"
-    )
-    analyze.add_argument("--r-max", type=float, help="of g(r), nm (default: L/2)")
-    analyze.add_argument(
-        "--shell", type=float, help="radius of the shell, nm (default: first minimum)"
-    )
-    analyze.add_argument("--plot", type=Path, help="draw to this file")
+    add_parsers(verbs)  # of analyze
 
     for verb in (evaluate, simulate):
         verb.add_argument(
             "--precision", default="mixed", choices=("single", "mixed", "double")
         )
-    for verb in (train, evaluate, source, export, simulate, analyze):
+    for verb in (train, evaluate, source, export, simulate):
         verb.add_argument(
             "--force", action="store_true", help="replace existing output"
         )

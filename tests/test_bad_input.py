@@ -315,7 +315,7 @@ def test_rdf_of_a_pair_without_a_shell_is_drawn(water, capsys, monkeypatch):
     def unclear(*_, **__):
         raise ValueError("no clear minimum")
 
-    monkeypatch.setattr("openmm_allegro.analysis.coordination_number", unclear)
+    monkeypatch.setattr("openmm_allegro.analysis.coordination.coordination_of", unclear)
     model, pdb, folder = water
     output = str(folder / "run")
     assert main(["simulate", model, pdb, "--output", output, *SHORT]) == 0

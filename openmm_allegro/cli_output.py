@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Files that the command writes: checked before any work, and JSON of all kinds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:
+    """Refuse, before any work, a file that cannot be or should not be written."""
+    if path is None:
+        return
+    if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
+    if path.is_dir():
+        raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"expected no file yet at {path}, found one; --force replaces it"
+        )
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that any reader takes: arrays as lists, NaN and infinity as null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """Named tuples as objects, arrays as lists, what is not finite as None."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _key(key: Any) -> str:
+    return ",".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""``analyze`` of velocities, energies and several temperatures, in closed form."""
+
+import json
+
+import mdtraj
+import numpy as np
+import pytest
+from analysis_helpers import CUBIC, autoregressive, langevin, make_trajectory
+from mdtraj.formats import HDF5TrajectoryFile
+from test_cli_analyze import analyze, error_of, rows_of, write_run
+
+from openmm_allegro import analysis
+
+UNIT = 1.602176634e-19**2 * 1e-6 / (1e-27 * 1.380649e-23 * 300)
+COLUMNS = {
+    "Step": "step",
+    "Time (ps)": "time",
+    "Potential Energy (kJ/mole)": "potential",
+    "Kinetic Energy (kJ/mole)": "kinetic",
+    "Total Energy (kJ/mole)": "total",
+    "Temperature (K)": "temperature",
+    "Box Volume (nm^3)": "volume",
+}
+R = 8.31446261815324e-3
+
+
+def write_energies(prefix, temperatures, total, volumes, dof):
+    """CSV as StateDataReporter writes it, every 0.1 ps; with half a line at the end."""
+    kinetic = 0.5 * dof * R * temperatures
+    lines = ["#" + ",".join(f'"{name}"' for name in COLUMNS)]
+    for i, values in enumerate(zip(temperatures, kinetic, total, volumes, strict=True)):
+        t, k, e, v = map(float, values)
+        row = [i + 1, 0.1 * (i + 1), e - k, k, e, t, v]
+        lines.append(",".join(map(repr, row)))
+    lines.append("2001,200.")
+    prefix.with_name(prefix.name + ".csv").write_text("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def ions(tmp_path_factory):
+    """Ten free Langevin ions of each sign, D = 2e-3 nm²/ps, τ = 0.4 ps, with .h5."""
+    tau, time_step = 0.4, 0.04
+    positions, velocities = langevin(
+        12_000, 20, 2e-3, tau, time_step, np.random.default_rng(9)
+    )
+    trajectory = make_trajectory(
+        positions, CUBIC, ["Na", "Cl"] * 10, time_step=time_step
+    )
+    prefix = tmp_path_factory.mktemp("ions") / "nvt"
+    write_run(trajectory, prefix, temperature_k=300.0)
+    with HDF5TrajectoryFile(f"{prefix}.h5", "w", force_overwrite=True) as file:
+        file.topology = trajectory.topology
+        file.write(
+            trajectory.xyz,
+            time=trajectory.time,
+            cell_lengths=trajectory.unitcell_lengths,
+            cell_angles=trajectory.unitcell_angles,
+            velocities=velocities.astype(np.float32),
+        )
+    return str(prefix), velocities
+
+
+def test_velocities_of_langevin_ions(ions, tmp_path):
+    prefix, velocities = ions
+    out, figure = tmp_path / "v.json", tmp_path / "v.png"
+    options = ["--keep-drift", "--json", out, "--plot", figure, "--force"]
+    analyze("vacf", prefix, "Na", "--max-lag", 2, *options)
+    found = json.loads(out.read_text())["results"]["Na"]
+    exact = 3 * 2e-3 / 0.4 * np.exp(-np.array(found["lag_times"]) / 0.4)
+    assert np.mean(np.abs(found["values"] - exact) < 3 * np.array(found["error"])) > 0.8
+    analyze("green-kubo", prefix, "ions=all", "--max-lag", 8, "--cutoff", 4, *options)
+    row = rows_of(out)["ions", "D"]
+    assert abs(row["value"] - 2e-5) < 3 * row["error"]
+    assert row["error"] < 2e-6
+    analyze("density-of-states", prefix, "Na", "--resolution", 0.5, *options)
+    found = json.loads(out.read_text())["results"]["Na"]
+    nu = np.array(found["frequency"])
+    exact = 12 * 0.4 / (1 + (2 * np.pi * nu * 0.4) ** 2)
+    some = (nu > 1) & (nu < 6)
+    np.testing.assert_allclose(np.array(found["density"])[some], exact[some], rtol=0.2)
+    assert figure.stat().st_size > 1000
+
+    # Dropping the beginning drops it of the velocities too.
+    late = ["--start", 360.0, "--max-lag", 2]
+    analyze("vacf", f"{prefix}.h5", "Na", *late, *options)
+    expected = analysis.velocity_autocorrelation(
+        velocities[9000:, ::2], 0.04, max_lag=2.0
+    )
+    found = json.loads(out.read_text())["results"]["Na"]
+    np.testing.assert_allclose(found["values"], expected.values, rtol=1e-3, atol=1e-6)
+
+
+def test_conductivity_from_velocities_too(ions, tmp_path, capsys):
+    prefix, _ = ions
+    out, figure = tmp_path / "c.json", tmp_path / "gk.png"
+    analyze(
+        *("conductivity", prefix, "--charges", "Na=1,Cl=-1", "--max-lag", 12),
+        *("--cutoff", 4, "--json", out, "--plot-green-kubo", figure),
+    )
+    rows = rows_of(out)
+    exact = UNIT * 20 * 2e-3 / 27
+    for name in ("conductivity", "conductivity, Green-Kubo"):
+        assert abs(rows["all", name]["value"] - exact) < 3 * rows["all", name]["error"]
+    assert figure.stat().st_size > 1000
+    assert "--force" in error_of(
+        *(capsys, "conductivity", prefix, "--charges", "Na=1,Cl=-1"),
+        *("--plot-green-kubo", figure),
+    )
+    bare = [f"{prefix}.xtc", f"{prefix}.pdb", "--charges", "Na=1,Cl=-1"]
+    bare += ["--temperature", 300, "--plot-green-kubo", tmp_path / "x.png"]
+    assert "--velocities" in error_of(capsys, "conductivity", *bare)
+
+
+def test_arrhenius_of_numbers_and_of_files(tmp_path, capsys):
+    temperatures = np.array([280.0, 300.0, 330.0, 360.0])
+    values = 3e-3 * np.exp(-15.0 / (R * temperatures))
+    given = [f"{t}={v}±{0.02 * v}" for t, v in zip(temperatures, values, strict=True)]
+    out, figure = tmp_path / "a.json", tmp_path / "a.png"
+    options = ["--json", out, "--plot", figure, "--at", "298.15", "--force"]
+    analyze("arrhenius", *given, *options)
+    rows = rows_of(out)
+    row = rows["all", "activation energy"]
+    assert row["value"] == pytest.approx(15.0)
+    assert 0 < row["error"] < 1
+    at_298 = 3e-3 * np.exp(-15.0 / (R * 298.15))
+    assert rows["all", "at 298.15 K"]["value"] == pytest.approx(at_298)
+    assert figure.stat().st_size > 1000
+
+    files = []
+    for t, v in zip(temperatures, values, strict=True):
+        table = [
+            {"item": item, "quantity": "D", "value": f * v, "error": 0.02 * v} | unit
+            for item, f in (("Na", 1), ("Cl", 2))
+            for unit in ({"unit": "cm²/s"},)
+        ]
+        files.append(tmp_path / f"{t:g}.json")
+        files[-1].write_text(json.dumps({"temperature_k": t, "table": table}))
+    analyze("arrhenius", *files, *options)
+    rows = rows_of(out)
+    for item in ("Na", "Cl"):
+        assert rows[item, "activation energy"]["value"] == pytest.approx(15.0)
+        assert rows[item, "at 298.15 K"]["unit"] == "cm²/s"
+    analyze("arrhenius", *files, "--item", "Cl", *options)
+    assert {item for item, _ in rows_of(out)} == {"Cl"}
+
+    assert "no file" in error_of(capsys, "arrhenius", tmp_path / "missing.json")
+    assert "of K in" in error_of(capsys, "arrhenius", *files, "--item", "K")
+    assert "two different" in error_of(capsys, "arrhenius", given[0])
+    files[0].write_text("{}")
+    assert "analyze --json wrote" in error_of(capsys, "arrhenius", *files)
+
+
+@pytest.fixture(scope="module")
+def energies(tmp_path_factory):
+    """10 Na and 10 Cl whose energy and volume fluctuate by known amounts."""
+    rng = np.random.default_rng(10)
+    n, dof = 2000, 57
+    prefix = tmp_path_factory.mktemp("energies") / "npt"
+    positions = rng.random((12, 20, 3)) * 3
+    trajectory = make_trajectory(positions, CUBIC, ["Na"] * 10 + ["Cl"] * 10)
+    write_run(
+        *(trajectory, prefix),
+        **{"temperature_k": 300.0, "ensemble": "npt", "pressure_bar": 1.0, "atoms": 20},
+    )
+    temperatures = 300 * (1 + np.sqrt(2 / dof) * autoregressive(n, 3, rng))
+    total = -5000 + 20 * autoregressive(n, 3, rng)
+    volumes = 27 + 0.3 * autoregressive(n, 3, rng)
+    write_energies(prefix, temperatures, total, volumes, dof)
+    return prefix
+
+
+def test_thermodynamics_of_known_fluctuations(energies, tmp_path, capsys):
+    out, figure = tmp_path / "t.json", tmp_path / "t.png"
+    options = ["--json", out, "--plot", figure, "--force"]
+    analyze("thermodynamics", energies, *options)
+    rows = rows_of(out)
+    mass = 10 * (22.98977 + 35.453)
+    row = rows["all", "density"]
+    assert row["value"] == pytest.approx(mass / 27 * 1.66054, rel=2e-3)
+    assert row["unit"] == "kg/m³"
+    kappa = 0.09 * 1e-27 * 1e5 / (1.380649e-23 * 300 * 27)
+    heat = 400 / (R * 300**2) * 1e3 / mass
+    for name, exact in (("compressibility", kappa), ("heat capacity, C_P", heat)):
+        assert (
+            abs(rows["all", name]["value"] - exact) < 3.5 * rows["all", name]["error"]
+        )
+        assert rows["all", name]["error"] < 0.2 * exact
+    expansion = rows["all", "thermal expansion"]
+    assert abs(expansion["value"]) < 4 * expansion["error"]
+    assert figure.stat().st_size > 1000
+
+    # Of the energies alone there is no mass, and of NVT no compressibility.
+    bare = [f"{energies}.csv", "--ensemble", "nvt", "--temperature", 300]
+    analyze("thermodynamics", *bare, *options)
+    rows = rows_of(out)
+    assert {name for _, name in rows} == {"heat capacity, C_V"}
+    assert rows["all", "heat capacity, C_V"]["unit"] == "J/(K mol)"
+    capsys.readouterr()
+    analyze("thermodynamics", f"{energies}.xtc", f"{energies}.pdb")
+    assert "--ensemble is not known" in capsys.readouterr().out
+    bare = [bare[0], "--ensemble", "npt", "--temperature", 300]
+    assert "--pressure" in error_of(capsys, "thermodynamics", *bare)
+
+
+def test_dielectric_constant_of_turning_dipoles(tmp_path):
+    """Dipoles μ in random directions: ε = 1 + N μ² / (3 ε0 V k T)."""
+    rng = np.random.default_rng(11)
+    n, frames = 30, 400
+    direction = rng.normal(size=(frames, n, 3))
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    middle = rng.random((1, n, 3)) * 3
+    positions = np.stack([middle + 0.05 * direction, middle - 0.05 * direction], 2)
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for _ in range(n):
+        residue = topology.add_residue("DIP", chain)
+        pair = [
+            topology.add_atom(s, mdtraj.element.get_by_symbol(s), residue)
+            for s in ("F", "H")
+        ]
+        topology.add_bond(*pair)
+    trajectory = make_trajectory(
+        positions.reshape(frames, -1, 3), CUBIC, ["F", "H"] * n
+    )
+    trajectory.topology = topology
+    prefix = write_run(trajectory, tmp_path / "nvt", temperature_k=300)
+    out = tmp_path / "e.json"
+    analyze("thermodynamics", prefix, "--charges", "F=-0.5,H=0.5", "--json", out)
+    row = rows_of(out)["all", "dielectric constant"]
+    moment = 0.5 * 0.1e-9 * 1.602176634e-19
+    exact = 1 + n * moment**2 / (3 * 8.8541878e-12 * 27e-27 * 1.380649e-23 * 300)
+    assert abs(row["value"] - exact) < 3 * row["error"]
+    assert row["error"] < 0.1 * (exact - 1)
+
+
+def test_stability_of_a_run(energies, tmp_path, capsys):
+    out, figure = tmp_path / "s.json", tmp_path / "s.png"
+    options = ["--json", out, "--plot", figure, "--force"]
+    analyze("stability", energies, *options)
+    rows, content = rows_of(out), json.loads(out.read_text())
+    temperature = rows["all", "temperature"]
+    assert abs(temperature["value"] - 300) < 3 * temperature["error"]
+    ratio = rows["all", "variance over canonical"]
+    assert abs(ratio["value"] - 1) < 3 * ratio["error"]
+    drift = rows["all", "drift of the energy"]
+    assert abs(drift["value"]) < 3 * drift["error"]
+    assert drift["unit"] == "kJ/(mol ps) per atom"
+    assert content["results"]["all"]["temperature"]["degrees_of_freedom"] == 57
+    assert "No bonds" in capsys.readouterr().out
+    analyze("stability", energies, "--trace", "energy", *options)
+
+    events = energies.with_name("npt.events.csv")
+    events.write_text("step,time_ps,watchdog,action,message\n9,0.9,Close,warn,near\n")
+    analyze("stability", f"{energies}.csv", "--temperature", 310)
+    printed = capsys.readouterr().out
+    events.unlink()
+    assert "1 events of watchdogs" in printed and "Close" in printed
+    assert "off 310 K by" in printed
+    (tmp_path / "no.csv").write_text("a,b\n1,2\n")
+    assert '"Time (ps)"' in error_of(capsys, "stability", tmp_path / "no.csv")
+
+
+def test_stability_finds_the_bond_that_breaks(tmp_path):
+    length = np.full(30, 0.1)
+    length[20:] = 0.2
+    positions = np.zeros((30, 2, 3))
+    positions[:, 1, 0] = length
+    trajectory = make_trajectory(positions, CUBIC, ["O", "H"])
+    trajectory.topology.add_bond(*trajectory.topology.atoms)
+    prefix = tmp_path / "nve"
+    write_run(trajectory, prefix, ensemble="nve")
+    trajectory[0].save_pdb(f"{prefix}.pdb")
+    out = tmp_path / "s.json"
+    analyze("stability", prefix, "--json", out)
+    rows = rows_of(out)
+    assert rows["all", "broken"]["value"] == 1
+    assert rows["all", "first broken at"]["value"] == pytest.approx(20.0)
