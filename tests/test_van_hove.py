@@ -77,3 +77,26 @@ def test_distinct_part_of_a_gas_is_flat_and_of_a_pair_spreads(cell):
         van_hove_distinct(train, [0], [0], [1.0], r_max=0.5)
     with pytest.raises(ValueError, match="bin_width"):
         van_hove_self(path, 1.0, [1.0], 0.1, bin_width=0.2)
+
+
+def test_distinct_part_of_unwrapped_frames_in_a_breathing_cell():
+    """Images far from the origin are those in the cell of their own frame."""
+    rng = np.random.default_rng(104)
+    cells = CUBIC * (1 + 0.02 * rng.normal(size=(40, 1, 1)))
+    inside = rng.random((40, 20, 3)) @ cells
+    images = rng.integers(-9, 10, (40, 20, 3)) @ cells
+    found = [
+        van_hove_distinct(
+            make_trajectory(positions, cells, ["Ar"] * 20),
+            "all",
+            "all",
+            [3.0],
+            r_max=1.3,
+            bin_width=0.1,
+        )
+        for positions in (inside, inside + images)
+    ]
+    # A pair in a thousand may change its bin by float32's rounding.
+    np.testing.assert_allclose(
+        found[0].values[0, 4:], found[1].values[0, 4:], atol=0.03
+    )

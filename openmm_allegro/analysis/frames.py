@@ -66,6 +66,11 @@ def cell_vectors(trajectory):
     return cells
 
 
+def wrapped(positions, cells):
+    """Images (n_frames, n_atoms, 3) in the cells (n_frames, 3, 3) at the origin."""
+    return positions - np.floor(positions @ np.linalg.inv(cells)) @ cells
+
+
 def largest_radius(cells):
     """Half the smallest distance between opposite faces, over all frames, in nm."""
     # Rows of the transposed inverse are normals whose length is 1 / width.

@@ -52,7 +52,7 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
     a, b : (n,) arrays of int
         Centres and neighbours; the groups may share atoms.
     r_max : float
-        Largest distance in nm, below half the smallest width of the cell.
+        Largest distance in nm, at most half the smallest width of the cell.
     later : (n_atoms, 3) array, optional
         Positions of the neighbours, where they are those of another time.
 
@@ -66,9 +66,11 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
     box = _box(cell)
     of_neighbors = positions if later is None else later
     points, queries = box.wrap(of_neighbors[b]), box.wrap(positions[a])
+    # freud refuses exactly half the width.
+    radius = min(r_max, largest_radius(np.asarray(cell)[None]) * (1 - 1e-6))
     found = (
         freud.locality.AABBQuery(box, points)
-        .query(queries, {"mode": "ball", "r_max": r_max, "exclude_ii": False})
+        .query(queries, {"mode": "ball", "r_max": radius, "exclude_ii": False})
         .toNeighborList()
     )
     centers, neighbors = a[found.query_point_indices], b[found.point_indices]

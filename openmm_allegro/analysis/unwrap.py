@@ -5,7 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .frames import cell_vectors, chunked, frame_interval, masses, select_atoms
+from .frames import (
+    cell_vectors,
+    chunked,
+    frame_interval,
+    masses,
+    select_atoms,
+    wrapped,
+)
 
 
 class Paths(NamedTuple):
@@ -146,22 +153,22 @@ def follow(source, selection="all", *, reference="all", time_step=None):
 
 def _followed(chunks, atoms):
     """Yield the unwrapped path of `atoms` in each chunk, and the chunk."""
-    path = wrapped_before = None
+    path = inside_before = None
     for chunk in chunks:
         cells = cell_vectors(chunk)
         inverse = np.linalg.inv(cells)
         positions = np.asarray(chunk.xyz[:, atoms], dtype=float)
         # The scheme is defined on wrapped positions: of atoms many cells away from the
         # origin, a breathing cell moves the images but not the atoms.
-        wrapped = positions - np.floor(positions @ inverse) @ cells
+        inside = wrapped(positions, cells)
         if path is None:
-            start, wrapped_before = positions[:1], wrapped[:1]
+            start, inside_before = positions[:1], inside[:1]
         else:
             start = path[-1:]
-        steps = np.diff(wrapped, axis=0, prepend=wrapped_before)
+        steps = np.diff(inside, axis=0, prepend=inside_before)
         # For steps under half the smallest width all fractional components are under
         # 1/2, in a triclinic cell too, so that rounding finds the minimum image.
         steps -= np.round(steps @ inverse) @ cells
         path = start + np.cumsum(steps, axis=0)
-        wrapped_before = wrapped[-1:]
+        inside_before = inside[-1:]
         yield path, chunk

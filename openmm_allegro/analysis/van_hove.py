@@ -13,6 +13,7 @@ from .frames import (
     frame_interval,
     select_atoms,
     vectors_of_atoms,
+    wrapped,
 )
 from .pairs import neighbor_pairs
 
@@ -113,7 +114,7 @@ def van_hove_distinct(
     lag_times : sequence of float
         In ps, 0 allowed; the nearest multiples of the time between frames are taken.
     r_max : float
-        In nm, below half the smallest width of the cell.
+        In nm, at most half the smallest width of the cell.
     bin_width : float, optional
         In nm.
     n_origins : int, optional
@@ -147,7 +148,9 @@ def van_hove_distinct(
             count = np.zeros(len(shells))
             for k in block:
                 _, _, vectors = neighbor_pairs(
-                    trajectory.xyz[k],
+                    # As in `unwrap`: far from the origin a breathing cell would
+                    # move the images but not the atoms.
+                    wrapped(trajectory.xyz[k].astype(float), cells[k]),
                     cells[k + lag],
                     a,
                     b,
