@@ -103,3 +103,26 @@ def test_like_groups_count_each_pair_once(cell):
     in_contact = np.sum(found.stops - found.starts) / (12 * 435)
     expected = 4 / 3 * np.pi * 0.8**3 / abs(np.linalg.det(cell))
     assert in_contact == pytest.approx(expected, rel=0.15)
+
+
+def test_a_shell_may_fill_the_cell():
+    """At exactly half the width, as `rdf` allows it too."""
+    gas = uniform_gas(CUBIC, 12, 20, np.random.default_rng(75))
+    trajectory = make_trajectory(gas, CUBIC, ["Ar"] * 20)
+    found = contacts(trajectory, "all", "all", 1.5)
+    apart = gas[:, :, None] - gas[:, None]
+    apart -= 3 * np.round(apart / 3)
+    near = np.linalg.norm(apart, axis=-1) < 1.5
+    assert np.sum(found.stops - found.starts) == np.sum(np.triu(near, 1))
+
+
+def test_contacts_that_outlast_the_longest_lag_are_told():
+    """The integral of 0.98^t up to 20 steps is but a third of the whole."""
+    rng = np.random.default_rng(76)
+    states = two_states(2000, 20, 0.01, 0.01, rng)
+    found = contacts(pairs_that_part(states, rng), "element Na", "element O", 0.4)
+    pairs = found._replace(n_pairs=20)
+    short = survival(pairs, max_lag=20.0)
+    assert short.remaining == pytest.approx(0.98**20, abs=0.1)
+    assert short.residence_time.value < 25
+    assert abs(survival(pairs, max_lag=190.0).remaining) < 0.1

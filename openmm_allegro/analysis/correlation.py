@@ -43,7 +43,8 @@ class GreenKubo(NamedTuple):
     running, running_error : (n_lags,) arrays
         Integral up to each lag time, in the unit of `coefficient`.
     cutoff : float
-        In ps.
+        In ps. Where it is the longest lag, the function had not become noise, and the
+        integral may not have ended.
     """
 
     coefficient: Estimate

@@ -35,6 +35,10 @@ class Survival(NamedTuple):
         C(∞), part of all pairs that are in contact at a time.
     n_breaks : int
         Breaks that were seen.
+    remaining : float
+        Value of (C(t) - C(∞)) / (1 - C(∞)) where the integral ends. Where it is more
+        than a few percent, contacts outlast the longest lag and `residence_time` is
+        only a lower bound, of which its error knows nothing.
     """
 
     lifetime: Estimate
@@ -46,6 +50,7 @@ class Survival(NamedTuple):
     intermittent_error: np.ndarray
     random: float
     n_breaks: int
+    remaining: float = np.nan
 
 
 def survival(contacts, *, max_lag=None, n_blocks=10):
@@ -90,9 +95,10 @@ def survival(contacts, *, max_lag=None, n_blocks=10):
     continuous = jackknife(np.divide, unbroken, origins)
     intermittent = jackknife(np.divide, again, origins)
     meetings = _by_block(held / contacts.n_pairs, edges)
+    residence, remaining = _residence(lags * time_step, again, origins, meetings, edges)
     return Survival(
         lifetime=_lifetime(contacts, held, edges),
-        residence_time=_residence(lags * time_step, again, origins, meetings, edges),
+        residence_time=residence,
         lag_times=lags * time_step,
         continuous=continuous.value,
         continuous_error=continuous.error,
@@ -100,6 +106,7 @@ def survival(contacts, *, max_lag=None, n_blocks=10):
         intermittent_error=intermittent.error,
         random=float(meetings.sum() / n_frames),
         n_breaks=int(np.sum(contacts.stops < n_frames)),
+        remaining=remaining,
     )
 
 
@@ -159,7 +166,8 @@ def _lifetime(contacts, held, edges):
 
 
 def _residence(times, again, origins, meetings, edges):
-    """Integral of what C(t) is above random encounters, until that is noise."""
+    """Integral of what C(t) is above random encounters, until that is noise, and
+    what it is there."""
     even = np.arange(0, times[-1] + 0.5 * times[1], times[1])
     sums = again, origins, meetings, np.diff(edges)
 
@@ -167,7 +175,9 @@ def _residence(times, again, origins, meetings, edges):
         random = met / frames
         return np.interp(even, times, (found / of - random) / (1 - random))
 
-    last = noise_start(Correlation(even, *jackknife(excess, *sums)))
-    return jackknife(
+    function = Correlation(even, *jackknife(excess, *sums))
+    last = noise_start(function)
+    integral = jackknife(
         lambda *of: trapezoid(excess(*of)[: last + 1], even[: last + 1]), *sums
     )
+    return integral, float(function.values[last])
