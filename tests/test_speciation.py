@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Environments and clusters of known make-up."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, make_trajectory
@@ -57,3 +59,17 @@ def test_clusters_are_followed_through_the_boundary():
     near = make_trajectory([[[0, 0, 0], [0.3, 0, 0]]] * 20, CUBIC, ["Na", "Cl"])
     assert clusters(near, "all", "all", 0.4).mean_size.value == 2
     assert clusters(near, "element Na", "element Na", 0.4).mean_size.value == 1
+
+
+def test_environments_of_many_centres_fit_into_memory():
+    """Frames hold numbers of each kind, not the environment of each centre."""
+    places = np.random.default_rng(82).random((2000, 3)) * 3
+    trajectory = make_trajectory([places] * 200, CUBIC, ["O"] * 2000)
+    speciation(trajectory[:2], "all", {"O": ("all", 0.1)}, n_blocks=2)
+    tracemalloc.start()
+    found = speciation(trajectory, "all", {"O": ("all", 0.1)}, n_blocks=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(part.value for part in found.values()) == pytest.approx(1)
+    # An integer for each centre and frame would be 3.2 MB.
+    assert peak < 2e6

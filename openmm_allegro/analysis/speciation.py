@@ -62,18 +62,15 @@ def speciation(source, centers, ligands, *, n_blocks=10):
         for k, (b, radius) in enumerate(kinds):
             found, _, _ = neighbor_pairs(positions, cell, a, b, radius)
             counts[:, k] = np.bincount(found, minlength=first.n_atoms)[a]
-        frames.append(counts)
-    environments, which = np.unique(np.concatenate(frames), axis=0, return_inverse=True)
-    which = which.reshape(len(frames), len(a))
-    parts = np.stack(
-        [np.mean(which == i, axis=1) for i in range(len(environments))], axis=1
-    )
+        environments, numbers = np.unique(counts, axis=0, return_counts=True)
+        frames.append(
+            dict(zip(map(tuple, environments.tolist()), numbers, strict=True))
+        )
+    environments, parts = _parts(frames, len(a))
     fraction = _blocked(parts, n_blocks)
     order = np.argsort(-fraction.value, kind="stable")
     return {
-        tuple(environments[i].tolist()): Estimate(
-            float(fraction.value[i]), float(fraction.error[i])
-        )
+        environments[i]: Estimate(float(fraction.value[i]), float(fraction.error[i]))
         for i in order
     }
 
@@ -107,13 +104,13 @@ def clusters(source, selection_a, selection_b, r_max, *, n_blocks=10):
         graph = coo_array((np.ones(len(centers)), ends), shape=(len(ions),) * 2)
         _, labels = connected_components(graph, directed=False)
         sizes = np.bincount(labels)
-        in_size.append(np.bincount(sizes, weights=sizes, minlength=len(ions) + 1))
-    parts = np.array(in_size) / len(ions)
-    present = np.flatnonzero(parts.sum(axis=0))
+        present, numbers = np.unique(sizes, return_counts=True)
+        in_size.append(dict(zip(present.tolist(), present * numbers, strict=True)))
+    sizes, parts = _parts(in_size, len(ions))
     return Clusters(
-        sizes=present,
-        fraction=_blocked(parts[:, present], n_blocks),
-        mean_size=_blocked(parts[:, present] @ present, n_blocks),
+        sizes=np.array(sizes),
+        fraction=_blocked(parts, n_blocks),
+        mean_size=_blocked(parts @ sizes, n_blocks),
     )
 
 
@@ -124,6 +121,17 @@ def _frames(chunks, radii):
         for radius in radii:
             check_radius(radius, cells)
         yield from zip(chunk.xyz, cells, strict=True)
+
+
+def _parts(frames, total):
+    """Kinds of any frame, ascending, and their parts of a total (n_frames, n_kinds).
+
+    From the numbers of each kind, a dict per frame: what was seen of each centre would
+    not fit into memory.
+    """
+    kinds = sorted(set().union(*frames))
+    numbers = [[frame.get(kind, 0) for kind in kinds] for frame in frames]
+    return kinds, np.array(numbers) / total
 
 
 def _blocked(by_frame, n_blocks):
