@@ -84,3 +84,5 @@ def test_replicas_that_scatter_widen_the_error():
     assert apart.value == 2.0
     assert apart.error == pytest.approx(1.0)
     assert replica_mean([(1.5, 0.2)]) == (1.5, 0.2)
+    with pytest.raises(ValueError, match="at least one run"):
+        replica_mean([])

@@ -33,6 +33,10 @@ def test_canonical_temperatures_pass_and_others_do_not():
     assert scaled.variance_ratio.value < 0.2
     heated = check_temperature(times, 300 + 0.01 * times, 300, 550)
     assert heated.drift.value == pytest.approx(0.01)
+    # 20 K too hot, yet canonical in how it fluctuates.
+    hot = check_temperature(times, rng.normal(320, spread, 3000), 300, 550)
+    assert hot.deviation > 10
+    assert abs(hot.variance_ratio.value - 1) < 3 * hot.variance_ratio.error
     with pytest.raises(ValueError, match="degree of freedom"):
         check_temperature(times, times, 300, 0)
 

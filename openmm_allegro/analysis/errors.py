@@ -110,7 +110,13 @@ def replica_mean(estimates):
     -------
     Estimate
     """
-    values, errors = np.transpose(np.array(estimates, dtype=float))
+    estimates = np.array(list(estimates), dtype=float)
+    if estimates.ndim != 2 or estimates.shape[0] == 0 or estimates.shape[1] != 2:
+        raise ValueError(
+            "expected a value and an error of at least one run, found shape "
+            f"{estimates.shape}"
+        )
+    values, errors = estimates.T
     scatter = values.var(ddof=1) if len(values) > 1 else 0.0
     variance = max(scatter, np.mean(errors**2)) / len(values)
     return Estimate(float(values.mean()), float(np.sqrt(variance)))
@@ -163,6 +169,33 @@ def series_mean(values):
     independent = max(independent, 2.0)
     spread = values.std(ddof=1) / np.sqrt(independent)
     return Estimate(float(values.mean()), float(student_factor(independent) * spread))
+
+
+def series_covariance(first, second=None):
+    """Unbiased covariance of two time series, or variance of one, and its error.
+
+    Parameters
+    ----------
+    first, second : (n,) arrays
+        As in `series_mean`. Default of `second`: `first`.
+
+    Returns
+    -------
+    Estimate
+        In the product of the units of the two.
+    """
+    first = np.asarray(first, dtype=float)
+    second = first if second is None else np.asarray(second, dtype=float)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"expected series of one length, found {first.shape} and {second.shape}"
+        )
+    deviations = first - first.mean(), second - second.mean()
+    product = series_mean(deviations[0] * deviations[1])
+    # Deviations from the sample's own mean are too small: by 1 / n of independent ones.
+    inefficiency = max(statistical_inefficiency(x) for x in deviations)
+    factor = 1 / (1 - min(0.5, inefficiency / len(first)))
+    return Estimate(product.value * factor, product.error * factor)
 
 
 def statistical_inefficiency(values):

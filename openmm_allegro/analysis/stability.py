@@ -6,7 +6,13 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
-from .errors import Estimate, series_mean, statistical_inefficiency, student_factor
+from .errors import (
+    Estimate,
+    series_covariance,
+    series_mean,
+    statistical_inefficiency,
+    student_factor,
+)
 from .frames import chunked
 
 
@@ -113,8 +119,8 @@ def check_temperature(times, temperatures, target, degrees_of_freedom):
             f"{target:.6g} K and {degrees_of_freedom}"
         )
     mean = series_mean(temperatures)
-    deviations = np.asarray(temperatures, dtype=float) - target
-    variance = series_mean(deviations**2)
+    # About its own mean, so that a wrong mean is not taken for a wrong fluctuation.
+    variance = series_covariance(temperatures)
     canonical = 2 * target**2 / degrees_of_freedom
     return TemperatureCheck(
         mean=mean,

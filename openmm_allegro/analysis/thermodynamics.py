@@ -5,7 +5,7 @@ import mdtraj
 import numpy as np
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
 
-from .errors import Estimate, jackknife, series_mean, statistical_inefficiency
+from .errors import Estimate, jackknife, series_covariance, series_mean, sum_blocks
 from .frames import cell_vectors
 from .unwrap import unwrap_molecules
 
@@ -50,7 +50,7 @@ def compressibility(volumes, temperature):
         In 1/bar.
     """
     factor = _NM3 * _BAR / (Boltzmann * _above_zero(temperature))
-    return _scaled(_variance(volumes), factor / np.mean(volumes))
+    return _scaled(series_covariance(volumes), factor / np.mean(volumes))
 
 
 def thermal_expansion(volumes, enthalpies, temperature):
@@ -76,7 +76,7 @@ def thermal_expansion(volumes, enthalpies, temperature):
         In 1/K.
     """
     factor = 1e3 / (gas_constant * _above_zero(temperature) ** 2)
-    return _scaled(_variance(volumes, enthalpies), factor / np.mean(volumes))
+    return _scaled(series_covariance(volumes, enthalpies), factor / np.mean(volumes))
 
 
 def heat_capacity(energies, temperature, *, mass=None):
@@ -103,7 +103,9 @@ def heat_capacity(energies, temperature, *, mass=None):
         In J/(mol K) of systems, or in J/(g K) with `mass`.
     """
     factor = 1e6 / (gas_constant * _above_zero(temperature) ** 2)
-    return _scaled(_variance(energies), factor / (1.0 if mass is None else mass))
+    return _scaled(
+        series_covariance(energies), factor / (1.0 if mass is None else mass)
+    )
 
 
 def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
@@ -152,16 +154,11 @@ def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
     factor = elementary_charge**2 * 1e-18 / (3 * epsilon_0 * Boltzmann * temperature)
     factor /= volume * _NM3
 
-    def of_sums(squares, sums, n):
+    def of_sums(sums, squares, n):
         return 1 + factor * (squares / n - np.sum((sums / n) ** 2))
 
-    blocks = np.array_split(dipoles, n_blocks)
-    return jackknife(
-        of_sums,
-        [np.sum(block**2) for block in blocks],
-        [block.sum(axis=0) for block in blocks],
-        [len(block) for block in blocks],
-    )
+    sums = dipoles, np.sum(dipoles**2, axis=1), np.ones(len(dipoles))
+    return jackknife(of_sums, *(sum_blocks(values, n_blocks) for values in sums))
 
 
 def _above_zero(temperature):
@@ -172,18 +169,3 @@ def _above_zero(temperature):
 
 def _scaled(estimate, factor):
     return Estimate(estimate.value * factor, estimate.error * abs(factor))
-
-
-def _variance(first, second=None):
-    """Unbiased covariance of two time series, or variance of one, and its error."""
-    first = np.asarray(first, dtype=float)
-    second = first if second is None else np.asarray(second, dtype=float)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"expected series of one length, found {first.shape} and {second.shape}"
-        )
-    deviations = first - first.mean(), second - second.mean()
-    product = series_mean(deviations[0] * deviations[1])
-    # Deviations from the sample's own mean are too small: by 1 / n of independent ones.
-    inefficiency = max(statistical_inefficiency(x) for x in deviations)
-    return _scaled(product, 1 / (1 - min(0.5, inefficiency / len(first))))
