@@ -65,6 +65,11 @@ def test_frame_of_reference_moves_the_transference_alone():
     np.testing.assert_allclose(anions.transference.value, [1, 0], atol=1e-4)
     assert anions.einstein.value == pytest.approx(cell.einstein.value, rel=1e-4)
     assert anions.reference == "element Cl"
+    assert cell.net_charge == 0
+    # Of one kind of ion alone it does, and is told.
+    cations = conductivity(trajectory, {"Na": 1}, 300, reference="element Cl")
+    assert cations.net_charge == N
+    assert cations.einstein.value == pytest.approx(cell.einstein.value, rel=1e-4)
 
 
 def test_polyatomic_ions_count_once():

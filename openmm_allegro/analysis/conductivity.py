@@ -53,6 +53,9 @@ class Conductivity(NamedTuple):
         Smallest lag time in ps that entered the fit.
     reference : str
         Frame of reference: whose centre of mass is at rest.
+    net_charge : float
+        Charge of all species in e. Unless it is 0, `einstein` and `haven_ratio` too
+        depend on the frame of reference.
     """
 
     species: tuple
@@ -67,6 +70,7 @@ class Conductivity(NamedTuple):
     displacement: np.ndarray
     fit_start: float
     reference: str
+    net_charge: float = 0.0
 
 
 def conductivity(
@@ -162,6 +166,7 @@ def conductivity(
         displacement=together.sum(axis=(0, 2, 3)) / origins.sum(axis=0),
         fit_start=float(lags[start] * time_step),
         reference=_described(reference),
+        net_charge=float(sum(one.charges.sum() for one in found)),
     )
 
 

@@ -55,9 +55,10 @@ def structure_factor(
         \qquad \rho_a(\mathbf q) = \sum_{j \in a} e^{i \mathbf q \cdot \mathbf r_j}
 
     (Faber and Ziman, Philos. Mag. 11, 153, 1965, doi:10.1080/14786436508211931). X-ray
-    form factors are those of Waasmaier and Kirfel (doi:10.1107/S0108767394013292) and
-    neutron lengths the coherent ones of natural elements, both from periodictable.
-    Wave vectors are 2π times integer combinations of the reciprocal cell of each frame.
+    form factors are those of Waasmaier and Kirfel (doi:10.1107/S0108767394013292), of
+    neutral atoms, and neutron lengths the coherent ones of natural elements, both from
+    periodictable. Wave vectors are 2π times integer combinations of the reciprocal cell
+    of each frame.
 
     Parameters
     ----------
