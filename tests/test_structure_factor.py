@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """S(q): ideal gas, dimers and lattices; Fourier transform of g(r); weights."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, TRICLINIC, make_trajectory, uniform_gas
@@ -10,6 +12,7 @@ from openmm_allegro.analysis import (
     radial_distributions,
     structure_factor,
 )
+from openmm_allegro.analysis.structure_factor import _wave_indices
 
 
 def dimers(cell, n_frames, n, length, elements, rng):
@@ -115,3 +118,24 @@ def test_a_changing_cell_takes_its_wave_vectors_along():
     found = structure_factor(trajectory, 30.0, bin_width=3.0, vectors_per_bin=40)
     z = (found.number.value - 1) / found.number.error
     assert np.abs(z).max() < 5
+
+
+def test_wave_vectors_of_a_large_cell_are_a_fair_few():
+    """Of 3 million within reach 20 of each bin, without holding the 3 million."""
+    tracemalloc.start()
+    found = _wave_indices(6 * np.eye(3), 100.0, 5.0, 20, 20, seed=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Three integers of each would be 84 MB.
+    assert peak < 30e6
+    q = np.linalg.norm(found, axis=1) * 2 * np.pi / 6
+    np.testing.assert_array_equal(np.bincount((q / 5).astype(int))[1:], 20)
+    assert len(np.unique(np.concatenate([found, -found]), axis=0)) == 2 * len(found)
+    # No direction is preferred: h, which is never below 0, is |cos| of mean 1/2.
+    assert np.mean(found[:, 0] * 2 * np.pi / 6 / q) == pytest.approx(0.5, abs=0.06)
+
+    every = _wave_indices(TRICLINIC, 12.0, 3.0, 4, 10**6, seed=0)
+    grid = np.arange(-9, 10)
+    direct = np.stack(np.meshgrid(grid, grid, grid), -1).reshape(-1, 3)
+    q = np.linalg.norm(direct @ np.linalg.inv(TRICLINIC).T, axis=1) * 2 * np.pi
+    assert 2 * len(every) == np.sum(q < 12.0) - 1

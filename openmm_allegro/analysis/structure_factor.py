@@ -183,24 +183,31 @@ def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
     reciprocal = 2 * np.pi * np.linalg.inv(cell).T
     # A component h is at most q times the length of its cell vector over 2π.
     limits = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
-    grids = [np.arange(-n, n + 1) for n in limits]
-    grids[0] = grids[0][limits[0] :]
-    indices = np.stack(np.meshgrid(*grids, indexing="ij"), -1).reshape(-1, 3)
-    h, k, m = indices.T
-    half = (h > 0) | ((h == 0) & ((k > 0) | ((k == 0) & (m > 0))))
-    indices = indices[half]
-    bins = (np.linalg.norm(indices @ reciprocal, axis=1) / bin_width).astype(int)
+    _, k, m = (np.arange(-n, n + 1) for n in limits)
+    layer = np.stack(np.meshgrid(k, m, indexing="ij"), -1).reshape(-1, 2)
     rng = np.random.default_rng(seed)
-    chosen = []
-    for number in range(n_bins):
-        inside = np.flatnonzero(bins == number)
-        chosen.append(rng.permutation(inside)[:per_bin])
-    chosen = np.concatenate(chosen)
-    if len(chosen) == 0:
+    kept = np.empty((0, 3), dtype=int)
+    bins, keys = np.empty(0, dtype=int), np.empty(0)
+    # Layer by layer: a large cell has a billion of them. Of each bin those of the
+    # smallest random keys stay, which are a fair choice of all.
+    for h in range(limits[0] + 1):
+        k, m = layer.T
+        half = layer if h > 0 else layer[(k > 0) | ((k == 0) & (m > 0))]
+        indices = np.insert(half, 0, h, axis=1)
+        numbers = np.linalg.norm(indices @ reciprocal, axis=1) / bin_width
+        near = numbers < n_bins
+        kept = np.concatenate([kept, indices[near]])
+        bins = np.concatenate([bins, numbers[near].astype(int)])
+        keys = np.concatenate([keys, rng.random(near.sum())])
+        order = np.lexsort((keys, bins))
+        rank = np.arange(len(order)) - np.searchsorted(bins[order], bins[order])
+        order = order[rank < per_bin]
+        kept, bins, keys = kept[order], bins[order], keys[order]
+    if len(kept) == 0:
         raise ValueError(
             f"expected a wave vector below q_max = {q_max:.6g}, found none"
         )
-    return indices[chosen]
+    return kept
 
 
 def _of_frame(positions, cell, indices, groups, pairs, bin_width, n_bins):
