@@ -18,6 +18,11 @@ def test_structure(tmp_path):
     assert_png(analysis.plot_rdf({"Na-O": g}, tmp_path / "g.png"))
     force = analysis.potential_of_mean_force(g, 300)
     assert_png(analysis.plot_potential({"Na-O": force}, tmp_path / "w.png"))
+    # Falling to the last bin, and known nowhere.
+    falling = analysis.PotentialOfMeanForce(X, -X, NOISE)
+    assert_png(analysis.plot_potential({"Na-O": falling}, tmp_path / "f.png"))
+    with pytest.raises(ValueError, match="known to 1 kJ/mol"):
+        analysis.plot_potential({"": force._replace(error=0 * X + 2)}, path="no.png")
     factor = {"X-ray": (X, Estimate(1 + WAVE, NOISE))}
     measured = {"experiment": (X, 1 + WAVE)}
     path = tmp_path / "s.png"

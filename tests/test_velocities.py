@@ -87,6 +87,8 @@ def test_oscillators_show_at_their_frequency_with_their_weight():
     assert found.error[0] < 0.2 * 12 * tau
     with pytest.raises(ValueError, match="resolution from"):
         density_of_states(values, np.ones(10), 0.01, resolution=1e-3)
+    with pytest.raises(ValueError, match="no kinetic energy"):
+        density_of_states(0 * values, np.ones(10), 0.01)
     with pytest.raises(ValueError, match="10 masses"):
         density_of_states(values, np.ones(9), 0.01)
 

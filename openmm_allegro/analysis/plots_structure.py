@@ -29,9 +29,15 @@ def plot_potential(results, path, *, title=None):
         for label, (r, potential, error), color in colored(results):
             # A few pairs at the wall have errors that would hide the rest.
             known = error < 1.0
+            if not known.any():
+                raise ValueError(
+                    "expected a potential known to 1 kJ/mol at some distance, found "
+                    f"none in {label!r}; give more frames or wider bins"
+                )
             band(axes, r[known], potential[known], error[known], color, label=label)
             lowest = min(lowest, potential[known].min())
-            highest = max(highest, potential[r > r[np.argmin(potential)]].max())
+            beyond = known & (r >= r[known][np.argmin(potential[known])])
+            highest = max(highest, potential[beyond].max())
         room = 0.15 * (highest - lowest)
         axes.set(xlabel="$r$ (nm)", ylabel="Potential of mean force (kJ/mol)")
         axes.set_ylim(lowest - room, highest + 4 * room)

@@ -223,6 +223,8 @@ def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks
             )
         blocks.append(power)
         kinetic.append(np.einsum("i,fix->", masses, block**2) / len(block))
+    if not np.mean(kinetic) > 0:
+        raise ValueError("expected atoms with mass that move, found no kinetic energy")
     density, error = block_mean(np.array(blocks) * 3 / np.mean(kinetic))
     wavenumber = frequency * 1e12 / (100 * speed_of_light)
     return Spectrum(frequency, wavenumber, density, error)
