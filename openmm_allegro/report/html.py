@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Pieces of HTML. What comes from outside is escaped here, and only here."""
+
+import base64
+import html
+import re
+
+import numpy as np
+
+from ..analysis.figure import with_error
+
+
+class Markup(str):
+    """Text that is HTML already; other text is escaped when it is put into a page."""
+
+
+def text(value):
+    """HTML of a value: escaped, unless it is `Markup`."""
+    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+
+
+def join(*parts):
+    """HTML of the parts, one after the other; None is left out."""
+    return Markup("".join(text(part) for part in parts if part is not None))
+
+
+def tag(name, *content, **attributes):
+    """Element of a name, with attributes (``class_`` for class) and content."""
+    found = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
+    )
+    return Markup(f"<{name}{found}>{join(*content)}</{name}>")
+
+
+def section(title, *content):
+    """Section with a heading that the table of contents leads to."""
+    return tag("section", tag("h2", title), *content, id=anchor(title))
+
+
+def side_by_side(*parts):
+    """Parts in columns, as many as there is room for."""
+    return tag("div", *parts, class_="parts")
+
+
+def anchor(title):
+    """Name of the place of a section."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def paragraph(*content):
+    """Paragraph."""
+    return tag("p", *content)
+
+
+def note(*content, kind="note"):
+    """Remark in a box; `kind` is note, warning or good."""
+    return tag("p", *content, class_=f"box {kind}")
+
+
+def table(header, rows, *, caption=None, long=False):
+    """Table whose first column names the rows; the last one breaks lines if `long`."""
+    head = tag("tr", *(tag("th", name, scope="col") for name in header))
+    body = [
+        tag("tr", tag("th", row[0], scope="row"), *(tag("td", x) for x in row[1:]))
+        for row in rows
+    ]
+    made = tag(
+        "table",
+        tag("caption", caption) if caption else None,
+        tag("thead", head),
+        tag("tbody", *body),
+    )
+    return tag("div", made, class_="table long" if long else "table")
+
+
+def facts(rows):
+    """List of names and values; those without a value are left out."""
+    return tag(
+        "dl",
+        *(
+            tag("div", tag("dt", name), tag("dd", value))
+            for name, value in rows
+            if value not in (None, "")
+        ),
+    )
+
+
+def tiles(rows):
+    """Row of large numbers, each (value, unit, what it is)."""
+    return tag(
+        "ul",
+        *(
+            tag("li", tag("b", value), " ", tag("i", unit), tag("span", name))
+            for value, unit, name in rows
+        ),
+        class_="tiles",
+    )
+
+
+def figure(draw, folder, alt, caption=None, *, wide=False):
+    """Figure that ``draw(path)`` makes, inside the page as SVG."""
+    path = draw(folder / "figure.svg")
+    content = base64.b64encode(path.read_bytes()).decode()
+    image = Markup(
+        f'<img src="data:image/svg+xml;base64,{content}" alt="{html.escape(alt)}">'
+    )
+    caption = tag("figcaption", caption) if caption else None
+    return tag("figure", image, caption, class_="wide" if wide else "narrow")
+
+
+def measured(value, error, scale=1.0):
+    """``2.31 ± 0.04``, of a value and its error, both times `scale`."""
+    if not np.isfinite(value):
+        return "not found"
+    return with_error(scale * value, scale * error).replace("-", "−")
+
+
+def attempt(title, function, *arguments):
+    """What a part of the analysis gives, or why it gives nothing, as HTML.
+
+    Only ValueError says that the data does not allow an analysis: what else is raised
+    is a mistake of ours, and goes on.
+    """
+    try:
+        content = function(*arguments)
+    except ValueError as error:
+        content = note(f"Not computed: {error}.")
+    return tag("div", tag("h3", title), content, class_="part")

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""A run as one HTML page that opens offline."""
+
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
+from .kinetics import kinetics
+from .production import Findings, prepare
+from .runs import find_runs
+from .structure import structure
+from .summary import alert_list, command_line, composition, footer, number, summary
+from .traces import traces
+from .vibrations import vibrations
+from .viewer import viewer
+
+
+def report(run, output=None, *, overwrite=False, charges=None, start=None, stage=None):
+    """Write a page about a run: what was run, traces, structure, kinetics, a look.
+
+    The page is one file without references to others, and opens without a network.
+    What the data does not allow is said with its reason in the place of the result.
+
+    Parameters
+    ----------
+    run : str or Path
+        Prefix of a run, such as ``runs/nacl/nvt``, or folder of a protocol.
+    output : str or Path, optional
+        File to write. Default: the prefix and ``.html``, or ``report.html`` in the
+        folder.
+    overwrite : bool, optional
+        Whether an existing file may be replaced.
+    charges : dict of str to float, optional
+        Charge numbers of the ions for the conductivity: by element for ions of one
+        atom, by residue name for others, as ``{"Li": 1, "PF6": -1}``. Default: formal
+        charges where all ions are of one atom.
+    start : float, optional
+        Time in ps from which structure and kinetics are taken. Default: a tenth of the
+        run, or later where the potential energy says so; of NVE runs, from the start
+        if it allows.
+    stage : str, optional
+        Stage of a protocol whose structure and kinetics are shown. Default: the last
+        with a trajectory.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no run.
+    FileExistsError
+        If `output` exists and `overwrite` is not set.
+    ValueError
+        If a record cannot be read, or charges, start or stage do not fit the run.
+    """
+    runs = find_runs(run)
+    path = check_page(run, output, overwrite)
+    analysed = _analysed(runs, stage)
+    if start is not None and not start >= 0:
+        raise ValueError(f"expected a start of at least 0 ps, found {start:.6g}")
+    command = command_line(run, output, charges, start, stage)
+    with tempfile.TemporaryDirectory() as folder:
+        content = _content(
+            runs, analysed, Path(folder), command, start=start, charges=charges
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def check_page(run, output=None, overwrite=False):
+    """The file that `report` will write; FileExistsError if it may not."""
+    run = Path(run)
+    if output is None:
+        output = run / "report.html" if run.is_dir() else f"{run}.html"
+    path = Path(output)
+    if path.is_dir():
+        raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"expected no file yet at {path}, found one; use another name, or "
+            "overwrite=True (--force)"
+        )
+    return path
+
+
+def _analysed(runs, stage):
+    """The run whose structure and kinetics are shown."""
+    if stage is not None:
+        chosen = [run for run in runs if run.name == stage]
+        if not chosen:
+            names = ", ".join(run.name for run in runs)
+            raise ValueError(f"expected a stage of {names}, found {stage!r}")
+        return chosen[0]
+    complete = [run for run in runs if run.trajectory_path() and run.path(".pdb")]
+    return (complete or runs)[-1]
+
+
+def _content(runs, run, folder, command, *, start, charges):
+    findings = Findings()
+    production, missing = None, ""
+    try:
+        production = prepare(run, folder, start=start, charges=charges)
+    except ValueError as error:
+        # What was asked for and does not fit is an error; what is not there, a remark.
+        if (charges is not None or start is not None) and run.trajectory_path():
+            raise
+        missing = str(error)
+    from_ps = production.start if production else start or 0.0
+    trace = traces(runs, run, from_ps, folder, findings)
+    if production is None:
+        parts = [section("Structure and kinetics", note(f"Not computed: {missing}."))]
+    else:
+        with_velocities = [one for one in runs if one.path(".h5")]
+        structures, shells = structure(production, findings)
+        parts = [
+            structures,
+            kinetics(production, shells, findings),
+            vibrations(with_velocities[-1] if with_velocities else None, production),
+            section(
+                "A look at the trajectory",
+                attempt(f"{run.name} in 3D", viewer, production.trajectory),
+            ),
+        ]
+    overview = [
+        (f"{sum(r.simulated for r in runs if r.simulated > 0):.4g}", "ps", "simulated"),
+        (number(run.record.get("ns_per_day")) or "–", "ns/day", "speed"),
+    ]
+    sections = [
+        summary(runs, run, production),
+        alert_list(runs, findings),
+        trace,
+        *parts,
+        footer(runs, production, command),
+    ]
+    title = " · ".join(Path(run.prefix).parts[-2:])
+    said = " · ".join(filter(None, ("Molecular dynamics", composition(production))))
+    return _page(title, said, tiles(overview + findings.tiles), sections)
+
+
+def _page(title, said, first, sections):
+    """The whole document."""
+    data = files(__package__)
+    style = (data / "page.css").read_text(encoding="utf-8")
+    script = (data / "viewer.js").read_text(encoding="utf-8")
+    titles = [part.split("<h2>")[1].split("</h2>")[0] for part in sections]
+    contents = tag(
+        "nav",
+        *(tag("a", Markup(name), href=f"#{anchor(name)}") for name in titles),
+        aria_label="Contents",
+    )
+    head = join(
+        Markup('<meta charset="utf-8">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    body = tag(
+        "body",
+        tag("header", tag("h1", title), paragraph(said), first),
+        contents,
+        tag("main", *sections),
+        tag("script", Markup(script)),
+    )
+    return f'<!DOCTYPE html>\n<html lang="en">\n{tag("head", head)}\n{body}\n</html>\n'

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""Section of the page: g(r), coordination, angles, S(q), bonds."""
+
+import numpy as np
+
+from ..analysis import (
+    angle_distribution,
+    bond_lengths,
+    coordination_number,
+    plot_angles,
+    plot_rdf,
+    plot_speciation,
+    plot_structure_factor,
+    radial_distributions,
+    speciation,
+    structure_factor,
+)
+from .html import (
+    attempt,
+    figure,
+    join,
+    measured,
+    note,
+    paragraph,
+    section,
+    side_by_side,
+    table,
+)
+from .pairs import find_pairs
+
+# Positions that g(r) and S(q) look at: more would take minutes and add little.
+_POSITIONS = 4_000_000
+_OF_WAVES = 40_000
+_CURVES = 6  # in one figure
+
+
+def structure(production, findings):
+    """Structure of the production.
+
+    Returns
+    -------
+    html : Markup
+    shells : dict of str to (Pair, Coordination)
+        The first shells that were found, for what comes later.
+    """
+    pairs = find_pairs(production)
+    shells, failed = _shells(production, pairs)
+    ions = {k: pair for k, pair in pairs.items() if pair.solvation}
+    others = {k: pair for k, pair in pairs.items() if not pair.solvation}
+    parts = [
+        attempt(f"Radial distribution, {name}", _distributions, production, some)
+        for name, some in (("ions in the solvent", ions), ("like and unlike", others))
+        if some or not pairs
+    ]
+    parts += [
+        attempt("Coordination", _coordination, shells, failed),
+        attempt("Bonds", _bonds, production, findings),
+    ]
+    parts += [
+        attempt(f"Environments of {kind.name}", _environments, production, kind, shells)
+        for kind in production.ions
+        if _around(kind, shells)
+    ]
+    parts += [
+        attempt("Angles", _angles, production, shells),
+        attempt("Structure factor", _waves, production),
+    ]
+    said = paragraph(
+        f"Of {production.run.name} from {production.start:.4g} ps on "
+        f"({production.said})."
+    )
+    return section("Structure", said, side_by_side(*parts)), shells
+
+
+def _shells(production, pairs):
+    """First shells that were found, and for the others the reason."""
+    shells, failed = {}, {}
+    trajectory = production.thinned(_POSITIONS)
+    for label, (_, a, b, _) in pairs.items():
+        try:
+            shells[label] = pairs[label], coordination_number(trajectory, a, b)
+        except ValueError as error:
+            failed[label] = str(error)
+    return shells, failed
+
+
+def _distributions(production, pairs):
+    if not pairs:
+        raise ValueError("expected at least two molecules or ions, found one")
+    groups = {label: (pair.a, pair.b) for label, pair in pairs.items()}
+    found = radial_distributions(production.thinned(_POSITIONS), groups)
+    figures = []
+    for start in range(0, len(found), _CURVES):
+        shown = dict(list(found.items())[start : start + _CURVES])
+        peaks = "; ".join(
+            f"{label} highest, {x.g.max():.3g}, at {x.r[x.g.argmax()]:.3f} nm"
+            for label, x in shown.items()
+        )
+        figures.append(
+            figure(
+                lambda path, shown=shown: plot_rdf(shown, path),
+                production.folder,
+                f"Radial distribution functions: {peaks}",
+                "g(r) with its error as a band.",
+            )
+        )
+    return join(*figures)
+
+
+def _coordination(shells, failed):
+    rows = [
+        (
+            label,
+            f"{found.r_peak:.3f}",
+            f"{found.g_peak:.2f}",
+            f"{found.r_max:.3f}",
+            measured(found.number, found.number_error),
+        )
+        for label, (_, found) in shells.items()
+    ]
+    header = "pair", "peak (nm)", "g", "minimum (nm)", "neighbours"
+    reasons = [note(f"{label}: {reason}.") for label, reason in failed.items()]
+    if not rows and not reasons:
+        raise ValueError("expected at least one pair, found none")
+    return join(
+        table(
+            header,
+            rows,
+            caption="First peak and first minimum of g(r), and the mean number of the "
+            "second within the minimum around the first.",
+        )
+        if rows
+        else None,
+        *reasons,
+    )
+
+
+def _around(kind, shells):
+    """Neighbours of an ion for `speciation`; none unless it has a shell of solvent."""
+    mine = [
+        (pair, found)
+        for pair, found in shells.values()
+        if kind.monoatomic and np.array_equal(pair.a, kind.centers)
+    ]
+    if not any(pair.solvation for pair, _ in mine):
+        return {}
+    return {
+        pair.label.partition("–")[2]: (pair.b, found.r_max)
+        for pair, found in mine
+        if pair.solvation or not np.array_equal(pair.a, pair.b)
+    }
+
+
+def _environments(production, kind, shells):
+    """How often an ion has how many of each neighbour."""
+    around = _around(kind, shells)
+    found = speciation(production.thinned(_POSITIONS), kind.centers, around)
+    likely, fraction = next(iter(found.items()))
+    said = " + ".join(f"{n} {name}" for n, name in zip(likely, around, strict=True))
+    return figure(
+        lambda path: plot_speciation(found, list(around), path),
+        production.folder,
+        f"Bars: how often {kind.name} has which neighbours; most often {said}",
+        f"Within the first minima of g(r). Most often {said}: "
+        f"{measured(*fraction, 100)} % of the time.",
+    )
+
+
+def _angles(production, shells):
+    found = {}
+    for pair, shell in shells.values():
+        if pair.solvation and len(pair.b) > 1:
+            a, _, b = pair.label.partition("–")
+            found[f"{b}–{a}–{b}"] = angle_distribution(
+                production.thinned(_POSITIONS), pair.b, pair.a, pair.b, shell.r_max
+            )
+    if not found:  # no ions: between the centres themselves
+        for pair, shell in shells.values():
+            if np.array_equal(pair.a, pair.b):
+                name = pair.label.partition("–")[0]
+                found[f"{name}–{name}–{name}"] = angle_distribution(
+                    production.thinned(_POSITIONS),
+                    pair.a,
+                    pair.a,
+                    pair.a,
+                    shell.r_max,
+                )
+    if not found:
+        raise ValueError("expected at least one first shell, found none")
+    found = dict(list(found.items())[:_CURVES])
+    return figure(
+        lambda path: plot_angles(found, path),
+        production.folder,
+        f"Distribution of the angles {', '.join(found)}",
+        "Angles between neighbours within the first minimum of g(r).",
+    )
+
+
+def _waves(production):
+    trajectory = production.thinned(_OF_WAVES)
+    found = structure_factor(
+        trajectory, 100.0, bin_width=2.0, vectors_per_bin=60, norm="mean square"
+    )
+    shown = {"X-ray": (found.q, found.xray), "neutron": (found.q, found.neutron)}
+    return figure(
+        lambda path: plot_structure_factor(shown, path),
+        production.folder,
+        "Structure factors as X-rays and neutrons see them",
+        f"From {trajectory.n_frames} frames; natural isotopes; over the mean square of "
+        "the form factors or scattering lengths.",
+    )
+
+
+def _bonds(production, findings):
+    found = bond_lengths(production.trajectory)
+    topology = production.trajectory.topology
+    names = np.array(
+        [
+            "–".join(sorted(topology.atom(i).element.symbol for i in pair))
+            for pair in found.pairs.tolist()
+        ]
+    )
+    rows = []
+    for name in sorted(set(names)):
+        those = names == name
+        rows.append(
+            (
+                name,
+                those.sum(),
+                f"{found.mean[those].mean():.4f}",
+                f"{found.longest[those].max():.4f}",
+                found.broken[those].sum(),
+            )
+        )
+    broken = int(found.broken.sum())
+    if broken:
+        time = production.trajectory.time[found.first_break]
+        findings.alerts.append(
+            (
+                "warning",
+                f"{broken} bonds of the topology were broken (over 1.5 times as long "
+                f"as at first), the first at {time:.4g} ps.",
+            )
+        )
+    return join(
+        table(("bond", "number", "mean (nm)", "longest (nm)", "broken"), rows),
+        paragraph(
+            "Broken: ever longer than 1.5 times its length in the first frame used."
+        ),
+    )

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""First and last section of the page: what was run, and how to make the page again."""
+
+import platform
+import shlex
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from .._version import __version__
+from .html import Markup, facts, join, note, paragraph, section, table, tag
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_USED = ("numpy", "scipy", "mdtraj", "kinisi", "pymbar", "matplotlib")
+# Keys of a record that the card shows in words of its own.
+_SHOWN = {
+    "atoms", "completed_steps", "ensemble", "forces", "friction_per_ps", "hardware",
+    "hydrogen_mass_da", "integrator", "minimized", "model", "model_sha256",
+    "ns_per_day", "openmm_version", "package_version", "platform", "pressure_bar",
+    "report_interval", "resumed_at", "seed", "steps", "temperature_k", "timestep_fs",
+}  # fmt: skip
+
+
+def summary(runs, run, production):
+    """What was run; details are those of `run`, the one that is analysed."""
+    record = run.record
+    stages = None
+    if len(runs) > 1:
+        rows = [
+            (
+                one.name,
+                one.ensemble or "not recorded",
+                temperatures(one.record.get("temperature_k")),
+                f"{one.done:,} of {one.record.get('steps', 0):,}",
+                f"{one.simulated:.4g}",
+                number(one.record.get("ns_per_day")),
+            )
+            for one in runs
+        ]
+        header = "stage", "ensemble", "temperature (K)", "steps", "time (ps)", "ns/day"
+        stages = table(header, rows)
+    details = facts(
+        [
+            ("Model", _model(record)),
+            ("Composition", composition(production)),
+            ("Atoms", number(record.get("atoms"), ",d")),
+            ("Box", _box(production)),
+            ("Ensemble", run.ensemble.upper()),
+            ("Integrator", record.get("integrator", "not recorded")),
+            ("Temperature", temperatures(record.get("temperature_k"), " K")),
+            ("Pressure", number(record.get("pressure_bar"), "g", " bar")),
+            ("Friction", number(record.get("friction_per_ps"), "g", " per ps")),
+            ("Time step", number(record.get("timestep_fs"), "g", " fs")),
+            ("Hydrogen mass", number(record.get("hydrogen_mass_da"), "g", " Da")),
+            ("Steps", f"{run.done:,} of {record.get('steps', 0):,}"),
+            ("Simulated", f"{run.simulated:.6g} ps"),
+            ("Written every", number(record.get("report_interval"), ",d", " steps")),
+            ("Minimised first", _yes(record.get("minimized"))),
+            ("Went on at step", _list(record.get("resumed_at"))),
+            ("Seed", record.get("seed")),
+            ("Forces", _list(record.get("forces"))),
+            ("Speed", number(record.get("ns_per_day"), ".3g", " ns/day")),
+            ("Platform", record.get("platform")),
+            *((f"Hardware: {k}", v) for k, v in _hardware(record).items()),
+            (
+                "Versions",
+                f"openmm_allegro {record.get('package_version', 'not recorded')}, "
+                f"OpenMM {record.get('openmm_version', 'not recorded')}",
+            ),
+            *(
+                (key.replace("_", " "), value)
+                for key, value in record.items()
+                if key not in _SHOWN and isinstance(value, (str, int, float))
+            ),
+        ]
+    )
+    said = f"Details of {run.name}, the stage that is analysed:" if stages else None
+    return section("What was run", stages, paragraph(said) if said else None, details)
+
+
+def alert_list(runs, findings):
+    """Section of warnings and remarks."""
+    said = list(findings.alerts)
+    for run in runs:
+        asked = run.record.get("steps", 0)
+        if run.done < asked:
+            said.insert(
+                0,
+                (
+                    "warning",
+                    f"{run.name} is unfinished: {run.done:,} of {asked:,} steps.",
+                ),
+            )
+        bad = [k for k, x in run.table.items() if not np.isfinite(x).all()]
+        if bad:
+            said.insert(
+                0,
+                ("warning", f"{run.name}: NaN or infinity in the {', '.join(bad)}."),
+            )
+        if not run.table and run.simulated > 0:
+            said.append(("note", f"{run.name}: no table of energies that can be read."))
+    boxes = [note(message, kind=kind) for kind, message in said]
+    events = [(run.name, event) for run in runs for event in run.events]
+    if events:
+        boxes.append(_events(events))
+    if not boxes:
+        boxes = [
+            note("No watchdog, and no check of this page, found a fault.", kind="good")
+        ]
+    return section("Warnings", *boxes)
+
+
+def footer(runs, production, command):
+    """Files, versions and how errors are defined."""
+    files = [str(path) for run in runs for path in run.files()]
+    chosen = None
+    if production is not None:
+        thinned = (
+            f" Every {production.stride}th frame was read."
+            if production.stride > 1
+            else ""
+        )
+        chosen = paragraph(
+            f"Structure and kinetics are of {production.run.name} from "
+            f"{production.start:.4g} ps on ({production.said}).{thinned}"
+        )
+    return section(
+        "How this page was made",
+        chosen,
+        paragraph(
+            "± is the half-width of a 68 % confidence interval: of time averages by "
+            "the statistical inefficiency (pymbar), of structure, residence and "
+            "conductivity by a jackknife over blocks, of D the standard deviation of a "
+            "Bayesian regression (kinisi). Systematic errors, of the model and of the "
+            "size of the box, are not in it."
+        ),
+        paragraph("Command: ", tag("code", command)),
+        paragraph("Made with ", ", ".join(_versions()), "."),
+        paragraph("Files read:"),
+        tag("ul", *(tag("li", tag("code", name)) for name in files)),
+    )
+
+
+def command_line(run, output, charges, start, stage):
+    """The command that makes the page."""
+    words = ["openmm-allegro", "report", str(run)]
+    if output is not None:
+        words += ["--output", str(output)]
+    if charges:
+        words += ["--charges", ",".join(f"{k}={v:g}" for k, v in charges.items())]
+    if start is not None:
+        words += ["--start", f"{start:g}"]
+    if stage is not None:
+        words += ["--stage", stage]
+    return shlex.join(words)
+
+
+def number(value, form=".3g", unit=""):
+    """Number with a unit, or empty where there is none."""
+    return "" if value is None else f"{value:{form}}{unit}"
+
+
+def temperatures(value, unit=""):
+    """``300``, or ``300 → 500`` for a ramp."""
+    if value is None:
+        return ""
+    return " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
+
+
+def _model(record):
+    model, digest = record.get("model"), record.get("model_sha256")
+    if model is None and digest is None:
+        return ""
+    return join(
+        model or "not recorded",
+        tag("small", f" sha256 {digest}", class_="hash") if digest else None,
+    )
+
+
+def composition(production):
+    """``60 H₂O · 2 Na · 2 Cl``, or empty where there is no topology."""
+    if production is None:
+        return ""
+    return " · ".join(
+        f"{len(kind.molecules):,} {kind.formula.translate(_SUBSCRIPTS)}"
+        for kind in production.kinds
+    )
+
+
+def _box(production):
+    if production is None or production.trajectory.unitcell_lengths is None:
+        return ""
+    lengths = production.trajectory.unitcell_lengths.mean(axis=0)
+    angles = production.trajectory.unitcell_angles.mean(axis=0)
+    said = " × ".join(f"{x:.4f}" for x in lengths) + " nm"
+    if np.abs(angles - 90).max() > 0.01:
+        said += ", " + ", ".join(f"{x:.2f}°" for x in angles)
+    varies = np.ptp(production.trajectory.unitcell_lengths, axis=0).max() > 1e-4
+    return said + (" (mean)" if varies else "")
+
+
+def _hardware(record):
+    hardware = record.get("hardware")
+    return hardware if isinstance(hardware, dict) else {}
+
+
+def _list(values):
+    return ", ".join(map(str, values)) if isinstance(values, list) else ""
+
+
+def _yes(value):
+    return "" if value is None else ("yes" if value else "no")
+
+
+def _events(events, most=20):
+    rows = [
+        (
+            name,
+            event.get("step") or "",
+            event.get("time_ps") or "",
+            event.get("watchdog") or "",
+            event.get("action") or "",
+            event.get("message") or "",
+        )
+        for name, event in events[:most]
+    ]
+    header = "run", "step", "time (ps)", "watchdog", "action", "message"
+    return join(
+        note(f"Watchdogs reported {len(events)} times.", kind="warning"),
+        table(header, rows, long=True),
+        paragraph(f"The first {most} are shown.") if len(events) > most else Markup(""),
+    )
+
+
+def _versions():
+    found = [f"openmm_allegro {__version__}", f"Python {platform.python_version()}"]
+    for name in _USED:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return found

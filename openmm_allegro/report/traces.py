@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""Section of the page: temperature, energies and volume over time."""
+
+import numpy as np
+
+from ..analysis import (
+    check_temperature,
+    drift,
+    plot_series,
+    plot_temperature,
+)
+from ..analysis.errors import series_mean
+from ..analysis.figure import COLORS, new_figure
+from ..units import EV_TO_KJ_PER_MOL
+from .html import (
+    attempt,
+    figure,
+    join,
+    measured,
+    note,
+    paragraph,
+    section,
+    side_by_side,
+    table,
+)
+from .production import degrees_of_freedom
+
+_MEV = 1e3 / EV_TO_KJ_PER_MOL
+_RELATIVE = "{} energy − mean (meV/atom)"
+# Errors from the target, or from no drift, at which one is warned.
+_FAR = 2.0
+
+
+def traces(runs, run, start, folder, findings):
+    """Traces of all runs, and averages of one of them from `start` ps on."""
+    parts = [
+        attempt(title, _plot, runs, key, folder)
+        for title, key in (
+            ("Temperature", "temperature"),
+            ("Potential energy", "potential"),
+            ("Total energy", "total"),
+            ("Volume", "volume"),
+            ("Density", "density"),
+        )
+        if _wanted(runs, key)
+    ]
+    if not parts:
+        parts = [note("No trace: there is no table of energies that can be read.")]
+    averages = attempt(
+        f"Averages of {run.name} from {start:.4g} ps on",
+        _averages,
+        run,
+        start,
+        findings,
+    )
+    return section("Traces", side_by_side(*parts, averages))
+
+
+def _wanted(runs, key):
+    """Whether a column is worth a figure."""
+    there = [run for run in runs if key in run.table]
+    if key == "total":  # conserved without a thermostat only
+        return any(run.ensemble == "nve" for run in there)
+    if key in ("volume", "density"):
+        return any(run.ensemble.startswith("npt") for run in there)
+    return bool(there)
+
+
+def _plot(runs, key, folder):
+    ylabel = {
+        "temperature": "Temperature (K)",
+        "potential": _RELATIVE.format("Potential"),
+        "total": _RELATIVE.format("Total"),
+        "volume": "Volume (nm³)",
+        "density": "Density (g/cm³)",
+    }[key]
+    times, values, edges = _joined(runs, key)
+    if len(times) < 2:
+        raise ValueError(f"expected at least 2 finite values, found {len(times)}")
+    alt = f"{ylabel} against time, from {values.min():.4g} to {values.max():.4g}"
+    if len(runs) > 1:
+        targets = _targets(runs, edges) if key == "temperature" else []
+
+        def draw(path):
+            return plot_stages(times, values, runs, edges, path, ylabel, targets)
+
+        return figure(draw, folder, alt, wide=True)
+    (run,) = runs
+
+    def draw(path):
+        if key == "temperature":
+            return plot_temperature(times, values, path, target=run.target)
+        slope = drift(times, values) if key == "total" and len(times) >= 10 else None
+        return plot_series(times, values, path, ylabel=ylabel, drift=slope)
+
+    return figure(draw, folder, alt)
+
+
+def _joined(runs, key):
+    """Times and values of all runs, one after the other, and where each begins."""
+    times, values, edges = [], [], [0.0]
+    for run in runs:
+        if key in run.table:
+            known = np.isfinite(run.table[key])
+            times.append(edges[-1] + run.table["time"][known])
+            values.append(run.table[key][known] * _scale(run, key))
+        ended = run.table["time"][-1] if run.table else 0.0
+        edges.append(edges[-1] + np.nanmax([ended, run.simulated]))
+    times, values = np.concatenate(times), np.concatenate(values)
+    if key in ("potential", "total") and len(values):
+        values = values - values.mean()
+    return times, values, edges
+
+
+def _scale(run, key):
+    if key not in ("potential", "total"):
+        return 1.0
+    atoms = run.record.get("atoms")
+    if not atoms:
+        raise ValueError("expected the number of atoms in the record, found none")
+    return _MEV / atoms
+
+
+def _targets(runs, edges):
+    """Times and temperatures of each run's thermostat, which may follow a ramp."""
+    found = []
+    for run, begin, end in zip(runs, edges[:-1], edges[1:], strict=True):
+        target = run.record.get("temperature_k")
+        if run.ensemble != "nve" and target is not None and end > begin:
+            levels = np.atleast_1d(np.asarray(target, dtype=float))
+            levels = np.repeat(levels, 2) if len(levels) == 1 else levels
+            found.append((np.linspace(begin, end, len(levels)), levels))
+    return found
+
+
+def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
+    """Plot a trace over the stages of a protocol, each marked by its name.
+
+    Parameters
+    ----------
+    times, values : (n,) arrays
+        Times in ps from the beginning of the first stage.
+    runs : list of Run
+    edges : (n_runs + 1,) sequence of float
+        Where stages begin and end, in ps.
+    path : Path
+        File to write.
+    ylabel : str
+    targets : sequence of (times, values), optional
+        Drawn dashed.
+
+    Returns
+    -------
+    Path
+    """
+    with new_figure(path) as axes:
+        axes.figure.set_size_inches(7.0, 2.7)
+        axes.plot(
+            times, values, color=COLORS[0], linewidth=0.6, rasterized=len(times) > 5000
+        )
+        for at, level in targets:
+            axes.plot(at, level, "--", color="black", linewidth=0.9)
+        for run, begin, end in zip(runs, edges[:-1], edges[1:], strict=True):
+            if end <= begin:
+                continue
+            axes.axvline(begin, color="0.6", linewidth=0.6)
+            wide = (end - begin) / edges[-1] > 0.012 * len(run.name)
+            axes.text(
+                begin,
+                1.02,
+                f" {run.name}",
+                transform=axes.get_xaxis_transform(),
+                fontsize=6.5,
+                rotation=0 if wide else 35,
+                ha="left",
+                va="bottom",
+            )
+        axes.set(xlabel="Time (ps)", ylabel=ylabel, xlim=(0, edges[-1] or None))
+    return path
+
+
+def _averages(run, start, findings):
+    kept = {key: x[run.table["time"] >= start] for key, x in run.table.items()}
+    if not kept or len(kept["time"]) < 10:
+        raise ValueError("expected at least 10 lines of energies there, found fewer")
+    if not np.isfinite(np.array(list(kept.values()))).all():
+        raise ValueError("expected finite energies and temperatures, found others")
+    rows, remarks = [], []
+    atoms = run.record.get("atoms")
+    if run.target is not None:
+        rows += _thermostat(run, kept, findings)
+    else:
+        mean = series_mean(kept["temperature"])
+        rows.append(("temperature", measured(*mean), "K"))
+        findings.tiles.append((measured(*mean), "K", "temperature"))
+    if "potential" in kept and atoms:
+        mean = series_mean(kept["potential"])
+        rows.append(("potential energy", measured(*mean, 1 / atoms), "kJ/mol per atom"))
+    if run.ensemble == "nve" and "total" in kept and atoms:
+        slope = drift(kept["time"], kept["total"])
+        found = measured(*slope, _MEV / atoms)
+        rows.append(("drift of the total energy", found, "meV/atom/ps"))
+        findings.tiles.append((found, "meV/atom/ps", "drift of the energy"))
+        if abs(slope.value) > _FAR * slope.error:
+            findings.alerts.append(
+                (
+                    "note",
+                    f"The total energy of {run.name} drifts by {found} meV/atom/ps.",
+                )
+            )
+    if run.ensemble.startswith("npt"):
+        for key, unit in (("volume", "nm³"), ("density", "g/cm³")):
+            if key in kept:
+                mean = series_mean(kept[key])
+                rows.append((key, measured(*mean), unit))
+        if "density" in kept:
+            findings.tiles.append((measured(*mean), unit, "density"))
+    if isinstance(run.record.get("temperature_k"), list) and run.target is None:
+        remarks.append(paragraph("The thermostat followed a ramp: a mean says little."))
+    return join(table(("quantity", "value", "unit"), rows), *remarks)
+
+
+def _thermostat(run, kept, findings):
+    """Rows about the temperature against that of the thermostat."""
+    found = check_temperature(
+        kept["time"], kept["temperature"], run.target, degrees_of_freedom(kept)
+    )
+    mean = measured(*found.mean)
+    findings.tiles.append((mean, "K", f"temperature, target {run.target:g} K"))
+    if abs(found.deviation) > _FAR:
+        findings.alerts.append(
+            (
+                "warning",
+                f"The mean temperature of {run.name}, {mean} K, is "
+                f"{abs(found.deviation):.1f} errors from the {run.target:g} K of the "
+                "thermostat.",
+            )
+        )
+    return [
+        ("temperature", mean, "K"),
+        ("its distance from the thermostat", f"{found.deviation:+.1f}", "errors"),
+        (
+            "variance over the canonical one",
+            measured(*found.variance_ratio),
+            "",
+        ),
+        ("its drift", measured(*found.drift), "K/ps"),
+    ]

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""The page about a run: whole, offline, escaped, and true to the analysis."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+mdtraj = pytest.importorskip("mdtraj")
+pytest.importorskip("kinisi")
+
+from analysis_helpers import TRICLINIC, autoregressive, langevin  # noqa: E402
+from report_helpers import (  # noqa: E402
+    CUBIC,
+    Page,
+    salt_water,
+    walk,
+    write_run,
+    write_velocities,
+)
+
+from openmm_allegro.analysis import (  # noqa: E402
+    bond_lengths,
+    conductivity,
+    diffusion,
+    green_kubo_diffusion,
+    read_velocities,
+)
+from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report.html import measured  # noqa: E402
+from openmm_allegro.report.production import (  # noqa: E402
+    degrees_of_freedom,
+    equilibration,
+)
+from openmm_allegro.report.runs import read_run  # noqa: E402
+from openmm_allegro.report.species import find_kinds, formal_charges  # noqa: E402
+from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
+
+START = 30.0
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """A finished run of salt water with velocities, 150 ps."""
+    topology = salt_water()
+    prefix = write_run(tmp_path_factory.mktemp("runs") / "nvt", walk(topology, 300))
+    rng = np.random.default_rng(2)
+    _, velocities = langevin(400, topology.n_atoms, 0.002, 0.02, 0.005, rng)
+    write_velocities(prefix.with_suffix(".h5"), topology, velocities, 0.005)
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def page(prefix):
+    path = report(prefix, start=START)
+    assert path == prefix.with_suffix(".html")
+    return Page(path.read_text())
+
+
+def test_page_is_whole_and_needs_no_other_file(page):
+    names = [attributes.get("id") for _, attributes in page.elements]
+    for tag, attributes in page.elements:
+        assert not {"srcset", "action", "data"} & set(attributes)
+        if "src" in attributes:
+            assert attributes["src"].startswith("data:image/svg+xml;base64,")
+        if "href" in attributes:
+            assert attributes["href"][0] == "#" and attributes["href"][1:] in names
+        if tag == "img":
+            assert len(attributes["alt"]) > 10
+    assert not re.search(r"url\(|@import|https?:", "".join(page.styles))
+    assert not re.search(r"https?:|import\s*\(|fetch\(", "".join(page.scripts))
+    assert sum(tag == "img" for tag, _ in page.elements) >= 10
+
+
+def test_page_has_the_numbers_of_the_analysis(page, prefix):
+    trajectory = mdtraj.load(prefix.with_suffix(".xtc"), top=prefix.with_suffix(".pdb"))
+    trajectory = trajectory[trajectory.time >= START]
+    for selection in ("element O", "element Na", "element Cl"):
+        found = diffusion(trajectory, selection)
+        assert measured(found.coefficient, found.error, 1e5) in page.text
+    found = conductivity(trajectory, {"Na": 1, "Cl": -1}, 300.0)
+    assert measured(*found.einstein) in page.text
+    assert measured(*found.nernst_einstein) in page.text
+    assert "Charges are formal ones" in page.text
+    assert f"{bond_lengths(trajectory).longest.max():.4f}" in page.text
+    fast = read_velocities(prefix.with_suffix(".h5"))
+    oxygen = fast.values[:, trajectory.topology.select("element O")]
+    found = green_kubo_diffusion(oxygen, fast.time_step, max_lag=39 * fast.time_step)
+    assert measured(*found.coefficient, 1e5) in page.text
+
+
+def test_page_says_what_was_run_and_why_parts_are_missing(page):
+    assert "12 H₂O · 4 Na · 4 Cl" in page.text
+    assert f"from {START:g} ps on (as asked)" in page.text
+    assert "--start 30" in page.text
+    # Molecules that walk at random have no shells.
+    assert "Not computed: expected" in page.text
+    assert "found no clear" in page.text
+
+
+def test_frames_of_the_viewer_decode_to_the_positions(page, prefix):
+    (content,) = [s for s in page.scripts if s.lstrip().startswith("{")]
+    scene = json.loads(content)
+    trajectory = mdtraj.load(prefix.with_suffix(".xtc"), top=prefix.with_suffix(".pdb"))
+    frames = np.isin(np.round(trajectory.time, 4), np.round(scene["times"], 4))
+    trajectory = trajectory[frames]
+    numbers = np.frombuffer(base64.b64decode(scene["positions"]), dtype="<i2")
+    found = numbers.reshape(trajectory.xyz.shape) * scene["scale"]
+    cells = np.array(scene["cells"])
+    found = found + 0.5 * cells.sum(axis=1)[:, None]
+    cells_apart = (found - trajectory.xyz) @ np.linalg.inv(cells)
+    apart = (cells_apart - np.round(cells_apart)) @ cells
+    # Half a step of the integers, and what float32 makes of paths of some nm.
+    assert np.abs(apart).max() < 0.5 * scene["scale"] + 3e-6
+    first, second = np.array(scene["bonds"]).T
+    bonds = np.linalg.norm(found[:, first] - found[:, second], axis=-1)
+    np.testing.assert_allclose(bonds, 0.0957, atol=3e-3)  # XTC has 1e-3 nm
+    assert scene["scale"] < 1e-4
+
+
+@pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+def test_molecules_of_the_viewer_are_whole_and_centred_in_the_cell(cell):
+    trajectory = walk(salt_water(), 20, cell, step=0.3)
+    # Wrapped atom by atom, as some programs write them.
+    inverse = np.linalg.inv(cell)
+    wrapped = trajectory.xyz - np.floor(trajectory.xyz @ inverse) @ cell
+    trajectory.xyz = wrapped.astype(np.float32)
+    cells = np.broadcast_to(cell, (20, 3, 3))
+    kinds = find_kinds(trajectory.topology)
+    found = gather(trajectory, kinds, cells)
+    for kind in kinds:
+        centers = found[:, np.array(kind.molecules)].mean(axis=2) @ inverse
+        assert centers.min() > -1e-5 and centers.max() < 1 + 1e-5
+    waters = found[:, np.array(kinds[0].molecules)]
+    bonds = np.linalg.norm(waters[:, :, 1:] - waters[:, :, :1], axis=-1)
+    np.testing.assert_allclose(bonds, 0.0957, atol=1e-3)
+
+
+def test_large_systems_are_thinned_for_the_viewer():
+    trajectory = walk(salt_water(3000, 5), 3)
+    scene, said = pack(trajectory)
+    assert len(scene["elements"]) <= MAX_ATOMS
+    assert "1,663 of 3,000 water" in said
+    shown = [scene["kinds"][i][0] for i in scene["elements"]]
+    assert shown.count("Na") == shown.count("Cl") == 5
+    assert shown.count("H") == 2 * shown.count("O")
+    assert len(json.dumps(scene)) < 4_000_000
+
+
+def test_protocol_without_trajectory(tmp_path):
+    """Unfinished, with events, a model that is an attack, and no frames at all."""
+    attack = '"><script>alert(1)</script>'
+    write_run(tmp_path / "1-heat", temperature=[10.0, 300.0], model=attack)
+    write_run(
+        tmp_path / "2-hold", completed_steps=5000, model=attack, model_sha256="00"
+    )
+    stages = {"stages": ["1-heat", "2-hold", "3-produce"]}
+    (tmp_path / "protocol.json").write_text(json.dumps(stages))
+    (tmp_path / "2-hold.events.csv").write_text(
+        "step,time_ps,watchdog,action,message\n4000,4.0,contacts,warn,<b>O-H & H</b>\n"
+    )
+    path = report(tmp_path)
+    assert path == tmp_path / "report.html"
+    source = path.read_text()
+    page = Page(source)
+    assert "<script>alert" not in source and "<b>O-H" not in source
+    assert attack in page.text and "<b>O-H & H</b>" in page.text
+    assert "10 → 300" in page.text
+    assert "2-hold is unfinished: 5,000 of 20,000 steps" in page.text
+    assert "Watchdogs reported 1 times" in page.text
+    assert "Not computed: expected a trajectory" in page.text
+    assert any("Temperature" in a["alt"] for t, a in page.elements if t == "img")
+
+
+def test_protocol_analyses_the_last_stage_with_a_trajectory_or_the_one_asked(tmp_path):
+    trajectory = walk(salt_water(3, 1), 12)
+    write_run(tmp_path / "a", trajectory)
+    write_run(tmp_path / "b", trajectory, ensemble="nve")
+    write_run(tmp_path / "c", rows=5)
+    (tmp_path / "protocol.json").write_text(json.dumps({"stages": ["a", "b", "c"]}))
+    page = Page(report(tmp_path).read_text())
+    assert "Structure and kinetics are of b" in page.text
+    assert "drift of the total energy" in page.text
+    assert "expected at least 20 frames, found" in page.text
+    page = Page(report(tmp_path, overwrite=True, stage="a").read_text())
+    assert "Structure and kinetics are of a" in page.text
+    with pytest.raises(ValueError, match="expected a stage of a, b, c, found 'd'"):
+        report(tmp_path, overwrite=True, stage="d")
+
+
+def test_warnings(tmp_path):
+    trajectory = walk(salt_water(3, 1), 30, step=0.001)
+    trajectory.xyz[20:, 1] += [0.15, 0.0, 0.0]  # a bond breaks
+    prefix = write_run(tmp_path / "hot", trajectory, temperature=310.0)
+    page = Page(report(prefix, start=0.0).read_text())
+    assert re.search(
+        r"mean temperature of hot, .* is .* errors from the 310 K", page.text
+    )
+    assert "1 bonds of the topology were broken" in page.text
+    assert "Too short for diffusion" in page.text
+
+
+def test_existing_output_and_missing_runs(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no .*nothing\.json and no folder"):
+        report(tmp_path / "nothing")
+    prefix = write_run(tmp_path / "nvt")
+    with pytest.raises(
+        FileNotFoundError, match=r"expected protocol\.json.* give one: nvt"
+    ):
+        report(tmp_path)
+    (tmp_path / "nvt.html").write_text("kept")
+    with pytest.raises(FileExistsError, match="found one"):
+        report(prefix)
+    assert (tmp_path / "nvt.html").read_text() == "kept"
+    assert report(prefix, tmp_path / "new" / "page.html").is_file()
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(ValueError, match=r"expected JSON in .*bad\.json"):
+        report(tmp_path / "bad")
+
+
+def test_charges_that_do_not_fit_are_an_error(tmp_path):
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 12))
+    with pytest.raises(ValueError, match="expected charges of water, Na, Cl, found K"):
+        report(prefix, charges={"K": 1})
+
+
+def test_formal_charges_must_cancel():
+    topology = salt_water(2, 2)
+    assert formal_charges(find_kinds(topology)) == {"Na": 1, "Cl": -1}
+    topology = topology.subset(range(topology.n_atoms - 1))
+    with pytest.raises(ValueError, match="found a sum of \\+1"):
+        formal_charges(find_kinds(topology))
+
+
+def test_csv_cut_short_is_read_up_to_there(tmp_path):
+    prefix = write_run(tmp_path / "nvt", rows=20)
+    path = prefix.with_suffix(".csv")
+    path.write_text(path.read_text()[:-25])
+    table = read_run(prefix).table
+    assert len(table["time"]) == 19
+    assert degrees_of_freedom(table) == 3 * 44 - 3
+
+
+def test_equilibration_leaves_out_what_relaxes():
+    rng = np.random.default_rng(0)
+    noise = autoregressive(2000, 3, rng)
+    assert equilibration(noise) < 0.2
+    times = np.arange(2000)
+    assert 0.2 < equilibration(noise + 30 * np.exp(-times / 150)) < 0.5
