@@ -28,6 +28,7 @@ from openmm_allegro.analysis import (  # noqa: E402
     green_kubo_diffusion,
     read_velocities,
 )
+from openmm_allegro.cli import main  # noqa: E402
 from openmm_allegro.report import report  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
@@ -249,3 +250,18 @@ def test_equilibration_leaves_out_what_relaxes():
     assert equilibration(noise) < 0.2
     times = np.arange(2000)
     assert 0.2 < equilibration(noise + 30 * np.exp(-times / 150)) < 0.5
+
+
+def test_command(tmp_path, capsys):
+    prefix = write_run(tmp_path / "nvt", model=["a.safetensors", "b.safetensors"])
+    output = tmp_path / "page.html"
+    words = ["report", str(prefix), "--output", str(output), "--charges", "Na=1,Cl=-1"]
+    assert main(words) == 0
+    assert str(output) in capsys.readouterr().out
+    text = Page(output.read_text()).text
+    assert "a.safetensors, b.safetensors" in text
+    assert "--charges Na=1,Cl=-1" in text
+    assert main(words) == 2
+    assert "expected no file yet" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*words, "--charges", "Na"])

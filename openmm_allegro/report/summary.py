@@ -14,7 +14,8 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _USED = ("numpy", "scipy", "mdtraj", "kinisi", "pymbar", "matplotlib")
 # Keys of a record that the card shows in words of its own.
 _SHOWN = {
-    "atoms", "completed_steps", "ensemble", "forces", "friction_per_ps", "hardware",
+    "atoms", "completed_steps", "ensemble", "finished", "forces", "friction_per_ps",
+    "hardware",
     "hydrogen_mass_da", "integrator", "minimized", "model", "model_sha256",
     "ns_per_day", "openmm_version", "package_version", "platform", "pressure_bar",
     "report_interval", "resumed_at", "seed", "steps", "temperature_k", "timestep_fs",
@@ -172,9 +173,14 @@ def _model(record):
     if model is None and digest is None:
         return ""
     return join(
-        model or "not recorded",
-        tag("small", f" sha256 {digest}", class_="hash") if digest else None,
+        _several(model) or "not recorded",
+        tag("small", f" sha256 {_several(digest)}", class_="hash") if digest else None,
     )
+
+
+def _several(value):
+    """A text, or the texts of a committee."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def composition(production):
