@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""What openmmtools draws at random, from a seed. Imports it: to be imported late."""
+
+import contextlib
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+from openmmtools import mcmc
+
+
+class LangevinMove(mcmc.LangevinDynamicsMove):
+    """openmmtools' Langevin move that starts with velocities drawn from a seed.
+
+    An exchange of temperatures is exact only if the velocities go with it; new ones at
+    each iteration do. openmmtools' own drawing of them knows no seed.
+
+    Parameters
+    ----------
+    seed : int
+        Of integrator and velocities.
+    **options
+        Of ``openmmtools.mcmc.LangevinDynamicsMove``.
+    """
+
+    def __init__(self, seed: int = 1, **options):
+        super().__init__(reassign_velocities=False, **options)
+        self.seed = seed
+        self.drawn = 0
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """How often velocities were drawn; openmmtools shares it among MPI ranks."""
+        return {"drawn": self.drawn}
+
+    @statistics.setter
+    def statistics(self, value: dict[str, int]) -> None:
+        self.drawn = value["drawn"]
+
+    def _get_integrator(self, thermodynamic_state):
+        integrator = super()._get_integrator(thermodynamic_state)
+        integrator.setRandomNumberSeed(self.seed)
+        return integrator
+
+    def _before_integration(self, context, thermodynamic_state):
+        self.drawn += 1
+        kelvin = thermodynamic_state.temperature._value
+        words = (self.seed, self.drawn, round(kelvin * 1e6))
+        drawn = np.random.SeedSequence(words).generate_state(1)[0]
+        context.setVelocitiesToTemperature(kelvin, int(drawn % (2**31 - 1)) + 1)
+
+    def __getstate__(self):
+        return super().__getstate__() | {"seed": self.seed, "drawn": self.drawn}
+
+    def __setstate__(self, serialization):
+        super().__setstate__(serialization)
+        self.seed, self.drawn = serialization["seed"], serialization["drawn"]
+
+
+@contextlib.contextmanager
+def seeded(seed: int, iteration: int) -> Iterator[None]:
+    """Seed what exchanges are drawn from: NumPy's global generator, and numba's.
+
+    NumPy's is as before afterwards; numba's, which no one can read, is not.
+    """
+    before = np.random.get_state()  # noqa: NPY002
+    drawn = int(np.random.SeedSequence((seed, iteration)).generate_state(1)[0])
+    np.random.seed(drawn)  # noqa: NPY002
+    _seed_numba(drawn)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+@numba.njit
+def _seed_numba(seed):
+    np.random.seed(seed)  # noqa: NPY002

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""Free energies and averages at any temperature from all replicas, by MBAR.
+
+Shirts and Chodera, doi:10.1063/1.2978177; pymbar solves it. All errors are standard
+deviations, from samples that are thinned out until they are independent (Chodera,
+doi:10.1021/acs.jctc.5b00784).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .quiet import quiet
+from .samples import GAS_CONSTANT, Samples, by_temperature, read_samples
+
+_LEAST_SAMPLES = 10
+
+
+class FreeEnergies(NamedTuple):
+    """Thermodynamics over temperature.
+
+    Attributes
+    ----------
+    temperatures : [K] array, K
+    f, f_error : [K] array
+        Dimensionless free energy -ln Z of the configurations, against the lowest
+        temperature.
+    energy, energy_error : [K] array, kJ/mol
+        Mean potential energy; under NPT with pressure times volume.
+    heat_capacity, heat_capacity_error : [K] array, kJ/(mol K)
+        Of the configurations, from the fluctuation of that energy. Each degree of
+        freedom adds R/2 for its velocity.
+    discarded : int
+        Iterations at the start that were left out.
+    inefficiency : float
+        Iterations for each independent sample.
+    """
+
+    temperatures: np.ndarray
+    f: np.ndarray
+    f_error: np.ndarray
+    energy: np.ndarray
+    energy_error: np.ndarray
+    heat_capacity: np.ndarray
+    heat_capacity_error: np.ndarray
+    discarded: int
+    inefficiency: float
+
+
+class Averages(NamedTuple):
+    """Mean of each value, and its standard error."""
+
+    mean: np.ndarray
+    error: np.ndarray
+
+
+class _Mixture(NamedTuple):
+    """Independent samples of all temperatures, by temperature, and their weights."""
+
+    mbar: Any
+    energies: np.ndarray  # [K n] kJ/mol, less than their mean
+    mean: float
+    rows: np.ndarray
+    discarded: int
+    inefficiency: float
+
+
+def free_energies(output: str | Path, *, discard: int | None = None) -> FreeEnergies:
+    """Free energy, mean energy and heat capacity at each temperature.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+    discard : int, optional
+        Iterations to leave out at the start; by default, what leaves most independent
+        samples.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 10 independent samples are left.
+    """
+    samples = read_samples(output)
+    kelvin = samples.temperatures
+    mixture = _mix(samples, discard)
+    found = mixture.mbar.compute_free_energy_differences()
+    energy, capacity = [], []
+    for temperature in kelvin:
+        [[mean], [error]] = _average(mixture, mixture.energies[None], temperature)
+        energy.append((mean, error))
+        # the mean's own error enters this in second order
+        square = (mixture.energies - mean)[None] ** 2
+        [[spread], [error]] = _average(mixture, square, temperature)
+        scale = GAS_CONSTANT * temperature**2
+        capacity.append((spread / scale, error / scale))
+    beta = 1.0 / (GAS_CONSTANT * kelvin)
+    energy, capacity = np.array(energy), np.array(capacity)
+    return FreeEnergies(
+        kelvin,
+        found["Delta_f"][0] + (beta - beta[0]) * mixture.mean,
+        found["dDelta_f"][0],
+        energy[:, 0] + mixture.mean,
+        energy[:, 1],
+        capacity[:, 0],
+        capacity[:, 1],
+        mixture.discarded,
+        mixture.inefficiency,
+    )
+
+
+def averages(
+    output: str | Path,
+    values: np.ndarray,
+    temperature: float,
+    *,
+    discard: int | None = None,
+) -> Averages:
+    """Averages at one temperature of what was measured on all replicas' frames.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+    values : [n, K] or [n, K, m] array
+        Of each frame of each replica, as ``read_replicas`` has them, such as
+        ``np.stack([measure(replica) for replica in replicas], axis=1)``.
+    temperature : float, K
+        Any between the lowest and the highest.
+    discard : int, optional
+        Frames to leave out at the start, as ``free_energies``.
+
+    Returns
+    -------
+    Averages
+        Scalars or arrays [m].
+    """
+    mixture, values = _mix_frames(output, values, temperature, discard)
+    mean, error = _average(mixture, values, temperature)
+    return Averages(mean, error) if len(mean) > 1 else Averages(mean[0], error[0])
+
+
+def basin_free_energy(
+    output: str | Path,
+    first: np.ndarray,
+    second: np.ndarray,
+    temperature: float,
+    *,
+    discard: int | None = None,
+) -> tuple[float, float]:
+    r"""Free energy of a second basin against a first one.
+
+    .. math:: \Delta G = -R T \ln (p_2 / p_1)
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+    first, second : [n, K] array of bool
+        Which frames of each replica, as ``read_replicas`` has them, are in each basin.
+    temperature : float, K
+        Any between the lowest and the highest.
+    discard : int, optional
+        Frames to leave out at the start, as ``free_energies``.
+
+    Returns
+    -------
+    value, error : float
+        In kJ/mol.
+
+    Raises
+    ------
+    ValueError
+        If no replica was ever in one of them.
+    """
+    flags = np.stack([first, second], axis=-1).astype(float)
+    mixture, values = _mix_frames(output, flags, temperature, discard)
+    if not values.any(axis=1).all():
+        raise ValueError(
+            "expected independent frames in both basins, found "
+            f"{values.sum(axis=1).astype(int).tolist()}"
+        )
+    population, _ = _average(mixture, values, temperature)
+    # of ln (p2 / p1), to first order
+    ratio = values[1] / population[1] - values[0] / population[0]
+    _, error = _average(mixture, ratio[None], temperature)
+    thermal = GAS_CONSTANT * temperature
+    value = -thermal * np.log(population[1] / population[0])
+    return float(value), float(thermal * error[0])
+
+
+def _mix_frames(
+    output: str | Path, values: np.ndarray, temperature: float, discard: int | None
+) -> tuple[_Mixture, np.ndarray]:
+    """MBAR of the checkpoints alone, and their values [m, K n] in its order."""
+    samples = read_samples(output)
+    lowest, highest = samples.temperatures[[0, -1]]
+    if not lowest <= temperature <= highest:
+        raise ValueError(
+            f"expected a temperature from {lowest:g} to {highest:g} K, found "
+            f"{temperature} K"
+        )
+    values = np.asarray(values, dtype=float)
+    replicas = len(samples.temperatures)
+    count = len(values)
+    interval = len(samples.iterations) // count if count else 0
+    if values.ndim not in (2, 3) or not interval or values.shape[1] != replicas:
+        raise ValueError(
+            f"expected values of shape [frames, {replicas}, ...], found {values.shape}"
+        )
+    chosen = slice(interval - 1, interval * count, interval)
+    samples = samples._replace(
+        iterations=samples.iterations[chosen],
+        energies=samples.energies[chosen],
+        states=samples.states[chosen],
+    )
+    values = values.reshape(count, replicas, -1)
+    # what is slow need not show in the energy
+    mixture = _mix(
+        samples, discard, [list(each.T) for each in np.moveaxis(values, 2, 0)]
+    )
+    values = by_temperature(values, samples.states)
+    values = values[mixture.rows].swapaxes(0, 1)
+    return mixture, values.reshape(-1, values.shape[-1]).T
+
+
+def _mix(
+    samples: Samples, discard: int | None, slow: Sequence[list[np.ndarray]] = ()
+) -> _Mixture:
+    """Thin out and solve; ``slow``: time series of other things along each replica."""
+    with quiet():
+        from pymbar import MBAR, timeseries
+
+        energies = by_temperature(samples.energies, samples.states)
+        total = (energies / samples.temperatures).sum(axis=1)
+        if discard is None:
+            discard, _, _ = timeseries.detect_equilibration(total)
+            discard = int(discard)
+        kept, total = energies[discard:], total[discard:]
+        if len(kept) < _LEAST_SAMPLES:
+            raise ValueError(
+                f"expected at least {_LEAST_SAMPLES} iterations after the {discard} "
+                f"discarded ones, found {len(kept)}"
+            )
+        each = (kept - kept.mean(axis=0)) / kept.std(axis=0)
+        # the sum tells what all temperatures have in common, the rest each by itself
+        inefficiency = max(
+            timeseries.statistical_inefficiency(total),
+            timeseries.statistical_inefficiency_multiple(list(each.T)),
+            *(
+                timeseries.statistical_inefficiency_multiple(
+                    [path[discard:] for path in paths]
+                )
+                for paths in slow
+                if np.ptp(paths) > 0
+            ),
+        )
+        rows = timeseries.subsample_correlated_data(total, g=inefficiency)
+        rows = discard + np.array(rows)
+        if len(rows) < _LEAST_SAMPLES:
+            raise ValueError(
+                f"expected at least {_LEAST_SAMPLES} independent samples, found "
+                f"{len(rows)} of {inefficiency:.0f} iterations each; the run is too "
+                "short"
+            )
+        energies = energies[rows].T.ravel()
+        mean = energies.mean()
+        energies = energies - mean
+        beta = 1.0 / (GAS_CONSTANT * samples.temperatures)
+        counts = np.full(len(beta), len(rows))
+        mbar = MBAR(beta[:, None] * energies, counts)
+    return _Mixture(mbar, energies, mean, rows, discard, float(inefficiency))
+
+
+def _average(
+    mixture: _Mixture, values: np.ndarray, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of values [m, K n] at a temperature, and their standard errors."""
+    reduced = mixture.energies / (GAS_CONSTANT * temperature)
+    with quiet():
+        found = mixture.mbar.compute_multiple_expectations(values, reduced)
+    return found["mu"], found["sigma"]

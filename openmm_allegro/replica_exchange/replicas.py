@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""The replicas of openmmtools. Imports it: to be imported late."""
+
+import contextlib
+import io
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from openmmtools.cache import ContextCache
+from openmmtools.multistate import (
+    MultiStateReporter,
+    ParallelTemperingSampler,
+    SimulationNaNError,
+)
+from openmmtools.states import SamplerState, ThermodynamicState
+from tqdm import tqdm
+
+from ..output import write_record
+from ..process import describe_hardware, interruptible
+from ..run_start import MINIMIZER_TOLERANCE
+from ..simulation_input import check_start
+from .draws import LangevinMove, seeded
+from .ranks import is_parallel, on_first_rank
+from .samples import write_exchanges
+from .settings import EXCHANGES
+from .storage import Backup
+
+log = logging.getLogger(__name__)
+
+
+class Replicas:
+    """The replicas of a run, their one Context, and their files.
+
+    Parameters
+    ----------
+    platform : openmm.Platform
+    properties : dict of str to str
+        Of the platform.
+    paths : dict of str to Path
+    record : dict
+        Kept up to date.
+    """
+
+    def __init__(
+        self,
+        platform: openmm.Platform,
+        properties: dict[str, str],
+        paths: dict[str, Path],
+        record: dict[str, Any],
+    ):
+        self.paths, self.record = paths, record
+        self.backup = Backup(paths)
+        # All temperatures are served by one Context. A System with a TorchForce costs
+        # some 10 MB for each that there ever was.
+        self.contexts = ContextCache(platform, properties or None, capacity=2)
+        self.reporter = MultiStateReporter(
+            str(paths["samples"]), checkpoint_interval=record["checkpoint_interval"]
+        )
+        self.sampler: Any = None
+
+    def create(
+        self, topology: app.Topology, system: openmm.System, positions: np.ndarray
+    ) -> None:
+        """New replicas that start from one structure, minimised if the record says."""
+        record = self.record
+        temperatures = record["temperatures_k"] * unit.kelvin
+        pressure = record.get("pressure_bar")
+        state = ThermodynamicState(
+            system, temperatures[0], None if pressure is None else pressure * unit.bar
+        )
+        move = LangevinMove(
+            record["seed"],
+            timestep=record["timestep_fs"] * unit.femtosecond,
+            collision_rate=record["friction_per_ps"] / unit.picosecond,
+            n_steps=record["steps_per_iteration"],
+            n_restart_attempts=0,
+        )
+        context, _ = self.contexts.get_context(state, move._get_integrator(state))
+        context.setPositions(positions)
+        check_start(SimpleNamespace(context=context))
+        record["hardware"] = describe_hardware(context)
+        if record["minimized"]:
+            openmm.LocalEnergyMinimizer.minimize(context, MINIMIZER_TOLERANCE, 200)
+        start = context.getState(positions=True).getPositions(asNumpy=True)
+        box = system.getDefaultPeriodicBoxVectors() if record["periodic"] else None
+        on_first_rank(_write_topology, self.paths["topology"], topology, start)
+        self.sampler = ParallelTemperingSampler(
+            mcmc_moves=move,
+            number_of_iterations=record["iterations"],
+            online_analysis_interval=None,
+            replica_mixing_scheme=EXCHANGES[record["exchange"]],
+        )
+        with contextlib.redirect_stdout(io.StringIO()):  # what to cite
+            self.sampler.create(
+                state,
+                SamplerState(start, box_vectors=box),
+                storage=self.reporter,
+                n_temperatures=len(temperatures),
+                temperatures=temperatures,
+            )
+
+    def load(self) -> None:
+        """The replicas of the last checkpoint."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.sampler = ParallelTemperingSampler.from_storage(self.reporter)
+        self.sampler.number_of_iterations = self.record["iterations"]
+
+    def run(self, progress: bool) -> None:
+        """Iterate as often as the record says, in all.
+
+        Raises
+        ------
+        RuntimeError
+            If an energy is not finite.
+        """
+        sampler, record = self.sampler, self.record
+        sampler.energy_context_cache = sampler.sampler_context_cache = self.contexts
+        first, limit = sampler.iteration, record["iterations"]
+        started = time.monotonic()
+        with (
+            tqdm(
+                total=limit,
+                initial=first,
+                unit="iteration",
+                disable=not progress,
+                dynamic_ncols=True,
+                # as of run: a log file is to hold a line every half minute
+                mininterval=0.2 if sys.stderr.isatty() else 30.0,
+            ) as bar,
+            # mpiplus has its own handlers, which end all ranks
+            contextlib.nullcontext(int) if is_parallel() else interruptible() as stop,
+        ):
+            while sampler.iteration < limit:
+                if sampler.iteration % record["checkpoint_interval"] == 0:
+                    on_first_rank(self._copy)
+                self._iterate()
+                bar.update()
+                seconds = time.monotonic() - started
+                self._count(sampler.iteration - first, seconds)
+                if stop():
+                    on_first_rank(self._save)
+                    if stop() == signal.SIGTERM:
+                        raise SystemExit(128 + signal.SIGTERM)
+                    raise KeyboardInterrupt
+        record["finished"] = True
+        on_first_rank(self._save)
+        on_first_rank(_remove, self.paths["backup"])
+
+    def close(self) -> None:
+        """Close the files and free the Context."""
+        on_first_rank(self.reporter.close)
+        self.contexts.empty()
+
+    def _iterate(self) -> None:
+        try:
+            with seeded(self.record["seed"], self.sampler.iteration):
+                self.sampler.run(n_iterations=1)
+        except (SimulationNaNError, openmm.OpenMMException) as error:
+            raise RuntimeError(
+                "expected finite energies, found an unstable simulation in iteration "
+                f"{self.sampler.iteration} ({str(error).splitlines()[0]}); what was "
+                f"written up to there is in {self.paths['samples']}"
+            ) from error
+
+    def _count(self, iterations: int, seconds: float) -> None:
+        record, done = self.record, self.sampler.iteration
+        steps = record["steps_per_iteration"]
+        simulated = iterations * steps * len(record["temperatures_k"])
+        record["completed_iterations"] = done
+        record["completed_steps"] = done * steps
+        # of all replicas together
+        speed = simulated * record["timestep_fs"] * 1e-6 / (seconds / 86400)
+        record["ns_per_day"] = round(speed, 5)
+
+    def _copy(self) -> None:
+        self.reporter.sync()
+        if self.backup.save(self.sampler.iteration):
+            write_record(self.paths["record"], self.record)
+
+    def _save(self) -> None:
+        self.reporter.sync()
+        write_record(self.paths["record"], self.record)
+        write_exchanges(self.paths)
+
+
+def _write_topology(path: Path, topology: app.Topology, positions: Any) -> None:
+    with open(path, "w") as file:
+        app.PDBFile.writeFile(topology, positions, file, keepIds=True)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

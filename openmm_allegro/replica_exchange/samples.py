@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""What parallel tempering sampled: energies, exchanges and trajectories."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from openmm import unit
+
+from ..output import read_record, replacing
+
+if TYPE_CHECKING:
+    import mdtraj
+
+GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
+    unit.kilojoule_per_mole / unit.kelvin
+)
+
+
+class Samples(NamedTuple):
+    """What every iteration ended with.
+
+    Attributes
+    ----------
+    temperatures : [K] array, K
+    iterations : [n] array
+        Numbers of the iterations, from 1; 0 is the start, and left out.
+    energies : [n, K] array, kJ/mol
+        Potential energy of each replica; under NPT with pressure times volume.
+    states : [n, K] array
+        Index of the temperature of each replica.
+    """
+
+    temperatures: np.ndarray
+    iterations: np.ndarray
+    energies: np.ndarray
+    states: np.ndarray
+
+
+class Exchanges(NamedTuple):
+    """How the replicas moved among the temperatures.
+
+    Attributes
+    ----------
+    temperatures : [K] array, K
+    proposed, accepted : [K, K] array
+        Attempts to exchange each two temperatures, symmetric.
+    acceptance : [K - 1] array
+        Of the exchanges of neighbours; NaN where none was tried.
+    round_trips : [K] array
+        How often each replica went from the lowest to the highest temperature and back,
+        or the other way round.
+    """
+
+    temperatures: np.ndarray
+    proposed: np.ndarray
+    accepted: np.ndarray
+    acceptance: np.ndarray
+    round_trips: np.ndarray
+
+
+def read_samples(output: str | Path) -> Samples:
+    """Energies and temperatures of a run that ended or was killed.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+
+    Raises
+    ------
+    FileNotFoundError
+    """
+    record, (reduced, states) = _read(output, "energies", "states")
+    temperatures = np.array(record["temperatures_k"])
+    return Samples(
+        temperatures,
+        np.arange(1, len(states)),
+        reduced[1:, :, 0] * (GAS_CONSTANT * temperatures[0]),
+        states[1:].astype(int),
+    )
+
+
+def by_temperature(values: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """Values of replicas [n, K, ...], rearranged so that index k is temperature k."""
+    rows = np.arange(len(states))[:, None]
+    return values[rows, np.argsort(states, axis=1)]
+
+
+def exchanges(output: str | Path) -> Exchanges:
+    """How the replicas moved among the temperatures.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+    """
+    record, (accepted, proposed, states) = _read(
+        output, "accepted", "proposed", "states"
+    )
+    accepted, proposed = accepted.sum(axis=0), proposed.sum(axis=0)
+    pairs = np.diagonal(accepted, 1), np.diagonal(proposed, 1)
+    with np.errstate(invalid="ignore"):
+        acceptance = pairs[0] / pairs[1]
+    highest = states.shape[1] - 1
+    trips = []
+    for path in states.T:
+        ends = path[(path == 0) | (path == highest)]
+        trips.append(np.count_nonzero(np.diff(ends)) // 2)
+    return Exchanges(
+        np.array(record["temperatures_k"]),
+        proposed,
+        accepted,
+        acceptance,
+        np.array(trips),
+    )
+
+
+def write_exchanges(paths: dict[str, Path]) -> None:
+    """A table of ``exchanges``: neighbours, then replicas."""
+    result = exchanges(str(paths["samples"]).removesuffix(".nc"))
+    with (
+        replacing(paths["exchanges"]) as partial,
+        open(partial, "w", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(
+            (
+                "lower (K)",
+                "upper (K)",
+                "proposed",
+                "accepted",
+                "acceptance",
+                "replica",
+                "round trips",
+            )
+        )
+        for k, trips in enumerate(result.round_trips):
+            pair = [""] * 5
+            if k < len(result.acceptance):
+                pair = [
+                    *(f"{t:.3f}" for t in result.temperatures[k : k + 2]),
+                    result.proposed[k, k + 1],
+                    result.accepted[k, k + 1],
+                    f"{result.acceptance[k]:.4f}",
+                ]
+            writer.writerow([*pair, k, trips])
+
+
+def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajectory"]]:
+    """Trajectories of the replicas, continuous but for the wrapping into the box.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+
+    Returns
+    -------
+    iterations : [n] array
+        Of the frames: checkpoints, without the start.
+    trajectories : list of mdtraj.Trajectory
+        By replica; time in ps.
+    """
+    import mdtraj
+    import netCDF4
+
+    record, (states,) = _read(output, "states")
+    interval = record["checkpoint_interval"]
+    iterations = np.arange(interval, len(states), interval)
+    with netCDF4.Dataset(f"{output}_checkpoint.nc") as file:
+        rows = iterations // interval
+        positions = np.asarray(file["positions"][rows])
+        boxes = np.asarray(file["box_vectors"][rows]) if record["periodic"] else None
+    step = record["steps_per_iteration"] * record["timestep_fs"] * 1e-3
+    topology = mdtraj.load_topology(f"{output}.pdb")
+    trajectories = []
+    for replica in range(positions.shape[1]):
+        trajectory = mdtraj.Trajectory(
+            positions[:, replica], topology, time=iterations * step
+        )
+        if boxes is not None:
+            trajectory.unitcell_vectors = boxes[:, replica]
+        trajectories.append(trajectory)
+    return iterations, trajectories
+
+
+def write_temperature(
+    output: str | Path, index: int, path: str | Path
+) -> "mdtraj.Trajectory":
+    """The trajectory at one temperature, put together from all replicas.
+
+    For structure: its dynamics jump where replicas are exchanged.
+
+    Parameters
+    ----------
+    output : path
+        Prefix, as of ``parallel_tempering``.
+    index : int
+        Of the temperature, from 0.
+    path : path
+        File to write, as XTC or any that mdtraj knows by its ending.
+    """
+    import mdtraj
+
+    samples = read_samples(output)
+    count = len(samples.temperatures)
+    if not 0 <= index < count:
+        raise ValueError(f"expected index from 0 to {count - 1}, found {index}")
+    iterations, replicas = read_replicas(output)
+    if not len(iterations):
+        raise ValueError(f"{output}: expected at least one checkpoint, found none")
+    at = np.argmax(samples.states[iterations - 1] == index, axis=1)
+    frames = [replicas[replica][row] for row, replica in enumerate(at)]
+    trajectory = mdtraj.join(frames, check_topology=False)
+    trajectory.save(str(path))
+    return trajectory
+
+
+def _read(output: str | Path, *names: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The record, and variables up to the last iteration that is complete."""
+    import netCDF4
+
+    record = read_record(Path(f"{output}.json"))
+    with netCDF4.Dataset(f"{output}.nc") as file:
+        last = int(file["last_iteration"][0])
+        return record, [np.asarray(file[name][: last + 1]) for name in names]

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Parallel tempering: replicas at several temperatures that exchange them."""
+
+import contextlib
+import random
+from pathlib import Path
+from typing import Any
+
+import openmm
+from openmm import app, unit
+
+from .._version import __version__
+from ..ensembles import whole_molecules
+from ..output import lock_output, read_record, write_record
+from ..process import choose_platform, torch_threads
+from ..simulation_input import check_integers, check_positions, check_resumed
+from .quiet import quiet
+from .ranks import is_first_rank, on_first_rank
+from .settings import check_settings, check_system
+from .storage import repair
+
+SUFFIXES = {
+    "topology": ".pdb",
+    "samples": ".nc",
+    "checkpoint": "_checkpoint.nc",
+    "exchanges": ".exchanges.csv",
+    "record": ".json",
+    "backup": ".backup.zip",
+}
+_COUNTS = ("iterations", "steps_per_iteration", "checkpoint_interval")
+# What must be the same for a run to go on.
+_FIXED = (
+    "temperatures_k",
+    "ensemble",
+    "pressure_bar",
+    "steps_per_iteration",
+    "timestep_fs",
+    "friction_per_ps",
+    "exchange",
+    "checkpoint_interval",
+    "atoms",
+)
+
+
+def parallel_tempering(
+    topology: app.Topology,
+    positions: Any,
+    system: openmm.System,
+    output: str | Path,
+    *,
+    temperatures: unit.Quantity,
+    iterations: int = 1000,
+    steps_per_iteration: int = 200,
+    timestep: unit.Quantity = 0.5 * unit.femtosecond,
+    friction: unit.Quantity = 1.0 / unit.picosecond,
+    pressure: unit.Quantity | None = None,
+    exchange: str = "all",
+    minimize: bool = True,
+    checkpoint_interval: int = 10,
+    platform: str | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Simulate replicas of a System that exchange their temperatures.
+
+    ``openmmtools.multistate.ParallelTemperingSampler``: an iteration exchanges (Chodera
+    and Shirts, doi:10.1063/1.3660669), draws new velocities for all replicas, and runs
+    each with LangevinMiddle. One Context serves all replicas in turn. Under mpirun,
+    with mpi4py installed, ranks share out the replicas; all of them make this call.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    positions : [N, 3] Quantity, or array in nm
+        Of the start of every replica.
+    system : openmm.System
+        Without a barostat. If the run is resumed, what counts is the one it began with.
+    output : path
+        Prefix of the files to write.
+    temperatures : [K] Quantity
+        Ascending, as from ``temperature_ladder``.
+    iterations : int
+        In all, those before a resumption included.
+    steps_per_iteration : int
+    timestep, friction : Quantity
+    pressure : Quantity, optional
+        Gives NPT, with an isotropic Monte Carlo barostat every 25 steps.
+    exchange : str
+        "all": K³ attempts between any two replicas; "neighbors": one between every
+        other pair of neighbours.
+    minimize : bool
+        Whether to minimise the energy first, until forces are of thermal size.
+    checkpoint_interval : int
+        Iterations between checkpoints, the only ones that positions are kept of.
+    platform : str, optional
+        Name of an OpenMM platform; the fastest present by default.
+    threads : int, optional
+        As ``run``.
+    seed : int
+        Of velocities, thermostat and exchanges, not of a barostat; 0 draws one, which
+        is recorded.
+    resume : bool
+        Whether to go on from the last checkpoint of this output; begins anew where
+        there is none. Works after a kill at any moment.
+    overwrite : bool
+        Whether existing output may be replaced.
+    progress : bool
+        Whether to show progress.
+
+    Returns
+    -------
+    dict of str to Path
+        ``topology`` (PDB), ``samples`` and ``checkpoint`` (openmmtools' netCDF files:
+        energies, and positions of the checkpoints), ``exchanges`` (CSV, what
+        ``exchanges`` returns), ``record`` (JSON), ``backup`` (of the netCDF files,
+        there until the run is complete).
+
+    Raises
+    ------
+    FileExistsError
+        If output exists and neither ``resume`` nor ``overwrite`` is set.
+    ValueError
+        If a value is out of range, the System does not fit or has a barostat, or a run
+        is to go on with other settings than it had.
+    RuntimeError
+        If the simulation becomes unstable, or another run writes to the output.
+    ImportError
+        If openmmtools is missing.
+    """
+    if resume and overwrite:
+        raise ValueError(
+            "expected overwrite or resume, found both: one replaces what the other "
+            "goes on with"
+        )
+    settings = check_settings(temperatures, timestep, friction, pressure, exchange)
+    counts = check_integers(
+        {"seed": 0, **dict.fromkeys(_COUNTS, 1)},
+        iterations=iterations,
+        steps_per_iteration=steps_per_iteration,
+        checkpoint_interval=checkpoint_interval,
+        seed=seed,
+    )
+    coordinates = check_positions(positions, topology, system)
+    check_system(settings["ensemble"], topology, system)
+    if system.usesPeriodicBoundaryConditions():
+        coordinates = whole_molecules(coordinates, topology, system)
+    chosen = choose_platform(platform)
+    properties = {}
+    if threads is not None and "Threads" in chosen.getPropertyNames():
+        properties["Threads"] = str(threads)
+    record = {
+        "package_version": __version__,
+        "openmm_version": openmm.version.version,
+        "method": "parallel-tempering",
+        "platform": chosen.getName(),
+        "platform_properties": properties,
+        "forces": [force.getName() for force in system.getForces()],
+        "atoms": system.getNumParticles(),
+        "periodic": system.usesPeriodicBoundaryConditions(),
+        "integrator": "langevin-middle",
+        **settings,
+        **counts,
+        "steps": counts["iterations"] * counts["steps_per_iteration"],
+        "report_interval": counts["steps_per_iteration"],
+        "minimized": minimize,
+        "seed": counts["seed"] or random.SystemRandom().randrange(1, 2**31),
+        "completed_iterations": 0,
+        "completed_steps": 0,
+        "resumed_at": [],
+        "finished": False,
+    }
+    paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
+    with quiet():
+        from .replicas import Replicas  # imports openmmtools
+
+    lock = lock_output(output) if is_first_rank() else contextlib.nullcontext()
+    with quiet(), torch_threads(threads), lock:
+        begun = on_first_rank(_prepare, paths, record, resume, overwrite)
+        replicas = Replicas(chosen, properties, paths, begun or record)
+        try:
+            if begun:
+                replicas.load()
+            else:
+                replicas.create(topology, system, coordinates)
+            replicas.run(progress)
+        finally:
+            replicas.close()
+    return paths
+
+
+def _prepare(
+    paths: dict[str, Path], record: dict[str, Any], resume: bool, overwrite: bool
+) -> dict[str, Any] | None:
+    """The record of the run to go on from; None where one begins."""
+    existing = [str(path) for path in paths.values() if path.exists()]
+    if existing and not overwrite and not resume:
+        raise FileExistsError(
+            f"expected no output yet, found {', '.join(existing)}; use another name, "
+            "overwrite=True, or resume=True to go on with it"
+        )
+    if resume and paths["record"].exists():
+        before = read_record(paths["record"])
+        done = repair(paths)
+        if done is not None:
+            done *= before["steps_per_iteration"]
+            check_resumed(
+                {"temperature_k": None, **before, "completed_steps": done},
+                {name: record.get(name) for name in _FIXED},
+                record["steps"],
+                paths["record"],
+            )
+            asked = {name: record[name] for name in ("iterations", "steps")}
+            resumed = [*before["resumed_at"], done]
+            return before | asked | {"resumed_at": resumed, "finished": False}
+    for path in paths.values():
+        path.unlink(missing_ok=True)
+    write_record(paths["record"], record)
+    return None
