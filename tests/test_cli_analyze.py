@@ -150,7 +150,9 @@ def test_structure_factor_of_a_gas_is_one(gas, tmp_path):
     np.testing.assert_allclose(results["neutron"]["value"], expected.neutron.value)
     for name in ("number", "xray"):
         value, error = (np.array(results[name][x]) for x in ("value", "error"))
-        assert np.mean(np.abs(value - 1) < 3 * error) > 0.9
+        # Of 28 bins, each with an error near 0.03.
+        assert abs(value.mean() - 1) < 0.03
+        assert np.mean(np.abs(value - 1) < 3 * error) > 0.8
     assert ("X-ray", "highest S(q)") in rows_of(out)
     assert ("Cl-Na", "highest S(q)") in rows_of(out)
     assert figure.read_bytes().startswith(b"%PDF")
@@ -269,7 +271,7 @@ def test_conductivity_of_ions_that_walk_alone(walk, tmp_path, capsys):
     for name in ("conductivity", "conductivity, Nernst-Einstein"):
         assert abs(rows["all", name]["value"] - exact) < 3 * rows["all", name]["error"]
     assert rows["Na-Cl", "Onsager coefficient"]["unit"] == "mol²/(J m s)"
-    assert "Frame of reference: cell." in capsys.readouterr().out
+    assert "frame of reference: cell." in capsys.readouterr().out
 
     # From a file of one charge per atom, the same.
     charges = tmp_path / "charges.txt"

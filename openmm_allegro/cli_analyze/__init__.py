@@ -2,6 +2,7 @@
 """``openmm-allegro analyze QUANTITY``: the quantities, and what they share."""
 
 import argparse
+import logging
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose 
 .pdb, .csv, .h5 and .json are then found; or a trajectory, or several, and their
 topology (TRAJ [TRAJ ...] TOP). Then come the selections: elements (Na) or mdtraj's own
 words ("water and name O"); pairs are Na-O, or "resname LIT : water and name O"; a
-label may go before (Li-water="name LI : water"). Errors are half-widths of 68 %
-intervals."""
+label may go before (Li-water="name LI : water"). Structure is the mean over all
+trajectories; motion is measured in each, and their mean is added. Errors are
+half-widths of 68 % intervals."""
 _MODULES = (
     rdf,
     structure,
@@ -83,6 +85,8 @@ def analyze(options: argparse.Namespace) -> None:
     check_free(options.csv, options.force)
     check_free(options.plot, options.force, image=True)
     request = Request.of(options)
+    # It says at import which library its Fourier transforms are from.
+    logging.getLogger("freud").setLevel(logging.WARNING)
     outcome = options.handler(request)
     if outcome.rows:
         print(table(outcome.rows))

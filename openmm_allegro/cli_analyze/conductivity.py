@@ -19,7 +19,8 @@ from .request import (
     add_temperature,
     over_runs,
 )
-from .velocities import add_cutoff, green_kubo_units, velocities_of
+from .runs import Run
+from .velocities import add_cutoff, green_kubo_units, unfinished, velocities_of
 
 _ONSAGER = "mol²/(J m s)"
 
@@ -68,8 +69,15 @@ def _conductivity(request: Request) -> Outcome:
 
     options = request.options
     check_free(options.plot_green_kubo, options.force, image=True)
+    if options.velocities is not None and len(request.runs) > 1:
+        raise ValueError("expected --velocities with one run, found several")
+    runs = [run for run in request.runs if _velocities(request, run)]
+    if options.plot_green_kubo and not runs:
+        raise ValueError(
+            "expected velocities with --plot-green-kubo, found none; give --velocities"
+        )
     reference = _reference(options.reference)
-    results, integrals, rows = {}, {}, []
+    results, integrals, rows, notes = {}, {}, [], []
     for series in request.series():
         label = "all" + series.suffix
         charges, species = read_charges(options.charges, series.frames.topology)
@@ -91,13 +99,8 @@ def _conductivity(request: Request) -> Outcome:
                 Row(label, "conductivity, Green-Kubo", *integral.coefficient, "S/m"),
                 Row(label, "integrated to", integral.cutoff, None, "ps"),
             ]
-    notes = [f"Frame of reference: {found.reference}."]
+        notes += _notes(label, found, integral, options.cutoff)
     if options.plot_green_kubo:
-        if not integrals:
-            raise ValueError(
-                "expected velocities with --plot-green-kubo, found none; give "
-                "--velocities"
-            )
         options.plot_green_kubo.parent.mkdir(parents=True, exist_ok=True)
         name = r"$\sigma(t)$ (S/m)"
         plot_green_kubo(integrals, options.plot_green_kubo, ylabel=name)
@@ -121,6 +124,7 @@ def _conductivity(request: Request) -> Outcome:
             "self_part": "S/m",
             "displacement": "e² nm²",
             "fit_start": "ps",
+            "net_charge": "e",
         },
         {
             label: {
@@ -157,16 +161,45 @@ def _rows(found, suffix):
     return rows
 
 
+def _notes(label, found, integral, cutoff):
+    """What the numbers depend on, and what they lack."""
+    notes = [f"{label}: frame of reference: {found.reference}."]
+    if abs(found.net_charge) > 1e-3:
+        notes.append(
+            f"{label}: the ions have a charge of {found.net_charge:.4g} e, so that the "
+            "conductivity too depends on the frame of reference."
+        )
+    return notes if integral is None else notes + unfinished(label, integral, cutoff)
+
+
+def _velocities(request: Request, run: Run) -> Path | None:
+    """The file with the velocities of a run, where there is one.
+
+    An HDF5 trajectory that was given for its frames may hold none.
+    """
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    path = request.options.velocities or run.velocities
+    if path is None:
+        return None
+    if not path.is_file():
+        raise FileNotFoundError(f"expected velocities, found nothing at {path}")
+    try:
+        with HDF5TrajectoryFile(str(path)) as file:
+            return path if "velocities" in file.root else None
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
+        ) from error
+
+
 def _green_kubo(request: Request, series: Series, charges, reference):
     """GreenKubo of the current of a run whose velocities there are, else None."""
     from ..analysis import green_kubo_conductivity
 
     options, run = request.options, series.run
-    if options.velocities is not None:
-        if len(request.runs) > 1:
-            raise ValueError("expected --velocities with one run, found several")
-        run = run._replace(velocities=options.velocities)
-    if run.velocities is None or not _has_velocities(run.velocities):
+    run = run._replace(velocities=_velocities(request, run))
+    if run.velocities is None:
         return None
     charged = np.flatnonzero(charges)
     found = velocities_of(request, run, charged, reference)
@@ -180,21 +213,6 @@ def _green_kubo(request: Request, series: Series, charges, reference):
         cutoff=options.cutoff,
         n_blocks=options.blocks,
     )
-
-
-def _has_velocities(path: Path) -> bool:
-    """Whether an HDF5 trajectory that is taken for its frames holds velocities."""
-    from mdtraj.formats import HDF5TrajectoryFile
-
-    if not path.is_file():
-        raise FileNotFoundError(f"expected velocities, found nothing at {path}")
-    try:
-        with HDF5TrajectoryFile(str(path)) as file:
-            return "velocities" in file.root
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
-        ) from error
 
 
 def _reference(text: str) -> str | None:

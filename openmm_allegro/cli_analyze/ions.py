@@ -17,6 +17,9 @@ from .request import (
     over_runs,
 )
 
+# Part of the contacts that may outlast the integral of a residence time.
+_REMAINING = 0.05
+
 
 def add_quantities(add: Any) -> None:
     """Add the parsers of this module's quantities."""
@@ -73,7 +76,7 @@ def _survival(request: Request) -> Outcome:
     from ..analysis import contacts, plot_survival, survival
 
     options, pairs = request.options, _pairs(request)
-    results, rows = {}, []
+    results, rows, notes = {}, [], []
     for series in request.series():
         inner = shells(request, series.frames, pairs)
         outer = inner
@@ -98,6 +101,12 @@ def _survival(request: Request) -> Outcome:
                 Row(label, "formed within", inner[name], None, "nm"),
                 Row(label, "broken beyond", outer[name], None, "nm"),
             ]
+            if lasting.remaining > _REMAINING:
+                notes.append(
+                    f"{label}: the residence time is a lower bound; "
+                    f"{lasting.remaining:.0%} of the contacts outlast its integral. "
+                    "Give a longer --max-lag."
+                )
     return Outcome(
         over_runs(rows, request),
         results,
@@ -110,6 +119,7 @@ def _survival(request: Request) -> Outcome:
             "intermittent": "1",
             "intermittent_error": "1",
             "random": "1",
+            "remaining": "1",
         },
         {
             label: {
@@ -122,6 +132,7 @@ def _survival(request: Request) -> Outcome:
             for label, found in results.items()
         },
         lambda path: plot_survival(results, path),
+        tuple(notes),
     )
 
 

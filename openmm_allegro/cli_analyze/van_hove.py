@@ -80,19 +80,19 @@ def _van_hove(request: Request) -> Outcome:
                 found.lag_times, found.values, found.error, strict=True
             ):
                 peak = int(np.argmax(values))
-                name = f"highest after {time:.4g} ps"
+                after = f"after {time:.4g} ps"
                 unit = "" if options.distinct else "1/nm"
                 rows += [
                     Row(
                         label + series.suffix,
-                        name,
+                        f"highest {after}",
                         float(values[peak]),
                         float(error[peak]),
                         unit,
                     ),
                     Row(
                         label + series.suffix,
-                        "at",
+                        f"highest {after} at",
                         float(found.r[peak]),
                         None,
                         "nm",
@@ -144,7 +144,7 @@ def _distinct(request, series):
         raise ValueError("expected pairs such as Na-O with --distinct, found none")
     # It looks at pairs of frames far from each other: they are held in memory.
     trajectory = series.frames.load()
-    r_max = options.r_max or 0.999 * series.frames.largest_radius()
+    r_max = options.r_max or series.frames.largest_radius()
     return {
         label: van_hove_distinct(
             trajectory,

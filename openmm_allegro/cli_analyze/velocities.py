@@ -201,7 +201,7 @@ def _density_of_states(request: Request) -> Outcome:
 def _green_kubo(request: Request) -> Outcome:
     from ..analysis import green_kubo_diffusion, plot_green_kubo
 
-    options, results, rows = request.options, {}, []
+    options, results, rows, notes = request.options, {}, [], []
     for label, found in _each(request, False):
         integral = results[label] = green_kubo_diffusion(
             found.values,
@@ -214,6 +214,7 @@ def _green_kubo(request: Request) -> Outcome:
             Row(label, "D", *integral.coefficient, "cm²/s"),
             Row(label, "integrated to", integral.cutoff, None, "ps"),
         ]
+        notes += unfinished(label, integral, options.cutoff)
     return Outcome(
         over_runs(rows, request),
         results,
@@ -222,7 +223,18 @@ def _green_kubo(request: Request) -> Outcome:
         lambda path: plot_green_kubo(
             results, path, ylabel="$D(t)$ (10$^{-5}$ cm²/s)", scale=1e5
         ),
+        tuple(notes),
     )
+
+
+def unfinished(label: str, found: Any, cutoff: float | None) -> list[str]:
+    """A note if a GreenKubo ends at the longest lag because none was long enough."""
+    if cutoff is not None or found.cutoff < found.lag_times[-1]:
+        return []
+    return [
+        f"{label}: the integral may not have ended at the longest lag, "
+        f"{found.cutoff:.4g} ps; give a longer --max-lag."
+    ]
 
 
 def green_kubo_units(unit: str) -> dict[str, str]:
