@@ -2,6 +2,7 @@
 """From a scripted module to an ``openmm.Force``; only here are force classes named."""
 
 import contextlib
+import copy
 import ctypes
 import functools
 import io
@@ -127,16 +128,38 @@ def check_copy(system: openmm.System) -> None:
 
 
 def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
-    """The modules of a System's Allegro forces, whichever their backend."""
-    found = []
+    """The modules of a System's Allegro forces, whichever their backend.
+
+    Those inside a CustomCVForce count, which an interpolation is.
+    """
+    forces = list(system.getForces())
     for force in system.getForces():
-        if force.getName() != FORCE_NAME:
-            continue
-        if type(force).__name__ == "PythonForce":
-            found.append(python_function(force).module)
-        else:
-            found.append(register_torch_force().cast(force).getModule())
-    return found
+        if isinstance(force, openmm.CustomCVForce):
+            count = force.getNumCollectiveVariables()
+            forces += [force.getCollectiveVariable(i) for i in range(count)]
+    modules = [allegro_module(force) for force in forces]
+    return [module for module in modules if module is not None]
+
+
+def allegro_module(force: openmm.Force) -> torch.jit.ScriptModule | None:
+    """The module of an Allegro force, or None if the force is another one."""
+    # Forces have their classes' names again when they are copied or serialized.
+    if force.getName() not in (FORCE_NAME, "TorchForce", "PythonForce"):
+        return None
+    if type(force).__name__ == "PythonForce":
+        function = python_function(force)
+        return function.module if isinstance(function, _Computation) else None
+    module = register_torch_force().cast(force).getModule()
+    ours = hasattr(module, "atoms") or hasattr(module, "ratio")  # of a CappedModule
+    return module if ours else None
+
+
+def own_copy(
+    module: torch.jit.ScriptModule, context: openmm.Context
+) -> torch.jit.ScriptModule:
+    """A copy of a force's module, which stays where it is, where a Context computes."""
+    on_cuda = context.getPlatform().getName() == "CUDA" and torch.cuda.is_available()
+    return copy.deepcopy(module).to("cuda" if on_cuda else "cpu")
 
 
 @functools.cache

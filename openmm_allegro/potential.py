@@ -4,19 +4,20 @@
 import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
-from .deploy import force_module
+from .committee import Uncertainty, check_members, committee_module, uncertainty
 from .fingerprint import check_baseline, fingerprint
 from .forces import make_force
-from .link_atoms import capped, find_caps
+from .link_atoms import find_caps
 from .mixing import mixed_system
 from .mixing_checks import check_region, check_system
 from .modelfile import Model, load_model
-from .structure import check_cell, topology_symbols
+from .potential_checks import check_total, is_periodic
+from .structure import topology_symbols
 
 EMBEDDINGS = ("mechanical",)
 # Name of the force that tells OpenMM what the molecules are.
@@ -24,17 +25,24 @@ BOND_MARKERS = "Bonds of the topology (no energy)"
 
 
 class AllegroPotential:
-    """A trained Allegro model, ready to be put into OpenMM Systems.
+    """A trained Allegro model, or a committee, ready to be put into OpenMM Systems.
 
     Parameters
     ----------
-    model : path or Model
+    model : path or Model, or a sequence of them
         A model file (``*.safetensors``) or what ``load_model`` or ``train`` returned.
+        Several, trained with other seeds say, are a committee: energies and forces are
+        their mean, at the cost of their sum.
+
+    Attributes
+    ----------
+    models : tuple of Model
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing or is not a model file.
+        If a file is missing or is not a model file, or members of a committee are of
+        different kinds or corrections to different force fields.
 
     Examples
     --------
@@ -43,8 +51,27 @@ class AllegroPotential:
     >>> system = potential.create_system(pdb.topology)
     """
 
-    def __init__(self, model: str | Path | Model) -> None:
-        self.model = model if isinstance(model, Model) else load_model(model)
+    def __init__(
+        self, model: str | Path | Model | Sequence[str | Path | Model]
+    ) -> None:
+        given = [model] if isinstance(model, str | Path | Model) else model
+        self.models = tuple(m if isinstance(m, Model) else load_model(m) for m in given)
+        check_members(self.models)
+
+    @property
+    def model(self) -> Model:
+        """The model, where there is one.
+
+        Raises
+        ------
+        ValueError
+            If there is a committee, which ``models`` has the members of.
+        """
+        if len(self.models) > 1:
+            raise ValueError(
+                f"expected a single model, found a committee of {len(self.models)}"
+            )
+        return self.models[0]
 
     def create_system(
         self,
@@ -108,11 +135,11 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        check_total(self.model, "create_system")
+        check_total(self.models[0], "create_system")
         symbols = topology_symbols(topology)
-        periodic = is_periodic(self.model, topology, periodic)
-        module = force_module(
-            self.model,
+        periodic = is_periodic(self.models, topology, periodic)
+        module = committee_module(
+            self.models,
             symbols,
             periodic=periodic,
             precision=precision,
@@ -205,18 +232,19 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        check_total(self.model, "create_mixed_system")
+        check_total(self.models[0], "create_mixed_system")
         if embedding not in EMBEDDINGS:
             raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
         atoms = check_region(topology, mm_system, atoms)
         caps = find_caps(topology, atoms, link)
-        check_system(mm_system, atoms, self.model.config.cutoff)
+        check_system(mm_system, atoms, max(m.config.cutoff for m in self.models))
         periodic = mm_system.usesPeriodicBoundaryConditions()
         behind = range(topology.getNumAtoms(), topology.getNumAtoms() + len(caps))
-        module = force_module(
-            self.model,
+        module = committee_module(
+            self.models,
             [*topology_symbols(topology, atoms), *["H"] * len(caps)],
             atoms=[*atoms, *behind],
+            caps=caps,
             periodic=periodic,
             precision=precision,
             kernel=kernel,
@@ -226,7 +254,7 @@ class AllegroPotential:
         return mixed_system(
             mm_system,
             atoms,
-            make_force(capped(module, caps), backend=backend, periodic=periodic),
+            make_force(module, backend=backend, periodic=periodic),
             bond_markers(topology, periodic),
             interpolate=interpolate,
             remove_constraints=remove_constraints,
@@ -279,19 +307,19 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        if self.model.kind != "delta":
+        if self.models[0].kind != "delta":
             raise ValueError(
                 "add_to_system: expected a model of kind delta, found kind "
-                f"{self.model.kind}: it has the whole energy, which a force field "
+                f"{self.models[0].kind}: it has the whole energy, which a force field "
                 "would be added to twice (create_system)"
             )
         symbols = topology_symbols(topology)
-        trained = self.model.provenance.get("baseline")
+        trained = self.models[0].provenance.get("baseline")
         check_baseline(trained, fingerprint(mm_system, symbols), "mm_system")
         if periodic is None:
             periodic = mm_system.usesPeriodicBoundaryConditions()
-        module = force_module(
-            self.model,
+        module = committee_module(
+            self.models,
             symbols,
             periodic=periodic,
             precision=precision,
@@ -306,63 +334,46 @@ class AllegroPotential:
             system.addForce(markers)
         return system
 
+    def uncertainty(
+        self,
+        topology: app.Topology,
+        positions: Any,
+        *,
+        precision: str = "mixed",
+        kernel: str = "auto",
+        periodic: bool | None = None,
+    ) -> Uncertainty:
+        """Mean and standard deviation over a committee, of energies and forces.
 
-def check_total(model: Model, where: str) -> None:
-    """Refuse a model that is a correction to a force field, by the name of the caller.
+        Of the models alone: for models of kind delta, of what they add to the force
+        field. ``reporters.UncertaintyReporter`` writes them in a simulation.
 
-    Raises
-    ------
-    ValueError
-    """
-    if model.kind != "total":
-        raise ValueError(
-            f"{where}: expected a model of kind total, found kind {model.kind}: it "
-            "corrects a force field, it is none by itself"
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+            With the box, if any.
+        positions : [N, 3] Quantity, or array in nm
+        precision, kernel, periodic
+            As ``create_system``.
+
+        Returns
+        -------
+        Uncertainty
+            In eV and eV/Å, as errors of models are given.
+
+        Raises
+        ------
+        ValueError
+            If there is a single model, positions do not fit, or as ``create_system``.
+        """
+        return uncertainty(
+            self.models,
+            topology,
+            positions,
+            precision=precision,
+            kernel=kernel,
+            periodic=periodic,
         )
-
-
-def is_periodic(model: Model, topology: app.Topology, periodic: bool | None) -> bool:
-    """Whether a System of the model alone is to be periodic.
-
-    Parameters
-    ----------
-    model : Model
-    topology : openmm.app.Topology
-    periodic : bool, optional
-        What the user asked for; by default, whether the topology has a box.
-
-    Raises
-    ------
-    ValueError
-        If a box is needed and there is none, or if it is degenerate.
-    """
-    box = topology.getPeriodicBoxVectors()
-    trained = model.provenance.get("periodic")
-    if box is None and (periodic or (periodic is None and trained == "all")):
-        reason = (
-            "periodic=True was asked for"
-            if periodic
-            else "the model was trained on periodic structures alone "
-            "(periodic=False or --no-periodic overrides this)"
-        )
-        raise ValueError(
-            f"topology: expected a box because {reason}, found none; set it with "
-            "topology.setPeriodicBoxVectors or a CRYST1 record"
-        )
-    check_topology_box(topology)
-    return box is not None if periodic is None else periodic
-
-
-def check_topology_box(topology: app.Topology) -> None:
-    """Refuse a degenerate box; to have none is fine.
-
-    Raises
-    ------
-    ValueError
-    """
-    box = topology.getPeriodicBoxVectors()
-    if box is not None:
-        check_cell(np.array(box.value_in_unit(unit.angstrom)), "topology")
 
 
 def bond_markers(

@@ -18,7 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..dataset import element_types
 from ..deploy import PRECISIONS, force_module
 from ..modelfile import Model, load_model
-from ..potential import check_total
+from ..potential_checks import check_total
 from ..structure import Structure, from_ase
 from ..units import NM_TO_ANGSTROM
 

@@ -13,16 +13,11 @@ import openmm
 import torch
 from openmm import app
 
-from ..deploy import force_module
+from ..committee import committee_module
 from ..forces import default_backend, make_force
 from ..modelfile import Model
-from ..potential import (
-    AllegroPotential,
-    bond_markers,
-    check_topology_box,
-    check_total,
-    is_periodic,
-)
+from ..potential import AllegroPotential, bond_markers
+from ..potential_checks import check_topology_box, check_total, is_periodic
 from ..structure import check_atoms, topology_symbols
 
 _OPTIONS = ("precision", "backend", "device", "periodic")
@@ -35,7 +30,10 @@ class AllegroPotentialImplFactory:
     """What OpenMM-ML calls for ``MLPotential("allegro", ...)``."""
 
     def createImpl(
-        self, name: str, modelPath: str | Path | Model | None = None, **args: Any
+        self,
+        name: str,
+        modelPath: str | Path | Model | Sequence[str | Path | Model] | None = None,
+        **args: Any,
     ) -> "AllegroPotentialImpl":
         """Load the model.
 
@@ -44,7 +42,8 @@ class AllegroPotentialImplFactory:
         name : str
             "allegro".
         modelPath : path
-            A model file (``*.safetensors``) of kind total.
+            A model file (``*.safetensors``) of kind total, or several, which are a
+            committee: see ``AllegroPotential``.
 
         Raises
         ------
@@ -102,7 +101,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
     """
 
     def __init__(self, potential: AllegroPotential) -> None:
-        check_total(potential.model, "MLPotential")
+        check_total(potential.models[0], "MLPotential")
         self.potential = potential
 
     def addForces(
@@ -148,10 +147,10 @@ class AllegroPotentialImpl(MLPotentialImpl):
         _refuse_unknown(args, known, "allegro")
         if periodic not in (None, True, False):
             raise ValueError(f"allegro: expected periodic of bool, found {periodic!r}")
-        model = self.potential.model
+        models = self.potential.models
         if atoms is None:
             symbols = topology_symbols(topology)
-            periodic = is_periodic(model, topology, periodic)
+            periodic = is_periodic(models, topology, periodic)
         else:
             atoms = check_atoms(atoms, topology.getNumAtoms())
             symbols = topology_symbols(topology, atoms)
@@ -163,8 +162,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
                     topology.getPeriodicBoxVectors() is not None
                     or system.usesPeriodicBoundaryConditions()
                 )
-        module = force_module(
-            model, symbols, atoms=atoms, periodic=periodic, precision=precision
+        module = committee_module(
+            models, symbols, atoms=atoms, periodic=periodic, precision=precision
         )
         force = make_force(
             module,

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Instantaneous pressure of a simulation."""
 
-import copy
-from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import openmm
@@ -11,9 +9,10 @@ import torch
 from openmm import app, unit
 
 from ..force_parameters import WITHOUT_ENERGY
-from ..forces import FORCE_NAME, force_modules
+from ..forces import allegro_module, own_copy
 from ..potential import BOND_MARKERS
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
+from .table import TableReporter
 
 _DIAGONAL = {"Pxx": (0, 0), "Pyy": (1, 1), "Pzz": (2, 2)}
 _SHEAR = {"Pxy": (0, 1), "Pxz": (0, 2), "Pyz": (1, 2)}
@@ -21,7 +20,7 @@ _SHEAR = {"Pxy": (0, 1), "Pxz": (0, 2), "Pyz": (1, 2)}
 _STRAIN = 1e-3
 
 
-class PressureReporter:
+class PressureReporter(TableReporter):
     """Write the instantaneous pressure, the volume and the density as CSV.
 
     The pressure is that of molecules, as the System has them: of the motion of their
@@ -43,10 +42,8 @@ class PressureReporter:
 
     Parameters
     ----------
-    file : path or text file
-        A file of that name is replaced.
-    interval : int
-        Steps between lines.
+    file, interval, append
+        As ``TableReporter``.
 
     Raises
     ------
@@ -58,37 +55,20 @@ class PressureReporter:
     >>> simulation.reporters.append(PressureReporter("pressure.csv", 100))
     """
 
-    _opened: TextIO | None = None
+    include: ClassVar[list[str]] = ["positions", "velocities"]
+    _system: "_System | None" = None
 
-    def __init__(self, file: str | Path | TextIO, interval: int) -> None:
-        if interval < 1:
-            raise ValueError(f"expected an interval of at least 1, found {interval}")
-        self._file, self._interval = file, interval
-        self._system: _System | None = None
-
-    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        """When the next report is due and what it needs; OpenMM calls this."""
-        return {
-            "steps": self._interval - simulation.currentStep % self._interval,
-            "periodic": False,
-            "include": ["positions", "velocities"],
-        }
-
-    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
-        """Write a line; OpenMM calls this."""
-        context = simulation.context
-        starts = self._system is None
-        if starts:
-            self._system = _describe(context)
-            if not hasattr(self._file, "write"):
-                self._file = self._opened = open(self._file, "w", buffering=1)
-        tensor, volume = _pressure(context, state, self._system)
+    def values(
+        self, simulation: app.Simulation, state: openmm.State
+    ) -> dict[str, float | int]:
+        """What a line has, by the names of the columns."""
+        if self._system is None:
+            self._system = _describe(simulation.context)
+        tensor, volume = _pressure(simulation.context, state, self._system)
         components = _DIAGONAL | (_SHEAR if self._system.module else {})
         mass = self._system.masses.sum() * unit.dalton
         density = mass / (volume * unit.nanometer**3)
-        line = {
-            "Step": simulation.currentStep,
-            "Time (ps)": state.getTime().value_in_unit(unit.picosecond),
+        return {
             "Pressure (bar)": np.trace(tensor) / 3,
             **{f"{name} (bar)": tensor[at] for name, at in components.items()},
             "Box Volume (nm^3)": volume,
@@ -96,13 +76,6 @@ class PressureReporter:
                 unit.gram / unit.item / unit.milliliter
             ),
         }
-        if starts:
-            print("#" + ",".join(f'"{name}"' for name in line), file=self._file)
-        print(*line.values(), sep=",", file=self._file)
-
-    def __del__(self) -> None:
-        if self._opened:
-            self._opened.close()
 
 
 class _System(NamedTuple):
@@ -111,7 +84,6 @@ class _System(NamedTuple):
     molecules: np.ndarray  # [N] int, of which molecule each particle is
     masses: np.ndarray  # [N], Da
     module: torch.jit.ScriptModule | None  # where it is the only interaction
-    device: str
 
 
 def _describe(context: openmm.Context) -> _System:
@@ -123,23 +95,24 @@ def _describe(context: openmm.Context) -> _System:
     for number, atoms in enumerate(context.getMolecules()):
         molecules[list(atoms)] = number
     masses = np.array([system.getParticleMass(i)._value for i in range(count)])
-    on_cuda = context.getPlatform().getName() == "CUDA" and torch.cuda.is_available()
-    device = "cuda" if on_cuda else "cpu"
-    return _System(molecules, masses, _only_interaction(system, device), device)
+    return _System(molecules, masses, _only_interaction(context))
 
 
-def _only_interaction(
-    system: openmm.System, device: str
-) -> torch.jit.ScriptModule | None:
+def _only_interaction(context: openmm.Context) -> torch.jit.ScriptModule | None:
+    system, modules = context.getSystem(), []
     for force in system.getForces():
-        known = force.getName() in (FORCE_NAME, BOND_MARKERS)
-        if not known and type(force).__name__ not in WITHOUT_ENERGY:
+        module = allegro_module(force)
+        if module is not None:
+            modules.append(module)
+        elif (
+            force.getName() != BOND_MARKERS
+            and type(force).__name__ not in WITHOUT_ENERGY
+        ):
             return None
-    modules = force_modules(system)
     if len(modules) == 1:
         (module,) = modules
         if module.all_atoms and len(module.atoms) == system.getNumParticles():
-            return copy.deepcopy(module).to(device)  # the force's own stays where it is
+            return own_copy(module, context)
     return None
 
 
@@ -176,7 +149,8 @@ def _strain_of_model(
     system: _System, positions: np.ndarray, centers: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
     """dU/dε [3, 3], kJ/mol: that of all atoms, less what turns and stretches them."""
-    arguments = [torch.tensor(x, device=system.device) for x in (positions, box)]
+    device = system.module.atoms.device
+    arguments = [torch.tensor(x, device=device) for x in (positions, box)]
     with torch.enable_grad():
         _, forces, strain = (
             x.cpu().numpy() for x in system.module.evaluate(*arguments)
