@@ -2,7 +2,6 @@
 """The ``openmm-allegro`` command: each verb calls public functions."""
 
 import argparse
-import hashlib
 import json
 import logging
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 from .cli_analyze import analyze
 from .cli_output import check_free, write_json
 from .cli_parser import make_parser
+from .cli_report import report
+from .cli_simulate import simulate
 
 # Packages that a verb needs beyond the base installation, and the extra that has them.
 _EXTRA_OF = {
@@ -146,76 +147,6 @@ def _export(options: argparse.Namespace) -> None:
     print(f"model: {path}")
 
 
-def _simulate(options: argparse.Namespace) -> None:
-    import torch
-    from openmm import app, unit
-
-    from .baseline import read_system
-    from .potential import AllegroPotential
-    from .simulate import check_output, run
-
-    outputs = check_output(options.output, options.force)
-    if options.pdb.resolve() in [path.resolve() for path in outputs.values()]:
-        raise ValueError(
-            f"expected an output other than the input, found {options.pdb} as both"
-        )
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    potential = AllegroPotential(options.model)
-    if not options.pdb.is_file():
-        raise FileNotFoundError(f"expected a PDB file, found nothing at {options.pdb}")
-    try:
-        with open(options.pdb) as file:
-            pdb = app.PDBFile(file)
-    except Exception as error:  # OpenMM's parser raises many kinds
-        raise ValueError(
-            f"expected a PDB file at {options.pdb}, found one that OpenMM cannot read "
-            f"({type(error).__name__}: {error})"
-        ) from error
-    choices = {
-        name: getattr(options, name)
-        for name in ("backend", "precision", "kernel", "skin", "two_body")
-    }
-    periodic = False if options.no_periodic else None
-    if options.baseline:
-        system = potential.add_to_system(
-            pdb.topology, read_system(options.baseline), periodic=periodic, **choices
-        )
-    else:
-        system = potential.create_system(
-            pdb.topology,
-            periodic=periodic,
-            rigid_molecules=not options.flexible_molecules,
-            **choices,
-        )
-    paths = run(
-        pdb.topology,
-        pdb.positions,
-        system,
-        options.output,
-        steps=options.steps,
-        ensemble=options.ensemble,
-        temperature=options.temperature * unit.kelvin,
-        timestep=options.timestep * unit.femtosecond,
-        friction=options.friction / unit.picosecond,
-        pressure=options.pressure * unit.bar,
-        barostat_interval=options.barostat_interval,
-        report_interval=options.report_interval,
-        minimize=not options.no_minimize,
-        platform=options.platform,
-        threads=options.threads,
-        notes={
-            "model": str(options.model),
-            "model_sha256": hashlib.sha256(options.model.read_bytes()).hexdigest(),
-            **choices,
-        },
-        seed=options.seed,
-        overwrite=options.force,
-    )
-    for name, path in paths.items():
-        print(f"{name}: {path}")
-
-
 def _print_metrics(metrics: dict[str, Any]) -> None:
     print(
         f"energy  MAE {metrics['energy_mae']:.3f}  RMSE {metrics['energy_rmse']:.3f}  "
@@ -241,8 +172,9 @@ _VERBS = {
     "info": _info,
     "import": _import,
     "export": _export,
-    "simulate": _simulate,
+    "simulate": simulate,
     "analyze": analyze,
+    "report": report,
 }
 
 if __name__ == "__main__":

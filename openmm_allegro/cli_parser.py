@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ._version import __version__
 from .cli_analyze import add_parsers
+from .cli_report import add_parser as add_report
+from .cli_simulate import add_parser as add_simulate
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -59,53 +61,14 @@ def make_parser() -> argparse.ArgumentParser:
     export.add_argument("model", type=Path)
     export.add_argument("-o", "--output", type=Path, required=True, help="*.ckpt")
 
-    simulate = verbs.add_parser("simulate", help="molecular dynamics of a PDB file")
-    simulate.add_argument("model", type=Path)
-    simulate.add_argument("pdb", type=Path)
-    simulate.add_argument("--output", required=True, help="prefix of the output files")
-    simulate.add_argument("--steps", type=int, default=10_000)
-    simulate.add_argument(
-        "--ensemble",
-        default="nvt",
-        choices=("nvt", "nve", "npt", "npt-anisotropic", "npt-flexible"),
-    )
-    simulate.add_argument("--temperature", type=float, default=300.0, help="K")
-    simulate.add_argument("--timestep", type=float, default=0.5, help="fs")
-    simulate.add_argument("--friction", type=float, default=1.0, help="1/ps")
-    simulate.add_argument("--pressure", type=float, default=1.0, help="bar")
-    simulate.add_argument("--barostat-interval", type=int, default=25, help="steps")
-    simulate.add_argument(
-        "--flexible-molecules",
-        action="store_true",
-        help="volume moves shift atoms, not molecules: for solids",
-    )
-    simulate.add_argument("--report-interval", type=int, default=20, help="steps")
-    simulate.add_argument("--no-minimize", action="store_true")
-    simulate.add_argument("--no-periodic", action="store_true")
-    simulate.add_argument("--backend", default="torchforce")
-    simulate.add_argument(
-        "--kernel", default="auto", choices=("auto", "fused", "plain")
-    )
-    simulate.add_argument("--two-body", default="exact", choices=("exact", "table"))
-    simulate.add_argument("--skin", type=float, help="of the pair list, Å")
-    simulate.add_argument(
-        "--baseline",
-        type=Path,
-        help="XML of the force field's System, for a model of kind delta",
-    )
-    simulate.add_argument("--platform", help="default: the fastest present")
-    simulate.add_argument(
-        "--threads", type=int, help="of torch and of the CPU platform"
-    )
-    simulate.add_argument("--seed", type=int, default=0, help="0: a new one each time")
-
+    simulate = add_simulate(verbs)
     add_parsers(verbs)  # of analyze
+    report = add_report(verbs)
 
-    for verb in (evaluate, simulate):
-        verb.add_argument(
-            "--precision", default="mixed", choices=("single", "mixed", "double")
-        )
-    for verb in (train, evaluate, source, export, simulate):
+    evaluate.add_argument(
+        "--precision", default="mixed", choices=("single", "mixed", "double")
+    )
+    for verb in (train, evaluate, source, export, simulate, report):
         verb.add_argument(
             "--force", action="store_true", help="replace existing output"
         )

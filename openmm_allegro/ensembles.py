@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What makes an ensemble: the integrator, and the barostat beside it."""
+"""What makes an ensemble at constant pressure, and what it asks of a System."""
 
-import copy
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import openmm
 from openmm import app, unit
 
-from .forces import check_copy
+from .integrators import start_temperature
 from .potential import BOND_MARKERS
 
 # Each attempts a volume move every so many steps (barostat_interval).
@@ -28,22 +28,6 @@ BAROSTAT_CLASSES = (
     openmm.MonteCarloFlexibleBarostat,
     openmm.MonteCarloMembraneBarostat,
 )
-
-
-def make_integrator(
-    ensemble: str, values: dict[str, float], seed: int
-) -> openmm.Integrator:
-    """Verlet for "nve", LangevinMiddle for all others."""
-    timestep = values["timestep_fs"] * unit.femtosecond
-    if ensemble == "nve":
-        return openmm.VerletIntegrator(timestep)
-    integrator = openmm.LangevinMiddleIntegrator(
-        values["temperature_k"] * unit.kelvin,
-        values["friction_per_ps"] / unit.picosecond,
-        timestep,
-    )
-    integrator.setRandomNumberSeed(seed)
-    return integrator
 
 
 def check_ensemble(
@@ -90,25 +74,18 @@ def check_ensemble(
             )
 
 
-def with_barostat(
-    ensemble: str, system: openmm.System, values: dict[str, float], seed: int
-) -> openmm.System:
-    """A copy of the System with the barostat of the ensemble.
-
-    Raises
-    ------
-    ImportError
-        If a copy would crash the process (openmm 8.6 with a TorchForce).
-    """
-    check_copy(system)
-    system = copy.deepcopy(system)
+def add_barostat(
+    ensemble: str, system: openmm.System, values: dict[str, Any], seed: int
+) -> None:
+    """Add the barostat of an ensemble to a System."""
     barostat = BAROSTATS[ensemble](
-        values["pressure_bar"], values["temperature_k"], values["barostat_interval"]
+        values["pressure_bar"],
+        start_temperature(values["temperature_k"]),
+        values["barostat_interval"],
     )
     # another than the thermostat's, lest both draw the same numbers
     barostat.setRandomNumberSeed(seed % (2**31 - 1) + 1)
     system.addForce(barostat)
-    return system
 
 
 def whole_molecules(

@@ -1,55 +1,64 @@
 # SPDX-License-Identifier: MIT
-"""Run a System in an ensemble and write what happened."""
+"""Run a System in an ensemble and write what happened, so that nothing is lost."""
 
 import contextlib
+import copy
 import json
 import logging
-import os
 import random
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import openmm
-import torch
 from openmm import app, unit
-from tqdm import tqdm
 
 from ._version import __version__
-from .ensembles import (
-    BAROSTATS,
-    check_ensemble,
+from .checkpoint import read_checkpoint
+from .ensembles import BAROSTATS, add_barostat, check_ensemble, whole_molecules
+from .forces import check_copy
+from .hydrogen_mass import repartition_hydrogen_mass
+from .integrators import (
+    add_andersen,
+    choose_integrator,
     make_integrator,
-    whole_molecules,
-    with_barostat,
 )
+from .output import (
+    check_output,
+    lock_output,
+    paths_of,
+    read_record,
+)
+from .process import choose_platform, describe_hardware, torch_threads
+from .run_loop import Run, run_steps, save
+from .run_start import add_reporters, go_on, start
 from .simulation_input import (
     check_freedom,
     check_integers,
     check_positions,
+    check_resumed,
     check_start,
     check_values,
 )
+from .watchdogs import Watchdogs
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = {
-    "topology": ".pdb",
-    "trajectory": ".xtc",
-    "energies": ".csv",
-    "state": ".xml",
-    "system": ".system.xml",
-    "record": ".json",
+from .process import choose_platform as _platform, interruptible as _interruptible, torch_threads as _torch_threads  # noqa
+from .run_start import MINIMIZER_TOLERANCE  # noqa
+def _write_record(paths, record): write_record_(paths["record"], record)  # noqa
+from .output import write_record as write_record_, SUFFIXES # noqa
+
+# Steps between checkpoints, in whole report intervals.
+_CHECKPOINT_STEPS = 2000
+_LOWEST = {
+    "steps": 0,
+    "report_interval": 1,
+    "velocity_interval": 0,
+    "checkpoint_interval": 1,
+    "barostat_interval": 1,
+    "seed": 0,
 }
-# A little below what a liquid has at 300 K (1250 for salt water, per atom, as OpenMM
-# measures it): contacts go, and an equilibrated liquid warms again within a picosecond.
-MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
-# Fastest first. OpenCL is left out: openmm-torch does not run there.
-_PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
 
 
 def run(
@@ -60,22 +69,36 @@ def run(
     *,
     steps: int = 10_000,
     ensemble: str = "nvt",
+    integrator: str = "auto",
     temperature: unit.Quantity = 300.0 * unit.kelvin,
     timestep: unit.Quantity = 0.5 * unit.femtosecond,
     friction: unit.Quantity = 1.0 / unit.picosecond,
     pressure: unit.Quantity = 1.0 * unit.bar,
     barostat_interval: int = 25,
+    hydrogen_mass: unit.Quantity | None = None,
     report_interval: int = 20,
+    velocity_interval: int = 0,
+    checkpoint_interval: int | None = None,
     reporters: Sequence[Any] = (),
+    watchdogs: Watchdogs | None = None,
     minimize: bool = True,
+    state: openmm.State | None = None,
+    draw_velocities: bool = False,
     platform: str | None = None,
     threads: int | None = None,
     notes: dict[str, Any] | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    resume: bool = False,
     progress: bool = True,
 ) -> dict[str, Path]:
     """Minimise and run molecular dynamics.
+
+    A kill at any moment leaves files that can be read and a checkpoint; ``resume=True``
+    goes on from there, without a frame that is there twice or missing. On the platforms
+    Reference and CPU (with the property DeterministicForces where classical forces are
+    computed, too), at constant volume, the run is then the same to the last bit as one
+    that was never interrupted. A barostat starts anew to find the size of its moves.
 
     Parameters
     ----------
@@ -85,28 +108,49 @@ def run(
     output : path
         Prefix of the files to write, such as ``runs/nacl``.
     steps : int
+        0 if there is no more to do than to minimise. A finished run that is resumed
+        with more becomes longer.
     ensemble : str
-        "nvt" (LangevinMiddle, Zhang et al., doi:10.1021/acs.jpca.9b02771), "nve"
-        (Verlet), or "npt", "npt-anisotropic", "npt-flexible": as "nvt", with OpenMM's
-        Monte Carlo barostat (Åqvist et al., doi:10.1016/j.cplett.2003.12.039) that
-        scales the box, each of its lengths, or lengths and angles. Molecules move as
-        the System has them (``create_system(rigid_molecules=...)``).
+        "nvt", "nve", or "npt", "npt-anisotropic", "npt-flexible": as "nvt", with
+        OpenMM's Monte Carlo barostat (Åqvist et al.,
+        doi:10.1016/j.cplett.2003.12.039) that scales the box, each of its lengths, or
+        lengths and angles. Molecules move as the System has them
+        (``create_system(rigid_molecules=...)``).
+    integrator : str
+        See ``integrators``; "auto" is "verlet" in "nve", else "langevin-middle".
     temperature : Quantity
-        Of the thermostat, the barostat and the initial velocities.
+        Of the thermostat, the barostat and the initial velocities. Several are a ramp
+        over all steps, linear from each to the next: ``[300, 3000] * kelvin``.
     timestep : Quantity
     friction : Quantity
-        Of the thermostat.
+        Of Langevin dynamics; the collision frequency of other thermostats.
     pressure : Quantity
         Of the barostat.
     barostat_interval : int
         Steps between attempts to change the volume.
+    hydrogen_mass : Quantity, optional
+        Mass of hydrogens, taken from the atoms they are bonded to.
     report_interval : int
         Steps between frames and between lines of energies; at most ``steps``.
+    velocity_interval : int
+        Steps between frames with velocities in HDF5; 0 for none.
+    checkpoint_interval : int, optional
+        Steps between checkpoints. By default about 2,000, in whole report intervals,
+        or sooner: a quarter of an hour after the last one.
     reporters : sequence of OpenMM reporters
-        More of them, such as ``reporters.PressureReporter``.
+        More of them, such as ``reporters.PressureReporter``. The files of this
+        package's reporters are cut to the checkpoint when a run is resumed, as its own
+        are.
+    watchdogs : Watchdogs, optional
+        What to look for, and what to do then.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size
-        (``MINIMIZER_TOLERANCE``).
+        (``run_start.MINIMIZER_TOLERANCE``).
+    state : openmm.State, optional
+        Of the end of another run, to begin with: its positions, velocities and box
+        stand for ``positions``, the System's box and velocities that are drawn.
+    draw_velocities : bool
+        Whether to draw velocities all the same.
     platform : str, optional
         Name of an OpenMM platform; the fastest present by default.
     threads : int, optional
@@ -118,6 +162,8 @@ def run(
         Of velocities and thermostat, below 2³¹; 0 draws one, which is recorded.
     overwrite : bool
         Whether existing output may be replaced.
+    resume : bool
+        Whether to go on with existing output, if there is any.
     progress : bool
         Whether to show progress, with ns/day and the time left.
 
@@ -126,233 +172,178 @@ def run(
     dict of str to Path
         ``topology`` (PDB), ``trajectory`` (XTC, not wrapped into the box), ``energies``
         (CSV; under NPT with the density), ``state`` (XML with positions, velocities and
-        box, to restart from), ``system`` (XML, with the barostat if any), ``record``
-        (JSON of what was run).
+        box), ``system`` (XML, with the barostat if any), ``checkpoint``, ``record``
+        (JSON of what was run), and ``velocities`` (HDF5) if asked for.
 
     Raises
     ------
     FileExistsError
-        If output exists and ``overwrite`` is not set.
+        If output exists and neither ``overwrite`` nor ``resume`` is set.
     ValueError
         If a value is out of range, positions do not fit or are not finite, nothing can
         move, the System has a barostat already, the volume is to change and there is no
-        box, or energy and forces at the start are not finite.
+        box, energy and forces at the start are not finite, or the run to be resumed is
+        another one.
     RuntimeError
-        If the simulation becomes unstable; what was written stays.
+        If the simulation becomes unstable, a watchdog stops it (StopSimulation), the
+        output cannot be written, or another run writes it; what was written stays, with
+        the last sane checkpoint.
     """
-    paths = check_output(output, overwrite)
+    paths = check_output(output, overwrite, resume)
+    if velocity_interval:
+        paths["velocities"] = paths_of(output)["velocities"]
     try:
         json.dumps(notes)
     except TypeError as error:
         raise ValueError(f"expected notes of JSON values, found {error}") from error
-    steps, report_interval, seed, barostat_interval = check_integers(
-        steps, report_interval, seed, barostat_interval
+    whole = check_integers(
+        _LOWEST,
+        steps=steps,
+        report_interval=report_interval,
+        velocity_interval=velocity_interval,
+        checkpoint_interval=checkpoint_interval or _checkpoint_steps(report_interval),
+        barostat_interval=barostat_interval,
+        seed=seed,
     )
+    _check_intervals(whole, minimize)
     values = check_values(ensemble, temperature, timestep, friction, pressure)
-    coordinates = check_positions(positions, topology, system)
+    integrator = choose_integrator(integrator, ensemble)
+    coordinates = check_positions(
+        positions if state is None else state.getPositions(), topology, system
+    )
     check_freedom(system)
     check_ensemble(ensemble, topology, system)
-
-    seed = seed or random.SystemRandom().randrange(1, 2**31)
-    integrator = make_integrator(ensemble, values, seed)
     if ensemble in BAROSTATS:
-        values["barostat_interval"] = barostat_interval
-        system = with_barostat(ensemble, system, values, seed)
-    if system.usesPeriodicBoundaryConditions():
-        coordinates = whole_molecules(coordinates, topology, system)
-    chosen = _platform(platform)
-    properties = {}
-    if threads is not None and "Threads" in chosen.getPropertyNames():
-        properties["Threads"] = str(threads)
-    simulation = app.Simulation(topology, system, integrator, chosen, properties)
-    simulation.context.setPositions(coordinates)
-    check_start(simulation)
-    paths["topology"].parent.mkdir(parents=True, exist_ok=True)
-    for path in paths.values():
-        path.unlink(missing_ok=True)
-    record = {
-        **(notes or {}),
-        "package_version": __version__,
-        "openmm_version": openmm.version.version,
-        "platform": chosen.getName(),
-        "platform_properties": properties,
-        "forces": [force.getName() for force in system.getForces()],
-        "atoms": system.getNumParticles(),
-        "ensemble": ensemble,
-        "steps": steps,
-        **values,
-        "report_interval": report_interval,
-        "minimized": minimize,
-        "seed": seed,
-        "completed_steps": 0,
-    }
-    _write(paths["system"], openmm.XmlSerializer.serialize(system))
-    _write_record(paths, record)
-    if minimize:
-        log.info("minimising on the %s platform", chosen.getName())
-        simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
-    with open(paths["topology"], "w") as file:
-        state = simulation.context.getState(positions=True)
-        app.PDBFile.writeFile(topology, state.getPositions(), file, keepIds=True)
-    simulation.context.setVelocitiesToTemperature(temperature, seed)
-    simulation.reporters += [
-        app.XTCReporter(
-            str(paths["trajectory"]), report_interval, enforcePeriodicBox=False
-        ),
-        app.StateDataReporter(
-            str(paths["energies"]),
-            report_interval,
-            step=True,
-            time=True,
-            potentialEnergy=True,
-            kineticEnergy=True,
-            totalEnergy=True,
-            temperature=True,
-            volume=system.usesPeriodicBoundaryConditions(),
-            density=ensemble in BAROSTATS,
-            speed=True,
-        ),
-        *reporters,
-    ]
-    with _torch_threads(threads):
-        _run_steps(simulation, steps, report_interval, paths, record, progress)
+        values["barostat_interval"] = whole["barostat_interval"]
+    if hydrogen_mass is not None:
+        values["hydrogen_mass_da"] = _dalton(hydrogen_mass)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch_threads(threads))
+        before: dict[str, Any] = {}
+        checkpoint = None
+        if resume and paths["record"].exists():
+            stack.enter_context(lock_output(output))
+            before = read_record(paths["record"])
+            if paths["checkpoint"].exists():
+                checkpoint = read_checkpoint(paths["checkpoint"])
+        seed = whole["seed"] or before.get("seed", 0)
+        seed = seed or random.SystemRandom().randrange(1, 2**31)
+        settings = {
+            **(notes or {}),
+            "atoms": system.getNumParticles(),
+            "ensemble": ensemble,
+            "integrator": integrator,
+            **values,
+            "report_interval": whole["report_interval"],
+            "velocity_interval": whole["velocity_interval"],
+            "seed": seed,
+        }
+        if before:
+            check_resumed(before, settings, whole["steps"], paths["record"])
+            if before.get("finished") and before["steps"] == whole["steps"]:
+                log.info("%s is finished already", output)
+                return paths
+        system = _prepared(system, topology, ensemble, integrator, values, seed)
+        if state is not None and system.usesPeriodicBoundaryConditions():
+            system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+        if system.usesPeriodicBoundaryConditions():
+            coordinates = whole_molecules(coordinates, topology, system)
+        chosen = choose_platform(platform)
+        properties = {}
+        if threads is not None and "Threads" in chosen.getPropertyNames():
+            properties["Threads"] = str(threads)
+        # other random numbers than from the start on, where they are not restored
+        step = checkpoint.step if checkpoint else 0
+        simulation = app.Simulation(
+            topology,
+            system,
+            make_integrator(integrator, system, values, (seed + step) % 2**31),
+            chosen,
+            properties,
+        )
+        simulation.context.setPositions(coordinates)
+        check_start(simulation)
+        if not before:
+            stack.enter_context(lock_output(output))
+        record = {
+            **settings,
+            "package_version": __version__,
+            "openmm_version": openmm.version.version,
+            "platform": chosen.getName(),
+            "platform_properties": properties,
+            "hardware": describe_hardware(simulation.context),
+            "forces": [force.getName() for force in system.getForces()],
+            "steps": whole["steps"],
+            "checkpoint_interval": whole["checkpoint_interval"],
+            "minimized": minimize,
+            "completed_steps": step,
+            "resumed_at": [*before.get("resumed_at", []), step] if checkpoint else [],
+            "finished": False,
+        }
+        job = Run(
+            simulation,
+            paths,
+            record,
+            [r for r in reporters if hasattr(r, "path")],
+            save_after=None if checkpoint_interval else 900.0,
+        )
+        if checkpoint is None:
+            start(job, minimize, state, draw_velocities)
+        else:
+            go_on(job, checkpoint)
+        add_reporters(job, checkpoint, reporters, watchdogs)
+        if checkpoint is None:
+            save(job)
+        run_steps(job, progress)
     return paths
 
 
-def check_output(output: str | Path, overwrite: bool = False) -> dict[str, Path]:
-    """The files that ``run`` will write for a prefix.
+def _prepared(
+    system: openmm.System,
+    topology: app.Topology,
+    ensemble: str,
+    integrator: str,
+    values: dict[str, Any],
+    seed: int,
+) -> openmm.System:
+    """A copy with all that the run adds."""
+    check_copy(system)
+    system = copy.deepcopy(system)
+    if "hydrogen_mass_da" in values:
+        repartition_hydrogen_mass(system, topology, values["hydrogen_mass_da"])
+    if ensemble in BAROSTATS:
+        add_barostat(ensemble, system, values, seed)
+    if integrator == "andersen":
+        add_andersen(system, values, seed)
+    return system
 
-    Raises
-    ------
-    FileExistsError
-        If one exists and ``overwrite`` is not set.
-    ValueError
-        If ``output`` is a folder.
-    """
-    if str(output).endswith(("/", os.sep)) or Path(output).is_dir():
+
+def _checkpoint_steps(report_interval: Any) -> int:
+    interval = report_interval if isinstance(report_interval, int) else 1
+    return max(1, _CHECKPOINT_STEPS // max(interval, 1)) * max(interval, 1)
+
+
+def _check_intervals(whole: dict[str, int], minimize: bool) -> None:
+    steps = whole["steps"]
+    if steps == 0 and not minimize:
         raise ValueError(
-            "expected the prefix of files to write, such as runs/nacl, found the "
-            f"folder {output}"
+            "expected steps of at least 1, or minimize, found 0 steps and no "
+            "minimisation: nothing to do"
         )
-    paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
-    existing = [str(p) for p in paths.values() if p.exists()]
-    if existing and not overwrite:
-        raise FileExistsError(
-            f"expected no output yet, found {', '.join(existing)}; use another name, "
-            "or overwrite=True (--force)"
+    for name in ("report_interval", "velocity_interval"):
+        if whole[name] > steps > 0:
+            raise ValueError(
+                f"expected {name} of at most steps = {steps}, found {whole[name]}: "
+                "nothing would be written"
+            )
+
+
+def _dalton(mass: Any) -> float:
+    if not unit.is_quantity(mass) or not mass.unit.is_compatible(unit.dalton):
+        raise ValueError(
+            f"expected a quantity in dalton for hydrogen_mass, found {mass!r}"
         )
-    return paths
-
-
-def _run_steps(
-    simulation: app.Simulation,
-    steps: int,
-    interval: int,
-    paths: dict[str, Path],
-    record: dict[str, Any],
-    progress: bool,
-) -> None:
-    """Step in pieces; keep the restart file and the record up to date."""
-    started = saved = time.monotonic()
-    # A log file is to hold a line every half minute, a terminal a live one.
-    pause = 0.2 if sys.stderr.isatty() else 30.0
-    with (
-        tqdm(
-            total=steps,
-            unit="step",
-            disable=not progress,
-            dynamic_ncols=True,
-            mininterval=pause,
-        ) as bar,
-        _interruptible() as interrupted,
-    ):
-        while simulation.currentStep < steps:
-            try:
-                # small pieces, so that an interruption need not wait long
-                piece = min(interval, 10, steps - simulation.currentStep)
-                simulation.step(piece)
-                if interrupted():
-                    raise KeyboardInterrupt
-            except (openmm.OpenMMException, ValueError) as error:
-                _write_record(paths, record)
-                raise RuntimeError(
-                    "expected finite positions, found an unstable simulation after "
-                    f"{record['completed_steps']} steps ({str(error).split('  ')[0]}); "
-                    f"the frames up to there are in {paths['trajectory']}"
-                ) from error
-            except KeyboardInterrupt:
-                record["completed_steps"] = simulation.currentStep
-                _save(simulation, paths, record)
-                raise
-            done = simulation.currentStep
-            elapsed = time.monotonic() - started
-            speed = done * record["timestep_fs"] * 1e-6 / (elapsed / 86400)
-            bar.update(done - record["completed_steps"])
-            bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
-            record |= {"completed_steps": done, "ns_per_day": round(speed, 5)}
-            if done == steps or time.monotonic() - saved > 30.0:
-                _save(simulation, paths, record)
-                saved = time.monotonic()
-    log.info("%d steps at %.3g ns/day", steps, record["ns_per_day"])
-
-
-@contextlib.contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """As many threads for torch, and for the fused kernel, as the platform has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """A function that says whether SIGINT has come; the signal itself does nothing.
-
-    A KeyboardInterrupt raised inside a PythonForce would reach us as a failure of
-    OpenMM. Outside the main thread, where signals cannot be handled, never true.
-    """
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
-    try:
-        yield lambda: bool(seen)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _save(
-    simulation: app.Simulation, paths: dict[str, Path], record: dict[str, Any]
-) -> None:
-    state = simulation.context.getState(
-        positions=True, velocities=True, parameters=True
-    )
-    _write(paths["state"], openmm.XmlSerializer.serialize(state))
-    _write_record(paths, record)
-
-
-def _platform(name: str | None) -> openmm.Platform:
-    count = openmm.Platform.getNumPlatforms()
-    present = [openmm.Platform.getPlatform(i).getName() for i in range(count)]
-    if name is not None:
-        if name not in present:
-            raise ValueError(f"expected a platform of {present}, found {name!r}")
-        return openmm.Platform.getPlatformByName(name)
-    return openmm.Platform.getPlatformByName(
-        next(p for p in _PLATFORMS if p in present)
-    )
-
-
-def _write_record(paths: dict[str, Path], record: dict[str, Any]) -> None:
-    _write(paths["record"], json.dumps(record, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step: a kill leaves the old one or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    if not 0 < mass.value_in_unit(unit.dalton) < 12:
+        raise ValueError(f"expected hydrogen_mass between 0 and 12 Da, found {mass}")
+    return mass.value_in_unit(unit.dalton)

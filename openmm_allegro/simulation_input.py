@@ -6,6 +6,7 @@ Each function raises a ValueError that says what was expected and what was found
 
 import math
 import operator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,31 +16,28 @@ from openmm import app, unit
 ENSEMBLES = ("nvt", "nve", "npt", "npt-anisotropic", "npt-flexible")
 
 
-def check_integers(*values: Any) -> list[int]:
-    """steps, report_interval, seed and barostat_interval as integers."""
-    names = ("steps", "report_interval", "seed", "barostat_interval")
-    checked = []
-    for name, value in zip(names, values, strict=True):
-        lowest = 0 if name == "seed" else 1
+def check_integers(lowest: dict[str, int], **values: Any) -> dict[str, int]:
+    """Values as integers, none below what ``lowest`` has for its name."""
+    checked = {}
+    for name, value in values.items():
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise ValueError(f"expected an integer for {name}, found {value!r}")
-        checked.append(operator.index(value))
-        if not lowest <= checked[-1] < 2**31:
+        checked[name] = operator.index(value)
+        if not lowest[name] <= checked[name] < 2**31:
             raise ValueError(
-                f"expected {name} of at least {lowest} and below 2^31, found {value}"
+                f"expected {name} of at least {lowest[name]} and below 2^31, found "
+                f"{value}"
             )
-    if checked[1] > checked[0]:
-        raise ValueError(
-            f"expected report_interval of at most steps = {checked[0]}, found "
-            f"{checked[1]}: nothing would be written"
-        )
     return checked
 
 
 def check_values(
     ensemble: str, temperature: Any, timestep: Any, friction: Any, pressure: Any
-) -> dict[str, float]:
-    """What the ensemble is simulated at, in the units of the names."""
+) -> dict[str, Any]:
+    """What the ensemble is simulated at, in the units of the names.
+
+    The temperature may be several, of a ramp; then it is a list.
+    """
     if ensemble not in ENSEMBLES:
         raise ValueError(f"expected ensemble of {ENSEMBLES}, found {ensemble!r}")
     wanted = {
@@ -56,11 +54,24 @@ def check_values(
                 f"expected a quantity in {in_unit} for {name.rsplit('_', 1)[0]}, such "
                 f"as 300*kelvin, found {value!r}"
             )
-        values[name] = value.value_in_unit(in_unit)
+        found = np.asarray(value.value_in_unit(in_unit), dtype=float)
+        if found.ndim > (name == "temperature_k") or found.size == 0:
+            raise ValueError(
+                f"expected one number for {name}, or several temperatures of a ramp, "
+                f"found {value!r}"
+            )
         # a pressure may be none, or a tension
         lowest = -math.inf if name == "pressure_bar" else 0.0
-        if not lowest < values[name] < math.inf:
-            raise ValueError(f"expected {name} above {lowest:g}, found {values[name]}")
+        if not (np.isfinite(found) & (found > lowest)).all():
+            raise ValueError(
+                f"expected {name} above {lowest:g}, found {found.tolist()}"
+            )
+        values[name] = found.tolist()
+    if ensemble == "nve" and np.ndim(values["temperature_k"]):
+        raise ValueError(
+            "expected one temperature (of the first velocities) in ensemble 'nve', "
+            f"found {values['temperature_k']} K"
+        )
     return values
 
 
@@ -118,3 +129,43 @@ def check_positions(
             f"the first with index {bad[0]}"
         )
     return coordinates
+
+
+def check_resumed(
+    before: dict[str, Any], settings: dict[str, Any], steps: int, path: Path
+) -> None:
+    """Refuse to go on with a run that is another than the one asked for.
+
+    Parameters
+    ----------
+    before : dict
+        Record of the run that was interrupted.
+    settings : dict
+        Values of the same names that must be the same.
+    steps : int
+        Asked for.
+    path : Path
+        Of the record, for messages.
+    """
+    differences = [
+        f"{name} {before.get(name)!r} rather than {value!r}"
+        for name, value in settings.items()
+        if before.get(name) != value
+    ]
+    if differences:
+        raise ValueError(
+            f"expected to go on with the run of {path}, found another: "
+            f"{', '.join(differences)}; ask for the same, or start anew "
+            "(overwrite=True, --force)"
+        )
+    if steps < before["completed_steps"]:
+        raise ValueError(
+            f"expected at least the {before['completed_steps']} steps that {path} has "
+            f"already, found {steps}"
+        )
+    ramp = isinstance(before["temperature_k"], list)
+    if ramp and steps != before["steps"]:
+        raise ValueError(
+            f"expected the {before['steps']} steps of {path}, because its temperature "
+            f"is a ramp over all of them, found {steps}"
+        )

@@ -172,7 +172,7 @@ def test_nve_keeps_the_energy(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, ["steps", "at least 1", "0"]),
+        ({"steps": 0, "minimize": False}, ["steps", "at least 1", "0"]),
         ({"report_interval": -1}, ["report_interval", "-1"]),
         ({"ensemble": "npt2"}, ["nvt", "npt2"]),
         ({"temperature": 300}, ["temperature", "kelvin", "300"]),

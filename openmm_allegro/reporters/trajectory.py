@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+"""Frames that a kill leaves readable: XTC, and HDF5 with velocities."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app
+
+from ..output import replacing
+
+# Of a file of frames in HDF5 that is still added to.
+_PART_BYTES = 16_000_000
+
+
+class XTCReporter:
+    """Write positions, not wrapped into the box, as XTC.
+
+    As OpenMM's reporter of that name, but each frame reaches the file in a single
+    write, and a file that has vanished is an error.
+
+    Parameters
+    ----------
+    file : path
+        Frames are appended to it; it is made with the first one if ``append`` is not
+        set.
+    interval : int
+        Steps between frames.
+    append : bool
+        Whether the file must be there and is continued.
+    """
+
+    def __init__(self, file: str | Path, interval: int, append: bool = False) -> None:
+        self.path, self._interval = Path(file), interval
+        if not append:
+            self.path.write_bytes(b"")
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
+        """When the next report is due and what it needs; OpenMM calls this."""
+        return next_report(simulation, self._interval, "positions")
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        """Append a frame; OpenMM calls this."""
+        # OpenMM writes piece by piece, here into memory
+        memory = os.memfd_create("frame")
+        try:
+            # An interval of 1: the step of each frame is given.
+            file = app.XTCFile(
+                f"/proc/self/fd/{memory}",
+                simulation.topology,
+                simulation.integrator.getStepSize(),
+                simulation.currentStep,
+                1,
+            )
+            box = state.getPeriodicBoxVectors()
+            file.writeModel(state.getPositions(asNumpy=True), periodicBoxVectors=box)
+            frame = os.pread(memory, os.fstat(memory).st_size, 0)
+        finally:
+            os.close(memory)
+        append_bytes(self.path, frame)
+
+
+class HDF5Reporter:
+    """Write positions and velocities in mdtraj's HDF5 format, safe against kills.
+
+    A kill in the middle of a write can ruin an HDF5 file. So frames are collected, and
+    ``commit`` (which ``run`` calls before each checkpoint) adds them to a copy of the
+    youngest of several part files, which then takes its place. ``finish`` makes one
+    file of the parts.
+
+    Parameters
+    ----------
+    file : path
+        The file in the end; parts are in the folder ``file.parts``.
+    interval : int
+        Steps between frames.
+    frames : int
+        How many of the frames that are there already to keep.
+    """
+
+    def __init__(self, file: str | Path, interval: int, frames: int = 0) -> None:
+        import mdtraj.formats  # noqa: F401  early, if it is missing
+
+        self.path, self._interval = Path(file), interval
+        self.frames = 0
+        self._folder = self.path.with_name(self.path.name + ".parts")
+        self._waiting: list[dict[str, Any]] = []
+        self._topology = None
+        self._cut(frames)
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
+        """When the next report is due and what it needs; OpenMM calls this."""
+        return next_report(simulation, self._interval, "positions", "velocities")
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        """Keep a frame; OpenMM calls this."""
+        if self._topology is None:
+            import mdtraj
+
+            self._topology = mdtraj.Topology.from_openmm(simulation.topology)
+        frame = {
+            "coordinates": state.getPositions(asNumpy=True)._value,
+            "velocities": state.getVelocities(asNumpy=True)._value,
+            "time": state.getTime()._value,
+        }
+        if simulation.topology.getPeriodicBoxVectors() is not None:
+            lengths, angles = _lengths_and_angles(state)
+            frame |= {"cell_lengths": lengths, "cell_angles": angles}
+        self._waiting.append(frame)
+
+    def commit(self) -> None:
+        """Bring all frames to the disk.
+
+        Raises
+        ------
+        OSError
+            If it is full, for instance; what was committed before stays.
+        """
+        if not self._waiting:
+            return
+        self._folder.mkdir(exist_ok=True)
+        parts = self._parts()
+        part = parts[-1] if parts else self._folder / "00000.h5"
+        if part.exists() and part.stat().st_size > _PART_BYTES:
+            part = self._folder / f"{len(parts):05d}.h5"
+        with replacing(part) as partial:
+            if part.exists():
+                shutil.copyfile(part, partial)
+            frames = {
+                name: np.stack([frame[name] for frame in self._waiting])
+                for name in self._waiting[0]
+            }
+            _append(partial, self._topology, frames)
+        self.frames += len(self._waiting)
+        self._waiting.clear()
+
+    def finish(self) -> None:
+        """Make one file of the parts."""
+        self.commit()
+        if not self._folder.exists():
+            return
+        parts = self._parts()
+        if len(parts) == 1:
+            os.replace(parts[0], self.path)
+        elif parts:
+            _join(parts, self.path)
+        shutil.rmtree(self._folder)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self._folder.glob("?????.h5"))
+
+    def _cut(self, frames: int) -> None:
+        """Keep that many frames, in parts."""
+        if frames == 0:
+            self.path.unlink(missing_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        # A finished run that is to be longer; parts beside it are left of its making.
+        if self.path.exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir()
+            os.replace(self.path, self._folder / "00000.h5")
+        for part in self._parts():
+            length, keep = _length(part), frames - self.frames
+            if keep <= 0:
+                part.unlink()
+            elif length > keep:
+                _join([part], part, keep)
+            self.frames += min(length, max(keep, 0))
+        if self.frames < frames:
+            raise ValueError(
+                f"expected {frames} frames with velocities in {self._folder} or "
+                f"{self.path}, as the checkpoint has it, found {self.frames}"
+            )
+
+
+def next_report(
+    simulation: app.Simulation, interval: int, *include: str
+) -> dict[str, Any]:
+    """What ``describeNextReport`` returns, for positions that are not wrapped."""
+    steps = interval - simulation.currentStep % interval
+    return {"steps": steps, "periodic": False, "include": list(include)}
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    """Add to a file that must exist, in one write.
+
+    Raises
+    ------
+    OSError
+        If it does not exist, or not all could be written; then nothing was.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        size = os.fstat(descriptor).st_size
+        written = 0
+        try:
+            while written < len(content):
+                written += os.write(descriptor, content[written:])
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _lengths_and_angles(state: openmm.State) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of the box vectors, nm, and the angles between them, degrees."""
+    box = state.getPeriodicBoxVectors(asNumpy=True)._value
+    lengths = np.linalg.norm(box, axis=1)
+    units = box / lengths[:, None]
+    cosines = [units[1] @ units[2], units[0] @ units[2], units[0] @ units[1]]
+    return lengths, np.degrees(np.arccos(cosines))
+
+
+def _append(path: Path, topology: Any, frames: dict[str, np.ndarray]) -> None:
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    is_new = not path.exists()
+    try:
+        with HDF5TrajectoryFile(str(path), "w" if is_new else "a") as file:
+            if is_new:
+                file.topology = topology
+            file.write(**frames)
+    except RuntimeError as error:  # PyTables' HDF5ExtError
+        raise OSError(f"could not write {path} ({str(error).splitlines()[-1]})") from (
+            error
+        )
+
+
+def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
+    """One file of several; of the last no more than ``keep`` frames."""
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    names = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")
+    with replacing(target) as partial:
+        for part in parts:
+            with HDF5TrajectoryFile(str(part)) as file:
+                frames = file.read(n_frames=keep)
+                columns = {name: getattr(frames, name) for name in names}
+                topology = file.topology
+            columns = {n: c for n, c in columns.items() if c is not None}
+            _append(partial, topology, columns)
+
+
+def _length(part: Path) -> int:
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    with HDF5TrajectoryFile(str(part)) as file:
+        return len(file)
