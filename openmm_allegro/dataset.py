@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reference structures as batches of blocks of centres, and their statistics."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -214,6 +215,27 @@ def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
         scales=(scale if scale > 0 else 1.0,) * count,
         shifts=tuple(shifts.tolist()),
     )
+
+
+def closest_pairs(samples: Sequence[Sample], config: AllegroConfig) -> dict[str, float]:
+    """The smallest distance of each pair of elements that is within a cutoff, Å.
+
+    Rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are like
+    ``"H-O"``, in alphabetical order.
+    """
+    count = len(config.elements)
+    smallest = torch.full((count * count,), torch.inf, dtype=torch.float64)
+    for s in samples:
+        pair = s.types[s.centers] * count + s.types[s.neighbors]
+        distances = s.vectors.double().norm(dim=-1)
+        smallest = smallest.scatter_reduce(0, pair, distances, "amin")
+    result: dict[str, float] = {}
+    for index, distance in enumerate(smallest.tolist()):
+        if distance < float("inf"):
+            pair = "-".join(sorted(config.elements[i] for i in divmod(index, count)))
+            distance = math.floor(distance * 1e4) / 1e4
+            result[pair] = min(distance, result.get(pair, distance))
+    return dict(sorted(result.items()))
 
 
 def element_types(

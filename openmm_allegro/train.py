@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from ._version import __version__
-from .dataset import collate, make_samples, statistics
+from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
 from .model import AllegroConfig, AllegroEnergy
@@ -122,6 +122,7 @@ def train(
         "periodic": _periodicity(training),
         "training_structures": len(training),
         "validation_structures": len(validation),
+        "closest_pairs": closest_pairs(samples, model_config),
         "train": dataclasses.asdict(train_config),
         **(provenance or {}),
     }
