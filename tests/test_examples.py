@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """README blocks, examples and systems run as they stand, only shorter."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -67,4 +68,18 @@ def test_multiple_time_steps_example(tmp_path):
     output = execute([script, "--quick"], tmp_path)
     single, multiple = re.findall(r"fs\s+([\d.]+) meV/atom", output)
     assert float(multiple) < 0.5 * float(single)
+    assert len(script.read_text().splitlines()) <= 80
+
+
+def test_parallel_tempering_example(tmp_path):
+    pytest.importorskip("openmmtorch")
+    if not importlib.util.find_spec("openmmtools"):
+        pytest.skip("needs the extra multistate")
+    script = ROOT / "examples" / "03_parallel_tempering.py"
+    output = execute([script, "--quick", "--output", "tempering"], tmp_path)
+    # temperatures this close exchange often, whatever the seed
+    rates = re.findall(r"(\d+)%", re.search("exchanged.*", output)[0])
+    assert len(rates) == 3 and all(10 < int(rate) <= 100 for rate in rates)
+    for name in ("alanine.nc", "alanine.exchanges.csv", "300K.xtc"):
+        assert (tmp_path / "tempering" / name).stat().st_size > 100
     assert len(script.read_text().splitlines()) <= 80

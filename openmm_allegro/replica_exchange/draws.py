@@ -8,6 +8,8 @@ import numba
 import numpy as np
 from openmmtools import mcmc
 
+from .ranks import rank
+
 
 class LangevinMove(mcmc.LangevinDynamicsMove):
     """openmmtools' Langevin move that starts with velocities drawn from a seed.
@@ -39,15 +41,16 @@ class LangevinMove(mcmc.LangevinDynamicsMove):
 
     def _get_integrator(self, thermodynamic_state):
         integrator = super()._get_integrator(thermodynamic_state)
-        integrator.setRandomNumberSeed(self.seed)
+        # It counts once, for a new Context. Neither two ranks nor a run that goes on
+        # may draw the noise that was drawn before.
+        integrator.setRandomNumberSeed(_draw(self.seed, self.drawn, rank()))
         return integrator
 
     def _before_integration(self, context, thermodynamic_state):
         self.drawn += 1
         kelvin = thermodynamic_state.temperature._value
-        words = (self.seed, self.drawn, round(kelvin * 1e6))
-        drawn = np.random.SeedSequence(words).generate_state(1)[0]
-        context.setVelocitiesToTemperature(kelvin, int(drawn % (2**31 - 1)) + 1)
+        seed = _draw(self.seed, self.drawn, round(kelvin * 1e6))
+        context.setVelocitiesToTemperature(kelvin, seed)
 
     def __getstate__(self):
         return super().__getstate__() | {"seed": self.seed, "drawn": self.drawn}
@@ -64,13 +67,19 @@ def seeded(seed: int, iteration: int) -> Iterator[None]:
     NumPy's is as before afterwards; numba's, which no one can read, is not.
     """
     before = np.random.get_state()  # noqa: NPY002
-    drawn = int(np.random.SeedSequence((seed, iteration)).generate_state(1)[0])
+    drawn = _draw(seed, iteration)
     np.random.seed(drawn)  # noqa: NPY002
     _seed_numba(drawn)
     try:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
+
+
+def _draw(*words: int) -> int:
+    """A seed for OpenMM, which takes 0 for none."""
+    drawn = np.random.SeedSequence(words).generate_state(1)[0]
+    return int(drawn % (2**31 - 1)) + 1
 
 
 @numba.njit

@@ -12,11 +12,11 @@ def is_parallel() -> bool:
     return get_mpicomm() is not None
 
 
-def is_first_rank() -> bool:
-    """Whether this process is the first, or the only one."""
+def rank() -> int:
+    """The number of this process; 0 where it is the only one."""
     from mpiplus import get_mpicomm
 
-    return not is_parallel() or get_mpicomm().rank == 0
+    return get_mpicomm().rank if is_parallel() else 0
 
 
 def on_first_rank(task: Callable[..., Any], *arguments: Any) -> Any:

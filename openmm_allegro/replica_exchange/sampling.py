@@ -15,7 +15,7 @@ from ..output import lock_output, read_record, write_record
 from ..process import choose_platform, torch_threads
 from ..simulation_input import check_integers, check_positions, check_resumed
 from .quiet import quiet
-from .ranks import is_first_rank, on_first_rank
+from .ranks import on_first_rank, rank
 from .settings import check_settings, check_system
 from .storage import repair
 
@@ -176,10 +176,10 @@ def parallel_tempering(
     with quiet():
         from .replicas import Replicas  # imports openmmtools
 
-    lock = lock_output(output) if is_first_rank() else contextlib.nullcontext()
+    lock = contextlib.nullcontext() if rank() else lock_output(output)
     with quiet(), torch_threads(threads), lock:
-        begun = on_first_rank(_prepare, paths, record, resume, overwrite)
-        replicas = Replicas(chosen, properties, paths, begun or record)
+        begun, record = on_first_rank(_prepare, paths, record, resume, overwrite)
+        replicas = Replicas(chosen, properties, paths, record)
         try:
             if begun:
                 replicas.load()
@@ -193,8 +193,8 @@ def parallel_tempering(
 
 def _prepare(
     paths: dict[str, Path], record: dict[str, Any], resume: bool, overwrite: bool
-) -> dict[str, Any] | None:
-    """The record of the run to go on from; None where one begins."""
+) -> tuple[bool, dict[str, Any]]:
+    """Whether there is a run to go on with, and the record, the same for all ranks."""
     existing = [str(path) for path in paths.values() if path.exists()]
     if existing and not overwrite and not resume:
         raise FileExistsError(
@@ -214,8 +214,9 @@ def _prepare(
             )
             asked = {name: record[name] for name in ("iterations", "steps")}
             resumed = [*before["resumed_at"], done]
-            return before | asked | {"resumed_at": resumed, "finished": False}
+            again = {"resumed_at": resumed, "finished": False}
+            return True, before | asked | again
     for path in paths.values():
         path.unlink(missing_ok=True)
     write_record(paths["record"], record)
-    return None
+    return False, record
