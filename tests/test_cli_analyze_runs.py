@@ -118,13 +118,14 @@ def test_arrhenius_of_numbers_and_of_files(tmp_path, capsys):
     given = [f"{t}={v}±{0.02 * v}" for t, v in zip(temperatures, values, strict=True)]
     out, figure = tmp_path / "a.json", tmp_path / "a.png"
     options = ["--json", out, "--plot", figure, "--at", "298.15", "--force"]
-    analyze("arrhenius", *given, *options)
+    analyze("arrhenius", *given, "--unit", "cm²/s", *options)
     rows = rows_of(out)
     row = rows["all", "activation energy"]
     assert row["value"] == pytest.approx(15.0)
     assert 0 < row["error"] < 1
     at_298 = 3e-3 * np.exp(-15.0 / (R * 298.15))
     assert rows["all", "at 298.15 K"]["value"] == pytest.approx(at_298)
+    assert rows["all", "at 298.15 K"]["unit"] == "cm²/s"
     assert figure.stat().st_size > 1000
 
     files = []

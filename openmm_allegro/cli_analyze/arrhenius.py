@@ -37,6 +37,9 @@ def add_quantities(add: Any) -> None:
         "--item", metavar="NAME", help="whose, as Na (default: all in every file)"
     )
     parser.add_argument(
+        "--unit", default="", help="of values that are given as numbers, as cm²/s"
+    )
+    parser.add_argument(
         "--at", type=numbers, default=[], metavar="K", help="temperatures to predict"
     )
 
@@ -45,7 +48,7 @@ def _arrhenius(request: Request) -> Outcome:
     from ..analysis import arrhenius, plot_arrhenius
 
     options = request.options
-    series, unit = _read(request.selections, options.quantity_name, options.item)
+    series, unit = _read(request.selections, options)
     results, lines, rows, columns = {}, {}, [], {}
     for item, points in series.items():
         temperatures, values, errors = np.array(sorted(points)).T
@@ -86,7 +89,7 @@ def _arrhenius(request: Request) -> Outcome:
     )
 
 
-def _read(items, quantity, wanted):
+def _read(items, options):
     """Points (T, value, error) by item, and the unit of the values."""
     series: dict[str, list] = {}
     units = set()
@@ -96,9 +99,9 @@ def _read(items, quantity, wanted):
             found = {"all": tuple(map(float, match.groups()))} if match else None
         except ValueError:
             raise ValueError(f"expected T=VALUE±ERROR, found {text!r}") from None
-        unit = ""
+        unit = options.unit
         if found is None:
-            found, unit = _of_file(text, quantity, wanted)
+            found, unit = _of_file(text, options.quantity_name, options.item)
         units.add(unit)
         for item, point in found.items():
             series.setdefault(item, []).append(point)
