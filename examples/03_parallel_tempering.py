@@ -66,7 +66,6 @@ write_temperature(output, 0, options.output / "300K.xtc")  # for the usual analy
 _, replicas = read_replicas(output)
 phi = np.stack([mdtraj.compute_phi(r)[1][:, 0] for r in replicas], axis=1)
 bent = (np.degrees(phi) > -110) & (phi < 0)
-extended = (np.degrees(phi) < -110) | (np.degrees(phi) > 150)
 try:
     table = free_energies(output)
     for k, kelvin in enumerate(table.temperatures):
@@ -74,7 +73,7 @@ try:
             f"{kelvin:5.1f} K  f {table.f[k]:9.2f} ± {table.f_error[k]:.2f}  "
             f"energy {table.energy[k]:9.1f} ± {table.energy_error[k]:.1f} kJ/mol"
         )
-    value, error = basin_free_energy(output, extended, bent, 300.0)
-    print(f"PPII against extended (C5) at 300 K: {value:.1f} ± {error:.1f} kJ/mol")
+    value, error = basin_free_energy(output, ~bent, bent, 300.0)
+    print(f"PPII against all else at 300 K: {value:.1f} ± {error:.1f} kJ/mol")
 except ValueError as error:  # too short a run
     print(error)
