@@ -78,9 +78,14 @@ def lock_output(output: str | Path) -> Iterator[None]:
         If nothing can be written there.
     """
     path = Path(f"{output}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"expected to write to {path.parent}, found {error}"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -110,7 +115,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A kill or a full disk leaves the old one or the new.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_suffix(".partial" + path.suffix)  # mdtraj looks at the end
     partial.unlink(missing_ok=True)
     try:
         yield partial

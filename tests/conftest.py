@@ -94,6 +94,17 @@ def make_topology(symbols, box=None, waters=False):
     return topology
 
 
+def harmonic_system(count=40, k=2000.0):
+    """Independent oscillators in a box, for which everything is known."""
+    system = openmm.System()
+    force = openmm.CustomExternalForce(f"{k / 2}*(x^2+y^2+z^2)")
+    for index in range(count):
+        system.addParticle(16.0)
+        force.addParticle(index, [])
+    system.addForce(force)
+    return make_topology(["O"] * count), np.zeros((count, 3)), system
+
+
 @pytest.fixture(scope="session")
 def water_box():
     """27 water molecules on a lattice with noise: symbols, positions (nm), box (nm)."""

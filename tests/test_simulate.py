@@ -8,23 +8,12 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
+from conftest import harmonic_system, make_topology
 from openmm import unit
 
 from openmm_allegro import AllegroPotential, run
 
 KELVIN = 300 * unit.kelvin
-
-
-def harmonic_system(count=40, k=2000.0):
-    """Independent oscillators in a box, for which everything is known."""
-    system = openmm.System()
-    force = openmm.CustomExternalForce(f"{k / 2}*(x^2+y^2+z^2)")
-    for index in range(count):
-        system.addParticle(16.0)
-        force.addParticle(index, [])
-    system.addForce(force)
-    return make_topology(["O"] * count), np.zeros((count, 3)), system
 
 
 def read_csv(path):

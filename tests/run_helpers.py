@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Runs that are killed, and what is to be found of them afterwards."""
+
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import openmm
+
+
+class Killed(BaseException):
+    """As good as a kill: nobody catches it, nothing is tidied up."""
+
+
+class Killer:
+    """A reporter that ends everything at a step, or does something else then."""
+
+    def __init__(self, step, action=None):
+        self.step, self.action = step, action
+
+    def describeNextReport(self, simulation):
+        due = self.step - simulation.currentStep
+        return {"steps": due if due > 0 else 10**9, "periodic": False, "include": []}
+
+    def report(self, simulation, state):
+        if self.action is None:
+            raise Killed
+        self.action()
+
+
+def read_energies(path):
+    """Columns of the CSV but the speed, which is another each time."""
+    return np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)[:, :-1]
+
+
+def final_state(paths):
+    """Positions and velocities of the restart file, to the last bit."""
+    state = openmm.XmlSerializer.deserialize(Path(paths["state"]).read_text())
+    return np.concatenate(
+        [
+            state.getPositions(asNumpy=True)._value,
+            state.getVelocities(asNumpy=True)._value,
+        ]
+    )
+
+
+def read_hdf5(path):
+    """Coordinates, velocities and times."""
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    with HDF5TrajectoryFile(str(path)) as file:
+        frames = file.read()
+    return frames.coordinates, frames.velocities, frames.time
+
+
+def check_complete(paths, steps, interval, velocity_interval=0, timestep_ps=0.0005):
+    """Every frame and line is there once, in order."""
+    trajectory = mdtraj.load(paths["trajectory"], top=paths["topology"])
+    expected = np.arange(interval, steps + 1, interval)
+    np.testing.assert_allclose(trajectory.time, expected * timestep_ps, rtol=1e-5)
+    np.testing.assert_array_equal(read_energies(paths["energies"])[:, 0], expected)
+    if velocity_interval:
+        expected = np.arange(velocity_interval, steps + 1, velocity_interval)
+        _, velocities, times = read_hdf5(paths["velocities"])
+        assert len(velocities) == len(times)
+        np.testing.assert_allclose(times, expected * timestep_ps, rtol=1e-5)
