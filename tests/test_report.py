@@ -170,7 +170,7 @@ def test_protocol_without_trajectory(tmp_path):
     assert attack in page.text and "<b>O-H & H</b>" in page.text
     assert "10 → 300" in page.text
     assert "2-hold is unfinished: 5,000 of 20,000 steps" in page.text
-    assert "Watchdogs reported 1 times" in page.text
+    assert "Events that watchdogs reported: 1" in page.text
     assert "Not computed: expected a trajectory" in page.text
     assert any("Temperature" in a["alt"] for t, a in page.elements if t == "img")
 

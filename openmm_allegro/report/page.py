@@ -140,7 +140,9 @@ def _content(runs, run, folder, command, *, start, charges):
         *parts,
         footer(runs, production, command),
     ]
-    title = " · ".join(Path(run.prefix).parts[-2:])
+    # Of a protocol, the folder; of a run, the folder and its name.
+    parts = Path(run.prefix).absolute().parts
+    title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])
     said = " · ".join(filter(None, ("Molecular dynamics", composition(production))))
     return _page(title, said, tiles(overview + findings.tiles), sections)
 

@@ -29,7 +29,7 @@ from .html import (
 from .pairs import find_pairs
 
 # Positions that g(r) and S(q) look at: more would take minutes and add little.
-_POSITIONS = 4_000_000
+_POSITIONS = 1_000_000
 _OF_WAVES = 40_000
 _CURVES = 6  # in one figure
 

@@ -15,8 +15,7 @@ _USED = ("numpy", "scipy", "mdtraj", "kinisi", "pymbar", "matplotlib")
 # Keys of a record that the card shows in words of its own.
 _SHOWN = {
     "atoms", "completed_steps", "ensemble", "finished", "forces", "friction_per_ps",
-    "hardware",
-    "hydrogen_mass_da", "integrator", "minimized", "model", "model_sha256",
+    "hardware", "hydrogen_mass_da", "integrator", "minimized", "model", "model_sha256",
     "ns_per_day", "openmm_version", "package_version", "platform", "pressure_bar",
     "report_interval", "resumed_at", "seed", "steps", "temperature_k", "timestep_fs",
 }  # fmt: skip
@@ -25,13 +24,16 @@ _SHOWN = {
 def summary(runs, run, production):
     """What was run; details are those of `run`, the one that is analysed."""
     record = run.record
+    friction = number(record.get("friction_per_ps"), "g", " per ps")
+    if run.ensemble == "nve":
+        friction = ""
     stages = None
     if len(runs) > 1:
         rows = [
             (
                 one.name,
                 one.ensemble or "not recorded",
-                temperatures(one.record.get("temperature_k")),
+                _temperature(one, ""),
                 f"{one.done:,} of {one.record.get('steps', 0):,}",
                 f"{one.simulated:.4g}",
                 number(one.record.get("ns_per_day")),
@@ -48,9 +50,9 @@ def summary(runs, run, production):
             ("Box", _box(production)),
             ("Ensemble", run.ensemble.upper()),
             ("Integrator", record.get("integrator", "not recorded")),
-            ("Temperature", temperatures(record.get("temperature_k"), " K")),
+            ("Temperature", _temperature(run, " K")),
             ("Pressure", number(record.get("pressure_bar"), "g", " bar")),
-            ("Friction", number(record.get("friction_per_ps"), "g", " per ps")),
+            ("Friction", friction),
             ("Time step", number(record.get("timestep_fs"), "g", " fs")),
             ("Hydrogen mass", number(record.get("hydrogen_mass_da"), "g", " Da")),
             ("Steps", f"{run.done:,} of {record.get('steps', 0):,}"),
@@ -161,11 +163,13 @@ def number(value, form=".3g", unit=""):
     return "" if value is None else f"{value:{form}}{unit}"
 
 
-def temperatures(value, unit=""):
-    """``300``, or ``300 → 500`` for a ramp."""
+def _temperature(run, unit):
+    """``300``, or ``300 → 500`` for a ramp; of NVE, that of the first velocities."""
+    value = run.record.get("temperature_k")
     if value is None:
         return ""
-    return " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
+    said = " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
+    return f"{said} at first" if run.ensemble == "nve" else said
 
 
 def _model(record):
@@ -232,7 +236,7 @@ def _events(events, most=20):
     ]
     header = "run", "step", "time (ps)", "watchdog", "action", "message"
     return join(
-        note(f"Watchdogs reported {len(events)} times.", kind="warning"),
+        note(f"Events that watchdogs reported: {len(events)}.", kind="warning"),
         table(header, rows, long=True),
         paragraph(f"The first {most} are shown.") if len(events) > most else Markup(""),
     )

@@ -74,6 +74,8 @@ def _plot(runs, key, folder):
         "volume": "Volume (nm³)",
         "density": "Density (g/cm³)",
     }[key]
+    if key == "total":  # a thermostat's work would hide the others' drift
+        runs = [run for run in runs if run.ensemble == "nve"]
     times, values, edges = _joined(runs, key)
     if len(times) < 2:
         raise ValueError(f"expected at least 2 finite values, found {len(times)}")
@@ -156,13 +158,21 @@ def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
     with new_figure(path) as axes:
         axes.figure.set_size_inches(7.0, 2.7)
         axes.plot(
-            times, values, color=COLORS[0], linewidth=0.6, rasterized=len(times) > 5000
+            times, values, color=COLORS[5], linewidth=0.4, rasterized=len(times) > 5000
         )
         for at, level in targets:
             axes.plot(at, level, "--", color="black", linewidth=0.9)
         for run, begin, end in zip(runs, edges[:-1], edges[1:], strict=True):
             if end <= begin:
                 continue
+            inside = (times > begin) & (times <= end)
+            axes.plot(
+                *(
+                    _means(x[inside], (end - begin) / edges[-1])
+                    for x in (times, values)
+                ),
+                color=COLORS[0],
+            )
             axes.axvline(begin, color="0.6", linewidth=0.6)
             wide = (end - begin) / edges[-1] > 0.012 * len(run.name)
             axes.text(
@@ -177,6 +187,12 @@ def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
             )
         axes.set(xlabel="Time (ps)", ylabel=ylabel, xlim=(0, edges[-1] or None))
     return path
+
+
+def _means(values, share, most=100):
+    """Means over successive parts of a stage that is such a share of the figure."""
+    n = max(1, min(len(values) // 5, round(most * share)))
+    return [part.mean() for part in np.array_split(values, n) if len(part)]
 
 
 def _averages(run, start, findings):

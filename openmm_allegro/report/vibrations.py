@@ -30,6 +30,9 @@ from .production import temperature_of
 # Velocities that are read: 2.4 GB in float64, with the positions beside them.
 _VALUES = 300_000_000
 _CURVES = 6
+# Blocks of the spectrum, and its end in 1/cm: above bonds of hydrogen.
+_BLOCKS = 5
+_HIGHEST = 4500.0
 # Longest lag in ps: the cage and the vibrations, and little noise.
 _LAG = 2.0
 
@@ -97,8 +100,8 @@ def _read(run, n_atoms):
 
 def _spectrum(velocities, production):
     n_frames, dt = len(velocities.values), velocities.time_step
-    # Of ten blocks, each two windows long; no finer than 1 THz.
-    resolution = max(1.0, 1.5 * 10 * 1.01 / (n_frames * dt))
+    # Each block is a window long at least; no finer than 1 THz.
+    resolution = max(1.0, 1.5 * _BLOCKS * 1.01 / (n_frames * dt))
     if not 1.5 / (8 * dt) > resolution:
         raise ValueError(
             f"expected a few hundred frames with velocities, found {n_frames} every "
@@ -113,17 +116,20 @@ def _spectrum(velocities, production):
             velocities.masses[atoms],
             dt,
             resolution=resolution,
+            n_blocks=_BLOCKS,
         )
     highest = 1e3 / (2 * dt) / 29.9792458
     remark = None
-    if highest < 4500:
+    if highest < _HIGHEST:
         remark = note(
             f"Frames every {1e3 * dt:.3g} fs show vibrations up to {highest:.0f} cm⁻¹: "
             "faster ones appear at wrong places."
         )
     return join(
         figure(
-            lambda path: plot_density_of_states(found, path),
+            lambda path: plot_density_of_states(
+                found, path, max_wavenumber=min(highest, _HIGHEST)
+            ),
             production.folder,
             f"Vibrational density of states of {', '.join(found)}",
             f"Resolution {resolution:.2g} THz, {33.356 * resolution:.0f} cm⁻¹.",
