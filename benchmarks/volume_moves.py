@@ -24,7 +24,9 @@ from hardware import hardware
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
-from openmm_allegro.ensembles import make_integrator, whole_molecules, with_barostat
+from openmm_allegro.ensembles import add_barostat, whole_molecules
+from openmm_allegro.forces import copy_system
+from openmm_allegro.integrators import make_integrator
 from openmm_allegro.units import KJ_PER_MOL_NM3_TO_BAR
 
 ROOT = Path(__file__).parents[1]
@@ -45,10 +47,10 @@ def run(system: openmm.System, positions: np.ndarray, options) -> dict:
     platform = openmm.Platform.getPlatformByName("CPU")
     properties = {"Threads": str(options.threads)}
     values = VALUES | {"barostat_interval": options.interval}
-    integrator = make_integrator("npt", values, seed=2)
-    context = openmm.Context(
-        with_barostat("npt", system, values, seed=2), integrator, platform, properties
-    )
+    integrator = make_integrator("langevin-middle", system, values, seed=2)
+    moved = copy_system(system)
+    add_barostat("npt", moved, values, seed=2)
+    context = openmm.Context(moved, integrator, platform, properties)
     context.setPositions(positions)
     context.setVelocitiesToTemperature(VALUES["temperature_k"], 2)
     trial = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)

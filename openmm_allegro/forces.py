@@ -127,6 +127,21 @@ def check_copy(system: openmm.System) -> None:
             raise ImportError(installed_known_bad()[0])
 
 
+def copy_system(system: openmm.System) -> openmm.System:
+    """A copy in which forces keep their names, which those of plugins lose in OpenMM.
+
+    Raises
+    ------
+    ImportError
+        As ``check_copy``.
+    """
+    check_copy(system)
+    copied = copy.deepcopy(system)
+    for force, other in zip(system.getForces(), copied.getForces(), strict=True):
+        other.setName(force.getName())
+    return copied
+
+
 def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
     """The modules of a System's Allegro forces, whichever their backend.
 

@@ -2,7 +2,6 @@
 """Run a System in an ensemble and write what happened, so that nothing is lost."""
 
 import contextlib
-import copy
 import json
 import logging
 import random
@@ -16,7 +15,7 @@ from openmm import app, unit
 from ._version import __version__
 from .checkpoint import read_checkpoint
 from .ensembles import BAROSTATS, add_barostat, check_ensemble, whole_molecules
-from .forces import check_copy
+from .forces import copy_system
 from .hydrogen_mass import repartition_hydrogen_mass
 from .integrators import (
     add_andersen,
@@ -43,11 +42,6 @@ from .simulation_input import (
 from .watchdogs import Watchdogs
 
 log = logging.getLogger(__name__)
-
-from .process import choose_platform as _platform, interruptible as _interruptible, torch_threads as _torch_threads  # noqa
-from .run_start import MINIMIZER_TOLERANCE  # noqa
-def _write_record(paths, record): write_record_(paths["record"], record)  # noqa
-from .output import write_record as write_record_, SUFFIXES # noqa
 
 # Steps between checkpoints, in whole report intervals.
 _CHECKPOINT_STEPS = 2000
@@ -308,8 +302,7 @@ def _prepared(
     seed: int,
 ) -> openmm.System:
     """A copy with all that the run adds."""
-    check_copy(system)
-    system = copy.deepcopy(system)
+    system = copy_system(system)
     if "hydrogen_mass_da" in values:
         repartition_hydrogen_mass(system, topology, values["hydrogen_mass_da"])
     if ensemble in BAROSTATS:

@@ -197,7 +197,7 @@ def test_two_runs_on_one_output_are_refused(tmp_path):
     system = harmonic_system()
     with (
         lock_output(tmp_path / "x"),
-        pytest.raises(RuntimeError, match="no other run on .*x, found one \\(process"),
+        pytest.raises(RuntimeError, match=r"no other run on .*x, found one \(process"),
     ):
         start(system, tmp_path / "x")
     start(system, tmp_path / "x")

@@ -2,7 +2,15 @@
 """Reporters in OpenMM's protocol, for ``Simulation.reporters`` or ``run``."""
 
 from .pressure import PressureReporter
+from .terms import EnergyTermsReporter, separate_groups
 from .trajectory import HDF5Reporter, XTCReporter
 from .uncertainty import UncertaintyReporter
 
-__all__ = ["HDF5Reporter", "PressureReporter", "UncertaintyReporter", "XTCReporter"]
+__all__ = [
+    "EnergyTermsReporter",
+    "HDF5Reporter",
+    "PressureReporter",
+    "UncertaintyReporter",
+    "XTCReporter",
+    "separate_groups",
+]
