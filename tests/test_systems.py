@@ -175,23 +175,36 @@ def test_pressure_of_molecules_is_the_energys_derivative(load_script):
     assert abs(found) > 0.5
 
 
-def test_density_of_a_run(load_script, tmp_path):
-    """A correlated series after a drift: the truth lies within a few errors."""
+def test_density_of_runs(load_script, tmp_path):
+    """Correlated series after a drift: the truth lies within a few errors."""
     density = load_script("ec_emc", "density")
-    random, noise = np.random.default_rng(1), [0.0]
-    for _ in range(3999):
-        noise.append(0.98 * noise[-1] + random.normal(0, 0.005))
-    index = np.arange(4000)
-    values = 1.1 + np.array(noise) - 0.3 * np.exp(-index / 100)
-    volumes = np.where(index % 4 < 2, 2.0, 2.1)  # every second move was accepted
-    header = '#"Time (ps)","Density (g/mL)","Box Volume (nm^3)","Temperature (K)"'
-    table = np.stack([index * 0.05, values, volumes, np.full(4000, 300.0)], axis=1)
-    np.savetxt(tmp_path / "run.csv", table, delimiter=",", header=header, comments="")
-    found, start = density.describe_run(tmp_path / "run")
-    assert 5 < found["ps_before_equilibrium"] == pytest.approx(0.05 * start)
-    assert found["accepted_volume_moves"] == pytest.approx(0.5, abs=0.001)
-    assert 0.001 < found["error_g_cm3"] < 0.01
-    assert abs(found["density_g_cm3"] - 1.1) < 3 * found["error_g_cm3"]
+    random, series = np.random.default_rng(1), []
+    for number, length in enumerate((4100, 2100)):
+        noise = [0.0]
+        for _ in range(length - 1):
+            noise.append(0.98 * noise[-1] + random.normal(0, 0.005))
+        index = np.arange(length)
+        values = 1.1 + np.array(noise) - 0.3 * np.exp(-index / 20)
+        volumes = np.where(index % 4 < 2, 2.0, 2.1)  # every second move was accepted
+        table = [index * 0.05, values, volumes, np.full(length, 300.0)]
+        np.savetxt(
+            tmp_path / f"{number}.csv",
+            np.stack(table, axis=1),
+            delimiter=",",
+            header='#"Time (ps)","Density (g/mL)","Box Volume (nm^3)","Temperature"',
+            comments="",
+        )
+        found, start = density.describe_run(tmp_path / str(number), 5.0)
+        assert start == 100
+        assert len(found["block_means_g_cm3"]) == length // 200
+        assert found["accepted_volume_moves"] == pytest.approx(0.5, abs=0.001)
+        series.append(values[start:])
+    (mean, error), inefficiency = density.mean_density(series)
+    assert inefficiency == pytest.approx(1.98 / 0.02, rel=0.3)  # (1 + a) / (1 - a)
+    # σ √(g/N), σ² = 0.005² / (1 - a²)
+    expected = 0.005 / (1 - 0.98**2) ** 0.5 * (1.98 / 0.02 / 6000) ** 0.5
+    assert error == pytest.approx(expected, rel=0.3)
+    assert abs(mean - 1.1) < 3 * error
 
 
 def test_line_through_an_equation_of_state(load_script):

@@ -18,21 +18,19 @@ import mdtraj
 import numpy as np
 from build_box import find_molecules
 from pressure import FILES, KBAR, inside_stress, pressures, trace_pressure
-from pymbar.timeseries import detect_equilibration
+from pymbar.timeseries import statistical_inefficiency_multiple
 
 from openmm_allegro.analysis import compressibility
 from openmm_allegro.analysis.errors import (
     Estimate,
-    block_mean,
     jackknife,
-    replica_mean,
-    series_mean,
+    student_factor,
     sum_blocks,
 )
 from openmm_allegro.interop.ase import AllegroCalculator
 
 FOLDER = Path(__file__).parent
-BLOCKS = 5
+BLOCK = 10.0  # ps
 DALTON_PER_NM3 = 1.66053907e-3  # in g/cm³
 
 
@@ -46,26 +44,31 @@ def read_run(prefix):
     ]
 
 
-def describe_run(prefix):
-    """Density of the part that is equilibrated, by pymbar; where that part begins."""
+def mean_density(series):
+    """Mean over runs, and its error by the correlation time that they have in common.
+
+    Returns the estimate and the statistical inefficiency in values.
+    """
+    inefficiency = statistical_inefficiency_multiple(series)
+    values = np.concatenate(series)
+    independent = max(len(values) / inefficiency, 2.0)
+    error = student_factor(independent) * values.std(ddof=1) / independent**0.5
+    return Estimate(float(values.mean()), float(error)), float(inefficiency)
+
+
+def describe_run(prefix, discard):
+    """What is kept of a run, in words and numbers, and the first value that is."""
     time, density, volume, kelvin = read_run(prefix)
-    start, inefficiency, independent = detect_equilibration(
-        density, nskip=max(len(density) // 100, 1)
-    )
-    kept = density[start:]
-    blocks = [block.mean() for block in np.array_split(kept, BLOCKS)]
-    mean = series_mean(kept)
+    start = int(np.searchsorted(time, discard))
+    count = max(round((time[-1] - time[start]) / BLOCK), 1)
     result = {
         "run": Path(prefix).name,
         "ps": float(time[-1]),
-        "ps_before_equilibrium": float(time[start] - time[0]),
-        "density_g_cm3": mean.value,
-        "error_g_cm3": mean.error,
-        "error_from_blocks_g_cm3": block_mean(blocks).error,
-        "block_means_g_cm3": blocks,
-        "fluctuation_g_cm3": float(kept.std()),
-        "correlation_time_ps": float(inefficiency / 2 * (time[1] - time[0])),
-        "independent_values": float(independent),
+        "density_g_cm3": float(density[start:].mean()),
+        "block_means_g_cm3": [
+            float(block.mean()) for block in np.array_split(density[start:], count)
+        ],
+        "fluctuation_g_cm3": float(density[start:].std()),
         "temperature_k": float(kelvin[start:].mean()),
         "accepted_volume_moves": float((np.diff(volume) != 0).mean()),
     }
@@ -103,7 +106,7 @@ def line(densities, values, center):
     """Pressure at a density, and slope there, of a straight line, with errors."""
     x = densities - center
     terms = np.stack([np.ones_like(x), x, values, x * x, x * values], axis=1)
-    sums = sum_blocks(terms, 4 * BLOCKS)
+    sums = sum_blocks(terms, 10)
 
     def fit(total):
         n, sx, sy, sxx, sxy = total
@@ -131,22 +134,27 @@ def main():
     parser.add_argument("runs", nargs="+", help="prefixes")
     parser.add_argument("--model", type=Path, default=FOLDER / "ec_emc.safetensors")
     parser.add_argument("--data", type=Path, nargs="*", default=FILES)
+    parser.add_argument("--discard", type=float, default=5.0, help="first ps of each")
     parser.add_argument("--stride", type=int, default=8, help="of frames")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()
 
-    runs, kappas, points = [], [], []
+    runs, densities, volumes, points = [], [], [], []
     for prefix in options.runs:
-        run, start = describe_run(prefix)
+        run, start = describe_run(prefix, options.discard)
         runs.append(run)
-        kappas.append(compressibility(read_run(prefix)[2][start:], 300.0))
+        time, density, volume, _ = read_run(prefix)
+        densities.append(density[start:])
+        volumes.append(volume[start:])
         points.append(equation_of_state(prefix, start, options.model, options.stride))
-    density = replica_mean([(run["density_g_cm3"], run["error_g_cm3"]) for run in runs])
-    kappa = replica_mean(kappas)
+    density, inefficiency = mean_density(densities)
+    kappa = compressibility(np.concatenate(volumes), 300.0)
     pressure, slope = line(*np.concatenate(points, axis=1), density.value)
     result = {
         "runs": runs,
+        "discarded_ps_each": options.discard,
         "density_g_cm3": density,
+        "ps_between_independent_values": inefficiency * float(time[1] - time[0]),
         "compressibility_per_kbar": [1e3 * x for x in kappa],
         "pressure_at_that_density_kbar": pressure,
         "slope_of_pressure_kbar_cm3_g": slope,
