@@ -14,6 +14,7 @@ from analysis_helpers import (
 )
 
 from openmm_allegro.analysis import coordination_number, diffusion, rdf, unwrap
+from openmm_allegro.analysis.frames import cell_vectors
 
 
 def smallest_width(cell):
@@ -32,6 +33,18 @@ def brute_force_number(trajectory, a, b, r_max):
             images = xyz[j].astype(float) - xyz[i] + shifts @ cell.astype(float)
             count += int(i != j and np.linalg.norm(images, axis=1).min() < r_max)
     return count / (len(a) * trajectory.n_frames)
+
+
+@pytest.mark.parametrize("cell", [CUBIC, ORTHORHOMBIC, TRICLINIC])
+def test_cells_are_those_of_the_trajectory(cell):
+    """In float64, of lengths and angles that are float32; no cell is an error."""
+    trajectory = make_trajectory(np.zeros((3, 1, 3)), cell, ["Ar"])
+    cells = cell_vectors(trajectory)
+    np.testing.assert_allclose(cells, trajectory.unitcell_vectors, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(cells[1], cell, rtol=0, atol=1e-6)
+    trajectory.unitcell_angles[1] = [60.0, 60.0, 130.0]  # closes no volume
+    with pytest.raises(ValueError, match=r"with a volume .* found none in frame 1"):
+        cell_vectors(trajectory)
 
 
 @pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
