@@ -28,15 +28,18 @@ from openmm_allegro.analysis import (  # noqa: E402
     green_kubo_diffusion,
     read_velocities,
 )
+from openmm_allegro.analysis.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli import main  # noqa: E402
 from openmm_allegro.report import report  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
+from openmm_allegro.report.pairs import Pair  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
     degrees_of_freedom,
     equilibration,
 )
 from openmm_allegro.report.runs import read_run  # noqa: E402
 from openmm_allegro.report.species import find_kinds, formal_charges  # noqa: E402
+from openmm_allegro.report.structure import _shells  # noqa: E402
 from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
 
 START = 30.0
@@ -201,6 +204,74 @@ def test_warnings(tmp_path):
     )
     assert "1 bonds of the topology were broken" in page.text
     assert "Too short for diffusion" in page.text
+
+
+def test_last_stage_without_a_frame_is_not_the_one_analysed(tmp_path):
+    """Killed before its first frame, or a minimisation: empty files."""
+    write_run(tmp_path / "a", walk(salt_water(3, 1), 12))
+    write_run(tmp_path / "b", walk(salt_water(3, 1), 2), completed_steps=0)
+    (tmp_path / "b.xtc").write_bytes(b"")
+    header = (tmp_path / "b.csv").read_text().splitlines()[0]
+    (tmp_path / "b.csv").write_text(header + "\n")
+    (tmp_path / "protocol.json").write_text(json.dumps({"stages": ["a", "b"]}))
+    page = Page(report(tmp_path).read_text())
+    assert "Structure and kinetics are of a" in page.text
+    page = Page(report(tmp_path / "b").read_text())
+    assert re.search(r"Not computed: expected a trajectory.* no frames in", page.text)
+
+
+def test_records_that_lack_values_or_hold_odd_ones(tmp_path):
+    """What is null is missing; what is no number where one belongs is an error."""
+    prefix = write_run(tmp_path / "nvt", stopped="full disk", finished=False)
+    path = prefix.with_suffix(".json")
+    content = json.loads(path.read_text())
+    assert "nvt was stopped: full disk" in Page(report(prefix).read_text()).text
+    path.write_text(json.dumps(dict.fromkeys(content)))
+    empty = Page(report(prefix, overwrite=True).read_text()).text
+    path.write_text("{}")
+    assert Page(report(prefix, overwrite=True).read_text()).text == empty
+    assert "nan" not in empty and "0 of 0" not in empty
+    for odd in ({"timestep_fs": "1"}, {"steps": [1]}, {"temperature_k": ["hot"]}):
+        path.write_text(json.dumps(content | odd))
+        with pytest.raises(ValueError, match=f"as {next(iter(odd))} in .*nvt.json"):
+            report(prefix, overwrite=True)
+
+
+def test_parallel_tempering_has_exchanges_and_no_kinetics(tmp_path):
+    """Frames of one temperature, put together from replicas, jump in time."""
+    prefix = write_run(
+        tmp_path / "cold",
+        walk(salt_water(3, 1), 30),
+        method="parallel-tempering",
+        temperatures_k=[300.0, 330.5],
+    )
+    prefix.with_suffix(".csv").unlink()
+    page = Page(report(prefix).read_text()).text
+    assert "300, 330.5 K" in page and "exchanges.csv, which is written when" in page
+    assert "time has jumps" in page and "√MSD" not in page
+    (tmp_path / "cold.exchanges.csv").write_text("lower (K),replica\n300.0,0\n,1\n")
+    page = Page(report(prefix, overwrite=True).read_text()).text
+    assert "Neighbours and replicas lower (K) replica 300.0 0" in page
+
+
+def test_minimum_beyond_second_neighbours_is_no_shell(tmp_path):
+    """Neighbours at r and 1.7 r without a gap between them: as O–O of hot water."""
+    rng = np.random.default_rng(0)
+    edges = np.linspace(0, 0.9, 181)
+    r = 0.5 * (edges[1:] + edges[:-1])
+    g = np.where(r < 0.3, np.exp(-(((r - 0.3) / 0.02) ** 2)) * 2.5, 1.0)
+    g += np.where(r >= 0.3, 1.5 * np.exp(-(((r - 0.3) / 0.04) ** 2)), 0.0)
+    g -= np.where((r > 0.5) & (r < 0.7), 0.3 * np.sin((r - 0.5) * np.pi / 0.2), 0.0)
+    ideal = np.diff(edges**3)[None].repeat(10, axis=0) * 1e6
+    counts = rng.poisson(np.maximum(ideal * g, 0))
+    found = Histogram(edges, counts, ideal, np.full(10, 100.0))
+    pair = Pair("O–O", np.arange(3), np.arange(3), False)
+    shells, failed = _shells({"O–O": pair}, {"O–O": found})
+    assert not shells and "beyond second neighbours" in failed["O–O"]
+    gap = np.maximum(g - np.exp(-(((r - 0.38) / 0.03) ** 2)), 0.1)
+    found = found._replace(counts=rng.poisson(np.maximum(ideal * gap, 0)))
+    shells, failed = _shells({"O–O": pair}, {"O–O": found})
+    assert not failed and 0.35 < shells["O–O"][1].r_max < 0.42
 
 
 def test_existing_output_and_missing_runs(tmp_path):

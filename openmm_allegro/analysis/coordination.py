@@ -37,6 +37,15 @@ class Coordination(NamedTuple):
     g_peak: float
     number_error: float = np.nan
 
+    @property
+    def holds_more(self):
+        """Whether the shell reaches beyond √3 `r_peak`, to the second neighbours.
+
+        That far they are in a dense packing of equal spheres; the g(r) of a liquid
+        whose first minimum is hidden has its next one there.
+        """
+        return self.r_max > np.sqrt(3) * self.r_peak
+
 
 class PotentialOfMeanForce(NamedTuple):
     """Potential of mean force; unpacks as ``r, potential, error``.

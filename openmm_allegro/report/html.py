@@ -126,4 +126,9 @@ def attempt(title, function, *arguments):
         content = function(*arguments)
     except ValueError as error:
         content = note(f"Not computed: {error}.")
+    return part(title, content)
+
+
+def part(title, content):
+    """Part of a section."""
     return tag("div", tag("h3", title), content, class_="part")

@@ -232,14 +232,18 @@ def _residence(production, shells):
         if reasons:
             return join(*reasons)
         raise ValueError("expected ions with a first shell, found none")
-    shown = dict(list(found.items())[:_KINDS])
-    return join(
-        figure(
+    told = {k: result for k, result in found.items() if result.n_breaks >= _BREAKS}
+    shown = dict(list(told.items())[:_KINDS])
+    drawn = None
+    if shown:
+        drawn = figure(
             lambda path: plot_survival(shown, path),
             production.folder,
             f"Survival functions of the contacts {', '.join(shown)}",
             "Probability that a contact still holds, or is there again (dashed).",
-        ),
+        )
+    return join(
+        drawn,
         table(
             (
                 "contact",

@@ -6,6 +6,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from .exchanges import exchanges, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
 from .kinetics import kinetics
 from .production import Findings, prepare
@@ -122,24 +123,29 @@ def _content(runs, run, folder, command, *, start, charges):
         structures, shells = structure(production, findings)
         parts = [
             structures,
-            kinetics(production, shells, findings),
+            no_kinetics(run)
+            if run.tempered
+            else kinetics(production, shells, findings),
             vibrations(with_velocities[-1] if with_velocities else None, production),
             section(
                 "A look at the trajectory",
                 attempt(f"{run.name} in 3D", viewer, production.trajectory),
             ),
         ]
+    simulated = sum(r.simulated for r in runs if r.simulated > 0)
     overview = [
-        (f"{sum(r.simulated for r in runs if r.simulated > 0):.4g}", "ps", "simulated"),
+        (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
         (number(run.record.get("ns_per_day")) or "–", "ns/day", "speed"),
     ]
     sections = [
         summary(runs, run, production),
         alert_list(runs, findings),
         trace,
+        exchanges(run),
         *parts,
         footer(runs, production, command),
     ]
+    sections = [part for part in sections if part is not None]
     # Of a protocol, the folder; of a run, the folder and its name.
     parts = Path(run.prefix).absolute().parts
     title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])

@@ -23,6 +23,18 @@ COLUMNS = {
 }
 # Coordinates of a trajectory that are held in memory: 600 MB.
 _COORDINATES = 150_000_000
+# What a record holds as one number, where it holds it.
+_NUMBERS = (
+    "atoms",
+    "completed_steps",
+    "friction_per_ps",
+    "hydrogen_mass_da",
+    "ns_per_day",
+    "pressure_bar",
+    "report_interval",
+    "steps",
+    "timestep_fs",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Run:
     prefix : str
         Of the files.
     record : dict
-        What ``PREFIX.json`` says.
+        What ``PREFIX.json`` says, without what is null.
     table : dict of str to (n,) array
         Columns of ``PREFIX.csv`` by the keys of `COLUMNS`; empty without the file.
     events : list of dict of str to str
@@ -56,17 +68,30 @@ class Run:
 
     def files(self):
         """Files that the page is made from."""
-        suffixes = (".json", ".csv", ".events.csv", ".pdb", ".xtc", ".h5")
+        suffixes = (".json", ".csv", ".events.csv", ".exchanges.csv")
+        suffixes += (".pdb", ".xtc", ".h5")
         return [path for path in map(self.path, suffixes) if path]
 
     def trajectory_path(self):
-        """The trajectory, or None if there is none."""
-        return self.path(".xtc") or self.path(".h5")
+        """The trajectory, or None if there is none or nothing in it."""
+        found = map(self.path, (".xtc", ".h5"))
+        return next((path for path in found if path and path.stat().st_size), None)
 
     @property
     def done(self):
         """Steps done."""
         return int(self.record.get("completed_steps", 0))
+
+    @property
+    def progress(self):
+        """``5,000 of 20,000`` steps, as far as they are recorded."""
+        asked = self.record.get("steps")
+        return f"{self.done:,}" + ("" if asked is None else f" of {asked:,}")
+
+    @property
+    def tempered(self):
+        """Whether it is replicas that exchanged temperatures: time has jumps in it."""
+        return self.record.get("method") == "parallel-tempering"
 
     @property
     def simulated(self):
@@ -137,7 +162,7 @@ def read_run(prefix):
     return Run(
         name=prefix.name,
         prefix=str(prefix),
-        record=_json(Path(f"{prefix}.json")),
+        record=_record(Path(f"{prefix}.json")),
         table=_table(table) if table.is_file() else {},
         events=rows,
     )
@@ -155,8 +180,8 @@ def read_frames(run, start=0.0):
     path, topology = run.trajectory_path(), run.path(".pdb")
     if path is None or topology is None:
         raise ValueError(
-            f"expected a trajectory and a topology, found no {run.prefix}.xtc or .h5, "
-            f"or no {run.prefix}.pdb"
+            f"expected a trajectory and a topology, found no {run.prefix}.pdb, or no "
+            f"frames in {run.prefix}.xtc or .h5"
         )
     try:
         with mdtraj.open(str(path)) as file:
@@ -188,6 +213,23 @@ def _json(path):
     if not isinstance(content, dict):
         raise ValueError(f"expected a table in {path}, found {type(content).__name__}")
     return content
+
+
+def _record(path):
+    """Record of a run, or ValueError where a number is none."""
+    found = {key: value for key, value in _json(path).items() if value is not None}
+    for key in _NUMBERS:
+        if not isinstance(found.get(key, 0), int | float):
+            raise ValueError(
+                f"expected a number as {key} in {path}, found {found[key]!r}"
+            )
+    levels = found.get("temperature_k", 0)
+    for level in levels if isinstance(levels, list) else [levels]:
+        if not isinstance(level, int | float):
+            raise ValueError(
+                f"expected temperatures as temperature_k in {path}, found {levels!r}"
+            )
+    return found
 
 
 def _table(path):

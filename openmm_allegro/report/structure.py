@@ -6,15 +6,15 @@ import numpy as np
 from ..analysis import (
     angle_distribution,
     bond_lengths,
-    coordination_number,
     plot_angles,
     plot_rdf,
     plot_speciation,
     plot_structure_factor,
-    radial_distributions,
     speciation,
     structure_factor,
 )
+from ..analysis.coordination import coordination_of
+from ..analysis.rdf import distribution_of, histograms
 from .html import (
     attempt,
     figure,
@@ -22,6 +22,7 @@ from .html import (
     measured,
     note,
     paragraph,
+    part,
     section,
     side_by_side,
     table,
@@ -32,6 +33,7 @@ from .pairs import find_pairs
 _POSITIONS = 1_000_000
 _OF_WAVES = 40_000
 _CURVES = 6  # in one figure
+_BLOCKS = 10  # of frames, for errors
 
 
 def structure(production, findings):
@@ -44,14 +46,24 @@ def structure(production, findings):
         The first shells that were found, for what comes later.
     """
     pairs = find_pairs(production)
-    shells, failed = _shells(production, pairs)
-    ions = {k: pair for k, pair in pairs.items() if pair.solvation}
-    others = {k: pair for k, pair in pairs.items() if not pair.solvation}
+    found, reason = {}, "expected at least two molecules or ions, found one"
+    if pairs:
+        groups = [(pair.a, pair.b) for pair in pairs.values()]
+        try:
+            counted = histograms(production.thinned(_POSITIONS), groups)
+            found = dict(zip(pairs, counted, strict=True))
+        except ValueError as error:
+            reason = str(error)
+    shells, failed = _shells(pairs, found)
+    ions = {k: x for k, x in found.items() if pairs[k].solvation}
+    others = {k: x for k, x in found.items() if not pairs[k].solvation}
     parts = [
         attempt(f"Radial distribution, {name}", _distributions, production, some)
         for name, some in (("ions in the solvent", ions), ("like and unlike", others))
-        if some or not pairs
+        if some
     ]
+    if not found:
+        parts = [part("Radial distribution", note(f"Not computed: {reason}."))]
     parts += [
         attempt("Coordination", _coordination, shells, failed),
         attempt("Bonds", _bonds, production, findings),
@@ -72,23 +84,30 @@ def structure(production, findings):
     return section("Structure", said, side_by_side(*parts)), shells
 
 
-def _shells(production, pairs):
-    """First shells that were found, and for the others the reason."""
+def _shells(pairs, found):
+    """First shells of the histograms found, and where there is none the reason."""
     shells, failed = {}, {}
-    trajectory = production.thinned(_POSITIONS)
-    for label, (_, a, b, _) in pairs.items():
+    for label, histogram in found.items():
         try:
-            shells[label] = pairs[label], coordination_number(trajectory, a, b)
+            shell = coordination_of(histogram)
         except ValueError as error:
             failed[label] = str(error)
+            continue
+        if shell.holds_more:
+            failed[label] = (
+                f"no first minimum of g(r); after the peak at {shell.r_peak:.3f} nm "
+                f"comes only that at {shell.r_max:.3f} nm, beyond second neighbours"
+            )
+        else:
+            shells[label] = pairs[label], shell
     return shells, failed
 
 
-def _distributions(production, pairs):
-    if not pairs:
-        raise ValueError("expected at least two molecules or ions, found one")
-    groups = {label: (pair.a, pair.b) for label, pair in pairs.items()}
-    found = radial_distributions(production.thinned(_POSITIONS), groups)
+def _distributions(production, histograms):
+    found = {
+        label: distribution_of(histogram, min(_BLOCKS, len(histogram.counts)))
+        for label, histogram in histograms.items()
+    }
     figures = []
     for start in range(0, len(found), _CURVES):
         shown = dict(list(found.items())[start : start + _CURVES])

@@ -14,10 +14,11 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _USED = ("numpy", "scipy", "mdtraj", "kinisi", "pymbar", "matplotlib")
 # Keys of a record that the card shows in words of its own.
 _SHOWN = {
-    "atoms", "completed_steps", "ensemble", "finished", "forces", "friction_per_ps",
-    "hardware", "hydrogen_mass_da", "integrator", "minimized", "model", "model_sha256",
-    "ns_per_day", "openmm_version", "package_version", "platform", "pressure_bar",
-    "report_interval", "resumed_at", "seed", "steps", "temperature_k", "timestep_fs",
+    "atoms", "checkpoint_interval", "checkpoint_step", "completed_steps", "ensemble",
+    "finished", "forces", "friction_per_ps", "hardware", "hydrogen_mass_da",
+    "integrator", "minimized", "model", "model_sha256", "ns_per_day", "openmm_version",
+    "package_version", "platform", "pressure_bar", "report_interval", "resumed_at",
+    "seed", "steps", "stopped", "temperature_k", "temperatures_k", "timestep_fs",
 }  # fmt: skip
 
 
@@ -34,8 +35,8 @@ def summary(runs, run, production):
                 one.name,
                 one.ensemble or "not recorded",
                 _temperature(one, ""),
-                f"{one.done:,} of {one.record.get('steps', 0):,}",
-                f"{one.simulated:.4g}",
+                one.progress,
+                _finite(one.simulated, ".4g"),
                 number(one.record.get("ns_per_day")),
             )
             for one in runs
@@ -51,12 +52,13 @@ def summary(runs, run, production):
             ("Ensemble", run.ensemble.upper()),
             ("Integrator", record.get("integrator", "not recorded")),
             ("Temperature", _temperature(run, " K")),
+            ("Replicas at", _list(record.get("temperatures_k"), ".4g", " K")),
             ("Pressure", number(record.get("pressure_bar"), "g", " bar")),
             ("Friction", friction),
             ("Time step", number(record.get("timestep_fs"), "g", " fs")),
             ("Hydrogen mass", number(record.get("hydrogen_mass_da"), "g", " Da")),
-            ("Steps", f"{run.done:,} of {record.get('steps', 0):,}"),
-            ("Simulated", f"{run.simulated:.6g} ps"),
+            ("Steps", run.progress),
+            ("Simulated", _finite(run.simulated, ".6g", " ps")),
             ("Written every", number(record.get("report_interval"), ",d", " steps")),
             ("Minimised first", _yes(record.get("minimized"))),
             ("Went on at step", _list(record.get("resumed_at"))),
@@ -64,7 +66,10 @@ def summary(runs, run, production):
             ("Forces", _list(record.get("forces"))),
             ("Speed", number(record.get("ns_per_day"), ".3g", " ns/day")),
             ("Platform", record.get("platform")),
-            *((f"Hardware: {k}", v) for k, v in _hardware(record).items()),
+            *(
+                (f"Hardware: {key.replace('_', ' ')}", value)
+                for key, value in _hardware(record).items()
+            ),
             (
                 "Versions",
                 f"openmm_allegro {record.get('package_version', 'not recorded')}, "
@@ -91,8 +96,12 @@ def alert_list(runs, findings):
                 0,
                 (
                     "warning",
-                    f"{run.name} is unfinished: {run.done:,} of {asked:,} steps.",
+                    f"{run.name} is unfinished: {run.progress} steps.",
                 ),
+            )
+        if "stopped" in run.record:
+            said.insert(
+                0, ("warning", f"{run.name} was stopped: {run.record['stopped']}.")
             )
         bad = [k for k, x in run.table.items() if not np.isfinite(x).all()]
         if bad:
@@ -100,7 +109,7 @@ def alert_list(runs, findings):
                 0,
                 ("warning", f"{run.name}: NaN or infinity in the {', '.join(bad)}."),
             )
-        if not run.table and run.simulated > 0:
+        if not run.table and run.simulated > 0 and not run.tempered:
             said.append(("note", f"{run.name}: no table of energies that can be read."))
     boxes = [note(message, kind=kind) for kind, message in said]
     events = [(run.name, event) for run in runs for event in run.events]
@@ -214,8 +223,14 @@ def _hardware(record):
     return hardware if isinstance(hardware, dict) else {}
 
 
-def _list(values):
-    return ", ".join(map(str, values)) if isinstance(values, list) else ""
+def _list(values, form="", unit=""):
+    if not isinstance(values, list) or not values:
+        return ""
+    return ", ".join(f"{value:{form}}" for value in values) + unit
+
+
+def _finite(value, form, unit=""):
+    return number(value, form, unit) if np.isfinite(value) else ""
 
 
 def _yes(value):

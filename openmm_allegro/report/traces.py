@@ -254,7 +254,11 @@ def _thermostat(run, kept, findings):
         )
     return [
         ("temperature", mean, "K"),
-        ("its distance from the thermostat", f"{found.deviation:+.1f}", "errors"),
+        (
+            "its distance from the thermostat",
+            f"{found.deviation:+.1f}".replace("-", "−"),
+            "errors",
+        ),
         (
             "variance over the canonical one",
             measured(*found.variance_ratio),

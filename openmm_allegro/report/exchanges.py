@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Section of the page: how replicas exchanged their temperatures."""
+
+import csv
+
+from .html import attempt, note, section, table
+
+
+def exchanges(run):
+    """Exchanges of a run of parallel tempering, or None if `run` is another one."""
+    if not run.tempered:
+        return None
+    return section("Exchanges", attempt("Neighbours and replicas", _table, run))
+
+
+def no_kinetics(run):
+    """What is there instead of the kinetics of frames of one temperature."""
+    return section(
+        "Kinetics",
+        note(
+            f"Not computed: time has jumps in the frames of {run.name}, where replicas "
+            "exchanged their temperatures."
+        ),
+    )
+
+
+def _table(run):
+    path = run.path(".exchanges.csv")
+    if path is None:
+        raise ValueError(
+            f"expected {run.prefix}.exchanges.csv, which is written when a run ends, "
+            "found none"
+        )
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if not rows or any(len(row) != len(header) for row in rows):
+        raise ValueError(f"expected a table in {path}, found none")
+    return table(header, rows)
