@@ -81,7 +81,10 @@ def test_rdf_equals_the_function_and_the_gas(gas, tmp_path, capsys):
     np.testing.assert_allclose(found["r"], expected.r)
     np.testing.assert_allclose(found["g"], expected.g, rtol=1e-6)
     np.testing.assert_allclose(found["number"], expected.number, rtol=1e-6)
-    assert content["units"]["r"] == "nm"
+    units = content["units"]
+    assert units["r"] == "nm"
+    assert set(expected._asdict()) <= set(units)
+    assert set(content["results"]["Na-Cl"]["coordination"]) <= set(units)
     assert content["frames"][0]["frames"] == 40
     row = rows_of(out)["Na-Cl", "coordination number"]
     exact = 60 / 27 * 4 / 3 * np.pi * 0.8**3
@@ -109,6 +112,16 @@ def test_rdf_of_all_pairs_and_its_potential(gas, tmp_path, capsys):
     assert figure.stat().st_size > 1000
     assert "no coordination number" in capsys.readouterr().out
     assert "--temperature" in error_of(capsys, "rdf", prefix, "--potential")
+
+
+def test_a_minimum_beyond_second_neighbours_is_told(gas, capsys, monkeypatch):
+    """As of O–O in hot water, whose first minimum does not show."""
+    module = analysis.coordination
+    for r_max, told in ((0.34, False), (0.55, True)):
+        shell = module.Coordination(9.0, r_max, 0.28, 2.5, 0.1)
+        monkeypatch.setattr(module, "coordination_of", lambda *_, of=shell, **__: of)
+        analyze("rdf", gas[0], "Na-Cl")
+        assert ("second neighbours" in capsys.readouterr().out) is told
 
 
 def test_frames_are_cut_by_time_and_stride(gas, tmp_path):
@@ -224,6 +237,36 @@ def test_replicas_of_diffusion_and_pieces_of_one_run(walk, tmp_path, capsys):
     # Pieces in the wrong order do not follow each other in time.
     wrong = error_of(capsys, "diffusion", *halves[::-1], top, "Cl", "--join")
     assert "equal time intervals" in wrong
+
+
+def test_runs_of_one_file_name_are_told_apart(gas, tmp_path, capsys):
+    prefix, trajectory = gas
+    names = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        trajectory.save_xtc(f"{tmp_path / name}/nvt.xtc")
+        names.append(f"{tmp_path / name}/nvt.xtc")
+    out = tmp_path / "n.json"
+    analyze("non-gaussian", *names, f"{prefix}.pdb", "Na", "--json", out)
+    found = json.loads(out.read_text())["results"]
+    assert list(found) == [f"Na ({name.removesuffix('.xtc')})" for name in names]
+    twice = error_of(capsys, "non-gaussian", names[0], names[0], f"{prefix}.pdb", "Na")
+    assert "expected each run once" in twice
+    folder = error_of(capsys, "rdf", tmp_path / "a", "Na-Cl")
+    assert "the folder" in folder and "of nvt" in folder
+
+
+def test_no_mean_over_runs_of_several_temperatures(walk, tmp_path, capsys):
+    _, trajectory = walk
+    runs = [
+        write_run(trajectory[:100], tmp_path / f"{t}", temperature_k=t)
+        for t in (300, 350)
+    ]
+    out = tmp_path / "n.json"
+    analyze("non-gaussian", *runs, "Na", "--json", out)
+    assert "their temperatures differ" in capsys.readouterr().out
+    assert {item for item, _ in rows_of(out)} == {f"Na ({run})" for run in runs}
+    assert json.loads(out.read_text())["temperature_k"] is None
 
 
 def test_van_hove_and_non_gaussian(walk, tmp_path):
@@ -376,6 +419,8 @@ def test_bad_input_is_said_in_one_line(gas, tmp_path, capsys):
         capsys, "stability", pdb, pdb, "--plot", tmp_path / "x.png"
     )
 
+    (tmp_path / "pt.json").write_text('{"method": "parallel-tempering"}')
+    assert "write_temperature" in error_of(capsys, "rdf", tmp_path / "pt", "Na-Cl")
     (tmp_path / "empty.xtc").write_bytes(b"")
     empty = error_of(capsys, "rdf", tmp_path / "empty.xtc", pdb, "Na-Cl")
     assert "expected" in empty and "empty.xtc" in empty

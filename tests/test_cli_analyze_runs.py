@@ -204,6 +204,25 @@ def test_thermodynamics_of_known_fluctuations(energies, tmp_path, capsys):
     assert "--pressure" in error_of(capsys, "thermodynamics", *bare)
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_heat_capacity_of_a_run_whose_energies_hold_no_volume(periodic, tmp_path):
+    """As NVT runs write them: the volume is that of the frames, or there is none."""
+    trajectory = make_trajectory(np.zeros((3, 1, 3)), CUBIC, ["Ar"])
+    if not periodic:
+        trajectory.unitcell_lengths = trajectory.unitcell_angles = None
+    prefix = write_run(trajectory, tmp_path / "nvt", ensemble="nvt", temperature_k=300)
+    energy = 20 * np.random.default_rng(3).normal(size=500)
+    lines = [f"{0.1 * i},{e}" for i, e in enumerate(energy)]
+    head = '#"Time (ps)","Total Energy (kJ/mole)"'
+    (tmp_path / "nvt.csv").write_text("\n".join([head, *lines]))
+    analyze("thermodynamics", prefix, "--json", tmp_path / "t.json")
+    rows = rows_of(tmp_path / "t.json")
+    capacity = rows["all", "heat capacity, C_V"]
+    exact = 400 / (R * 300**2) * 1e3 / 39.948
+    assert abs(capacity["value"] - exact) < 4 * capacity["error"]
+    assert (("all", "density") in rows) == periodic
+
+
 def test_dielectric_constant_of_turning_dipoles(tmp_path):
     """Dipoles μ in random directions: ε = 1 + N μ² / (3 ε0 V k T)."""
     rng = np.random.default_rng(11)
@@ -260,6 +279,13 @@ def test_stability_of_a_run(energies, tmp_path, capsys):
     assert "off 310 K by" in printed
     (tmp_path / "no.csv").write_text("a,b\n1,2\n")
     assert '"Time (ps)"' in error_of(capsys, "stability", tmp_path / "no.csv")
+
+
+def test_stability_says_which_column_is_missing(tmp_path, capsys):
+    path = tmp_path / "e.csv"
+    path.write_text('#"Time (ps)","Temperature (K)"\n0.1,300\n0.2,301\n')
+    message = error_of(capsys, "stability", path)
+    assert "Total Energy" in message and "found Time (ps), Temperature" in message
 
 
 def test_stability_finds_the_bond_that_breaks(tmp_path):

@@ -58,10 +58,12 @@ def add_parsers(subparsers: Any) -> None:
     def add(
         name, handler, *, selections, help, needs_runs=True, curves=True, **options
     ):
+        # A sentence, but g(r) stays what it is.
+        first = help[0].upper() if help[1] != "(" else help[0]
         parser = quantities.add_parser(
             name,
             help=help.split("; ")[0],
-            description=textwrap.fill(help[0].upper() + help[1:] + ".", 79),
+            description=textwrap.fill(first + help[1:] + ".", 79),
             epilog=_SOURCES if needs_runs else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **options,
@@ -71,7 +73,8 @@ def add_parsers(subparsers: Any) -> None:
         parser.set_defaults(
             handler=handler, needs_runs=needs_runs, name=name, temperature=None
         )
-        parser.add_argument("inputs", nargs="+", metavar="SOURCE", help="see below")
+        where = "see below" if needs_runs else "see above"
+        parser.add_argument("inputs", nargs="+", metavar="SOURCE", help=where)
         _add_outputs(parser, curves)
         return parser
 
@@ -90,6 +93,9 @@ def analyze(options: argparse.Namespace) -> None:
     outcome = options.handler(request)
     if outcome.rows:
         print(table(outcome.rows))
+    if request.temperatures_differ:
+        note = "No means over the runs: their temperatures differ."
+        outcome = outcome._replace(notes=(*outcome.notes, note))
     for note in outcome.notes:
         print(note)
     _write(options, request, outcome)

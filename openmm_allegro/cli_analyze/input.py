@@ -36,9 +36,17 @@ def read_energies(run: Run) -> dict[str, np.ndarray]:
     }
 
 
-def energies_between(options: argparse.Namespace, run: Run) -> dict[str, np.ndarray]:
+def energies_between(
+    options: argparse.Namespace, run: Run, needed: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
     """Columns of the energies of a run, from --start to --stop, every --stride."""
     table = read_energies(run)
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise ValueError(
+            f"expected columns {', '.join(missing)} in {run.energies}, found "
+            f"{', '.join(table)}"
+        )
     time = table["Time (ps)"]
     inside = np.isfinite(time)
     if options.start is not None:

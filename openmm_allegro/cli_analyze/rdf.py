@@ -123,7 +123,8 @@ def _rdf(request: Request) -> Outcome:
         }
         for label, curve in curves.items()
     }
-    units = {"r": "nm", "g": "1", "number": "1", "r_max": "nm", "r_peak": "nm"}
+    units = dict.fromkeys(("r", "r_max", "r_peak"), "nm")
+    units |= dict.fromkeys(("g", "g_error", "g_peak", "number", "number_error"), "1")
     if not options.potential:
         named = dict(r="r (nm)", g="g", g_error="g_error", number="number")
         named["number_error"] = "number_error"
@@ -193,4 +194,10 @@ def _coordination(request, frames, pairs, found):
             )
         except ValueError as error:  # the curve is worth having without it
             notes.append(f"{label}: no coordination number, {error}")
+            continue
+        if not asked and numbers[label].holds_more:
+            notes.append(
+                f"{label}: the minimum found, {numbers[label].r_max:.3g} nm, is far "
+                "from the peak: second neighbours are counted too. Give --shell."
+            )
     return numbers, notes

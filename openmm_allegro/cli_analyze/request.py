@@ -82,6 +82,18 @@ class Request(NamedTuple):
         """Blocks to take of `n` stretches of frames."""
         return min(self.options.blocks, n)
 
+    @property
+    def temperatures_differ(self) -> bool:
+        """Whether the runs' records have several temperatures, and none was asked for.
+
+        Means over such runs, or one temperature for all, would say nothing.
+        """
+        if not self.runs or self.options.temperature is not None:
+            return False
+        levels = [run.record.get("temperature_k") for run in self.runs]
+        levels = {str(np.unique(level)) for level in levels if level is not None}
+        return len(levels) > 1
+
     def described(self) -> dict[str, Any]:
         """Sources and options, for the JSON."""
         hidden = ("handler", "needs_runs", "verb", "quantity", "name", "inputs")
@@ -100,6 +112,8 @@ class Request(NamedTuple):
         return content
 
     def _known_temperature(self) -> float | None:
+        if self.temperatures_differ:
+            return None
         try:
             return self.temperature()
         except ValueError:
@@ -118,8 +132,11 @@ def over_runs(rows: list[Row], request: Request) -> list[Row]:
     Returns
     -------
     list of Row
-        Those, and of what has errors the mean over runs as ``"Na"``.
+        Those, and of what has errors the mean over runs as ``"Na"``, unless their
+        temperatures differ.
     """
+    if request.temperatures_differ:
+        return rows
     from ..analysis import replica_mean
 
     endings = tuple(f" ({run.name})" for run in request.runs)

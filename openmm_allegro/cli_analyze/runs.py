@@ -59,11 +59,16 @@ def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
             break
         rest.pop(0)
     if not files and not runs:
+        folder = Path(items[0])
+        stages = sorted(path.stem for path in folder.glob("*.xtc"))
+        found = f"nothing at {folder}"
+        if folder.is_dir():
+            found = f"the folder {folder} of {', '.join(stages) or 'no runs'}"
         raise FileNotFoundError(
             "expected a trajectory and its topology or the prefix of a run, found "
-            f"nothing at {items[0]}"
+            + found
         )
-    return _of_files(files, rest) + runs, rest
+    return _told_apart(_of_files(files, rest) + runs), rest
 
 
 class Frames:
@@ -253,6 +258,30 @@ def _of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
     return runs
 
 
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Runs with names of their own: their paths, where the files' names are the same.
+
+    Raises
+    ------
+    ValueError
+        If one is there twice.
+    """
+    names = [run.name for run in runs]
+    renamed = []
+    for run in runs:
+        path = run.trajectory or run.energies
+        if names.count(run.name) > 1 and path is not None:
+            run = run._replace(name=str(path.with_suffix("")))
+        renamed.append(run)
+    names = [run.name for run in renamed]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"expected each run once, found several of {', '.join(sorted(twice))}"
+        )
+    return renamed
+
+
 def _beside(prefix: str, *endings: str) -> Path | None:
     """The first file there is of a prefix and one of the endings."""
     paths = (Path(prefix + ending) for ending in endings)
@@ -263,7 +292,12 @@ def _chunks(run: Run) -> Iterator[Any]:
     import mdtraj
 
     if run.trajectory is None:
-        raise FileNotFoundError(f"expected a trajectory of {run.name}, found none")
+        hint = ""
+        if run.record.get("method") == "parallel-tempering":
+            hint = ": replica_exchange.write_temperature writes that of a temperature"
+        raise FileNotFoundError(
+            f"expected a trajectory of {run.name}, found none{hint}"
+        )
     topology = read_topology(run)
     size = max(1, min(100, _POSITIONS // topology.n_atoms))
     holds_topology = run.trajectory.suffix.lower() in _HDF5

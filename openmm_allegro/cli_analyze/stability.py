@@ -51,7 +51,7 @@ def _stability(request: Request) -> Outcome:
         label = f"all ({run.name})" if len(request.runs) > 1 else "all"
         results[label] = {}
         if run.energies is not None:
-            table = energies_between(options, run)
+            table = energies_between(options, run, (_TEMPERATURE, _TOTAL, _KINETIC))
             traces[label] = run, table
             _of_energies(request, run, table, label, results[label], rows)
         if run.trajectory is not None:
@@ -65,9 +65,12 @@ def _stability(request: Request) -> Outcome:
         {
             "energy_drift": _DRIFT,
             "mean": "K",
+            "target": "K",
+            "deviation": "1",
             "variance_ratio": "1",
             "drift": "K/ps",
             "longest": "nm",
+            "longest_over_mean": "1",
             "first_break": "ps",
         },
         {

@@ -147,18 +147,28 @@ def _of_run(request: Request, run: Run):
 
 def _series(request: Request, run: Run):
     """Times in ps, volumes in nm³ and total energies in kJ/mol; None what is not."""
-    if run.energies is not None:
-        table = energies_between(request.options, run)
-        volumes = table.get("Box Volume (nm^3)")
-        energies = table.get("Total Energy (kJ/mole)")
-        if volumes is not None or run.trajectory is None:
-            return table["Time (ps)"], volumes, energies
+    if run.energies is None:
+        return *_volumes(request, run), None
+    table = energies_between(request.options, run)
+    times, volumes = table["Time (ps)"], table.get("Box Volume (nm^3)")
+    energies = table.get("Total Energy (kJ/mole)")
+    if volumes is None and run.trajectory is not None:
+        own, volumes = _volumes(request, run)
+        if volumes is not None:
+            if np.ptp(volumes) > 1e-5 * volumes[0]:  # of other times than the energies
+                return own, volumes, None
+            volumes = np.full(len(times), volumes[0])
+    return times, volumes, energies
+
+
+def _volumes(request: Request, run: Run):
+    """Times in ps and volumes in nm³ of frames, None without a cell."""
     times, volumes = [], []
     for chunk in request.frames([run]):
         times.append(np.asarray(chunk.time, dtype=float))
         if chunk.unitcell_lengths is not None:
             volumes.append(np.asarray(chunk.unitcell_volumes, dtype=float))
-    return np.concatenate(times), np.concatenate(volumes) if volumes else None, None
+    return np.concatenate(times), np.concatenate(volumes) if volumes else None
 
 
 def _mass(run: Run) -> float | None:
