@@ -9,8 +9,10 @@ from .forces import register_torch_force
 from .model import AllegroConfig
 from .modelfile import Model, load_model, save_model
 from .potential import AllegroPotential
+from .protocol import Stage, run_protocol
 from .simulate import run
 from .structure import Structure, read_structures
+from .watchdogs import Watchdogs
 
 warn_of_known_bad_versions()
 with contextlib.suppress(ImportError):
@@ -20,10 +22,13 @@ __all__ = [
     "AllegroConfig",
     "AllegroPotential",
     "Model",
+    "Stage",
     "Structure",
+    "Watchdogs",
     "__version__",
     "load_model",
     "read_structures",
     "run",
+    "run_protocol",
     "save_model",
 ]

@@ -18,10 +18,12 @@ from .cli_simulate import simulate
 # Packages that a verb needs beyond the base installation, and the extra that has them.
 _EXTRA_OF = {
     "lightning": "train",
-    "matplotlib": "analysis",
-    "mdtraj": "analysis",
-    "kinisi": "analysis",
     "nequip": "nequip",
+    **dict.fromkeys(
+        ("freud", "kinisi", "matplotlib", "mdtraj", "periodictable", "pymbar", "scipy"),
+        "analysis",
+    ),
+    "tables": "analysis",
 }
 
 

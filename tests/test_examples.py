@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from openmm_allegro import Stage, Watchdogs
+from openmm_allegro.config import from_mapping
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
@@ -48,6 +52,22 @@ def test_readme_block(number, tmp_path):
         code += "\nassert g.max() > 1 and (r > 0).all()\n"
     (tmp_path / "block.py").write_text(code)
     execute(["block.py"], tmp_path)
+
+
+def test_protocol_of_the_readme():
+    """Its tables and keys are what read_protocol takes."""
+    (text,) = re.findall(
+        r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    content = tomllib.loads(text)
+    assert set(content) <= {"system", "run", "watchdogs", "stages"}
+    for table in content["stages"]:
+        table = content["run"] | table
+        kelvin = table.get("temperature_k", 300.0)
+        table["temperature_k"] = kelvin if isinstance(kelvin, list) else [kelvin]
+        from_mapping(Stage, table, "README")
+    from_mapping(Watchdogs, content["watchdogs"], "README")
+    assert {"model", "topology"} == set(content["system"])
 
 
 def test_nacl_example(tmp_path):
