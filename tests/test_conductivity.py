@@ -103,6 +103,8 @@ def test_polyatomic_ions_count_once():
         conductivity(trajectory, charges, 300, species=species | {"x": "element C"})
     with pytest.raises(ValueError, match="above 0 K"):
         conductivity(trajectory, charges, 0, species=species)
+    with pytest.raises(ValueError, match="at least 2 lag times in a fit, found 1"):
+        conductivity(trajectory[:29], charges, 300, species=species)
     with pytest.raises(ValueError, match="at least 3 of the lag times"):
         conductivity(trajectory, charges, 300, species=species, fit_start=49.5)
 

@@ -86,6 +86,11 @@ def slope_weights(lags, n_frames):
     error : float
         Standard error over value, for one particle in three dimensions.
     """
+    if len(lags) < 2:
+        raise ValueError(
+            f"expected at least 2 lag times in a fit, found {len(lags)}; give more "
+            "frames or a longer max_lag"
+        )
     covariance = brownian_covariance(lags, n_frames)
     design = np.stack([lags, np.ones(len(lags))], axis=1).astype(float)
     solved = np.linalg.solve(covariance, design)
