@@ -4,6 +4,7 @@
 import base64
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,9 +29,10 @@ from openmm_allegro.analysis import (  # noqa: E402
     green_kubo_diffusion,
     read_velocities,
 )
+from openmm_allegro.analysis.coordination import Coordination  # noqa: E402
 from openmm_allegro.analysis.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli import main  # noqa: E402
-from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report import kinetics, report  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
 from openmm_allegro.report.pairs import Pair  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
@@ -202,7 +204,7 @@ def test_warnings(tmp_path):
     assert re.search(
         r"mean temperature of hot, .* is .* errors from the 310 K", page.text
     )
-    assert "1 bonds of the topology were broken" in page.text
+    assert "Broken bonds of the topology: 1" in page.text
     assert "Too short for diffusion" in page.text
 
 
@@ -274,6 +276,36 @@ def test_minimum_beyond_second_neighbours_is_no_shell(tmp_path):
     assert not failed and 0.35 < shells["O–O"][1].r_max < 0.42
 
 
+def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
+    """Its error would hide the others; that what is left of C(t) is told stays."""
+    breaks = {"Na–O": 50, "Na–Cl": 3}
+    drawn, left = [], iter(breaks.values())
+
+    def survival(*_, **__):
+        return SimpleNamespace(
+            lifetime=(1.0, 0.1),
+            residence_time=(2.0, 0.1),
+            remaining=0.2,
+            n_breaks=next(left),
+            lag_times=np.arange(3.0),
+        )
+
+    touching = SimpleNamespace(n_frames=50, time_step=1.0)
+    monkeypatch.setattr(kinetics, "contacts", lambda *_, **__: touching)
+    monkeypatch.setattr(kinetics, "survival", survival)
+    monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
+    trajectory = walk(salt_water(2, 1), 2)
+    production = SimpleNamespace(thinned=lambda _: trajectory, folder=None)
+    shell = Coordination(1.0, 0.3, 0.25, 3.0)
+    shells = {
+        label: (Pair(label, np.array([6]), np.array([7]), True), shell)
+        for label in breaks
+    }
+    text = kinetics._residence(production, shells)
+    assert len(drawn) == 1 and "Na–O" in drawn[0] and "Na–Cl" not in drawn[0]
+    assert text.count("above 2.0") == 2 and "Na–Cl: 3 breaks tell little" in text
+
+
 def test_existing_output_and_missing_runs(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no .*nothing\.json and no folder"):
         report(tmp_path / "nothing")
@@ -287,6 +319,8 @@ def test_existing_output_and_missing_runs(tmp_path):
         report(prefix)
     assert (tmp_path / "nvt.html").read_text() == "kept"
     assert report(prefix, tmp_path / "new" / "page.html").is_file()
+    with pytest.raises(FileExistsError, match=r"a folder at .*nvt\.html, found a file"):
+        report(prefix, tmp_path / "nvt.html" / "page.html")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ValueError, match=r"expected JSON in .*bad\.json"):
         report(tmp_path / "bad")

@@ -84,6 +84,8 @@ def check_page(run, output=None, overwrite=False):
     path = Path(output)
     if path.is_dir():
         raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"expected no file yet at {path}, found one; use another name, or "

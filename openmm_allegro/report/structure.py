@@ -257,7 +257,7 @@ def _bonds(production, findings):
         findings.alerts.append(
             (
                 "warning",
-                f"{broken} bonds of the topology were broken (over 1.5 times as long "
+                f"Broken bonds of the topology: {broken} (ever over 1.5 times as long "
                 f"as at first), the first at {time:.4g} ps.",
             )
         )
