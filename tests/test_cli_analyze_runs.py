@@ -288,7 +288,7 @@ def test_stability_says_which_column_is_missing(tmp_path, capsys):
     assert "Total Energy" in message and "found Time (ps), Temperature" in message
 
 
-def test_stability_finds_the_bond_that_breaks(tmp_path):
+def test_stability_finds_the_bond_that_breaks(tmp_path, capsys):
     length = np.full(30, 0.1)
     length[20:] = 0.2
     positions = np.zeros((30, 2, 3))
@@ -303,3 +303,6 @@ def test_stability_finds_the_bond_that_breaks(tmp_path):
     rows = rows_of(out)
     assert rows["all", "broken"]["value"] == 1
     assert rows["all", "first broken at"]["value"] == pytest.approx(20.0)
+    # Without energies there is no curve.
+    message = error_of(capsys, "stability", prefix, "--csv", tmp_path / "s.csv")
+    assert "expected curves to write" in message

@@ -88,6 +88,8 @@ def amount(value: float, error: float | None) -> str:
 
 def write_csv(path: Path, curves: dict[str, dict[str, Any]]) -> None:
     """Write the curves one below the other, with their item in the first column."""
+    if not curves:
+        raise ValueError(f"expected curves to write to {path}, found none")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
