@@ -40,8 +40,8 @@ def check_ensemble(
     Raises
     ------
     ValueError
-        If the System has a barostat of its own that is not switched off, or if volume
-        is to change and the System is not periodic.
+        If the System has a barostat or a thermostat of its own that is not switched
+        off, or if volume is to change and the System is not periodic.
     """
     for force in system.getForces():
         if isinstance(force, BAROSTAT_CLASSES) and force.getFrequency() > 0:
@@ -49,6 +49,15 @@ def check_ensemble(
                 f"ensemble {ensemble!r}: expected a System without a barostat, found "
                 f"{force.getName()}; leave it to run, which has {list(BAROSTATS)}, or "
                 "use openmm.app.Simulation"
+            )
+        if (
+            isinstance(force, openmm.AndersenThermostat)
+            and force.getDefaultCollisionFrequency()._value > 0
+        ):
+            raise ValueError(
+                f"ensemble {ensemble!r}: expected a System without a thermostat, found "
+                f"{force.getName()}; leave it to run (integrator='andersen'), or use "
+                "openmm.app.Simulation"
             )
     if ensemble not in BAROSTATS:
         return

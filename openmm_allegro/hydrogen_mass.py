@@ -31,7 +31,8 @@ def repartition_hydrogen_mass(
     partners: dict[int, int] = {}
     for bond in topology.bonds():
         for atom, other in ((bond.atom1, bond.atom2), (bond.atom2, bond.atom1)):
-            if atom.element == app.element.hydrogen != other.element:
+            # a virtual site has no element, and no mass to give
+            if atom.element == app.element.hydrogen != (other.element or atom.element):
                 partners[atom.index] = other.index
     hydrogens = [a for a in topology.atoms() if a.element == app.element.hydrogen]
     loose = [atom.index for atom in hydrogens if atom.index not in partners]
