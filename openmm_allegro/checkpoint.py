@@ -181,9 +181,15 @@ def cut_files(files: dict[str, Path], sizes: dict[str, int]) -> None:
     Raises
     ------
     ValueError
-        If a file is shorter than that, or missing; nothing is cut then.
+        If a file is shorter than that, or missing, or nothing writes it any more;
+        nothing is cut then.
     """
     for name, size in sizes.items():
+        if name not in files:
+            raise ValueError(
+                f"expected a reporter that writes {name}, as the run had one, found "
+                "none; give the same reporters, or start anew (overwrite=True)"
+            )
         found = files[name].stat().st_size if files[name].is_file() else None
         if found is None or found < size:
             raise ValueError(

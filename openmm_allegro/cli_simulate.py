@@ -71,7 +71,7 @@ def simulate(options: argparse.Namespace) -> None:
     """Run what was asked for, and print the files."""
     import torch
 
-    if options.threads:
+    if (options.threads or 0) > 0:  # run refuses others
         torch.set_num_threads(options.threads)
     common = {
         "platform": options.platform,

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def check_output(
     Raises
     ------
     FileExistsError
-        If one exists and neither ``overwrite`` nor ``resume`` is set.
+        If one exists and neither ``overwrite`` nor ``resume`` is set, or ``resume`` and
+        there is no record to go on with.
     ValueError
         If ``output`` is a folder, or both are set.
     """
@@ -55,6 +57,12 @@ def check_output(
             f"expected no output yet, found {', '.join(existing)}; use another name, "
             "overwrite=True (--force), or resume=True (--resume) to go on with it"
         )
+    if existing and resume and not paths["record"].exists():
+        raise FileExistsError(
+            f"expected the record {paths['record']} of a run to go on with, found "
+            f"{', '.join(existing)} without it; bring it back, use another name, or "
+            "overwrite=True (--force)"
+        )
     return {name: paths[name] for name in SUFFIXES}
 
 
@@ -62,6 +70,19 @@ def paths_of(output: str | Path) -> dict[str, Path]:
     """All files that a run with this prefix can have."""
     names = SUFFIXES | OTHER_SUFFIXES
     return {name: Path(f"{output}{suffix}") for name, suffix in names.items()}
+
+
+def parts_of(path: Path) -> Path:
+    """The folder of the parts that a file with velocities is made of in the end."""
+    return path.with_name(path.name + ".parts")
+
+
+def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
+    """Remove all files of a prefix but some, by their names in ``paths_of``."""
+    for name, path in paths_of(output).items():
+        if name not in keep:
+            path.unlink(missing_ok=True)
+            shutil.rmtree(parts_of(path), ignore_errors=True)
 
 
 @contextlib.contextmanager

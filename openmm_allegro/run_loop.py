@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ class Run:
     record : dict
         What is written to ``paths["record"]``.
     own : list
-        Reporters of the user that have a ``path``.
+        Reporters that the user gave, of this package, with a ``path``.
     save_after : float, optional
         Seconds after which a checkpoint is written before its turn.
     """
@@ -89,6 +90,8 @@ def run_steps(job: Run, progress: bool) -> None:
         interruptible() as interrupted,
         _explained(job),
     ):
+        if "checkpoint_step" not in record:
+            save(job)
         while simulation.currentStep < steps:
             _ramp(job)
             simulation.step(_piece(job))
@@ -146,9 +149,9 @@ def save(job: Run) -> None:
         json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
     )
     write_checkpoint(paths["checkpoint"], checkpoint)
+    record["checkpoint_step"] = checkpoint.step
     replace_file(paths["state"], checkpoint.state)
     write_record(paths["record"], record)
-    record["checkpoint_step"] = checkpoint.step
     job.saved = time.monotonic()
 
 
@@ -172,15 +175,16 @@ def _explained(job: Run) -> Any:
     try:
         yield
     except (StopSimulation, openmm.OpenMMException, ValueError, OSError) as error:
-        # of the checkpoint: what comes after it is not what a resumed run has
-        saved = job.record.get("checkpoint_step", 0)
+        saved = job.record.get("checkpoint_step")
         text = str(error).split("  ")[0]
         with contextlib.suppress(OSError):
             write_record(job.paths["record"], job.record | {"stopped": text})
-        left = (
-            f"frames are in {job.paths['trajectory']}, the checkpoint of step {saved} "
-            f"in {job.paths['checkpoint']}"
-        )
+        left = "there is no checkpoint yet"
+        if saved is not None:
+            left = (
+                f"frames are in {job.paths['trajectory']}, the checkpoint of step "
+                f"{saved} in {job.paths['checkpoint']}"
+            )
         if isinstance(error, StopSimulation):
             raise StopSimulation(f"{text}; {left}") from error
         if isinstance(error, OSError):
@@ -189,7 +193,9 @@ def _explained(job: Run) -> Any:
                 f"{job.simulation.currentStep}; {left}: mend that and go on with "
                 "resume=True (--resume)"
             ) from error
+        what = "expected a simulation and reporters without errors, found one"
+        if re.search("NaN|finite|infinity|too large for XTC", text):
+            what = "expected finite positions, found an unstable simulation"
         raise RuntimeError(
-            "expected finite positions, found an unstable simulation after "
-            f"{job.record['completed_steps']} steps ({text}); {left}"
+            f"{what} after {job.record['completed_steps']} steps ({text}); {left}"
         ) from error

@@ -11,7 +11,7 @@ from openmm import app, unit
 from .checkpoint import Checkpoint, cut_files, restore
 from .ensembles import BAROSTATS
 from .integrators import start_temperature
-from .output import paths_of, replace_file, write_record
+from .output import remove_output, replace_file, write_record
 from .reporters import HDF5Reporter, XTCReporter
 from .run_loop import Run
 from .watchdogs import Watchdog, Watchdogs
@@ -28,10 +28,12 @@ def start(
 ) -> None:
     """Bring a new run to its first step; what was there before goes."""
     simulation, paths, record = job.simulation, job.paths, job.record
-    for path in paths_of(job.prefix).values():
-        path.unlink(missing_ok=True)
-    replace_file(paths["system"], openmm.XmlSerializer.serialize(simulation.system))
+    # In this order a kill leaves no checkpoint of another run than the record's, and
+    # no files without a record.
+    paths["checkpoint"].unlink(missing_ok=True)
     write_record(paths["record"], record)
+    remove_output(job.prefix, keep=("record",))
+    replace_file(paths["system"], openmm.XmlSerializer.serialize(simulation.system))
     context = simulation.context
     if minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
@@ -56,18 +58,21 @@ def go_on(job: Run, checkpoint: Checkpoint) -> None:
     Raises
     ------
     ValueError
-        If files that were written before are gone.
+        If files or reporters of before are gone.
     """
     cut_files(job.files, checkpoint.sizes)
     integrator = job.record["integrator"]
     if not restore(job.simulation.context, checkpoint, integrator):
         log.warning(
-            "going on from positions and velocities alone: the checkpoint is of the "
-            "platform %s and OpenMM %s",
+            "going on from positions and velocities alone: the checkpoint (platform "
+            "%s, OpenMM %s) is of another platform, version, machine or of other "
+            "threads",
             checkpoint.platform,
             checkpoint.openmm_version,
         )
     log.info("going on after step %d", checkpoint.step)
+    # which a kill just after the checkpoint was written may have left behind
+    replace_file(job.paths["state"], checkpoint.state)
     write_record(job.paths["record"], job.record)
 
 
@@ -82,6 +87,7 @@ def add_reporters(
     append, interval = checkpoint is not None, record["report_interval"]
     for reporter in job.own:
         reporter.append = append
+    paths["trajectory"].touch()
     if watchdogs is not None:
         bonds = None
         if watchdogs.bond_stretch:  # the same lengths for a run that was interrupted
@@ -97,7 +103,7 @@ def add_reporters(
             checkpoint.frames if checkpoint else 0,
         )
     simulation.reporters += [
-        XTCReporter(paths["trajectory"], interval, append),
+        XTCReporter(paths["trajectory"], interval, append=True),
         app.StateDataReporter(
             str(paths["energies"]),
             interval,

@@ -2,7 +2,7 @@
 """Run a System in an ensemble and write what happened, so that nothing is lost."""
 
 import contextlib
-import json
+import copy
 import logging
 import random
 from collections.abc import Sequence
@@ -14,45 +14,24 @@ from openmm import app, unit
 
 from ._version import __version__
 from .checkpoint import read_checkpoint
-from .ensembles import BAROSTATS, add_barostat, check_ensemble, whole_molecules
-from .forces import copy_system
-from .hydrogen_mass import repartition_hydrogen_mass
-from .integrators import (
-    add_andersen,
-    choose_integrator,
-    make_integrator,
-)
-from .output import (
-    check_output,
-    lock_output,
-    paths_of,
-    read_record,
-)
+from .ensembles import whole_molecules
+from .integrators import make_integrator
+from .output import check_output, lock_output, paths_of, read_record
 from .process import choose_platform, describe_hardware, torch_threads
-from .run_loop import Run, run_steps, save
+from .reporters import HDF5Reporter, XTCReporter
+from .reporters.table import TableReporter
+from .run_loop import Run, run_steps
+from .run_settings import check_notes, check_settings, prepare_system
 from .run_start import add_reporters, go_on, start
 from .simulation_input import (
-    check_freedom,
     check_integers,
     check_positions,
     check_resumed,
     check_start,
-    check_values,
 )
 from .watchdogs import Watchdogs
 
 log = logging.getLogger(__name__)
-
-# Steps between checkpoints, in whole report intervals.
-_CHECKPOINT_STEPS = 2000
-_LOWEST = {
-    "steps": 0,
-    "report_interval": 1,
-    "velocity_interval": 0,
-    "checkpoint_interval": 1,
-    "barostat_interval": 1,
-    "seed": 0,
-}
 
 
 def run(
@@ -92,7 +71,8 @@ def run(
     goes on from there, without a frame that is there twice or missing. On the platforms
     Reference and CPU (with the property DeterministicForces where classical forces are
     computed, too), at constant volume, the run is then the same to the last bit as one
-    that was never interrupted. A barostat starts anew to find the size of its moves.
+    that was never interrupted; where a signal or the clock brought a checkpoint out of
+    its turn, but for rounding. A barostat starts anew to find the size of its moves.
 
     Parameters
     ----------
@@ -133,8 +113,8 @@ def run(
         or sooner: a quarter of an hour after the last one.
     reporters : sequence of OpenMM reporters
         More of them, such as ``reporters.PressureReporter``. The files of this
-        package's reporters are cut to the checkpoint when a run is resumed, as its own
-        are.
+        package's reporters (with a path) are cut to the checkpoint when a run is
+        resumed, as its own are; others' are not.
     watchdogs : Watchdogs, optional
         What to look for, and what to do then.
     minimize : bool
@@ -151,7 +131,7 @@ def run(
         Threads of the CPU platform and of the model on the CPU; by default, all
         processors and what ``torch.get_num_threads`` says.
     notes : dict, optional
-        JSON values to keep in the record.
+        JSON values to keep in the record, by names that it does not have itself.
     seed : int
         Of velocities and thermostat, below 2³¹; 0 draws one, which is recorded.
     overwrite : bool
@@ -172,45 +152,50 @@ def run(
     Raises
     ------
     FileExistsError
-        If output exists and neither ``overwrite`` nor ``resume`` is set.
+        If output exists and neither ``overwrite`` nor ``resume`` is set, or the record
+        to resume from is missing.
     ValueError
         If a value is out of range, positions do not fit or are not finite, nothing can
-        move, the System has a barostat already, the volume is to change and there is no
-        box, energy and forces at the start are not finite, or the run to be resumed is
-        another one.
+        move, the System has a barostat or a thermostat already, the volume is to change
+        and there is no box, energy and forces at the start are not finite, or the run
+        to be resumed is another one, or lacks files.
     RuntimeError
-        If the simulation becomes unstable, a watchdog stops it (StopSimulation), the
-        output cannot be written, or another run writes it; what was written stays, with
-        the last sane checkpoint.
+        If the simulation becomes unstable, a reporter fails, a watchdog stops it
+        (StopSimulation), the output cannot be written, or another run writes it; what
+        was written stays, with the last sane checkpoint.
     """
     paths = check_output(output, overwrite, resume)
     if velocity_interval:
         paths["velocities"] = paths_of(output)["velocities"]
-    try:
-        json.dumps(notes)
-    except TypeError as error:
-        raise ValueError(f"expected notes of JSON values, found {error}") from error
-    whole = check_integers(
-        _LOWEST,
+    if any(isinstance(reporter, HDF5Reporter) for reporter in reporters):
+        raise ValueError(
+            "expected velocity_interval for velocities in HDF5, found an HDF5Reporter "
+            "among the reporters, whose frames would not be part of checkpoints"
+        )
+    notes = check_notes(notes)
+    asked = check_settings(
+        topology,
+        system,
         steps=steps,
+        ensemble=ensemble,
+        integrator=integrator,
+        temperature=temperature,
+        timestep=timestep,
+        friction=friction,
+        pressure=pressure,
+        barostat_interval=barostat_interval,
+        hydrogen_mass=hydrogen_mass,
         report_interval=report_interval,
         velocity_interval=velocity_interval,
-        checkpoint_interval=checkpoint_interval or _checkpoint_steps(report_interval),
-        barostat_interval=barostat_interval,
+        checkpoint_interval=checkpoint_interval,
+        minimize=minimize,
         seed=seed,
     )
-    _check_intervals(whole, minimize)
-    values = check_values(ensemble, temperature, timestep, friction, pressure)
-    integrator = choose_integrator(integrator, ensemble)
+    if threads is not None:
+        check_integers({"threads": 1}, threads=threads)
     coordinates = check_positions(
-        positions if state is None else state.getPositions(), topology, system
+        positions if state is None else _positions(state), topology, system
     )
-    check_freedom(system)
-    check_ensemble(ensemble, topology, system)
-    if ensemble in BAROSTATS:
-        values["barostat_interval"] = whole["barostat_interval"]
-    if hydrogen_mass is not None:
-        values["hydrogen_mass_da"] = _dalton(hydrogen_mass)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch_threads(threads))
@@ -221,38 +206,42 @@ def run(
             before = read_record(paths["record"])
             if paths["checkpoint"].exists():
                 checkpoint = read_checkpoint(paths["checkpoint"])
-        seed = whole["seed"] or before.get("seed", 0)
+        seed = asked["seed"] or before.get("seed", 0)
         seed = seed or random.SystemRandom().randrange(1, 2**31)
-        settings = {
-            **(notes or {}),
-            "atoms": system.getNumParticles(),
-            "ensemble": ensemble,
-            "integrator": integrator,
-            **values,
-            "report_interval": whole["report_interval"],
-            "velocity_interval": whole["velocity_interval"],
-            "seed": seed,
-        }
+        settings = {**notes, **asked, "seed": seed}
         if before:
-            check_resumed(before, settings, whole["steps"], paths["record"])
-            if before.get("finished") and before["steps"] == whole["steps"]:
+            check_resumed(before, settings, asked["steps"], paths["record"])
+            if before.get("finished") and before["steps"] == settings["steps"]:
                 log.info("%s is finished already", output)
                 return paths
-        system = _prepared(system, topology, ensemble, integrator, values, seed)
-        if state is not None and system.usesPeriodicBoundaryConditions():
-            system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+            if checkpoint is None and before["completed_steps"] > 0:
+                raise ValueError(
+                    f"expected the checkpoint {paths['checkpoint']} of a run that has "
+                    f"{before['completed_steps']} steps, found none; bring it back, or "
+                    "start anew (overwrite=True, --force)"
+                )
+        # other random numbers than from the start on, where they are not restored
+        step = checkpoint.step if checkpoint else 0
+        fresh = (seed + step) % 2**31
+        system = prepare_system(system, topology, settings, fresh)
+        box = None
         if system.usesPeriodicBoundaryConditions():
+            if state is not None:
+                system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+            vectors = system.getDefaultPeriodicBoxVectors()
+            box = [v.value_in_unit(unit.nanometer) for v in vectors] * unit.nanometer
             coordinates = whole_molecules(coordinates, topology, system)
+        # files have the box that is simulated, or none, whatever the topology has
+        topology = copy.copy(topology)
+        topology.setPeriodicBoxVectors(box)
         chosen = choose_platform(platform)
         properties = {}
         if threads is not None and "Threads" in chosen.getPropertyNames():
             properties["Threads"] = str(threads)
-        # other random numbers than from the start on, where they are not restored
-        step = checkpoint.step if checkpoint else 0
         simulation = app.Simulation(
             topology,
             system,
-            make_integrator(integrator, system, values, (seed + step) % 2**31),
+            make_integrator(settings["integrator"], system, settings, fresh),
             chosen,
             properties,
         )
@@ -260,6 +249,8 @@ def run(
         check_start(simulation)
         if not before:
             stack.enter_context(lock_output(output))
+            if not overwrite:  # another run may have written meanwhile
+                check_output(output)
         record = {
             **settings,
             "package_version": __version__,
@@ -268,18 +259,18 @@ def run(
             "platform_properties": properties,
             "hardware": describe_hardware(simulation.context),
             "forces": [force.getName() for force in system.getForces()],
-            "steps": whole["steps"],
-            "checkpoint_interval": whole["checkpoint_interval"],
-            "minimized": minimize,
+            "minimized": before.get("minimized") if checkpoint else minimize,
             "completed_steps": step,
             "resumed_at": [*before.get("resumed_at", []), step] if checkpoint else [],
             "finished": False,
         }
+        if checkpoint:
+            record["checkpoint_step"] = step
         job = Run(
             simulation,
             paths,
             record,
-            [r for r in reporters if hasattr(r, "path")],
+            _cut_with_the_run(reporters),
             save_after=None if checkpoint_interval else 900.0,
         )
         if checkpoint is None:
@@ -287,56 +278,21 @@ def run(
         else:
             go_on(job, checkpoint)
         add_reporters(job, checkpoint, reporters, watchdogs)
-        if checkpoint is None:
-            save(job)
         run_steps(job, progress)
     return paths
 
 
-def _prepared(
-    system: openmm.System,
-    topology: app.Topology,
-    ensemble: str,
-    integrator: str,
-    values: dict[str, Any],
-    seed: int,
-) -> openmm.System:
-    """A copy with all that the run adds."""
-    system = copy_system(system)
-    if "hydrogen_mass_da" in values:
-        repartition_hydrogen_mass(system, topology, values["hydrogen_mass_da"])
-    if ensemble in BAROSTATS:
-        add_barostat(ensemble, system, values, seed)
-    if integrator == "andersen":
-        add_andersen(system, values, seed)
-    return system
+def _cut_with_the_run(reporters: Sequence[Any]) -> list[Any]:
+    """Those whose files are cut to the checkpoint when a run goes on."""
+    own = (TableReporter, XTCReporter)
+    return [r for r in reporters if isinstance(r, own) and hasattr(r, "path")]
 
 
-def _checkpoint_steps(report_interval: Any) -> int:
-    interval = report_interval if isinstance(report_interval, int) else 1
-    return max(1, _CHECKPOINT_STEPS // max(interval, 1)) * max(interval, 1)
-
-
-def _check_intervals(whole: dict[str, int], minimize: bool) -> None:
-    steps = whole["steps"]
-    if steps == 0 and not minimize:
+def _positions(state: openmm.State) -> unit.Quantity:
+    try:
+        return state.getPositions()
+    except openmm.OpenMMException as error:
         raise ValueError(
-            "expected steps of at least 1, or minimize, found 0 steps and no "
-            "minimisation: nothing to do"
-        )
-    for name in ("report_interval", "velocity_interval"):
-        if whole[name] > steps > 0:
-            raise ValueError(
-                f"expected {name} of at most steps = {steps}, found {whole[name]}: "
-                "nothing would be written"
-            )
-
-
-def _dalton(mass: Any) -> float:
-    if not unit.is_quantity(mass) or not mass.unit.is_compatible(unit.dalton):
-        raise ValueError(
-            f"expected a quantity in dalton for hydrogen_mass, found {mass!r}"
-        )
-    if not 0 < mass.value_in_unit(unit.dalton) < 12:
-        raise ValueError(f"expected hydrogen_mass between 0 and 12 Da, found {mass}")
-    return mass.value_in_unit(unit.dalton)
+            "expected a state with positions, context.getState(positions=True, "
+            f"velocities=True), found {error}"
+        ) from error

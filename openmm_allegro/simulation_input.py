@@ -141,16 +141,21 @@ def check_resumed(
     before : dict
         Record of the run that was interrupted.
     settings : dict
-        Values of the same names that must be the same.
+        Values of the same names that must be the same, but for "steps" and
+        "checkpoint_interval". Where a file's ``_sha256`` is the same, its name may be
+        another.
     steps : int
         Asked for.
     path : Path
         Of the record, for messages.
     """
+    names = [*settings, *{"hydrogen_mass_da"}.difference(settings)]
     differences = [
-        f"{name} {before.get(name)!r} rather than {value!r}"
-        for name, value in settings.items()
-        if before.get(name) != value
+        f"{name} {before.get(name)!r} rather than {settings.get(name)!r}"
+        for name in names
+        if before.get(name) != settings.get(name)
+        and name not in ("steps", "checkpoint_interval")
+        and not _same_file(name, before, settings)
     ]
     if differences:
         raise ValueError(
@@ -169,3 +174,8 @@ def check_resumed(
             f"expected the {before['steps']} steps of {path}, because its temperature "
             f"is a ramp over all of them, found {steps}"
         )
+
+
+def _same_file(name: str, before: dict[str, Any], settings: dict[str, Any]) -> bool:
+    digest = settings.get(f"{name}_sha256")
+    return digest is not None and before.get(f"{name}_sha256") == digest

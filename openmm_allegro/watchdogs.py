@@ -11,6 +11,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from .reporters.table import next_report
 from .units import NM_TO_ANGSTROM
 from .watchdog_limits import Frame, find_nan, make_limits
 from .watchdog_settings import Watchdogs
@@ -94,12 +95,7 @@ class Watchdog:
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         """When the next look is due and what it needs; OpenMM calls this."""
-        interval = self.settings.interval
-        return {
-            "steps": interval - simulation.currentStep % interval,
-            "periodic": False,
-            "include": self.include,
-        }
+        return next_report(simulation, self.settings.interval, *self.include)
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Look; OpenMM calls this."""

@@ -171,6 +171,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, size, interval, hit):
     np.testing.assert_array_equal(final_state(whole), final_state(paths))
 
 
+def test_a_disk_that_is_full_from_the_start(tmp_path):
+    system = harmonic_system(100)
+    with small_disk(9000), pytest.raises(RuntimeError, match="no checkpoint yet"):
+        start(system, tmp_path / "x", velocity_interval=0)
+    paths = start(system, tmp_path / "x", velocity_interval=0, resume=True)
+    check_complete(paths, STEPS, INTERVAL)
+
+
 def test_a_vanished_folder_is_told(tmp_path):
     folder = tmp_path / "gone"
     killer = Killer(12, lambda: shutil.rmtree(folder))

@@ -12,6 +12,7 @@ from conftest import harmonic_system, make_topology
 from openmm import unit
 
 from openmm_allegro import AllegroPotential, run
+from openmm_allegro.run_settings import RECORD_KEYS
 
 KELVIN = 300 * unit.kelvin
 
@@ -54,6 +55,7 @@ def test_files(small_run, water_box):
     assert record["completed_steps"] == record["steps"] == 12
     assert record["temperature_k"] == 300
     assert record["platform"] == "CPU"
+    assert set(record) <= RECORD_KEYS
     system = openmm.XmlSerializer.deserialize(paths["system"].read_text())
     state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
     assert system.getNumParticles() == len(symbols)
@@ -168,6 +170,11 @@ def test_nve_keeps_the_energy(tmp_path):
         ({"temperature": -5 * unit.kelvin}, ["temperature", "above 0"]),
         ({"timestep": 0 * unit.femtosecond}, ["timestep", "above 0"]),
         ({"platform": "Abacus"}, ["Reference", "Abacus"]),
+        ({"threads": 0}, ["threads", "at least 1", "0"]),
+        ({"threads": "2"}, ["integer", "threads", "'2'"]),
+        ({"notes": [1]}, ["notes", "dict", "[1]"]),
+        ({"notes": {"steps": 1}}, ["notes", "other names", "steps"]),
+        ({"notes": {"x": float("nan")}}, ["notes", "JSON"]),
     ],
 )
 def test_bad_options(small_run, tmp_path, options, words):
@@ -198,6 +205,58 @@ def test_topology_of_another_system(tmp_path):
     _, positions, system = harmonic_system()
     with pytest.raises(ValueError, match="40 particles, found 3 atoms"):
         run(make_topology(["O"] * 3), positions, system, tmp_path / "x")
+
+
+def test_a_thermostat_of_the_system_is_refused(tmp_path):
+    topology, positions, system = harmonic_system()
+    system.addForce(openmm.AndersenThermostat(300.0, 1.0))
+    with pytest.raises(ValueError, match="without a thermostat, found Andersen"):
+        run(topology, positions, system, tmp_path / "x", ensemble="nve")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_without_positions(tmp_path):
+    topology, positions, system = harmonic_system()
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001))
+    with pytest.raises(ValueError, match="expected a state with positions"):
+        run(topology, positions, system, tmp_path / "x", state=context.getState())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_files_have_the_box_that_is_simulated(tmp_path, periodic):
+    """Not that of the topology, which may have another one, or none."""
+    topology, positions, system = harmonic_system()
+    if periodic:
+        system.getForce(0).setEnergyFunction("periodicdistance(x,y,z,0,0,0)^2")
+        vectors = np.diag([4.0, 5.0, 6.0])
+        system.setDefaultPeriodicBoxVectors(*vectors)
+    topology.setPeriodicBoxVectors(
+        None if periodic else np.diag([7.0, 7.0, 7.0]) * unit.nanometer
+    )
+    box = topology.getPeriodicBoxVectors()
+    paths = run(
+        topology,
+        positions,
+        system,
+        tmp_path / "x",
+        steps=4,
+        report_interval=2,
+        velocity_interval=2,
+        minimize=False,
+        platform="Reference",
+        progress=False,
+    )
+    for found in (
+        mdtraj.load(paths["topology"]),
+        mdtraj.load(paths["trajectory"], top=paths["topology"]),
+        mdtraj.load(paths["velocities"]),
+    ):
+        if periodic:
+            np.testing.assert_allclose(found.unitcell_lengths[0], [4, 5, 6], rtol=1e-5)
+        else:
+            assert found.unitcell_lengths is None
+    assert topology.getPeriodicBoxVectors() is box
 
 
 def test_an_explosion_keeps_what_was_written(tmp_path):

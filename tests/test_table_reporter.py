@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The files of reporters that write lines of numbers."""
 
+import contextlib
 import io
 
+import mdtraj
 import numpy as np
 import pytest
+from conftest import harmonic_system
+from run_helpers import Killed, Killer
 from test_watchdogs import approaching
 
+from openmm_allegro import run
+from openmm_allegro.reporters import HDF5Reporter, XTCReporter
 from openmm_allegro.reporters.table import TableReporter
 
 
@@ -57,3 +63,46 @@ def test_a_file_that_is_open():
         "5",
         "10",
     ]
+
+
+@pytest.mark.parametrize("reporter", [Distance, XTCReporter, HDF5Reporter])
+def test_intervals_without_a_step(tmp_path, reporter):
+    with pytest.raises(ValueError, match="interval of at least 1, found 0"):
+        reporter(tmp_path / "x", 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_and_folders_of_a_users_reporters(tmp_path):
+    """A trajectory is cut and goes on; what others have as their path is left alone."""
+
+    class Folder(Killer):
+        path = tmp_path / "mine"
+
+    def start(step, **options):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        run(
+            *harmonic_system(),
+            tmp_path / "x",
+            steps=60,
+            report_interval=5,
+            checkpoint_interval=20,
+            reporters=[XTCReporter(tmp_path / "few.xtc", 10), Folder(step)],
+            minimize=False,
+            platform="Reference",
+            seed=3,
+            progress=False,
+            **options,
+        )
+
+    for step in (33, 5):  # at 5 after 20 there is no end
+        with contextlib.suppress(Killed):
+            start(step, resume=True)
+    few = mdtraj.load(tmp_path / "few.xtc", top=tmp_path / "x.pdb")
+    every = mdtraj.load(tmp_path / "x.xtc", top=tmp_path / "x.pdb")
+    np.testing.assert_array_equal(few.xyz, every.xyz[1::2])
+    with pytest.raises(ValueError, match="velocity_interval"):
+        run(
+            *harmonic_system(),
+            tmp_path / "y",
+            reporters=[HDF5Reporter(tmp_path / "z.h5", 1)],
+        )

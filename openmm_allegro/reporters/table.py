@@ -33,8 +33,7 @@ class TableReporter:
     def __init__(
         self, file: str | Path | TextIO, interval: int, append: bool = False
     ) -> None:
-        if interval < 1:
-            raise ValueError(f"expected an interval of at least 1, found {interval}")
+        check_interval(interval)
         self._file, self._interval, self.append = file, interval, append
         self._started = False
         if not hasattr(file, "write"):
@@ -42,11 +41,7 @@ class TableReporter:
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         """When the next report is due and what it needs; OpenMM calls this."""
-        return {
-            "steps": self._interval - simulation.currentStep % self._interval,
-            "periodic": False,
-            "include": self.include,
-        }
+        return next_report(simulation, self._interval, *self.include)
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Write a line; OpenMM calls this."""
@@ -74,3 +69,17 @@ class TableReporter:
     def __del__(self) -> None:
         if self._opened:
             self._opened.close()
+
+
+def check_interval(interval: int) -> None:
+    """Raise a ValueError if there is no step between two reports."""
+    if interval < 1:
+        raise ValueError(f"expected an interval of at least 1, found {interval}")
+
+
+def next_report(
+    simulation: app.Simulation, interval: int, *include: str
+) -> dict[str, Any]:
+    """What ``describeNextReport`` returns, for positions that are not wrapped."""
+    steps = interval - simulation.currentStep % interval
+    return {"steps": steps, "periodic": False, "include": list(include)}

@@ -19,10 +19,8 @@ class EnergyTermsReporter(TableReporter):
 
     Parameters
     ----------
-    file : path or text file
-        A file of that name is replaced.
-    interval : int
-        Steps between lines.
+    file, interval, append
+        As ``TableReporter``.
 
     Raises
     ------

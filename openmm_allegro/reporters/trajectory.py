@@ -10,7 +10,8 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..output import replacing
+from ..output import parts_of, replacing
+from .table import check_interval, next_report
 
 # Of a file of frames in HDF5 that is still added to.
 _PART_BYTES = 16_000_000
@@ -25,18 +26,23 @@ class XTCReporter:
     Parameters
     ----------
     file : path
-        Frames are appended to it; it is made with the first one if ``append`` is not
-        set.
+        Frames are appended to it; it is made, or replaced, with the first one if
+        ``append`` is not set.
     interval : int
         Steps between frames.
     append : bool
         Whether the file must be there and is continued.
+
+    Raises
+    ------
+    ValueError
+        If the interval is below 1.
     """
 
     def __init__(self, file: str | Path, interval: int, append: bool = False) -> None:
-        self.path, self._interval = Path(file), interval
-        if not append:
-            self.path.write_bytes(b"")
+        check_interval(interval)
+        self.path, self._interval, self.append = Path(file), interval, append
+        self._started = append
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         """When the next report is due and what it needs; OpenMM calls this."""
@@ -44,6 +50,11 @@ class XTCReporter:
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Append a frame; OpenMM calls this."""
+        if not self._started:
+            # append may be set now: by a run that goes on
+            if not (self.append and self.path.exists()):
+                self.path.write_bytes(b"")
+            self._started = True
         # OpenMM writes piece by piece, here into memory
         memory = os.memfd_create("frame")
         try:
@@ -69,7 +80,8 @@ class HDF5Reporter:
     A kill in the middle of a write can ruin an HDF5 file. So frames are collected, and
     ``commit`` (which ``run`` calls before each checkpoint) adds them to a copy of the
     youngest of several part files, which then takes its place. ``finish`` makes one
-    file of the parts.
+    file of the parts. Who gives it to a Simulation calls both; ``run`` makes its own
+    (``velocity_interval``).
 
     Parameters
     ----------
@@ -79,14 +91,20 @@ class HDF5Reporter:
         Steps between frames.
     frames : int
         How many of the frames that are there already to keep.
+
+    Raises
+    ------
+    ValueError
+        If the interval is below 1, or there are fewer frames.
     """
 
     def __init__(self, file: str | Path, interval: int, frames: int = 0) -> None:
         import mdtraj.formats  # noqa: F401  early, if it is missing
 
+        check_interval(interval)
         self.path, self._interval = Path(file), interval
         self.frames = 0
-        self._folder = self.path.with_name(self.path.name + ".parts")
+        self._folder = parts_of(self.path)
         self._waiting: list[dict[str, Any]] = []
         self._topology = None
         self._cut(frames)
@@ -175,14 +193,6 @@ class HDF5Reporter:
                 f"expected {frames} frames with velocities in {self._folder} or "
                 f"{self.path}, as the checkpoint has it, found {self.frames}"
             )
-
-
-def next_report(
-    simulation: app.Simulation, interval: int, *include: str
-) -> dict[str, Any]:
-    """What ``describeNextReport`` returns, for positions that are not wrapped."""
-    steps = interval - simulation.currentStep % interval
-    return {"steps": steps, "periodic": False, "include": list(include)}
 
 
 def append_bytes(path: Path, content: bytes) -> None:
