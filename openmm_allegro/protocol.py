@@ -14,8 +14,16 @@ import openmm
 from openmm import app, unit
 
 from .config import check_types
-from .output import lock_output, paths_of, read_record, write_record
+from .output import (
+    lock_output,
+    paths_of,
+    read_record,
+    remove_output,
+    write_record,
+)
+from .run_settings import check_settings, prepare_system
 from .simulate import run
+from .simulation_input import check_integers
 from .watchdogs import Watchdogs
 
 log = logging.getLogger(__name__)
@@ -111,7 +119,8 @@ def run_protocol(
     overwrite : bool
         Whether an earlier protocol in the folder may be replaced.
     resume : bool
-        Whether to go on with it. Stages may be longer, or more, than they were.
+        Whether to go on with it. There may be more stages than there were, and the last
+        that has begun may be longer.
 
     Returns
     -------
@@ -126,9 +135,9 @@ def run_protocol(
         As ``run``, by the name of the stage, before any stage begins where that can be
         told; or if there are no stages, or two of one name.
     """
-    names = _names(stages)
     folder = Path(output)
     path = folder / RECORD
+    _check_stages(topology, system, stages, seed)
     if path.exists() and not (overwrite or resume):
         raise FileExistsError(
             f"expected no protocol yet in {folder}, found {path}; use another folder, "
@@ -136,11 +145,13 @@ def run_protocol(
         )
     with lock_output(folder / "protocol"):
         before = read_record(path) if path.exists() and resume else {}
-        _check_order(before, names, path)
+        names = _names(stages, before.get("stages", []))
+        _check_order(before, names, stages, path)
         seed = seed or before.get("seed", 0)
         seed = seed or random.SystemRandom().randrange(1, 2**31 - len(names))
         if overwrite and path.exists():
-            _remove(folder, read_record(path).get("stages", []))
+            for name in read_record(path).get("stages", []):
+                remove_output(folder / name)
         record = {
             "stages": names,
             "settings": [dataclasses.asdict(stage) for stage in stages],
@@ -177,31 +188,60 @@ def run_protocol(
     return files
 
 
-def _names(stages: Sequence[Stage]) -> list[str]:
+def _check_stages(
+    topology: app.Topology, system: openmm.System, stages: Sequence[Stage], seed: int
+) -> None:
+    """Refuse what a stage would, before the first one takes its time."""
     if not stages:
         raise ValueError("expected at least one stage, found none")
     given = [stage.name for stage in stages]
     if len(set(given)) < len(given):
         raise ValueError(f"expected stages of different names, found {given}")
-    width = len(str(len(given)))
-    return [f"{i:0{width}d}-{name}" for i, name in enumerate(given, start=1)]
+    check_integers({"seed": 0}, seed=seed)
+    if seed > 2**31 - len(given):
+        raise ValueError(
+            f"expected a seed of at most {2**31 - len(given)}, for each of "
+            f"{len(given)} stages has the next one, found {seed}"
+        )
+    for stage in stages:
+        arguments = _arguments(stage)
+        del arguments["draw_velocities"]
+        try:
+            settings = check_settings(topology, system, **arguments, seed=seed)
+            if "hydrogen_mass_da" in settings:
+                prepare_system(system, topology, settings, seed)
+        except ValueError as error:
+            raise ValueError(f"stage {stage.name}: {error}") from error
 
 
-def _check_order(before: dict[str, Any], names: list[str], path: Path) -> None:
-    """Stages that have begun stay where they are."""
-    for old, new in zip(before.get("stages", []), [*names, None], strict=False):
-        begun = paths_of(path.parent / old)["record"].exists()
-        if begun and old != new:
+def _names(stages: Sequence[Stage], before: Sequence[str]) -> list[str]:
+    """Numbered as they were before, where there are more stages now."""
+    width = before[0].index("-") if before else len(str(len(stages)))
+    return [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, start=1)]
+
+
+def _check_order(
+    before: dict[str, Any], names: list[str], stages: Sequence[Stage], path: Path
+) -> None:
+    """Stages that have begun stay where they are, and what another began from, too."""
+    records = [
+        paths_of(path.parent / old)["record"] for old in before.get("stages", [])
+    ]
+    begun = [record.exists() for record in records]
+    for number, record in enumerate(records):
+        old, new = before["stages"][number], (names + [None] * len(records))[number]
+        if begun[number] and old != new:
             raise ValueError(
                 f"expected the stage {old}, which {path.parent} has already, found "
                 f"{new or 'none'} in its place"
             )
-
-
-def _remove(folder: Path, names: list[str]) -> None:
-    for name in names:
-        for path in paths_of(folder / name).values():
-            path.unlink(missing_ok=True)
+        if begun[number] and any(begun[number + 1 :]):
+            steps = read_record(record)["steps"]
+            if stages[number].steps != steps:
+                raise ValueError(
+                    f"expected the {steps} steps of the stage {old}, from whose end "
+                    f"another has begun, found {stages[number].steps}"
+                )
 
 
 def _arguments(stage: Stage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Stages, ramps, integrators, hydrogen masses and terms of runs."""
 
+import dataclasses
 import json
 
 import mdtraj
@@ -80,6 +81,57 @@ def test_stages_that_have_begun_stay(tmp_path):
     check_complete(files["4-more"], 20, 20)
     run_protocol(*system, STAGES[1:], tmp_path / "p", overwrite=True, **QUICK)
     assert not list((tmp_path / "p").glob("4-more*"))
+
+
+def test_a_stage_that_another_began_from_stays_as_long(tmp_path):
+    system = harmonic_system()
+    run_protocol(*system, STAGES, tmp_path / "p", **QUICK)
+    changed = dataclasses.replace(STAGES[2], steps=60)
+    files = run_protocol(
+        *system, [*STAGES[:2], changed], tmp_path / "p", resume=True, **QUICK
+    )
+    check_complete(files["3-produce"], 60, 10, 20)
+    stages = [Stage("a", 20), Stage("b", 20)]
+    run_protocol(*system, stages, tmp_path / "q", **QUICK)
+    with pytest.raises(ValueError, match=r"20 steps of the stage 1-a, .* found 40"):
+        run_protocol(
+            *system, [Stage("a", 40), stages[1]], tmp_path / "q", resume=True, **QUICK
+        )
+
+
+def test_a_tenth_stage_renames_none(tmp_path):
+    system = harmonic_system(2)
+    stages = [Stage(f"s{i}", 1, report_interval=1) for i in range(10)]
+    run_protocol(*system, stages[:9], tmp_path / "p", **QUICK)
+    files = run_protocol(*system, stages, tmp_path / "p", resume=True, **QUICK)
+    assert [*files][::9] == ["1-s0", "10-s9"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "words"),
+    [
+        (Stage("b", 60, ensemble="npt2"), {}, "stage b: expected ensemble"),
+        (Stage("b", 60, ensemble="npt"), {}, "stage b: .*periodic System"),
+        (Stage("b", 60, integrator="leapfrog"), {}, "stage b: expected integrator"),
+        (Stage("b", 10), {}, "stage b: expected report_interval of at most"),
+        (Stage("b", 60, hydrogen_mass_da=14.0), {}, "stage b: expected hydrogen_mass"),
+        (Stage("b", 60), {"seed": 2**31 - 1}, "seed of at most"),
+        (Stage("b", 60), {"seed": -1}, "seed of at least 0"),
+    ],
+)
+def test_later_stages_are_checked_before_the_first(tmp_path, stage, options, words):
+    system = harmonic_system()
+    run_protocol(*system, STAGES[:1], tmp_path / "p", **QUICK)
+    before = {path: path.read_bytes() for path in (tmp_path / "p").iterdir()}
+    with pytest.raises(ValueError, match=words):
+        run_protocol(
+            *system,
+            [Stage("a", 20), stage],
+            tmp_path / "p",
+            overwrite=True,
+            **(QUICK | options),
+        )
+    assert before == {path: path.read_bytes() for path in (tmp_path / "p").iterdir()}
 
 
 @pytest.mark.parametrize("integrator", ["langevin-middle", "andersen", "baoab"])
@@ -188,6 +240,15 @@ def test_hydrogen_mass(water_box):
     assert heavier[0] == pytest.approx(masses[0] - 2 * (3.0 - masses[1]))
     with pytest.raises(ValueError, match=r"heavier than their hydrogens.*Da left"):
         repartition_hydrogen_mass(system, topology, 7.0)
+    # a site without mass, bonded as some force fields have it, gives none
+    residue = topology.addResidue("M", next(topology.chains()))
+    site = topology.addAtom("M", None, residue)
+    hydrogen = list(topology.atoms())[1]
+    topology.addBond(hydrogen, site)
+    system.addParticle(0.0)
+    repartition_hydrogen_mass(system, topology, 3.5)
+    assert system.getParticleMass(site.index)._value == 0
+    assert system.getParticleMass(1)._value == 3.5
     with pytest.raises(ValueError, match="bonds of all 54 hydrogens"):
         repartition_hydrogen_mass(system, make_topology(symbols, box), 3.0)
 
