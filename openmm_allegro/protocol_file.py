@@ -155,7 +155,7 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     pdb = _read_pdb(folder / config.topology)
     if config.system:
         system = read_system(folder / config.system)
-        notes = {"system_xml": config.system}
+        notes = _file_notes("system_xml", [folder / config.system])
         return Prepared(pdb.topology, pdb.positions, system, (), notes)
     models = [folder / name for name in config.model]
     choices: dict[str, Any] = {name: getattr(config, name) for name in _OPTIONS}
@@ -169,7 +169,9 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
-    notes = _notes(models) | choices
+    notes = _file_notes("model", models) | choices
+    if config.baseline:
+        notes |= _file_notes("baseline", [folder / config.baseline])
     return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)
 
 
@@ -193,13 +195,13 @@ def _read_pdb(path: Path) -> app.PDBFile:
         ) from error
 
 
-def _notes(models: list[Path]) -> dict[str, Any]:
-    """What a record says of the models: of one, not of a list of one."""
-    names = [str(path) for path in models]
-    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in models]
-    if len(models) == 1:
-        return {"model": names[0], "model_sha256": hashes[0]}
-    return {"model": names, "model_sha256": hashes}
+def _file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
+    """What a record says of files: of one, not of a list of one."""
+    found = [str(path) for path in paths]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    if len(paths) == 1:
+        return {name: found[0], f"{name}_sha256": hashes[0]}
+    return {name: found, f"{name}_sha256": hashes}
 
 
 def _read_stages(content: dict[str, Any], path: Path) -> list[Stage]:

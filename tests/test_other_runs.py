@@ -7,11 +7,13 @@ from pathlib import Path
 import openmm
 import pytest
 from conftest import harmonic_system, make_topology
-from openmm import unit
+from openmm import app, unit
 from run_helpers import Killed, Killer, check_complete, final_state
 from test_interrupted_runs import INTERVAL, STEPS, VELOCITIES, start, start_killed
 
 from openmm_allegro import run_loop, simulate
+from openmm_allegro.protocol import run_protocol
+from openmm_allegro.protocol_file import read_protocol
 from openmm_allegro.reporters.table import TableReporter
 
 
@@ -170,3 +172,34 @@ def test_random_numbers_after_going_on_are_new(tmp_path, monkeypatch):
     start_killed(oscillators, tmp_path / "x", 33, ensemble="npt")
     start(oscillators, tmp_path / "x", resume=True, ensemble="npt")
     assert len(seeds) == len(set(seeds)) == 2
+
+
+def test_another_system_file_is_not_gone_on_with(tmp_path):
+    """A System of the same name that is another one; the same by another name is."""
+    topology, positions, system = harmonic_system(2)
+    with open(tmp_path / "o.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    toml = '[system]\ntopology = "o.pdb"\nsystem = "o.xml"\n'
+    toml += '[[stages]]\nname = "a"\nsteps = 20\n'
+
+    def go(name):
+        (tmp_path / "p.toml").write_text(toml.replace("o.xml", name))
+        prepared, stages, _ = read_protocol(tmp_path / "p.toml")
+        return run_protocol(
+            *prepared[:3],
+            stages,
+            tmp_path / "out",
+            notes=prepared.notes,
+            resume=True,
+            platform="Reference",
+            seed=5,
+            progress=False,
+        )
+
+    for name in ("o.xml", "same.xml"):
+        (tmp_path / name).write_text(openmm.XmlSerializer.serialize(system))
+        go(name)
+    system.setParticleMass(0, 18.0)
+    (tmp_path / "o.xml").write_text(openmm.XmlSerializer.serialize(system))
+    with pytest.raises(ValueError, match="found another: system_xml_sha256"):
+        go("o.xml")
