@@ -33,6 +33,8 @@ _BREAKS = 20
 # A contact breaks beyond so many times the first minimum of g(r).
 _BEYOND = 1.1
 _KINDS = 6
+# Particles whose paths are enough to show where their motion becomes diffusive.
+_ENOUGH = 10
 # Positions that contacts are looked for in.
 _POSITIONS = 1_000_000
 # Contacts last: lags of nearly a fifth of the run, so as many blocks of origins.
@@ -89,6 +91,16 @@ def _diffusion(production, findings):
         reasons.append(note(f"Only the {_KINDS} most frequent of the kinds are here."))
     if not found:
         return join(*reasons)
+    few = [kind for kind in production.kinds if len(kind.centers) < _ENOUGH]
+    few = [kind.label for kind in few if kind.label in found]
+    if few:
+        reasons.append(
+            note(
+                f"D of {', '.join(few)} is of fewer than {_ENOUGH} particles, whose "
+                "paths hardly show where motion becomes diffusive: its error is a "
+                "lower bound."
+            )
+        )
     if findings.caged:
         longest = next(iter(found.values())).lag_times[-1]
         findings.alerts.append(
