@@ -33,15 +33,17 @@ from openmm_allegro.analysis.coordination import Coordination  # noqa: E402
 from openmm_allegro.analysis.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli import main  # noqa: E402
 from openmm_allegro.report import kinetics, report  # noqa: E402
+from openmm_allegro.report import structure as structure_module  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
 from openmm_allegro.report.pairs import Pair  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
+    Findings,
     degrees_of_freedom,
     equilibration,
+    prepare,
 )
 from openmm_allegro.report.runs import read_run  # noqa: E402
 from openmm_allegro.report.species import find_kinds, formal_charges  # noqa: E402
-from openmm_allegro.report.structure import _shells  # noqa: E402
 from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
 
 START = 30.0
@@ -269,12 +271,31 @@ def test_minimum_beyond_second_neighbours_is_no_shell(tmp_path):
     counts = rng.poisson(np.maximum(ideal * g, 0))
     found = Histogram(edges, counts, ideal, np.full(10, 100.0))
     pair = Pair("O–O", np.arange(3), np.arange(3), False)
-    shells, failed = _shells({"O–O": pair}, {"O–O": found})
+    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
     assert not shells and "beyond second neighbours" in failed["O–O"]
     gap = np.maximum(g - np.exp(-(((r - 0.38) / 0.03) ** 2)), 0.1)
     found = found._replace(counts=rng.poisson(np.maximum(ideal * gap, 0)))
-    shells, failed = _shells({"O–O": pair}, {"O–O": found})
+    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
     assert not failed and 0.35 < shells["O–O"][1].r_max < 0.42
+
+
+@pytest.mark.parametrize(("edge", "r_max"), [(2.0, 1.0), (4.0, 1.5)])
+def test_pairs_are_counted_to_half_the_box_or_the_bound(
+    edge, r_max, tmp_path, monkeypatch
+):
+    """All pairs of a large system would take minutes."""
+    asked = []
+
+    def count(trajectory, groups, r_max):
+        asked.append(r_max)
+        raise ValueError("expected nothing more")
+
+    monkeypatch.setattr(structure_module, "histograms", count)
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 3, np.eye(3) * edge))
+    production = prepare(read_run(prefix), tmp_path, start=0.0)
+    page, shells = structure_module.structure(production, Findings())
+    assert asked == [pytest.approx(r_max)] and not shells
+    assert "Not computed: expected nothing more" in page
 
 
 def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):

@@ -87,10 +87,10 @@ class Production:
         """Time in ps that the frames span."""
         return float(self.trajectory.time[-1] - self.trajectory.time[0])
 
-    def thinned(self, most):
-        """The trajectory with at most about so many positions of atoms."""
+    def thinned(self, most, least=20):
+        """The trajectory with about `most` positions of atoms, or `least` frames."""
         trajectory = self.trajectory
-        frames = max(20, most // trajectory.n_atoms)
+        frames = max(least, most // trajectory.n_atoms)
         return trajectory[:: max(1, -(-trajectory.n_frames // frames))]
 
 

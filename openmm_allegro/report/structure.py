@@ -14,6 +14,7 @@ from ..analysis import (
     structure_factor,
 )
 from ..analysis.coordination import coordination_of
+from ..analysis.frames import cell_vectors, largest_radius
 from ..analysis.rdf import distribution_of, histograms
 from .html import (
     attempt,
@@ -32,6 +33,11 @@ from .pairs import find_pairs
 # Positions that g(r) and S(q) look at: more would take minutes and add little.
 _POSITIONS = 1_000_000
 _OF_WAVES = 40_000
+# Frames that S(q) needs at least; those of a large system average over themselves.
+_FRAMES = 10
+# End of g(r) in nm, in boxes that are larger than twice that: all pairs of a large
+# system would take minutes.
+_R_MAX = 1.5
 _CURVES = 6  # in one figure
 _BLOCKS = 10  # of frames, for errors
 
@@ -50,7 +56,9 @@ def structure(production, findings):
     if pairs:
         groups = [(pair.a, pair.b) for pair in pairs.values()]
         try:
-            counted = histograms(production.thinned(_POSITIONS), groups)
+            trajectory = production.thinned(_POSITIONS)
+            r_max = min(_R_MAX, largest_radius(cell_vectors(trajectory)))
+            counted = histograms(trajectory, groups, r_max)
             found = dict(zip(pairs, counted, strict=True))
         except ValueError as error:
             reason = str(error)
@@ -216,7 +224,7 @@ def _angles(production, shells):
 
 
 def _waves(production):
-    trajectory = production.thinned(_OF_WAVES)
+    trajectory = production.thinned(_OF_WAVES, _FRAMES)
     found = structure_factor(
         trajectory, 100.0, bin_width=2.0, vectors_per_bin=60, norm="mean square"
     )
