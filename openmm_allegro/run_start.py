@@ -71,8 +71,9 @@ def go_on(job: Run, checkpoint: Checkpoint) -> None:
             checkpoint.openmm_version,
         )
     log.info("going on after step %d", checkpoint.step)
-    # which a kill just after the checkpoint was written may have left behind
-    replace_file(job.paths["state"], checkpoint.state)
+    if checkpoint.step == job.record["steps"]:
+        # a kill just after the last checkpoint may have left the state behind
+        replace_file(job.paths["state"], checkpoint.state)
     write_record(job.paths["record"], job.record)
 
 
