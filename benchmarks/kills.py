@@ -31,6 +31,7 @@ import torch
 from hardware import hardware
 from mdtraj.formats import HDF5TrajectoryFile
 from openmm import app
+from tqdm import tqdm
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.checkpoint import read_checkpoint
@@ -38,13 +39,14 @@ from openmm_allegro.output import paths_of
 from openmm_allegro.protocol import Stage, run_protocol
 
 FOLDER = Path(__file__).parents[1] / "systems" / "alanine_water"
-COMMON = {"report_interval": 5, "checkpoint_interval": 20}
+STEPS, INTERVAL, VELOCITIES = 1000, 5, 4
+COMMON = {"steps": STEPS, "report_interval": INTERVAL, "checkpoint_interval": 20}
 STAGES = [
     Stage("minimise", minimize=True),
-    Stage("heat", 80, temperature_k=(100.0, 300.0), **COMMON),
-    Stage("nvt", 80, **COMMON),
-    Stage("nve", 80, ensemble="nve", velocity_interval=4, **COMMON),
-    Stage("npt", 80, ensemble="npt", barostat_interval=5, **COMMON),
+    Stage("heat", temperature_k=(100.0, 300.0), **COMMON),
+    Stage("nvt", **COMMON),
+    Stage("nve", ensemble="nve", velocity_interval=VELOCITIES, **COMMON),
+    Stage("npt", ensemble="npt", barostat_interval=5, **COMMON),
 ]
 
 
@@ -116,7 +118,7 @@ def check_whole(folder: Path, reference: Path) -> None:
     for number, stage in enumerate(STAGES[1:], start=2):
         name = f"{number}-{stage.name}"
         paths, others = paths_of(folder / name), paths_of(reference / name)
-        steps = np.arange(5, stage.steps + 1, 5)
+        steps = np.arange(INTERVAL, STEPS + 1, INTERVAL)
         table = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1)
         assert (table[:, 0] == steps).all(), f"{name}: lines of energies"
         times = mdtraj.load(paths["trajectory"], top=str(paths["topology"])).time
@@ -124,7 +126,7 @@ def check_whole(folder: Path, reference: Path) -> None:
         if stage.velocity_interval:
             with HDF5TrajectoryFile(str(paths["velocities"])) as file:
                 found = file.read()
-            expected = np.arange(4, stage.steps + 1, 4) * 5e-4
+            expected = np.arange(VELOCITIES, STEPS + 1, VELOCITIES) * 5e-4
             assert np.allclose(found.time, expected), f"{name}: velocities"
         if stage.ensemble != "npt":
             for kind in ("trajectory", "state"):
@@ -148,7 +150,10 @@ def main() -> None:
     system = potential.create_system(pdb.topology)
     counts: collections.Counter[str] = collections.Counter()
     ended, started = 0, time.monotonic()
-    with tempfile.TemporaryDirectory() as temporary:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        tqdm(total=options.kills, unit="kill", mininterval=10) as bar,
+    ):
         reference = Path(temporary) / "reference"
         attempt((system, pdb, reference), None)
         check_whole(reference, reference)
@@ -158,6 +163,7 @@ def main() -> None:
                 (system, pdb, folder), draw.uniform(0.0, options.longest)
             ):
                 counts[where(folder)] += 1
+                bar.update()
                 check_readable(folder)
             check_whole(folder, reference)
             shutil.rmtree(folder)
