@@ -203,3 +203,21 @@ def test_another_system_file_is_not_gone_on_with(tmp_path):
     (tmp_path / "o.xml").write_text(openmm.XmlSerializer.serialize(system))
     with pytest.raises(ValueError, match="found another: system_xml_sha256"):
         go("o.xml")
+
+
+def test_tempering_without_its_record_is_not_begun_anew(tmp_path):
+    pytest.importorskip("openmmtools")
+    from openmm_allegro.replica_exchange import parallel_tempering
+
+    (tmp_path / "pt.nc").write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match=r"expected the record .*pt\.json"):
+        parallel_tempering(
+            *harmonic_system(),
+            tmp_path / "pt",
+            temperatures=[300, 320] * unit.kelvin,
+            iterations=2,
+            platform="Reference",
+            resume=True,
+            progress=False,
+        )
+    assert (tmp_path / "pt.nc").read_bytes() == b"precious"

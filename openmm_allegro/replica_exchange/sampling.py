@@ -121,7 +121,8 @@ def parallel_tempering(
     Raises
     ------
     FileExistsError
-        If output exists and neither ``resume`` nor ``overwrite`` is set.
+        If output exists and neither ``resume`` nor ``overwrite`` is set, or the record
+        to resume from is missing.
     ValueError
         If a value is out of range, the System does not fit or has a barostat, or a run
         is to go on with other settings than it had.
@@ -200,6 +201,12 @@ def _prepare(
         raise FileExistsError(
             f"expected no output yet, found {', '.join(existing)}; use another name, "
             "overwrite=True, or resume=True to go on with it"
+        )
+    if existing and resume and not paths["record"].exists():
+        raise FileExistsError(
+            f"expected the record {paths['record']} of a run to go on with, found "
+            f"{', '.join(existing)} without it; bring it back, use another name, or "
+            "overwrite=True"
         )
     if resume and paths["record"].exists():
         before = read_record(paths["record"])
