@@ -35,6 +35,7 @@ from openmm_allegro.cli import main  # noqa: E402
 from openmm_allegro.report import kinetics, report  # noqa: E402
 from openmm_allegro.report import structure as structure_module  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
+from openmm_allegro.report.kinetics import _thermostat  # noqa: E402
 from openmm_allegro.report.pairs import Pair  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
     Findings,
@@ -352,6 +353,11 @@ def test_charges_that_do_not_fit_are_an_error(tmp_path):
     prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 12))
     with pytest.raises(ValueError, match="expected charges of water, Na, Cl, found K"):
         report(prefix, charges={"K": 1})
+
+
+def test_stochastic_thermostats_slow_motion():
+    assert _thermostat({"integrator": "nose-hoover"}) is None
+    assert "baoab slows motion" in str(_thermostat({"integrator": "baoab"}))
 
 
 def test_formal_charges_must_cancel():

@@ -35,6 +35,8 @@ _BEYOND = 1.1
 _KINDS = 6
 # Particles whose paths are enough to show where their motion becomes diffusive.
 _ENOUGH = 10
+# Thermostats that leave collective motion as it is, and none at all.
+_DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet")
 # Positions that contacts are looked for in.
 _POSITIONS = 1_000_000
 # Contacts last: lags of nearly a fifth of the run, so as many blocks of origins.
@@ -132,6 +134,21 @@ def _diffusion(production, findings):
         ),
         _finite_box(production),
         *reasons,
+        _thermostat(production.run.record),
+    )
+
+
+def _thermostat(record):
+    """What a stochastic thermostat does to motion."""
+    integrator = record.get("integrator", _DETERMINISTIC[0])
+    if integrator in _DETERMINISTIC:
+        return None
+    friction = record.get("friction_per_ps")
+    rate = "" if friction is None else f" ({friction:g} per ps)"
+    return note(
+        f"The thermostat {integrator}{rate} slows motion: D and what follows from it "
+        "are lower than in NVE, or with Nosé-Hoover chains (Basconi and Shirts, "
+        "doi:10.1021/ct400109a)."
     )
 
 
