@@ -51,6 +51,17 @@ def check_output(
             "replaces what the other goes on with"
         )
     paths = paths_of(output)
+    check_existing(paths, overwrite, resume)
+    return {name: paths[name] for name in SUFFIXES}
+
+
+def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> None:
+    """Refuse files that are there unasked, and to resume without a record.
+
+    Raises
+    ------
+    FileExistsError
+    """
     existing = [str(p) for p in paths.values() if p.exists()]
     if existing and not overwrite and not resume:
         raise FileExistsError(
@@ -63,7 +74,6 @@ def check_output(
             f"{', '.join(existing)} without it; bring it back, use another name, or "
             "overwrite=True (--force)"
         )
-    return {name: paths[name] for name in SUFFIXES}
 
 
 def paths_of(output: str | Path) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from .._version import __version__
 from ..ensembles import whole_molecules
-from ..output import lock_output, read_record, write_record
+from ..output import check_existing, lock_output, read_record, write_record
 from ..process import choose_platform, torch_threads
 from ..simulation_input import check_integers, check_positions, check_resumed
 from .quiet import quiet
@@ -196,18 +196,7 @@ def _prepare(
     paths: dict[str, Path], record: dict[str, Any], resume: bool, overwrite: bool
 ) -> tuple[bool, dict[str, Any]]:
     """Whether there is a run to go on with, and the record, the same for all ranks."""
-    existing = [str(path) for path in paths.values() if path.exists()]
-    if existing and not overwrite and not resume:
-        raise FileExistsError(
-            f"expected no output yet, found {', '.join(existing)}; use another name, "
-            "overwrite=True, or resume=True to go on with it"
-        )
-    if existing and resume and not paths["record"].exists():
-        raise FileExistsError(
-            f"expected the record {paths['record']} of a run to go on with, found "
-            f"{', '.join(existing)} without it; bring it back, use another name, or "
-            "overwrite=True"
-        )
+    check_existing(paths, overwrite, resume)
     if resume and paths["record"].exists():
         before = read_record(paths["record"])
         done = repair(paths)
