@@ -17,6 +17,7 @@ from torch.utils.data import Sampler
 from .dataset import Batch
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
 from .modelfile import Model, save_model
+from .output import replacing
 from .train_config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -171,9 +172,8 @@ class TrainingRecord(pl.Callback):
                     for row in csv.DictReader(file)
                     if row["seconds"] and int(row["epoch"]) < trainer.current_epoch
                 ]
-        partial = self.path.with_name(self.path.name + ".partial")
-        self._write(partial, rows, header=True)
-        os.replace(partial, self.path)
+        with replacing(self.path) as partial:
+            self._write(partial, rows, header=True)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         metrics = module.finish_validation()

@@ -3,7 +3,6 @@
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save
 
 from .config import from_mapping
 from .model import AllegroConfig, AllegroEnergy, Statistics
+from .output import replace_file
 
 FORMAT = "openmm_allegro"
 FORMAT_VERSION = 1
@@ -96,16 +96,8 @@ def save_model(model: Model, path: str | Path) -> Path:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file, in a new folder if need be; an existing one is replaced at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        # Not safetensors' own save_file, whose files only their owner can read.
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # Not safetensors' own save_file, whose files only their owner can read.
+    replace_file(path, content)
 
 
 def load_model(path: str | Path) -> Model:

@@ -2,6 +2,7 @@
 """A model file gives back what was put in, and anything else is refused."""
 
 import json
+import os
 import pickle
 import stat
 
@@ -230,7 +231,7 @@ def test_an_interrupted_save_leaves_the_old_file(path, monkeypatch, step):
     def fail(*args, **kwargs):
         raise OSError("no space left on device")
 
-    where = modelfile if step == "save" else modelfile.os
+    where = modelfile if step == "save" else os
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(where, step, fail)
         other = tiny_model()

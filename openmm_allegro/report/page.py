@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A run as one HTML page that opens offline."""
 
-import os
 import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from ..output import replace_file
 from .exchanges import exchanges, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
 from .kinetics import kinetics
@@ -70,9 +70,7 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
             runs, analysed, Path(folder), command, start=start, charges=charges
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)
+    replace_file(path, content)
     return path
 
 
