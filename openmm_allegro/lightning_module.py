@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from .compiled import CompiledLoss, DenseBatch
 from .dataset import Batch
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
 from .modelfile import Model, save_model
+from .optimizers import Muon
 from .output import replacing
 from .train_config import TrainConfig
 
@@ -34,26 +37,30 @@ class TrainingModule(pl.LightningModule):
         self.elements = model.config.elements
         self.config = config
         self.steps_per_epoch = steps_per_epoch
+        self.compiled = CompiledLoss(self.loss, config.stress_weight > 0)
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
 
-    def loss(self, batch: Batch, prediction: Prediction) -> torch.Tensor:
+    def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
         weights = self.config
         energy = (prediction.energies - batch.energies) / batch.sizes
         total = weights.energy_weight * energy.square().mean()
         total = total + weights.forces_weight * _mean_square(
-            prediction.forces - batch.forces
+            prediction.forces, batch.forces
         )
         if weights.stress_weight > 0:
-            known = torch.isfinite(batch.stresses)
-            error = (prediction.stresses - batch.stresses)[known]
-            total = total + weights.stress_weight * _mean_square(error)
+            total = total + weights.stress_weight * _mean_square(
+                prediction.stresses, batch.stresses
+            )
         return total
 
-    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        stress = self.config.stress_weight > 0
-        prediction = predict(self.energy, batch, training=True, stress=stress)
-        loss = self.loss(batch, prediction)
+    def training_step(self, batch: Batch | DenseBatch, index: int) -> torch.Tensor:
+        if isinstance(batch, DenseBatch):
+            loss = self.compiled(self.energy, batch)
+        else:
+            stress = self.config.stress_weight > 0
+            prediction = predict(self.energy, batch, training=True, stress=stress)
+            loss = self.loss(batch, prediction)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(
@@ -90,7 +97,7 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate)
+        optimizer = make_optimizer(config, self.parameters())
         if config.schedule == "plateau":
             scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer,
@@ -123,6 +130,14 @@ class TrainingModule(pl.LightningModule):
         phase = min(step / (self.steps_per_epoch * config.max_epochs), 1.0)
         cosine = 0.5 * (1.0 + torch.cos(torch.tensor(torch.pi * phase)).item())
         return rise * (config.final_rate + (1.0 - config.final_rate) * cosine)
+
+
+def make_optimizer(
+    config: TrainConfig, parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
+    """The optimiser that ``config`` names."""
+    kind = Muon if config.optimizer == "muon" else torch.optim.Adam
+    return kind(parameters, lr=config.learning_rate)
 
 
 class TrainingRecord(pl.Callback):
@@ -236,5 +251,8 @@ class EpochOrder(Sampler[int]):
         return iter(torch.randperm(self.size, generator=generator).tolist())
 
 
-def _mean_square(error: torch.Tensor) -> torch.Tensor:
-    return error.square().sum() / max(error.numel(), 1)
+def _mean_square(prediction: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Over the labels that are known, those that are not NaN."""
+    known = torch.isfinite(reference)
+    error = torch.where(known, prediction - torch.where(known, reference, 0.0), 0.0)
+    return error.square().sum() / known.sum().clamp(min=1)

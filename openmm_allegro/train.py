@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from ._version import __version__
+from .compiled import DenseCollate
 from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
@@ -33,7 +34,7 @@ from .train_config import DataConfig, TrainConfig, read_data, read_test
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
 # Settings of a training that may be other ones when it is resumed.
-RESUME_MAY_CHANGE = ("max_epochs", "device")
+RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",
@@ -113,6 +114,9 @@ def train(
     dtype = getattr(torch, train_config.dtype)
     samples = make_samples(training, model_config, dtype)
     held_out = make_samples(validation, model_config, dtype)
+    dense = None
+    if train_config.compile:
+        dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
     record = {
@@ -158,9 +162,12 @@ def train(
             data,
             batch_size=train_config.batch_size,
             sampler=sampler,
-            collate_fn=lambda s: collate(s, model_config),
+            collate_fn=join or (lambda s: collate(s, model_config)),
         )
-        for data, sampler in ((samples, order), (held_out, None))
+        for data, sampler, join in (
+            (samples, order, dense),
+            (held_out, None, None),
+        )
     ]
     with _without_remarks():
         trainer = pl.Trainer(

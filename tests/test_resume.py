@@ -46,7 +46,9 @@ def crash_at(monkeypatch, call):
     monkeypatch.setattr(train_module, "collate", failing)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.0, "dtype": "float64"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema_decay": 0.0, "dtype": "float64"}, {"optimizer": "muon"}]
+)
 def test_resume_with_more_epochs_is_one_training(tmp_path, changes):
     fit(tmp_path / "whole", short(**changes))
     fit(tmp_path / "parts", short(max_epochs=2, **changes))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Steps of Muon: orthogonal, of the promised size, the same after a restart."""
+
+import numpy as np
+import pytest
+import torch
+
+from openmm_allegro.optimizers import Muon, orthogonalised
+
+
+def gaussian(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def matrices(seed=0):
+    return [
+        torch.nn.Parameter(gaussian(*shape, seed=seed + i))
+        for i, shape in enumerate([(8, 30), (30, 8), (16, 16), (3, 40)])
+    ]
+
+
+def steps(parameters, optimizer, numbers):
+    for number in numbers:
+        for i, p in enumerate(parameters):
+            p.grad = gaussian(*p.shape, seed=100 * number + i)
+        optimizer.step()
+
+
+def test_orthogonalised_keeps_singular_vectors_and_evens_values():
+    x = gaussian(4, 12, 20)
+    before, after = (
+        torch.linalg.svd(m, full_matrices=False) for m in (x, orthogonalised(x))
+    )
+    assert 0.6 < after.S.min() and after.S.max() < 1.3
+    # in the basis of the input's singular vectors the result is diagonal
+    inside = before.U.mT @ orthogonalised(x) @ before.Vh.mT
+    off = inside - torch.diag_embed(torch.diagonal(inside, dim1=1, dim2=2))
+    assert off.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e15])
+def test_step_has_the_size_of_the_rate_whatever_the_gradient(scale):
+    for p in matrices()[:3]:
+        before = p.detach().clone()
+        p.grad = scale * gaussian(*p.shape, seed=5)
+        Muon([p], lr=0.01).step()
+        step = p.detach() - before
+        assert float(step.square().mean().sqrt()) == pytest.approx(0.01, rel=0.25)
+        assert float((step * p.grad).sum()) < 0
+
+
+def test_matrices_of_one_shape_do_not_feel_each_other():
+    together, alone = matrices(), matrices()
+    steps(together, Muon(together, lr=0.02), range(4))
+    for i, p in enumerate(alone):
+        optimizer = Muon([p], lr=0.02)
+        for number in range(4):
+            p.grad = gaussian(*p.shape, seed=100 * number + i)
+            optimizer.step()
+        torch.testing.assert_close(p, together[i], rtol=1e-12, atol=1e-14)
+
+
+def test_no_gradient_no_step():
+    (p,) = matrices()[:1]
+    before = p.detach().clone()
+    optimizer = Muon([p], lr=0.02)
+    optimizer.step()
+    assert torch.equal(p, before)
+    p.grad = torch.zeros_like(p)
+    optimizer.step()
+    assert torch.equal(p, before)
+
+
+def test_state_is_all_there_is():
+    whole, first = matrices(), matrices()
+    steps(whole, Muon(whole, lr=0.02), range(6))
+    optimizer = Muon(first, lr=0.02)
+    steps(first, optimizer, range(3))
+    again = [torch.nn.Parameter(p.detach().clone()) for p in first]
+    restarted = Muon(again, lr=0.5)
+    restarted.load_state_dict(optimizer.state_dict())
+    steps(again, restarted, range(3, 6))
+    for p, q in zip(whole, again, strict=True):
+        assert torch.equal(p, q)
+
+
+def test_small_matrices_take_steps_of_adam():
+    ours, theirs = (torch.nn.Parameter(gaussian(3, 40)) for _ in range(2))
+    for number in range(5):
+        ours.grad = theirs.grad = gaussian(3, 40, seed=number + 1)
+        if number == 0:
+            muon = Muon([ours], lr=0.02)
+            adam = torch.optim.Adam([theirs], lr=0.01, betas=(0.9, 0.99))
+        muon.step()
+        adam.step()
+    np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=1e-6)
+
+
+def test_minimum_of_a_badly_scaled_quadratic_is_found():
+    """|A (W - W0) B|² with condition numbers of 1e3, where plain descent stalls."""
+    left = torch.diag(torch.logspace(0, -3, 8, dtype=torch.float64))
+    right = torch.diag(torch.logspace(0, -3, 12, dtype=torch.float64))
+    target, p = gaussian(8, 12), torch.nn.Parameter(gaussian(8, 12, seed=1))
+    optimizer = Muon([p], lr=0.05)
+    first = None
+    for number in range(400):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - number / 400)
+        loss = (left @ (p - target) @ right).square().sum()
+        first = first or loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 1e-3 * first
+
+
+def test_a_vector_is_refused():
+    with pytest.raises(ValueError, match=r"matrices, found one of shape \(5,\)"):
+        Muon([torch.nn.Parameter(torch.zeros(5))], lr=0.1)
