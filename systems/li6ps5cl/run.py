@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""All simulations of Li6PS5Cl: NVT at six temperatures and three disorders, and NPT.
+
+    python systems/li6ps5cl/run.py            # what is done is kept, what began goes on
+    python systems/li6ps5cl/run.py --ps 200   # longer ones
+
+2 fs, Nosé-Hoover chain after 10 ps of Langevin dynamics; frames every 0.1 ps. Then
+``figures.py`` compares and draws.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from build import build  # noqa: E402
+from solids import produce, write_pdb  # noqa: E402
+
+from openmm_allegro.protocol import Stage  # noqa: E402
+
+OUTPUT = Path("runs/li6ps5cl")
+# Temperature (K) and disorder (%).
+NVT = [
+    (500, 50),
+    (600, 50),
+    (500, 0),
+    (500, 100),
+    (700, 50),
+    (800, 50),
+    (900, 50),
+    (1000, 50),
+]
+# Of the labels at 600 K: their virial's 8364 bar and the ideal gas' N k T / V, 4406.
+LABEL_PRESSURE = 12770.0  # bar
+NPT = [(600, LABEL_PRESSURE), (600, 1.0)]
+STEPS_PER_PS = 500
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ps", type=float, default=50.0, help="of each NVT run")
+    parser.add_argument("--npt-ps", type=float, default=30.0)
+    parser.add_argument("--model", type=Path, default=HERE / "li6ps5cl.safetensors")
+    options = parser.parse_args()
+    for disorder in (0, 50, 100):
+        path = HERE / f"disorder_{disorder}.pdb"
+        if not path.exists():
+            write_pdb(build(disorder / 100), path)
+    for kelvin, disorder in NVT:
+        stages = [_equilibrate(kelvin), _nvt(kelvin, options.ps)]
+        name = f"nvt_{kelvin}K_d{disorder}"
+        _produce(name, disorder, stages, kelvin + disorder, options.model)
+    for kelvin, bar in NPT:
+        npt = Stage(
+            "npt",
+            steps=round(options.npt_ps * STEPS_PER_PS),
+            ensemble="npt",
+            temperature_k=kelvin,
+            timestep_fs=2.0,
+            pressure_bar=bar,
+            report_interval=50,
+        )
+        stages = [_equilibrate(kelvin), npt]
+        _produce(
+            f"npt_{kelvin}K_{bar:.0f}bar", 50, stages, 7 + round(bar), options.model
+        )
+
+
+def _equilibrate(kelvin: float) -> Stage:
+    return Stage(
+        "equilibrate",
+        steps=10 * STEPS_PER_PS,
+        temperature_k=kelvin,
+        timestep_fs=2.0,
+        friction_per_ps=5.0,
+        report_interval=500,
+        minimize=True,
+    )
+
+
+def _nvt(kelvin: float, picoseconds: float) -> Stage:
+    return Stage(
+        "nvt",
+        steps=round(picoseconds * STEPS_PER_PS),
+        integrator="nose-hoover",
+        temperature_k=kelvin,
+        timestep_fs=2.0,
+        friction_per_ps=2.0,
+        report_interval=50,
+    )
+
+
+def _produce(name: str, disorder: int, stages: list, seed: int, model: Path) -> None:
+    print(name, flush=True)
+    pdb = HERE / f"disorder_{disorder}.pdb"
+    produce(pdb, model, stages, OUTPUT / name, seed=seed)
+
+
+if __name__ == "__main__":
+    main()
