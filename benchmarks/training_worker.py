@@ -19,7 +19,8 @@ def main() -> None:
     if variant.startswith("nequip"):
         step, samples = _nequip(model, frames, int(count), peer, variant.split()[1])
     else:
-        step, samples = _ours(model, frames, int(count), int(batch))
+        compiled = variant == "ours, compiled"
+        step, samples = _ours(model, frames, int(count), int(batch), compiled)
     batches = [samples[i : i + int(batch)] for i in range(0, len(samples), int(batch))]
     for warm_up in (*batches[:2], *batches[-1:]):  # compilation, first allocations
         step(warm_up)
@@ -33,7 +34,7 @@ def main() -> None:
         print(json.dumps(taken), flush=True)
 
 
-def _ours(model, frames, count, batch):
+def _ours(model, frames, count, batch, compiled):
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.dataset import collate, make_samples
     from openmm_allegro.lightning_module import TrainingModule
@@ -46,9 +47,17 @@ def _ours(model, frames, count, batch):
     module = TrainingModule(model, config, len(samples))
     optimizer = module.configure_optimizers()["optimizer"]
 
+    def join(chosen):
+        return collate(chosen, model.config)
+
+    if compiled:
+        from openmm_allegro.compiled import DenseCollate
+
+        join = DenseCollate(samples, model.config, batch)
+
     def step(chosen):
         optimizer.zero_grad()
-        module.training_step(collate(chosen, model.config), 0).backward()
+        module.training_step(join(chosen), 0).backward()
         optimizer.step()
 
     return step, samples

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The solid electrolytes of systems/: crystals as they should be, fair comparisons."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import ase
+import mdtraj
+import numpy as np
+import pytest
+from ase.neighborlist import neighbor_list
+from openmm import app
+
+pytest.importorskip("mdtraj")
+
+SYSTEMS = Path(__file__).parents[1] / "systems"
+SCRIPTS = ("build", "run", "figures", "prepare", "solids")
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """A script of a folder of systems/ as a module, and it alone."""
+
+    def load(folder, name):
+        monkeypatch.syspath_prepend(SYSTEMS)
+        monkeypatch.syspath_prepend(SYSTEMS / folder)
+        for other in SCRIPTS:
+            monkeypatch.delitem(sys.modules, other, raising=False)
+        return importlib.import_module(name)
+
+    yield load
+    for name in SCRIPTS:
+        sys.modules.pop(name, None)
+
+
+def coordination(atoms, center, neighbor, radius):
+    """Neighbours of each atom of one element within a radius (Å)."""
+    i, j = neighbor_list("ij", atoms, radius)
+    symbols = np.array(atoms.get_chemical_symbols())
+    chosen = (symbols[i] == center) & (symbols[j] == neighbor)
+    return np.bincount(i[chosen], minlength=len(atoms))[symbols == center]
+
+
+def free_anions(atoms):
+    """Symbols of the anions that no P holds, those on 4a and those on 4c apart."""
+    symbols = np.array(atoms.get_chemical_symbols())
+    distances = atoms.get_all_distances(mic=True)[:, symbols == "P"].min(1)
+    free = np.isin(symbols, ["S", "Cl"]) & (distances > 3)
+    # a/2 from P on 4a, sqrt(3) a/4 on 4c
+    return symbols[free & (distances > 4.7)], symbols[free & (distances < 4.7)]
+
+
+@pytest.mark.parametrize("disorder", [0.0, 0.25, 0.5, 1.0])
+def test_argyrodite(load_script, disorder):
+    atoms = load_script("li6ps5cl", "build").build(disorder, seed=3)
+    assert atoms.get_chemical_formula() == "Cl32Li192P32S160"
+    assert (coordination(atoms, "P", "S", 2.2) == 4).all()
+    on_a, on_c = free_anions(atoms)
+    assert len(on_a) == len(on_c) == 32
+    assert (on_a == "S").sum() == (on_c == "Cl").sum() == 32 * disorder
+    assert neighbor_list("d", atoms, 2.5).min() > 2.0
+    distances = neighbor_list("d", atoms, {("Li", "Li"): 2.2})
+    assert len(distances) == 0  # one Li for each pair of 48h sites
+
+
+def test_argyrodite_seeds(load_script):
+    build = load_script("li6ps5cl", "build").build
+    assert build(0.5, 1) == build(0.5, 1)
+    assert build(0.5, 1) != build(0.5, 2)
+    with pytest.raises(ValueError, match="disorder from 0 to 1, found 50"):
+        build(50)
+
+
+def test_lithium_phosphate(load_script):
+    atoms = load_script("li3po4", "build").build()
+    assert atoms.get_chemical_formula() == "Li48O64P16"
+    np.testing.assert_allclose(atoms.cell.lengths(), (12.23, 10.4788, 9.7108))
+    assert (coordination(atoms, "P", "O", 1.8) == 4).all()
+    assert (coordination(atoms, "Li", "O", 2.3) == 4).all()
+    assert (coordination(atoms, "O", "P", 1.8) == 1).all()
+
+
+def test_committed_boxes_are_the_scripts(load_script):
+    for folder, name, arguments in (
+        ("li3po4", "crystal", ()),
+        ("li6ps5cl", "disorder_0", (0.0,)),
+        ("li6ps5cl", "disorder_50", (0.5,)),
+        ("li6ps5cl", "disorder_100", (1.0,)),
+    ):
+        atoms = load_script(folder, "build").build(*arguments)
+        pdb = app.PDBFile(str(SYSTEMS / folder / f"{name}.pdb"))
+        found = 10 * np.array(pdb.positions._value)
+        np.testing.assert_allclose(found, atoms.get_positions(), atol=6e-4)
+        symbols = [a.element.symbol for a in pdb.topology.atoms()]
+        assert symbols == atoms.get_chemical_symbols()
+
+
+def test_split_of_the_glass_is_in_time(load_script, monkeypatch, tmp_path):
+    prepare = load_script("li3po4", "prepare")
+    monkeypatch.setattr(prepare, "HERE", tmp_path)
+    frame = ase.Atoms("Li", cell=[4] * 3, pbc=True)
+
+    def frames(source, times):
+        for time in times:
+            frame.info = {"src": source, "time_fs": time}
+            yield frame.copy()
+
+    glass = [*frames("melt3000K", range(20, 1420, 20))]
+    glass += frames("quench600K", range(10, 5440, 10))
+    ase.io.write(tmp_path / "glass.extxyz", glass)
+    ase.io.write(tmp_path / "crystal.extxyz", [*frames("rattle", [0] * 3)])
+    monkeypatch.setattr(sys, "argv", ["prepare.py", str(tmp_path)])
+    prepare.main()
+    times = {}
+    for part in ("train", "validation", "test"):
+        read = ase.io.read(tmp_path / "data" / f"{part}.extxyz", ":")
+        times[part] = [a.info["time_fs"] for a in read if a.info["src"] == "quench600K"]
+    assert max(times["train"]) < min(times["validation"]) - 50
+    assert max(times["validation"]) < min(times["test"]) - 100
+    assert len(times["test"]) == 224
+
+
+def test_difference_of_curves(load_script):
+    solids = load_script("li3po4", "solids")
+    x = np.linspace(0, 10, 1001)
+    found = solids.difference(x, np.full_like(x, 1.5), np.full_like(x, 2.0))
+    assert found["integral"] == pytest.approx(0.5 * 10.01)
+    assert found["relative"] == pytest.approx(0.25)
+    assert solids.difference(x, np.sin(x), np.sin(x))["integral"] == 0
+
+
+def test_msd_of_a_random_walk_through_boundaries(load_script):
+    solids = load_script("li3po4", "solids")
+    random = np.random.default_rng(0)
+    n_frames, n_atoms, step = 2000, 50, 0.01  # nm a frame and direction
+    paths = np.cumsum(random.normal(0, step, (n_frames, n_atoms, 3)), axis=0)
+    paths += 10 * random.random(n_atoms)[:, None]
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for index in range(n_atoms + 1):
+        element = mdtraj.element.lithium if index < n_atoms else mdtraj.element.iodine
+        topology.add_atom("X", element, topology.add_residue("X", chain))
+    # an atom that stays; its mass hardly lets the others move the centre of mass
+    paths = np.concatenate((paths, np.zeros((n_frames, 1, 3))), axis=1)
+    trajectory = mdtraj.Trajectory(
+        paths % 1.0,
+        topology,
+        time=0.1 * np.arange(n_frames),
+        unitcell_lengths=np.ones((n_frames, 3)),
+        unitcell_angles=np.full((n_frames, 3), 90.0),
+    )
+    lags, msd, error = solids.block_msd(trajectory, "element Li", 5.0)
+    assert lags[-1] == pytest.approx(5.0) and msd[0] < 1e-12
+    moved = n_atoms * 6.94 / (n_atoms * 6.94 + 126.9)
+    # in the frame of the centre of mass, in Å²
+    factor = 1 - 2 * moved / n_atoms + moved**2 / n_atoms
+    expected = 3 * (100 * step**2) * factor * np.arange(51)
+    assert (abs(msd - expected)[1:] < 4 * error[1:] + 0.01 * expected[1:]).all()
+    once = solids.block_msd(trajectory, "element Li", 5.0, blocks=1)
+    assert np.isnan(once[2]).all()
+    with pytest.raises(ValueError, match=r"stretches longer than 50.0 ps, found some"):
+        solids.block_msd(trajectory, "element Li", 50.0)
