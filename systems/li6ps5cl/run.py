@@ -4,7 +4,7 @@
     python systems/li6ps5cl/run.py            # what is done is kept, what began goes on
     python systems/li6ps5cl/run.py --ps 200   # longer ones
 
-2 fs, Nosé-Hoover chain after 10 ps of Langevin dynamics; frames every 0.1 ps. Then
+2.5 fs, Nosé-Hoover chain after 8 ps of Langevin dynamics; frames every 0.1 ps. Then
 ``figures.py`` compares and draws.
 """
 
@@ -35,13 +35,13 @@ NVT = [
 # Of the labels at 600 K: their virial's 8364 bar and the ideal gas' N k T / V, 4406.
 LABEL_PRESSURE = 12770.0  # bar
 NPT = [(600, LABEL_PRESSURE), (600, 1.0)]
-STEPS_PER_PS = 500
+TIMESTEP = 2.5  # fs; the fastest vibrations, of P-S, take 55
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ps", type=float, default=50.0, help="of each NVT run")
-    parser.add_argument("--npt-ps", type=float, default=30.0)
+    parser.add_argument("--ps", type=float, default=36.0, help="of each NVT run")
+    parser.add_argument("--npt-ps", type=float, default=24.0)
     parser.add_argument("--model", type=Path, default=HERE / "li6ps5cl.safetensors")
     options = parser.parse_args()
     for disorder in (0, 50, 100):
@@ -55,12 +55,12 @@ def main() -> None:
     for kelvin, bar in NPT:
         npt = Stage(
             "npt",
-            steps=round(options.npt_ps * STEPS_PER_PS),
+            steps=_steps(options.npt_ps),
             ensemble="npt",
             temperature_k=kelvin,
-            timestep_fs=2.0,
+            timestep_fs=TIMESTEP,
             pressure_bar=bar,
-            report_interval=50,
+            report_interval=40,
         )
         stages = [_equilibrate(kelvin), npt]
         _produce(
@@ -68,14 +68,19 @@ def main() -> None:
         )
 
 
+def _steps(picoseconds: float) -> int:
+    """In whole intervals of the frames."""
+    return 40 * round(picoseconds * 1000 / TIMESTEP / 40)
+
+
 def _equilibrate(kelvin: float) -> Stage:
     return Stage(
         "equilibrate",
-        steps=10 * STEPS_PER_PS,
+        steps=_steps(8),
         temperature_k=kelvin,
-        timestep_fs=2.0,
+        timestep_fs=TIMESTEP,
         friction_per_ps=5.0,
-        report_interval=500,
+        report_interval=400,
         minimize=True,
     )
 
@@ -83,12 +88,12 @@ def _equilibrate(kelvin: float) -> Stage:
 def _nvt(kelvin: float, picoseconds: float) -> Stage:
     return Stage(
         "nvt",
-        steps=round(picoseconds * STEPS_PER_PS),
+        steps=_steps(picoseconds),
         integrator="nose-hoover",
         temperature_k=kelvin,
-        timestep_fs=2.0,
+        timestep_fs=TIMESTEP,
         friction_per_ps=2.0,
-        report_interval=50,
+        report_interval=40,
     )
 
 

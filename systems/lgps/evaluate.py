@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Errors of the LGPS model on cells of 50 atoms, as trained on, and of 400.
+
+    python systems/lgps/evaluate.py
+
+Writes ``metrics.json`` (50 atoms), ``metrics_400atoms.json`` and ``parity.png``, both
+sizes over each other. Data: see README.md.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from openmm_allegro import load_model, read_structures
+from openmm_allegro.evaluate import evaluate
+
+HERE = Path(__file__).parent
+SETS = {"test_50atoms": "metrics.json", "test_400atoms": "metrics_400atoms.json"}
+LABELS = {"test_50atoms": "50 atoms", "test_400atoms": "400 atoms"}
+COLORS = {"test_50atoms": "C0", "test_400atoms": "C1"}
+
+
+def main() -> None:
+    model = load_model(HERE / "lgps.safetensors")
+    found = {}
+    for name, target in SETS.items():
+        structures = read_structures(HERE / "data" / f"{name}.extxyz")
+        found[name] = evaluate(model, structures)
+        metrics = found[name]["metrics"]
+        (HERE / target).write_text(json.dumps(metrics, indent=2) + "\n")
+        print(
+            f"{name}: {len(structures)} frames; energy MAE "
+            f"{metrics['energy_mae']:.2f}, RMSE {metrics['energy_rmse']:.2f} meV/atom; forces MAE "
+            f"{metrics['forces_mae']:.1f}, RMSE {metrics['forces_rmse']:.1f} meV/Å; "
+            f"stress RMSE {metrics['stress_rmse']:.3f} meV/Å³"
+        )
+    _plot(found)
+
+
+def _plot(found: dict) -> None:
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    scales = {"energy": 1000.0, "forces": 1.0, "stress": 1000.0}
+    labels = {
+        "energy": "energy − mean of the set (meV/atom)",
+        "forces": "force (eV/Å)",
+        "stress": "stress (meV/Å³)",
+    }
+    random = np.random.default_rng(0)
+    for ax, (quantity, scale) in zip(axes, scales.items(), strict=True):
+        for name, result in found.items():
+            arrays = result["arrays"]
+            reference = arrays[f"{quantity}_reference"].ravel()
+            prediction = arrays[f"{quantity}_prediction"].ravel()
+            if quantity == "energy":  # lest the sets' means dwarf the rest
+                prediction = prediction - reference.mean()
+                reference = reference - reference.mean()
+            if len(reference) > 20_000:
+                kept = random.choice(len(reference), 20_000, replace=False)
+                reference, prediction = reference[kept], prediction[kept]
+            rmse = result["metrics"][f"{quantity}_rmse"]
+            ax.plot(
+                scale * reference,
+                scale * prediction,
+                "o",
+                ms=2.5,
+                mew=0,
+                alpha=0.5,
+                color=COLORS[name],
+                label=f"{LABELS[name]}: RMSE {rmse:.3g}",
+                rasterized=True,
+            )
+        limits = ax.get_xlim()
+        ax.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
+        ax.set(xlabel=f"PBE {labels[quantity]}", ylabel="Allegro", box_aspect=1)
+        ax.legend(frameon=False, markerscale=2)
+    figure.savefig(HERE / "parity.png", dpi=170)
+
+
+if __name__ == "__main__":
+    main()
