@@ -19,6 +19,7 @@ from openmm_allegro.evaluate import evaluate
 HERE = Path(__file__).parent
 SETS = {"test_50atoms": "metrics.json", "test_400atoms": "metrics_400atoms.json"}
 LABELS = {"test_50atoms": "50 atoms", "test_400atoms": "400 atoms"}
+UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 COLORS = {"test_50atoms": "C0", "test_400atoms": "C1"}
 
 
@@ -30,12 +31,12 @@ def main() -> None:
         found[name] = evaluate(model, structures)
         metrics = found[name]["metrics"]
         (HERE / target).write_text(json.dumps(metrics, indent=2) + "\n")
-        print(
-            f"{name}: {len(structures)} frames; energy MAE "
-            f"{metrics['energy_mae']:.2f}, RMSE {metrics['energy_rmse']:.2f} meV/atom; forces MAE "
-            f"{metrics['forces_mae']:.1f}, RMSE {metrics['forces_rmse']:.1f} meV/Å; "
-            f"stress RMSE {metrics['stress_rmse']:.3f} meV/Å³"
-        )
+        numbers = [
+            f"{quantity} MAE {metrics[f'{quantity}_mae']:.3g}, RMSE "
+            f"{metrics[f'{quantity}_rmse']:.3g} {unit}"
+            for quantity, unit in UNITS.items()
+        ]
+        print(f"{name}, {len(structures)} frames:", "; ".join(numbers))
     _plot(found)
 
 

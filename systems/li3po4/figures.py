@@ -74,7 +74,7 @@ def _teacher(path: Path) -> mdtraj.Trajectory:
 def _runs(name: str) -> list[mdtraj.Trajectory]:
     runs = []
     for folder in sorted((OUTPUT / name).glob("run_*")):
-        prefix = folder / "2-nvt"
+        prefix = folder / "3-nvt"
         if prefix.with_suffix(".xtc").exists():
             run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
             run = run[run.time - run.time[0] >= DROPPED]

@@ -35,6 +35,7 @@ PAIRS = ("Li-Li", "Li-S", "Li-Cl", "P-S")
 # Only Li moves on; relative to all else, which makes up for the missing charges.
 FRAMEWORK = "not element Li"
 CELLS = 2
+BLOCKS = 3  # of a run, each longer than the published displacements
 R_MAX = 0.9  # nm, in bins of the published curves
 COLORS = {0: "C0", 50: "C1", 100: "C2"}
 EV = 96.48533  # kJ/mol
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def _load(name: str, stage: str) -> mdtraj.Trajectory:
-    prefix = OUTPUT / name / f"1-{stage}"
+    prefix = OUTPUT / name / f"2-{stage}"
     return mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
 
 
@@ -122,14 +123,14 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
         lags, msd, spread = table[:, 0] * 0.1, table[:, 1], table[:, 2]
         left.fill_between(lags, msd - spread, msd + spread, color="0.8")
         left.plot(lags, msd, "--", color=COLORS[disorder], lw=1.2)
-        ours = block_msd(runs[500, disorder], "element Li", lags[-1])
+        ours = block_msd(runs[500, disorder], "element Li", lags[-1], BLOCKS)
         results[f"500 K, {disorder} %"] = _ratio(ours, (lags, msd))
         _draw(left, ours, COLORS[disorder], f"{disorder} % disorder")
     left.set_title("500 K; dashed: AIMD, grey: spread of its runs", fontsize=10)
     lines = (folder / "aimd_msd_dft.dat").read_text().splitlines()[1:]
     table = np.array([[float(x) for x in line.split()] for line in lines if line])
     lags, msd = table[::10, 0] / 1000, table[::10, 1]
-    ours = block_msd(runs[600, 50], "element Li", lags[-1])
+    ours = block_msd(runs[600, 50], "element Li", lags[-1], BLOCKS)
     results["600 K, 50 %"] = _ratio(ours, (lags, msd))
     right.plot(lags, msd, "--", color="0.4", label="AIMD, one run of 10 ps")
     _draw(right, ours, "C1", "Allegro, 50 % disorder")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What a setting is worth: short trainings that differ from a config in a few values.
+
+    python benchmarks/accuracy/search.py                     # those listed below
+    python benchmarks/accuracy/search.py --only l_max 1
+    python benchmarks/accuracy/search.py --table
+
+Each is a training of ethanol.toml for 20 epochs (its cosine schedule shortened to them)
+on one thread, tested on revMD17's 1000 test frames; time is that of the processor,
+compiling not counted. Results: ``search.json``, a row for each, kept when the
+script is run again.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from openmm_allegro.config import read_toml
+from openmm_allegro.evaluate import evaluate
+from openmm_allegro.model import AllegroConfig
+from openmm_allegro.train import DataConfig, TrainConfig, read_data, read_test, train
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from hardware import hardware  # noqa: E402
+
+EPOCHS = 20
+RESULTS = HERE / "search.json"
+# What differs from ethanol.toml.
+VARIANTS: dict[str, dict] = {
+    "as in ethanol.toml": {},
+    "Adam, rate 0.002": {"optimizer": "adam", "learning_rate": 0.002},
+    "Adam, rate 0.005": {"optimizer": "adam", "learning_rate": 0.005},
+    "Adam, rate 0.01": {"optimizer": "adam", "learning_rate": 0.01},
+    "rate 0.0035": {"learning_rate": 0.0035},
+    "rate 0.014": {"learning_rate": 0.014},
+    "batch 2": {"batch_size": 2},
+    "batch 10": {"batch_size": 10},
+    "batch 10, rate 0.01": {"batch_size": 10, "learning_rate": 0.01},
+    "l_max 1": {"l_max": 1},
+    "l_max 2": {"l_max": 2},
+    "1 layer": {"num_layers": 1},
+    "3 layers": {"num_layers": 3},
+    "32 scalars, 16 tensors": {"num_scalar_features": 32, "num_tensor_features": 16},
+    "16 tensors": {"num_tensor_features": 16},
+    "128 scalars": {"num_scalar_features": 128},
+    "no odd parity": {"parity": False},
+    "cutoff 5": {"cutoff": 5.0},
+    "envelope 2": {"envelope_p": 2.0},
+    "16 Bessel functions": {"num_bessels": 16},
+    "energy weight 100": {"energy_weight": 100.0},
+    "no averaging": {"ema_decay": 0.0},
+    "averaging 0.999": {"ema_decay": 0.999},
+    "plateau": {"schedule": "plateau", "warmup_steps": 0, "plateau_patience": 2},
+    "two hidden layers": {"two_body_depth": 2, "latent_depth": 2},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", help="names of variants")
+    parser.add_argument("--again", action="store_true", help="also those with results")
+    parser.add_argument("--table", action="store_true", help="print results alone")
+    options = parser.parse_args()
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not options.table:
+        torch.set_num_threads(1)
+        names = [" ".join(options.only)] if options.only else list(VARIANTS)
+        if unknown := sorted(set(names) - set(VARIANTS)):
+            parser.error(f"expected names of {list(VARIANTS)}, found {unknown}")
+        for name in names:
+            if options.again or name not in found:
+                found[name] = _measure(VARIANTS[name])
+                RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    print("| | force MAE, meV/Å | energy MAE, meV | weights | processor s an epoch |")
+    print("|---|---|---|---|---|")
+    for name in VARIANTS:
+        if name in found:
+            row = found[name]
+            print(
+                f"| {name} | {row['forces_mae']:.1f} | {row['energy_mae_mev']:.2f} | "
+                f"{row['weights']:,} | {row['processor_s_per_epoch']:.1f} |"
+            )
+
+
+def _measure(changes: dict) -> dict:
+    tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
+    config = read_toml(HERE / "ethanol.toml", tables)
+    for table in ("model", "train"):
+        fields = {f.name for f in dataclasses.fields(config[table])}
+        own = {key: value for key, value in changes.items() if key in fields}
+        if table == "train":
+            own["max_epochs"] = EPOCHS
+        config[table] = dataclasses.replace(config[table], **own)
+    training, validation, record = read_data(config["data"], HERE)
+    clock = _Clock()
+    output = Path("runs/accuracy/search")
+    model = train(
+        config["model"],
+        config["train"],
+        training,
+        validation,
+        output,
+        overwrite=True,
+        provenance=record,
+        progress=False,
+    )
+    spent = clock.since_first_epoch(output)
+    test = read_test(config["data"], HERE)
+    metrics = evaluate(model, test, batch_size=8)["metrics"]
+    row = {
+        "forces_mae": round(metrics["forces_mae"], 2),
+        "energy_mae_mev": round(metrics["energy_mae"] * len(test[0]), 3),
+        "weights": sum(p.numel() for p in model.energy.parameters()),
+        "processor_s_per_epoch": round(spent, 2),
+        "changes": changes,
+        "hardware": hardware(1),
+    }
+    print(row["forces_mae"], changes, flush=True)
+    return row
+
+
+class _Clock:
+    """Processor time of an epoch: compiling happens in the first."""
+
+    def __init__(self) -> None:
+        self.wall, self.processor = time.monotonic(), time.process_time()
+
+    def since_first_epoch(self, output: Path) -> float:
+        lines = (output / "log.csv").read_text().splitlines()
+        column = lines[0].split(",").index("seconds")
+        first, last = (float(lines[k].split(",")[column]) for k in (1, -1))
+        share = (time.process_time() - self.processor) / (time.monotonic() - self.wall)
+        return share * (last - first) / (EPOCHS - 1)
+
+
+if __name__ == "__main__":
+    main()
