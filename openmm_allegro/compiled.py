@@ -52,12 +52,18 @@ class DenseCollate:
     Raises
     ------
     ValueError
-        If the samples have not all the same number of atoms.
+        If the samples have not all the same number of atoms, or do not fill a batch.
     """
 
     def __init__(
         self, samples: Sequence[Sample], config: AllegroConfig, batch_size: int
     ) -> None:
+        if batch_size > len(samples):
+            raise ValueError(
+                "training: expected a batch_size of at most the "
+                f"{len(samples)} training structures because compile = true, found "
+                f"{batch_size}"
+            )
         sizes = sorted({len(s.types) for s in samples})
         if len(sizes) > 1:
             raise ValueError(
@@ -145,7 +151,7 @@ class CompiledLoss:
             return (value.detach(), *(g.detach() for g in gradients))
 
         if batch.vectors.device.type == "cpu":
-            _require_compiler()
+            require_compiler()
         log.info("compiling the training step, which takes a minute or two")
         started = time.monotonic()
         plain = [w.detach() for w in weights]
@@ -189,11 +195,19 @@ class _KnownGradient(torch.autograd.Function):
         return value
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
         return (None, None, *(g * upstream.to(g.dtype) for g in ctx.saved_tensors))
 
 
-def _require_compiler() -> None:
+def require_compiler() -> None:
+    """Refuse to go on without one, before any work.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no C++ compiler.
+    """
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        optimizer = make_optimizer(config, self.parameters())
+        optimizer = make_optimizer(config, self)
         if config.schedule == "plateau":
             scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer,
@@ -133,11 +132,17 @@ class TrainingModule(pl.LightningModule):
 
 
 def make_optimizer(
-    config: TrainConfig, parameters: Iterable[torch.nn.Parameter]
+    config: TrainConfig, module: torch.nn.Module
 ) -> torch.optim.Optimizer:
-    """The optimiser that ``config`` names."""
-    kind = Muon if config.optimizer == "muon" else torch.optim.Adam
-    return kind(parameters, lr=config.learning_rate)
+    """The optimiser that ``config`` names, of the module's weights."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+    # A row of an embedding belongs to an element or a pair, not to a direction.
+    kinds = {True: [], False: []}
+    for name, p in module.named_parameters():
+        embeds = ".embedding." in name and ".linear." not in name
+        kinds[embeds].append(p)
+    return Muon(kinds[False], lr=config.learning_rate, adam=kinds[True])
 
 
 class TrainingRecord(pl.Callback):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Optimisers of the network's weights, which are all matrices."""
+"""Optimisers of the network's weights, nearly all of which are matrices."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -12,8 +12,7 @@ from torch import Tensor
 # applied five times; K. Jordan et al., "Muon", 2024, kellerjordan.github.io/posts/muon.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-# A matrix of fewer rows or columns has too few directions to share a step among.
-FEWEST = 5
+FEWEST = 5  # rows and columns
 ADAM_BETAS = (0.9, 0.99)
 ADAM_EPS = 1e-8
 
@@ -24,8 +23,9 @@ class Muon(torch.optim.Optimizer):
     A step is ``lr · sqrt(max(rows, columns)) · U Vᵀ`` with U S Vᵀ the singular value
     decomposition of the momentum, so that the root mean square of its entries is about
     ``lr``, whatever the shape: J. Liu et al., doi:10.48550/arXiv.2502.16982, sec. 2.2.
-    Matrices with fewer than 5 rows or columns (embeddings of elements) take steps of
-    Adam at half the rate.
+    What is no matrix, or has fewer than 5 rows or columns and so too few directions to
+    share a step among, takes steps of Adam at half the rate; the caller may name others
+    (embeddings) with ``adam``.
 
     ``torch.optim.Muon`` does its products in bfloat16, which most CPUs do slowly, and
     each matrix by itself; here those of one shape are taken together in their own
@@ -34,28 +34,23 @@ class Muon(torch.optim.Optimizer):
     Parameters
     ----------
     params : iterable of Parameter
-        Matrices.
     lr : float
     momentum : float
         Of Nesterov's kind.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is no matrix.
+    adam : iterable of Parameter
+        Others that take steps of Adam.
     """
 
     def __init__(
-        self, params: Iterable[torch.nn.Parameter], lr: float, momentum: float = 0.95
+        self,
+        params: Iterable[torch.nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        adam: Iterable[torch.nn.Parameter] = (),
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.ndim != 2:
-                    raise ValueError(
-                        "Muon: expected weights that are matrices, found one of shape "
-                        f"{tuple(p.shape)}"
-                    )
+        both = [{"params": list(params)}, {"params": list(adam), "adam": True}]
+        groups = [group for group in both if group["params"]]
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "adam": False})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -68,7 +63,7 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                if min(p.shape) < FEWEST:
+                if group["adam"] or p.ndim != 2 or min(p.shape) < FEWEST:
                     self._adam(p, 0.5 * group["lr"])
                 else:
                     alike.setdefault(tuple(sorted(p.shape)), []).append(p)

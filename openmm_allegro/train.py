@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from ._version import __version__
-from .compiled import DenseCollate
+from .compiled import DenseCollate, require_compiler
 from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
@@ -35,6 +35,8 @@ __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
+# What a training of an earlier version did where its record names no value.
+_DEFAULTS = {"optimizer": "adam"}
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",
@@ -105,6 +107,11 @@ def train(
                     f"{name} structure {index}: expected an energy and forces, found "
                     f"{'no energy' if s.energy is None else 'no forces'}"
                 )
+            if not (np.isfinite(s.energy) and np.isfinite(s.forces).all()):
+                raise ValueError(
+                    f"{name} structure {index}: expected a finite energy and forces, "
+                    "found NaN or infinity"
+                )
     if train_config.stress_weight > 0 and all(s.stress is None for s in training):
         raise ValueError(
             f"training: expected stresses because stress_weight is "
@@ -116,6 +123,8 @@ def train(
     held_out = make_samples(validation, model_config, dtype)
     dense = None
     if train_config.compile:
+        if device == "cpu":
+            require_compiler()
         dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
@@ -257,7 +266,7 @@ def _check_same(model: Model, output: Path) -> None:
     for old, new, same in (
         (header["config"], dataclasses.asdict(model.config), _same_json),
         (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
-        (before["train"], model.provenance["train"], _same_json),
+        (_DEFAULTS | before["train"], model.provenance["train"], _same_json),
         (before, now, _same_json),
     ):
         for key, value in new.items():

@@ -65,8 +65,8 @@ def produce(
     )
 
 
-def block_msd(trajectory, selection: str, longest: float, blocks: int = 5) -> tuple:
-    """Mean square displacement in Å², the mean over stretches of the run and its error.
+def run_msd(trajectory, selection: str, longest: float, blocks: int) -> tuple:
+    """Mean square displacement over all origins in Å², and its error from stretches.
 
     Parameters
     ----------
@@ -75,11 +75,16 @@ def block_msd(trajectory, selection: str, longest: float, blocks: int = 5) -> tu
     longest : float
         Largest lag, ps.
     blocks : int
-        1 for no error, NaN.
+        Stretches of the run, each longer than that; 1 for no error, NaN.
 
     Returns
     -------
     lags (ps), msd (Å²), error (Å²) : ndarray
+
+    Raises
+    ------
+    ValueError
+        If the stretches are shorter.
     """
     paths = follow(trajectory, selection, reference="all")
     frames = round(longest / paths.time_step)
@@ -89,15 +94,16 @@ def block_msd(trajectory, selection: str, longest: float, blocks: int = 5) -> tu
             f"expected {blocks} stretches longer than {longest} ps, found some of "
             f"{size * paths.time_step:.1f} ps"
         )
-    of_blocks = [
-        100 * mean_square_displacement(paths.positions[k : k + size], max_lag=frames)[1]
-        for k in range(0, blocks * size, size)
-    ]
-    lags = np.arange(frames + 1) * paths.time_step
+
+    def msd(positions: np.ndarray) -> np.ndarray:
+        return 100 * mean_square_displacement(positions, max_lag=frames)[1]
+
+    lags, whole = np.arange(frames + 1) * paths.time_step, msd(paths.positions)
     if blocks == 1:
-        return lags, of_blocks[0], np.full_like(lags, np.nan)
-    found = block_mean(of_blocks)
-    return lags, found.value, found.error
+        return lags, whole, np.full_like(lags, np.nan)
+    starts = range(0, blocks * size, size)
+    of_blocks = [msd(paths.positions[k : k + size]) for k in starts]
+    return lags, whole, block_mean(of_blocks).error
 
 
 def difference(x: np.ndarray, found: np.ndarray, reference: np.ndarray) -> dict:

@@ -158,4 +158,4 @@ def test_no_compiler_is_named(monkeypatch):
 
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
     with pytest.raises(RuntimeError, match=r"compile = true, found none"):
-        compiled._require_compiler()
+        compiled.require_compiler()

@@ -114,6 +114,45 @@ def test_minimum_of_a_badly_scaled_quadratic_is_found():
     assert loss.item() < 1e-3 * first
 
 
-def test_a_vector_is_refused():
-    with pytest.raises(ValueError, match=r"matrices, found one of shape \(5,\)"):
-        Muon([torch.nn.Parameter(torch.zeros(5))], lr=0.1)
+def test_what_is_no_matrix_and_what_is_named_takes_steps_of_adam():
+    vector, named = gaussian(5), gaussian(8, 12)
+    ours = [torch.nn.Parameter(x.clone()) for x in (gaussian(6, 7), vector, named)]
+    theirs = [torch.nn.Parameter(x.clone()) for x in (vector, named)]
+    muon = Muon(ours[:2], lr=0.02, adam=ours[2:])
+    adam = torch.optim.Adam(theirs, lr=0.01, betas=(0.9, 0.99))
+    for number in range(3):
+        for i, p in enumerate(ours):
+            p.grad = gaussian(*p.shape, seed=10 * number + i)
+        for p, q in zip(ours[1:], theirs, strict=True):
+            q.grad = p.grad
+        muon.step()
+        adam.step()
+    for p, q in zip(ours[1:], theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bessel_trainable": True}, {"radial_embedding": "spline"}],
+    ids=["roots", "splines"],
+)
+def test_every_weight_is_trained_and_embeddings_by_adam(changes):
+    pytest.importorskip("lightning")
+    from training_helpers import short, tiny_model
+
+    from openmm_allegro.lightning_module import TrainingModule
+
+    module = TrainingModule(tiny_model(**changes), short(optimizer="muon"), 1)
+    optimizer = module.configure_optimizers()["optimizer"]
+    groups = {g["adam"]: g["params"] for g in optimizer.param_groups}
+    assert sum(map(len, groups.values())) == len(list(module.parameters()))
+    embedding = module.energy.network.embedding
+    by_adam = {id(p) for p in groups[True]}
+    for name, p in embedding.named_parameters():
+        assert (id(p) in by_adam) == (not name.startswith("linear"))
+    before = [p.detach().clone() for p in module.parameters()]
+    for p in module.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    changed = [not torch.equal(p, q) for p, q in zip(module.parameters(), before)]  # noqa: B905
+    assert all(changed)

@@ -2,17 +2,18 @@
 """The solid electrolytes of systems/: crystals as they should be, fair comparisons."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
 import ase
-import mdtraj
+import ase.io
 import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
 from openmm import app
 
-pytest.importorskip("mdtraj")
+mdtraj = pytest.importorskip("mdtraj")
 
 SYSTEMS = Path(__file__).parents[1] / "systems"
 SCRIPTS = ("build", "run", "figures", "prepare", "solids")
@@ -84,9 +85,10 @@ def test_lithium_phosphate(load_script):
 def test_committed_boxes_are_the_scripts(load_script):
     for folder, name, arguments in (
         ("li3po4", "crystal", ()),
-        ("li6ps5cl", "disorder_0", (0.0,)),
-        ("li6ps5cl", "disorder_50", (0.5,)),
-        ("li6ps5cl", "disorder_100", (1.0,)),
+        ("li6ps5cl", "data_50", (0.5,)),
+        ("li6ps5cl", "aimd_0", (0.0, 1, 10.1562)),
+        ("li6ps5cl", "aimd_50", (0.5, 1, 10.1562)),
+        ("li6ps5cl", "aimd_100", (1.0, 1, 10.1562)),
     ):
         atoms = load_script(folder, "build").build(*arguments)
         pdb = app.PDBFile(str(SYSTEMS / folder / f"{name}.pdb"))
@@ -150,14 +152,111 @@ def test_msd_of_a_random_walk_through_boundaries(load_script):
         unitcell_lengths=np.ones((n_frames, 3)),
         unitcell_angles=np.full((n_frames, 3), 90.0),
     )
-    lags, msd, error = solids.block_msd(trajectory, "element Li", 5.0)
+    lags, msd, error = solids.run_msd(trajectory, "element Li", 5.0, 5)
     assert lags[-1] == pytest.approx(5.0) and msd[0] < 1e-12
     moved = n_atoms * 6.94 / (n_atoms * 6.94 + 126.9)
     # in the frame of the centre of mass, in Å²
     factor = 1 - 2 * moved / n_atoms + moved**2 / n_atoms
     expected = 3 * (100 * step**2) * factor * np.arange(51)
     assert (abs(msd - expected)[1:] < 4 * error[1:] + 0.01 * expected[1:]).all()
-    once = solids.block_msd(trajectory, "element Li", 5.0, blocks=1)
+    once = solids.run_msd(trajectory, "element Li", 5.0, blocks=1)
     assert np.isnan(once[2]).all()
     with pytest.raises(ValueError, match=r"stretches longer than 50.0 ps, found some"):
-        solids.block_msd(trajectory, "element Li", 50.0)
+        solids.run_msd(trajectory, "element Li", 50.0, 5)
+
+
+def write_run(folder, prefix, atoms, times, seed, step=0.003):
+    """A trajectory of atoms that rattle, Li that walks, as a run leaves it."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    solids = sys.modules["solids"]
+    solids.write_pdb(atoms, folder / f"{prefix}.pdb")
+    walks = random.normal(0, step, (len(times), len(atoms), 3)).cumsum(0)
+    still = np.array(atoms.get_chemical_symbols()) != "Li"
+    walks[:, still] = random.normal(0, 0.005, walks[:, still].shape)
+    mdtraj.Trajectory(
+        atoms.get_positions() / 10 + walks,
+        mdtraj.Topology.from_openmm(solids.topology_of(atoms)),
+        time=times,
+        unitcell_lengths=np.tile(atoms.cell.lengths() / 10, (len(times), 1)),
+        unitcell_angles=np.full((len(times), 3), 90.0),
+    ).save_xtc(str(folder / f"{prefix}.xtc"))
+
+
+def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
+    """A run that is the reference differs by nothing; missing ones are left out."""
+    figures = load_script("li6ps5cl", "figures")
+    build = load_script("li6ps5cl", "build")
+    figures = load_script("li6ps5cl", "figures")
+    monkeypatch.setattr(figures, "OUTPUT", tmp_path)
+    monkeypatch.setattr(figures, "HERE", tmp_path)
+    times = 0.1 * np.arange(250)
+    for key in figures.NVT[:1] + figures.NVT[3:6]:
+        atoms = build.build(key[1] / 100)
+        name = figures.nvt_name(*key)
+        step = 0.003 * (key[0] / 500) ** 2
+        write_run(tmp_path / name, "2-nvt", atoms, times, key[0], step)
+    name = f"npt_{figures.NPT[0][0]}K_{figures.NPT[0][1]:.0f}bar"
+    write_run(tmp_path / name, "2-npt", build.build(0.5), times, 1)
+    run = figures._load(figures.nvt_name(*figures.NVT[0]), "nvt")
+    curves = [
+        figures.rdf(run, *(f"element {x}" for x in pair.split("-")), r_max=0.9)
+        for pair in figures.PAIRS
+    ]
+    table = np.transpose([10 * curves[0].r, *(c.g for c in curves)])
+    lags, msd, _ = figures.run_msd(run, "element Li", 7.0, 1)
+    moved = np.transpose([np.arange(len(lags)), msd + 0.5, np.full(len(lags), 1.0)])
+    for disorder in (0, 50, 100):
+        stem = tmp_path / f"aimd_Li6PS5Cl_{disorder}p"
+        header = "r_A," + ",".join(f"g_{pair}" for pair in figures.PAIRS)
+        np.savetxt(f"{stem}_rdf.csv", table, delimiter=",", header=header)
+        np.savetxt(f"{stem}_Li_msd.csv", moved, delimiter=",", header="lag,msd,std")
+    rows = [f"{10 * k} {0.002 * 10 * k}" for k in range(501)]
+    (tmp_path / "aimd_msd_dft.dat").write_text("dft data\n" + "\n".join(rows) + "\n")
+    monkeypatch.setattr(sys, "argv", ["figures.py", "--reference", str(tmp_path)])
+    figures.main()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert set(results["g(r) at 500 K"]) == {f"{p}, 50 %" for p in figures.PAIRS}
+    assert all(x["relative"] < 1e-3 for x in results["g(r) at 500 K"].values())
+    found = results["MSD of Li"]["500 K, 50 %"]["7.0 ps"]
+    assert found["aimd_A2"] - found["ours_A2"] == pytest.approx(0.5, abs=2e-3)
+    assert found["inside_spread"] is True
+    slope = results["MSD of Li"]["600 K, 50 %, slope from 1 to 5 ps"]
+    assert slope["aimd_A2_per_ps"] == pytest.approx(2.0, rel=1e-3)
+    # a walk of 3 D t: 1.5 step² / interval in one direction's terms
+    d = results["diffusion"]["500 K, 50 %, cell of the data"]["D_1e-5_cm2_s"]
+    assert d[0] == pytest.approx(0.5 * 0.003**2 / 0.1 * 1e3, abs=5 * d[1])
+    assert results["diffusion"]["activation_energy_eV"][0] > 0
+    assert results["lattice"][0]["a_A"] == pytest.approx(9.925, abs=1e-3)
+    for name in ("rdf", "msd", "arrhenius"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_figures_of_li3po4(load_script, monkeypatch, tmp_path):
+    figures = load_script("li3po4", "figures")
+    build = load_script("li3po4", "build")
+    figures = load_script("li3po4", "figures")
+    monkeypatch.setattr(figures, "OUTPUT", tmp_path)
+    monkeypatch.setattr(figures, "HERE", tmp_path)
+    atoms = build.build()
+    for seed in (1, 2, 3):
+        times = 0.05 * np.arange(750 if seed < 3 else 300)
+        folder = tmp_path / "small" / f"run_{seed}"
+        write_run(folder, "3-nvt", atoms, times, seed)
+    random, frames = np.random.default_rng(9), []
+    for index in range(543):
+        frame = atoms.copy()
+        frame.positions += random.normal(0, 0.05, frame.positions.shape)
+        frame.info = {"src": "quench600K", "time_fs": 10 * (index + 1)}
+        frames.append(frame)
+    ase.io.write(tmp_path / "glass.extxyz", frames)
+    monkeypatch.setattr(sys, "argv", ["figures.py", "--teacher", str(tmp_path)])
+    figures.main()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["structure"]["small"]["runs"] == 2  # the third is too short
+    tetrahedra = results["structure"]["small"]["O–P–O"]
+    assert tetrahedra["relative_at_the_teachers_age"] < 0.15
+    entries = [k for k in results["Li"]["small"] if k.startswith("MSD at")]
+    assert len(entries) == 2
+    for name in ("structure", "msd"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000

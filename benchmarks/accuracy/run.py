@@ -48,16 +48,17 @@ def main() -> None:
         parser.error(f"expected names of {names}, found {unknown}")
     torch.set_num_threads(options.threads)
     for name in chosen:
-        for path in _test_files(name):
+        parts = ("test",) if options.evaluate else ("training", "test")
+        for path in _files(name, *parts):
             if not path.is_file():
                 parser.error(f"expected {path}, found nothing; see prepare.py")
     for name in chosen:
         there = (HERE / "models" / f"{name}.safetensors").exists()
-        if not options.evaluate and (options.again or not there):
+        wanted = not options.evaluate and (options.again or not there)
+        if wanted:
             _train(name, again=options.again)
-            there = True
-        if there:
-            _evaluate(name, options.threads, trained=not options.evaluate)
+        if wanted or there:
+            _evaluate(name, options.threads, trained=wanted)
 
 
 def _train(name: str, *, again: bool) -> None:
@@ -95,7 +96,7 @@ def _evaluate(name: str, threads: int, *, trained: bool) -> None:
         header, last = rows[0].split(","), rows[-1].split(",")
         found["training_hours"] = round(float(last[header.index("seconds")]) / 3600, 3)
         found["hardware"] = hardware(threads)
-    for file in _test_files(name):
+    for file in _files(name, "test"):
         structures = read_structures(file)
         metrics = evaluate(model, structures, batch_size=8)["metrics"]
         atoms = len(structures[0])
@@ -118,10 +119,10 @@ def _evaluate(name: str, threads: int, *, trained: bool) -> None:
     path.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _test_files(name: str) -> list[Path]:
+def _files(name: str, *parts: str) -> list[Path]:
     with open(HERE / f"{name}.toml", "rb") as file:
-        config = tomllib.load(file)
-    return [HERE / path for path in config["data"]["test"]]
+        data = tomllib.load(file)["data"]
+    return [HERE / path for part in parts for path in data[part]]
 
 
 if __name__ == "__main__":

@@ -60,12 +60,15 @@ def main() -> None:
 
 
 def _training(found: dict) -> str:
-    epochs = found["train"]["max_epochs"]
-    return f"{found['weights']:,} | {epochs} epochs, {found['training_hours']:.2f} h"
+    epochs, hours = found["train"]["max_epochs"], found.get("training_hours")
+    time = "" if hours is None else f", {hours:.2f} h"
+    return f"{found['weights']:,} | {epochs} epochs{time}"
 
 
 def _hardware(found: dict) -> str:
-    machine = found["hardware"]
+    machine = found.get("hardware")
+    if machine is None:
+        return "hardware of some trainings: not recorded"
     return f"{machine['processor']}, {machine['threads_used']} thread(s) a training"
 
 

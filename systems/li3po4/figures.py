@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from run import MODELS, OUTPUT  # noqa: E402
-from solids import block_msd, difference, topology_of  # noqa: E402
+from solids import difference, run_msd, topology_of  # noqa: E402
 
 from openmm_allegro.analysis import (  # noqa: E402
     angle_distribution,
@@ -41,6 +41,7 @@ ANGLES = {
 }
 SETTLED = 1.0  # ps after the quench, from which the teacher's frames are compared
 DROPPED = 10.0  # ps of each of our runs, as in the paper
+LONGEST = 20.0  # ps, of the displacements of the aged glass
 COLORS = {"small": "C0", "better": "C1"}
 
 
@@ -72,14 +73,20 @@ def _teacher(path: Path) -> mdtraj.Trajectory:
 
 
 def _runs(name: str) -> list[mdtraj.Trajectory]:
+    """NVT runs, from the quench on."""
     runs = []
     for folder in sorted((OUTPUT / name).glob("run_*")):
         prefix = folder / "3-nvt"
         if prefix.with_suffix(".xtc").exists():
             run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
-            run = run[run.time - run.time[0] >= DROPPED]
-            if len(run) > 100:
+            run.time -= run.time[0]
+            if run.time[-1] >= DROPPED + LONGEST + 5:
                 runs.append(run)
+            else:
+                print(f"{folder}: {run.time[-1]:.1f} ps are too short, left out")
+    if len(runs) == 1:
+        print(f"{name}: one run has no spread, left out")
+        return []
     return runs
 
 
@@ -99,7 +106,8 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         return curves
 
     reference = curves(settled)
-    # How far the teacher is from itself, half of its frames against the other
+    # How far the teacher is from itself, half of its frames against the other; and
+    # below how far one run is from the mean of the others, a glass from other glasses
     first, second = curves(settled[:half]), curves(settled[half:])
     results["teacher, first half against second"] = {
         label: _rounded(difference(x, first[label][1], second[label][1]))
@@ -109,15 +117,27 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         ax.plot(x, y, color="0.5", lw=2.5, label="teacher")
         ax.set_title(label, fontsize=10)
     for name, runs in ours.items():
-        of_runs = [curves(run) for run in runs]
+        of_runs = [curves(run[run.time >= DROPPED]) for run in runs]
+        young = [curves(run[run.time <= settled.time[-1]]) for run in runs]
         results[name] = {"runs": len(runs)}
         for ax, (label, (x, y)) in zip(axes, reference.items(), strict=True):
             each = np.array([found[label][1] for found in of_runs])
             mean = each.mean(0)
+            others = [np.delete(each, k, 0).mean(0) for k in range(len(each))]
+            as_old = np.mean([found[label][1] for found in young], axis=0)
             results[name][label] = _rounded(difference(x, mean, y)) | {
-                "relative_of_each_run": [
-                    round(difference(x, one, y)["relative"], 4) for one in each
-                ]
+                "relative_at_the_teachers_age": round(
+                    difference(x, as_old, y)["relative"], 4
+                ),
+                "relative_of_one_run_to_the_others": round(
+                    np.mean(
+                        [
+                            difference(x, one, rest)["relative"]
+                            for one, rest in zip(each, others, strict=True)
+                        ]
+                    ),
+                    4,
+                ),
             }
             spread = each.std(0)
             ax.fill_between(
@@ -135,54 +155,79 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
 
 
 def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
-    """Mean square displacements over the teacher's own length, and D of whole runs."""
+    """Displacements over the teacher's length at its age, and of the aged glass."""
     settled = teacher[teacher.time >= SETTLED]
-    longest = (settled.time[-1] - settled.time[0]) / 2
-    paths = follow(settled, "element Li", reference="all")
-    lags, msd = mean_square_displacement(
-        paths.positions, max_lag=round(longest / paths.time_step)
-    )
-    times, msd = lags * paths.time_step, 100 * msd
+    longest = round((settled.time[-1] - settled.time[0]) / 2, 1)
+    times, msd, _ = run_msd(settled, "element Li", longest, blocks=1)
+    theirs_error = _scatter_of_atoms(settled, len(times) - 1)
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
+    left.fill_between(times, msd - theirs_error, msd + theirs_error, color="0.85", lw=0)
     left.plot(times, msd, color="0.4", lw=2, label="teacher, one trajectory")
     results: dict = {}
     for name, runs in ours.items():
-        of_runs = [block_msd(run, "element Li", 20.0, blocks=1)[:2] for run in runs]
-        lag = of_runs[0][0]
-        mean, error = block_mean([found[1] for found in of_runs])
-        spread = np.std([found[1] for found in of_runs], axis=0)
         results[name] = {}
-        for wanted in (times[-1] / 2, times[-1]):
+        # The first frame of ours is 2 ps after the quench.
+        young = [
+            run_msd(run[run.time <= settled.time[-1]], "element Li", longest, 1)[:2]
+            for run in runs
+        ]
+        lag, mean, error, spread = _over_runs(young)
+        for wanted in (longest / 2, longest):
             k = int(np.argmin(abs(lag - wanted)))
             theirs = float(np.interp(lag[k], times, msd))
-            results[name][f"MSD at {lag[k]:.2f} ps"] = {
+            of_theirs = float(np.interp(lag[k], times, theirs_error))
+            ratio = float(mean[k]) / theirs
+            both = np.hypot(error[k] / mean[k], of_theirs / theirs)
+            results[name][f"MSD at {lag[k]:.2f} ps, at the teacher's age"] = {
                 "ours_A2": round(float(mean[k]), 3),
                 "teacher_A2": round(theirs, 3),
-                "ratio": round(float(mean[k]) / theirs, 3),
-                "error": round(float(error[k]) / theirs, 3),
+                "teacher_error": round(of_theirs, 3),
+                "ratio": round(ratio, 3),
+                "error": round(float(ratio * both), 3),
                 "spread_of_runs": round(float(spread[k]) / theirs, 3),
             }
-        for ax in (left, right):
-            ax.fill_between(
-                lag, mean - spread, mean + spread, color=COLORS[name], alpha=0.2, lw=0
-            )
-            ax.plot(lag, mean, color=COLORS[name], label=f"Allegro, {name}")
-        values = [diffusion(run, "element Li").coefficient * 1e5 for run in runs]
-        mean_d, error_d = block_mean(values)
-        results[name]["D_1e-5_cm2_s"] = [
-            round(float(mean_d), 4),
-            round(float(error_d), 4),
+        _draw(left, name, lag, mean, spread)
+        old = [run[run.time >= DROPPED] for run in runs]
+        found = [run_msd(run, "element Li", LONGEST, 1)[:2] for run in old]
+        lag, mean, error, spread = _over_runs(found)
+        _draw(right, name, lag, mean, spread)
+        values = [diffusion(run, "element Li").coefficient * 1e5 for run in old]
+        results[name]["D_1e-5_cm2_s, from 10 ps on"] = [
+            round(float(number), 4) for number in block_mean(values)
         ]
-    left.set(xlim=(0, times[-1]), ylim=(0, 1.6 * msd[-1]))
+    left.set(xlim=(0, longest), ylim=(0, 2.5 * msd[-1]))
     right.set(xlim=(0, None), ylim=(0, None))
-    left.set_title("over the teacher's length", fontsize=10)
-    right.set_title("over 20 ps; bands: spread of the runs", fontsize=10)
+    left.set_title("at the teacher's age; grey: scatter of its Li", fontsize=10)
+    right.set_title("from 10 ps on; bands: spread of the runs", fontsize=10)
     for ax in (left, right):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
         ax.legend(frameon=False, loc="upper left")
     figure.savefig(HERE / "msd.png", dpi=170)
     return results
+
+
+def _scatter_of_atoms(trajectory: mdtraj.Trajectory, longest: int) -> np.ndarray:
+    """Standard error of the MSD (Å²) from the scatter over Li, as if independent."""
+    paths = follow(trajectory, "element Li", reference="all").positions
+    of_atoms = [
+        100 * mean_square_displacement(paths[:, [k]], max_lag=longest)[1]
+        for k in range(paths.shape[1])
+    ]
+    return np.std(of_atoms, axis=0, ddof=1) / np.sqrt(len(of_atoms))
+
+
+def _over_runs(found: list) -> tuple:
+    """Lags, mean, its error and the spread of (lags, msd) of several runs."""
+    curves = np.array([msd for _, msd in found])
+    mean, error = block_mean(curves)
+    return found[0][0], mean, error, curves.std(0, ddof=1)
+
+
+def _draw(ax, name: str, lag, mean, spread) -> None:
+    color = COLORS[name]
+    ax.fill_between(lag, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)
+    ax.plot(lag, mean, color=color, label=f"Allegro, {name}")
 
 
 def _rounded(found: dict) -> dict:

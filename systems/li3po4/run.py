@@ -32,10 +32,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--ps", type=float, default=50.0, help="of NVT in each run")
     options = parser.parse_args()
+    names = [options.model] if options.model else list(MODELS)
+    for name in names:
+        if not (HERE / MODELS[name]).is_file():
+            parser.error(f"expected a model at {HERE / MODELS[name]}, found nothing")
     pdb = HERE / "crystal.pdb"
     if not pdb.exists():
         write_pdb(build(), pdb)
-    for name in [options.model] if options.model else list(MODELS):
+    for name in names:
         for seed in range(1, options.runs + 1):
             print(name, seed, flush=True)
             output = OUTPUT / name / f"run_{seed}"

@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from solids import write_pdb
 
 LATTICE = 9.925213  # Å, of the training data
+# Of the published AIMD at 500 K: where its g(r) of P-S integrates to four S around P.
+AIMD_LATTICE = 10.1562
 CELLS = 2
 SITES = {
     "Li": (0.3128, 0.0247, 0.6872),  # 48h, half of them empty

@@ -19,11 +19,10 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from run import NPT, NVT, OUTPUT  # noqa: E402
-from solids import block_msd, difference  # noqa: E402
+from run import NPT, NVT, OUTPUT, nvt_name  # noqa: E402
+from solids import difference, run_msd  # noqa: E402
 
 from openmm_allegro.analysis import (  # noqa: E402
-    Estimate,
     arrhenius,
     conductivity,
     diffusion,
@@ -37,6 +36,9 @@ FRAMEWORK = "not element Li"
 CELLS = 2
 BLOCKS = 3  # of a run, each longer than the published displacements
 R_MAX = 0.9  # nm, in bins of the published curves
+DISORDERS = (0, 50, 100)
+FIT_START = 1.0  # ps
+SLOPE_FROM = 1.0  # ps
 COLORS = {0: "C0", 50: "C1", 100: "C2"}
 EV = 96.48533  # kJ/mol
 
@@ -45,20 +47,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference", type=Path)
     options = parser.parse_args()
-    runs = {key: _load(f"nvt_{key[0]}K_d{key[1]}", "nvt") for key in NVT}
+    runs = {key: run for key in NVT if (run := _load(nvt_name(*key), "nvt"))}
+    if missing := [nvt_name(*key) for key in NVT if key not in runs]:
+        print("no runs yet:", ", ".join(missing))
     results = {}
     if options.reference:
         results["g(r) at 500 K"] = _compare_rdf(runs, options.reference)
         results["MSD of Li"] = _compare_msd(runs, options.reference)
     results["diffusion"] = _diffusion(runs)
-    results["lattice"] = [_lattice(kelvin, bar) for kelvin, bar in NPT]
+    results["lattice"] = [
+        _lattice(kelvin, bar, run)
+        for kelvin, bar in NPT
+        if (run := _load(f"npt_{kelvin}K_{bar:.0f}bar", "npt"))
+    ]
     path = HERE / "results.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     print(path.read_text())
 
 
-def _load(name: str, stage: str) -> mdtraj.Trajectory:
+def _load(name: str, stage: str) -> mdtraj.Trajectory | None:
     prefix = OUTPUT / name / f"2-{stage}"
+    if not (OUTPUT / name / f"2-{stage}.xtc").exists():
+        return None
     return mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
 
 
@@ -66,48 +76,40 @@ def _compare_rdf(runs: dict, folder: Path) -> dict:
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.subplots(3, 4, sharex=True)
     results = {}
-    for row, disorder in zip(axes, (0, 50, 100), strict=True):
+    for row, disorder in zip(axes, DISORDERS, strict=True):
         table = np.genfromtxt(
             folder / f"aimd_Li6PS5Cl_{disorder}p_rdf.csv", delimiter=",", names=True
         )
         r = table[table.dtype.names[0]]
         columns = table.dtype.names[1:]
+        run = runs.get((500, disorder, "aimd"))
         for ax, pair, column in zip(row, PAIRS, columns, strict=True):
-            first, second = pair.split("-")
-            found = rdf(
-                runs[500, disorder],
-                f"element {first}",
-                f"element {second}",
-                r_max=R_MAX,
-                bin_width=0.005,
-            )
             reference = table[column]
-            n = min(len(r), len(found.g))
-            np.testing.assert_allclose(10 * found.r[:n], r[:n], atol=1e-4)
-            gap = difference(r[:n], found.g[:n], reference[:n])
-            results[f"{pair}, {disorder} %"] = {
-                "integral_A": round(gap["integral"], 4),
-                "relative": round(gap["relative"], 4),
-            }
             ax.plot(r, reference, color="0.5", lw=2.5, label="AIMD")
-            ax.plot(r[:n], found.g[:n], color=COLORS[disorder], lw=1.2, label="Allegro")
-            ax.text(
-                0.97,
-                0.95,
-                f"{100 * gap['relative']:.1f} %",
-                transform=ax.transAxes,
-                ha="right",
-                va="top",
-            )
-            if disorder == 0:
+            if run is not None:
+                selections = [f"element {symbol}" for symbol in pair.split("-")]
+                found = rdf(run, *selections, r_max=R_MAX, bin_width=0.005)
+                n = min(len(r), len(found.g))
+                np.testing.assert_allclose(10 * found.r[:n], r[:n], atol=1e-4)
+                gap = difference(r[:n], found.g[:n], reference[:n])
+                results[f"{pair}, {disorder} %"] = {
+                    "integral_A": round(gap["integral"], 4),
+                    "relative": round(gap["relative"], 4),
+                }
+                ax.plot(r[:n], found.g[:n], color=COLORS[disorder], lw=1.2)
+                text = f"{100 * gap['relative']:.1f} %"
+                ax.text(0.97, 0.95, text, transform=ax.transAxes, ha="right", va="top")
+            if disorder == DISORDERS[0]:
                 ax.set_title(pair.replace("-", "–"))
-            if disorder == 100:
+            if disorder == DISORDERS[-1]:
                 ax.set_xlabel("r (Å)")
             ax.set_xlim(1.5, 10 * R_MAX)
             ax.set_ylim(0, None)
         row[0].set_ylabel(f"g(r), {disorder} % disorder")
-    axes[0, 0].legend(loc="lower right", frameon=False)
-    figure.suptitle("Li6PS5Cl at 500 K; numbers: ∫|Δg| dr over ∫g dr")
+    figure.suptitle(
+        "Li6PS5Cl at 500 K in the AIMD's cell; grey: AIMD, colours: Allegro; "
+        "numbers: ∫|Δg| dr over ∫g dr"
+    )
     figure.savefig(HERE / "rdf.png", dpi=170)
     return results
 
@@ -116,25 +118,36 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     results = {}
-    for disorder in (0, 50, 100):
+    for disorder in DISORDERS:
         table = np.loadtxt(
             folder / f"aimd_Li6PS5Cl_{disorder}p_Li_msd.csv", delimiter=",", skiprows=1
         )
         lags, msd, spread = table[:, 0] * 0.1, table[:, 1], table[:, 2]
         left.fill_between(lags, msd - spread, msd + spread, color="0.8")
         left.plot(lags, msd, "--", color=COLORS[disorder], lw=1.2)
-        ours = block_msd(runs[500, disorder], "element Li", lags[-1], BLOCKS)
-        results[f"500 K, {disorder} %"] = _ratio(ours, (lags, msd))
-        _draw(left, ours, COLORS[disorder], f"{disorder} % disorder")
+        if run := runs.get((500, disorder, "aimd")):
+            ours = run_msd(run, "element Li", lags[-1], BLOCKS)
+            results[f"500 K, {disorder} %"] = _ratios(ours, lags, msd, spread)
+            _draw(left, ours, COLORS[disorder], f"{disorder} % disorder")
     left.set_title("500 K; dashed: AIMD, grey: spread of its runs", fontsize=10)
     lines = (folder / "aimd_msd_dft.dat").read_text().splitlines()[1:]
     table = np.array([[float(x) for x in line.split()] for line in lines if line])
     lags, msd = table[::10, 0] / 1000, table[::10, 1]
-    ours = block_msd(runs[600, 50], "element Li", lags[-1], BLOCKS)
-    results["600 K, 50 %"] = _ratio(ours, (lags, msd))
-    right.plot(lags, msd, "--", color="0.4", label="AIMD, one run of 10 ps")
-    _draw(right, ours, "C1", "Allegro, 50 % disorder")
-    right.set_title("600 K", fontsize=10)
+    right.plot(lags, msd, "--", color="0.4", label="AIMD, from its first frame")
+    if run := runs.get((600, 50, "data")):
+        ours = run_msd(run, "element Li", lags[-1], BLOCKS)
+        # One origin, and a jump at the start: slopes compare, displacements do not.
+        slopes = [
+            float(np.polyfit(x[x >= SLOPE_FROM], y[x >= SLOPE_FROM], 1)[0])
+            for x, y in ((ours[0], ours[1]), (lags, msd))
+        ]
+        results["600 K, 50 %, slope from 1 to 5 ps"] = {
+            "ours_A2_per_ps": round(slopes[0], 3),
+            "aimd_A2_per_ps": round(slopes[1], 3),
+            "ratio": round(slopes[0] / slopes[1], 3),
+        }
+        _draw(right, ours, "C1", "Allegro, 50 % disorder, all origins")
+    right.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
     for ax in (left, right):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
         ax.set(xlim=(0, None), ylim=(0, None))
@@ -149,65 +162,57 @@ def _draw(ax, ours: tuple, color: str, label: str) -> None:
     ax.plot(lags, msd, color=color, lw=1.4, label=label)
 
 
-def _ratio(ours: tuple, reference: tuple) -> dict:
-    """Of the mean square displacements at the longest common lag and at half of it."""
-    lags, msd, error = ours
+def _ratios(ours: tuple, lags: np.ndarray, msd: np.ndarray, spread: np.ndarray) -> dict:
+    """At the longest lag and at half of it: ratio, and distance over both errors."""
     found = {}
-    for lag in (reference[0][-1] / 2, reference[0][-1]):
-        k = int(np.argmin(abs(lags - lag)))
-        theirs = float(np.interp(lags[k], *reference))
+    for k in (len(lags) // 2, len(lags) - 1):
+        np.testing.assert_allclose(ours[0][k], lags[k], rtol=1e-4)
+        distance = ours[1][k] - msd[k]
         found[f"{lags[k]:.1f} ps"] = {
-            "ours_A2": round(msd[k], 3),
-            "aimd_A2": round(theirs, 3),
-            "ratio": round(msd[k] / theirs, 3),
-            "error": round(error[k] / theirs, 3),
+            "ours_A2": round(ours[1][k], 3),
+            "our_error": round(ours[2][k], 3),
+            "aimd_A2": round(msd[k], 3),
+            "aimd_spread": round(spread[k], 3),
+            "ratio": round(ours[1][k] / msd[k], 3),
+            "over_both_errors": round(distance / np.hypot(ours[2][k], spread[k]), 2),
+            "inside_spread": bool(abs(distance) <= spread[k]),
         }
     return found
 
 
 def _diffusion(runs: dict) -> dict:
-    temperatures, estimates, results = [], [], {}
-    for (kelvin, disorder), trajectory in sorted(runs.items()):
-        found = diffusion(trajectory, "element Li")
-        result = {
-            "D_1e-5_cm2_s": round(found.coefficient * 1e5, 4),
-            "error": round(found.error * 1e5, 4),
+    fitted, results = {}, {}
+    for (kelvin, disorder, cell), trajectory in sorted(runs.items()):
+        found = diffusion(trajectory, "element Li", fit_start=FIT_START)
+        sigma = conductivity(
+            trajectory,
+            {"Li": 1},
+            kelvin,
+            reference=FRAMEWORK,
+            fit_start=FIT_START,
+            max_lag=float(found.lag_times[-1]),
+            n_blocks=4,  # each longer than a fifth of the run, the longest lag
+        )
+        results[f"{kelvin} K, {disorder} %, cell of the {cell}"] = {
+            "D_1e-5_cm2_s": _rounded(found.coefficient * 1e5, found.error * 1e5),
+            "conductivity_einstein_S_m": _rounded(*sigma.einstein),
+            "conductivity_nernst_einstein_S_m": _rounded(*sigma.nernst_einstein),
         }
-        sigma = conductivity(trajectory, {"Li": 1}, kelvin, reference=FRAMEWORK)
-        for name in ("einstein", "nernst_einstein"):
-            estimate = getattr(sigma, name)
-            result[f"conductivity_{name}_S_m"] = [
-                round(float(estimate.value), 2),
-                round(float(estimate.error), 2),
-            ]
-        results[f"{kelvin} K, {disorder} %"] = result
-        if disorder == 50:
-            temperatures.append(kelvin)
-            estimates.append(Estimate(found.coefficient, found.error))
-    line = arrhenius(
-        temperatures, [e.value for e in estimates], [e.error for e in estimates]
-    )
+        if (disorder, cell) == (50, "data"):
+            fitted[kelvin] = found.coefficient, found.error
+    if len(fitted) < 3:
+        return results
+    temperatures = list(fitted)
+    values, errors = np.transpose(list(fitted.values()))
+    line = arrhenius(temperatures, values, errors)
     energy, at_300 = line.activation_energy, line.at(300.0)
-    results["activation_energy_eV"] = [
-        round(energy.value / EV, 4),
-        round(energy.error / EV, 4),
-    ]
+    results["activation_energy_eV"] = _rounded(energy.value / EV, energy.error / EV)
     results["chi_squared"] = round(line.chi_squared, 2)
-    results["D_300K_extrapolated_1e-5_cm2_s"] = [
-        round(at_300.value * 1e5, 5),
-        round(at_300.error * 1e5, 5),
-    ]
+    results["D_300K_extrapolated_1e-5_cm2_s"] = _rounded(*(1e5 * x for x in at_300))
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
     inverse = 1000 / np.array(temperatures)
-    ax.errorbar(
-        inverse,
-        [e.value for e in estimates],
-        [e.error for e in estimates],
-        fmt="o",
-        color="C1",
-        capsize=3,
-    )
+    ax.errorbar(inverse, values, errors, fmt="o", color="C1", capsize=3)
     grid = np.linspace(inverse.min() * 0.97, inverse.max() * 1.03, 50)
     ax.plot(grid, [line.at(1000 / x).value for x in grid], color="C1", lw=1)
     ax.set_yscale("log")
@@ -220,8 +225,13 @@ def _diffusion(runs: dict) -> dict:
     return results
 
 
-def _lattice(kelvin: float, bar: float) -> dict:
-    trajectory = _load(f"npt_{kelvin}K_{bar:.0f}bar", "npt")
+def _rounded(value: float, error: float) -> list[float]:
+    """Both to two digits of the error."""
+    digits = 1 - int(np.floor(np.log10(error))) if error > 0 else 4
+    return [round(float(value), digits), round(float(error), digits)]
+
+
+def _lattice(kelvin: float, bar: float, trajectory: mdtraj.Trajectory) -> dict:
     edges = 10 * trajectory.unitcell_lengths.mean(axis=1) / CELLS
     found = series_mean(edges[len(edges) // 5 :])
     return {

@@ -15,22 +15,24 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from build import build  # noqa: E402
+from build import AIMD_LATTICE, LATTICE, build  # noqa: E402
 from solids import produce, write_pdb  # noqa: E402
 
 from openmm_allegro.protocol import Stage  # noqa: E402
 
 OUTPUT = Path("runs/li6ps5cl")
-# Temperature (K) and disorder (%).
+# Temperature (K), disorder (%), and whose cell: the data's or the published AIMD's.
 NVT = [
-    (500, 50),
-    (600, 50),
-    (500, 0),
-    (500, 100),
-    (700, 50),
-    (850, 50),
-    (1000, 50),
+    (500, 50, "aimd"),
+    (500, 0, "aimd"),
+    (500, 100, "aimd"),
+    (500, 50, "data"),
+    (600, 50, "data"),
+    (700, 50, "data"),
+    (850, 50, "data"),
+    (1000, 50, "data"),
 ]
+LATTICES = {"data": LATTICE, "aimd": AIMD_LATTICE}
 # Of the labels at 600 K: their virial's 8364 bar and the ideal gas' N k T / V, 4406.
 LABEL_PRESSURE = 12770.0  # bar
 NPT = [(600, LABEL_PRESSURE), (600, 1.0)]
@@ -43,14 +45,12 @@ def main() -> None:
     parser.add_argument("--npt-ps", type=float, default=16.0)
     parser.add_argument("--model", type=Path, default=HERE / "li6ps5cl.safetensors")
     options = parser.parse_args()
-    for disorder in (0, 50, 100):
-        path = HERE / f"disorder_{disorder}.pdb"
-        if not path.exists():
-            write_pdb(build(disorder / 100), path)
-    for kelvin, disorder in NVT:
+    if not options.model.is_file():
+        parser.error(f"expected a model at {options.model}, found nothing; train first")
+    for kelvin, disorder, cell in NVT:
         stages = [_equilibrate(kelvin), _nvt(kelvin, options.ps)]
-        name = f"nvt_{kelvin}K_d{disorder}"
-        _produce(name, disorder, stages, kelvin + disorder, options.model)
+        name = nvt_name(kelvin, disorder, cell)
+        _produce(name, disorder, cell, stages, kelvin + disorder, options.model)
     for kelvin, bar in NPT:
         npt = Stage(
             "npt",
@@ -62,9 +62,12 @@ def main() -> None:
             report_interval=40,
         )
         stages = [_equilibrate(kelvin), npt]
-        _produce(
-            f"npt_{kelvin}K_{bar:.0f}bar", 50, stages, 7 + round(bar), options.model
-        )
+        name = f"npt_{kelvin}K_{bar:.0f}bar"
+        _produce(name, 50, "data", stages, 7 + round(bar), options.model)
+
+
+def nvt_name(kelvin: int, disorder: int, cell: str) -> str:
+    return f"nvt_{kelvin}K_d{disorder}_{cell}"
 
 
 def _steps(picoseconds: float) -> int:
@@ -96,9 +99,13 @@ def _nvt(kelvin: float, picoseconds: float) -> Stage:
     )
 
 
-def _produce(name: str, disorder: int, stages: list, seed: int, model: Path) -> None:
+def _produce(
+    name: str, disorder: int, cell: str, stages: list, seed: int, model: Path
+) -> None:
     print(name, flush=True)
-    pdb = HERE / f"disorder_{disorder}.pdb"
+    pdb = HERE / f"{cell}_{disorder}.pdb"
+    if not pdb.exists():
+        write_pdb(build(disorder / 100, lattice=LATTICES[cell]), pdb)
     produce(pdb, model, stages, OUTPUT / name, seed=seed, two_body="table")
 
 
