@@ -19,6 +19,7 @@ from training_helpers import (
 pytest.importorskip("lightning")
 
 from openmm_allegro import compiled
+from openmm_allegro import train as train_module
 from openmm_allegro.compiled import CompiledLoss, DenseBatch, DenseCollate
 from openmm_allegro.dataset import collate, make_samples, statistics
 from openmm_allegro.evaluate import predict
@@ -27,8 +28,8 @@ from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import Model
 
 
-def module_and_samples(structures, size, **changes):
-    config = tiny_config(num_layers=2, l_max=2)
+def module_and_samples(structures, size, network=None, **changes):
+    config = tiny_config(**({"num_layers": 2, "l_max": 2} | (network or {})))
     samples = make_samples(structures, config, torch.float64)
     numbers = statistics(samples, config)
     model = Model(
@@ -159,3 +160,46 @@ def test_no_compiler_is_named(monkeypatch):
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
     with pytest.raises(RuntimeError, match=r"compile = true, found none"):
         compiled.require_compiler()
+
+
+def test_a_batch_that_no_epoch_fills_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"at most the 16 training structures .* 32"):
+        fit(tmp_path / "run", short(compile=True, batch_size=32))
+    assert not (tmp_path / "run").exists()
+
+
+def test_compiler_is_looked_for_before_anything_is_written(tmp_path, monkeypatch):
+    def missing():
+        raise RuntimeError("expected a C++ compiler")
+
+    monkeypatch.setattr(train_module, "require_compiler", missing)
+    with pytest.raises(RuntimeError, match=r"C\+\+ compiler"):
+        fit(tmp_path / "run", short(compile=True, device="cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"zbl": True, "pair_cutoffs": {"H-H": 1.7, "O-H": 2.5}},
+        {"radial_embedding": "spline"},
+        {"bessel_trainable": True, "parity": False},
+    ],
+    ids=["zbl and pair cutoffs", "splines", "trained roots"],
+)
+def test_traced_step_of_other_networks(changes, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    module, samples, config = module_and_samples(ethanol()[:2], 2, network=changes)
+    plain = loss_and_gradients(module, collate(samples, config))
+    batch = DenseCollate(samples, config, 2)(samples)
+    loss, gradients = loss_and_gradients(module, batch)
+    assert loss == pytest.approx(plain[0], rel=1e-10)
+    for ours, theirs in zip(gradients, plain[1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
+def test_labels_that_are_not_finite_are_refused(tmp_path):
+    wrong = dataclasses.replace(ethanol()[1], forces=ethanol()[1].forces.copy())
+    wrong.forces[2, 1] = np.nan
+    with pytest.raises(ValueError, match="training structure 1: expected a finite"):
+        fit(tmp_path / "run", short(), training=(ethanol()[0], wrong))

@@ -195,3 +195,21 @@ def test_overwrite_starts_anew(tmp_path):
             resume=True,
             progress=False,
         )
+
+
+def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkeypatch):
+    """Its record names none; it went on with Adam, and with nothing else."""
+    fit(tmp_path / "run", short(max_epochs=2))
+    plain = train_module.read_header
+
+    def older(path):
+        header = plain(path)
+        for key in ("optimizer", "compile"):
+            del header["provenance"]["train"][key]
+        return header
+
+    monkeypatch.setattr(train_module, "read_header", older)
+    with pytest.raises(ValueError, match="optimizer = muon where it has adam"):
+        fit(tmp_path / "run", short(optimizer="muon"), resume=True)
+    fit(tmp_path / "run", short(), resume=True)
+    assert len(read_log(tmp_path / "run")) == 4

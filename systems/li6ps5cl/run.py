@@ -4,7 +4,7 @@
     python systems/li6ps5cl/run.py            # what is done is kept, what began goes on
     python systems/li6ps5cl/run.py --ps 200   # longer ones, from where the others end
 
-2.5 fs, Nosé-Hoover chain after 6 ps of Langevin dynamics; frames every 0.1 ps. Then
+3.125 fs, Nosé-Hoover chain after 4 ps of Langevin dynamics; frames every 0.1 ps. Then
 ``figures.py`` compares and draws.
 """
 
@@ -36,13 +36,13 @@ LATTICES = {"data": LATTICE, "aimd": AIMD_LATTICE}
 # Of the labels at 600 K: their virial's 8364 bar and the ideal gas' N k T / V, 4406.
 LABEL_PRESSURE = 12770.0  # bar
 NPT = [(600, LABEL_PRESSURE), (600, 1.0)]
-TIMESTEP = 2.5  # fs; the fastest vibrations, of P-S, take 55
+TIMESTEP = 3.125  # fs; the fastest vibrations, of P-S, take 55
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ps", type=float, default=24.0, help="of each NVT run")
-    parser.add_argument("--npt-ps", type=float, default=16.0)
+    parser.add_argument("--ps", type=float, default=22.0, help="of each NVT run")
+    parser.add_argument("--npt-ps", type=float, default=12.0)
     parser.add_argument("--model", type=Path, default=HERE / "li6ps5cl.safetensors")
     options = parser.parse_args()
     if not options.model.is_file():
@@ -59,7 +59,7 @@ def main() -> None:
             temperature_k=kelvin,
             timestep_fs=TIMESTEP,
             pressure_bar=bar,
-            report_interval=40,
+            report_interval=32,
         )
         stages = [_equilibrate(kelvin), npt]
         name = f"npt_{kelvin}K_{bar:.0f}bar"
@@ -72,17 +72,17 @@ def nvt_name(kelvin: int, disorder: int, cell: str) -> str:
 
 def _steps(picoseconds: float) -> int:
     """In whole intervals of the frames."""
-    return 40 * round(picoseconds * 1000 / TIMESTEP / 40)
+    return 32 * round(picoseconds * 1000 / TIMESTEP / 32)
 
 
 def _equilibrate(kelvin: float) -> Stage:
     return Stage(
         "equilibrate",
-        steps=_steps(6),
+        steps=_steps(4),
         temperature_k=kelvin,
         timestep_fs=TIMESTEP,
         friction_per_ps=5.0,
-        report_interval=400,
+        report_interval=320,
         minimize=True,
     )
 
@@ -95,7 +95,7 @@ def _nvt(kelvin: float, picoseconds: float) -> Stage:
         temperature_k=kelvin,
         timestep_fs=TIMESTEP,
         friction_per_ps=2.0,
-        report_interval=40,
+        report_interval=32,
     )
 
 
