@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The accuracy benchmark, from reference data to its table, on a little of it."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.io import read
+
+pytest.importorskip("lightning")
+
+from openmm_allegro.config import read_toml
+from openmm_allegro.model import AllegroConfig
+from openmm_allegro.train import DataConfig, TrainConfig
+
+ACCURACY = Path(__file__).parents[1] / "benchmarks" / "accuracy"
+ETHANOL = Path(__file__).parent / "data" / "ethanol.extxyz"
+TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
+SCRIPTS = ("prepare", "run", "table", "search", "hardware")
+
+
+@pytest.fixture
+def load_script(monkeypatch, tmp_path):
+    """A script of the benchmark as a module that works in another folder."""
+    monkeypatch.syspath_prepend(ACCURACY.parent)
+    monkeypatch.syspath_prepend(ACCURACY)
+    monkeypatch.chdir(tmp_path)
+
+    def load(name, *arguments):
+        for other in SCRIPTS:
+            monkeypatch.delitem(sys.modules, other, raising=False)
+        script = importlib.import_module(name)
+        monkeypatch.setattr(script, "HERE", tmp_path)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        return script
+
+    yield load
+    for name in SCRIPTS:
+        sys.modules.pop(name, None)
+
+
+def test_each_config_trains_on_950_of_split_01():
+    published = json.loads((ACCURACY / "published.json").read_text())
+    molecules = next(v for k, v in published.items() if k.startswith("revMD17"))
+    names = {path.stem for path in ACCURACY.glob("*.toml")}
+    assert names == {*molecules, "3bpa"}
+    for name in names:
+        config = read_toml(ACCURACY / f"{name}.toml", TABLES)
+        assert config["data"].validation_size == 50
+        assert all(path.startswith(f"data/{name}_") for path in config["data"].test)
+        assert config["train"].seed == 1
+
+
+def test_published_means():
+    published = json.loads((ACCURACY / "published.json").read_text())
+    molecules = next(v for k, v in published.items() if k.startswith("revMD17"))
+    means = {
+        name: np.mean([row[name][1] for row in molecules.values()])
+        for name in ("NequIP", "Allegro")
+    }
+    assert means == pytest.approx({"NequIP": 3.52, "Allegro": 2.81})
+
+
+def test_arrays_become_labelled_frames(load_script, monkeypatch, tmp_path):
+    frames = read(ETHANOL, ":4")
+    arrays = {"z": frames[0].numbers.astype("uint8")}
+    for part in ("train", "test"):
+        arrays[f"{part}_R"] = np.array([a.positions for a in frames], "float32")
+        arrays[f"{part}_E"] = np.array([a.get_potential_energy() for a in frames])
+        arrays[f"{part}_F"] = np.array([a.get_forces() for a in frames], "float32")
+    np.savez(tmp_path / "ethanol_split01.npz", **arrays)
+    prepare = load_script("prepare", "--rmd17", str(tmp_path))
+    monkeypatch.setattr(prepare, "DATA", tmp_path / "data")
+    prepare.main()
+    written = read(tmp_path / "data" / "ethanol_test.extxyz", ":")
+    for old, new in zip(frames, written, strict=True):
+        assert new.get_potential_energy() == pytest.approx(old.get_potential_energy())
+        np.testing.assert_allclose(new.get_forces(), old.get_forces(), atol=1e-6)
+        np.testing.assert_allclose(new.positions, old.positions, atol=1e-6)
+
+
+CONFIG = """
+[data]
+training = ["data/ethanol_train.extxyz"]
+test = ["data/ethanol_test.extxyz"]
+validation_size = 4
+[model]
+elements = ["H", "C", "O"]
+cutoff = 3.0
+l_max = 1
+num_layers = 1
+num_scalar_features = 8
+num_tensor_features = 4
+two_body_width = 8
+latent_width = 8
+readout_width = 8
+[train]
+max_epochs = 2
+optimizer = "muon"
+"""
+
+
+@pytest.fixture
+def small_benchmark(tmp_path):
+    (tmp_path / "data").mkdir()
+    for part in ("train", "test"):
+        (tmp_path / "data" / f"ethanol_{part}.extxyz").write_bytes(ETHANOL.read_bytes())
+    (tmp_path / "ethanol.toml").write_text(CONFIG)
+    published = (ACCURACY / "published.json").read_bytes()
+    (tmp_path / "published.json").write_bytes(published)
+    return tmp_path
+
+
+def test_training_to_table(load_script, small_benchmark, monkeypatch, capsys):
+    load_script("run", "ethanol", "--threads", "1").main()
+    path = small_benchmark / "results" / "ethanol.json"
+    first = json.loads(path.read_text())
+    assert first["training_hours"] >= 0 and first["hardware"]["threads_used"] == 1
+    assert (small_benchmark / "logs" / "ethanol.csv").read_text().count("\n") == 3
+    test = first["tests"]["test"]
+    assert test["frames"] == 20 and test["forces_mae"] > 0
+
+    # what was trained is tested again, not trained again, and stays what it was
+    load_script("run", "--threads", "2").main()
+    assert json.loads(path.read_text()) == first
+    load_script("table").main()
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if line.startswith("| ethanol"))
+    assert f"{test['energy_mae_mev']:.2f} / {test['forces_mae']:.2f}" in row
+    assert "0.4 / 2.1 | 0.4 / 2.8" in row
+    assert any(line.startswith("| mean of 1 ") for line in printed.splitlines())
+
+
+def test_missing_data_is_named_before_training(load_script, small_benchmark, capsys):
+    (small_benchmark / "data" / "ethanol_train.extxyz").unlink()
+    with pytest.raises(SystemExit):
+        load_script("run", "ethanol").main()
+    assert "ethanol_train.extxyz, found nothing; see prepare" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        load_script("run", "water").main()
+    assert "found ['water']" in capsys.readouterr().err
+
+
+def test_search_measures_on_validation(load_script, small_benchmark, monkeypatch):
+    search = load_script("search", "--only", "l_max 2")
+    monkeypatch.setattr(search, "EPOCHS", 3)
+    monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
+    search.main()
+    row = json.loads((small_benchmark / "search.json").read_text())["l_max 2"]
+    assert row["forces_mae"] > 0 and row["processor_s_per_epoch"] > 0
+    assert row["changes"] == {"l_max": 2}
