@@ -13,6 +13,8 @@ import pytest
 from ase.neighborlist import neighbor_list
 from openmm import app
 
+from openmm_allegro import load_model
+
 mdtraj = pytest.importorskip("mdtraj")
 
 SYSTEMS = Path(__file__).parents[1] / "systems"
@@ -96,6 +98,18 @@ def test_committed_boxes_are_the_scripts(load_script):
         np.testing.assert_allclose(found, atoms.get_positions(), atol=6e-4)
         symbols = [a.element.symbol for a in pdb.topology.atoms()]
         assert symbols == atoms.get_chemical_symbols()
+
+
+def test_small_model_has_no_more_weights_than_the_papers():
+    """9,058, one layer, one even feature, l_max 1, 4 Å, envelope exponent 48."""
+    folder = SYSTEMS / "li3po4"
+    model = load_model(folder / "small.safetensors")
+    config = model.config
+    assert sum(p.numel() for p in model.energy.parameters()) <= 9058
+    assert (config.num_layers, config.num_tensor_features, config.l_max) == (1, 1, 1)
+    assert (config.cutoff, config.envelope_p, config.parity) == (4.0, 48.0, False)
+    metrics = json.loads((folder / "small_metrics.json").read_text())
+    assert metrics["forces_mae"] <= 75
 
 
 def test_split_of_the_glass_is_in_time(load_script, monkeypatch, tmp_path):

@@ -30,6 +30,8 @@ MODELS = {
     "nacl_aq": ("nacl_aq", "all", 60),
     "ec_emc": ("ec_emc", "all", 120),
     "alanine_water": ("alanine", "none", 190),
+    "li6ps5cl": ("li6ps5cl", "all", 60),
+    "li3po4": ("li3po4", "all", 60),
 }
 # Imported by tests or by each other
 SCRIPTS = ("build_box", "prepare", "compare", "pressure", "density", "npt")

@@ -34,7 +34,7 @@ PAIRS = ("Li-Li", "Li-S", "Li-Cl", "P-S")
 # Only Li moves on; relative to all else, which makes up for the missing charges.
 FRAMEWORK = "not element Li"
 CELLS = 2
-BLOCKS = 3  # of a run, each longer than the published displacements
+BLOCKS = 2  # of a run, each longer than the published displacements
 R_MAX = 0.9  # nm, in bins of the published curves
 DISORDERS = (0, 50, 100)
 FIT_START = 1.0  # ps

@@ -41,7 +41,7 @@ TIMESTEP = 3.125  # fs; the fastest vibrations, of P-S, take 55
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ps", type=float, default=22.0, help="of each NVT run")
+    parser.add_argument("--ps", type=float, default=16.0, help="of each NVT run")
     parser.add_argument("--npt-ps", type=float, default=12.0)
     parser.add_argument("--model", type=Path, default=HERE / "li6ps5cl.safetensors")
     options = parser.parse_args()
