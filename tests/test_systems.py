@@ -32,6 +32,7 @@ MODELS = {
     "alanine_water": ("alanine", "none", 190),
     "li6ps5cl": ("li6ps5cl", "all", 60),
     "li3po4": ("li3po4", "all", 60),
+    "lgps": ("lgps", "all", 75),
 }
 # Imported by tests or by each other
 SCRIPTS = ("build_box", "prepare", "compare", "pressure", "density", "npt")

@@ -115,25 +115,25 @@ def _compare_rdf(runs: dict, folder: Path) -> dict:
 
 
 def _compare_msd(runs: dict, folder: Path) -> dict:
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    *panels, last = figure.subplots(2, 2).ravel()
     results = {}
-    for disorder in DISORDERS:
+    for ax, disorder in zip(panels, DISORDERS, strict=True):
         table = np.loadtxt(
             folder / f"aimd_Li6PS5Cl_{disorder}p_Li_msd.csv", delimiter=",", skiprows=1
         )
         lags, msd, spread = table[:, 0] * 0.1, table[:, 1], table[:, 2]
-        left.fill_between(lags, msd - spread, msd + spread, color="0.8")
-        left.plot(lags, msd, "--", color=COLORS[disorder], lw=1.2)
+        ax.fill_between(lags, msd - spread, msd + spread, color="0.85", lw=0)
+        ax.plot(lags, msd, "--", color="0.4", label="AIMD, spread of its runs")
         if run := runs.get((500, disorder, "aimd")):
             ours = run_msd(run, "element Li", lags[-1], BLOCKS)
             results[f"500 K, {disorder} %"] = _ratios(ours, lags, msd, spread)
-            _draw(left, ours, COLORS[disorder], f"{disorder} % disorder")
-    left.set_title("500 K; dashed: AIMD, grey: spread of its runs", fontsize=10)
+            _draw(ax, ours, COLORS[disorder], "Allegro")
+        ax.set_title(f"500 K, {disorder} % disorder, the AIMD's cell", fontsize=10)
     lines = (folder / "aimd_msd_dft.dat").read_text().splitlines()[1:]
     table = np.array([[float(x) for x in line.split()] for line in lines if line])
     lags, msd = table[::10, 0] / 1000, table[::10, 1]
-    right.plot(lags, msd, "--", color="0.4", label="AIMD, from its first frame")
+    last.plot(lags, msd, "--", color="0.4", label="AIMD, from its first frame")
     if run := runs.get((600, 50, "data")):
         ours = run_msd(run, "element Li", lags[-1], BLOCKS)
         # One origin, and a jump at the start: slopes compare, displacements do not.
@@ -146,9 +146,9 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
             "aimd_A2_per_ps": round(slopes[1], 3),
             "ratio": round(slopes[0] / slopes[1], 3),
         }
-        _draw(right, ours, "C1", "Allegro, 50 % disorder, all origins")
-    right.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
-    for ax in (left, right):
+        _draw(last, ours, "C1", "Allegro, 50 % disorder, all origins")
+    last.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
+    for ax in (*panels, last):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
         ax.set(xlim=(0, None), ylim=(0, None))
         ax.legend(frameon=False)
