@@ -59,8 +59,8 @@ class TrainConfig:
     device : str
         "cpu", "cuda", or "auto" for CUDA where it is available.
     compile : bool
-        Whether to compile the training step: a minute or two at the start, about half
-        the time of a step. Needs structures of one size and, on a CPU, a C++ compiler.
+        Whether to compile the training step: a minute or two at the start, a quarter to
+        a half off each step. Needs structures of one size and, on a CPU, a compiler.
 
     Raises
     ------
