@@ -2,6 +2,7 @@
 """The compiled training step has the loss and gradients of the plain one."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -109,6 +110,7 @@ def test_gradient_of_the_loss_by_finite_differences(monkeypatch):
     assert slope == pytest.approx((value(1e-5) - value(-1e-5)) / 2e-5, rel=1e-5)
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
 def test_compiled_training_learns_as_the_plain_one(tmp_path):
     """Also with an epoch whose last batch is smaller."""
     settings = short(batch_size=3, max_epochs=2)
