@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from .dataset import PADDING, Sample, collate
-from .evaluate import Prediction
+from .dataset import PADDING, Sample, collate, join_fields
+from .evaluate import Prediction, stresses_of
 from .model import AllegroConfig, forces_from_pairs
 
 log = logging.getLogger(__name__)
@@ -91,19 +91,7 @@ class DenseCollate:
             rows = s.centers + index * atoms
             vectors[rows, slot] = s.vectors
             neighbors[rows, slot] = s.neighbors + index * atoms
-        unknown = torch.full((3, 3), torch.nan, dtype=vectors.dtype)
-        return DenseBatch(
-            types=torch.cat([s.types for s in samples]),
-            neighbors=neighbors,
-            vectors=vectors,
-            sizes=torch.full((len(samples),), atoms),
-            energies=torch.tensor([s.energy for s in samples], dtype=torch.float64),
-            forces=torch.cat([s.forces for s in samples]),
-            stresses=torch.stack(
-                [unknown if s.stress is None else s.stress for s in samples]
-            ),
-            volumes=torch.tensor([s.volume for s in samples], dtype=vectors.dtype),
-        )
+        return DenseBatch(neighbors=neighbors, vectors=vectors, **join_fields(samples))
 
 
 class CompiledLoss:
@@ -179,8 +167,7 @@ def _predict(
     if stress:
         per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
         strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
-        volumes = torch.where(batch.volumes > 0, batch.volumes, torch.inf)
-        stresses = 0.5 * (strains + strains.transpose(1, 2)) / volumes[:, None, None]
+        stresses = stresses_of(strains, batch.volumes)
     return Prediction(of_centers.view(frames, -1).sum(1), forces, stresses)
 
 

@@ -152,25 +152,33 @@ def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
         LARGEST_BLOCK,
         *FILL,
     )
-    nan = float("nan")
+    return Batch(
+        frames=torch.repeat_interleave(torch.tensor(sizes)),
+        blocks=blocks,
+        **join_fields(samples),
+    )
+
+
+def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
+    """Types, sizes, labels and volumes of samples, as in ``Batch``."""
+    nan, dtype = float("nan"), samples[0].vectors.dtype
+    sizes = [len(s.types) for s in samples]
     energies = [nan if s.energy is None else s.energy for s in samples]
     forces = [
-        torch.full((n, 3), nan, dtype=vectors.dtype) if s.forces is None else s.forces
+        torch.full((n, 3), nan, dtype=dtype) if s.forces is None else s.forces
         for s, n in zip(samples, sizes, strict=True)
     ]
-    unknown = torch.full((3, 3), nan, dtype=vectors.dtype)
-    return Batch(
-        types=torch.cat([s.types for s in samples]),
-        frames=torch.repeat_interleave(torch.tensor(sizes)),
-        sizes=torch.tensor(sizes),
-        blocks=blocks,
-        energies=torch.tensor(energies, dtype=torch.float64),
-        forces=torch.cat(forces),
-        stresses=torch.stack(
+    unknown = torch.full((3, 3), nan, dtype=dtype)
+    return {
+        "types": torch.cat([s.types for s in samples]),
+        "sizes": torch.tensor(sizes),
+        "energies": torch.tensor(energies, dtype=torch.float64),
+        "forces": torch.cat(forces),
+        "stresses": torch.stack(
             [unknown if s.stress is None else s.stress for s in samples]
         ),
-        volumes=torch.tensor([s.volume for s in samples], dtype=vectors.dtype),
-    )
+        "volumes": torch.tensor([s.volume for s in samples], dtype=dtype),
+    }
 
 
 def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:

@@ -70,9 +70,13 @@ def predict(
                 # dE/d(strain) of each centre, then of each frame
                 outer = torch.matmul(v.transpose(1, 2), g)
                 strains = strains.index_add(0, batch.frames[c], outer)
-    volumes = torch.where(batch.volumes > 0, batch.volumes, torch.inf)[:, None, None]
-    stresses = 0.5 * (strains + strains.transpose(1, 2)) / volumes
-    return Prediction(energies, forces, stresses)
+    return Prediction(energies, forces, stresses_of(strains, batch.volumes))
+
+
+def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
+    """From dE/d(strain) [B, 3, 3] (eV) and volumes [B]; zeros without a volume."""
+    volumes = torch.where(volumes > 0, volumes, torch.inf)[:, None, None]
+    return 0.5 * (strains + strains.transpose(1, 2)) / volumes
 
 
 def evaluate(

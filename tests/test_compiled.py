@@ -47,6 +47,12 @@ def loss_and_gradients(module, batch):
     return float(loss.detach()), [p.grad.clone() for p in module.parameters()]
 
 
+def assert_same_step(traced, plain):
+    assert traced[0] == pytest.approx(plain[0], rel=1e-10)
+    for ours, theirs in zip(traced[1], plain[1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
 CASES = {
     "molecules": (ethanol()[:3], {}),
     "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}),
@@ -65,10 +71,7 @@ def test_traced_step_is_the_plain_one(case, monkeypatch):
     plain = loss_and_gradients(module, collate(samples, config))
     batch = DenseCollate(samples, config, len(structures))(samples)
     assert isinstance(batch, DenseBatch)
-    loss, gradients = loss_and_gradients(module, batch)
-    assert loss == pytest.approx(plain[0], rel=1e-10)
-    for ours, theirs in zip(gradients, plain[1], strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+    assert_same_step(loss_and_gradients(module, batch), plain)
 
 
 def test_trace_serves_other_weights_and_other_frames(monkeypatch):
@@ -79,11 +82,8 @@ def test_trace_serves_other_weights_and_other_frames(monkeypatch):
     with torch.no_grad():
         for p in module.parameters():
             p.mul_(1.1)
-    loss, gradients = loss_and_gradients(module, join(samples[2:]))
-    plain = loss_and_gradients(module, collate(samples[2:], config))
-    assert loss == pytest.approx(plain[0], rel=1e-10)
-    for ours, theirs in zip(gradients, plain[1], strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+    traced = loss_and_gradients(module, join(samples[2:]))
+    assert_same_step(traced, loss_and_gradients(module, collate(samples[2:], config)))
 
 
 def test_gradient_of_the_loss_by_finite_differences(monkeypatch):
@@ -194,10 +194,7 @@ def test_traced_step_of_other_networks(changes, monkeypatch):
     module, samples, config = module_and_samples(ethanol()[:2], 2, network=changes)
     plain = loss_and_gradients(module, collate(samples, config))
     batch = DenseCollate(samples, config, 2)(samples)
-    loss, gradients = loss_and_gradients(module, batch)
-    assert loss == pytest.approx(plain[0], rel=1e-10)
-    for ours, theirs in zip(gradients, plain[1], strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+    assert_same_step(loss_and_gradients(module, batch), plain)
 
 
 def test_labels_that_are_not_finite_are_refused(tmp_path):

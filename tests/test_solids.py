@@ -199,7 +199,6 @@ def write_run(folder, prefix, atoms, times, seed, step=0.003):
 
 def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
     """A run that is the reference differs by nothing; missing ones are left out."""
-    figures = load_script("li6ps5cl", "figures")
     build = load_script("li6ps5cl", "build")
     figures = load_script("li6ps5cl", "figures")
     monkeypatch.setattr(figures, "OUTPUT", tmp_path)
@@ -247,7 +246,6 @@ def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
 
 
 def test_figures_of_li3po4(load_script, monkeypatch, tmp_path):
-    figures = load_script("li3po4", "figures")
     build = load_script("li3po4", "build")
     figures = load_script("li3po4", "figures")
     monkeypatch.setattr(figures, "OUTPUT", tmp_path)

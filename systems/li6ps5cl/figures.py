@@ -29,6 +29,7 @@ from openmm_allegro.analysis import (  # noqa: E402
     rdf,
     series_mean,
 )
+from openmm_allegro.units import EV_TO_KJ_PER_MOL  # noqa: E402
 
 PAIRS = ("Li-Li", "Li-S", "Li-Cl", "P-S")
 # Only Li moves on; relative to all else, which makes up for the missing charges.
@@ -40,7 +41,6 @@ DISORDERS = (0, 50, 100)
 FIT_START = 1.0  # ps
 SLOPE_FROM = 1.0  # ps
 COLORS = {0: "C0", 50: "C1", 100: "C2"}
-EV = 96.48533  # kJ/mol
 
 
 def main() -> None:
@@ -208,7 +208,10 @@ def _diffusion(runs: dict) -> dict:
     energy, at_300 = line.activation_energy, line.at(300.0)
     # Errors of single short runs are lower bounds: the residuals show by how much
     scale = max(1.0, np.sqrt(line.chi_squared / (len(fitted) - 2)))
-    value, error = energy.value / EV, scale * energy.error / EV
+    value, error = (
+        energy.value / EV_TO_KJ_PER_MOL,
+        scale * energy.error / EV_TO_KJ_PER_MOL,
+    )
     results["activation_energy_eV"] = _rounded(value, error)
     results["chi_squared"] = round(line.chi_squared, 2)
     results["errors_of_the_line_scaled_by"] = round(float(scale), 2)
