@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A small model with random weights, and topologies to use it on."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import openmm
 import pytest
@@ -11,6 +15,21 @@ from training_helpers import fit, short
 
 from openmm_allegro import AllegroConfig, Model
 from openmm_allegro.model import AllegroEnergy, Statistics
+
+SYSTEMS = Path(__file__).parents[1] / "systems"
+# Scripts of systems/ that tests import, or that import each other.
+SCRIPTS = (
+    "build",
+    "build_box",
+    "compare",
+    "density",
+    "figures",
+    "npt",
+    "prepare",
+    "pressure",
+    "run",
+    "solids",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,6 +94,22 @@ def finished(tmp_path_factory):
     settings = short(max_epochs=40, energy_weight=10.0)
     model = fit(folder, settings, provenance={"data": "ethanol"})
     return folder, model, settings
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """A script of a folder of systems/ as a module, and it alone."""
+
+    def load(folder, name):
+        monkeypatch.syspath_prepend(SYSTEMS)
+        monkeypatch.syspath_prepend(SYSTEMS / folder)
+        for other in SCRIPTS:
+            monkeypatch.delitem(sys.modules, other, raising=False)
+        return importlib.import_module(name)
+
+    yield load
+    for name in SCRIPTS:
+        sys.modules.pop(name, None)
 
 
 def make_topology(symbols, box=None, waters=False):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The solid electrolytes of systems/: crystals as they should be, fair comparisons."""
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -18,23 +17,6 @@ from openmm_allegro import load_model
 mdtraj = pytest.importorskip("mdtraj")
 
 SYSTEMS = Path(__file__).parents[1] / "systems"
-SCRIPTS = ("build", "run", "figures", "prepare", "solids")
-
-
-@pytest.fixture
-def load_script(monkeypatch):
-    """A script of a folder of systems/ as a module, and it alone."""
-
-    def load(folder, name):
-        monkeypatch.syspath_prepend(SYSTEMS)
-        monkeypatch.syspath_prepend(SYSTEMS / folder)
-        for other in SCRIPTS:
-            monkeypatch.delitem(sys.modules, other, raising=False)
-        return importlib.import_module(name)
-
-    yield load
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
 
 
 def coordination(atoms, center, neighbor, radius):

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each model of systems/ is what its folder says, and right on excerpts of its data."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import ase.io
@@ -34,23 +32,6 @@ MODELS = {
     "li3po4": ("li3po4", "all", 60),
     "lgps": ("lgps", "all", 75),
 }
-# Imported by tests or by each other
-SCRIPTS = ("build_box", "prepare", "compare", "pressure", "density", "npt")
-
-
-@pytest.fixture
-def load_script(monkeypatch):
-    """A script of a folder of systems/ as a module, and it alone."""
-
-    def load(folder, name):
-        monkeypatch.syspath_prepend(SYSTEMS / folder)
-        for other in SCRIPTS:
-            monkeypatch.delitem(sys.modules, other, raising=False)
-        return importlib.import_module(name)
-
-    yield load
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("folder", MODELS)
