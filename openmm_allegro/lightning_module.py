@@ -25,6 +25,7 @@ from .train_config import TrainConfig
 log = logging.getLogger(__name__)
 
 MONITOR = "validation_score"
+SHORTEST = 1e-4  # eV/Å: below it the length of an error is nearly its square
 
 
 class TrainingModule(pl.LightningModule):
@@ -44,9 +45,8 @@ class TrainingModule(pl.LightningModule):
         weights = self.config
         energy = (prediction.energies - batch.energies) / batch.sizes
         total = weights.energy_weight * energy.square().mean()
-        total = total + weights.forces_weight * _mean_square(
-            prediction.forces, batch.forces
-        )
+        forces = FORCES_LOSS[weights.forces_loss](prediction.forces, batch.forces)
+        total = total + weights.forces_weight * forces
         if weights.stress_weight > 0:
             total = total + weights.stress_weight * _mean_square(
                 prediction.stresses, batch.stresses
@@ -87,10 +87,19 @@ class TrainingModule(pl.LightningModule):
         arrays = gather_arrays(batches, predictions)
         metrics = error_metrics(arrays, self.elements)
         weights = self.config
-        metrics[MONITOR] = sum(
-            getattr(weights, f"{name}_weight") * (metrics[f"{name}_rmse"] / 1000) ** 2
+        errors = {
+            name: (metrics[f"{name}_rmse"] / 1000) ** 2
             for name in ("energy", "forces", "stress")
             if f"{name}_rmse" in metrics
+        }
+        if weights.forces_loss != "mse":
+            both = (
+                torch.cat([s.forces.double() for s in sources]).cpu()
+                for sources in (predictions, batches)
+            )
+            errors["forces"] = float(FORCES_LOSS[weights.forces_loss](*both))
+        metrics[MONITOR] = sum(
+            getattr(weights, f"{name}_weight") * error for name, error in errors.items()
         )
         return metrics
 
@@ -259,5 +268,23 @@ class EpochOrder(Sampler[int]):
 def _mean_square(prediction: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Over the labels that are known, those that are not NaN."""
     known = torch.isfinite(reference)
-    error = torch.where(known, prediction - torch.where(known, reference, 0.0), 0.0)
+    error = _error(prediction, reference, known)
     return error.square().sum() / known.sum().clamp(min=1)
+
+
+def _mean_norm(prediction: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Over the vectors of which a component is known."""
+    known = torch.isfinite(reference)
+    square = _error(prediction, reference, known).square().sum(-1)
+    # The derivative of a length is none at zero.
+    lengths = (square + SHORTEST**2).sqrt() - SHORTEST
+    return lengths.sum() / known.any(-1).sum().clamp(min=1)
+
+
+def _error(
+    prediction: torch.Tensor, reference: torch.Tensor, known: torch.Tensor
+) -> torch.Tensor:
+    return torch.where(known, prediction - torch.where(known, reference, 0.0), 0.0)
+
+
+FORCES_LOSS = {"mse": _mean_square, "l2mae": _mean_norm}

@@ -25,6 +25,7 @@ from ._version import __version__
 from .compiled import DenseCollate, require_compiler
 from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
+from .kernels.sparse import use_sparse_products
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
 from .model import AllegroConfig, AllegroEnergy
 from .modelfile import Model, load_model, read_header
@@ -36,7 +37,7 @@ __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
 # What a training of an earlier version did where its record names no value.
-_DEFAULTS = {"optimizer": "adam"}
+_DEFAULTS = {"optimizer": "adam", "forces_loss": "mse"}
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",
@@ -61,7 +62,7 @@ def train(
 ) -> Model:
     """Train and return the model with the best validation score.
 
-    The score is the weighted mean square error of the validation set, as the loss.
+    The score is the loss of the validation set.
     Structures that ``subtract_baseline`` has been at make a model of kind delta.
 
     Parameters
@@ -128,6 +129,8 @@ def train(
         dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    if device == "cpu":
+        use_sparse_products(energy)
     record = {
         "package_version": __version__,
         "torch_version": torch.__version__,

@@ -16,6 +16,7 @@ from .structure import Structure, read_structures
 log = logging.getLogger(__name__)
 
 OPTIMIZERS = ("adam", "muon")
+FORCES_LOSSES = ("mse", "l2mae")
 SCHEDULES = ("cosine", "plateau", "constant")
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -47,6 +48,9 @@ class TrainConfig:
     energy_weight, forces_weight, stress_weight : float
         Of the mean squared errors of energies per atom (eV²), force components
         ((eV/Å)²) and stress components ((eV/Å³)²).
+    forces_loss : str
+        "mse", or "l2mae" for the mean length (eV/Å) of an atom's force error in the
+        place of the mean square (Gasteiger et al., doi:10.48550/arXiv.2106.08903).
     ema_decay : float
         Of the exponential moving average of the weights, below 1; 0 for none. The
         averaged weights are validated and saved.
@@ -81,6 +85,7 @@ class TrainConfig:
     energy_weight: float = 1.0
     forces_weight: float = 1.0
     stress_weight: float = 0.0
+    forces_loss: str = "mse"
     ema_decay: float = 0.99
     gradient_clip: float = 0.0
     early_stop_patience: int = 0
@@ -129,6 +134,7 @@ class TrainConfig:
             )
         for name, known in (
             ("optimizer", OPTIMIZERS),
+            ("forces_loss", FORCES_LOSSES),
             ("schedule", SCHEDULES),
             ("dtype", DTYPES),
             ("device", DEVICES),

@@ -95,6 +95,46 @@ def test_score_is_the_loss_of_the_validation_set(finished):
         assert row["validation_score"] == pytest.approx(expected * 1e-6)
 
 
+def test_mean_length_of_force_errors_as_the_loss(tmp_path):
+    config = short(
+        max_epochs=1,
+        learning_rate=1e-12,
+        ema_decay=0.0,
+        energy_weight=0.0,
+        forces_weight=2.0,
+        forces_loss="l2mae",
+    )
+    model = fit(tmp_path / "run", config)
+    (row,) = read_log(tmp_path / "run")
+    for column, structures in (
+        ("loss", ethanol()[:16]),
+        ("validation_score", ethanol()[16:20]),
+    ):
+        arrays = evaluate(model, structures)["arrays"]
+        errors = arrays["forces_prediction"] - arrays["forces_reference"]
+        expected = 2.0 * np.linalg.norm(errors, axis=-1).mean()
+        assert row[column] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_force_that_is_met_has_a_gradient():
+    exact = torch.ones(2, 3, dtype=torch.float64)
+    predicted = exact.clone().requires_grad_()
+    loss = lightning_module.FORCES_LOSS["l2mae"](predicted, exact)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(predicted.grad, torch.zeros_like(exact))
+
+
+def test_unknown_forces_count_for_nothing():
+    reference = torch.tensor([[0.0, 0.0, 0.0], [float("nan")] * 3])
+    predicted = torch.tensor([[0.0, 3.0, 4.0], [7.0, 7.0, 7.0]], requires_grad=True)
+    loss = lightning_module.FORCES_LOSS["l2mae"](predicted, reference)
+    loss.backward()
+    assert loss.item() == pytest.approx(5.0, abs=1e-3)
+    assert torch.isfinite(predicted.grad).all()
+    assert torch.equal(predicted.grad[1], torch.zeros(3))
+
+
 def test_last_incomplete_batch_counts_by_its_size(tmp_path):
     config = short(max_epochs=1, learning_rate=1e-12, ema_decay=0.0, batch_size=7)
     model = fit(tmp_path / "run", config)

@@ -52,6 +52,7 @@ struct Atoms {
 #include "tensor.h"
 #include "program.h"
 #include "block.h"
+#include "contraction.h"
 
 // Which columns of the derivatives must be zero before the way back. Of operations that
 // add to the same columns the first may write instead.
@@ -176,5 +177,38 @@ void openmm_allegro_evaluate(const long *program, const double *constants,
     work();
   }
   for (std::thread &member : team) member.join();
+}
+
+// shape: centres, channels, terms, paths, then columns and sizes of the result, the left
+// and the right factor. out [centres, components, channels]
+void openmm_allegro_contract(const long *shape, const long *entries, const double *values,
+                             long is_double, const void *weights, const void *left,
+                             const void *right, long threads, void *out) {
+  const Product p = product(shape, entries, values);
+  share(p.centers, threads, [=](long, long begin, long end) {
+    if (is_double)
+      contract(p, (const double *)weights, (const double *)left, (const double *)right,
+               (double *)out, begin, end);
+    else
+      contract(p, (const float *)weights, (const float *)left, (const float *)right,
+               (float *)out, begin, end);
+  });
+}
+
+// out [threads, channels, paths], the sum of which is the result
+void openmm_allegro_contract_weights(const long *shape, const long *entries,
+                                     const double *values, long is_double,
+                                     const void *first, const void *left,
+                                     const void *right, long threads, void *out) {
+  const Product p = product(shape, entries, values);
+  share(p.centers, threads, [=](long t, long begin, long end) {
+    const long offset = t * p.channels * p.paths;
+    if (is_double)
+      contract_weights(p, (const double *)first, (const double *)left,
+                       (const double *)right, (double *)out + offset, begin, end);
+    else
+      contract_weights(p, (const float *)first, (const float *)left, (const float *)right,
+                       (float *)out + offset, begin, end);
+  });
 }
 }

@@ -49,8 +49,8 @@ def library() -> ctypes.CDLL | None:
         except OSError as error:
             _log.warning("the fused kernel cannot be loaded: %s", error)
             continue
-        loaded.openmm_allegro_evaluate.restype = None
-        if loaded.openmm_allegro_format() == FORMAT:
+        current = loaded.openmm_allegro_format() == FORMAT
+        if current and hasattr(loaded, "openmm_allegro_contract"):
             return loaded
         _log.warning(
             "the fused kernel is of another version: install the package again; until "

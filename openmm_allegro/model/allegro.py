@@ -6,6 +6,8 @@ that nequip-allegro 0.8 gives it: product type embedding, densely connected scal
 no envelope after the embedding. Written per centre, see ``tensor_product``.
 """
 
+from collections.abc import Callable
+
 import torch
 from e3nn import get_optimization_defaults, o3, set_optimization_defaults
 from torch import Tensor
@@ -82,6 +84,8 @@ class Allegro(torch.nn.Module):
         self.first_projection = ScalarMLP(
             scalars, scalars + env_dim, 0, 0, None, generator
         )
+        # A way through the chain that cannot be scripted, see kernels.sparse.
+        self.sparse: Callable[[list[Tensor]], Tensor] | None = None
         irreps = layer_irreps(harmonics, config.allowed_irreps(), config.num_layers)
         self.operators = torch.nn.ModuleList()
         self.latents = torch.nn.ModuleList()
@@ -164,11 +168,16 @@ class Allegro(torch.nn.Module):
         chain: list[Tensor] = []  # M⁰, M¹, …, each [U, ΣC, A, A′]
         for operator, latent in zip(self.operators, self.latents):  # noqa: B905
             environment = self._environment(y, as_blocks(env_weights, shapes)) * norm
-            chain.append(operator(environment))  # from [U, ΣC, B]
-            v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
-            for k in range(len(chain) - 2, -1, -1):
-                v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
-            scalars.append(self._pair_scalars(y, weights, v.squeeze(-1)))  # [P, U]
+            if not torch.jit.is_scripting() and self.sparse is not None:
+                chain.append(environment.permute(1, 2, 0))
+                v = self.sparse(chain).permute(2, 0, 1)
+            else:
+                chain.append(operator(environment))  # from [U, ΣC, B]
+                v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
+                for k in range(len(chain) - 2, -1, -1):
+                    v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
+                v = v.squeeze(-1)
+            scalars.append(self._pair_scalars(y, weights, v))  # [P, U]
             x = latent(torch.cat(scalars, -1))  # [P, S (+ L·U)]
             scalars[-1], env_weights = self._halves(x)
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)

@@ -139,6 +139,14 @@ class CenterOperator(torch.nn.Module):
             self.channels, environment.shape[1], self.dim_in, self.dim_out
         )
 
+    @torch.jit.unused
+    def entries(self) -> tuple[Tensor, Tensor]:
+        """Non-zero elements of the coupling: a, b, d and path [n, 4], values [n]."""
+        shape = len(self.coupling), self.dim_env, self.dim_in, self.dim_out
+        coupling = self.coupling.detach().to("cpu", torch.float64).view(shape)
+        where = coupling.nonzero()
+        return where[:, [2, 1, 3, 0]].contiguous(), coupling[tuple(where.T)]
+
 
 def _starts(irreps: list[o3.Irrep]) -> list[int]:
     starts = [0]
