@@ -5,7 +5,8 @@ The same weights, frames, batches, loss (squared errors of energies per atom and
 forces) and Adam; each variant in a process of its own, which takes epochs in turn with
 the others, collation included, pair lists found beforehand. nequip's processes keep
 their memory, see peers.py. nequip's compiled model runs batches of one frame eagerly.
-Our compiled step needs frames of one size and batches that fill the epoch.
+Our compiled step needs frames of one size and batches that fill the epoch. "Dense"
+variants make the centres' matrices, which kernels.sparse spares a training on a CPU.
 
     python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
 
@@ -25,7 +26,15 @@ import numpy as np
 from hardware import hardware
 from peers import RESULTS, TUNED
 
-VARIANTS = ("ours", "ours, compiled", "ours, before", "nequip eager", "nequip compile")
+VARIANTS = (
+    "ours",
+    "ours, compiled",
+    "ours, dense",
+    "ours, compiled, dense",
+    "ours, before",
+    "nequip eager",
+    "nequip compile",
+)
 
 
 def main() -> None:
@@ -95,7 +104,7 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
         worker.stdin.close()
         found[variant] = {"failed": worker.wait()}
         if variant not in times:
-            print(f"  {variant:16s} failed", flush=True)
+            print(f"  {variant:21s} failed", flush=True)
             continue
         wall, processor = np.transpose(times[variant])
         found[variant] = {
@@ -107,7 +116,7 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
     for variant, numbers in found.items():
         if "failed" in numbers:
             continue
-        line = f"  {variant:16s} {numbers['samples_per_second']:8.2f} samples/s"
+        line = f"  {variant:21s} {numbers['samples_per_second']:8.2f} samples/s"
         line += f" {numbers['processor_ms_per_sample']:9.1f} ms of processor"
         if variant != "ours" and "ms_per_sample" in found.get("ours", {}):
             numbers["ours_times_faster"] = (

@@ -19,8 +19,8 @@ def main() -> None:
     if variant.startswith("nequip"):
         step, samples = _nequip(model, frames, int(count), peer, variant.split()[1])
     else:
-        compiled = variant == "ours, compiled"
-        step, samples = _ours(model, frames, int(count), int(batch), compiled)
+        compiled, sparse = "compiled" in variant, "dense" not in variant
+        step, samples = _ours(model, frames, int(count), int(batch), compiled, sparse)
     batches = [samples[i : i + int(batch)] for i in range(0, len(samples), int(batch))]
     for warm_up in (*batches[:2], *batches[-1:]):  # compilation, first allocations
         step(warm_up)
@@ -34,7 +34,7 @@ def main() -> None:
         print(json.dumps(taken), flush=True)
 
 
-def _ours(model, frames, count, batch, compiled):
+def _ours(model, frames, count, batch, compiled, sparse):
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.dataset import collate, make_samples
     from openmm_allegro.lightning_module import TrainingModule
@@ -42,6 +42,13 @@ def _ours(model, frames, count, batch, compiled):
 
     model = load_model(model)
     model.energy.set_dtype(torch.float32)
+    if sparse:
+        try:
+            from openmm_allegro.kernels.sparse import use_sparse_products
+        except ImportError:  # an earlier commit
+            pass
+        else:
+            use_sparse_products(model.energy)
     samples = make_samples(read_structures(frames)[:count], model.config)
     config = TrainConfig(batch_size=batch, learning_rate=RATE, warmup_steps=0)
     module = TrainingModule(model, config, len(samples))

@@ -36,11 +36,18 @@ RESULTS = HERE / "search.json"
 # What differs from ethanol.toml.
 VARIANTS: dict[str, dict] = {
     "as in ethanol.toml": {},
+    "mse": {"forces_loss": "mse"},
+    "mse, Adam, rate 0.01": {
+        "forces_loss": "mse",
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+    },
     "Adam, rate 0.002": {"optimizer": "adam", "learning_rate": 0.002},
     "Adam, rate 0.005": {"optimizer": "adam", "learning_rate": 0.005},
     "Adam, rate 0.01": {"optimizer": "adam", "learning_rate": 0.01},
     "rate 0.0035": {"learning_rate": 0.0035},
-    "rate 0.014": {"learning_rate": 0.014},
+    "rate 0.005": {"learning_rate": 0.005},
+    "rate 0.01": {"learning_rate": 0.01},
     "batch 2": {"batch_size": 2},
     "batch 10": {"batch_size": 10},
     "batch 10, rate 0.01": {"batch_size": 10, "learning_rate": 0.01},
@@ -56,6 +63,7 @@ VARIANTS: dict[str, dict] = {
     "envelope 2": {"envelope_p": 2.0},
     "16 Bessel functions": {"num_bessels": 16},
     "energy weight 100": {"energy_weight": 100.0},
+    "energy weight 3000": {"energy_weight": 3000.0},
     "no averaging": {"ema_decay": 0.0},
     "averaging 0.999": {"ema_decay": 0.999},
     "plateau": {"schedule": "plateau", "warmup_steps": 0, "plateau_patience": 2},
