@@ -8,7 +8,10 @@ from setuptools import Extension, setup
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 HEADERS = [
     f"openmm_allegro/kernels/{name}.h"
-    for name in ("vector", "network", "tensor", "program", "block", "contraction")
+    for name in (
+        *("vector", "network", "tensor", "program", "block"),
+        *("contraction", "projection"),
+    )
 ]
 BUILDS = {"_generic": ["-DWIDTH=16", "-DROWS=4"]}
 if platform.machine() in ("x86_64", "AMD64"):

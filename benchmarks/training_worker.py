@@ -48,7 +48,8 @@ def _ours(model, frames, count, batch, compiled, sparse):
         except ImportError:  # an earlier commit
             pass
         else:
-            use_sparse_products(model.energy)
+            if not use_sparse_products(model.energy):
+                raise SystemExit("expected the compiled kernel, found none")
     samples = make_samples(read_structures(frames)[:count], model.config)
     config = TrainConfig(batch_size=batch, learning_rate=RATE, warmup_steps=0)
     module = TrainingModule(model, config, len(samples))

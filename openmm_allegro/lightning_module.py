@@ -25,7 +25,7 @@ from .train_config import TrainConfig
 log = logging.getLogger(__name__)
 
 MONITOR = "validation_score"
-SHORTEST = 1e-4  # eV/Å: below it the length of an error is nearly its square
+SHORTEST = 1e-4  # eV/Å: the length of a shorter error counts less, smoothly
 
 
 class TrainingModule(pl.LightningModule):

@@ -24,6 +24,7 @@ from openmm_allegro import train as train_module
 from openmm_allegro.compiled import CompiledLoss, DenseBatch, DenseCollate
 from openmm_allegro.dataset import collate, make_samples, statistics
 from openmm_allegro.evaluate import predict
+from openmm_allegro.kernels.sparse import use_sparse_products
 from openmm_allegro.lightning_module import TrainingModule
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import Model
@@ -56,6 +57,7 @@ def assert_same_step(traced, plain):
 CASES = {
     "molecules": (ethanol()[:3], {}),
     "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}),
+    "lengths of errors": (ethanol()[:3], {"forces_loss": "l2mae"}),
     "a stress is unknown": (
         (liquid()[0], without(liquid()[1], "stress")),
         {"stress_weight": 3e3},
@@ -63,12 +65,15 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("products", ["dense", "sparse"])
 @pytest.mark.parametrize("case", CASES)
-def test_traced_step_is_the_plain_one(case, monkeypatch):
+def test_traced_step_is_the_plain_one(case, products, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
     structures, changes = CASES[case]
     module, samples, config = module_and_samples(structures, len(structures), **changes)
     plain = loss_and_gradients(module, collate(samples, config))
+    if products == "sparse" and not use_sparse_products(module.energy):
+        pytest.skip("the kernel was not built")
     batch = DenseCollate(samples, config, len(structures))(samples)
     assert isinstance(batch, DenseBatch)
     assert_same_step(loss_and_gradients(module, batch), plain)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Fused kernels behind one registered operator, each with a plain-torch twin."""
+"""Kernels behind registered operators, each with a plain-torch twin."""

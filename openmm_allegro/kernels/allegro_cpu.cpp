@@ -7,6 +7,7 @@
 #include <cmath>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -53,6 +54,7 @@ struct Atoms {
 #include "program.h"
 #include "block.h"
 #include "contraction.h"
+#include "projection.h"
 
 // Which columns of the derivatives must be zero before the way back. Of operations that
 // add to the same columns the first may write instead.
@@ -180,11 +182,13 @@ void openmm_allegro_evaluate(const long *program, const double *constants,
 }
 
 // shape: centres, channels, terms, paths, then columns and sizes of the result, the left
-// and the right factor. out [centres, components, channels]
-void openmm_allegro_contract(const long *shape, const long *entries, const double *values,
-                             long is_double, const void *weights, const void *left,
-                             const void *right, long threads, void *out) {
+// and the right factor. out [centres, components, channels]. Not 0 if an entry is beyond
+// its array: nothing is done then.
+int openmm_allegro_contract(const long *shape, const long *entries, const double *values,
+                            long is_double, const void *weights, const void *left,
+                            const void *right, long threads, void *out) {
   const Product p = product(shape, entries, values);
+  if (!within(p)) return 1;
   share(p.centers, threads, [=](long, long begin, long end) {
     if (is_double)
       contract(p, (const double *)weights, (const double *)left, (const double *)right,
@@ -193,14 +197,16 @@ void openmm_allegro_contract(const long *shape, const long *entries, const doubl
       contract(p, (const float *)weights, (const float *)left, (const float *)right,
                (float *)out, begin, end);
   });
+  return 0;
 }
 
 // out [threads, channels, paths], the sum of which is the result
-void openmm_allegro_contract_weights(const long *shape, const long *entries,
-                                     const double *values, long is_double,
-                                     const void *first, const void *left,
-                                     const void *right, long threads, void *out) {
+int openmm_allegro_contract_weights(const long *shape, const long *entries,
+                                    const double *values, long is_double,
+                                    const void *first, const void *left,
+                                    const void *right, long threads, void *out) {
   const Product p = product(shape, entries, values);
+  if (!within(p)) return 1;
   share(p.centers, threads, [=](long t, long begin, long end) {
     const long offset = t * p.channels * p.paths;
     if (is_double)
@@ -209,6 +215,30 @@ void openmm_allegro_contract_weights(const long *shape, const long *entries,
     else
       contract_weights(p, (const float *)first, (const float *)left, (const float *)right,
                        (float *)out + offset, begin, end);
+  });
+  return 0;
+}
+
+// what: 0 project, 1 spread, 2 meet. shape: centres, neighbours, components, channels,
+// degrees, elements from one pair's weights to the next one's, components of each degree
+void openmm_allegro_project(long what, const long *shape, long is_double,
+                            const void *left, const void *right, long threads, void *out) {
+  const Pairs p = {shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape + 6};
+  share(p.centers, threads, [=](long, long begin, long end) {
+    const auto run = [=](auto zero) {
+      typedef decltype(zero) T;
+      const T *x = (const T *)left, *y = (const T *)right;
+      if (what == 0)
+        project(p, x, y, (T *)out, begin, end);
+      else if (what == 1)
+        spread(p, x, y, (T *)out, begin, end);
+      else
+        meet(p, x, y, (T *)out, begin, end);
+    };
+    if (is_double)
+      run(0.0);
+    else
+      run(0.0f);
   });
 }
 }

@@ -14,6 +14,16 @@ static Product product(const long *shape, const long *entries, const double *val
           {shape[7], shape[8], shape[9]}, entries, values};
 }
 
+static bool within(const Product &p) {
+  for (long n = 0; n < p.terms; ++n) {
+    const long *entry = p.entries + 4 * n;
+    for (int k = 0; k < 3; ++k)
+      if (entry[p.of[k]] < 0 || entry[p.of[k]] >= p.size[k]) return false;
+    if (entry[3] < 0 || entry[3] >= p.paths) return false;
+  }
+  return true;
+}
+
 // Terms in the order of `column`, and where each value of it starts.
 static void sort_terms(const Product &p, long column, long count, std::vector<long> &order,
                        std::vector<long> &start) {

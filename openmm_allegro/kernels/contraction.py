@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .fused import library
+from .projection import compiled_for, products, threads_for
 
 PATH = 3  # the column of entries that names the weight
 _ENTRIES = "Tensor entries, Tensor values, int[] columns"
@@ -96,11 +96,6 @@ def contract_weights_in_torch(
     return zeros.index_add(0, entries[:, PATH], terms).T.contiguous()
 
 
-def available() -> bool:
-    """Whether the compiled kernel is there."""
-    return library() is not None
-
-
 def _contract_on_cpu(
     weights: Tensor,
     x: Tensor,
@@ -110,12 +105,13 @@ def _contract_on_cpu(
     columns: Sequence[int],
     size: int,
 ) -> Tensor:
-    if not available():
+    if not compiled_for(weights, x, y):
         return contract_in_torch(weights, x, y, entries, values, columns, size)
     sizes = size, x.shape[1], y.shape[1]
     out = x.new_empty((x.shape[0], size, x.shape[2]))
-    arrays = weights, x, y
-    _run("contract", arrays, entries, values, columns, sizes, weights.shape[1], out)
+    arrays, paths = (weights, x, y), weights.shape[1]
+    threads = threads_for(len(x))
+    _run("contract", arrays, entries, values, columns, sizes, paths, threads, out)
     return out
 
 
@@ -128,11 +124,15 @@ def _contract_weights_on_cpu(
     columns: Sequence[int],
     paths: int,
 ) -> Tensor:
-    if not available():
+    if not compiled_for(z, x, y):
         return contract_weights_in_torch(z, x, y, entries, values, columns, paths)
     sizes = z.shape[1], x.shape[1], y.shape[1]
-    out = z.new_zeros((_threads(z.shape[0]), z.shape[2], paths))
-    _run("contract_weights", (z, x, y), entries, values, columns, sizes, paths, out)
+    threads = threads_for(len(z))
+    out = z.new_zeros((threads, z.shape[2], paths))
+    arrays = z, x, y
+    _run(
+        "contract_weights", arrays, entries, values, columns, sizes, paths, threads, out
+    )
     return out.sum(0)
 
 
@@ -144,25 +144,38 @@ def _run(
     columns: Sequence[int],
     sizes: Sequence[int],
     paths: int,
+    threads: int,
     out: Tensor,
 ) -> None:
-    kept = [a.contiguous() for a in (entries, values, *arrays)]
     centers, _, channels = arrays[1].shape
+    shapes = [(centers, size, channels) for size in sizes]
+    if name == "contract":
+        shapes[0] = channels, paths
+    found = [tuple(a.shape) for a in arrays]
+    if found != shapes:
+        raise ValueError(f"{name}: expected arrays {shapes}, found {found}")
+    table = entries.dtype, values.dtype, tuple(entries.shape)
+    expected = torch.int64, torch.float64, (len(values), 4)
+    if table != expected:
+        raise ValueError(
+            f"{name}: expected entries and values {expected}, found {table}"
+        )
+    kept = [a.contiguous() for a in (entries, values, *arrays)]
     numbers = centers, channels, len(entries), paths, *columns, *sizes
     pointers = [ctypes.c_void_p(a.data_ptr()) for a in kept]
-    getattr(library(), f"openmm_allegro_{name}")(
+    outside = getattr(products(), f"openmm_allegro_{name}")(
         (ctypes.c_long * len(numbers))(*numbers),
         *pointers[:2],
         ctypes.c_long(out.dtype == torch.float64),
         *pointers[2:],
-        ctypes.c_long(_threads(centers)),
+        ctypes.c_long(threads),
         ctypes.c_void_p(out.data_ptr()),
     )
-
-
-def _threads(centers: int) -> int:
-    """A thread is not worth its start for a few centres."""
-    return max(1, min(torch.get_num_threads(), centers // 64))
+    if outside:
+        raise ValueError(
+            f"{name}: expected components below {tuple(sizes)} and paths below {paths} "
+            "in entries, found others"
+        )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

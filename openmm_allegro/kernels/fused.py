@@ -39,19 +39,10 @@ _SCHEMA = (
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernel for this processor, or None where it was not built."""
-    present = _processor_flags()
-    for name, needed in _BUILDS.items():
-        found = importlib.util.find_spec(f"{__package__}.{name}")
-        if found is None or found.origin is None or not needed <= present:
-            continue
-        try:
-            loaded = ctypes.CDLL(found.origin)
-        except OSError as error:
-            _log.warning("the fused kernel cannot be loaded: %s", error)
-            continue
-        current = loaded.openmm_allegro_format() == FORMAT
-        if current and hasattr(loaded, "openmm_allegro_contract"):
-            return loaded
+    loaded = present()
+    if loaded is not None and loaded.openmm_allegro_format() == FORMAT:
+        return loaded
+    if loaded is not None:
         _log.warning(
             "the fused kernel is of another version: install the package again; until "
             "then the network runs in plain torch, several times slower"
@@ -61,6 +52,24 @@ def library() -> ctypes.CDLL | None:
         "the fused kernel was not built (it needs a C++ compiler when the package is "
         "installed); the network runs in plain torch, several times slower"
     )
+    return None
+
+
+@functools.cache
+def present() -> ctypes.CDLL | None:
+    """The compiled kernel for this processor, of whatever version."""
+    flags = _processor_flags()
+    for name, needed in _BUILDS.items():
+        found = importlib.util.find_spec(f"{__package__}.{name}")
+        if found is None or found.origin is None or not needed <= flags:
+            continue
+        try:
+            loaded = ctypes.CDLL(found.origin)
+        except OSError as error:
+            _log.warning("the fused kernel cannot be loaded: %s", error)
+            continue
+        loaded.openmm_allegro_evaluate.restype = None
+        return loaded
     return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A centre's chain of tensor products without its matrices, for training on a CPU."""
+"""A layer's tensor products term by term, for training on a CPU."""
 
 from collections.abc import Sequence
 
@@ -7,27 +7,31 @@ import torch
 from torch import Tensor
 
 from ..model import AllegroEnergy
-from ..model.tensor_product import CenterOperator
-from .contraction import available, contract
+from ..model.allegro import Allegro
+from .contraction import contract
+from .projection import products, project, spread
 
 
-class SparseChain:
-    """From the environments of all layers so far to what a pair's features meet.
+class SparseProducts:
+    """From a layer's weights to the scalars of its pairs, as in ``Allegro.of_blocks``.
 
-    ``M⁰ M¹ … m`` of ``Allegro.of_blocks``, from the right: each product is one
-    ``contract``, and no matrix is made.
+    ``M⁰ M¹ … m`` is taken from the right: each product is one ``contract``, and no
+    matrix is made.
 
     Parameters
     ----------
-    operators : sequence of CenterOperator
+    network : Allegro
     """
 
-    def __init__(self, operators: Sequence[CenterOperator]) -> None:
-        self.operators = list(operators)
-        self.entries, self.values = zip(*(o.entries() for o in operators), strict=True)
+    def __init__(self, network: Allegro) -> None:
+        self.operators = list(network.operators)
+        self.sizes = network.degree_mask.squeeze(-1).sum(0).long().tolist()
+        self.entries, self.values = zip(
+            *(o.entries() for o in self.operators), strict=True
+        )
         self.columns = []
         for o, entries, values in zip(
-            operators, self.entries, self.values, strict=True
+            self.operators, self.entries, self.values, strict=True
         ):
             # The scalar column: a component of the features meets one of environment.
             scalar = entries[:, 2] == 0
@@ -37,8 +41,40 @@ class SparseChain:
             index[a], paths[a], factors[a] = b, path, values[scalar]
             self.columns.append((index, paths, factors))
 
-    def __call__(self, environments: Sequence[Tensor]) -> Tensor:
-        """``environments`` [C, B, U] of layers 0, 1, … → [C, A, U]."""
+    def __call__(
+        self,
+        environments: list[Tensor],
+        harmonics: Sequence[Tensor],
+        env_weights: Sequence[Tensor],
+        norm: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        """Scalars of the pairs [P, U] in the layer that follows ``environments``.
+
+        Parameters
+        ----------
+        environments : list of Tensor [ΣC, B, U]
+            Of the layers before; this layer's is appended.
+        harmonics, env_weights : sequence of Tensor [C, K, A], [C, K, L·U]
+            Of each block.
+        norm : Tensor [ΣC, 1]
+        weights : Tensor [P, L·U]
+        """
+        shape = len(self.sizes), self.operators[0].channels
+        sums = [
+            project(y, w.unflatten(-1, shape), self.sizes)
+            for y, w in zip(harmonics, env_weights, strict=True)
+        ]
+        environments.append(torch.cat(sums) * norm.unsqueeze(-1))
+        of_centers = self._chain(environments).split([len(y) for y in harmonics])
+        projected = [
+            spread(y, v, self.sizes).flatten(0, 1)
+            for y, v in zip(harmonics, of_centers, strict=True)
+        ]
+        return (weights.unflatten(-1, shape) * torch.cat(projected)).sum(1)
+
+    def _chain(self, environments: Sequence[Tensor]) -> Tensor:
+        """[C, B, U] of layers 0, 1, … → [C, A, U]."""
         last = len(environments) - 1
         weight = self.operators[last].weight  # [U or 1, P]
         index, paths, factors = self.columns[last]
@@ -60,6 +96,7 @@ def use_sparse_products(energy: AllegroEnergy) -> bool:
     energy : AllegroEnergy
         Results are the same up to rounding.
     """
-    if available():
-        energy.network.sparse = SparseChain(list(energy.network.operators))
-    return available()
+    if products() is None:
+        return False
+    energy.network.sparse = SparseProducts(energy.network)
+    return True

@@ -84,8 +84,8 @@ class Allegro(torch.nn.Module):
         self.first_projection = ScalarMLP(
             scalars, scalars + env_dim, 0, 0, None, generator
         )
-        # A way through the chain that cannot be scripted, see kernels.sparse.
-        self.sparse: Callable[[list[Tensor]], Tensor] | None = None
+        # Another way to a layer's scalars, which cannot be scripted: kernels.sparse
+        self.sparse: Callable[..., Tensor] | None = None
         irreps = layer_irreps(harmonics, config.allowed_irreps(), config.num_layers)
         self.operators = torch.nn.ModuleList()
         self.latents = torch.nn.ModuleList()
@@ -165,19 +165,23 @@ class Allegro(torch.nn.Module):
         scalars = [x]
         norm = self.environment_norm[center_types].unsqueeze(-1)  # [ΣC, 1]
 
-        chain: list[Tensor] = []  # M⁰, M¹, …, each [U, ΣC, A, A′]
+        # TorchScript would look self.sparse up even behind `not is_scripting() and`.
+        sparse = False
+        if not torch.jit.is_scripting():
+            sparse = self.sparse is not None
+        # M⁰, M¹, …, each [U, ΣC, A, A′], or the environments that they are made from
+        chain: list[Tensor] = []
         for operator, latent in zip(self.operators, self.latents):  # noqa: B905
-            environment = self._environment(y, as_blocks(env_weights, shapes)) * norm
-            if not torch.jit.is_scripting() and self.sparse is not None:
-                chain.append(environment.permute(1, 2, 0))
-                v = self.sparse(chain).permute(2, 0, 1)
+            blocks = as_blocks(env_weights, shapes)
+            if not torch.jit.is_scripting() and sparse:
+                scalars.append(self.sparse(chain, y, blocks, norm, weights))
             else:
+                environment = self._environment(y, blocks) * norm
                 chain.append(operator(environment))  # from [U, ΣC, B]
                 v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
                 for k in range(len(chain) - 2, -1, -1):
                     v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
-                v = v.squeeze(-1)
-            scalars.append(self._pair_scalars(y, weights, v))  # [P, U]
+                scalars.append(self._pair_scalars(y, weights, v.squeeze(-1)))  # [P, U]
             x = latent(torch.cat(scalars, -1))  # [P, S (+ L·U)]
             scalars[-1], env_weights = self._halves(x)
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)
