@@ -45,7 +45,7 @@ class Muon(torch.optim.Optimizer):
         self,
         params: Iterable[torch.nn.Parameter],
         lr: float,
-        momentum: float = 0.95,
+        momentum: float = 0.98,
         adam: Iterable[torch.nn.Parameter] = (),
     ) -> None:
         both = [{"params": list(params)}, {"params": list(adam), "adam": True}]

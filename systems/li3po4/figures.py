@@ -73,10 +73,10 @@ def _teacher(path: Path) -> mdtraj.Trajectory:
 
 
 def _runs(name: str) -> list[mdtraj.Trajectory]:
-    """NVT runs, from the quench on."""
+    """NVT runs; their clocks start at the quench, as the teacher's does."""
     runs = []
     for folder in sorted((OUTPUT / name).glob("run_*")):
-        prefix = folder / "3-nvt"
+        prefix = folder / "2-nvt"
         if prefix.with_suffix(".xtc").exists():
             run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
             run.time -= run.time[0]
@@ -118,7 +118,7 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         ax.set_title(label, fontsize=10)
     for name, runs in ours.items():
         of_runs = [curves(run[run.time >= DROPPED]) for run in runs]
-        young = [curves(run[run.time <= settled.time[-1]]) for run in runs]
+        young = [curves(_at_age_of(settled, run)) for run in runs]
         results[name] = {"runs": len(runs)}
         for ax, (label, (x, y)) in zip(axes, reference.items(), strict=True):
             each = np.array([found[label][1] for found in of_runs])
@@ -167,9 +167,8 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
     results: dict = {}
     for name, runs in ours.items():
         results[name] = {}
-        # The first frame of ours is 2 ps after the quench.
         young = [
-            run_msd(run[run.time <= settled.time[-1]], "element Li", longest, 1)[:2]
+            run_msd(_at_age_of(settled, run), "element Li", longest, 1)[:2]
             for run in runs
         ]
         lag, mean, error, spread = _over_runs(young)
@@ -205,6 +204,11 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         ax.legend(frameon=False, loc="upper left")
     figure.savefig(HERE / "msd.png", dpi=170)
     return results
+
+
+def _at_age_of(teacher: mdtraj.Trajectory, run: mdtraj.Trajectory) -> mdtraj.Trajectory:
+    """Frames of a run that are as long after the quench as the teacher's."""
+    return run[(run.time >= teacher.time[0]) & (run.time <= teacher.time[-1])]
 
 
 def _scatter_of_atoms(trajectory: mdtraj.Trajectory, longest: int) -> np.ndarray:
