@@ -151,7 +151,8 @@ def make_optimizer(
     for name, p in module.named_parameters():
         embeds = ".embedding." in name and ".linear." not in name
         kinds[embeds].append(p)
-    return Muon(kinds[False], lr=config.learning_rate, adam=kinds[True])
+    rate, momentum = config.learning_rate, config.momentum
+    return Muon(kinds[False], lr=rate, momentum=momentum, adam=kinds[True])
 
 
 class TrainingRecord(pl.Callback):

@@ -34,6 +34,8 @@ class TrainConfig:
     optimizer : str
         "adam", or "muon" (see ``optimizers.Muon``), which needs a fraction of the
         epochs, at rates around 0.01.
+    momentum : float
+        Of Muon's steps, below 1; more of it averages over more batches.
     learning_rate : float
     warmup_steps : int
         Steps over which the rate rises linearly from zero; not with "plateau".
@@ -76,6 +78,7 @@ class TrainConfig:
     max_epochs: int = 100
     batch_size: int = 4
     optimizer: str = "adam"
+    momentum: float = 0.98
     learning_rate: float = 0.005
     warmup_steps: int = 200
     schedule: str = "cosine"
@@ -106,6 +109,7 @@ class TrainConfig:
             "energy_weight": (0.0, None),
             "forces_weight": (0.0, None),
             "stress_weight": (0.0, None),
+            "momentum": (0.0, 1.0),
             "ema_decay": (0.0, 1.0),
             "gradient_clip": (0.0, None),
             "early_stop_patience": (0, None),
@@ -123,7 +127,7 @@ class TrainConfig:
                 "train config: expected learning_rate above 0, found "
                 f"{self.learning_rate}"
             )
-        for name in ("ema_decay", "plateau_factor"):
+        for name in ("ema_decay", "momentum", "plateau_factor"):
             if getattr(self, name) == 1:
                 raise ValueError(f"train config: expected {name} below 1, found 1.0")
         if self.plateau_factor == 0:

@@ -142,8 +142,10 @@ def test_every_weight_is_trained_and_embeddings_by_adam(changes):
 
     from openmm_allegro.lightning_module import TrainingModule
 
-    module = TrainingModule(tiny_model(**changes), short(optimizer="muon"), 1)
+    settings = short(optimizer="muon", momentum=0.9)
+    module = TrainingModule(tiny_model(**changes), settings, 1)
     optimizer = module.configure_optimizers()["optimizer"]
+    assert {g["momentum"] for g in optimizer.param_groups} == {0.9}
     groups = {g["adam"]: g["params"] for g in optimizer.param_groups}
     assert sum(map(len, groups.values())) == len(list(module.parameters()))
     embedding = module.energy.network.embedding

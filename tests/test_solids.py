@@ -236,7 +236,7 @@ def test_figures_of_li3po4(load_script, monkeypatch, tmp_path):
     for seed in (1, 2, 3):
         times = 0.05 * np.arange(750 if seed < 3 else 300)
         folder = tmp_path / "small" / f"run_{seed}"
-        write_run(folder, "3-nvt", atoms, times, seed)
+        write_run(folder, "2-nvt", atoms, times, seed)
     random, frames = np.random.default_rng(9), []
     for index in range(543):
         frame = atoms.copy()

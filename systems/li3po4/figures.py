@@ -79,7 +79,8 @@ def _runs(name: str) -> list[mdtraj.Trajectory]:
         prefix = folder / "2-nvt"
         if prefix.with_suffix(".xtc").exists():
             run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
-            run.time -= run.time[0]
+            # The first frame is one interval after the quench.
+            run.time -= 2 * run.time[0] - run.time[1]
             if run.time[-1] >= DROPPED + LONGEST + 5:
                 runs.append(run)
             else:
