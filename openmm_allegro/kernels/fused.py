@@ -55,7 +55,6 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-@functools.cache
 def present() -> ctypes.CDLL | None:
     """The compiled kernel for this processor, of whatever version."""
     flags = _processor_flags()

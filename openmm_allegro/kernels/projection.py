@@ -69,6 +69,7 @@ def meet_in_torch(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.einsum("ckau,cau->cka", w[:, :, _degrees(sizes)], v)
 
 
+@functools.cache
 def products() -> ctypes.CDLL | None:
     """The compiled kernel, or None where it was not built or is an older one."""
     loaded = present()
