@@ -37,6 +37,11 @@ RESULTS = HERE / "search.json"
 VARIANTS: dict[str, dict] = {
     "as in ethanol.toml": {},
     "mse": {"forces_loss": "mse"},
+    "mse, rate 0.007, momentum 0.95": {
+        "forces_loss": "mse",
+        "learning_rate": 0.007,
+        "momentum": 0.95,
+    },
     "mse, Adam, rate 0.01": {
         "forces_loss": "mse",
         "optimizer": "adam",
@@ -45,7 +50,8 @@ VARIANTS: dict[str, dict] = {
     "Adam, rate 0.002": {"optimizer": "adam", "learning_rate": 0.002},
     "Adam, rate 0.005": {"optimizer": "adam", "learning_rate": 0.005},
     "Adam, rate 0.01": {"optimizer": "adam", "learning_rate": 0.01},
-    "rate 0.0035": {"learning_rate": 0.0035},
+    "rate 0.0018": {"learning_rate": 0.0018},
+    "momentum 0.95": {"momentum": 0.95},
     "rate 0.005": {"learning_rate": 0.005},
     "rate 0.01": {"learning_rate": 0.01},
     "batch 2": {"batch_size": 2},
