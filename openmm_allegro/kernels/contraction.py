@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .projection import compiled_for, products, threads_for
+from .projection import compiled_for, define, products, threads_for
 
 PATH = 3  # the column of entries that names the weight
 _ENTRIES = "Tensor entries, Tensor values, int[] columns"
@@ -224,33 +224,26 @@ def _contract_weights_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
 def register() -> torch.library.Library:
     """Make the operators known to torch; once in a process."""
     operators = torch.library.Library("openmm_allegro", "FRAGMENT")
-    for schema, kernel, twin, shape, backward in (
-        (
-            _SCHEMAS[0],
-            _contract_on_cpu,
-            contract_in_torch,
-            lambda w, x, y, e, v, columns, size: x.new_empty(
-                (x.shape[0], size, x.shape[2])
-            ),
-            _contract_backward,
+    define(
+        operators,
+        _SCHEMAS[0],
+        _contract_on_cpu,
+        contract_in_torch,
+        lambda w, x, y, e, v, columns, size: x.new_empty(
+            (x.shape[0], size, x.shape[2])
         ),
-        (
-            _SCHEMAS[1],
-            _contract_weights_on_cpu,
-            contract_weights_in_torch,
-            lambda z, x, y, e, v, columns, paths: z.new_empty((z.shape[2], paths)),
-            _contract_weights_backward,
-        ),
-    ):
-        operators.define(schema)
-        name = schema.partition("(")[0]
-        operators.impl(name, kernel, "CPU")
-        operators.impl(name, twin, "CUDA")
-        full = f"openmm_allegro::{name}"
-        torch.library.register_fake(full, shape, lib=operators)
-        torch.library.register_autograd(
-            full, backward, setup_context=_save, lib=operators
-        )
+        _contract_backward,
+        _save,
+    )
+    define(
+        operators,
+        _SCHEMAS[1],
+        _contract_weights_on_cpu,
+        contract_weights_in_torch,
+        lambda z, x, y, e, v, columns, paths: z.new_empty((z.shape[2], paths)),
+        _contract_weights_backward,
+        _save,
+    )
     return operators
 
 

@@ -207,6 +207,25 @@ def _meet_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
     )
 
 
+def define(
+    operators: torch.library.Library,
+    schema: str,
+    on_cpu: Callable[..., Tensor],
+    twin: Callable[..., Tensor],
+    empty: Callable[..., Tensor],
+    backward: Callable[..., tuple],
+    save: Callable[..., None],
+) -> None:
+    """An operator that can be traced and differentiated; ``twin`` runs on CUDA."""
+    operators.define(schema)
+    name = schema.partition("(")[0]
+    operators.impl(name, on_cpu, "CPU")
+    operators.impl(name, twin, "CUDA")
+    full = f"openmm_allegro::{name}"
+    torch.library.register_fake(full, empty, lib=operators)
+    torch.library.register_autograd(full, backward, setup_context=save, lib=operators)
+
+
 @functools.cache
 def register() -> torch.library.Library:
     """Make the operators known to torch; once in a process."""
@@ -216,15 +235,14 @@ def register() -> torch.library.Library:
         ("spread", spread_in_torch, _spread_backward),
         ("meet", meet_in_torch, _meet_backward),
     ):
-        operators.define(f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor")
-        operators.impl(name, functools.partial(_on_cpu, name, twin), "CPU")
-        operators.impl(name, twin, "CUDA")
-        full = f"openmm_allegro::{name}"
-        torch.library.register_fake(
-            full, functools.partial(_empty, name), lib=operators
-        )
-        torch.library.register_autograd(
-            full, backward, setup_context=_save, lib=operators
+        define(
+            operators,
+            f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor",
+            functools.partial(_on_cpu, name, twin),
+            twin,
+            functools.partial(_empty, name),
+            backward,
+            _save,
         )
     return operators
 
