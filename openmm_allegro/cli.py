@@ -52,6 +52,7 @@ def _train(options: argparse.Namespace) -> None:
     from .dataset import element_types
     from .evaluate import evaluate, parity_plot
     from .model import AllegroConfig
+    from .process import keep_freed_memory
     from .train import DataConfig, TrainConfig, read_data, read_test, train
 
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
@@ -67,6 +68,7 @@ def _train(options: argparse.Namespace) -> None:
     if test and output.is_dir() and not (output / "model.safetensors").exists():
         for path in results.values():
             check_free(path, options.force or options.resume)
+    keep_freed_memory()
     model = train(
         config["model"],
         config["train"],

@@ -2,6 +2,7 @@
 """What a run asks of its process: a platform, threads, and what signals do."""
 
 import contextlib
+import ctypes
 import platform
 import signal
 import threading
@@ -12,6 +13,10 @@ import torch
 
 # Fastest first. OpenCL is left out: openmm-torch does not run there.
 _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
+# Of malloc.h of glibc, and the bytes up to which memory is kept.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_KEPT = 2**30
 
 
 def choose_platform(name: str | None) -> openmm.Platform:
@@ -53,6 +58,21 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_freed_memory() -> None:
+    """Let the process reuse what it frees instead of asking the kernel anew.
+
+    glibc gives large arrays back, and a step of training takes the same ones again:
+    its pages then come zeroed, one fault at a time. Where the C library is another,
+    nothing is done.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, _KEPT)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 @contextlib.contextmanager

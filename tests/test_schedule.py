@@ -52,6 +52,29 @@ def test_early_stop(tmp_path):
     assert len(read_log(tmp_path / "run")) == 3  # the best and two that are no better
 
 
+def test_averaged_weights(tmp_path, monkeypatch):
+    """The model has a geometric mean of the steps' weights, of which the first is all
+    there is of the past."""
+    steps = []
+
+    class Recorder(torch.optim.Adam):
+        def step(self, closure):
+            loss = super().step(closure)
+            weights = [p.detach() for g in self.param_groups for p in g["params"]]
+            steps.append(torch.cat([w.flatten() for w in weights]))
+            return loss
+
+    monkeypatch.setattr(torch.optim, "Adam", Recorder)
+    config = short(max_epochs=1, ema_decay=0.7, dtype="float64")
+    model = fit(tmp_path / "run", config)
+    found = torch.cat([p.detach().flatten() for p in model.energy.parameters()])
+    assert len(steps) == 4
+    shares = [0.7**3, 0.3 * 0.7**2, 0.3 * 0.7, 0.3]
+    expected = sum(share * step for share, step in zip(shares, steps, strict=True))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    assert not torch.allclose(found, steps[-1], rtol=1e-4)
+
+
 @pytest.mark.parametrize("clip", [0.0, 1e-3])
 def test_gradient_clip(tmp_path, monkeypatch, clip):
     norms = []
