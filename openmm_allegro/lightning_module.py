@@ -145,14 +145,22 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimiser that ``config`` names, of the module's weights."""
     if config.optimizer == "adam":
-        return torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+        rate, decay = config.learning_rate, config.weight_decay
+        if decay > 0:
+            return torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
+        return torch.optim.Adam(module.parameters(), lr=rate)
     # A row of an embedding belongs to an element or a pair, not to a direction.
     kinds = {True: [], False: []}
     for name, p in module.named_parameters():
         embeds = ".embedding." in name and ".linear." not in name
         kinds[embeds].append(p)
-    rate, momentum = config.learning_rate, config.momentum
-    return Muon(kinds[False], lr=rate, momentum=momentum, adam=kinds[True])
+    return Muon(
+        kinds[False],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        adam=kinds[True],
+        weight_decay=config.weight_decay,
+    )
 
 
 class TrainingRecord(pl.Callback):

@@ -39,6 +39,9 @@ class Muon(torch.optim.Optimizer):
         Of Nesterov's kind.
     adam : iterable of Parameter
         Others that take steps of Adam.
+    weight_decay : float
+        Times the rate, the fraction that matrices lose in each step, apart from what
+        the gradient does (I. Loshchilov and F. Hutter, doi:10.48550/arXiv.1711.05101).
     """
 
     def __init__(
@@ -47,10 +50,17 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.98,
         adam: Iterable[torch.nn.Parameter] = (),
+        weight_decay: float = 0.0,
     ) -> None:
         both = [{"params": list(params)}, {"params": list(adam), "adam": True}]
         groups = [group for group in both if group["params"]]
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "adam": False})
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(groups, defaults | {"adam": False})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # of checkpoints from before there was any
+            group.setdefault("weight_decay", 0.0)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -68,6 +78,7 @@ class Muon(torch.optim.Optimizer):
                 else:
                     alike.setdefault(tuple(sorted(p.shape)), []).append(p)
             for parameters in alike.values():
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
                 self._orthogonal(parameters, group["lr"], group["momentum"])
         return loss
 

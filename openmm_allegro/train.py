@@ -38,7 +38,12 @@ __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
 # What a training of an earlier version did where its record names no value.
-_DEFAULTS = {"optimizer": "adam", "forces_loss": "mse", "momentum": 0.98}
+_DEFAULTS = {
+    "optimizer": "adam",
+    "forces_loss": "mse",
+    "momentum": 0.98,
+    "weight_decay": 0.0,
+}
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
     "GPU available but not used",

@@ -37,6 +37,9 @@ class TrainConfig:
     momentum : float
         Of Muon's steps, below 1; more of it averages over more batches.
     learning_rate : float
+    weight_decay : float
+        Times the rate, the fraction that weights lose in each step; of "muon" its
+        matrices only.
     warmup_steps : int
         Steps over which the rate rises linearly from zero; not with "plateau".
     schedule : str
@@ -80,6 +83,7 @@ class TrainConfig:
     optimizer: str = "adam"
     momentum: float = 0.98
     learning_rate: float = 0.005
+    weight_decay: float = 0.0
     warmup_steps: int = 200
     schedule: str = "cosine"
     final_rate: float = 0.01
@@ -110,6 +114,7 @@ class TrainConfig:
             "forces_weight": (0.0, None),
             "stress_weight": (0.0, None),
             "momentum": (0.0, 1.0),
+            "weight_decay": (0.0, None),
             "ema_decay": (0.0, 1.0),
             "gradient_clip": (0.0, None),
             "early_stop_patience": (0, None),

@@ -170,6 +170,7 @@ def test_no_file_and_no_toml(read, tmp_path):
         ("ema_decay", -0.1),
         ("momentum", 1.0),
         ("momentum", -0.1),
+        ("weight_decay", -0.1),
         ("forces_loss", "l1"),
         ("gradient_clip", -1.0),
         ("early_stop_patience", -1),

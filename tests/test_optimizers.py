@@ -72,6 +72,34 @@ def test_no_gradient_no_step():
     assert torch.equal(p, before)
 
 
+def test_weight_decay_takes_its_fraction_of_matrices_apart_from_the_step():
+    """Without a gradient they fall geometrically; with one the steps are the same."""
+    still, moved, plain = matrices(), matrices(), matrices()
+    before = [p.detach().clone() for p in still]
+    optimizer = Muon(still, lr=0.02, weight_decay=3.0)
+    for _ in range(5):
+        for p in still:
+            p.grad = torch.zeros_like(p)
+        optimizer.step()
+    for p, start in zip(still[:3], before[:3], strict=True):
+        torch.testing.assert_close(p.detach(), start * 0.94**5, rtol=1e-13, atol=0)
+    assert torch.equal(still[3], before[3])  # too few rows: Adam's
+
+    steps(moved, Muon(moved, lr=0.02, weight_decay=3.0), range(1))
+    steps(plain, Muon(plain, lr=0.02), range(1))
+    for p, other, start in zip(moved[:3], plain[:3], before[:3], strict=True):
+        torch.testing.assert_close(p + 0.06 * start, other, rtol=1e-12, atol=1e-14)
+
+
+def test_state_of_a_time_without_weight_decay_is_read():
+    old, new = Muon(matrices(), lr=0.02), Muon(matrices(), lr=0.02, weight_decay=1.0)
+    state = old.state_dict()
+    for group in state["param_groups"]:
+        del group["weight_decay"]
+    new.load_state_dict(state)
+    assert [group["weight_decay"] for group in new.param_groups] == [0.0]
+
+
 def test_state_is_all_there_is():
     whole, first = matrices(), matrices()
     steps(whole, Muon(whole, lr=0.02), range(6))

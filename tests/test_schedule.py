@@ -52,6 +52,21 @@ def test_early_stop(tmp_path):
     assert len(read_log(tmp_path / "run")) == 3  # the best and two that are no better
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_weight_decay(tmp_path, optimizer):
+    """A rate of nothing but decay: with it the weights come out smaller."""
+    norms = {}
+    for decay in (0.0, 5.0):
+        config = short(
+            max_epochs=1, optimizer=optimizer, weight_decay=decay, ema_decay=0.0
+        )
+        model = fit(tmp_path / f"{optimizer}_{decay}", config)
+        matrices = [p for p in model.energy.parameters() if p.ndim == 2]
+        norms[decay] = float(sum(p.detach().square().sum() for p in matrices)) ** 0.5
+    # four steps at 0.02, but for the steps themselves and the embeddings of Muon
+    assert 0.6 < norms[5.0] / norms[0.0] < 0.8
+
+
 def test_averaged_weights(tmp_path, monkeypatch):
     """The model has a geometric mean of the steps' weights, of which the first is all
     there is of the past."""
