@@ -144,11 +144,20 @@ def test_missing_data_is_named_before_training(load_script, small_benchmark, cap
     assert "found ['water']" in capsys.readouterr().err
 
 
-def test_search_measures_on_validation(load_script, small_benchmark, monkeypatch):
-    search = load_script("search", "--only", "l_max 2")
-    monkeypatch.setattr(search, "EPOCHS", 3)
+@pytest.mark.parametrize("study", ["fast", "few"])
+def test_search_measures_on_validation(
+    load_script, small_benchmark, monkeypatch, capsys, study
+):
+    search = load_script("search", "--study", study, "--only", "l_max 2")
+    assert search.STUDIES[study][0] in (950, 200)
+    frames = 10 if study == "few" else 950
+    monkeypatch.setitem(search.STUDIES, study, (frames, 3))
     monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
     search.main()
-    row = json.loads((small_benchmark / "search.json").read_text())["l_max 2"]
+    row = json.loads((small_benchmark / "search.json").read_text())[study]["l_max 2"]
     assert row["forces_mae"] > 0 and row["processor_s_per_epoch"] > 0
+    assert row["training_loss"] > 0 and row["validation_loss"] > 0
     assert row["changes"] == {"l_max": 2}
+    text = capsys.readouterr().out
+    assert f"{study}: {frames} frames, 3 epochs" in text
+    assert f"| l_max 2 | {row['forces_mae']:.1f} |" in text
