@@ -28,6 +28,7 @@ from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .kernels.sparse import use_sparse_products
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
+from .linear_chains import fix_linear_chains
 from .model import AllegroConfig, AllegroEnergy
 from .modelfile import Model, load_model, read_header
 from .structure import Structure
@@ -43,6 +44,7 @@ _DEFAULTS = {
     "forces_loss": "mse",
     "momentum": 0.98,
     "weight_decay": 0.0,
+    "fix_linear_chains": False,
 }
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
@@ -136,6 +138,8 @@ def train(
         dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    if train_config.fix_linear_chains:
+        fix_linear_chains(energy, train_config.seed)
     if device == "cpu":
         use_sparse_products(energy)
     record = {

@@ -40,6 +40,9 @@ class TrainConfig:
     weight_decay : float
         Times the rate, the fraction that weights lose in each step; of "muon" its
         matrices only.
+    fix_linear_chains : bool
+        Whether the first of two linear layers in a row stays the orthogonal matrix it
+        starts as; see ``linear_chains``.
     warmup_steps : int
         Steps over which the rate rises linearly from zero; not with "plateau".
     schedule : str
@@ -84,6 +87,7 @@ class TrainConfig:
     momentum: float = 0.98
     learning_rate: float = 0.005
     weight_decay: float = 0.0
+    fix_linear_chains: bool = False
     warmup_steps: int = 200
     schedule: str = "cosine"
     final_rate: float = 0.01
