@@ -99,6 +99,7 @@ VARIANTS: dict[str, dict] = {
     "weight decay 0.01": {"weight_decay": 0.01},
     "weight decay 0.03": {"weight_decay": 0.03},
     "weight decay 0.1": {"weight_decay": 0.1},
+    "linear chains fixed": {"fix_linear_chains": True},
     "weight decay 0.03, 3 layers": {"weight_decay": 0.03, "num_layers": 3},
     "weight decay 0.03, 64 tensors": {"weight_decay": 0.03, "num_tensor_features": 64},
 }
