@@ -17,6 +17,7 @@ from torch.utils.data import Sampler
 from .compiled import CompiledLoss, DenseBatch
 from .dataset import Batch
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
+from .linear_chains import keep_fixed
 from .modelfile import Model, save_model
 from .optimizers import Muon
 from .output import replacing
@@ -40,6 +41,7 @@ class TrainingModule(pl.LightningModule):
         self.compiled = CompiledLoss(self.loss, config.stress_weight > 0)
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
+        self.fixed: list[torch.nn.Parameter] = []  # see linear_chains
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
         weights = self.config
@@ -106,6 +108,8 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         config = self.config
         optimizer = make_optimizer(config, self)
+        if self.fixed:
+            keep_fixed(optimizer, self.fixed, self.energy.network.scalars)
         if config.schedule == "plateau":
             scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer,
@@ -146,9 +150,13 @@ def make_optimizer(
     """The optimiser that ``config`` names, of the module's weights."""
     if config.optimizer == "adam":
         rate, decay = config.learning_rate, config.weight_decay
-        if decay > 0:
-            return torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
-        return torch.optim.Adam(module.parameters(), lr=rate)
+        if decay == 0:
+            return torch.optim.Adam(module.parameters(), lr=rate)
+        # Bessel roots are no weights: a fraction less of them is another function.
+        weights = [p for p in module.parameters() if p.ndim > 1]
+        others = [p for p in module.parameters() if p.ndim <= 1]
+        groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, rate, weight_decay=decay)
     # A row of an embedding belongs to an element or a pair, not to a direction.
     kinds = {True: [], False: []}
     for name, p in module.named_parameters():

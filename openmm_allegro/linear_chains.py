@@ -7,7 +7,10 @@ lose rank together: at the end of long trainings half of the singular values of 
 are a hundredth of what they were.
 """
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from .model import AllegroEnergy
 
@@ -16,8 +19,9 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
     """Keep the first map of each chain at an orthogonal matrix of the same size.
 
     What follows can make up for any change of it, so the network loses nothing. That
-    holds where the map has at least as many columns as rows; others are left alone.
-    Gradients by the fixed columns are zero from now on; weight decay scales them.
+    holds where there are at least as many scalars as inputs of the map (the width of
+    the hidden layer before it); others are left alone. Gradients by the fixed columns
+    are zero from now on; against weight decay see ``keep_fixed``.
 
     Parameters
     ----------
@@ -47,8 +51,26 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
         start = torch.linalg.qr(square).Q[:rows] * scalars**0.5
         with torch.no_grad():
             weight[:, :scalars] = start.to(weight)
-        mask = torch.ones_like(weight)
-        mask[:, :scalars] = 0.0
-        weight.register_hook(lambda gradient, mask=mask: gradient * mask.to(gradient))
+        weight.register_hook(lambda gradient: _without(gradient, scalars))
         fixed.append(weight)
     return fixed
+
+
+def keep_fixed(
+    optimizer: torch.optim.Optimizer, fixed: list[torch.nn.Parameter], scalars: int
+) -> None:
+    """Undo what weight decay does to the first ``scalars`` columns of ``fixed``."""
+    columns = [weight.detach()[:, :scalars].clone() for weight in fixed]
+
+    @torch.no_grad()
+    def restore(*_: Any) -> None:
+        for weight, start in zip(fixed, columns, strict=True):
+            weight[:, :scalars] = start
+
+    optimizer.register_step_post_hook(restore)
+
+
+def _without(gradient: Tensor, columns: int) -> Tensor:
+    gradient = gradient.clone()
+    gradient[:, :columns] = 0.0
+    return gradient

@@ -17,6 +17,7 @@ _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEPT = 2**30
+_KEPT_BY_OLDER = 2**25  # the most that glibc before 2.35 takes
 
 
 def choose_platform(name: str | None) -> openmm.Platform:
@@ -71,8 +72,9 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _KEPT)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT)
+    # Trimming set alone would bring back the smallest threshold, with more faults.
+    if mallopt(_M_MMAP_THRESHOLD, _KEPT) or mallopt(_M_MMAP_THRESHOLD, _KEPT_BY_OLDER):
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,8 @@ from .train_config import DataConfig, TrainConfig, read_data, read_test
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
+log = logging.getLogger(__name__)
+
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
 # What a training of an earlier version did where its record names no value.
@@ -138,8 +140,12 @@ def train(
         dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    fixed = []
     if train_config.fix_linear_chains:
-        fix_linear_chains(energy, train_config.seed)
+        fixed = fix_linear_chains(energy, train_config.seed)
+        log.info(
+            "%d of %d linear chains fixed", len(fixed), 2 + model_config.num_layers
+        )
     if device == "cpu":
         use_sparse_products(energy)
     record = {
@@ -165,9 +171,10 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     steps_per_epoch = -(-len(samples) // train_config.batch_size)
     module = TrainingModule(model, train_config, steps_per_epoch)
+    module.fixed = fixed
     callbacks: list[pl.Callback] = [TrainingRecord(output, model)]
     if train_config.ema_decay > 0:
-        # All weights in one call: EMAWeightAveraging takes a fifth of a small step.
+        # All weights in one call: EMAWeightAveraging takes a quarter of a small step.
         average = get_ema_multi_avg_fn(train_config.ema_decay)
         callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
     if train_config.early_stop_patience > 0:

@@ -38,11 +38,12 @@ class TrainConfig:
         Of Muon's steps, below 1; more of it averages over more batches.
     learning_rate : float
     weight_decay : float
-        Times the rate, the fraction that weights lose in each step; of "muon" its
-        matrices only.
+        Times the rate, the fraction that weights lose in each step: those that "muon"
+        makes orthogonal steps of, or, of "adam", all but the Bessel functions' roots.
     fix_linear_chains : bool
         Whether the first of two linear layers in a row stays the orthogonal matrix it
-        starts as; see ``linear_chains``.
+        starts as, where that costs nothing: after hidden layers that are at most
+        ``num_scalar_features`` wide. See ``linear_chains``.
     warmup_steps : int
         Steps over which the rate rises linearly from zero; not with "plateau".
     schedule : str
@@ -135,6 +136,11 @@ class TrainConfig:
             raise ValueError(
                 "train config: expected learning_rate above 0, found "
                 f"{self.learning_rate}"
+            )
+        if self.learning_rate * self.weight_decay >= 1:
+            raise ValueError(
+                "train config: expected weight_decay below 1 / learning_rate = "
+                f"{1 / self.learning_rate:g}, found {self.weight_decay}"
             )
         for name in ("ema_decay", "momentum", "plateau_factor"):
             if getattr(self, name) == 1:

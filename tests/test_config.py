@@ -171,6 +171,7 @@ def test_no_file_and_no_toml(read, tmp_path):
         ("momentum", 1.0),
         ("momentum", -0.1),
         ("weight_decay", -0.1),
+        ("weight_decay", 200.0),  # of a rate of 0.005
         ("forces_loss", "l1"),
         ("gradient_clip", -1.0),
         ("early_stop_patience", -1),

@@ -83,11 +83,14 @@ def test_a_map_to_fewer_scalars_is_trained():
     assert len(fixed) == 2 and not of_latents & {id(weight) for weight in fixed}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_training_leaves_them(tmp_path, optimizer):
+@pytest.mark.parametrize(
+    ("optimizer", "compile"), [("adam", False), ("muon", False), ("muon", True)]
+)
+def test_training_leaves_them(tmp_path, optimizer, compile):
     """The other columns move; a resumed run goes on as one that was not stopped."""
     model = config_of_ethanol(**WIDE, num_layers=2)
-    changes = {"optimizer": optimizer, "fix_linear_chains": True, "seed": 4}
+    changes = {"optimizer": optimizer, "compile": compile, "seed": 4}
+    changes |= {"fix_linear_chains": True, "weight_decay": 5.0}
     fit(tmp_path / "whole", short(max_epochs=2, **changes), model=model)
     fit(tmp_path / "parts", short(max_epochs=1, **changes), model=model)
     fit(tmp_path / "parts", short(max_epochs=2, **changes), model=model, resume=True)

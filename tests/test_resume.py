@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from training_helpers import (
     assert_same_training,
     ethanol,
@@ -44,6 +45,22 @@ def crash_at(monkeypatch, call):
         return collate(*args)
 
     monkeypatch.setattr(train_module, "collate", failing)
+
+
+def test_averages_of_an_earlier_version_go_on(tmp_path, monkeypatch):
+    """Its checkpoints come from a callback of another name, with the same averages."""
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+
+    whole = fit(tmp_path / "whole", short(max_epochs=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            train_module, "WeightAveraging", lambda **_: EMAWeightAveraging(decay=0.9)
+        )
+        fit(tmp_path / "parts", short(max_epochs=1))
+    parts = fit(tmp_path / "parts", short(max_epochs=2), resume=True)
+    pairs = zip(whole.energy.parameters(), parts.energy.parameters(), strict=True)
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

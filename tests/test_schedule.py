@@ -54,7 +54,7 @@ def test_early_stop(tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_weight_decay(tmp_path, optimizer):
-    """A rate of nothing but decay: with it the weights come out smaller."""
+    """With it the same steps leave smaller weights."""
     norms = {}
     for decay in (0.0, 5.0):
         config = short(
@@ -68,8 +68,8 @@ def test_weight_decay(tmp_path, optimizer):
 
 
 def test_averaged_weights(tmp_path, monkeypatch):
-    """The model has a geometric mean of the steps' weights, of which the first is all
-    there is of the past."""
+    """The model has an exponential moving average of the steps' weights, begun with
+    those of the first."""
     steps = []
 
     class Recorder(torch.optim.Adam):

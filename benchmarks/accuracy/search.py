@@ -31,6 +31,7 @@ import torch
 from openmm_allegro.config import read_toml
 from openmm_allegro.lightning_module import MONITOR, TrainingRecord
 from openmm_allegro.model import AllegroConfig
+from openmm_allegro.process import keep_freed_memory
 from openmm_allegro.train import DataConfig, TrainConfig, read_data, train
 
 HERE = Path(__file__).parent
@@ -116,12 +117,17 @@ def main() -> None:
     rows = found.setdefault(options.study, {})
     if not options.table:
         torch.set_num_threads(1)
+        keep_freed_memory()
         names = [" ".join(options.only)] if options.only else list(VARIANTS)
         if unknown := sorted(set(names) - set(VARIANTS)):
             parser.error(f"expected names of {list(VARIANTS)}, found {unknown}")
         for name in names:
             if options.again or name not in rows:
-                rows[name] = _measure(VARIANTS[name], *STUDIES[options.study])
+                row = _measure(VARIANTS[name], *STUDIES[options.study])
+                if RESULTS.exists():  # the other study may have been run meanwhile
+                    found = json.loads(RESULTS.read_text())
+                rows = found.setdefault(options.study, {})
+                rows[name] = row
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     for study, (frames, epochs) in STUDIES.items():
         if study in found:
@@ -180,6 +186,7 @@ def _measure(changes: dict, frames: int, epochs: int) -> dict:
         "validation_loss": float(last[MONITOR]),
         "forces_mae": round(found["forces_mae"], 2),
         "energy_mae_mev": round(found["energy_mae"] * atoms, 3),
+        "frames": model.provenance["training_structures"],
         "weights": sum(p.numel() for p in model.energy.parameters()),
         "processor_s_per_epoch": round(clock.per_epoch(), 2),
         "changes": changes,
