@@ -17,7 +17,7 @@ from torch.utils.data import Sampler
 from .compiled import CompiledLoss, DenseBatch
 from .dataset import Batch
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
-from .linear_chains import keep_fixed
+from .linear_chains import fix_linear_chains, keep_fixed
 from .modelfile import Model, save_model
 from .optimizers import Muon
 from .output import replacing
@@ -41,7 +41,9 @@ class TrainingModule(pl.LightningModule):
         self.compiled = CompiledLoss(self.loss, config.stress_weight > 0)
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
-        self.fixed: list[torch.nn.Parameter] = []  # see linear_chains
+        self.fixed: list[torch.nn.Parameter] = []
+        if config.fix_linear_chains:
+            self.fixed = fix_linear_chains(self.energy, config.seed)
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
         weights = self.config

@@ -7,12 +7,15 @@ lose rank together: at the end of long trainings half of the singular values of 
 are a hundredth of what they were.
 """
 
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .model import AllegroEnergy
+
+log = logging.getLogger(__name__)
 
 
 def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Parameter]:
@@ -53,6 +56,7 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
             weight[:, :scalars] = start.to(weight)
         weight.register_hook(lambda gradient: _without(gradient, scalars))
         fixed.append(weight)
+    log.info("%d of %d linear chains fixed", len(fixed), len(networks))
     return fixed
 
 

@@ -69,6 +69,7 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            kept = 1 - group["lr"] * group["weight_decay"]
             alike: dict[tuple[int, ...], list[torch.nn.Parameter]] = {}
             for p in group["params"]:
                 if p.grad is None:
@@ -78,7 +79,8 @@ class Muon(torch.optim.Optimizer):
                 else:
                     alike.setdefault(tuple(sorted(p.shape)), []).append(p)
             for parameters in alike.values():
-                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+                if kept != 1:
+                    torch._foreach_mul_(parameters, kept)
                 self._orthogonal(parameters, group["lr"], group["momentum"])
         return loss
 

@@ -28,15 +28,12 @@ from .dataset import closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .kernels.sparse import use_sparse_products
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
-from .linear_chains import fix_linear_chains
 from .model import AllegroConfig, AllegroEnergy
 from .modelfile import Model, load_model, read_header
 from .structure import Structure
 from .train_config import DataConfig, TrainConfig, read_data, read_test
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
-
-log = logging.getLogger(__name__)
 
 # Settings of a training that may be other ones when it is resumed.
 RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
@@ -140,12 +137,6 @@ def train(
         dense = DenseCollate(samples, model_config, train_config.batch_size)
     numbers = statistics(samples, model_config)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
-    fixed = []
-    if train_config.fix_linear_chains:
-        fixed = fix_linear_chains(energy, train_config.seed)
-        log.info(
-            "%d of %d linear chains fixed", len(fixed), 2 + model_config.num_layers
-        )
     if device == "cpu":
         use_sparse_products(energy)
     record = {
@@ -171,7 +162,6 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     steps_per_epoch = -(-len(samples) // train_config.batch_size)
     module = TrainingModule(model, train_config, steps_per_epoch)
-    module.fixed = fixed
     callbacks: list[pl.Callback] = [TrainingRecord(output, model)]
     if train_config.ema_decay > 0:
         # All weights in one call: EMAWeightAveraging takes a quarter of a small step.

@@ -113,8 +113,6 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="also those with results")
     parser.add_argument("--table", action="store_true", help="print results alone")
     options = parser.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    rows = found.setdefault(options.study, {})
     if not options.table:
         torch.set_num_threads(1)
         keep_freed_memory()
@@ -122,17 +120,21 @@ def main() -> None:
         if unknown := sorted(set(names) - set(VARIANTS)):
             parser.error(f"expected names of {list(VARIANTS)}, found {unknown}")
         for name in names:
-            if options.again or name not in rows:
+            if options.again or name not in _results().get(options.study, {}):
                 row = _measure(VARIANTS[name], *STUDIES[options.study])
-                if RESULTS.exists():  # the other study may have been run meanwhile
-                    found = json.loads(RESULTS.read_text())
-                rows = found.setdefault(options.study, {})
-                rows[name] = row
+                found = _results()  # the other study may have been run meanwhile
+                found.setdefault(options.study, {})[name] = row
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    found = _results()
     for study, (frames, epochs) in STUDIES.items():
         if study in found:
             print(f"\n{study}: {frames} frames, {epochs} epochs\n")
             _print_table(found[study])
+
+
+def _results() -> dict[str, dict[str, dict]]:
+    """Rows by study and name, as far as there are any."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def _print_table(rows: dict[str, dict]) -> None:
