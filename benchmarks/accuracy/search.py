@@ -43,18 +43,34 @@ STUDIES = {"fast": (950, 20), "few": (200, 200)}  # frames, epochs
 RESULTS = HERE / "search.json"
 # Rows stay comparable when ethanol.toml changes.
 BASE = {
+    "cutoff": 7.0,
     "l_max": 3,
+    "parity": True,
     "num_layers": 2,
     "num_scalar_features": 64,
     "num_tensor_features": 32,
+    "num_bessels": 8,
+    "envelope_p": 6.0,
+    "two_body_depth": 1,
     "two_body_width": 64,
+    "latent_depth": 1,
     "latent_width": 64,
+    "readout_depth": 1,
     "readout_width": 32,
+    "seed": 1,
+    "batch_size": 5,
+    "optimizer": "muon",
     "momentum": 0.99,
     "learning_rate": 0.0035,
     "weight_decay": 0.01,
     "fix_linear_chains": True,
+    "warmup_steps": 200,
+    "schedule": "cosine",
+    "final_rate": 0.005,
+    "energy_weight": 1.0,
+    "forces_weight": 1.0,
     "forces_loss": "l2mae",
+    "ema_decay": 0.995,
 }
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from that.
@@ -130,7 +146,7 @@ def main() -> None:
             parser.error(f"expected names of {list(VARIANTS)}, found {unknown}")
         for name in names:
             if options.again or name not in _results().get(options.study, {}):
-                row = _measure(VARIANTS[name], *STUDIES[options.study])
+                row = _measure(VARIANTS[name], options.study)
                 found = _results()  # the other study may have been run meanwhile
                 found.setdefault(options.study, {})[name] = row
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
@@ -165,7 +181,8 @@ def _print_table(rows: dict[str, dict]) -> None:
             )
 
 
-def _measure(changes: dict, frames: int, epochs: int) -> dict:
+def _measure(changes: dict, study: str) -> dict:
+    frames, epochs = STUDIES[study]
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
     config = read_toml(HERE / "ethanol.toml", tables)
     for table in ("model", "train"):
@@ -177,7 +194,7 @@ def _measure(changes: dict, frames: int, epochs: int) -> dict:
         config[table] = dataclasses.replace(config[table], **own)
     training, validation, record = read_data(config["data"], HERE)
     clock = _Clock()
-    output = Path("runs/accuracy/search")
+    output = Path("runs/accuracy/search") / study
     with clock:
         model = train(
             config["model"],
