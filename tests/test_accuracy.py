@@ -109,6 +109,9 @@ def small_benchmark(tmp_path):
     for part in ("train", "test"):
         (tmp_path / "data" / f"ethanol_{part}.extxyz").write_bytes(ETHANOL.read_bytes())
     (tmp_path / "ethanol.toml").write_text(CONFIG)
+    (tmp_path / "search").mkdir()
+    base = CONFIG.replace('"data/', '"../data/')
+    (tmp_path / "search" / "base.toml").write_text(base)
     published = (ACCURACY / "published.json").read_bytes()
     (tmp_path / "published.json").write_bytes(published)
     return tmp_path

@@ -5,8 +5,8 @@
     python benchmarks/accuracy/search.py --study few --only 3 layers
     python benchmarks/accuracy/search.py --table
 
-Each is a training of ethanol.toml, with what BASE says in its place, on one thread; its
-cosine schedule is shortened to the epochs of one of two studies:
+Each is a training of search/base.toml, apart from ethanol.toml so that rows stay
+comparable when that changes, on one thread and for the epochs of one of two studies:
 
 fast : 20 epochs of the 950 frames: what makes a network learn quickly
 few : 200 epochs of the first 200 frames: what makes it right about others, when it has
@@ -41,39 +41,8 @@ from hardware import hardware  # noqa: E402
 
 STUDIES = {"fast": (950, 20), "few": (200, 200)}  # frames, epochs
 RESULTS = HERE / "search.json"
-# Rows stay comparable when ethanol.toml changes.
-BASE = {
-    "cutoff": 7.0,
-    "l_max": 3,
-    "parity": True,
-    "num_layers": 2,
-    "num_scalar_features": 64,
-    "num_tensor_features": 32,
-    "num_bessels": 8,
-    "envelope_p": 6.0,
-    "two_body_depth": 1,
-    "two_body_width": 64,
-    "latent_depth": 1,
-    "latent_width": 64,
-    "readout_depth": 1,
-    "readout_width": 32,
-    "seed": 1,
-    "batch_size": 5,
-    "optimizer": "muon",
-    "momentum": 0.99,
-    "learning_rate": 0.0035,
-    "weight_decay": 0.01,
-    "fix_linear_chains": True,
-    "warmup_steps": 200,
-    "schedule": "cosine",
-    "final_rate": 0.005,
-    "energy_weight": 1.0,
-    "forces_weight": 1.0,
-    "forces_loss": "l2mae",
-    "ema_decay": 0.995,
-}
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
-# What differs from that.
+# What differs from base.toml.
 VARIANTS: dict[str, dict] = {
     "base": {},
     "mse": {"forces_loss": "mse"},
@@ -184,15 +153,14 @@ def _print_table(rows: dict[str, dict]) -> None:
 def _measure(changes: dict, study: str) -> dict:
     frames, epochs = STUDIES[study]
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-    config = read_toml(HERE / "ethanol.toml", tables)
+    base = HERE / "search" / "base.toml"
+    config = read_toml(base, tables)
+    values = changes | {"max_epochs": epochs}
     for table in ("model", "train"):
         fields = {f.name for f in dataclasses.fields(config[table])}
-        values = BASE | changes
         own = {key: value for key, value in values.items() if key in fields}
-        if table == "train":
-            own["max_epochs"] = epochs
         config[table] = dataclasses.replace(config[table], **own)
-    training, validation, record = read_data(config["data"], HERE)
+    training, validation, record = read_data(config["data"], base.parent)
     clock = _Clock()
     output = Path("runs/accuracy/search") / study
     with clock:
