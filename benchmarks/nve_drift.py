@@ -93,7 +93,7 @@ for path in options.paths:
     print(f"{path}: drift {slope:+.5f} meV/atom/ps", flush=True)
 
 found = json.loads(options.results.read_text())
-figure = Figure(figsize=(6, 3.4), layout="constrained")
+figure = Figure(figsize=(6, 3.8), layout="constrained")
 axes = figure.subplots()
 for path, numbers in found["paths"].items():
     label = f"{path}: {numbers['drift_mev_per_atom_per_ps']:+.4f} meV/atom/ps"
@@ -103,9 +103,8 @@ for path, numbers in found["paths"].items():
 axes.set(xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
 axes.legend(
     frameon=False,
-    ncols=len(found["paths"]),
     fontsize=8,
-    loc="lower center",
-    bbox_to_anchor=(0.5, 1.0),
+    loc="lower left",
+    bbox_to_anchor=(0.0, 1.0),
 )
 figure.savefig(options.results.with_suffix(".png"), dpi=180)

@@ -5,11 +5,16 @@ python benchmarks/accuracy/table.py
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 HERE = Path(__file__).parent
+
+
+METHODS = ("Allegro", "NequIP", "UNiTE", "ACE")  # published, in the table's order
+NAMES = {"salicylic": "salicylic acid", "300K": "300 K", "600K": "600 K"}
 
 
 def main() -> None:
@@ -20,43 +25,50 @@ def main() -> None:
         for path in sorted((HERE / "results").glob("*.json"))
     }
     print("revMD17, test MAE, energy (meV) / forces (meV/Å)\n")
-    print("| | this package | Allegro | NequIP | weights | training |")
-    print("|---|---|---|---|---|---|")
+    _head(METHODS)
     ours, theirs = [], []
     for name, others in rmd17.items():
-        cells = [f"{e:g} / {f:g}" for e, f in (others["Allegro"], others["NequIP"])]
+        cells = " | ".join(_pair(*others[method]) for method in METHODS)
+        label = NAMES.get(name, name)
         if name not in results:
-            print(f"| {name} | – | {cells[0]} | {cells[1]} | | |")
+            print(f"| {label} | – | {cells} | | |")
             continue
         found = results[name]
         test = found["tests"]["test"]
         ours.append((test["energy_mae_mev"], test["forces_mae"]))
-        theirs.append((*others["Allegro"], *others["NequIP"]))
-        print(
-            f"| {name} | {ours[-1][0]:.2f} / {ours[-1][1]:.2f} | {cells[0]} | "
-            f"{cells[1]} | {_training(found)} |"
-        )
+        theirs.append([others[method] for method in METHODS])
+        mine = _pair(*ours[-1], digits=2)
+        print(f"| {label} | {mine} | {cells} | {_training(found)} |")
     if ours:
-        mean, other = np.mean(ours, axis=0), np.mean(theirs, axis=0)
-        print(
-            f"| mean of {len(ours)} | {mean[0]:.2f} / {mean[1]:.2f} | "
-            f"{other[0]:.2f} / {other[1]:.2f} | {other[2]:.2f} / {other[3]:.2f} | | |"
-        )
+        cells = " | ".join(_pair(*x, digits=2) for x in np.mean(theirs, axis=0))
+        mine = _pair(*np.mean(ours, axis=0), digits=2)
+        print(f"| mean of {len(ours)} | {mine} | {cells} | | |")
     if "3bpa" in results:
         found = results["3bpa"]
+        methods = [m for m in METHODS if m in bpa["300K"]]
         print("\n3BPA, test RMSE, energy (meV) / forces (meV/Å)\n")
-        print("| | this package | Allegro | NequIP | weights | training |")
-        print("|---|---|---|---|---|---|")
+        _head(methods)
         for part, others in bpa.items():
             test = found["tests"][f"test_{part}"]
-            cells = [f"{e:g} / {f:g}" for e, f in (others["Allegro"], others["NequIP"])]
-            print(
-                f"| {part} | {test['energy_rmse_mev']:.2f} / "
-                f"{test['forces_rmse']:.2f} | {cells[0]} | {cells[1]} | "
-                f"{_training(found)} |"
-            )
+            mine = _pair(test["energy_rmse_mev"], test["forces_rmse"], digits=2)
+            cells = " | ".join(_pair(*others[method]) for method in methods)
+            print(f"| {NAMES[part]} | {mine} | {cells} | {_training(found)} |")
     for line in sorted({_hardware(found) for found in results.values()}):
         print(f"\n{line}")
+
+
+def _head(methods: Sequence[str]) -> None:
+    columns = ("", "this package", *methods, "weights", "training")
+    print("|" + "|".join(f" {c} " if c else " " for c in columns) + "|")
+    print("|---" * len(columns) + "|")
+
+
+def _pair(energy: float, forces: float, digits: int | None = None) -> str:
+    """Rounded to digits, or as published, with one digit at least."""
+    values = (energy, forces)
+    if digits is None:
+        return " / ".join(str(float(value)) for value in values)
+    return " / ".join(f"{value:.{digits}f}" for value in values)
 
 
 def _training(found: dict) -> str:

@@ -68,14 +68,18 @@ def _plot(found: dict) -> None:
                 "o",
                 ms=2.5,
                 mew=0,
-                alpha=0.5,
+                alpha=0.3,
                 color=COLORS[name],
-                label=f"{LABELS[name]}: RMSE {rmse:.3g}",
+                label=f"{LABELS[name]}: RMSE {rmse:.3g} {UNITS[quantity]}",
                 rasterized=True,
             )
         limits = ax.get_xlim()
         ax.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
-        ax.set(xlabel=f"PBE {labels[quantity]}", ylabel="Allegro", box_aspect=1)
+        ax.set(
+            xlabel=f"PBE {labels[quantity]}",
+            ylabel=f"Allegro {labels[quantity]}",
+            box_aspect=1,
+        )
         ax.legend(frameon=False, markerscale=2)
     figure.savefig(HERE / "parity.png", dpi=170)
 

@@ -144,13 +144,23 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
             ax.fill_between(
                 x, mean - spread, mean + spread, color=COLORS[name], alpha=0.25, lw=0
             )
-            ax.plot(x, mean, color=COLORS[name], lw=1.2, label=f"Allegro, {name}")
+            ax.plot(
+                x,
+                mean,
+                color=COLORS[name],
+                lw=1.2,
+                label=f"Allegro, {name}, {len(runs)} runs",
+            )
     axes[0].set(xlabel="r (Å)", ylabel="g(r), all atoms", xlim=(1, 10 * R_MAX))
-    for ax in axes[1:]:
-        ax.set(xlabel="angle (degrees)", ylabel="density (1/degree)", xlim=(20, 180))
+    for ax, limits in zip(axes[1:], ((85, 135), (25, 52)), strict=True):
+        ax.set(xlabel="angle (degrees)", ylabel="density (1/degree)", xlim=limits)
     for ax in axes:
         ax.set_ylim(0, None)
     axes[0].legend(frameon=False)
+    figure.suptitle(
+        "Li3PO4 at 600 K; bands: spread of the runs; angles of atoms within 2.5 Å",
+        fontsize=10,
+    )
     figure.savefig(HERE / "structure.png", dpi=170)
     return results
 
@@ -166,6 +176,7 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
     left.fill_between(times, msd - theirs_error, msd + theirs_error, color="0.85", lw=0)
     left.plot(times, msd, color="0.4", lw=2, label="teacher, one trajectory")
     results: dict = {}
+    top = float(msd[-1])
     for name, runs in ours.items():
         results[name] = {}
         young = [
@@ -187,19 +198,20 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
                 "error": round(float(ratio * both), 3),
                 "spread_of_runs": round(float(spread[k]) / theirs, 3),
             }
-        _draw(left, name, lag, mean, spread)
+        _draw(left, f"{name}, {len(runs)} runs", COLORS[name], lag, mean, spread)
+        top = max(top, float((mean + spread)[-1]))
         old = [run[run.time >= DROPPED] for run in runs]
         found = [run_msd(run, "element Li", LONGEST, 1)[:2] for run in old]
         lag, mean, error, spread = _over_runs(found)
-        _draw(right, name, lag, mean, spread)
+        _draw(right, f"{name}, {len(runs)} runs", COLORS[name], lag, mean, spread)
         values = [diffusion(run, "element Li").coefficient * 1e5 for run in old]
         results[name]["D_1e-5_cm2_s, from 10 ps on"] = [
             round(float(number), 4) for number in block_mean(values)
         ]
-    left.set(xlim=(0, longest), ylim=(0, 2.5 * msd[-1]))
-    right.set(xlim=(0, None), ylim=(0, None))
-    left.set_title("at the teacher's age; grey: scatter of its Li", fontsize=10)
-    right.set_title("from 10 ps on; bands: spread of the runs", fontsize=10)
+    left.set(xlim=(0, longest), ylim=(0, 1.2 * top))
+    right.set(xlim=(0, LONGEST), ylim=(0, None))
+    left.set_title("600 K, at the teacher's age; grey: scatter of its Li", fontsize=10)
+    right.set_title("600 K, from 10 ps on; coloured: spread of the runs", fontsize=10)
     for ax in (left, right):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
         ax.legend(frameon=False, loc="upper left")
@@ -229,8 +241,7 @@ def _over_runs(found: list) -> tuple:
     return found[0][0], mean, error, curves.std(0, ddof=1)
 
 
-def _draw(ax, name: str, lag, mean, spread) -> None:
-    color = COLORS[name]
+def _draw(ax, name: str, color: str, lag, mean, spread) -> None:
     ax.fill_between(lag, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)
     ax.plot(lag, mean, color=color, label=f"Allegro, {name}")
 

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from solids import write_pdb
 
 LATTICE = 9.925213  # Å, of the training data
-# Of the published AIMD at 500 K: where its g(r) of P-S integrates to four S around P.
+# Half of the edge of 20.3124 Å of the published AIMD's frames (source: README.md); its
+# g(r) of P-S integrates to four S around P with that volume.
 AIMD_LATTICE = 10.1562
 CELLS = 2
 SITES = {

@@ -37,6 +37,7 @@ FRAMEWORK = "not element Li"
 CELLS = 2
 BLOCKS = 2  # of a run, each longer than the published displacements
 R_MAX = 0.9  # nm, in bins of the published curves
+BOND = 2.6  # Å, between the bond of P-S and the next sulfurs
 DISORDERS = (0, 50, 100)
 FIT_START = 1.0  # ps
 SLOPE_FROM = 1.0  # ps
@@ -73,44 +74,69 @@ def _load(name: str, stage: str) -> mdtraj.Trajectory | None:
 
 
 def _compare_rdf(runs: dict, folder: Path) -> dict:
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    axes = figure.subplots(3, 4, sharex=True)
+    figure = Figure(figsize=(10, 9.5), layout="constrained")
+    axes = figure.subplots(6, 4, sharex=True, height_ratios=(3, 1) * 3)
     results = {}
-    for row, disorder in zip(axes, DISORDERS, strict=True):
+    rows = zip(axes[::2], axes[1::2], DISORDERS, strict=True)
+    for row, below, disorder in rows:
         table = np.genfromtxt(
             folder / f"aimd_Li6PS5Cl_{disorder}p_rdf.csv", delimiter=",", names=True
         )
         r = table[table.dtype.names[0]]
-        columns = table.dtype.names[1:]
         run = runs.get((500, disorder, "aimd"))
-        for ax, pair, column in zip(row, PAIRS, columns, strict=True):
+        panels = zip(row, below, PAIRS, table.dtype.names[1:], strict=True)
+        for ax, strip, pair, column in panels:
             reference = table[column]
             ax.plot(r, reference, color="0.5", lw=2.5, label="AIMD")
             if run is not None:
-                selections = [f"element {symbol}" for symbol in pair.split("-")]
-                found = rdf(run, *selections, r_max=R_MAX, bin_width=0.005)
-                n = min(len(r), len(found.g))
-                np.testing.assert_allclose(10 * found.r[:n], r[:n], atol=1e-4)
-                gap = difference(r[:n], found.g[:n], reference[:n])
-                results[f"{pair}, {disorder} %"] = {
-                    "integral_A": round(gap["integral"], 4),
-                    "relative": round(gap["relative"], 4),
-                }
-                ax.plot(r[:n], found.g[:n], color=COLORS[disorder], lw=1.2)
-                text = f"{100 * gap['relative']:.1f} %"
-                ax.text(0.97, 0.95, text, transform=ax.transAxes, ha="right", va="top")
-            if disorder == DISORDERS[0]:
-                ax.set_title(pair.replace("-", "–"))
-            if disorder == DISORDERS[-1]:
-                ax.set_xlabel("r (Å)")
-            ax.set_xlim(1.5, 10 * R_MAX)
-            ax.set_ylim(0, None)
+                gap = _draw_rdf(ax, strip, run, pair, disorder, r, reference)
+                results[f"{pair}, {disorder} %"] = gap
+            ax.set(xlim=(1.5, 10 * R_MAX), ylim=(0, None))
+        for ax, pair in zip(axes[0], PAIRS, strict=True):
+            ax.set_title(pair.replace("-", "–"))
         row[0].set_ylabel(f"g(r), {disorder} % disorder")
+        row[0].legend(frameon=False, loc="lower right")
+        below[0].set_ylabel("Δg")
+    for ax in axes[-1]:
+        ax.set_xlabel("r (Å)")
     figure.suptitle(
-        "Li6PS5Cl at 500 K in the AIMD's cell; grey: AIMD, colours: Allegro; "
-        "numbers: ∫|Δg| dr over ∫g dr"
+        "Li6PS5Cl at 500 K in the AIMD's cell; numbers: ∫|Δg| dr over ∫g dr, "
+        "and that of the halves of Allegro's run"
     )
     figure.savefig(HERE / "rdf.png", dpi=170)
+    return results
+
+
+def _draw_rdf(ax, strip, run, pair: str, disorder: int, r, reference) -> dict:
+    """One g(r), its difference from the reference, and that of the run's halves."""
+    selections = [f"element {symbol}" for symbol in pair.split("-")]
+    half = len(run) // 2
+    whole, first, second = (
+        rdf(part, *selections, r_max=R_MAX, bin_width=0.005)
+        for part in (run, run[:half], run[half:])
+    )
+    n = min(len(r), len(whole.g))
+    r, reference, g = r[:n], reference[:n], whole.g[:n]
+    np.testing.assert_allclose(10 * whole.r[:n], r, atol=1e-4)
+    gap = difference(r, g, reference)
+    halves = difference(r, first.g[:n], second.g[:n])["relative"]
+    ax.plot(r, g, color=COLORS[disorder], lw=1.2, label="Allegro")
+    strip.axhline(0, color="0.7", lw=0.8)
+    strip.plot(r, g - reference, color=COLORS[disorder], lw=1)
+    text = f"{100 * gap['relative']:.1f} %\nhalves {100 * halves:.1f} %"
+    ax.text(0.97, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=9)
+    results = {
+        "integral_A": round(gap["integral"], 4),
+        "relative": round(gap["relative"], 4),
+        "first_half_against_second": round(halves, 4),
+    }
+    if pair == "P-S":
+        bond = r < BOND
+        in_bond = difference(r[bond], g[bond], reference[bond])["integral"]
+        results["part_below_2.6_A"] = round(in_bond / gap["integral"], 3)
+        for name, curve in (("bond_A", g), ("aimd_bond_A", reference)):
+            weights = (r**2 * curve)[bond]
+            results[name] = round(float(np.average(r[bond], weights=weights)), 4)
     return results
 
 
@@ -128,7 +154,7 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
         if run := runs.get((500, disorder, "aimd")):
             ours = run_msd(run, "element Li", lags[-1], BLOCKS)
             results[f"500 K, {disorder} %"] = _ratios(ours, lags, msd, spread)
-            _draw(ax, ours, COLORS[disorder], "Allegro")
+            _draw(ax, ours, COLORS[disorder], "Allegro, error of two halves")
         ax.set_title(f"500 K, {disorder} % disorder, the AIMD's cell", fontsize=10)
     lines = (folder / "aimd_msd_dft.dat").read_text().splitlines()[1:]
     table = np.array([[float(x) for x in line.split()] for line in lines if line])
@@ -146,11 +172,11 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
             "aimd_A2_per_ps": round(slopes[1], 3),
             "ratio": round(slopes[0] / slopes[1], 3),
         }
-        _draw(last, ours, "C1", "Allegro, 50 % disorder, all origins")
+        _draw(last, ours, "C1", "Allegro, 50 %, all origins, error of two halves")
     last.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
     for ax in (*panels, last):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
-        ax.set(xlim=(0, None), ylim=(0, None))
+        ax.set(xlim=(0, None), ylim=(0, 1.15 * ax.get_ylim()[1]))  # the legend's
         ax.legend(frameon=False)
     figure.savefig(HERE / "msd.png", dpi=170)
     return results
@@ -218,15 +244,20 @@ def _diffusion(runs: dict) -> dict:
     results["D_300K_extrapolated_1e-5_cm2_s"] = _rounded(
         1e5 * at_300.value, 1e5 * scale * at_300.error
     )
-    figure = Figure(figsize=(5, 4), layout="constrained")
+    figure = Figure(figsize=(5, 4.3), layout="constrained")
     ax = figure.subplots()
     inverse = 1000 / np.array(temperatures)
-    ax.errorbar(inverse, values, errors, fmt="o", color="C1", capsize=3)
+    ax.errorbar(inverse, values, scale * errors, fmt="o", color="C1", capsize=3)
     grid = np.linspace(inverse.min() * 0.97, inverse.max() * 1.03, 50)
     ax.plot(grid, [line.at(1000 / x).value for x in grid], color="C1", lw=1)
     ax.set_yscale("log")
     ax.set(xlabel="1000 K / T", ylabel="D of Li (cm²/s)")
-    ax.set_title(f"50 % disorder, E = {value:.3f} ± {error:.3f} eV", fontsize=10)
+    above = ax.secondary_xaxis("top")
+    above.set_xticks(inverse, [str(kelvin) for kelvin in temperatures])
+    above.set_xlabel("T (K)")
+    text = f"50 % disorder, the data's cell\nE = {value:.3f} ± {error:.3f} eV"
+    text += f"\nerrors of single runs times {scale:.1f}"
+    ax.text(0.04, 0.05, text, transform=ax.transAxes, fontsize=9)
     figure.savefig(HERE / "arrhenius.png", dpi=170)
     return results
 

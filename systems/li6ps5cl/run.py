@@ -33,8 +33,7 @@ NVT = [
     (1000, 50, "data"),
 ]
 LATTICES = {"data": LATTICE, "aimd": AIMD_LATTICE}
-# Of the labels at 600 K: their virial's 8364 bar and the ideal gas' N k T / V, 4406.
-LABEL_PRESSURE = 12770.0  # bar
+LABEL_PRESSURE = 12770.0  # bar; as pressure.py prints, to ten
 NPT = [(600, LABEL_PRESSURE)]
 TIMESTEP = 3.125  # fs; the fastest vibrations, of P-S, take 55
 
