@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
     options = parser.parse_args()
-    teacher = _teacher(options.teacher / "glass.extxyz")
+    teacher = load_teacher(options.teacher / "glass.extxyz")
     ours = {name: _runs(name) for name in MODELS}
     ours = {name: runs for name, runs in ours.items() if runs}
     if not ours:
@@ -60,7 +60,7 @@ def main() -> None:
     print(path.read_text())
 
 
-def _teacher(path: Path) -> mdtraj.Trajectory:
+def load_teacher(path: Path) -> mdtraj.Trajectory:
     frames = [a for a in ase.io.read(path, ":") if a.info["src"] == "quench600K"]
     trajectory = mdtraj.Trajectory(
         np.array([a.get_positions() for a in frames]) / 10,

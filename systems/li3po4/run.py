@@ -7,7 +7,10 @@
 Each run melts the crystal anew, as the teacher's trajectory does: 1.4 ps of Langevin
 dynamics at 3000 K, an instant quench, then NVT at 600 K with a Nosé-Hoover chain, with
 steps of 2 fs, as Musaelian et al. (doi:10.1038/s41467-023-36329-y) validate their
-potential. ``figures.py`` compares. ``--melt-ps 10`` asks what a longer melt does.
+potential. ``figures.py`` compares. What a longer melt does, apart in
+runs/li3po4_melt_10ps, which ``melts.py`` reads:
+
+    python systems/li3po4/run.py --melt-ps 10 --melt-fs 1 --settle-ps 2
 """
 
 import argparse
@@ -24,7 +27,8 @@ from openmm_allegro.protocol import Stage  # noqa: E402
 
 OUTPUT = Path("runs/li3po4")
 MODELS = {"small": "small.safetensors", "better": "li3po4.safetensors"}
-STEPS_PER_PS = 500  # of 2 fs
+MELT_PS = 1.4  # the teacher's
+TIMESTEP = 2.0  # fs
 
 
 def main() -> None:
@@ -32,8 +36,15 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, help="default: both")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--ps", type=float, default=50.0, help="of NVT in each run")
-    parser.add_argument("--melt-ps", type=float, default=1.4)
+    parser.add_argument("--melt-ps", type=float, default=MELT_PS)
+    parser.add_argument("--melt-fs", type=float, default=TIMESTEP, help="of a step")
+    parser.add_argument(
+        "--settle-ps", type=float, default=0.0, help="Langevin dynamics at 600 K first"
+    )
     options = parser.parse_args()
+    folder = OUTPUT
+    if options.melt_ps != MELT_PS:
+        folder = OUTPUT.with_name(f"{OUTPUT.name}_melt_{options.melt_ps:g}ps")
     names = [options.model] if options.model else list(MODELS)
     for name in names:
         if not (HERE / MODELS[name]).is_file():
@@ -41,36 +52,48 @@ def main() -> None:
     pdb = HERE / "crystal.pdb"
     if not pdb.exists():
         write_pdb(build(), pdb)
-    stages = _stages(options.melt_ps, options.ps)
+    stages = _stages(options)
     for name in names:
         for seed in range(1, options.runs + 1):
             print(name, seed, flush=True)
-            output = OUTPUT / name / f"run_{seed}"
+            output = folder / name / f"run_{seed}"
             produce(pdb, HERE / MODELS[name], stages, output, seed=seed)
 
 
-def _stages(melt: float, nvt: float) -> list[Stage]:
-    return [
-        Stage(
-            "melt",
-            steps=round(melt * STEPS_PER_PS),
-            temperature_k=3000.0,
-            timestep_fs=2.0,
-            friction_per_ps=5.0,
-            report_interval=50,
-            minimize=True,
-        ),
-        Stage(
-            "nvt",
-            steps=round(nvt * STEPS_PER_PS),
-            integrator="nose-hoover",
-            temperature_k=600.0,
-            timestep_fs=2.0,
-            friction_per_ps=12.5,  # a damping time of 40 steps
-            report_interval=25,
-            draw_velocities=True,  # the quench
-        ),
-    ]
+def _stages(options: argparse.Namespace) -> list[Stage]:
+    melt = Stage(
+        "melt",
+        steps=_steps(options.melt_ps, options.melt_fs),
+        temperature_k=3000.0,
+        timestep_fs=options.melt_fs,
+        friction_per_ps=5.0,
+        report_interval=50,
+        minimize=True,
+    )
+    settle = Stage(
+        "settle",
+        steps=_steps(options.settle_ps),
+        temperature_k=600.0,
+        timestep_fs=TIMESTEP,
+        friction_per_ps=5.0,
+        report_interval=50,
+        draw_velocities=True,  # the quench
+    )
+    nvt = Stage(
+        "nvt",
+        steps=_steps(options.ps),
+        integrator="nose-hoover",
+        temperature_k=600.0,
+        timestep_fs=TIMESTEP,
+        friction_per_ps=12.5,  # a damping time of 40 steps
+        report_interval=25,
+        draw_velocities=not options.settle_ps,
+    )
+    return [melt, settle, nvt] if options.settle_ps else [melt, nvt]
+
+
+def _steps(picoseconds: float, timestep: float = TIMESTEP) -> int:
+    return round(1000 * picoseconds / timestep)
 
 
 if __name__ == "__main__":
