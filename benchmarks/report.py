@@ -87,7 +87,7 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
             shown.add(variant)
     left.set(yscale="log", ylabel="ms per step", title="192 atoms of water")
     left.set_xticks(range(len(names)), [SHORT[n] for n in names])
-    left.set_xlabel("l_max × layers\n(no bar: not timed, or out of memory: README)")
+    left.set_xlabel("l_max × layers\n(no bar: not timed or out of memory, see README)")
     left.legend(fontsize=7, ncols=2, loc="upper left")
     left.set_ylim(top=left.get_ylim()[1] * 6)
     atoms = [row["atoms"] for row in scaling]

@@ -24,6 +24,7 @@ SCRIPTS = (
     "compare",
     "density",
     "figures",
+    "melts",
     "npt",
     "prepare",
     "pressure",

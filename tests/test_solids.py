@@ -2,6 +2,7 @@
 """The solid electrolytes of systems/: crystals as they should be, fair comparisons."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -227,6 +228,52 @@ def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
+def write_glass(atoms, path):
+    """What stands for the teacher's trajectory: atoms that rattle."""
+    random, frames = np.random.default_rng(9), []
+    for index in range(543):
+        frame = atoms.copy()
+        frame.positions += random.normal(0, 0.05, frame.positions.shape)
+        frame.info = {"src": "quench600K", "time_fs": 10 * (index + 1)}
+        frames.append(frame)
+    ase.io.write(path, frames)
+
+
+def test_longer_melts_of_li3po4(load_script, monkeypatch, tmp_path):
+    """Tetrahedra, walks and energies as they were made; short runs are left out."""
+    atoms = load_script("li3po4", "build").build()
+    melts = load_script("li3po4", "melts")
+    for name in ("small.safetensors", "crystal.pdb"):
+        shutil.copy(SYSTEMS / "li3po4" / name, tmp_path)
+    monkeypatch.setattr(melts, "HERE", tmp_path)
+    runs = tmp_path / "runs"
+    command = ["melts.py", "--teacher", str(tmp_path), "--runs", str(runs)]
+    monkeypatch.setattr(sys, "argv", command)
+    write_glass(atoms, tmp_path / "glass.extxyz")
+    with pytest.raises(SystemExit, match=r"expected runs in .*runs, found none"):
+        melts.main()
+    atoms.calc = melts.AllegroCalculator(tmp_path / "small.safetensors")
+    at_rest = atoms.get_potential_energy() * melts.EV_TO_KJ_PER_MOL
+    higher = at_rest + 0.05 * len(atoms) * melts.EV_TO_KJ_PER_MOL
+    for seed, frames in ((1, 700), (2, 300)):
+        folder = runs / "small" / f"run_{seed}"
+        write_run(folder, "3-nvt", atoms, 0.05 * np.arange(1, frames + 1), seed)
+        # hot until the frames that count
+        energies = [0.0] * 199 + [higher] * (frames - 199)
+        rows = ["Potential Energy (kJ/mole)", *map(repr, energies)]
+        (folder / "3-nvt.csv").write_text("\n".join(rows) + "\n")
+    melts.main()
+    found = json.loads((tmp_path / "melts.json").read_text())
+    assert list(found) == ["small, run_1"]
+    row = found["small, run_1"]
+    assert row["angles_O-P-O_a_frame"] == 96
+    walk = 3 * (melts.LAG / 0.05) * 0.03**2  # Å²
+    assert row["MSD_of_Li_at_10_ps_A2"] == pytest.approx(walk, rel=0.2)
+    energy = row["energy_less_crystal_at_rest_eV_per_atom"]
+    assert energy == pytest.approx(0.05, abs=1e-4)
+    assert row["relative_difference_of_g"] > 0.05
+
+
 def test_figures_of_li3po4(load_script, monkeypatch, tmp_path):
     build = load_script("li3po4", "build")
     figures = load_script("li3po4", "figures")
@@ -237,13 +284,7 @@ def test_figures_of_li3po4(load_script, monkeypatch, tmp_path):
         times = 0.05 * np.arange(750 if seed < 3 else 300)
         folder = tmp_path / "small" / f"run_{seed}"
         write_run(folder, "2-nvt", atoms, times, seed)
-    random, frames = np.random.default_rng(9), []
-    for index in range(543):
-        frame = atoms.copy()
-        frame.positions += random.normal(0, 0.05, frame.positions.shape)
-        frame.info = {"src": "quench600K", "time_fs": 10 * (index + 1)}
-        frames.append(frame)
-    ase.io.write(tmp_path / "glass.extxyz", frames)
+    write_glass(atoms, tmp_path / "glass.extxyz")
     monkeypatch.setattr(sys, "argv", ["figures.py", "--teacher", str(tmp_path)])
     figures.main()
     results = json.loads((tmp_path / "results.json").read_text())

@@ -31,7 +31,7 @@ def main() -> None:
         cells = " | ".join(_pair(*others[method]) for method in METHODS)
         label = NAMES.get(name, name)
         if name not in results:
-            print(f"| {label} | – | {cells} | | |")
+            print(f"| {label} | – | {cells} | | | |")
             continue
         found = results[name]
         test = found["tests"]["test"]
@@ -42,7 +42,7 @@ def main() -> None:
     if ours:
         cells = " | ".join(_pair(*x, digits=2) for x in np.mean(theirs, axis=0))
         mine = _pair(*np.mean(ours, axis=0), digits=2)
-        print(f"| mean of {len(ours)} | {mine} | {cells} | | |")
+        print(f"| mean of {len(ours)} | {mine} | {cells} | | | |")
     if "3bpa" in results:
         found = results["3bpa"]
         methods = [m for m in METHODS if m in bpa["300K"]]
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _head(methods: Sequence[str]) -> None:
-    columns = ("", "this package", *methods, "weights", "training")
+    columns = ("", "this package", *methods, "weights", "decay", "training")
     print("|" + "|".join(f" {c} " if c else " " for c in columns) + "|")
     print("|---" * len(columns) + "|")
 
@@ -74,7 +74,8 @@ def _pair(energy: float, forces: float, digits: int | None = None) -> str:
 def _training(found: dict) -> str:
     epochs, hours = found["train"]["max_epochs"], found.get("training_hours")
     time = "" if hours is None else f", {hours:.2f} h"
-    return f"{found['weights']:,} | {epochs} epochs{time}"
+    decay = found["train"].get("weight_decay", 0.0)  # before it was a setting: none
+    return f"{found['weights']:,} | {decay:g} | {epochs} epochs{time}"
 
 
 def _hardware(found: dict) -> str:

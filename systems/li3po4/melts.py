@@ -30,6 +30,7 @@ from openmm_allegro.analysis import angle_distribution, rdf  # noqa: E402
 from openmm_allegro.interop.ase import AllegroCalculator  # noqa: E402
 from openmm_allegro.units import EV_TO_KJ_PER_MOL  # noqa: E402
 
+MELTS = "melt_10ps_1fs_settle_2ps"
 LAG = 10.0  # ps
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument(
-        "--runs", type=Path, default=OUTPUT.with_name("li3po4_melt_10ps")
+        "--runs", type=Path, default=OUTPUT.with_name(f"{OUTPUT.name}_{MELTS}")
     )
     options = parser.parse_args()
     teacher = load_teacher(options.teacher / "glass.extxyz")
@@ -46,10 +47,13 @@ def main() -> None:
     )
     found = {}
     for name, model in MODELS.items():
+        folders = sorted((options.runs / name).glob("run_*"))
+        if not folders:
+            continue
         crystal = ase.io.read(HERE / "crystal.pdb")
         crystal.calc = AllegroCalculator(HERE / model)
         at_rest = crystal.get_potential_energy() / len(crystal)
-        for folder in sorted((options.runs / name).glob("run_*")):
+        for folder in folders:
             if (row := _glass(folder, reference, at_rest)) is not None:
                 found[f"{name}, {folder.name}"] = row
     if not found:
@@ -75,7 +79,7 @@ def _glass(folder: Path, reference, at_rest: float) -> dict | None:
     with open(f"{prefix}.csv") as file:
         rows = list(csv.reader(file))
     column = rows[0].index("Potential Energy (kJ/mole)")
-    energies = [float(row[column]) for row in rows[len(rows) // 5 :]]
+    energies = [float(row[column]) for row in rows[1:]][-len(old) :]  # a row a frame
     energy = np.mean(energies) / EV_TO_KJ_PER_MOL / run.n_atoms - at_rest
     gap = difference(reference.r, found.g, reference.g)["relative"]
     return {

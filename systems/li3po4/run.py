@@ -7,8 +7,8 @@
 Each run melts the crystal anew, as the teacher's trajectory does: 1.4 ps of Langevin
 dynamics at 3000 K, an instant quench, then NVT at 600 K with a Nosé-Hoover chain, with
 steps of 2 fs, as Musaelian et al. (doi:10.1038/s41467-023-36329-y) validate their
-potential. ``figures.py`` compares. What a longer melt does, apart in
-runs/li3po4_melt_10ps, which ``melts.py`` reads:
+potential. ``figures.py`` compares. What a longer melt does, in a
+folder apart, which ``melts.py`` reads:
 
     python systems/li3po4/run.py --melt-ps 10 --melt-fs 1 --settle-ps 2
 """
@@ -42,9 +42,14 @@ def main() -> None:
         "--settle-ps", type=float, default=0.0, help="Langevin dynamics at 600 K first"
     )
     options = parser.parse_args()
-    folder = OUTPUT
-    if options.melt_ps != MELT_PS:
-        folder = OUTPUT.with_name(f"{OUTPUT.name}_melt_{options.melt_ps:g}ps")
+    # Other glasses are kept apart from those that figures.py compares.
+    if (options.melt_ps, options.settle_ps, options.melt_fs) == (MELT_PS, 0, TIMESTEP):
+        folder = OUTPUT
+    else:
+        melt = f"{options.melt_ps:g}ps_{options.melt_fs:g}fs"
+        folder = OUTPUT.with_name(
+            f"{OUTPUT.name}_melt_{melt}_settle_{options.settle_ps:g}ps"
+        )
     names = [options.model] if options.model else list(MODELS)
     for name in names:
         if not (HERE / MODELS[name]).is_file():

@@ -133,7 +133,8 @@ def _draw_rdf(ax, strip, run, pair: str, disorder: int, r, reference) -> dict:
     if pair == "P-S":
         bond = r < BOND
         in_bond = difference(r[bond], g[bond], reference[bond])["integral"]
-        results["part_below_2.6_A"] = round(in_bond / gap["integral"], 3)
+        part = in_bond / gap["integral"] if gap["integral"] else 0.0
+        results["part_below_2.6_A"] = round(part, 3)
         for name, curve in (("bond_A", g), ("aimd_bond_A", reference)):
             weights = (r**2 * curve)[bond]
             results[name] = round(float(np.average(r[bond], weights=weights)), 4)
