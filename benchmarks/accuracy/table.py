@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-
-
 METHODS = ("Allegro", "NequIP", "UNiTE", "ACE")  # published, in the table's order
 NAMES = {"salicylic": "salicylic acid", "300K": "300 K", "600K": "600 K"}
 

@@ -76,19 +76,26 @@ def _runs(name: str) -> list[mdtraj.Trajectory]:
     """NVT runs; their clocks start at the quench, as the teacher's does."""
     runs = []
     for folder in sorted((OUTPUT / name).glob("run_*")):
-        prefix = folder / "2-nvt"
-        if prefix.with_suffix(".xtc").exists():
-            run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
-            # The first frame is one interval after the quench.
-            run.time -= 2 * run.time[0] - run.time[1]
-            if run.time[-1] >= DROPPED + LONGEST + 5:
-                runs.append(run)
-            else:
-                print(f"{folder}: {run.time[-1]:.1f} ps are too short, left out")
+        run = load_nvt(folder / "2-nvt", DROPPED + LONGEST + 5)
+        if run is not None:
+            runs.append(run)
     if len(runs) == 1:
         print(f"{name}: one run has no spread, left out")
         return []
     return runs
+
+
+def load_nvt(prefix: Path, shortest: float) -> mdtraj.Trajectory | None:
+    """A run whose clock starts with it; None if there is none, or less (ps)."""
+    if not prefix.with_suffix(".xtc").exists():
+        return None
+    run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
+    # The first frame is one interval after the start.
+    run.time -= 2 * run.time[0] - run.time[1]
+    if run.time[-1] < shortest:
+        print(f"{prefix.parent}: {run.time[-1]:.1f} ps are too short, left out")
+        return None
+    return run
 
 
 def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:

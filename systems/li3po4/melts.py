@@ -10,36 +10,41 @@ displacement of Li and the potential energy less that of the crystal at rest.
 """
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
 
 import ase.io
-import mdtraj
 import numpy as np
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from figures import ANGLES, BIN, DROPPED, R_MAX, SETTLED, SHELL, load_teacher  # noqa: E402
-from run import MODELS, OUTPUT  # noqa: E402
+from figures import (  # noqa: E402
+    ANGLES,
+    BIN,
+    DROPPED,
+    R_MAX,
+    SETTLED,
+    SHELL,
+    load_nvt,
+    load_teacher,
+)
+from run import MODELS, output_of  # noqa: E402
 from solids import difference, run_msd  # noqa: E402
 
 from openmm_allegro.analysis import angle_distribution, rdf  # noqa: E402
 from openmm_allegro.interop.ase import AllegroCalculator  # noqa: E402
 from openmm_allegro.units import EV_TO_KJ_PER_MOL  # noqa: E402
 
-MELTS = "melt_10ps_1fs_settle_2ps"
+MELT = 10.0, 1.0, 2.0  # ps of it, fs of a step, ps of settling
 LAG = 10.0  # ps
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument(
-        "--runs", type=Path, default=OUTPUT.with_name(f"{OUTPUT.name}_{MELTS}")
-    )
+    parser.add_argument("--runs", type=Path, default=output_of(*MELT))
     options = parser.parse_args()
     teacher = load_teacher(options.teacher / "glass.extxyz")
     reference = rdf(
@@ -65,22 +70,16 @@ def main() -> None:
 
 def _glass(folder: Path, reference, at_rest: float) -> dict | None:
     prefix = folder / "3-nvt"
-    if not prefix.with_suffix(".xtc").exists():
-        return None
-    run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
-    run.time -= 2 * run.time[0] - run.time[1]  # from the quench and settling on
-    if run.time[-1] < DROPPED + LAG + 5:
-        print(f"{folder}: {run.time[-1]:.1f} ps are too short, left out")
+    run = load_nvt(prefix, DROPPED + LAG + 5)
+    if run is None:
         return None
     old = run[run.time >= DROPPED]
     found = rdf(old, "all", "all", r_max=R_MAX, bin_width=BIN)
     angles = angle_distribution(old, *ANGLES["O–P–O"], SHELL)
     _, msd, _ = run_msd(old, "element Li", LAG, 1)
-    with open(f"{prefix}.csv") as file:
-        rows = list(csv.reader(file))
-    column = rows[0].index("Potential Energy (kJ/mole)")
-    energies = [float(row[column]) for row in rows[1:]][-len(old) :]  # a row a frame
-    energy = np.mean(energies) / EV_TO_KJ_PER_MOL / run.n_atoms - at_rest
+    table = np.genfromtxt(f"{prefix}.csv", delimiter=",", names=True)
+    energies = table["Potential_Energy_kJmole"][-len(old) :]  # a row a frame
+    energy = energies.mean() / EV_TO_KJ_PER_MOL / run.n_atoms - at_rest
     gap = difference(reference.r, found.g, reference.g)["relative"]
     return {
         "ps": round(float(run.time[-1]), 1),

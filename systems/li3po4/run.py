@@ -42,14 +42,7 @@ def main() -> None:
         "--settle-ps", type=float, default=0.0, help="Langevin dynamics at 600 K first"
     )
     options = parser.parse_args()
-    # Other glasses are kept apart from those that figures.py compares.
-    if (options.melt_ps, options.settle_ps, options.melt_fs) == (MELT_PS, 0, TIMESTEP):
-        folder = OUTPUT
-    else:
-        melt = f"{options.melt_ps:g}ps_{options.melt_fs:g}fs"
-        folder = OUTPUT.with_name(
-            f"{OUTPUT.name}_melt_{melt}_settle_{options.settle_ps:g}ps"
-        )
+    folder = output_of(options.melt_ps, options.melt_fs, options.settle_ps)
     names = [options.model] if options.model else list(MODELS)
     for name in names:
         if not (HERE / MODELS[name]).is_file():
@@ -63,6 +56,14 @@ def main() -> None:
             print(name, seed, flush=True)
             output = folder / name / f"run_{seed}"
             produce(pdb, HERE / MODELS[name], stages, output, seed=seed)
+
+
+def output_of(melt_ps: float, melt_fs: float, settle_ps: float) -> Path:
+    """Other glasses are kept apart from those that figures.py compares."""
+    if (melt_ps, melt_fs, settle_ps) == (MELT_PS, TIMESTEP, 0):
+        return OUTPUT
+    melt = f"melt_{melt_ps:g}ps_{melt_fs:g}fs_settle_{settle_ps:g}ps"
+    return OUTPUT.with_name(f"{OUTPUT.name}_{melt}")
 
 
 def _stages(options: argparse.Namespace) -> list[Stage]:

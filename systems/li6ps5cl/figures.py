@@ -92,13 +92,12 @@ def _compare_rdf(runs: dict, folder: Path) -> dict:
                 gap = _draw_rdf(ax, strip, run, pair, disorder, r, reference)
                 results[f"{pair}, {disorder} %"] = gap
             ax.set(xlim=(1.5, 10 * R_MAX), ylim=(0, None))
-        for ax, pair in zip(axes[0], PAIRS, strict=True):
-            ax.set_title(pair.replace("-", "–"))
         row[0].set_ylabel(f"g(r), {disorder} % disorder")
         row[0].legend(frameon=False, loc="lower right")
         below[0].set_ylabel("Δg")
-    for ax in axes[-1]:
-        ax.set_xlabel("r (Å)")
+    for top, bottom, pair in zip(axes[0], axes[-1], PAIRS, strict=True):
+        top.set_title(pair.replace("-", "–"))
+        bottom.set_xlabel("r (Å)")
     figure.suptitle(
         "Li6PS5Cl at 500 K in the AIMD's cell; numbers: ∫|Δg| dr over ∫g dr, "
         "and that of the halves of Allegro's run"
