@@ -6,9 +6,11 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+import torch
+
 
 def hardware(threads: int) -> dict:
-    """Processor, number of threads used and versions of what does the computing."""
+    """Processors, number of threads used and versions of what does the computing."""
     name = platform.processor() or platform.machine()
     for line in _cpuinfo():
         if line.startswith("model name"):
@@ -19,10 +21,17 @@ def hardware(threads: int) -> dict:
         "processor": name,
         "cores": os.cpu_count(),
         "threads_used": threads,
-        "gpu": None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
-        "versions": {p: metadata.version(p) for p in packages},
+        "versions": {p: _version(p) for p in packages},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpuinfo() -> list[str]:

@@ -117,18 +117,15 @@ class CompiledLoss:
         self.program: Callable[..., Any] | None = None
 
     def __call__(self, energy: torch.nn.Module, batch: DenseBatch) -> Tensor:
-        names, weights = zip(*energy.named_parameters(), strict=True)
+        weights = list(energy.parameters())
         if self.program is None:
-            self.program = self._compile(energy, names, weights, batch)
+            self.program = self.compile(energy, batch)
         return _KnownGradient.apply(self.program, batch, *weights)
 
-    def _compile(
-        self,
-        energy: torch.nn.Module,
-        names: Sequence[str],
-        weights: Sequence[Tensor],
-        batch: DenseBatch,
-    ) -> Callable[..., Any]:
+    def trace(self, energy: torch.nn.Module, batch: DenseBatch) -> torch.fx.GraphModule:
+        """From weights and a batch of this shape to the loss and its gradients."""
+        names, weights = zip(*energy.named_parameters(), strict=True)
+
         def step(weights: list[Tensor], batch: DenseBatch) -> tuple[Tensor, ...]:
             with torch.enable_grad():
                 leaves = [w.detach().requires_grad_(True) for w in weights]
@@ -138,13 +135,17 @@ class CompiledLoss:
                 gradients = torch.autograd.grad(value, leaves)
             return (value.detach(), *(g.detach() for g in gradients))
 
+        return make_fx(step)([w.detach() for w in weights], batch)
+
+    def compile(self, energy: torch.nn.Module, batch: DenseBatch) -> Callable[..., Any]:
+        """As ``trace``, compiled."""
         if batch.vectors.device.type == "cpu":
             require_compiler()
         log.info("compiling the training step, which takes a minute or two")
         started = time.monotonic()
-        plain = [w.detach() for w in weights]
-        graph = make_fx(step)(plain, batch)
+        graph = self.trace(energy, batch)
         program = torch.compile(graph, fullgraph=True, dynamic=False)
+        plain = [w.detach() for w in energy.parameters()]
         with torch.no_grad():
             program(plain, batch)
         log.info("compiled in %.0f s", time.monotonic() - started)

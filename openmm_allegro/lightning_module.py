@@ -130,13 +130,14 @@ class TrainingModule(pl.LightningModule):
                     "frequency": self.steps_per_epoch,
                 },
             }
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
-    def _rate(self, step: int) -> float:
+    def rate_factor(self, step: int) -> float:
+        """What a step's rate is of ``learning_rate``; not with "plateau"."""
         config = self.config
         rise = min(1.0, (step + 1) / max(config.warmup_steps, 1))
         if config.schedule == "constant":

@@ -35,6 +35,8 @@ class Muon(torch.optim.Optimizer):
     ----------
     params : iterable of Parameter
     lr : float
+        The ``lr`` of a group may be made a tensor [] of the weights' device; then no
+        step needs the host, and a CUDA graph can hold one.
     momentum : float
         Of Nesterov's kind.
     adam : iterable of Parameter
@@ -79,13 +81,16 @@ class Muon(torch.optim.Optimizer):
                 else:
                     alike.setdefault(tuple(sorted(p.shape)), []).append(p)
             for parameters in alike.values():
-                if kept != 1:
+                if group["weight_decay"] != 0:
                     torch._foreach_mul_(parameters, kept)
                 self._orthogonal(parameters, group["lr"], group["momentum"])
         return loss
 
     def _orthogonal(
-        self, parameters: list[torch.nn.Parameter], lr: float, momentum: float
+        self,
+        parameters: list[torch.nn.Parameter],
+        lr: float | Tensor,
+        momentum: float,
     ) -> None:
         updates = []
         for p in parameters:
@@ -97,20 +102,20 @@ class Muon(torch.optim.Optimizer):
             updates.append(update.T if p.shape[0] > p.shape[1] else update)
         scale = -lr * math.sqrt(max(parameters[0].shape))
         for p, step in zip(parameters, orthogonalised(torch.stack(updates))):  # noqa: B905
-            p.add_(step.T if p.shape[0] > p.shape[1] else step, alpha=scale)
+            p.add_((step.T if p.shape[0] > p.shape[1] else step) * scale)
 
-    def _adam(self, p: torch.nn.Parameter, lr: float) -> None:
+    def _adam(self, p: torch.nn.Parameter, lr: float | Tensor) -> None:
         first, second = ADAM_BETAS
         state = self.state[p]
         if not state:
-            state["step"] = 0
+            state["step"] = torch.zeros_like(lr) if isinstance(lr, Tensor) else 0
             state["exp_avg"] = torch.zeros_like(p)
             state["exp_avg_sq"] = torch.zeros_like(p)
         state["step"] += 1
         mean = state["exp_avg"].lerp_(p.grad, 1 - first)
         square = state["exp_avg_sq"].lerp_(p.grad.square(), 1 - second)
         size = (square / (1 - second ** state["step"])).sqrt_().add_(ADAM_EPS)
-        p.addcdiv_(mean, size, value=-lr / (1 - first ** state["step"]))
+        p.sub_(mean / size * (lr / (1 - first ** state["step"])))
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The accuracy benchmark, from reference data to its table, on a little of it."""
 
+import csv
 import importlib
 import json
 import sys
@@ -8,18 +9,47 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.io import read
+import torch
+from ase.io import read, write
 
 pytest.importorskip("lightning")
 
 from openmm_allegro.config import read_toml
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.train import DataConfig, TrainConfig
+from openmm_allegro.modelfile import load_model
+from openmm_allegro.train import DataConfig, TrainConfig, read_data, train
 
 ACCURACY = Path(__file__).parents[1] / "benchmarks" / "accuracy"
 ETHANOL = Path(__file__).parent / "data" / "ethanol.extxyz"
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-SCRIPTS = ("prepare", "run", "table", "search", "hardware")
+SCRIPTS = ("prepare", "run", "table", "search", "together", "hardware")
+TOGETHER = """
+[data]
+training = ["frames.extxyz"]
+validation_size = 4
+[model]
+elements = ["C", "H", "O"]
+cutoff = 5.0
+l_max = 1
+num_layers = 2
+num_scalar_features = 8
+num_tensor_features = 6
+two_body_width = 8
+latent_width = 8
+readout_width = 8
+[train]
+seed = 1
+max_epochs = 3
+batch_size = 2
+optimizer = "muon"
+learning_rate = 0.003
+weight_decay = 0.01
+fix_linear_chains = true
+warmup_steps = 5
+forces_loss = "l2mae"
+ema_decay = 0.5
+device = "cpu"
+"""
 
 
 @pytest.fixture
@@ -165,3 +195,51 @@ def test_search_measures_on_validation(
     text = capsys.readouterr().out
     assert f"{study}: {frames} frames, 3 epochs" in text
     assert f"| l_max 2 | {row['forces_mae']:.1f} |" in text
+
+
+def test_trainings_together_are_those_of_train(load_script, tmp_path):
+    """On a CPU, where the same steps come without graphs."""
+    write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
+    (tmp_path / "small.toml").write_text(TOGETHER)
+    together = load_script("together")
+    config = read_toml(tmp_path / "small.toml", TABLES)
+    data = read_data(config["data"], tmp_path)
+    made = "small", config, data, tmp_path
+    ours = together.Training(*made, plain=True, device="cpu")
+    for _ in range(3):
+        for _ in range(4):
+            ours.replay()
+        ours.interval = 4
+        ours.record(1.0)
+    theirs = train(config["model"], config["train"], *data[:2], tmp_path / "run")
+    expected = dict(theirs.energy.named_parameters())
+    found = load_model(tmp_path / "models" / "small.safetensors")
+    for name, weight in found.energy.named_parameters():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=3e-4)
+    logs = [tmp_path / "logs" / "small.csv", tmp_path / "run" / "log.csv"]
+    a, b = (list(csv.DictReader(path.read_text().splitlines())) for path in logs)
+    for key in ("step", "learning_rate", "loss", "forces_mae", "energy_mae"):
+        assert [float(r[key]) for r in a] == pytest.approx(
+            [float(r[key]) for r in b], rel=1e-3
+        )
+
+    ours.loss.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="small: expected a finite loss"):
+        ours.record(1.0)
+    again = together.Training(*made, plain=True, device="cpu")
+    assert not again.resume()
+    assert int(again.step) == 12
+
+
+def test_search_together_measures_the_same(load_script, small_benchmark, monkeypatch):
+    search = load_script("search")
+    monkeypatch.setitem(search.STUDIES, "few", (8, 20))
+    monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
+    search._measure_together(["l_max 2"], "few", "cpu")
+    together = search._results()["few"]["l_max 2"]
+    assert together["hardware"].pop("trainings_at_once") == 1
+    alone = search._measure(search.VARIANTS["l_max 2"], "few")
+    del alone["processor_s_per_epoch"]
+    # validated each ten epochs, and the best of those
+    assert together["validation_loss"] == pytest.approx(alone["validation_loss"], 0.05)
+    assert {*together} == {*alone} and together["weights"] == alone["weights"]

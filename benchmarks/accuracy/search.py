@@ -12,12 +12,16 @@ fast : 20 epochs of the 950 frames: what makes a network learn quickly
 few : 200 epochs of the first 200 frames: what makes it right about others, when it has
     learnt its own; their loss is printed beside that of validation
 
+With ``--together`` they are trained at once on one GPU, as together.py does, all that
+have no result yet or those named; validated each ten epochs.
+
 Errors are those of the 50 validation frames, so that nothing is chosen by what is
 reported; time is that of the processor, compiling not counted. Results:
 ``search.json``, a row for each, kept when the script is run again.
 """
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import json
@@ -31,6 +35,7 @@ import torch
 from openmm_allegro.config import read_toml
 from openmm_allegro.lightning_module import MONITOR, TrainingRecord
 from openmm_allegro.model import AllegroConfig
+from openmm_allegro.modelfile import Model
 from openmm_allegro.process import keep_freed_memory
 from openmm_allegro.train import DataConfig, TrainConfig, read_data, train
 
@@ -41,6 +46,14 @@ from hardware import hardware  # noqa: E402
 
 STUDIES = {"fast": (950, 20), "few": (200, 200)}  # frames, epochs
 RESULTS = HERE / "search.json"
+TWICE = {
+    "num_scalar_features": 128,
+    "num_tensor_features": 64,
+    "two_body_width": 128,
+    "latent_width": 128,
+    "readout_width": 64,
+}
+FOUR_TIMES = {key: 2 * value for key, value in TWICE.items()}
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from base.toml.
 VARIANTS: dict[str, dict] = {
@@ -83,13 +96,43 @@ VARIANTS: dict[str, dict] = {
         "two_body_width": 128,
         "latent_width": 128,
     },
-    "all of it twice as wide": {
-        "num_scalar_features": 128,
-        "num_tensor_features": 64,
-        "two_body_width": 128,
-        "latent_width": 128,
-        "readout_width": 64,
-    },
+    "all of it twice as wide": TWICE,
+    "twice as wide, 3 layers": TWICE | {"num_layers": 3},
+    "twice as wide, l_max 2": TWICE | {"l_max": 2},
+    "twice as wide, l_max 4": TWICE | {"l_max": 4},
+    "twice as wide, two hidden layers": TWICE
+    | {"two_body_depth": 2, "latent_depth": 2},
+    "twice as wide, 16 Bessel functions": TWICE | {"num_bessels": 16},
+    "twice as wide, envelope 2": TWICE | {"envelope_p": 2.0},
+    "twice as wide, cutoff 5": TWICE | {"cutoff": 5.0},
+    "twice as wide, no weight decay": TWICE | {"weight_decay": 0.0},
+    "twice as wide, weight decay 0.003": TWICE | {"weight_decay": 0.003},
+    "twice as wide, weight decay 0.03": TWICE | {"weight_decay": 0.03},
+    "twice as wide, neither": TWICE | NEITHER,
+    "twice as wide, rate 0.002": TWICE | {"learning_rate": 0.002},
+    "twice as wide, rate 0.007": TWICE | {"learning_rate": 0.007},
+    "twice as wide, momentum 0.95": TWICE | {"momentum": 0.95},
+    "twice as wide, momentum 0.95, rate 0.007": TWICE
+    | {"momentum": 0.95, "learning_rate": 0.007},
+    "twice as wide, momentum 0.98": TWICE | {"momentum": 0.98},
+    "twice as wide, momentum 0.98, rate 0.005": TWICE
+    | {"momentum": 0.98, "learning_rate": 0.005},
+    "twice as wide, rate 0.005, warmup 1000": TWICE
+    | {"learning_rate": 0.005, "warmup_steps": 1000},
+    "twice as wide, weight decay 0.1": TWICE | {"weight_decay": 0.1},
+    "twice as wide, averaging 0.999": TWICE | {"ema_decay": 0.999},
+    "twice as wide, three hidden layers": TWICE
+    | {"two_body_depth": 3, "latent_depth": 3},
+    "twice as wide, 3 layers, momentum 0.95": TWICE
+    | {"num_layers": 3, "momentum": 0.95},
+    "twice as wide, energy weight 100": TWICE | {"energy_weight": 100.0},
+    "twice as wide, seed 2": TWICE | {"seed": 2},
+    "four times as wide, two hidden layers, momentum 0.95": FOUR_TIMES
+    | {"two_body_depth": 2, "latent_depth": 2, "momentum": 0.95},
+    "four times as wide": FOUR_TIMES,
+    "four times as wide, 3 layers": FOUR_TIMES | {"num_layers": 3},
+    "four times as wide, two hidden layers": FOUR_TIMES
+    | {"two_body_depth": 2, "latent_depth": 2},
     "l_max 4": {"l_max": 4},
     "cutoff 4.5": {"cutoff": 4.5},
     "no weight decay": {"weight_decay": 0.0},
@@ -104,10 +147,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", choices=STUDIES, default="fast")
     parser.add_argument("--only", nargs="+", help="name of a variant")
+    parser.add_argument(
+        "--together", nargs="*", metavar="NAME", help="at once, on CUDA"
+    )
     parser.add_argument("--again", action="store_true", help="also those with results")
     parser.add_argument("--table", action="store_true", help="print results alone")
     options = parser.parse_args()
-    if not options.table:
+    if options.together is not None:
+        _measure_together(options.together, options.study, "cuda")
+    elif not options.table:
         torch.set_num_threads(1)
         keep_freed_memory()
         names = [" ".join(options.only)] if options.only else list(VARIANTS)
@@ -115,10 +163,7 @@ def main() -> None:
             parser.error(f"expected names of {list(VARIANTS)}, found {unknown}")
         for name in names:
             if options.again or name not in _results().get(options.study, {}):
-                row = _measure(VARIANTS[name], options.study)
-                found = _results()  # the other study may have been run meanwhile
-                found.setdefault(options.study, {})[name] = row
-                RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+                _keep(options.study, name, _measure(VARIANTS[name], options.study))
     found = _results()
     for study, (frames, epochs) in STUDIES.items():
         if study in found:
@@ -129,6 +174,12 @@ def main() -> None:
 def _results() -> dict[str, dict[str, dict]]:
     """Rows by study and name, as far as there are any."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def _keep(study: str, name: str, row: dict) -> None:
+    found = _results()  # the other study may have been run meanwhile
+    found.setdefault(study, {})[name] = row
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _print_table(rows: dict[str, dict]) -> None:
@@ -144,14 +195,15 @@ def _print_table(rows: dict[str, dict]) -> None:
             if "training_loss" in row:
                 pair = row["training_loss"], row["validation_loss"]
                 losses = " / ".join(f"{1000 * loss:.1f}" for loss in pair)
+            seconds = row.get("processor_s_per_epoch")
+            seconds = f"{seconds:.1f}" if seconds else "GPU"
             print(
                 f"| {name} | {row['forces_mae']:.1f} | {row['energy_mae_mev']:.2f} | "
-                f"{losses} | {row['weights']:,} | {row['processor_s_per_epoch']:.1f} |"
+                f"{losses} | {row['weights']:,} | {seconds} |"
             )
 
 
-def _measure(changes: dict, study: str) -> dict:
-    frames, epochs = STUDIES[study]
+def _config(changes: dict, epochs: int) -> dict[str, Any]:
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
     base = HERE / "search" / "base.toml"
     config = read_toml(base, tables)
@@ -160,7 +212,13 @@ def _measure(changes: dict, study: str) -> dict:
         fields = {f.name for f in dataclasses.fields(config[table])}
         own = {key: value for key, value in values.items() if key in fields}
         config[table] = dataclasses.replace(config[table], **own)
-    training, validation, record = read_data(config["data"], base.parent)
+    return config
+
+
+def _measure(changes: dict, study: str) -> dict:
+    frames, epochs = STUDIES[study]
+    config = _config(changes, epochs)
+    training, validation, record = read_data(config["data"], HERE / "search")
     clock = _Clock()
     output = Path("runs/accuracy/search") / study
     with clock:
@@ -174,23 +232,54 @@ def _measure(changes: dict, study: str) -> dict:
             provenance=record,
             progress=False,
         )
-    atoms = len(validation[0])
+    row = _row(model, output / "log.csv", len(validation[0]), changes)
+    row["processor_s_per_epoch"] = round(clock.per_epoch(), 2)
+    print(row["forces_mae"], changes, flush=True)
+    return row
+
+
+def _measure_together(names: list[str], study: str, device: str) -> None:
+    from together import Training, train_together
+
+    frames, epochs = STUDIES[study]
+    names = names or [n for n in VARIANTS if n not in _results().get(study, {})]
+    if unknown := sorted(set(names) - set(VARIANTS)):
+        raise SystemExit(f"expected names of {list(VARIANTS)}, found {unknown}")
+    trainings = {}
+    for name in names:
+        config = _config(VARIANTS[name], epochs)
+        training, *rest = read_data(config["data"], HERE / "search")
+        output = Path("runs/accuracy/search") / study / name.replace(" ", "_")
+        data = training[:frames], *rest
+        trainings[name] = Training(
+            "model", config, data, output, plain=True, device=device
+        )
+    with contextlib.suppress(FloatingPointError):  # it says so; the others have results
+        train_together(list(trainings.values()), 10)
+    for name, training in trainings.items():
+        if int(training.step) < epochs * training.steps:
+            continue
+        log = training.output / "logs" / "model.csv"
+        row = _row(training.model, log, len(rest[0][0]), VARIANTS[name])
+        row["hardware"]["trainings_at_once"] = len(trainings)
+        _keep(study, name, row)
+
+
+def _row(model: Model, log: Path, atoms: int, changes: dict) -> dict:
     found = model.provenance["validation"]
-    with open(output / "log.csv", newline="") as file:
-        epoch = list(csv.DictReader(file))[model.provenance["epoch"]]
-    row = {
+    with open(log, newline="") as file:
+        epochs = {int(row["epoch"]): row for row in csv.DictReader(file)}
+    epoch = epochs[model.provenance["epoch"]]
+    return {
         "training_loss": float(epoch["loss"]),
         "validation_loss": float(epoch[MONITOR]),
         "forces_mae": round(found["forces_mae"], 2),
         "energy_mae_mev": round(found["energy_mae"] * atoms, 3),
         "frames": model.provenance["training_structures"],
         "weights": sum(p.numel() for p in model.energy.parameters()),
-        "processor_s_per_epoch": round(clock.per_epoch(), 2),
         "changes": changes,
         "hardware": hardware(1),
     }
-    print(row["forces_mae"], changes, flush=True)
-    return row
 
 
 class _Clock:

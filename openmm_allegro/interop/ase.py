@@ -162,7 +162,9 @@ class AllegroCalculator(Calculator):
             for lengths in (structure.positions, structure.cell)
         ]
         with torch.enable_grad():  # forces need it, whatever the caller has set
-            results = [result.cpu().numpy() for result in module.evaluate(*arguments)]
+            results = module.evaluate(*arguments)
+        # On CUDA what a scripted module detaches may still come out as if it were not.
+        results = [result.detach().cpu().numpy() for result in results]
         energies, forces, strain = results
         bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=1))
         if bad.any():
