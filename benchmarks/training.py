@@ -6,7 +6,8 @@ forces) and Adam; each variant in a process of its own, which takes epochs in tu
 the others, collation included, pair lists found beforehand. nequip's processes keep
 their memory, see peers.py. nequip's compiled model runs batches of one frame eagerly.
 Our compiled step needs frames of one size and batches that fill the epoch. "Dense"
-variants make the centres' matrices, which kernels.sparse spares a training on a CPU.
+variants make the centres' matrices, which kernels.sparse spares a training on a CPU;
+"graphs" (CUDA alone) is accuracy/together.py's, with its data on the GPU and averaging.
 
     python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
 
@@ -31,6 +32,7 @@ VARIANTS = (
     "ours, compiled",
     "ours, dense",
     "ours, compiled, dense",
+    "ours, graphs",
     "ours, before",
     "nequip eager",
     "nequip compile",
@@ -69,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("model", type=Path)
     parser.add_argument("frames", type=Path)
     parser.add_argument("--before", type=Path)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
@@ -87,6 +90,10 @@ def _commit(folder: Path) -> str:
 
 def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) -> dict:
     chosen = [v for v in options.variants if v != "ours, before" or options.before]
+    if options.device == "cpu":
+        chosen = [v for v in chosen if v != "ours, graphs"]
+    else:  # there is no sparse kernel
+        chosen = [v for v in chosen if v not in ("ours", "ours, compiled")]
     if batch == 1 and "nequip compile" in chosen:
         chosen.remove("nequip compile")
     workers, times = {}, {}
@@ -118,9 +125,10 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
             continue
         line = f"  {variant:21s} {numbers['samples_per_second']:8.2f} samples/s"
         line += f" {numbers['processor_ms_per_sample']:9.1f} ms of processor"
-        if variant != "ours" and "ms_per_sample" in found.get("ours", {}):
+        plain = found.get("ours" if options.device == "cpu" else "ours, dense", {})
+        if plain is not numbers and "ms_per_sample" in plain:
             numbers["ours_times_faster"] = (
-                numbers["ms_per_sample"] / found["ours"]["ms_per_sample"]
+                numbers["ms_per_sample"] / plain["ms_per_sample"]
             )
             line += f"  {numbers['ours_times_faster']:6.2f} x slower than ours"
         print(line, flush=True)
@@ -140,7 +148,10 @@ def _start(
         ),
     }
     worker = subprocess.Popen(
-        [sys.executable, script, *map(str, arguments), peer, str(threads)],
+        [
+            *(sys.executable, script),
+            *map(str, [*arguments, peer, threads, options.device]),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

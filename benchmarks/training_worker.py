@@ -3,10 +3,13 @@
 
 import json
 import sys
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import move_data_to_device
 
 warnings.simplefilter("ignore")
 
@@ -14,13 +17,16 @@ RATE = 1e-4
 
 
 def main() -> None:
-    variant, model, frames, count, batch, peer, threads = sys.argv[1:]
+    variant, model, frames, count, batch, peer, threads, device = sys.argv[1:]
     torch.set_num_threads(int(threads))
+    data = frames, int(count), device
     if variant.startswith("nequip"):
-        step, samples = _nequip(model, frames, int(count), peer, variant.split()[1])
+        step, samples = _nequip(model, *data, peer, variant.split()[1])
+    elif variant == "ours, graphs":
+        step, samples = _graphs(model, frames, int(count), int(batch))
     else:
         compiled, sparse = "compiled" in variant, "dense" not in variant
-        step, samples = _ours(model, frames, int(count), int(batch), compiled, sparse)
+        step, samples = _ours(model, *data, int(batch), compiled, sparse)
     batches = [samples[i : i + int(batch)] for i in range(0, len(samples), int(batch))]
     for warm_up in (*batches[:2], *batches[-1:]):  # compilation, first allocations
         step(warm_up)
@@ -29,12 +35,14 @@ def main() -> None:
         start = time.perf_counter(), time.process_time()
         for samples_of_step in batches:
             step(samples_of_step)
+        if device != "cpu":
+            torch.cuda.synchronize()
         end = time.perf_counter(), time.process_time()
         taken = [(b - a) / len(samples) for a, b in zip(start, end, strict=True)]
         print(json.dumps(taken), flush=True)
 
 
-def _ours(model, frames, count, batch, compiled, sparse):
+def _ours(model, frames, count, device, batch, compiled, sparse):
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.dataset import collate, make_samples
     from openmm_allegro.lightning_module import TrainingModule
@@ -53,6 +61,7 @@ def _ours(model, frames, count, batch, compiled, sparse):
     samples = make_samples(read_structures(frames)[:count], model.config)
     config = TrainConfig(batch_size=batch, learning_rate=RATE, warmup_steps=0)
     module = TrainingModule(model, config, len(samples))
+    module.to(device)
     optimizer = module.configure_optimizers()["optimizer"]
 
     def join(chosen):
@@ -65,13 +74,33 @@ def _ours(model, frames, count, batch, compiled, sparse):
 
     def step(chosen):
         optimizer.zero_grad()
-        module.training_step(join(chosen), 0).backward()
+        batch = move_data_to_device(join(chosen), device)
+        module.training_step(batch, 0).backward()
         optimizer.step()
 
     return step, samples
 
 
-def _nequip(model, frames, count, peer, mode):
+def _graphs(model, frames, count, batch):
+    """As accuracy/together.py trains: whole steps, chosen from data on the GPU."""
+    sys.path.insert(0, str(Path(__file__).parent / "accuracy"))
+    from together import Training
+
+    from openmm_allegro import load_model, read_structures
+    from openmm_allegro.train_config import TrainConfig
+
+    structures = read_structures(frames)[:count]
+    train = TrainConfig(
+        batch_size=batch, learning_rate=RATE, max_epochs=1000, compile=True
+    )
+    config = {"model": load_model(model).config, "train": train}
+    with tempfile.TemporaryDirectory() as folder:
+        data = structures, structures[:1], {}
+        training = Training("graphs", config, data, Path(folder))
+    return lambda _: training.replay(), structures
+
+
+def _nequip(model, frames, count, device, peer, mode):
     import ase
     from nequip.data import AtomicDataDict
     from nequip.data.ase import from_ase
@@ -83,7 +112,7 @@ def _nequip(model, frames, count, peer, mode):
 
     config = load_model(model).config
     set_global_state()
-    net = load_saved_model(peer, compile_mode=mode).train()
+    net = load_saved_model(peer, compile_mode=mode).train().to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
     table = zip(config.elements, config.cutoff_table().tolist(), strict=True)
     cutoffs = {a: dict(zip(config.elements, row, strict=True)) for a, row in table}
@@ -108,8 +137,12 @@ def _nequip(model, frames, count, peer, mode):
             {k: v for k, v in data.items() if not k.startswith("wanted")}
             for data in chosen
         ]
-        found = net(AtomicDataDict.batched_from_list(inputs))
-        sizes = torch.tensor([[len(data["atom_types"])] for data in chosen])
+        inputs = AtomicDataDict.batched_from_list(inputs)
+        wanted, inputs = (move_data_to_device(d, device) for d in (wanted, inputs))
+        found = net(inputs)
+        sizes = torch.tensor(
+            [[len(data["atom_types"])] for data in chosen], device=device
+        )
         energy = (found["total_energy"] - wanted["energy"]) / sizes
         forces = found["forces"] - wanted["forces"]
         (energy.square().mean() + forces.square().mean()).backward()

@@ -143,7 +143,7 @@ def train(
         "package_version": __version__,
         "torch_version": torch.__version__,
         "processor": platform.processor() or platform.machine(),
-        "periodic": _periodicity(training),
+        "periodic": periodicity(training),
         "training_structures": len(training),
         "validation_structures": len(validation),
         "closest_pairs": closest_pairs(samples, model_config),
@@ -230,7 +230,8 @@ def _device(name: str) -> str:
     return name
 
 
-def _periodicity(structures: Sequence[Structure]) -> str:
+def periodicity(structures: Sequence[Structure]) -> str:
+    """Whether "all", "some" or "none" are periodic."""
     periodic = [bool(s.periodic.any()) for s in structures]
     return "all" if all(periodic) else "some" if any(periodic) else "none"
 

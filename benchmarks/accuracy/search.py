@@ -53,7 +53,9 @@ TWICE = {
     "latent_width": 128,
     "readout_width": 64,
 }
+THREE_TIMES = {key: 3 * value // 2 for key, value in TWICE.items()}
 FOUR_TIMES = {key: 2 * value for key, value in TWICE.items()}
+TWO_HIDDEN = {"two_body_depth": 2, "latent_depth": 2}
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from base.toml.
 VARIANTS: dict[str, dict] = {
@@ -89,7 +91,7 @@ VARIANTS: dict[str, dict] = {
     "no averaging": {"ema_decay": 0.0},
     "averaging 0.999": {"ema_decay": 0.999},
     "plateau": {"schedule": "plateau", "warmup_steps": 0, "plateau_patience": 2},
-    "two hidden layers": {"two_body_depth": 2, "latent_depth": 2},
+    "two hidden layers": TWO_HIDDEN,
     "64 tensors": {"num_tensor_features": 64},
     "128 scalars and hidden": {
         "num_scalar_features": 128,
@@ -100,8 +102,7 @@ VARIANTS: dict[str, dict] = {
     "twice as wide, 3 layers": TWICE | {"num_layers": 3},
     "twice as wide, l_max 2": TWICE | {"l_max": 2},
     "twice as wide, l_max 4": TWICE | {"l_max": 4},
-    "twice as wide, two hidden layers": TWICE
-    | {"two_body_depth": 2, "latent_depth": 2},
+    "twice as wide, two hidden layers": TWICE | TWO_HIDDEN,
     "twice as wide, 16 Bessel functions": TWICE | {"num_bessels": 16},
     "twice as wide, envelope 2": TWICE | {"envelope_p": 2.0},
     "twice as wide, cutoff 5": TWICE | {"cutoff": 5.0},
@@ -114,6 +115,7 @@ VARIANTS: dict[str, dict] = {
     "twice as wide, momentum 0.95": TWICE | {"momentum": 0.95},
     "twice as wide, momentum 0.95, rate 0.007": TWICE
     | {"momentum": 0.95, "learning_rate": 0.007},
+    "twice as wide, momentum 0.995": TWICE | {"momentum": 0.995},
     "twice as wide, momentum 0.98": TWICE | {"momentum": 0.98},
     "twice as wide, momentum 0.98, rate 0.005": TWICE
     | {"momentum": 0.98, "learning_rate": 0.005},
@@ -127,12 +129,10 @@ VARIANTS: dict[str, dict] = {
     | {"num_layers": 3, "momentum": 0.95},
     "twice as wide, energy weight 100": TWICE | {"energy_weight": 100.0},
     "twice as wide, seed 2": TWICE | {"seed": 2},
-    "four times as wide, two hidden layers, momentum 0.95": FOUR_TIMES
-    | {"two_body_depth": 2, "latent_depth": 2, "momentum": 0.95},
+    "three times as wide, two hidden layers": THREE_TIMES | TWO_HIDDEN,
     "four times as wide": FOUR_TIMES,
     "four times as wide, 3 layers": FOUR_TIMES | {"num_layers": 3},
-    "four times as wide, two hidden layers": FOUR_TIMES
-    | {"two_body_depth": 2, "latent_depth": 2},
+    "four times as wide, two hidden layers": FOUR_TIMES | TWO_HIDDEN,
     "l_max 4": {"l_max": 4},
     "cutoff 4.5": {"cutoff": 4.5},
     "no weight decay": {"weight_decay": 0.0},

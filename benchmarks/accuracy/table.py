@@ -73,13 +73,17 @@ def _training(found: dict) -> str:
     epochs, hours = found["train"]["max_epochs"], found.get("training_hours")
     time = "" if hours is None else f", {hours:.2f} h"
     decay = found["train"].get("weight_decay", 0.0)  # before it was a setting: none
-    return f"{found['weights']:,} | {decay:g} | {epochs} epochs{time}"
+    gpu = " of a GPU" if "trainings_at_once" in found.get("hardware", {}) else ""
+    return f"{found['weights']:,} | {decay:g} | {epochs} epochs{time}{gpu}"
 
 
 def _hardware(found: dict) -> str:
     machine = found.get("hardware")
     if machine is None:
         return "hardware of some trainings: not recorded"
+    at_once = machine.get("trainings_at_once")
+    if at_once is not None:
+        return f"{machine['gpu']}, {at_once} training(s) at once"
     return f"{machine['processor']}, {machine['threads_used']} thread(s) a training"
 
 

@@ -10,7 +10,10 @@ frames to the average of the weights, is one CUDA graph; each training's graphs 
 stream of its own. Settings are those of the TOML, results those of run.py: models in
 ``models/``, logs in ``logs/``, time and hardware in ``results/``, where the second
 command puts the errors. An interrupted run leaves the best model of each so far, and
-goes on at its last state when it is started again.
+goes on at its last state (``states/``) when it is started again.
+
+Processes of one molecule each, beside CUDA's MPS server, come to the same and compile
+at the same time.
 """
 
 import argparse
@@ -41,7 +44,13 @@ from openmm_allegro.lightning_module import (
 from openmm_allegro.linear_chains import keep_fixed
 from openmm_allegro.model import AllegroConfig, AllegroEnergy
 from openmm_allegro.modelfile import Model, save_model
-from openmm_allegro.train import DataConfig, TrainConfig, read_data
+from openmm_allegro.train import (
+    RESUME_MAY_CHANGE,
+    DataConfig,
+    TrainConfig,
+    periodicity,
+    read_data,
+)
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -88,12 +97,12 @@ class Training:
         held_out = make_samples(validation, config["model"])
         self.batch = self.config.batch_size
         self.steps, left = divmod(len(samples), self.batch)
-        found = self.config.optimizer, self.config.schedule, self.config.ema_decay
-        if left or found[0] != "muon" or found[1] == "plateau" or not found[2]:
+        found = self.config.schedule, self.config.ema_decay
+        if left or found[0] == "plateau" or not found[1]:
             raise ValueError(
-                f"{name}: expected batches that fill the epoch, Muon, a schedule known "
+                f"{name}: expected batches that fill the epoch, a schedule known "
                 f"beforehand and averaging, found {len(samples)} structures in batches "
-                f"of {self.batch}, {found[0]}, {found[1]} and {found[2]}"
+                f"of {self.batch}, {found[0]} and {found[1]}"
             )
         numbers = statistics(samples, config["model"])
         energy = AllegroEnergy(config["model"], numbers, self.config.seed)
@@ -101,7 +110,7 @@ class Training:
         record = record | {
             "torch_version": torch.__version__,
             "processor": hardware(1)["gpu"] or device,
-            "periodic": "none",
+            "periodic": periodicity(training),
             "training_structures": len(samples),
             "validation_structures": len(held_out),
             "closest_pairs": closest_pairs(samples, config["model"]),
@@ -128,6 +137,8 @@ class Training:
         self.rate = torch.zeros((), device=device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
+            if "capturable" in group:  # Adam's, whose count of steps is a tensor then
+                group["capturable"] = device != "cpu"
         self.step = torch.zeros(1, dtype=torch.int64, device=device)
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         # As training does; frames of one size make one dense batch each.
@@ -258,6 +269,7 @@ class Training:
             save_model(self.model, self.output / "models" / f"{self.name}.safetensors")
         state = {key: value.cpu() for key, value in self._tensors().items()}
         kept = {"tensors": state, "best": self.best, "seconds": self.seconds}
+        kept["train"] = dataclasses.asdict(self.config)
         partial = self._state_file().with_suffix(".partial")
         torch.save(kept, partial)
         partial.replace(self._state_file())
@@ -273,6 +285,12 @@ class Training:
         """Go on where an interrupted run was; whether there is something left."""
         if self._state_file().exists():
             kept = torch.load(self._state_file(), weights_only=True)
+            for key, value in dataclasses.asdict(self.config).items():
+                if key not in RESUME_MAY_CHANGE and kept["train"].get(key) != value:
+                    raise ValueError(
+                        f"{self._state_file()}: expected {key} = {value}, found "
+                        f"{kept['train'].get(key)}; remove it to begin anew"
+                    )
             for key, value in self._tensors().items():
                 value.copy_(kept["tensors"][key])
             self.best, self.seconds = kept["best"], kept["seconds"]
@@ -286,6 +304,9 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
     parser.add_argument("--steps", type=int, help="time that many steps, and no more")
     parser.add_argument("--output", type=Path, default=HERE)
+    parser.add_argument(
+        "--processes", type=int, default=1, help="like this one that share the GPU"
+    )
     options = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("expected a CUDA device, found none; run.py trains on a CPU")
@@ -300,7 +321,7 @@ def main() -> None:
     if options.steps:
         _time(trainings, options.steps)
     else:
-        train_together(trainings, options.every)
+        train_together(trainings, options.every, options.processes)
 
 
 def _time(trainings: list[Training], steps: int) -> None:
@@ -316,7 +337,7 @@ def _time(trainings: list[Training], steps: int) -> None:
         print(f"{count} at once: {each:.2f} ms a step of all, {memory:.1f} GiB")
 
 
-def train_together(trainings: list[Training], every: int) -> None:
+def train_together(trainings: list[Training], every: int, processes: int = 1) -> None:
     """Train, validate each ``every`` epochs, and write down what it took.
 
     Raises
@@ -335,6 +356,8 @@ def train_together(trainings: list[Training], every: int) -> None:
             for t in left:
                 if step < t.interval:
                     t.replay()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # steps are only enqueued until now
         for t in list(left):
             try:
                 print(t.record(time.monotonic() - started), flush=True)
@@ -347,7 +370,8 @@ def train_together(trainings: list[Training], every: int) -> None:
             found = {
                 "tests": {},
                 "training_hours": round(t.seconds / 3600, 3),
-                "hardware": hardware(1) | {"trainings_at_once": len(trainings)},
+                "hardware": hardware(1)
+                | {"trainings_at_once": len(trainings) * processes},
             }
             path = t.output / "results" / f"{t.name}.json"
             path.write_text(json.dumps(found, indent=1) + "\n")
