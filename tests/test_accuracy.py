@@ -231,6 +231,25 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path):
     assert int(again.step) == 12
 
 
+@pytest.mark.gpu
+def test_graphs_are_the_same_steps(load_script, tmp_path):
+    write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
+    (tmp_path / "small.toml").write_text(TOGETHER)
+    config = read_toml(tmp_path / "small.toml", TABLES)
+    data = read_data(config["data"], tmp_path)
+    together = load_script("together")
+    averages = []
+    for device in ("cpu", "cuda"):
+        made = "small", config, data, tmp_path / device
+        training = together.Training(*made, plain=True, device=device)
+        for _ in range(8):
+            training.replay()
+        assert int(training.step) == 8
+        averages.append({k: w.cpu() for k, w in training.averaged.named_parameters()})
+    for name, weight in averages[0].items():
+        torch.testing.assert_close(averages[1][name], weight, rtol=0, atol=1e-3)
+
+
 def test_search_together_measures_the_same(load_script, small_benchmark, monkeypatch):
     search = load_script("search")
     monkeypatch.setitem(search.STUDIES, "few", (8, 20))
