@@ -82,9 +82,9 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
 
 
 def _graphs(model, frames, count, batch):
-    """As accuracy/together.py trains: whole steps, chosen from data on the GPU."""
+    """As accuracy/graphed.py trains: whole steps, chosen from data on the GPU."""
     sys.path.insert(0, str(Path(__file__).parent / "accuracy"))
-    from together import Training
+    from graphed import Training
 
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.train_config import TrainConfig

@@ -22,7 +22,7 @@ from openmm_allegro.train import DataConfig, TrainConfig, read_data, train
 ACCURACY = Path(__file__).parents[1] / "benchmarks" / "accuracy"
 ETHANOL = Path(__file__).parent / "data" / "ethanol.extxyz"
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-SCRIPTS = ("prepare", "run", "table", "search", "together", "hardware")
+SCRIPTS = ("prepare", "run", "table", "search", "together", "graphed", "hardware")
 TOGETHER = """
 [data]
 training = ["frames.extxyz"]
@@ -63,7 +63,7 @@ def load_script(monkeypatch, tmp_path):
         for other in SCRIPTS:
             monkeypatch.delitem(sys.modules, other, raising=False)
         script = importlib.import_module(name)
-        monkeypatch.setattr(script, "HERE", tmp_path)
+        monkeypatch.setattr(script, "HERE", tmp_path, raising=False)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         return script
 
@@ -201,11 +201,11 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path):
     """On a CPU, where the same steps come without graphs."""
     write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
     (tmp_path / "small.toml").write_text(TOGETHER)
-    together = load_script("together")
+    graphed = load_script("graphed")
     config = read_toml(tmp_path / "small.toml", TABLES)
     data = read_data(config["data"], tmp_path)
     made = "small", config, data, tmp_path
-    ours = together.Training(*made, plain=True, device="cpu")
+    ours = graphed.Training(*made, plain=True, device="cpu")
     for _ in range(3):
         for _ in range(4):
             ours.replay()
@@ -226,9 +226,30 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path):
     ours.loss.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="small: expected a finite loss"):
         ours.record(1.0)
-    again = together.Training(*made, plain=True, device="cpu")
+    again = graphed.Training(*made, plain=True, device="cpu")
     assert not again.resume()
     assert int(again.step) == 12
+    for key, value in ours._tensors().items():
+        if key != "loss":
+            torch.testing.assert_close(again._tensors()[key], value, rtol=0, atol=0)
+    (tmp_path / "small.toml").write_text(TOGETHER.replace("0.01", "0.02"))
+    changed = read_toml(tmp_path / "small.toml", TABLES)
+    other = graphed.Training("small", changed, data, tmp_path, device="cpu", plain=True)
+    with pytest.raises(ValueError, match=r"expected weight_decay = 0\.02, found 0\.01"):
+        other.resume()
+
+
+@pytest.mark.parametrize(
+    "setting", ['schedule = "plateau"', "gradient_clip = 1.0", 'dtype = "float64"']
+)
+def test_together_refuses_what_it_cannot_do(load_script, tmp_path, setting):
+    write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
+    (tmp_path / "small.toml").write_text(TOGETHER + setting)
+    config = read_toml(tmp_path / "small.toml", TABLES)
+    data = read_data(config["data"], tmp_path)
+    graphed = load_script("graphed")
+    with pytest.raises(ValueError, match=f"small: expected .*found {setting[:5]}"):
+        graphed.Training("small", config, data, tmp_path, device="cpu")
 
 
 @pytest.mark.gpu
@@ -237,11 +258,11 @@ def test_graphs_are_the_same_steps(load_script, tmp_path):
     (tmp_path / "small.toml").write_text(TOGETHER)
     config = read_toml(tmp_path / "small.toml", TABLES)
     data = read_data(config["data"], tmp_path)
-    together = load_script("together")
+    graphed = load_script("graphed")
     averages = []
     for device in ("cpu", "cuda"):
         made = "small", config, data, tmp_path / device
-        training = together.Training(*made, plain=True, device=device)
+        training = graphed.Training(*made, plain=True, device=device)
         for _ in range(8):
             training.replay()
         assert int(training.step) == 8

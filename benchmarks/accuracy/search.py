@@ -239,7 +239,8 @@ def _measure(changes: dict, study: str) -> dict:
 
 
 def _measure_together(names: list[str], study: str, device: str) -> None:
-    from together import Training, train_together
+    from graphed import Training
+    from together import train_together
 
     frames, epochs = STUDIES[study]
     names = names or [n for n in VARIANTS if n not in _results().get(study, {})]
