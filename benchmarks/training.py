@@ -10,9 +10,10 @@ variants make the centres' matrices, which kernels.sparse spares a training on a
 "graphs" (CUDA alone) is accuracy/graphed.py's, with its data on the GPU and averaging.
 
     python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
+    python benchmarks/training.py MODEL FRAMES --device cuda
 
-writes benchmarks/results/training.json. ``--before`` names a folder with another commit
-of this repository. Needs the extra `all`.
+write benchmarks/results/training.json and training_cuda.json. ``--before`` names a
+folder with another commit of this repository. Needs the extra `all`.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def main() -> None:
     file = options.output
     content = {
         "hardware": hardware(max(options.threads)),
+        "device": options.device,
         "model": options.model.name,
         "frames": f"{options.frames.name}[:{options.count}]",
         "commit": _commit(Path(__file__).parent),
@@ -77,8 +79,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--count", type=int, default=8, help="frames of an epoch")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=RESULTS / "training.json")
-    return parser.parse_args()
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    if options.output is None:
+        name = "training" if options.device == "cpu" else f"training_{options.device}"
+        options.output = RESULTS / f"{name}.json"
+    return options
 
 
 def _commit(folder: Path) -> str:
@@ -93,7 +99,8 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
     if options.device == "cpu":
         chosen = [v for v in chosen if v != "ours, graphs"]
     else:  # there is no sparse kernel
-        chosen = [v for v in chosen if v not in ("ours", "ours, compiled")]
+        without = ("ours", "ours, compiled", "ours, before")
+        chosen = [v for v in chosen if v not in without]
     if batch == 1 and "nequip compile" in chosen:
         chosen.remove("nequip compile")
     workers, times = {}, {}

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from ._version import __version__
 from .compiled import DenseCollate, require_compiler
-from .dataset import closest_pairs, collate, make_samples, statistics
+from .dataset import Sample, closest_pairs, collate, make_samples, statistics
 from .fingerprint import common_baseline
 from .kernels.sparse import use_sparse_products
 from .lightning_module import MONITOR, EpochOrder, TrainingModule, TrainingRecord
@@ -139,23 +139,14 @@ def train(
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
     if device == "cpu":
         use_sparse_products(energy)
-    record = {
-        "package_version": __version__,
-        "torch_version": torch.__version__,
-        "processor": platform.processor() or platform.machine(),
-        "periodic": periodicity(training),
-        "training_structures": len(training),
-        "validation_structures": len(validation),
-        "closest_pairs": closest_pairs(samples, model_config),
-        "train": dataclasses.asdict(train_config),
-        **(provenance or {}),
-    }
+    record = training_record(samples, held_out, training, model_config, train_config)
+    record |= provenance or {}
     if baseline is not None:
         record["baseline"] = baseline
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     if resume:
-        _check_same(model, output)
+        check_same(model, read_header(output / "model.safetensors"), output)
     if overwrite:
         _remove_training(output)
 
@@ -230,10 +221,35 @@ def _device(name: str) -> str:
     return name
 
 
-def periodicity(structures: Sequence[Structure]) -> str:
-    """Whether "all", "some" or "none" are periodic."""
+def training_record(
+    samples: Sequence[Sample],
+    held_out: Sequence[Sample],
+    structures: Sequence[Structure],
+    model_config: AllegroConfig,
+    train_config: TrainConfig,
+) -> dict[str, Any]:
+    """What a model file keeps of its training, JSON values.
+
+    Parameters
+    ----------
+    samples, held_out : sequence of Sample
+        Of training and validation.
+    structures : sequence of Structure
+        Those of training.
+    model_config : AllegroConfig
+    train_config : TrainConfig
+    """
     periodic = [bool(s.periodic.any()) for s in structures]
-    return "all" if all(periodic) else "some" if any(periodic) else "none"
+    return {
+        "package_version": __version__,
+        "torch_version": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
+        "training_structures": len(samples),
+        "validation_structures": len(held_out),
+        "closest_pairs": closest_pairs(samples, model_config),
+        "train": dataclasses.asdict(train_config),
+    }
 
 
 def _find_checkpoint(output: Path, resume: bool, overwrite: bool) -> Path | None:
@@ -261,9 +277,23 @@ def _remove_training(output: Path) -> None:
         (output / name).unlink(missing_ok=True)
 
 
-def _check_same(model: Model, output: Path) -> None:
-    """Refuse to go on as another training than the one that was begun."""
-    header = read_header(output / "model.safetensors")
+def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
+    """Refuse to go on as another training than the one that was begun.
+
+    Parameters
+    ----------
+    model : Model
+        As it would be trained now.
+    header : dict
+        What a file of the model said of it then: ``config``, ``statistics`` and
+        ``provenance``.
+    where : Path
+        For the message.
+
+    Raises
+    ------
+    ValueError
+    """
     before = header["provenance"]
     now = {
         key: value
@@ -287,7 +317,7 @@ def _check_same(model: Model, output: Path) -> None:
             found = old.get(key)
             if key not in RESUME_MAY_CHANGE and not same(found, value):
                 raise ValueError(
-                    f"expected the model, data and settings of {output} to resume it, "
+                    f"expected the model, data and settings of {where} to resume it, "
                     f"found {key} = {value} where it has {found}"
                 )
 

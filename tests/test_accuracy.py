@@ -2,6 +2,7 @@
 """The accuracy benchmark, from reference data to its table, on a little of it."""
 
 import csv
+import dataclasses
 import importlib
 import json
 import sys
@@ -43,11 +44,11 @@ max_epochs = 3
 batch_size = 2
 optimizer = "muon"
 learning_rate = 0.003
-weight_decay = 0.01
+weight_decay = 10.0
 fix_linear_chains = true
 warmup_steps = 5
 forces_loss = "l2mae"
-ema_decay = 0.5
+ema_decay = 0.995
 device = "cpu"
 """
 
@@ -197,72 +198,119 @@ def test_search_measures_on_validation(
     assert f"| l_max 2 | {row['forces_mae']:.1f} |" in text
 
 
-def test_trainings_together_are_those_of_train(load_script, tmp_path):
-    """On a CPU, where the same steps come without graphs."""
+@pytest.fixture
+def molecule(tmp_path):
+    """Config and data of a small training."""
     write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
     (tmp_path / "small.toml").write_text(TOGETHER)
-    graphed = load_script("graphed")
     config = read_toml(tmp_path / "small.toml", TABLES)
-    data = read_data(config["data"], tmp_path)
+    return config, read_data(config["data"], tmp_path)
+
+
+def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
+    """On a CPU, where the same steps come without graphs."""
+    config, data = molecule
+    graphed = load_script("graphed")
     made = "small", config, data, tmp_path
     ours = graphed.Training(*made, plain=True, device="cpu")
-    for _ in range(3):
-        for _ in range(4):
-            ours.replay()
-        ours.interval = 4
-        ours.record(1.0)
-    theirs = train(config["model"], config["train"], *data[:2], tmp_path / "run")
-    expected = dict(theirs.energy.named_parameters())
-    found = load_model(tmp_path / "models" / "small.safetensors")
-    for name, weight in found.energy.named_parameters():
-        torch.testing.assert_close(weight, expected[name], rtol=0, atol=3e-4)
+    together = load_script("together")
+    together.train_together([ours], 1, 3)
+    theirs = train(
+        config["model"],
+        config["train"],
+        *data[:2],
+        tmp_path / "run",
+        provenance=data[2],
+    )
+    checkpoint = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+    state = torch.load(checkpoint, weights_only=True)["current_model_state"]
+    for name, weight in ours.energy.named_parameters():
+        expected = state[f"energy.{name}"]
+        torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-5)
     logs = [tmp_path / "logs" / "small.csv", tmp_path / "run" / "log.csv"]
     a, b = (list(csv.DictReader(path.read_text().splitlines())) for path in logs)
+    assert len(a) == 3
     for key in ("step", "learning_rate", "loss", "forces_mae", "energy_mae"):
         assert [float(r[key]) for r in a] == pytest.approx(
-            [float(r[key]) for r in b], rel=1e-3
+            [float(r[key]) for r in b], rel=1e-4
         )
+    model = load_model(tmp_path / "models" / "small.safetensors")
+    assert {*model.provenance} == {*theirs.provenance} - {"baseline"}
+    result = json.loads((tmp_path / "results" / "small.json").read_text())
+    assert result["hardware"]["trainings_at_once"] == 3
 
-    ours.loss.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match="small: expected a finite loss"):
-        ours.record(1.0)
     again = graphed.Training(*made, plain=True, device="cpu")
     assert not again.resume()
-    assert int(again.step) == 12
     for key, value in ours._tensors().items():
-        if key != "loss":
-            torch.testing.assert_close(again._tensors()[key], value, rtol=0, atol=0)
-    (tmp_path / "small.toml").write_text(TOGETHER.replace("0.01", "0.02"))
-    changed = read_toml(tmp_path / "small.toml", TABLES)
-    other = graphed.Training("small", changed, data, tmp_path, device="cpu", plain=True)
-    with pytest.raises(ValueError, match=r"expected weight_decay = 0\.02, found 0\.01"):
-        other.resume()
+        torch.testing.assert_close(again._tensors()[key], value, rtol=0, atol=0)
+    for table, setting in (
+        ("train", {"weight_decay": 0.02}),
+        ("model", {"envelope_p": 5.0}),
+        ("model", {"latent_width": 16}),
+        ("train", {"max_epochs": 2}),
+    ):
+        changed = dataclasses.replace(config[table], **setting)
+        other = config | {table: changed}, data, tmp_path
+        other = graphed.Training("small", *other, plain=True, device="cpu")
+        with pytest.raises(ValueError, match=f"expected .*{next(iter(setting))}"):
+            other.resume()
+
+
+def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule):
+    graphed, together = load_script("graphed"), load_script("together")
+    trainings = [
+        graphed.Training(name, *molecule, tmp_path, plain=True, device="cpu")
+        for name in ("good", "bad")
+    ]
+    trainings[1].loss.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="bad: expected a finite loss"):
+        together.train_together(trainings, 2)
+    assert (tmp_path / "models" / "good.safetensors").exists()
+    assert not (tmp_path / "models" / "bad.safetensors").exists()
+    steps = (tmp_path / "logs" / "good.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[1] for line in steps] == ["8", "12"]  # epochs 2 and 3
+
+
+def test_an_interrupted_training_goes_on(load_script, tmp_path, molecule):
+    graphed, together = load_script("graphed"), load_script("together")
+    first = graphed.Training("small", *molecule, tmp_path, plain=True, device="cpu")
+    for _ in range(2):
+        for _ in range(first.steps):
+            first.replay()
+        first.validate()
+        first.write(1.0)
+    # killed after the log's row, before the state
+    rows = (tmp_path / "states" / "small.csv").read_text()
+    extra = rows.splitlines()[-1].replace("1,8,", "2,12,", 1)
+    (tmp_path / "states" / "small.csv").write_text(f"{rows}{extra}\n")
+    second = graphed.Training("small", *molecule, tmp_path, plain=True, device="cpu")
+    together.train_together([second], 1)
+    written = (tmp_path / "logs" / "small.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[1] for line in written] == ["4", "8", "12"]
 
 
 @pytest.mark.parametrize(
     "setting", ['schedule = "plateau"', "gradient_clip = 1.0", 'dtype = "float64"']
 )
-def test_together_refuses_what_it_cannot_do(load_script, tmp_path, setting):
-    write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
+def test_together_refuses_what_it_cannot_do(load_script, tmp_path, molecule, setting):
     (tmp_path / "small.toml").write_text(TOGETHER + setting)
     config = read_toml(tmp_path / "small.toml", TABLES)
-    data = read_data(config["data"], tmp_path)
+    data = molecule[1]
     graphed = load_script("graphed")
     with pytest.raises(ValueError, match=f"small: expected .*found {setting[:5]}"):
         graphed.Training("small", config, data, tmp_path, device="cpu")
 
 
 @pytest.mark.gpu
-def test_graphs_are_the_same_steps(load_script, tmp_path):
-    write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
-    (tmp_path / "small.toml").write_text(TOGETHER)
-    config = read_toml(tmp_path / "small.toml", TABLES)
-    data = read_data(config["data"], tmp_path)
+@pytest.mark.parametrize("plain", [True, False])
+def test_graphs_are_the_same_steps(load_script, tmp_path, molecule, plain):
+    config, data = molecule
     graphed = load_script("graphed")
     averages = []
     for device in ("cpu", "cuda"):
         made = "small", config, data, tmp_path / device
-        training = graphed.Training(*made, plain=True, device=device)
+        plainly = plain or device == "cpu"
+        training = graphed.Training(*made, plain=plainly, device=device)
         for _ in range(8):
             training.replay()
         assert int(training.step) == 8
@@ -275,11 +323,17 @@ def test_search_together_measures_the_same(load_script, small_benchmark, monkeyp
     search = load_script("search")
     monkeypatch.setitem(search.STUDIES, "few", (8, 20))
     monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
-    search._measure_together(["l_max 2"], "few", "cpu")
+    fast = {"l_max": 2, "learning_rate": 0.02, "warmup_steps": 5}
+    monkeypatch.setitem(search.VARIANTS, "l_max 2", fast)
+    for _ in range(2):  # not the one before again
+        search._measure_together(["l_max 2"], "few", "cpu")
     together = search._results()["few"]["l_max 2"]
     assert together["hardware"].pop("trainings_at_once") == 1
     alone = search._measure(search.VARIANTS["l_max 2"], "few")
     del alone["processor_s_per_epoch"]
     # validated each ten epochs, and the best of those
     assert together["validation_loss"] == pytest.approx(alone["validation_loss"], 0.05)
+    log = Path("runs/accuracy/search/few/log.csv").read_text().splitlines()
+    first = float(next(csv.DictReader(log))["validation_score"])
+    assert together["validation_loss"] < 0.7 * first  # it has learnt something
     assert {*together} == {*alone} and together["weights"] == alone["weights"]

@@ -4,17 +4,22 @@
 import copy
 import csv
 import dataclasses
+import json
 import math
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
 
 from openmm_allegro.compiled import DenseBatch, DenseCollate
-from openmm_allegro.dataset import closest_pairs, collate, make_samples, statistics
+from openmm_allegro.dataset import collate, make_samples, statistics
 from openmm_allegro.evaluate import predict
+from openmm_allegro.fingerprint import common_baseline
 from openmm_allegro.lightning_module import (
     MONITOR,
     EpochOrder,
@@ -25,7 +30,8 @@ from openmm_allegro.lightning_module import (
 from openmm_allegro.linear_chains import keep_fixed
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import Model, save_model
-from openmm_allegro.train import RESUME_MAY_CHANGE, TrainConfig, periodicity
+from openmm_allegro.output import replacing
+from openmm_allegro.train import TrainConfig, check_same, training_record
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -66,29 +72,20 @@ class Training:
     ) -> None:
         self.name, self.output, self.device = name, output, device
         self.config: TrainConfig = config["train"]
+        check(name, self.config, data)
         training, validation, record = data
         samples = make_samples(training, config["model"])
         held_out = make_samples(validation, config["model"])
         self.batch = self.config.batch_size
-        self.steps, left = divmod(len(samples), self.batch)
-        if left:
-            raise ValueError(
-                f"{name}: expected batches that fill the epoch, found {len(samples)} "
-                f"structures in batches of {self.batch}"
-            )
-        _check(name, self.config)
+        self.steps = len(samples) // self.batch
         numbers = statistics(samples, config["model"])
         energy = AllegroEnergy(config["model"], numbers, self.config.seed)
         energy.set_dtype(torch.float32)
-        record = record | {
-            "torch_version": torch.__version__,
-            "processor": hardware(1)["gpu"] or device,
-            "periodic": periodicity(training),
-            "training_structures": len(samples),
-            "validation_structures": len(held_out),
-            "closest_pairs": closest_pairs(samples, config["model"]),
-            "train": dataclasses.asdict(self.config),
-        }
+        record = record | training_record(
+            samples, held_out, training, config["model"], self.config
+        )
+        if device != "cpu":
+            record["processor"] = torch.cuda.get_device_name()
         self.model = Model(config["model"], numbers, energy, "total", "float32", record)
         self.module = TrainingModule(self.model, self.config, self.steps).to(device)
         self.energy = energy
@@ -107,6 +104,10 @@ class Training:
             order.set_epoch(epoch)
             rows += list(order)
         self.order = torch.tensor(rows, device=device).view(total, self.batch)
+        # The average starts as the weights after the first step, as train's does.
+        blend = torch.full((total,), 1 - self.config.ema_decay, device=device)
+        blend[0] = 1.0
+        self.blend = blend
         self.rate = torch.zeros((), device=device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
@@ -125,17 +126,18 @@ class Training:
             move_data_to_device(collate(held_out[i : i + 10], config["model"]), device)
             for i in range(0, len(held_out), 10)
         ]
-        for folder in ("models", "logs", "results", "states"):
-            (output / folder).mkdir(parents=True, exist_ok=True)
+        self._file("").parent.mkdir(parents=True, exist_ok=True)
         self.best, self.seconds = float("inf"), 0.0
+        self.at_once = 1  # trainings that share the GPU
         make = self.module.compiled.trace if plain else self.module.compiled.compile
         self.program = make(energy, self._choose(self.order[0]))
         self.interval = self.steps  # between records
         self.stream = None
         if device != "cpu":
             self.stream = torch.cuda.Stream()
-            self.stream.wait_stream(torch.cuda.current_stream())
         before = {key: value.clone() for key, value in self._tensors().items()}
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             for _ in range(WARM_UP):
                 self._step()
@@ -177,9 +179,10 @@ class Training:
             weight.grad[:, : self.energy.network.scalars] = 0.0
         self.rate.copy_(self.rates.index_select(0, self.step).squeeze(0))
         self.optimizer.step()
-        torch._foreach_lerp_(
-            list(self.averaged.parameters()), weights, 1 - self.config.ema_decay
-        )
+        averages = list(self.averaged.parameters())
+        change = torch._foreach_sub(weights, averages)
+        torch._foreach_mul_(change, self.blend.index_select(0, self.step).squeeze(0))
+        torch._foreach_add_(averages, change)
         self.loss += loss
         self.step += 1
 
@@ -202,8 +205,14 @@ class Training:
         with torch.cuda.stream(self.stream):
             self.graph.replay()
 
-    def record(self, seconds: float) -> str:
-        """Validate, write a row of the log, the model if it is the best, the state."""
+    def validate(self) -> None:
+        """Errors of the average, as soon as the steps enqueued are done.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss or a prediction was not finite.
+        """
         with torch.cuda.stream(self.stream):
             module = self.module
             module.validated = [(b, predict(self.averaged, b)) for b in self.validation]
@@ -218,63 +227,125 @@ class Training:
                 metrics = module.finish_validation()
             except ValueError as error:  # infinite or NaN
                 raise FloatingPointError(f"{self.name}: {error}") from error
-        self.seconds += seconds
-        row = metrics | {
+        self.metrics = metrics
+        self.row = metrics | {
             "epoch": step // self.steps - 1,
             "step": step,
             "learning_rate": float(self.rates[step]),
             "loss": loss / self.interval,
-            "seconds": round(self.seconds, 1),
         }
-        path = self.output / "logs" / f"{self.name}.csv"
-        new = step == self.interval or not path.exists()
-        with open(path, "w" if new else "a", newline="") as file:
-            columns = TrainingRecord.COLUMNS
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        if metrics[MONITOR] < self.best:
-            self.best = metrics[MONITOR]
+
+    def write(self, seconds: float) -> str:
+        """A row of the log, the model if it is the best, the state."""
+        self.seconds += seconds
+        row = self.row | {"seconds": round(self.seconds, 1)}
+        self._write_rows([*self._rows(), row])
+        if row[MONITOR] < self.best:
+            self.best = float(row[MONITOR])
             self.model.provenance |= {
                 "epoch": row["epoch"],
-                "step": step,
+                "step": row["step"],
                 "training_seconds": row["seconds"],
-                "validation": metrics,
+                "validation": self.metrics,
             }
-            save_model(self.model, self.output / "models" / f"{self.name}.safetensors")
-        state = {key: value.cpu() for key, value in self._tensors().items()}
-        kept = {"tensors": state, "best": self.best, "seconds": self.seconds}
-        kept["train"] = dataclasses.asdict(self.config)
-        partial = self._state_file().with_suffix(".partial")
+            save_model(self.model, self._file(".safetensors"))
+        kept = {
+            "tensors": {key: value.cpu() for key, value in self._tensors().items()},
+            "best": self.best,
+            "seconds": self.seconds,
+            "at_once": self.at_once,
+            "header": self._header(),
+        }
+        partial = self._file(".partial")
         torch.save(kept, partial)
-        partial.replace(self._state_file())
+        partial.replace(self._file(".pt"))
         return (
             f"{self.name} {row['epoch']}: loss {1000 * row['loss']:.2f}, validation "
-            f"{1000 * metrics[MONITOR]:.2f}, forces {metrics['forces_mae']:.2f} meV/Å"
+            f"{1000 * row[MONITOR]:.2f}, forces {row['forces_mae']:.2f} meV/Å"
         )
 
-    def _state_file(self) -> Path:
-        return self.output / "states" / f"{self.name}.pt"
-
     def resume(self) -> bool:
-        """Go on where an interrupted run was; whether there is something left."""
-        if self._state_file().exists():
-            kept = torch.load(self._state_file(), weights_only=True)
-            for key, value in dataclasses.asdict(self.config).items():
-                if key not in RESUME_MAY_CHANGE and kept["train"].get(key) != value:
-                    raise ValueError(
-                        f"{self._state_file()}: expected {key} = {value}, found "
-                        f"{kept['train'].get(key)}; remove it to begin anew"
-                    )
-            for key, value in self._tensors().items():
-                value.copy_(kept["tensors"][key])
-            self.best, self.seconds = kept["best"], kept["seconds"]
-        return int(self.step) < len(self.order)
+        """Go on where an interrupted run was; whether there is something left.
+
+        Raises
+        ------
+        ValueError
+            If what is there was another training, or has gone on for longer.
+        """
+        if not self._file(".pt").exists():
+            return True
+        kept = torch.load(self._file(".pt"), weights_only=True)
+        check_same(self.model, kept["header"], self._file(".pt"))
+        done, total = int(kept["tensors"]["step"]), len(self.order)
+        if done > total:
+            raise ValueError(
+                f"{self.name}: expected max_epochs of at least {done // self.steps}, "
+                f"which are done, found {self.config.max_epochs}"
+            )
+        for key, value in self._tensors().items():
+            value.copy_(kept["tensors"][key])
+        self.best, self.seconds = kept["best"], kept["seconds"]
+        self.at_once = kept["at_once"]
+        self._write_rows([row for row in self._rows() if int(row["step"]) <= done])
+        return done < total
+
+    def forget(self) -> None:
+        """Begin anew instead."""
+        for suffix in (".pt", ".csv", ".safetensors"):
+            self._file(suffix).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Put model, log, time and hardware where run.py does."""
+        for folder, suffix in (("models", ".safetensors"), ("logs", ".csv")):
+            target = self.output / folder / f"{self.name}{suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self._file(suffix), target)
+        found = {
+            "tests": {},
+            "training_hours": round(self.seconds / 3600, 3),
+            "hardware": hardware(1) | {"trainings_at_once": self.at_once},
+        }
+        path = self.output / "results" / f"{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+
+    def _file(self, suffix: str) -> Path:
+        return self.output / "states" / f"{self.name}{suffix}"
+
+    def _header(self) -> dict[str, Any]:
+        """As a model file's, without NumPy's numbers, which no state may hold."""
+        header = {
+            "config": dataclasses.asdict(self.model.config),
+            "statistics": dataclasses.asdict(self.model.statistics),
+            "provenance": self.model.provenance,
+        }
+        return json.loads(json.dumps(header))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        path = self._file(".csv")
+        if not path.exists():
+            return []
+        with open(path, newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
+        with (
+            replacing(self._file(".csv")) as partial,
+            open(partial, "w", newline="") as file,
+        ):
+            columns = TrainingRecord.COLUMNS
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
-def _check(name: str, config: TrainConfig) -> None:
+def check(name: str, config: TrainConfig, data: tuple[list, list, dict]) -> None:
     """Refuse what a step that never sees the host cannot do, or what is not done here.
+
+    Parameters
+    ----------
+    name, config, data
+        As of ``Training``; config its ``train``.
 
     Raises
     ------
@@ -291,4 +362,18 @@ def _check(name: str, config: TrainConfig) -> None:
                 f"{name}: expected a schedule other than plateau, averaging, float32 "
                 f"and none of {', '.join(NOT_DONE)}, found {key} = "
                 f"{getattr(config, key)!r}; run.py trains with these"
+            )
+    training, validation, _ = data
+    if len(training) % config.batch_size or not training:
+        raise ValueError(
+            f"{name}: expected batches that fill the epoch, found {len(training)} "
+            f"structures in batches of {config.batch_size}"
+        )
+    if common_baseline((*training, *validation)) is not None:
+        raise ValueError(f"{name}: expected total energies, found those of a baseline")
+    for s in (*training, *validation):
+        known = s.energy is not None and s.forces is not None
+        if not (known and np.isfinite(s.energy) and np.isfinite(s.forces).all()):
+            raise ValueError(
+                f"{s.source or name}: expected a finite energy and forces, found others"
             )

@@ -16,7 +16,8 @@ With ``--together`` they are trained at once on one GPU, as together.py does, al
 have no result yet or those named; validated each ten epochs.
 
 Errors are those of the 50 validation frames, so that nothing is chosen by what is
-reported; time is that of the processor, compiling not counted. Results:
+reported; time is that of the processor, compiling not counted, and none of those that
+share a GPU. Results:
 ``search.json``, a row for each, kept when the script is run again.
 """
 
@@ -25,6 +26,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -154,6 +156,10 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print results alone")
     options = parser.parse_args()
     if options.together is not None:
+        if options.only or options.again or options.table:
+            parser.error("expected --together with --study alone")
+        if not torch.cuda.is_available():
+            parser.error("expected a CUDA device for --together, found none")
         _measure_together(options.together, options.study, "cuda")
     elif not options.table:
         torch.set_num_threads(1)
@@ -251,6 +257,7 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
         config = _config(VARIANTS[name], epochs)
         training, *rest = read_data(config["data"], HERE / "search")
         output = Path("runs/accuracy/search") / study / name.replace(" ", "_")
+        shutil.rmtree(output, ignore_errors=True)
         data = training[:frames], *rest
         trainings[name] = Training(
             "model", config, data, output, plain=True, device=device
@@ -258,9 +265,9 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
     with contextlib.suppress(FloatingPointError):  # it says so; the others have results
         train_together(list(trainings.values()), 10)
     for name, training in trainings.items():
-        if int(training.step) < epochs * training.steps:
+        log = training.output / "logs" / "model.csv"  # there when it is done
+        if not log.exists():
             continue
-        log = training.output / "logs" / "model.csv"
         row = _row(training.model, log, len(rest[0][0]), VARIANTS[name])
         row["hardware"]["trainings_at_once"] = len(trainings)
         _keep(study, name, row)

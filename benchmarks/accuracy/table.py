@@ -22,6 +22,7 @@ def main() -> None:
         path.stem: json.loads(path.read_text())
         for path in sorted((HERE / "results").glob("*.json"))
     }
+    results = {name: found for name, found in results.items() if found["tests"]}
     print("revMD17, test MAE, energy (meV) / forces (meV/Å)\n")
     _head(METHODS)
     ours, theirs = [], []
@@ -73,7 +74,8 @@ def _training(found: dict) -> str:
     epochs, hours = found["train"]["max_epochs"], found.get("training_hours")
     time = "" if hours is None else f", {hours:.2f} h"
     decay = found["train"].get("weight_decay", 0.0)  # before it was a setting: none
-    gpu = " of a GPU" if "trainings_at_once" in found.get("hardware", {}) else ""
+    at_once = found.get("hardware", {}).get("trainings_at_once")
+    gpu = "" if at_once is None else f" of 1/{at_once} GPU"
     return f"{found['weights']:,} | {decay:g} | {epochs} epochs{time}{gpu}"
 
 

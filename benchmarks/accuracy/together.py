@@ -7,17 +7,16 @@
 A step of a molecule's training is a thousand small kernels: a GPU waits for the host
 most of the time. Here the data lies on the GPU and a whole step, from the choice of its
 frames to the average of the weights, is one CUDA graph; each training's graphs run in a
-stream of its own. Settings are those of the TOML, results those of run.py: models in
-``models/``, logs in ``logs/``, time and hardware in ``results/``, where the second
-command puts the errors. An interrupted run leaves the best model of each so far, and
-goes on at its last state (``states/``) when it is started again.
+stream of its own. Settings are those of the TOML, but for validation each ``--every``
+epochs. Until a training is done all of it is in ``states/``, where an interrupted run
+finds it and goes on; then model, log, time and hardware come to where run.py puts them,
+and the second command adds the errors.
 
 Processes of one molecule each, beside CUDA's MPS server, come to the same and compile
 at the same time.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -31,8 +30,7 @@ from openmm_allegro.train import DataConfig, TrainConfig, read_data
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from graphed import Training  # noqa: E402
-from hardware import hardware  # noqa: E402
+from graphed import Training, check  # noqa: E402
 
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
 
@@ -40,12 +38,15 @@ TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+")
-    parser.add_argument("--every", type=int, default=5, help="epochs of a validation")
+    parser.add_argument(
+        "--every", type=_count, default=5, help="epochs between validations"
+    )
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
-    parser.add_argument("--steps", type=int, help="time that many steps, and no more")
+    parser.add_argument("--steps", type=_count, help="time so many steps, and no more")
+    parser.add_argument("--again", action="store_true", help="train what is there")
     parser.add_argument("--output", type=Path, default=HERE)
     parser.add_argument(
-        "--processes", type=int, default=1, help="like this one that share the GPU"
+        "--processes", type=_count, default=1, help="like this one that share the GPU"
     )
     options = parser.parse_args()
     if not torch.cuda.is_available():
@@ -59,16 +60,26 @@ def main() -> None:
         for path in config["data"].training:
             if not (HERE / path).is_file():
                 parser.error(f"expected {HERE / path}, found nothing; see prepare.py")
-        read[name] = config, read_data(config["data"], HERE), options.output
-    trainings = []
+        data = read_data(config["data"], HERE)
+        check(name, config["train"], data)
+        read[name] = config, data, options.output
+    trainings: list[Training] = []
     for name, parts in read.items():
         started = time.monotonic()
         trainings.append(Training(name, *parts, plain=options.plain))
         print(f"{name}: ready in {time.monotonic() - started:.0f} s", flush=True)
+        if options.again and not options.steps:
+            trainings[-1].forget()
     if options.steps:
         _time(trainings, options.steps)
     else:
         train_together(trainings, options.every, options.processes)
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
+    return value
 
 
 def _time(trainings: list[Training], steps: int) -> None:
@@ -92,37 +103,36 @@ def train_together(trainings: list[Training], every: int, processes: int = 1) ->
     FloatingPointError
         If losses were not finite, when the other trainings are done.
     """
-    failed = []
-    left = [t for t in trainings if t.resume()]
+    failed, left = [], []
+    for t in trainings:
+        if t.resume():
+            t.at_once = len(trainings) * processes
+            left.append(t)
+        else:
+            print(f"{t.name}: done before; --again trains it anew", flush=True)
+            t.finish()
+    mark = time.monotonic()
     while left:
-        started = time.monotonic()
         for t in left:
-            done = int(t.step)
-            t.interval = min(every * t.steps, len(t.order) - done)
+            t.interval = min(every * t.steps, len(t.order) - int(t.step))
         for step in range(max(t.interval for t in left)):
             for t in left:
                 if step < t.interval:
                     t.replay()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()  # steps are only enqueued until now
         for t in list(left):
             try:
-                print(t.record(time.monotonic() - started), flush=True)
+                t.validate()
             except FloatingPointError as error:
                 print(error, flush=True)
                 failed.append(error)
                 left.remove(t)
-        print(f"{time.monotonic() - started:.1f} s", flush=True)
-        for t in [t for t in left if int(t.step) >= len(t.order)]:
-            found = {
-                "tests": {},
-                "training_hours": round(t.seconds / 3600, 3),
-                "hardware": hardware(1)
-                | {"trainings_at_once": len(trainings) * processes},
-            }
-            path = t.output / "results" / f"{t.name}.json"
-            path.write_text(json.dumps(found, indent=1) + "\n")
-            left.remove(t)
+        seconds, mark = time.monotonic() - mark, time.monotonic()
+        for t in list(left):
+            print(t.write(seconds), flush=True)
+            if int(t.step) == len(t.order):
+                t.finish()
+                left.remove(t)
+        print(f"{seconds:.1f} s", flush=True)
     if failed:
         raise failed[0]
 
