@@ -107,11 +107,16 @@ class TrainingModule(pl.LightningModule):
         )
         return metrics
 
-    def configure_optimizers(self) -> Any:
-        config = self.config
-        optimizer = make_optimizer(config, self)
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Without a schedule; fixed maps stay what they are."""
+        optimizer = make_optimizer(self.config, self)
         if self.fixed:
             keep_fixed(optimizer, self.fixed, self.energy.network.scalars)
+        return optimizer
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        optimizer = self.make_optimizer()
         if config.schedule == "plateau":
             scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer,

@@ -108,19 +108,7 @@ def train(
         raise ValueError("expected either resume or overwrite, found both")
     checkpoint = _find_checkpoint(output, resume, overwrite)
     for name, structures in (("training", training), ("validation", validation)):
-        if not structures:
-            raise ValueError(f"{name}: expected at least one structure, found none")
-        for index, s in enumerate(structures):
-            if s.energy is None or s.forces is None:
-                raise ValueError(
-                    f"{name} structure {index}: expected an energy and forces, found "
-                    f"{'no energy' if s.energy is None else 'no forces'}"
-                )
-            if not (np.isfinite(s.energy) and np.isfinite(s.forces).all()):
-                raise ValueError(
-                    f"{name} structure {index}: expected a finite energy and forces, "
-                    "found NaN or infinity"
-                )
+        check_labels(name, structures)
     if train_config.stress_weight > 0 and all(s.stress is None for s in training):
         raise ValueError(
             f"training: expected stresses because stress_weight is "
@@ -219,6 +207,28 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("expected a CUDA device because device = 'cuda', found none")
     return name
+
+
+def check_labels(name: str, structures: Sequence[Structure]) -> None:
+    """Refuse none, and structures without an energy or forces.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not structures:
+        raise ValueError(f"{name}: expected at least one structure, found none")
+    for index, s in enumerate(structures):
+        if s.energy is None or s.forces is None:
+            raise ValueError(
+                f"{name} structure {index}: expected an energy and forces, found "
+                f"{'no energy' if s.energy is None else 'no forces'}"
+            )
+        if not (np.isfinite(s.energy) and np.isfinite(s.forces).all()):
+            raise ValueError(
+                f"{name} structure {index}: expected a finite energy and forces, "
+                "found NaN or infinity"
+            )
 
 
 def training_record(

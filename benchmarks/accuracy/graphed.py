@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
@@ -25,13 +24,11 @@ from openmm_allegro.lightning_module import (
     EpochOrder,
     TrainingModule,
     TrainingRecord,
-    make_optimizer,
 )
-from openmm_allegro.linear_chains import keep_fixed
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import Model, save_model
 from openmm_allegro.output import replacing
-from openmm_allegro.train import TrainConfig, check_same, training_record
+from openmm_allegro.train import TrainConfig, check_labels, check_same, training_record
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -89,9 +86,7 @@ class Training:
         self.model = Model(config["model"], numbers, energy, "total", "float32", record)
         self.module = TrainingModule(self.model, self.config, self.steps).to(device)
         self.energy = energy
-        self.optimizer = make_optimizer(self.config, self.module)
-        if self.module.fixed:
-            keep_fixed(self.optimizer, self.module.fixed, energy.network.scalars)
+        self.optimizer = self.module.make_optimizer()
         self.averaged = copy.deepcopy(energy).requires_grad_(False)
         self.model.energy = self.averaged  # what is saved
         total = self.config.max_epochs * self.steps
@@ -364,16 +359,12 @@ def check(name: str, config: TrainConfig, data: tuple[list, list, dict]) -> None
                 f"{getattr(config, key)!r}; run.py trains with these"
             )
     training, validation, _ = data
-    if len(training) % config.batch_size or not training:
+    for part, structures in (("training", training), ("validation", validation)):
+        check_labels(f"{name}: {part}", structures)
+    if len(training) % config.batch_size:
         raise ValueError(
             f"{name}: expected batches that fill the epoch, found {len(training)} "
             f"structures in batches of {config.batch_size}"
         )
     if common_baseline((*training, *validation)) is not None:
         raise ValueError(f"{name}: expected total energies, found those of a baseline")
-    for s in (*training, *validation):
-        known = s.energy is not None and s.forces is not None
-        if not (known and np.isfinite(s.energy) and np.isfinite(s.forces).all()):
-            raise ValueError(
-                f"{s.source or name}: expected a finite energy and forces, found others"
-            )

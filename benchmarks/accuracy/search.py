@@ -252,13 +252,14 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
     names = names or [n for n in VARIANTS if n not in _results().get(study, {})]
     if unknown := sorted(set(names) - set(VARIANTS)):
         raise SystemExit(f"expected names of {list(VARIANTS)}, found {unknown}")
+    config = _config({}, epochs)
+    training, validation, record = read_data(config["data"], HERE / "search")
+    data = training[:frames], validation, record
     trainings = {}
     for name in names:
         config = _config(VARIANTS[name], epochs)
-        training, *rest = read_data(config["data"], HERE / "search")
         output = Path("runs/accuracy/search") / study / name.replace(" ", "_")
         shutil.rmtree(output, ignore_errors=True)
-        data = training[:frames], *rest
         trainings[name] = Training(
             "model", config, data, output, plain=True, device=device
         )
@@ -268,7 +269,7 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
         log = training.output / "logs" / "model.csv"  # there when it is done
         if not log.exists():
             continue
-        row = _row(training.model, log, len(rest[0][0]), VARIANTS[name])
+        row = _row(training.model, log, len(validation[0]), VARIANTS[name])
         row["hardware"]["trainings_at_once"] = len(trainings)
         _keep(study, name, row)
 
