@@ -107,13 +107,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.json:
         write_json(options.json, result["metrics"])
     if options.plot:
-        parity_plot(result["arrays"], model.config.elements, options.plot)
+        elements, reference = model.config.elements, options.reference
+        parity_plot(result["arrays"], elements, options.plot, reference=reference)
 
 
 def _info(options: argparse.Namespace) -> None:
-    from .modelfile import read_header
+    from .modelfile import load_model, read_header
 
-    print(json.dumps(read_header(options.model), indent=2))
+    header = read_header(options.model)
+    parameters = load_model(options.model).energy.parameters()
+    header["num_weights"] = sum(p.numel() for p in parameters)
+    print(json.dumps(header, indent=2))
 
 
 def _import(options: argparse.Namespace) -> None:

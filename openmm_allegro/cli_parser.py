@@ -30,6 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--baseline", nargs="+", default=[], help="XML of Systems")
     evaluate.add_argument("--json", type=Path, help="write the errors to this file")
     evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
+    evaluate.add_argument(
+        "--reference", default="reference", help="what its axes call the labels"
+    )
 
     info = verbs.add_parser("info", help="print the header of a model file")
     info.add_argument("model", type=Path)

@@ -135,7 +135,7 @@ def evaluate(
         predictions.append(prediction)
     arrays = gather_arrays(batches, predictions)
     shifts = np.array(model.statistics.shifts)
-    arrays["energy_baseline"] = np.array([shifts[s.types].mean() for s in samples])
+    arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
     return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
 
 
@@ -213,8 +213,11 @@ def parity_plot(
     path: str | Path,
     *,
     title: str | None = None,
+    reference: str = "reference",
 ) -> Path:
-    """Predicted against reference energies and forces, and their errors, as an image.
+    """Predicted against reference values, and their errors, as an image.
+
+    Energies, forces and, where there are any, stresses.
 
     Parameters
     ----------
@@ -224,37 +227,54 @@ def parity_plot(
     path : path
         Of the image; its folder is made if need be.
     title : str, optional
+    reference : str
+        What the labels are from, such as "PBE" or "teacher", for the axes.
     """
     from matplotlib.figure import Figure
 
     metrics = error_metrics(arrays, elements)
-    figure = Figure(figsize=(8.4, 6.0), layout="constrained")
-    (left, right), below = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
+    columns = 3 if "stress_rmse" in metrics else 2
+    figure = Figure(figsize=(4.2 * columns, 6.0), layout="constrained")
+    above, below = figure.subplots(2, columns, height_ratios=(3, 1), sharex="col")
     # Without the elements' part, which would dwarf the rest where compositions differ.
-    baseline = arrays.get("energy_baseline", np.nanmean(arrays["energy_reference"]))
-    reference = (arrays["energy_reference"] - baseline) * 1000
-    prediction = (arrays["energy_prediction"] - baseline) * 1000
-    colors = np.full(len(reference), "C0")
-    _parity(left, below[0], reference, prediction, prediction - reference, colors, 12)
-    left.set_ylabel("predicted energy − baseline (meV/atom)")
-    left.set_title(f"energy, RMSE {metrics['energy_rmse']:.2f} meV/atom", fontsize=10)
-    below[0].set_xlabel("reference energy − baseline (meV/atom)")
+    shift = arrays.get("energy_shift", np.nanmean(arrays["energy_reference"]))
+    wanted = (arrays["energy_reference"] - shift) * 1000
+    found = (arrays["energy_prediction"] - shift) * 1000
+    colors = np.full(len(wanted), "C0")
+    _parity(above[0], below[0], wanted, found, found - wanted, colors, 12)
+    less = "energy − elements' shifts"
+    above[0].set_ylabel(f"predicted {less} (meV/atom)")
+    above[0].set_title(f"energy, RMSE {metrics['energy_rmse']:.2f} meV/atom")
+    below[0].set_xlabel(f"{reference} {less} (meV/atom)")
     below[0].set_ylabel("error (meV/atom)")
 
-    reference = arrays["forces_reference"].ravel()
-    prediction = arrays["forces_prediction"].ravel()
-    colors = np.array([f"C{i}" for i in range(len(elements))])[arrays["types"]]
-    error = (prediction - reference) * 1000
-    _parity(right, below[1], reference, prediction, error, np.repeat(colors, 3), 2)
+    wanted = arrays["forces_reference"].ravel()
+    found = arrays["forces_prediction"].ravel()
+    of_elements = np.array([f"C{i}" for i in range(len(elements))])
+    colors = np.repeat(of_elements[arrays["types"]], 3)
+    _parity(above[1], below[1], wanted, found, (found - wanted) * 1000, colors, 2)
     for index, element in enumerate(elements):
         if element in metrics["forces_rmse_by_element"]:
             label = f"{element}: {metrics['forces_rmse_by_element'][element]:.0f}"
-            right.plot([], [], "o", ms=5, color=f"C{index}", label=label)
-    right.legend(title="RMSE (meV/Å)", fontsize=9, title_fontsize=9, loc="upper left")
-    right.set_ylabel("predicted force (eV/Å)")
-    right.set_title(f"forces, RMSE {metrics['forces_rmse']:.1f} meV/Å", fontsize=10)
-    below[1].set_xlabel("reference force (eV/Å)")
+            above[1].plot([], [], "o", ms=5, color=f"C{index}", label=label)
+    legend = dict(fontsize=9, title_fontsize=9, loc="upper left")
+    above[1].legend(title="RMSE (meV/Å)", **legend)
+    above[1].set_ylabel("predicted force (eV/Å)")
+    above[1].set_title(f"forces, RMSE {metrics['forces_rmse']:.1f} meV/Å")
+    below[1].set_xlabel(f"{reference} force (eV/Å)")
     below[1].set_ylabel("error (meV/Å)")
+
+    if columns == 3:
+        wanted = arrays["stress_reference"].ravel() * 1000
+        found = arrays["stress_prediction"].ravel() * 1000
+        colors = np.full(len(wanted), "C0")
+        _parity(above[2], below[2], wanted, found, found - wanted, colors, 6)
+        above[2].set_ylabel("predicted stress (meV/Å³)")
+        above[2].set_title(f"stress, RMSE {metrics['stress_rmse']:.3g} meV/Å³")
+        below[2].set_xlabel(f"{reference} stress (meV/Å³)")
+        below[2].set_ylabel("error (meV/Å³)")
+    for axes in above:
+        axes.title.set_fontsize(10)
     if title:
         figure.suptitle(title, fontsize=11)
     path = Path(path)

@@ -38,7 +38,8 @@ class TrainingModule(pl.LightningModule):
         self.elements = model.config.elements
         self.config = config
         self.steps_per_epoch = steps_per_epoch
-        self.compiled = CompiledLoss(self.loss, config.stress_weight > 0)
+        self.weights = config.weights_of(0)
+        self.compiled = CompiledLoss(self.loss, self.weights.stress > 0)
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
         self.fixed: list[torch.nn.Parameter] = []
@@ -46,13 +47,13 @@ class TrainingModule(pl.LightningModule):
             self.fixed = fix_linear_chains(self.energy, config.seed)
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
-        weights = self.config
+        weights = self.weights
         energy = (prediction.energies - batch.energies) / batch.sizes
-        total = weights.energy_weight * energy.square().mean()
-        forces = FORCES_LOSS[weights.forces_loss](prediction.forces, batch.forces)
-        total = total + weights.forces_weight * forces
-        if weights.stress_weight > 0:
-            total = total + weights.stress_weight * _mean_square(
+        total = weights.energy * energy.square().mean()
+        forces = FORCES_LOSS[self.config.forces_loss](prediction.forces, batch.forces)
+        total = total + weights.forces * forces
+        if weights.stress > 0:
+            total = total + weights.stress * _mean_square(
                 prediction.stresses, batch.stresses
             )
         return total
@@ -61,7 +62,7 @@ class TrainingModule(pl.LightningModule):
         if isinstance(batch, DenseBatch):
             loss = self.compiled(self.energy, batch)
         else:
-            stress = self.config.stress_weight > 0
+            stress = self.weights.stress > 0
             prediction = predict(self.energy, batch, training=True, stress=stress)
             loss = self.loss(batch, prediction)
         value = float(loss.detach())
@@ -76,6 +77,10 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.losses = []
+        weights = self.config.weights_of(self.current_epoch)
+        if weights != self.weights:  # which a compiled loss holds as constants
+            self.weights = weights
+            self.compiled = CompiledLoss(self.loss, weights.stress > 0)
 
     def epoch_loss(self) -> float:
         """Mean over the structures of this epoch's batches so far."""
@@ -90,21 +95,20 @@ class TrainingModule(pl.LightningModule):
         self.validated = []
         arrays = gather_arrays(batches, predictions)
         metrics = error_metrics(arrays, self.elements)
-        weights = self.config
         errors = {
             name: (metrics[f"{name}_rmse"] / 1000) ** 2
             for name in ("energy", "forces", "stress")
             if f"{name}_rmse" in metrics
         }
-        if weights.forces_loss != "mse":
+        if self.config.forces_loss != "mse":
             both = (
                 torch.cat([s.forces.double() for s in sources]).cpu()
                 for sources in (predictions, batches)
             )
-            errors["forces"] = float(FORCES_LOSS[weights.forces_loss](*both))
-        metrics[MONITOR] = sum(
-            getattr(weights, f"{name}_weight") * error for name, error in errors.items()
-        )
+            errors["forces"] = float(FORCES_LOSS[self.config.forces_loss](*both))
+        # The last weights', so that scores of all epochs compare.
+        weights = self.config.stages()[-1]._asdict()
+        metrics[MONITOR] = sum(weights[name] * error for name, error in errors.items())
         return metrics
 
     def make_optimizer(self) -> torch.optim.Optimizer:

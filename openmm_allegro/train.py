@@ -44,6 +44,8 @@ _DEFAULTS = {
     "momentum": 0.98,
     "weight_decay": 0.0,
     "fix_linear_chains": False,
+    "late_epoch": 0,
+    "late_weights": (),
 }
 # Lightning's remarks on choices that are made here, not by the user.
 OWN_WARNINGS = (
@@ -109,10 +111,10 @@ def train(
     checkpoint = _find_checkpoint(output, resume, overwrite)
     for name, structures in (("training", training), ("validation", validation)):
         check_labels(name, structures)
-    if train_config.stress_weight > 0 and all(s.stress is None for s in training):
+    stress = max(weights.stress for weights in train_config.stages())
+    if stress > 0 and all(s.stress is None for s in training):
         raise ValueError(
-            f"training: expected stresses because stress_weight is "
-            f"{train_config.stress_weight}, found none"
+            f"training: expected stresses because their weight is {stress}, found none"
         )
     baseline = common_baseline((*training, *validation))
     dtype = getattr(torch, train_config.dtype)

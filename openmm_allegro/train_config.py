@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .baseline import by_composition, read_system, subtract_baseline
 from .config import check_types
@@ -20,6 +20,14 @@ FORCES_LOSSES = ("mse", "l2mae")
 SCHEDULES = ("cosine", "plateau", "constant")
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
+
+
+class LossWeights(NamedTuple):
+    """Of the mean squared errors, see ``TrainConfig``."""
+
+    energy: float
+    forces: float
+    stress: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,12 @@ class TrainConfig:
     energy_weight, forces_weight, stress_weight : float
         Of the mean squared errors of energies per atom (eV²), force components
         ((eV/Å)²) and stress components ((eV/Å³)²).
+    late_epoch : int
+        Epoch from which ``late_weights`` hold in the place of these; 0 for never. A
+        usual second stage gives the energy more weight (Batatia et al.,
+        doi:10.48550/arXiv.2206.07697). Scores are those of the late weights all along.
+    late_weights : tuple of float
+        Of energies, forces and stress.
     forces_loss : str
         "mse", or "l2mae" for the mean length (eV/Å) of an atom's force error in the
         place of the mean square (Gasteiger et al., doi:10.48550/arXiv.2106.08903).
@@ -97,6 +111,8 @@ class TrainConfig:
     energy_weight: float = 1.0
     forces_weight: float = 1.0
     stress_weight: float = 0.0
+    late_epoch: int = 0
+    late_weights: tuple[float, ...] = ()
     forces_loss: str = "mse"
     ema_decay: float = 0.99
     gradient_clip: float = 0.0
@@ -118,6 +134,7 @@ class TrainConfig:
             "energy_weight": (0.0, None),
             "forces_weight": (0.0, None),
             "stress_weight": (0.0, None),
+            "late_epoch": (0, self.max_epochs - 1),
             "momentum": (0.0, 1.0),
             "weight_decay": (0.0, None),
             "ema_decay": (0.0, 1.0),
@@ -147,7 +164,13 @@ class TrainConfig:
                 raise ValueError(f"train config: expected {name} below 1, found 1.0")
         if self.plateau_factor == 0:
             raise ValueError("train config: expected plateau_factor above 0, found 0.0")
-        if self.energy_weight + self.forces_weight + self.stress_weight == 0:
+        wanted = 3 if self.late_epoch else 0
+        if len(self.late_weights) != wanted or min(self.late_weights, default=0) < 0:
+            raise ValueError(
+                f"train config: expected {wanted or 'no'} late_weights of at least 0 "
+                f"because late_epoch = {self.late_epoch}, found {self.late_weights}"
+            )
+        if any(sum(weights) == 0 for weights in self.stages()):
             raise ValueError(
                 "train config: expected a weight above 0, found only zeros"
             )
@@ -163,6 +186,16 @@ class TrainConfig:
                     f"train config: expected {name} of {known}, found "
                     f"{getattr(self, name)!r}"
                 )
+
+    def stages(self) -> list[LossWeights]:
+        """Weights of the loss, one set after the other."""
+        first = LossWeights(self.energy_weight, self.forces_weight, self.stress_weight)
+        return [first, LossWeights(*self.late_weights)] if self.late_epoch else [first]
+
+    def weights_of(self, epoch: int) -> LossWeights:
+        """Weights of the loss in an epoch, counted from 0."""
+        late = self.late_epoch and epoch >= self.late_epoch
+        return self.stages()[-1 if late else 0]
 
 
 @dataclass(frozen=True)

@@ -183,9 +183,38 @@ def test_train_config_out_of_range(name, value):
         TrainConfig(**{name: value})
 
 
-def test_some_weight_is_needed():
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"energy_weight": 0.0, "forces_weight": 0.0},
+        {"late_epoch": 5, "late_weights": (0.0, 0.0, 0.0)},
+    ],
+)
+def test_some_weight_is_needed(changes):
     with pytest.raises(ValueError, match="expected a weight above 0"):
-        TrainConfig(energy_weight=0.0, forces_weight=0.0)
+        TrainConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"late_epoch": 5}, r"3 late_weights .* late_epoch = 5, found \(\)"),
+        ({"late_epoch": 5, "late_weights": (1.0, 1.0)}, r"found \(1.0, 1.0\)"),
+        ({"late_epoch": 5, "late_weights": (1.0, -1.0, 0.0)}, "at least 0"),
+        ({"late_weights": (1.0, 1.0, 0.0)}, "expected no late_weights"),
+        ({"late_epoch": 100, "late_weights": (1.0, 1.0, 0.0)}, "at most 99, found 100"),
+    ],
+)
+def test_late_weights_out_of_range(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**changes)
+
+
+def test_weights_of_an_epoch():
+    config = TrainConfig(energy_weight=2.0, late_epoch=5, late_weights=(9.0, 0.0, 3.0))
+    assert config.weights_of(4) == (2.0, 1.0, 0.0)
+    assert config.weights_of(5) == (9.0, 0.0, 3.0)
+    assert TrainConfig(energy_weight=2.0).weights_of(99) == (2.0, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ def test_resume_with_more_epochs_is_one_training(tmp_path, changes):
         {"schedule": "cosine", "warmup_steps": 6},
         {"schedule": "plateau", "plateau_patience": 0, "learning_rate": 1e-7},
         {"early_stop_patience": 1, "learning_rate": 0.2, "ema_decay": 0.0},
+        {"late_epoch": 2, "late_weights": (1e4, 1.0, 0.0)},
     ],
-    ids=["cosine", "plateau", "early stop"],
+    ids=["cosine", "plateau", "early stop", "late weights"],
 )
 @pytest.mark.parametrize("call", [12, 14], ids=["in an epoch", "in a validation"])
 def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, changes, call):

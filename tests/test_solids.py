@@ -67,6 +67,61 @@ def test_lithium_phosphate(load_script):
     assert (coordination(atoms, "O", "P", 1.8) == 1).all()
 
 
+@pytest.mark.parametrize("cells", [(1, 1, 1), (2, 1, 1)])
+def test_lgps(load_script, cells):
+    build = load_script("lgps", "build").build
+    atoms = build(cells, seed=2)
+    n = np.prod(cells)
+    assert dict(atoms.symbols.formula.count()) == {
+        "Li": 20 * n,
+        "Ge": 2 * n,
+        "P": 4 * n,
+        "S": 24 * n,
+    }
+    for element in ("P", "Ge"):
+        assert (coordination(atoms, element, "S", 2.2) == 4).all()
+    assert (coordination(atoms, "Li", "S", 2.75) >= 3).all()
+    closest = neighbor_list("d", atoms, {("Li", "Li"): 2.2, ("Li", "P"): 2.6})
+    assert len(closest) == 0
+    assert build(cells, 1) == build(cells, 1)
+    assert build(cells, 1) != build(cells, 2)
+
+
+def test_lgps_relaxes_into_what_its_model_knows(load_script):
+    """Energies an atom of the training data: -4.31 to -4.00 eV."""
+    from ase.optimize import LBFGS
+
+    from openmm_allegro.interop.ase import AllegroCalculator
+
+    atoms = load_script("lgps", "build").build()
+    atoms.calc = AllegroCalculator(SYSTEMS / "lgps" / "lgps.safetensors")
+    LBFGS(atoms, logfile=None).run(fmax=0.1, steps=100)
+    assert -4.35 < atoms.get_potential_energy() / len(atoms) < -4.25
+    for element in ("P", "Ge"):
+        assert (coordination(atoms, element, "S", 2.5) == 4).all()
+
+
+@pytest.mark.parametrize("cells", [(0, 1, 1), (1, 1)])
+def test_lgps_of_no_cells(load_script, cells):
+    with pytest.raises(ValueError, match="three numbers of cells above 0, found"):
+        load_script("lgps", "build").build(cells)
+
+
+def test_distance_from_sites_of_a_crystal(load_script):
+    figures = load_script("li3po4", "figures")
+    crystal = mdtraj.load(SYSTEMS / "li3po4" / "crystal.pdb")
+    moved = mdtraj.load(SYSTEMS / "li3po4" / "crystal.pdb")
+    random = np.random.default_rng(0)
+    chosen = moved.topology.select("element O")
+    moved.xyz[0, chosen] = moved.xyz[0, random.permutation(chosen)]
+    moved.xyz += (0.03, -0.02, 0.01)  # all together
+    moved.xyz[0, moved.topology.select("element Li")[:12], 2] += 0.12
+    moved.xyz[0] += moved.unitcell_lengths[0] * random.integers(-1, 2, (128, 3))
+    for element, rms, part in (("P", 0, 1), ("O", 0, 1), ("Li", 1.2 / 2, 0.75)):
+        found = figures.on_sites(moved, crystal, element)
+        assert found == pytest.approx((rms, part), abs=1e-4)
+
+
 def test_committed_boxes_are_the_scripts(load_script):
     for folder, name, arguments in (
         ("li3po4", "crystal", ()),

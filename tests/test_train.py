@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Short trainings of a tiny network: they learn, log, repeat and refuse."""
 
-import dataclasses
 import json
 import logging
 import math
@@ -28,10 +27,11 @@ from training_helpers import (
 pytest.importorskip("lightning")
 
 from openmm_allegro import lightning_module
+from openmm_allegro import train as train_module
 from openmm_allegro.evaluate import evaluate
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import load_model
-from openmm_allegro.train import train
+from openmm_allegro.train import TrainConfig, train
 
 MEASURED = [c for c in lightning_module.TrainingRecord.COLUMNS if c not in UNMEASURED]
 
@@ -71,7 +71,7 @@ def test_provenance(finished):
     _, model, config = finished
     record = model.provenance
     assert record["data"] == "ethanol"
-    assert record["train"] == dataclasses.asdict(config)
+    assert TrainConfig(**record["train"]) == config
     assert record["training_structures"] == 16 and record["validation_structures"] == 4
     assert record["periodic"] == "none"
     assert record["package_version"] and record["torch_version"] == torch.__version__
@@ -93,6 +93,57 @@ def test_score_is_the_loss_of_the_validation_set(finished):
     for row in read_log(finished[0]):
         expected = 10.0 * row["energy_rmse"] ** 2 + row["forces_rmse"] ** 2
         assert row["validation_score"] == pytest.approx(expected * 1e-6)
+
+
+@pytest.mark.parametrize("compile", [False, True], ids=["plain", "compiled"])
+def test_late_weights_make_the_loss_from_their_epoch_on(tmp_path, monkeypatch, compile):
+    """With a rate of nearly nothing the errors stay, and the loss is a sum of them."""
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    monkeypatch.setattr(train_module, "require_compiler", lambda: None)
+    config = short(
+        max_epochs=3,
+        learning_rate=1e-12,
+        ema_decay=0.0,
+        energy_weight=3.0,
+        late_epoch=2,
+        late_weights=(500.0, 0.5, 0.0),
+        compile=compile,
+    )
+    model = fit(tmp_path / "run", config)
+    metrics = evaluate(model, ethanol()[:16])["metrics"]
+    energy, forces = ((metrics[f"{k}_rmse"] / 1000) ** 2 for k in ("energy", "forces"))
+    early, late = 3.0 * energy + forces, 500.0 * energy + 0.5 * forces
+    assert early != pytest.approx(late, rel=0.1)
+    rows = read_log(tmp_path / "run")
+    expected = [early, early, late]
+    assert [r["loss"] for r in rows] == pytest.approx(expected, rel=1e-3)
+    for row in rows:  # comparable all along
+        score = 500.0 * row["energy_rmse"] ** 2 + 0.5 * row["forces_rmse"] ** 2
+        assert row["validation_score"] == pytest.approx(score * 1e-6)
+
+
+def test_late_stress_weight_needs_stresses(tmp_path):
+    config = short(late_epoch=1, late_weights=(1.0, 1.0, 2.0))
+    with pytest.raises(ValueError, match=r"their weight is 2\.0, found none"):
+        fit(tmp_path / "run", config)
+
+
+def test_late_stress_weight_trains_on_stresses(tmp_path):
+    config = short(
+        max_epochs=2,
+        batch_size=1,
+        learning_rate=1e-12,
+        ema_decay=0.0,
+        late_epoch=1,
+        late_weights=(0.0, 0.0, 1e6),
+    )
+    structures = liquid()[:2]
+    args = tiny_config(), config, structures, structures, tmp_path / "run"
+    model = train(*args, progress=False)
+    found = evaluate(model, structures)["metrics"]["stress_rmse"] / 1000
+    assert read_log(tmp_path / "run")[1]["loss"] == pytest.approx(
+        1e6 * found**2, rel=1e-3
+    )
 
 
 def test_mean_length_of_force_errors_as_the_loss(tmp_path):
@@ -198,7 +249,7 @@ def test_seed_decides_all(tmp_path):
             ethanol()[:1],
             ethanol()[1:2],
             short(stress_weight=2.0),
-            r"expected stresses because stress_weight is 2\.0, found none",
+            r"expected stresses because their weight is 2\.0, found none",
         ),
     ],
 )

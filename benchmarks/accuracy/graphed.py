@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hardware import hardware
 
-NOT_DONE = ("gradient_clip", "early_stop_patience", "stress_weight")
+NOT_DONE = ("gradient_clip", "early_stop_patience", "stress_weight", "late_epoch")
 WARM_UP = 3  # steps before a capture, for what is set up at the first
 
 

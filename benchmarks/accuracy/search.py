@@ -58,6 +58,7 @@ TWICE = {
 THREE_TIMES = {key: 3 * value // 2 for key, value in TWICE.items()}
 FOUR_TIMES = {key: 2 * value for key, value in TWICE.items()}
 TWO_HIDDEN = {"two_body_depth": 2, "latent_depth": 2}
+LATE = {"late_epoch": 150}  # in the study "few" alone, of 200
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from base.toml.
 VARIANTS: dict[str, dict] = {
@@ -90,8 +91,13 @@ VARIANTS: dict[str, dict] = {
     "16 Bessel functions": {"num_bessels": 16},
     "energy weight 100": {"energy_weight": 100.0},
     "energy weight 3000": {"energy_weight": 3000.0},
+    "energy weight 100 from epoch 150": LATE | {"late_weights": (100.0, 1.0, 0.0)},
+    "energy weight 3000 from epoch 150": LATE | {"late_weights": (3000.0, 1.0, 0.0)},
     "no averaging": {"ema_decay": 0.0},
     "averaging 0.999": {"ema_decay": 0.999},
+    "averaging 0.98": {"ema_decay": 0.98},
+    "rate falling to a fifth": {"final_rate": 0.2},
+    "constant rate": {"schedule": "constant"},
     "plateau": {"schedule": "plateau", "warmup_steps": 0, "plateau_patience": 2},
     "two hidden layers": TWO_HIDDEN,
     "64 tensors": {"num_tensor_features": 64},

@@ -16,8 +16,10 @@ import ase.io
 import mdtraj
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
 
 HERE = Path(__file__).parent
+CRYSTAL = HERE / "crystal.pdb"
 sys.path.insert(0, str(HERE.parent))
 
 from run import MODELS, OUTPUT  # noqa: E402
@@ -33,12 +35,15 @@ from openmm_allegro.analysis import (  # noqa: E402
 )
 
 R_MAX = 0.485  # nm, half of the shortest edge
-BIN = 0.005  # nm
+BIN = 0.002  # nm
+ANGLE_BINS = 180
 SHELL = 0.25  # nm, of the angles, as in the paper
 ANGLES = {
     "O–P–O": ("element O", "element P", "element O"),
     "P–O–O": ("element P", "element O", "element O"),
 }
+UNSEEN = 3.2  # ps, from which no model was trained on the teacher's frames
+NEAR = 1.0  # Å, of a site of the crystal
 SETTLED = 1.0  # ps after the quench, from which the teacher's frames are compared
 DROPPED = 10.0  # ps of each of our runs, as in the paper
 LONGEST = 20.0  # ps, of the displacements of the aged glass
@@ -54,7 +59,11 @@ def main() -> None:
     ours = {name: runs for name, runs in ours.items() if runs}
     if not ours:
         raise SystemExit(f"expected runs of run.py in {OUTPUT}, found none")
-    results = {"structure": _structure(teacher, ours), "Li": _motion(teacher, ours)}
+    results = {
+        "structure": _structure(teacher, ours),
+        "Li": _motion(teacher, ours),
+        "memory of the crystal": _memory(teacher, ours),
+    }
     path = HERE / "results.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     print(path.read_text())
@@ -109,11 +118,13 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         found = rdf(trajectory, "all", "all", r_max=R_MAX, bin_width=BIN)
         curves = {"g(r)": (10 * found.r, found.g)}
         for label, selections in ANGLES.items():
-            angles = angle_distribution(trajectory, *selections, SHELL)
+            angles = angle_distribution(
+                trajectory, *selections, SHELL, n_bins=ANGLE_BINS
+            )
             curves[label] = (angles.angle, angles.density)
         return curves
 
-    reference = curves(settled)
+    reference, unseen = curves(settled), curves(teacher[teacher.time >= UNSEEN])
     # How far the teacher is from itself, half of its frames against the other; and
     # below how far one run is from the mean of the others, a glass from other glasses
     first, second = curves(settled[:half]), curves(settled[half:])
@@ -137,6 +148,9 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
                 "relative_at_the_teachers_age": round(
                     difference(x, as_old, y)["relative"], 4
                 ),
+                "relative_to_unseen_frames": round(
+                    difference(x, mean, unseen[label][1])["relative"], 4
+                ),
                 "relative_of_one_run_to_the_others": round(
                     np.mean(
                         [
@@ -147,7 +161,7 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
                     4,
                 ),
             }
-            spread = each.std(0)
+            spread = each.std(0, ddof=1)
             ax.fill_between(
                 x, mean - spread, mean + spread, color=COLORS[name], alpha=0.25, lw=0
             )
@@ -224,6 +238,69 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         ax.legend(frameon=False, loc="upper left")
     figure.savefig(HERE / "msd.png", dpi=170)
     return results
+
+
+def _memory(teacher: mdtraj.Trajectory, ours: dict) -> dict:
+    """What of the glass is where it was in the crystal, at the ends of the runs."""
+    sites = mdtraj.load(CRYSTAL)
+    last = {"teacher": [teacher[-1]]}
+    last |= {name: [run[-1] for run in runs] for name, runs in ours.items()}
+    last["at random"] = _scattered(sites)
+    found = {}
+    for name, frames in last.items():
+        found[name] = {}
+        for element in ("P", "O", "Li"):
+            rows = [on_sites(frame, sites, element) for frame in frames]
+            rms, part = np.mean(rows, axis=0)
+            found[name][element] = {
+                "rms_A": round(float(rms), 2),
+                f"part_within_{NEAR:g}_A": round(float(part), 3),
+            }
+    return found
+
+
+def _scattered(sites: mdtraj.Trajectory) -> list[mdtraj.Trajectory]:
+    random = np.random.default_rng(0)
+    shape = (20, sites.n_atoms, 3)
+    box = np.repeat(sites.unitcell_lengths, 20, axis=0)
+    angles = np.full_like(box, 90.0)
+    placed = random.random(shape) * box[0]
+    frames = mdtraj.Trajectory(
+        placed, sites.topology, unitcell_lengths=box, unitcell_angles=angles
+    )
+    return list(frames)
+
+
+def on_sites(
+    frame: mdtraj.Trajectory, crystal: mdtraj.Trajectory, element: str
+) -> tuple[float, float]:
+    """Distance of an element's atoms from the crystal's sites, each with one.
+
+    The atoms may have moved together, as those of P have on average.
+
+    Returns
+    -------
+    rms (Å), part of them within ``NEAR`` : float
+    """
+    edges = 10 * crystal.unitcell_lengths[0]
+
+    def positions(of: mdtraj.Trajectory, kind: str) -> np.ndarray:
+        return 10 * of.xyz[0, of.topology.select(f"element {kind}")]
+
+    def offsets(kind: str, moved: np.ndarray) -> np.ndarray:
+        # of each atom from each site
+        found = positions(frame, kind)[:, None] - positions(crystal, kind) - moved
+        return found - edges * np.round(found / edges)
+
+    moved = np.zeros(3)
+    for _ in range(5):  # until the sites are those of the moved atoms
+        all_offsets = offsets("P", moved)
+        pairs = linear_sum_assignment((all_offsets**2).sum(-1))
+        moved = moved + all_offsets[pairs].mean(0)
+    all_offsets = offsets(element, moved)
+    square = (all_offsets**2).sum(-1)
+    square = square[linear_sum_assignment(square)]
+    return float(np.sqrt(square.mean())), float((square < NEAR**2).mean())
 
 
 def _at_age_of(teacher: mdtraj.Trajectory, run: mdtraj.Trajectory) -> mdtraj.Trajectory:

@@ -6,7 +6,8 @@
 Reads what ``run.py --melt-ps 10 --melt-fs 1 --settle-ps 2`` left; writes
 ``melts.json``: for each run the difference of g(r) to 4.85 Å, angles O-P-O within
 2.5 Å a frame (96 where each of 16 phosphates is a tetrahedron), the mean square
-displacement of Li and the potential energy less that of the crystal at rest.
+displacement of Li, the potential energy less that of the crystal at rest and the part
+of P that is on the crystal's sites at the end.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 import ase.io
+import mdtraj
 import numpy as np
 
 HERE = Path(__file__).parent
@@ -23,12 +25,14 @@ sys.path.insert(0, str(HERE.parent))
 from figures import (  # noqa: E402
     ANGLES,
     BIN,
+    CRYSTAL,
     DROPPED,
     R_MAX,
     SETTLED,
     SHELL,
     load_nvt,
     load_teacher,
+    on_sites,
 )
 from run import MODELS, output_of  # noqa: E402
 from solids import difference, run_msd  # noqa: E402
@@ -55,7 +59,7 @@ def main() -> None:
         folders = sorted((options.runs / name).glob("run_*"))
         if not folders:
             continue
-        crystal = ase.io.read(HERE / "crystal.pdb")
+        crystal = ase.io.read(CRYSTAL)
         crystal.calc = AllegroCalculator(HERE / model)
         at_rest = crystal.get_potential_energy() / len(crystal)
         for folder in folders:
@@ -81,12 +85,14 @@ def _glass(folder: Path, reference, at_rest: float) -> dict | None:
     energies = table["Potential_Energy_kJmole"][-len(old) :]  # a row a frame
     energy = energies.mean() / EV_TO_KJ_PER_MOL / run.n_atoms - at_rest
     gap = difference(reference.r, found.g, reference.g)["relative"]
+    crystal = mdtraj.load(CRYSTAL)
     return {
         "ps": round(float(run.time[-1]), 1),
         "relative_difference_of_g": round(gap, 4),
         "angles_O-P-O_a_frame": round(angles.n_angles / len(old), 1),
         f"MSD_of_Li_at_{LAG:g}_ps_A2": round(float(msd[-1]), 3),
         "energy_less_crystal_at_rest_eV_per_atom": round(float(energy), 4),
+        "P_within_1_A_of_crystal": round(on_sites(run[-1], crystal, "P")[1], 3),
     }
 
 

@@ -176,7 +176,7 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
     last.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
     for ax in (*panels, last):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
-        ax.set(xlim=(0, None), ylim=(0, 1.15 * ax.get_ylim()[1]))  # the legend's
+        ax.set(xlim=(0, None), ylim=(0, 1.3 * ax.get_ylim()[1]))  # the legend's
         ax.legend(frameon=False)
     figure.savefig(HERE / "msd.png", dpi=170)
     return results
