@@ -191,7 +191,16 @@ def _results() -> dict[str, dict[str, dict]]:
 def _keep(study: str, name: str, row: dict) -> None:
     found = _results()  # the other study may have been run meanwhile
     found.setdefault(study, {})[name] = row
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.write_text(_as_lines(found))
+
+
+def _as_lines(found: dict[str, dict[str, dict]]) -> str:
+    """JSON with a line for each row."""
+    studies = []
+    for study, rows in found.items():
+        lines = [f"  {json.dumps(n)}: {json.dumps(row)}" for n, row in rows.items()]
+        studies.append(f" {json.dumps(study)}: {{\n" + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(studies) + "\n}\n"
 
 
 def _print_table(rows: dict[str, dict]) -> None:
