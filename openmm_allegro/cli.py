@@ -115,9 +115,11 @@ def _info(options: argparse.Namespace) -> None:
     from .modelfile import load_model, read_header
 
     header = read_header(options.model)
-    parameters = load_model(options.model).energy.parameters()
-    header["num_weights"] = sum(p.numel() for p in parameters)
-    print(json.dumps(header, indent=2))
+    try:
+        parameters = load_model(options.model).energy.parameters()
+        header["num_weights"] = sum(p.numel() for p in parameters)
+    finally:  # of a file whose weights are damaged, too
+        print(json.dumps(header, indent=2))
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -31,7 +31,9 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, help="write the errors to this file")
     evaluate.add_argument("--plot", type=Path, help="draw a parity plot to this file")
     evaluate.add_argument(
-        "--reference", default="reference", help="what its axes call the labels"
+        "--reference",
+        default="reference",
+        help="with --plot: what the axes call the labels, such as PBE",
     )
 
     info = verbs.add_parser("info", help="print the header of a model file")

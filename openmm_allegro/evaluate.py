@@ -103,8 +103,9 @@ def evaluate(
     -------
     dict
         ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
-        energies per atom (eV), forces (eV/Å) and the element of each atom; and the
-        part of each energy per atom that the model's element shifts make up.
+        energies per atom (eV), forces (eV/Å), stresses (eV/Å³; NaN where unknown) and
+        the element of each atom; and ``energy_shift``, the part of each energy per atom
+        that the model's element shifts make up.
 
     Raises
     ------
@@ -228,7 +229,7 @@ def parity_plot(
         Of the image; its folder is made if need be.
     title : str, optional
     reference : str
-        What the labels are from, such as "PBE" or "teacher", for the axes.
+        What the axes call the labels, such as "PBE" or "teacher's".
     """
     from matplotlib.figure import Figure
 

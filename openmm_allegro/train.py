@@ -33,6 +33,8 @@ from .modelfile import Model, load_model, read_header
 from .structure import Structure
 from .train_config import DataConfig, TrainConfig, read_data, read_test
 
+log = logging.getLogger(__name__)
+
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
 # Settings of a training that may be other ones when it is resumed.
@@ -116,6 +118,14 @@ def train(
         raise ValueError(
             f"training: expected stresses because their weight is {stress}, found none"
         )
+    last = train_config.stages()[-1]
+    if last.stress > 0 and all(s.stress is None for s in validation):
+        if last.energy + last.forces == 0:
+            raise ValueError(
+                "validation: expected stresses because nothing else has a weight, "
+                "found none"
+            )
+        log.warning("validation scores leave out stresses, of which there are none")
     baseline = common_baseline((*training, *validation))
     dtype = getattr(torch, train_config.dtype)
     samples = make_samples(training, model_config, dtype)

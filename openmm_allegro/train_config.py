@@ -66,9 +66,10 @@ class TrainConfig:
         Of the mean squared errors of energies per atom (eV²), force components
         ((eV/Å)²) and stress components ((eV/Å³)²).
     late_epoch : int
-        Epoch from which ``late_weights`` hold in the place of these; 0 for never. A
-        usual second stage gives the energy more weight (Batatia et al.,
-        doi:10.48550/arXiv.2206.07697). Scores are those of the late weights all along.
+        Epoch, counted from 0, from which ``late_weights`` hold in the place of these; 0
+        for never. A usual second stage gives the energy more weight (Batatia et al.,
+        doi:10.48550/arXiv.2206.07697). Scores are those of the late weights all along,
+        so that neither "plateau" nor early stopping goes with them.
     late_weights : tuple of float
         Of energies, forces and stress.
     forces_loss : str
@@ -134,7 +135,7 @@ class TrainConfig:
             "energy_weight": (0.0, None),
             "forces_weight": (0.0, None),
             "stress_weight": (0.0, None),
-            "late_epoch": (0, self.max_epochs - 1),
+            "late_epoch": (0, None),
             "momentum": (0.0, 1.0),
             "weight_decay": (0.0, None),
             "ema_decay": (0.0, 1.0),
@@ -164,12 +165,7 @@ class TrainConfig:
                 raise ValueError(f"train config: expected {name} below 1, found 1.0")
         if self.plateau_factor == 0:
             raise ValueError("train config: expected plateau_factor above 0, found 0.0")
-        wanted = 3 if self.late_epoch else 0
-        if len(self.late_weights) != wanted or min(self.late_weights, default=0) < 0:
-            raise ValueError(
-                f"train config: expected {wanted or 'no'} late_weights of at least 0 "
-                f"because late_epoch = {self.late_epoch}, found {self.late_weights}"
-            )
+        self._check_late()
         if any(sum(weights) == 0 for weights in self.stages()):
             raise ValueError(
                 "train config: expected a weight above 0, found only zeros"
@@ -186,6 +182,32 @@ class TrainConfig:
                     f"train config: expected {name} of {known}, found "
                     f"{getattr(self, name)!r}"
                 )
+
+    def _check_late(self) -> None:
+        if self.late_epoch == 0:
+            if self.late_weights:
+                raise ValueError(
+                    "train config: expected no late_weights because late_epoch = 0, "
+                    f"found {self.late_weights}"
+                )
+            return
+        if len(self.late_weights) != 3 or min(self.late_weights) < 0:
+            raise ValueError(
+                "train config: expected three late_weights of at least 0 because "
+                f"late_epoch = {self.late_epoch}, found {self.late_weights}"
+            )
+        if self.late_epoch >= self.max_epochs:
+            raise ValueError(
+                "train config: expected a late_epoch below max_epochs = "
+                f"{self.max_epochs}, found {self.late_epoch}"
+            )
+        if self.schedule == "plateau" or self.early_stop_patience:
+            raise ValueError(
+                "train config: expected another schedule than plateau and no "
+                "early_stop_patience beside a late_epoch, whose scores say nothing of "
+                f"the time before it, found schedule = {self.schedule!r} and "
+                f"early_stop_patience = {self.early_stop_patience}"
+            )
 
     def stages(self) -> list[LossWeights]:
         """Weights of the loss, one set after the other."""

@@ -290,7 +290,13 @@ def test_an_interrupted_training_goes_on(load_script, tmp_path, molecule):
 
 
 @pytest.mark.parametrize(
-    "setting", ['schedule = "plateau"', "gradient_clip = 1.0", 'dtype = "float64"']
+    "setting",
+    [
+        'schedule = "plateau"',
+        "gradient_clip = 1.0",
+        'dtype = "float64"',
+        "late_epoch = 1\nlate_weights = [9.0, 1.0, 0.0]",
+    ],
 )
 def test_together_refuses_what_it_cannot_do(load_script, tmp_path, molecule, setting):
     (tmp_path / "small.toml").write_text(TOGETHER + setting)
@@ -317,6 +323,32 @@ def test_graphs_are_the_same_steps(load_script, tmp_path, molecule, plain):
         averages.append({k: w.cpu() for k, w in training.averaged.named_parameters()})
     for name, weight in averages[0].items():
         torch.testing.assert_close(averages[1][name], weight, rtol=0, atol=1e-3)
+
+
+def test_all_variants_of_a_study_are_configs(load_script, monkeypatch):
+    search = load_script("search")
+    monkeypatch.setattr(search, "HERE", ACCURACY)
+    for _, epochs in search.STUDIES.values():
+        for name, changes in search.VARIANTS.items():
+            train = search._config(changes, epochs)["train"]
+            assert train.max_epochs == epochs
+            late = "at the end" in name
+            assert train.late_epoch == (epochs * 3 // 4 if late else 0)
+
+
+def test_search_together_leaves_out_what_needs_the_host(
+    load_script, small_benchmark, monkeypatch, capsys
+):
+    search = load_script("search")
+    monkeypatch.setitem(search.STUDIES, "few", (8, 20))
+    monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
+    some = ("plateau", "no averaging", "energy weight 100 at the end", "l_max 1")
+    monkeypatch.setattr(search, "VARIANTS", {n: search.VARIANTS[n] for n in some})
+    search._measure_together([], "few", "cpu")
+    assert list(search._results()["few"]) == ["l_max 1"]
+    printed = capsys.readouterr().out
+    for name in some[:3]:
+        assert f"{name}: expected a schedule" in printed
 
 
 def test_search_together_measures_the_same(load_script, small_benchmark, monkeypatch):

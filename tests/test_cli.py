@@ -36,11 +36,13 @@ def error_of(capsys, *arguments):
     return message
 
 
-def test_info(files, capsys):
+def test_info(files, model, capsys):
     assert main(["info", files[0]]) == 0
     header = json.loads(capsys.readouterr().out)
     assert header["config"]["elements"] == ["H", "O"]
     assert header["units"] == {"length": "angstrom", "energy": "eV"}
+    parameters = model.energy.parameters()
+    assert header["num_weights"] == sum(p.numel() for p in parameters) > 100
 
 
 def test_simulate_then_analyze(files, capsys):

@@ -198,11 +198,22 @@ def test_some_weight_is_needed(changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"late_epoch": 5}, r"3 late_weights .* late_epoch = 5, found \(\)"),
+        ({"late_epoch": 5}, r"three late_weights .* late_epoch = 5, found \(\)"),
         ({"late_epoch": 5, "late_weights": (1.0, 1.0)}, r"found \(1.0, 1.0\)"),
         ({"late_epoch": 5, "late_weights": (1.0, -1.0, 0.0)}, "at least 0"),
         ({"late_weights": (1.0, 1.0, 0.0)}, "expected no late_weights"),
-        ({"late_epoch": 100, "late_weights": (1.0, 1.0, 0.0)}, "at most 99, found 100"),
+        (
+            {"late_epoch": 100, "late_weights": (1.0, 1.0, 0.0)},
+            "max_epochs = 100, found 100",
+        ),
+        (
+            {"late_epoch": 5, "late_weights": (1, 1, 0), "schedule": "plateau"},
+            "another schedule than plateau",
+        ),
+        (
+            {"late_epoch": 5, "late_weights": (1, 1, 0), "early_stop_patience": 3},
+            "early_stop_patience = 3",
+        ),
     ],
 )
 def test_late_weights_out_of_range(changes, message):

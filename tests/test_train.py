@@ -128,6 +128,21 @@ def test_late_stress_weight_needs_stresses(tmp_path):
         fit(tmp_path / "run", config)
 
 
+def test_validation_on_stress_alone_needs_stresses(tmp_path):
+    config = short(late_epoch=1, late_weights=(0.0, 0.0, 2.0))
+    structures = liquid()[:1], [without(liquid()[1], "stress")]
+    with pytest.raises(ValueError, match="validation: expected stresses"):
+        train(tiny_config(), config, *structures, tmp_path / "run", progress=False)
+
+
+def test_validation_without_stresses_is_logged(tmp_path, caplog):
+    config = short(max_epochs=1, stress_weight=2.0)
+    structures = liquid()[:1], [without(liquid()[1], "stress")]
+    with caplog.at_level(logging.WARNING, "openmm_allegro.train"):
+        train(tiny_config(), config, *structures, tmp_path / "run", progress=False)
+    assert "validation scores leave out stresses" in caplog.text
+
+
 def test_late_stress_weight_trains_on_stresses(tmp_path):
     config = short(
         max_epochs=2,

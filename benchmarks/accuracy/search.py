@@ -58,7 +58,6 @@ TWICE = {
 THREE_TIMES = {key: 3 * value // 2 for key, value in TWICE.items()}
 FOUR_TIMES = {key: 2 * value for key, value in TWICE.items()}
 TWO_HIDDEN = {"two_body_depth": 2, "latent_depth": 2}
-LATE = {"late_epoch": 150}  # in the study "few" alone, of 200
 NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from base.toml.
 VARIANTS: dict[str, dict] = {
@@ -91,8 +90,9 @@ VARIANTS: dict[str, dict] = {
     "16 Bessel functions": {"num_bessels": 16},
     "energy weight 100": {"energy_weight": 100.0},
     "energy weight 3000": {"energy_weight": 3000.0},
-    "energy weight 100 from epoch 150": LATE | {"late_weights": (100.0, 1.0, 0.0)},
-    "energy weight 3000 from epoch 150": LATE | {"late_weights": (3000.0, 1.0, 0.0)},
+    # Late weights: in the last quarter of the epochs.
+    "energy weight 100 at the end": {"late_weights": (100.0, 1.0, 0.0)},
+    "energy weight 3000 at the end": {"late_weights": (3000.0, 1.0, 0.0)},
     "no averaging": {"ema_decay": 0.0},
     "averaging 0.999": {"ema_decay": 0.999},
     "averaging 0.98": {"ema_decay": 0.98},
@@ -148,6 +148,7 @@ VARIANTS: dict[str, dict] = {
     "weight decay 0.1": {"weight_decay": 0.1},
     "linear chains trained": {"fix_linear_chains": False},
     "neither decay nor fixed maps": NEITHER,
+    "seed 2": {"seed": 2},
 }
 
 
@@ -229,6 +230,8 @@ def _config(changes: dict, epochs: int) -> dict[str, Any]:
     base = HERE / "search" / "base.toml"
     config = read_toml(base, tables)
     values = changes | {"max_epochs": epochs}
+    if "late_weights" in changes:
+        values["late_epoch"] = epochs * 3 // 4
     for table in ("model", "train"):
         fields = {f.name for f in dataclasses.fields(config[table])}
         own = {key: value for key, value in values.items() if key in fields}
@@ -260,16 +263,23 @@ def _measure(changes: dict, study: str) -> dict:
 
 
 def _measure_together(names: list[str], study: str, device: str) -> None:
-    from graphed import Training
+    from graphed import Training, check
     from together import train_together
 
     frames, epochs = STUDIES[study]
-    names = names or [n for n in VARIANTS if n not in _results().get(study, {})]
     if unknown := sorted(set(names) - set(VARIANTS)):
         raise SystemExit(f"expected names of {list(VARIANTS)}, found {unknown}")
     config = _config({}, epochs)
     training, validation, record = read_data(config["data"], HERE / "search")
     data = training[:frames], validation, record
+    if not names:  # those without a result, but for what needs the host
+        for name in VARIANTS:
+            if name not in _results().get(study, {}):
+                try:
+                    check(name, _config(VARIANTS[name], epochs)["train"], data)
+                    names.append(name)
+                except ValueError as error:
+                    print(error, flush=True)
     trainings = {}
     for name in names:
         config = _config(VARIANTS[name], epochs)

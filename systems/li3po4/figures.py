@@ -276,7 +276,15 @@ def on_sites(
 ) -> tuple[float, float]:
     """Distance of an element's atoms from the crystal's sites, each with one.
 
-    The atoms may have moved together, as those of P have on average.
+    The atoms may have moved together, as those of P have on average: by about the
+    offset of one of them from some site, whichever leaves the least distance.
+
+    Parameters
+    ----------
+    frame, crystal : mdtraj.Trajectory
+        Of one frame each, in equal orthorhombic boxes.
+    element : str
+        Symbol.
 
     Returns
     -------
@@ -292,11 +300,16 @@ def on_sites(
         found = positions(frame, kind)[:, None] - positions(crystal, kind) - moved
         return found - edges * np.round(found / edges)
 
-    moved = np.zeros(3)
-    for _ in range(5):  # until the sites are those of the moved atoms
-        all_offsets = offsets("P", moved)
-        pairs = linear_sum_assignment((all_offsets**2).sum(-1))
-        moved = moved + all_offsets[pairs].mean(0)
+    best = np.inf
+    for start in (np.zeros(3), *offsets("P", np.zeros(3))[0]):
+        shift = start
+        for _ in range(5):  # until the sites are those of the moved atoms
+            all_offsets = offsets("P", shift)
+            pairs = linear_sum_assignment((all_offsets**2).sum(-1))
+            shift = shift + all_offsets[pairs].mean(0)
+        left = (offsets("P", shift)[pairs] ** 2).sum()
+        if left < best:
+            best, moved = left, shift
     all_offsets = offsets(element, moved)
     square = (all_offsets**2).sum(-1)
     square = square[linear_sum_assignment(square)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Melt, quench and run amorphous Li3PO4, with the small model and the better one.
+"""Melt, quench and run Li3PO4, with the small model and the better one.
 
     python systems/li3po4/run.py                    # what is done is kept
     python systems/li3po4/run.py --model small --runs 3
