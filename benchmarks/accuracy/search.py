@@ -62,6 +62,7 @@ NEITHER = {"weight_decay": 0.0, "fix_linear_chains": False}
 # What differs from base.toml.
 VARIANTS: dict[str, dict] = {
     "base": {},
+    "base, again": {},  # later, by code that rounds otherwise
     "mse": {"forces_loss": "mse"},
     "mse, rate 0.007, momentum 0.95, neither": NEITHER
     | {"forces_loss": "mse", "learning_rate": 0.007, "momentum": 0.95},
