@@ -127,12 +127,12 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
             "spread_ms": [1e3 * wall.min(), 1e3 * wall.max()],
             "processor_ms_per_sample": 1e3 * np.median(processor),
         }
+    dense = "" if options.device == "cpu" else ", dense"
     for variant, numbers in found.items():
         if "failed" in numbers:
             continue
         line = f"  {variant:21s} {numbers['samples_per_second']:8.2f} samples/s"
         line += f" {numbers['processor_ms_per_sample']:9.1f} ms of processor"
-        dense = "" if options.device == "cpu" else ", dense"
         for kind in ("ours", "ours, compiled"):
             base = found.get(kind + dense, {})
             # Against our compiled step only nequip's compete.

@@ -116,8 +116,7 @@ def _info(options: argparse.Namespace) -> None:
 
     header = read_header(options.model)
     try:
-        parameters = load_model(options.model).energy.parameters()
-        header["num_weights"] = sum(p.numel() for p in parameters)
+        header["num_weights"] = load_model(options.model).num_weights
     finally:  # of a file whose weights are damaged, too
         print(json.dumps(header, indent=2))
 

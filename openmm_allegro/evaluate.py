@@ -243,11 +243,6 @@ def parity_plot(
     found = (arrays["energy_prediction"] - shift) * 1000
     colors = np.full(len(wanted), "C0")
     _parity(above[0], below[0], wanted, found, found - wanted, colors, 12)
-    less = "energy − elements' shifts"
-    above[0].set_ylabel(f"predicted {less} (meV/atom)")
-    above[0].set_title(f"energy, RMSE {metrics['energy_rmse']:.2f} meV/atom")
-    below[0].set_xlabel(f"{reference} {less} (meV/atom)")
-    below[0].set_ylabel("error (meV/atom)")
 
     wanted = arrays["forces_reference"].ravel()
     found = arrays["forces_prediction"].ravel()
@@ -258,24 +253,27 @@ def parity_plot(
         if element in metrics["forces_rmse_by_element"]:
             label = f"{element}: {metrics['forces_rmse_by_element'][element]:.0f}"
             above[1].plot([], [], "o", ms=5, color=f"C{index}", label=label)
-    legend = dict(fontsize=9, title_fontsize=9, loc="upper left")
-    above[1].legend(title="RMSE (meV/Å)", **legend)
-    above[1].set_ylabel("predicted force (eV/Å)")
-    above[1].set_title(f"forces, RMSE {metrics['forces_rmse']:.1f} meV/Å")
-    below[1].set_xlabel(f"{reference} force (eV/Å)")
-    below[1].set_ylabel("error (meV/Å)")
+    above[1].legend(
+        title="RMSE (meV/Å)", fontsize=9, title_fontsize=9, loc="upper left"
+    )
 
     if columns == 3:
         wanted = arrays["stress_reference"].ravel() * 1000
         found = arrays["stress_prediction"].ravel() * 1000
         colors = np.full(len(wanted), "C0")
         _parity(above[2], below[2], wanted, found, found - wanted, colors, 6)
-        above[2].set_ylabel("predicted stress (meV/Å³)")
-        above[2].set_title(f"stress, RMSE {metrics['stress_rmse']:.3g} meV/Å³")
-        below[2].set_xlabel(f"{reference} stress (meV/Å³)")
-        below[2].set_ylabel("error (meV/Å³)")
-    for axes in above:
-        axes.title.set_fontsize(10)
+    panels = (
+        ("energy", "energy − elements' shifts", "meV/atom", "meV/atom", ".2f"),
+        ("forces", "force", "eV/Å", "meV/Å", ".1f"),
+        ("stress", "stress", "meV/Å³", "meV/Å³", ".3g"),
+    )
+    for axes, under, panel in zip(above, below, panels[:columns], strict=True):
+        name, quantity, unit, error_unit, digits = panel
+        rmse = format(metrics[f"{name}_rmse"], digits)
+        axes.set_title(f"{name}, RMSE {rmse} {error_unit}", fontsize=10)
+        axes.set_ylabel(f"predicted {quantity} ({unit})")
+        under.set_xlabel(f"{reference} {quantity} ({unit})")
+        under.set_ylabel(f"error ({error_unit})")
     if title:
         figure.suptitle(title, fontsize=11)
     path = Path(path)

@@ -21,7 +21,7 @@ from .linear_chains import fix_linear_chains, keep_fixed
 from .modelfile import Model, save_model
 from .optimizers import Muon
 from .output import replacing
-from .train_config import TrainConfig
+from .train_config import LossWeights, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ class TrainingModule(pl.LightningModule):
         self.elements = model.config.elements
         self.config = config
         self.steps_per_epoch = steps_per_epoch
-        self.weights = config.weights_of(0)
-        self.compiled = CompiledLoss(self.loss, self.weights.stress > 0)
+        self._weigh(config.weights_of(0))
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
         self.fixed: list[torch.nn.Parameter] = []
@@ -78,9 +77,13 @@ class TrainingModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.losses = []
         weights = self.config.weights_of(self.current_epoch)
-        if weights != self.weights:  # which a compiled loss holds as constants
-            self.weights = weights
-            self.compiled = CompiledLoss(self.loss, weights.stress > 0)
+        if weights != self.weights:
+            self._weigh(weights)
+
+    def _weigh(self, weights: LossWeights) -> None:
+        """Set the weights of the loss, which a compiled one holds as constants."""
+        self.weights = weights
+        self.compiled = CompiledLoss(self.loss, weights.stress > 0)
 
     def epoch_loss(self) -> float:
         """Mean over the structures of this epoch's batches so far."""
@@ -231,7 +234,7 @@ class TrainingRecord(pl.Callback):
                     if row["seconds"] and int(row["epoch"]) < trainer.current_epoch
                 ]
         with replacing(self.path) as partial:
-            self._write(partial, rows, header=True)
+            write_rows(partial, rows, header=True)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         metrics = module.finish_validation()
@@ -246,7 +249,7 @@ class TrainingRecord(pl.Callback):
             "seconds": round(self._elapsed(), 1),
             "loss": module.epoch_loss(),
         }
-        self._write(self.path, [row], header=False)
+        write_rows(self.path, [row], header=False)
         log.info(
             "epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s",
             row["epoch"],
@@ -254,27 +257,41 @@ class TrainingRecord(pl.Callback):
             metrics["energy_rmse"],
             row["seconds"],
         )
-        if metrics[MONITOR] < self.best:
-            self.best = metrics[MONITOR]
-            self.model.provenance |= {
-                "epoch": row["epoch"],
-                "step": row["step"],
-                "training_seconds": row["seconds"],
-                "validation": metrics,
-            }
-            save_model(self.model, self.target)
+        self.best = save_if_best(self.model, self.target, row, metrics, self.best)
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.started
 
-    def _write(self, path: Path, rows: list[dict[str, Any]], *, header: bool) -> None:
-        with open(path, "w" if header else "a", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS, extrasaction="ignore")
-            if header:
-                writer.writeheader()
-            writer.writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
+
+def write_rows(path: Path, rows: list[dict[str, Any]], *, header: bool) -> None:
+    """Rows of a log.csv: a new file with a header, or added to one that has it."""
+    with open(path, "w" if header else "a", newline="") as file:
+        writer = csv.DictWriter(file, TrainingRecord.COLUMNS, extrasaction="ignore")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def save_if_best(
+    model: Model,
+    path: Path,
+    row: dict[str, Any],
+    metrics: dict[str, Any],
+    best: float,
+) -> float:
+    """The best score with this row's, whose model is saved if the score is its own."""
+    if not metrics[MONITOR] < best:  # NaN is not
+        return best
+    model.provenance |= {
+        "epoch": row["epoch"],
+        "step": row["step"],
+        "training_seconds": row["seconds"],
+        "validation": metrics,
+    }
+    save_model(model, path)
+    return float(metrics[MONITOR])
 
 
 class EpochOrder(Sampler[int]):

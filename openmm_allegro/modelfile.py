@@ -48,6 +48,11 @@ class Model:
     dtype: str = "float32"
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def num_weights(self) -> int:
+        """Numbers that a training fits."""
+        return sum(p.numel() for p in self.energy.parameters())
+
 
 def save_model(model: Model, path: str | Path) -> Path:
     """Write a model file; an existing one is replaced in one step.

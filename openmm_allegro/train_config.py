@@ -216,8 +216,7 @@ class TrainConfig:
 
     def weights_of(self, epoch: int) -> LossWeights:
         """Weights of the loss in an epoch, counted from 0."""
-        late = self.late_epoch and epoch >= self.late_epoch
-        return self.stages()[-1 if late else 0]
+        return self.stages()[-1 if epoch >= self.late_epoch else 0]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,21 @@ def topology_of(atoms: ase.Atoms) -> app.Topology:
     return topology
 
 
+def assemble(positions: dict[str, np.ndarray], edges: Sequence[float]) -> ase.Atoms:
+    """A periodic box of atoms, element by element.
+
+    Parameters
+    ----------
+    positions : dict of symbol to ndarray [n, 3]
+        Å.
+    edges : sequence of 3 float
+        Å, of an orthorhombic cell.
+    """
+    symbols = [symbol for symbol, xyz in positions.items() for _ in xyz]
+    everywhere = np.concatenate(list(positions.values()))
+    return ase.Atoms(symbols, everywhere, cell=edges, pbc=True)
+
+
 def write_pdb(atoms: ase.Atoms, path: str | Path) -> None:
     """As OpenMM writes it, which names elements without doubt."""
     with open(path, "w") as file:

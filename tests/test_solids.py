@@ -122,7 +122,7 @@ def test_distance_from_sites_of_a_crystal(load_script, drift):
     moved.xyz += random.normal(0, 0.002, moved.xyz.shape)
     moved.xyz[0] += moved.unitcell_lengths[0] * random.integers(-1, 2, (128, 3))
     for element, rms, part in (("P", 0, 1), ("O", 0, 1), ("Li", 1.2 / 2, 0.75)):
-        found = figures.on_sites(moved, crystal, element)
+        found = figures.on_sites(moved, crystal)[element]
         rattled = np.hypot(rms, 0.02 * np.sqrt(3))
         assert found == pytest.approx((rattled, part), abs=0.02)
 

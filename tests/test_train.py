@@ -79,9 +79,14 @@ def test_provenance(finished):
     json.dumps(record)
 
 
+def standing(**changes):
+    """A training at a rate of nearly nothing, whose weights stay what they are."""
+    return short(learning_rate=1e-12, ema_decay=0.0, **changes)
+
+
 def test_loss_of_an_epoch_is_its_own(tmp_path):
     """With a rate of nearly nothing the loss stays what the first weights give."""
-    config = short(max_epochs=2, learning_rate=1e-12, ema_decay=0.0, energy_weight=3.0)
+    config = standing(max_epochs=2, energy_weight=3.0)
     model = fit(tmp_path / "run", config)
     metrics = evaluate(model, ethanol()[:16])["metrics"]
     expected = 3.0 * metrics["energy_rmse"] ** 2 + metrics["forces_rmse"] ** 2
@@ -100,10 +105,8 @@ def test_late_weights_make_the_loss_from_their_epoch_on(tmp_path, monkeypatch, c
     """With a rate of nearly nothing the errors stay, and the loss is a sum of them."""
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
     monkeypatch.setattr(train_module, "require_compiler", lambda: None)
-    config = short(
+    config = standing(
         max_epochs=3,
-        learning_rate=1e-12,
-        ema_decay=0.0,
         energy_weight=3.0,
         late_epoch=2,
         late_weights=(500.0, 0.5, 0.0),
@@ -144,11 +147,9 @@ def test_validation_without_stresses_is_logged(tmp_path, caplog):
 
 
 def test_late_stress_weight_trains_on_stresses(tmp_path):
-    config = short(
+    config = standing(
         max_epochs=2,
         batch_size=1,
-        learning_rate=1e-12,
-        ema_decay=0.0,
         late_epoch=1,
         late_weights=(0.0, 0.0, 1e6),
     )
@@ -162,10 +163,8 @@ def test_late_stress_weight_trains_on_stresses(tmp_path):
 
 
 def test_mean_length_of_force_errors_as_the_loss(tmp_path):
-    config = short(
+    config = standing(
         max_epochs=1,
-        learning_rate=1e-12,
-        ema_decay=0.0,
         energy_weight=0.0,
         forces_weight=2.0,
         forces_loss="l2mae",
@@ -202,7 +201,7 @@ def test_unknown_forces_count_for_nothing():
 
 
 def test_last_incomplete_batch_counts_by_its_size(tmp_path):
-    config = short(max_epochs=1, learning_rate=1e-12, ema_decay=0.0, batch_size=7)
+    config = standing(max_epochs=1, batch_size=7)
     model = fit(tmp_path / "run", config)
     metrics = evaluate(model, ethanol()[:16])["metrics"]
     expected = metrics["energy_rmse"] ** 2 + metrics["forces_rmse"] ** 2

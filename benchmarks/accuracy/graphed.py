@@ -23,10 +23,11 @@ from openmm_allegro.lightning_module import (
     MONITOR,
     EpochOrder,
     TrainingModule,
-    TrainingRecord,
+    save_if_best,
+    write_rows,
 )
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.modelfile import Model, save_model
+from openmm_allegro.modelfile import Model
 from openmm_allegro.output import replacing
 from openmm_allegro.train import TrainConfig, check_labels, check_same, training_record
 
@@ -235,15 +236,8 @@ class Training:
         self.seconds += seconds
         row = self.row | {"seconds": round(self.seconds, 1)}
         self._write_rows([*self._rows(), row])
-        if row[MONITOR] < self.best:
-            self.best = float(row[MONITOR])
-            self.model.provenance |= {
-                "epoch": row["epoch"],
-                "step": row["step"],
-                "training_seconds": row["seconds"],
-                "validation": self.metrics,
-            }
-            save_model(self.model, self._file(".safetensors"))
+        target = self._file(".safetensors")
+        self.best = save_if_best(self.model, target, row, self.metrics, self.best)
         kept = {
             "tensors": {key: value.cpu() for key, value in self._tensors().items()},
             "best": self.best,
@@ -324,14 +318,8 @@ class Training:
             return list(csv.DictReader(file))
 
     def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        with (
-            replacing(self._file(".csv")) as partial,
-            open(partial, "w", newline="") as file,
-        ):
-            columns = TrainingRecord.COLUMNS
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
+        with replacing(self._file(".csv")) as partial:
+            write_rows(partial, rows, header=True)
 
 
 def check(name: str, config: TrainConfig, data: tuple[list, list, dict]) -> None:

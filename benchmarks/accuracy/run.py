@@ -85,9 +85,8 @@ def _evaluate(name: str, threads: int, *, trained: bool) -> None:
     found = {"tests": {}}
     if path.exists():
         found = json.loads(path.read_text())
-    weights = sum(p.numel() for p in model.energy.parameters())
     found |= {
-        "weights": weights,
+        "weights": model.num_weights,
         "best_epoch": model.provenance["epoch"],
         "train": model.provenance["train"],
     }

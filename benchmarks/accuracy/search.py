@@ -264,7 +264,7 @@ def _measure(changes: dict, study: str) -> dict:
 
 
 def _measure_together(names: list[str], study: str, device: str) -> None:
-    from graphed import Training, check
+    from graphed import Training
     from together import train_together
 
     frames, epochs = STUDIES[study]
@@ -273,14 +273,10 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
     config = _config({}, epochs)
     training, validation, record = read_data(config["data"], HERE / "search")
     data = training[:frames], validation, record
-    if not names:  # those without a result, but for what needs the host
-        for name in VARIANTS:
-            if name not in _results().get(study, {}):
-                try:
-                    check(name, _config(VARIANTS[name], epochs)["train"], data)
-                    names.append(name)
-                except ValueError as error:
-                    print(error, flush=True)
+    if not names:
+        done = _results().get(study, {})
+        left = [name for name in VARIANTS if name not in done]
+        names = [name for name in left if _needs_no_host(name, epochs, data)]
     trainings = {}
     for name in names:
         config = _config(VARIANTS[name], epochs)
@@ -300,6 +296,17 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
         _keep(study, name, row)
 
 
+def _needs_no_host(name: str, epochs: int, data: tuple) -> bool:
+    from graphed import check
+
+    try:
+        check(name, _config(VARIANTS[name], epochs)["train"], data)
+    except ValueError as error:
+        print(error, flush=True)
+        return False
+    return True
+
+
 def _row(model: Model, log: Path, atoms: int, changes: dict) -> dict:
     found = model.provenance["validation"]
     with open(log, newline="") as file:
@@ -311,7 +318,7 @@ def _row(model: Model, log: Path, atoms: int, changes: dict) -> dict:
         "forces_mae": round(found["forces_mae"], 2),
         "energy_mae_mev": round(found["energy_mae"] * atoms, 3),
         "frames": model.provenance["training_structures"],
-        "weights": sum(p.numel() for p in model.energy.parameters()),
+        "weights": model.num_weights,
         "changes": changes,
         "hardware": hardware(1),
     }

@@ -24,7 +24,7 @@ from ase.spacegroup import crystal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from solids import write_pdb
+from solids import assemble, write_pdb
 
 A, C = 8.886, 12.799  # Å
 SITES = {
@@ -88,10 +88,7 @@ def build(cells: Sequence[int] = (1, 1, 1), seed: int = 1) -> ase.Atoms:
         "P": np.concatenate((of_pair[~holds_ge], sites(SITES["P, 2b"]))),
         "S": sulfur,
     }
-    symbols = [s for s, xyz in positions.items() for _ in xyz]
-    return ase.Atoms(
-        symbols, np.concatenate(list(positions.values())), cell=edges, pbc=True
-    )
+    return assemble(positions, edges)
 
 
 def _half_bond(length: float) -> tuple[float, float]:

@@ -248,10 +248,10 @@ def _memory(teacher: mdtraj.Trajectory, ours: dict) -> dict:
     last["at random"] = _scattered(sites)
     found = {}
     for name, frames in last.items():
+        of_frames = [on_sites(frame, sites) for frame in frames]
         found[name] = {}
-        for element in ("P", "O", "Li"):
-            rows = [on_sites(frame, sites, element) for frame in frames]
-            rms, part = np.mean(rows, axis=0)
+        for element in of_frames[0]:
+            rms, part = np.mean([row[element] for row in of_frames], axis=0)
             found[name][element] = {
                 "rms_A": round(float(rms), 2),
                 f"part_within_{NEAR:g}_A": round(float(part), 3),
@@ -272,9 +272,9 @@ def _scattered(sites: mdtraj.Trajectory) -> list[mdtraj.Trajectory]:
 
 
 def on_sites(
-    frame: mdtraj.Trajectory, crystal: mdtraj.Trajectory, element: str
-) -> tuple[float, float]:
-    """Distance of an element's atoms from the crystal's sites, each with one.
+    frame: mdtraj.Trajectory, crystal: mdtraj.Trajectory
+) -> dict[str, tuple[float, float]]:
+    """Distance of each element's atoms from the crystal's sites, each with one.
 
     The atoms may have moved together, as those of P have on average: by about the
     offset of one of them from some site, whichever leaves the least distance.
@@ -283,37 +283,40 @@ def on_sites(
     ----------
     frame, crystal : mdtraj.Trajectory
         Of one frame each, in equal orthorhombic boxes.
-    element : str
-        Symbol.
 
     Returns
     -------
-    rms (Å), part of them within ``NEAR`` : float
+    dict of element to (rms in Å, part of the atoms within ``NEAR``)
     """
     edges = 10 * crystal.unitcell_lengths[0]
+    offsets = {}  # of each atom from each site
+    for element in ("P", "O", "Li"):
+        atoms, sites = (
+            10 * of.xyz[0, of.topology.select(f"element {element}")]
+            for of in (frame, crystal)
+        )
+        offsets[element] = atoms[:, None] - sites
 
-    def positions(of: mdtraj.Trajectory, kind: str) -> np.ndarray:
-        return 10 * of.xyz[0, of.topology.select(f"element {kind}")]
-
-    def offsets(kind: str, moved: np.ndarray) -> np.ndarray:
-        # of each atom from each site
-        found = positions(frame, kind)[:, None] - positions(crystal, kind) - moved
+    def after(element: str, shift: np.ndarray) -> np.ndarray:
+        found = offsets[element] - shift
         return found - edges * np.round(found / edges)
 
     best = np.inf
-    for start in (np.zeros(3), *offsets("P", np.zeros(3))[0]):
+    for start in (np.zeros(3), *after("P", np.zeros(3))[0]):
         shift = start
         for _ in range(5):  # until the sites are those of the moved atoms
-            all_offsets = offsets("P", shift)
-            pairs = linear_sum_assignment((all_offsets**2).sum(-1))
-            shift = shift + all_offsets[pairs].mean(0)
-        left = (offsets("P", shift)[pairs] ** 2).sum()
+            moved = after("P", shift)
+            pairs = linear_sum_assignment((moved**2).sum(-1))
+            shift = shift + moved[pairs].mean(0)
+        left = (after("P", shift)[pairs] ** 2).sum()
         if left < best:
-            best, moved = left, shift
-    all_offsets = offsets(element, moved)
-    square = (all_offsets**2).sum(-1)
-    square = square[linear_sum_assignment(square)]
-    return float(np.sqrt(square.mean())), float((square < NEAR**2).mean())
+            best, best_shift = left, shift
+    found = {}
+    for element in offsets:
+        square = (after(element, best_shift) ** 2).sum(-1)
+        square = square[linear_sum_assignment(square)]
+        found[element] = float(np.sqrt(square.mean())), float((square < NEAR**2).mean())
+    return found
 
 
 def _at_age_of(teacher: mdtraj.Trajectory, run: mdtraj.Trajectory) -> mdtraj.Trajectory:

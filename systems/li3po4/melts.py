@@ -27,6 +27,7 @@ from figures import (  # noqa: E402
     BIN,
     CRYSTAL,
     DROPPED,
+    NEAR,
     R_MAX,
     SETTLED,
     SHELL,
@@ -85,14 +86,14 @@ def _glass(folder: Path, reference, at_rest: float) -> dict | None:
     energies = table["Potential_Energy_kJmole"][-len(old) :]  # a row a frame
     energy = energies.mean() / EV_TO_KJ_PER_MOL / run.n_atoms - at_rest
     gap = difference(reference.r, found.g, reference.g)["relative"]
-    crystal = mdtraj.load(CRYSTAL)
+    _, part_of_p = on_sites(run[-1], mdtraj.load(CRYSTAL))["P"]
     return {
         "ps": round(float(run.time[-1]), 1),
         "relative_difference_of_g": round(gap, 4),
         "angles_O-P-O_a_frame": round(angles.n_angles / len(old), 1),
         f"MSD_of_Li_at_{LAG:g}_ps_A2": round(float(msd[-1]), 3),
         "energy_less_crystal_at_rest_eV_per_atom": round(float(energy), 4),
-        "P_within_1_A_of_crystal": round(on_sites(run[-1], crystal, "P")[1], 3),
+        f"P_within_{NEAR:g}_A_of_crystal": round(part_of_p, 3),
     }
 
 

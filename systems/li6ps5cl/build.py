@@ -19,7 +19,7 @@ from ase.spacegroup import crystal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from solids import write_pdb
+from solids import assemble, write_pdb
 
 LATTICE = 9.925213  # Å, of the training data
 # Half of the edge of 20.3124 Å of the published AIMD's frames (source: README.md); its
@@ -77,10 +77,7 @@ def build(disorder: float, seed: int = 1, lattice: float = LATTICE) -> ase.Atoms
         "S": np.concatenate((sites("S"), a[s_on_a], np.delete(c, cl_on_c, 0))),
         "Cl": np.concatenate((np.delete(a, s_on_a, 0), c[cl_on_c])),
     }
-    symbols = [s for s, xyz in positions.items() for _ in xyz]
-    return ase.Atoms(
-        symbols, np.concatenate(list(positions.values())), cell=[edge] * 3, pbc=True
-    )
+    return assemble(positions, [edge] * 3)
 
 
 def main() -> None:
