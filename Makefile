@@ -32,7 +32,7 @@ $(STAMP): FORCE
 endif
 FORCE:
 
-$(STAMP): pyproject.toml setup.py $(wildcard openmm_allegro/kernels/*.h openmm_allegro/kernels/*.cpp)
+$(STAMP): pyproject.toml setup.py $(wildcard openmm_allegro/kernels/cpu/*.h openmm_allegro/kernels/cpu/*.cpp)
 	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || { \
 	  echo "error: '$(PYTHON)' not found; name a Python 3.11 to 3.13:" \
 	    "make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -70,6 +70,6 @@ format: venv
 
 clean:
 	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache lightning_logs
-	rm -f openmm_allegro/kernels/*.so
+	rm -f openmm_allegro/kernels/cpu/*.so
 	find openmm_allegro tests examples systems benchmarks -name __pycache__ -prune \
 	  -exec rm -rf {} + 2>/dev/null || true

@@ -7,7 +7,7 @@ from setuptools import Extension, setup
 
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 HEADERS = [
-    f"openmm_allegro/kernels/{name}.h"
+    f"openmm_allegro/kernels/cpu/{name}.h"
     for name in (
         *("vector", "network", "tensor", "program", "block"),
         *("contraction", "projection"),
@@ -24,8 +24,8 @@ if platform.machine() in ("x86_64", "AMD64"):
 setup(
     ext_modules=[
         Extension(
-            f"openmm_allegro.kernels.{name}",
-            ["openmm_allegro/kernels/allegro_cpu.cpp"],
+            f"openmm_allegro.kernels.cpu.{name}",
+            ["openmm_allegro/kernels/cpu/allegro_cpu.cpp"],
             depends=HEADERS,
             extra_compile_args=FLAGS + flags,
             extra_link_args=["-pthread"],

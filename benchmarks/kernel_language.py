@@ -31,7 +31,7 @@ from unittest.mock import patch
 import numpy as np
 from hardware import hardware
 
-from openmm_allegro.kernels import fused
+from openmm_allegro.kernels.inference import operator as fused
 
 try:
     import numba

@@ -106,7 +106,7 @@ def _peer_system(atoms, file):
 
 def _our_system(atoms, file, variant):
     from openmm_allegro import AllegroPotential
-    from openmm_allegro.kernels.fold import LINEAR, fold
+    from openmm_allegro.kernels.inference.fold import LINEAR, fold
     from openmm_allegro.neighbors import VerletList
 
     potential = AllegroPotential(file)

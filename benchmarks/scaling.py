@@ -55,7 +55,7 @@ def _measure(size: int, threads: int) -> dict:
     import torch
     from workloads import model, structure
 
-    from openmm_allegro.deploy import force_module
+    from openmm_allegro.potential.module import force_module
 
     torch.set_num_threads(threads)
     atoms = structure("water", size)

@@ -44,15 +44,15 @@ def main() -> None:
 
 def _ours(model, frames, count, device, batch, compiled, sparse):
     from openmm_allegro import load_model, read_structures
-    from openmm_allegro.dataset import collate, make_samples
-    from openmm_allegro.lightning_module import TrainingModule
-    from openmm_allegro.train_config import TrainConfig
+    from openmm_allegro.training.config import TrainConfig
+    from openmm_allegro.training.module import TrainingModule
+    from openmm_allegro.training.samples import collate, make_samples
 
     model = load_model(model)
     model.energy.set_dtype(torch.float32)
     if sparse:
         try:
-            from openmm_allegro.kernels.sparse import use_sparse_products
+            from openmm_allegro.kernels.training.sparse import use_sparse_products
         except ImportError:  # an earlier commit
             pass
         else:
@@ -68,7 +68,7 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
         return collate(chosen, model.config)
 
     if compiled:
-        from openmm_allegro.compiled import DenseCollate
+        from openmm_allegro.training.compiled import DenseCollate
 
         join = DenseCollate(samples, model.config, batch)
 
@@ -87,7 +87,7 @@ def _graphs(model, frames, count, batch):
     from graphed import Training
 
     from openmm_allegro import load_model, read_structures
-    from openmm_allegro.train_config import TrainConfig
+    from openmm_allegro.training.config import TrainConfig
 
     structures = read_structures(frames)[:count]
     train = TrainConfig(

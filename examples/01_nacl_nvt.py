@@ -13,7 +13,7 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.analysis import RDF, coordination_number, diffusion, rdf
-from openmm_allegro.analysis.plots import plot_rdf, plot_temperature
+from openmm_allegro.analysis.figures.plots import plot_rdf, plot_temperature
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
 

@@ -3,18 +3,20 @@
 
 import contextlib
 
-from ._compatibility import warn_of_known_bad_versions
 from ._version import __version__
 from .forces import register_torch_force
 from .model import AllegroConfig
-from .modelfile import Model, load_model, save_model
-from .potential import AllegroPotential
-from .protocol import Stage, run_protocol
-from .simulate import run
+from .model.file import Model, load_model, save_model
+from .potential.potential import AllegroPotential
+from .simulate.protocol import Stage, run_protocol
+from .simulate.simulation import run
+from .simulate.watchdogs import Watchdogs
 from .structure import Structure, read_structures
-from .watchdogs import Watchdogs
+from .utils.compatibility import warn_of_known_bad_versions
+from .utils.former_names import keep_former_names
 
 warn_of_known_bad_versions()
+keep_former_names()
 with contextlib.suppress(ImportError):
     register_torch_force()  # so that a serialized System can be read in a new process
 

@@ -20,7 +20,7 @@ import openmm
 import torch
 from openmm import unit
 
-from ._compatibility import installed_known_bad
+from .utils.compatibility import installed_known_bad
 
 BACKENDS = ("torchforce", "pythonforce")
 FORCE_NAME = "Allegro"
@@ -38,7 +38,7 @@ def make_force(
     Parameters
     ----------
     module : ScriptModule
-        In nm and kJ/mol, see ``deploy.ForceModule``.
+        In nm and kJ/mol, see ``potential.module.ForceModule``.
     backend : str
         "torchforce" (openmm-torch) or "pythonforce" (OpenMM alone, any torch).
     periodic : bool

@@ -10,7 +10,7 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.analysis import block_mean, follow, mean_square_displacement
-from openmm_allegro.protocol import Stage, run_protocol
+from openmm_allegro.simulate.protocol import Stage, run_protocol
 
 
 def topology_of(atoms: ase.Atoms) -> app.Topology:

@@ -6,10 +6,10 @@ import lightning
 import numpy as np
 import torch
 
-from openmm_allegro.dataset import collate, make_samples
-from openmm_allegro.evaluate import predict
-from openmm_allegro.interop._nequip_load import load, nequip_state
+from openmm_allegro.interop.nequip.load import load, nequip_state
 from openmm_allegro.structure import Structure
+from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.samples import collate, make_samples
 
 ELEMENTS = ("H", "O", "Na")
 CELL = np.array([[5.0, 0, 0], [1.1, 4.9, 0], [-0.7, 0.8, 5.1]])

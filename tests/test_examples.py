@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from openmm_allegro import Stage, Watchdogs
-from openmm_allegro.config import from_mapping
+from openmm_allegro.utils.config import from_mapping
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"

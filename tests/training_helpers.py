@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.modelfile import Model, load_model
+from openmm_allegro.model.file import Model, load_model
 from openmm_allegro.structure import Structure, read_structures
-from openmm_allegro.train_config import TrainConfig
+from openmm_allegro.training.config import TrainConfig
 
 DATA = Path(__file__).parent / "data"
 ETHANOL = DATA / "ethanol.extxyz"
@@ -121,7 +121,7 @@ def fit(
 ) -> Model:
     """16 frames of ethanol to train on, 4 to validate on: four steps an epoch."""
     # Here, not at the top: most tests that use this module need no lightning.
-    from openmm_allegro.train import train
+    from openmm_allegro.training.train import train
 
     return train(
         model or tiny_config(),

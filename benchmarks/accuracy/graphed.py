@@ -15,21 +15,26 @@ import torch
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
 
-from openmm_allegro.compiled import DenseBatch, DenseCollate
-from openmm_allegro.dataset import collate, make_samples, statistics
-from openmm_allegro.evaluate import predict
-from openmm_allegro.fingerprint import common_baseline
-from openmm_allegro.lightning_module import (
+from openmm_allegro.classical.fingerprint import common_baseline
+from openmm_allegro.model import AllegroEnergy
+from openmm_allegro.model.file import Model
+from openmm_allegro.training.compiled import DenseBatch, DenseCollate
+from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.module import (
     MONITOR,
     EpochOrder,
     TrainingModule,
     save_if_best,
     write_rows,
 )
-from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.modelfile import Model
-from openmm_allegro.output import replacing
-from openmm_allegro.train import TrainConfig, check_labels, check_same, training_record
+from openmm_allegro.training.samples import collate, make_samples, statistics
+from openmm_allegro.training.train import (
+    TrainConfig,
+    check_labels,
+    check_same,
+    training_record,
+)
+from openmm_allegro.utils.files import replacing
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 from openmm_allegro import cli
-from openmm_allegro.evaluate import evaluate
-from openmm_allegro.modelfile import load_model
+from openmm_allegro.model.file import load_model
 from openmm_allegro.structure import read_structures
+from openmm_allegro.training.evaluate import evaluate
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))

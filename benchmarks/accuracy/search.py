@@ -34,12 +34,12 @@ from typing import Any
 
 import torch
 
-from openmm_allegro.config import read_toml
-from openmm_allegro.lightning_module import MONITOR, TrainingRecord
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.modelfile import Model
-from openmm_allegro.process import keep_freed_memory
-from openmm_allegro.train import DataConfig, TrainConfig, read_data, train
+from openmm_allegro.model.file import Model
+from openmm_allegro.training.module import MONITOR, TrainingRecord
+from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
+from openmm_allegro.utils.config import read_toml
+from openmm_allegro.utils.process import keep_freed_memory
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))

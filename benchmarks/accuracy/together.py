@@ -23,9 +23,9 @@ from pathlib import Path
 
 import torch
 
-from openmm_allegro.config import read_toml
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.train import DataConfig, TrainConfig, read_data
+from openmm_allegro.training.train import DataConfig, TrainConfig, read_data
+from openmm_allegro.utils.config import read_toml
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))

@@ -1,54 +1,39 @@
 # SPDX-License-Identifier: MIT
 """Structure and transport from trajectories: mdtraj and NumPy, no torch, no OpenMM."""
 
-from .angles import (
-    AngleDistribution,
-    angle_distribution,
-)
-from .conductivity import (
+from .dynamics.conductivity import (
     Conductivity,
     conductivity,
     green_kubo_conductivity,
     nernst_einstein,
 )
-from .contacts import (
-    Contacts,
-    contacts,
-)
-from .coordination import (
-    Coordination,
-    PotentialOfMeanForce,
-    coordination_number,
-    potential_of_mean_force,
-)
-from .correlation import (
-    Correlation,
-    GreenKubo,
-)
-from .errors import (
-    Estimate,
-    block_mean,
-    jackknife,
-    replica_mean,
-    series_mean,
-)
-from .extrapolation import (
+from .dynamics.contacts import Contacts, contacts
+from .dynamics.correlation import Correlation, GreenKubo
+from .dynamics.extrapolation import (
     Arrhenius,
     InfiniteBox,
     arrhenius,
     infinite_box,
     yeh_hummer_correction,
 )
-from .kinetics import (
-    Survival,
-    survival,
+from .dynamics.kinetics import Survival, survival
+from .dynamics.transport import Diffusion, diffusion, mean_square_displacement
+from .dynamics.unwrap import Paths, follow, unwrap, unwrap_molecules
+from .dynamics.van_hove import (
+    VanHove,
+    non_gaussian_parameter,
+    van_hove_distinct,
+    van_hove_self,
 )
-from .plots import (
-    plot_msd,
-    plot_rdf,
-    plot_temperature,
+from .dynamics.velocities import (
+    Spectrum,
+    Velocities,
+    density_of_states,
+    green_kubo_diffusion,
+    read_velocities,
+    velocity_autocorrelation,
 )
-from .plots_dynamics import (
+from .figures.dynamics import (
     plot_arrhenius,
     plot_density_of_states,
     plot_green_kubo,
@@ -57,37 +42,33 @@ from .plots_dynamics import (
     plot_vacf,
     plot_van_hove,
 )
-from .plots_ions import (
-    plot_conductivity,
-    plot_survival,
-)
-from .plots_structure import (
+from .figures.ions import plot_conductivity, plot_survival
+from .figures.plots import plot_msd, plot_rdf, plot_temperature
+from .figures.structure import (
     plot_angles,
     plot_clusters,
     plot_potential,
     plot_speciation,
     plot_structure_factor,
 )
-from .rdf import (
+from .stability import Bonds, TemperatureCheck, bond_lengths, check_temperature, drift
+from .statistics import Estimate, block_mean, jackknife, replica_mean, series_mean
+from .structure.angles import AngleDistribution, angle_distribution
+from .structure.coordination import (
+    Coordination,
+    PotentialOfMeanForce,
+    coordination_number,
+    potential_of_mean_force,
+)
+from .structure.rdf import (
     RDF,
     RadialDistribution,
     element_pairs,
     radial_distributions,
     rdf,
 )
-from .speciation import (
-    Clusters,
-    clusters,
-    speciation,
-)
-from .stability import (
-    Bonds,
-    TemperatureCheck,
-    bond_lengths,
-    check_temperature,
-    drift,
-)
-from .structure_factor import (
+from .structure.speciation import Clusters, clusters, speciation
+from .structure.structure_factor import (
     StructureFactor,
     fourier_of_rdf,
     structure_factor,
@@ -98,31 +79,6 @@ from .thermodynamics import (
     dielectric_constant,
     heat_capacity,
     thermal_expansion,
-)
-from .transport import (
-    Diffusion,
-    diffusion,
-    mean_square_displacement,
-)
-from .unwrap import (
-    Paths,
-    follow,
-    unwrap,
-    unwrap_molecules,
-)
-from .van_hove import (
-    VanHove,
-    non_gaussian_parameter,
-    van_hove_distinct,
-    van_hove_self,
-)
-from .velocities import (
-    Spectrum,
-    Velocities,
-    density_of_states,
-    green_kubo_diffusion,
-    read_velocities,
-    velocity_autocorrelation,
 )
 
 __all__ = [

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
-from .errors import (
+from .frames import chunked
+from .statistics import (
     Estimate,
     series_covariance,
     series_mean,
     statistical_inefficiency,
     student_factor,
 )
-from .frames import chunked
 
 
 class TemperatureCheck(NamedTuple):

@@ -5,9 +5,9 @@ import mdtraj
 import numpy as np
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
 
-from .errors import Estimate, jackknife, series_covariance, series_mean, sum_blocks
+from .dynamics.unwrap import unwrap_molecules
 from .frames import cell_vectors
-from .unwrap import unwrap_molecules
+from .statistics import Estimate, jackknife, series_covariance, series_mean, sum_blocks
 
 _BAR = 1e5  # Pa
 _NM3 = 1e-27  # m³

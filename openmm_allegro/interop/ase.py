@@ -15,11 +15,11 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from ..dataset import element_types
-from ..deploy import PRECISIONS, force_module
-from ..modelfile import Model, load_model
-from ..potential_checks import check_total
+from ..model.file import Model, load_model
+from ..potential.checks import check_total
+from ..potential.module import PRECISIONS, force_module
 from ..structure import Structure, from_ase
+from ..training.samples import element_types
 from ..units import NM_TO_ANGSTROM
 
 
@@ -40,7 +40,7 @@ class AllegroCalculator(Calculator):
     model : path or Model
         A model file (``*.safetensors``) or what ``load_model`` or ``train`` returned.
     precision : str
-        "single", "mixed" or "double", as ``deploy.force_module`` has it.
+        "single", "mixed" or "double", as ``potential.module.force_module`` has it.
     device : str or torch.device, optional
         "cpu" or "cuda"; by default, cuda where there is one.
 

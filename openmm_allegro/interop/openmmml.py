@@ -13,11 +13,12 @@ import openmm
 import torch
 from openmm import app
 
-from ..committee import committee_module
+from ..classical.bonds import bond_markers
 from ..forces import default_backend, make_force
-from ..modelfile import Model
-from ..potential import AllegroPotential, bond_markers
-from ..potential_checks import check_topology_box, check_total, is_periodic
+from ..model.file import Model
+from ..potential.checks import check_topology_box, check_total, is_periodic
+from ..potential.committee import committee_module
+from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
 
 _OPTIONS = ("precision", "backend", "device", "periodic")

@@ -8,8 +8,8 @@ import torch
 from e3nn.o3 import Irrep
 from torch import Tensor
 
-from ..config import check_types
 from ..units import COULOMB_EV_ANGSTROM
+from ..utils.config import check_types
 from .mlp import NONLINEARITIES
 
 EMBEDDINGS = ("bessel", "spline")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import check_types
+from ..utils.config import check_types
 from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .quiet import quiet
+from ..utils.quiet import quiet
 from .samples import GAS_CONSTANT, Samples, by_temperature, read_samples
 
 _LEAST_SAMPLES = 10

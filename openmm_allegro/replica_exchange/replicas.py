@@ -23,10 +23,10 @@ from openmmtools.multistate import (
 from openmmtools.states import SamplerState, ThermodynamicState
 from tqdm import tqdm
 
-from ..output import write_record
-from ..process import describe_hardware, interruptible
-from ..run_start import MINIMIZER_TOLERANCE
-from ..simulation_input import check_start
+from ..simulate.checks import check_start
+from ..simulate.start import MINIMIZER_TOLERANCE
+from ..utils.files import write_record
+from ..utils.process import describe_hardware, interruptible
 from .draws import LangevinMove, seeded
 from .ranks import is_parallel, on_first_rank
 from .samples import write_exchanges

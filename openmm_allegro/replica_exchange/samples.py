@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from openmm import unit
 
-from ..output import read_record, replacing
+from ..utils.files import read_record, replacing
 
 if TYPE_CHECKING:
     import mdtraj

@@ -10,11 +10,11 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
-from ..ensembles import whole_molecules
-from ..output import check_existing, lock_output, read_record, write_record
-from ..process import choose_platform, torch_threads
-from ..simulation_input import check_integers, check_positions, check_resumed
-from .quiet import quiet
+from ..simulate.checks import check_integers, check_positions, check_resumed
+from ..simulate.ensembles import whole_molecules
+from ..utils.files import check_existing, lock_output, read_record, write_record
+from ..utils.process import choose_platform, torch_threads
+from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
 from .settings import check_settings, check_system
 from .storage import repair

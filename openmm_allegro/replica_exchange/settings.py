@@ -7,9 +7,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..ensembles import BAROSTAT_CLASSES, check_ensemble
 from ..forces import check_copy
-from ..simulation_input import check_freedom, check_values
+from ..simulate.checks import check_freedom, check_values
+from ..simulate.ensembles import BAROSTAT_CLASSES, check_ensemble
 
 # Ours, and openmmtools' name.
 EXCHANGES = {"all": "swap-all", "neighbors": "swap-neighbors"}

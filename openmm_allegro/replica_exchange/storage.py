@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..output import replacing
+from ..utils.files import replacing
 
 log = logging.getLogger(__name__)
 

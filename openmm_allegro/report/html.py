@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from ..analysis.figure import with_error
+from ..analysis.figures.figure import with_error
 
 
 class Markup(str):

@@ -5,12 +5,12 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-from ..output import replace_file
+from ..runs.run import find_runs
+from ..utils.files import replace_file
 from .exchanges import exchanges, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
 from .kinetics import kinetics
 from .production import Findings, prepare
-from .runs import find_runs
 from .structure import structure
 from .summary import alert_list, command_line, composition, footer, number, summary
 from .traces import traces

@@ -8,9 +8,9 @@ import mdtraj
 import numpy as np
 from scipy.constants import gas_constant
 
-from ..analysis.errors import statistical_inefficiency
-from .runs import Run, read_frames
-from .species import Kind, check_charges, find_kinds, formal_charges
+from ..analysis.statistics import statistical_inefficiency
+from ..runs.run import Run, read_frames
+from ..runs.species import Kind, check_charges, find_kinds, formal_charges
 
 # Parts of a run at thermostat's temperature that are left out at least, and at most.
 _LEAST, _MOST = 0.1, 0.5

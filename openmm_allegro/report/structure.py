@@ -13,9 +13,9 @@ from ..analysis import (
     speciation,
     structure_factor,
 )
-from ..analysis.coordination import coordination_of
 from ..analysis.frames import cell_vectors, largest_radius
-from ..analysis.rdf import distribution_of, histograms
+from ..analysis.structure.coordination import coordination_of
+from ..analysis.structure.rdf import distribution_of, histograms
 from .html import (
     attempt,
     figure,

@@ -3,14 +3,9 @@
 
 import numpy as np
 
-from ..analysis import (
-    check_temperature,
-    drift,
-    plot_series,
-    plot_temperature,
-)
-from ..analysis.errors import series_mean
-from ..analysis.figure import COLORS, new_figure
+from ..analysis import check_temperature, drift, plot_series, plot_temperature
+from ..analysis.figures.figure import COLORS, new_figure
+from ..analysis.statistics import series_mean
 from ..units import EV_TO_KJ_PER_MOL
 from .html import (
     attempt,

@@ -7,8 +7,8 @@ import json
 import numpy as np
 
 from ..analysis.frames import cell_vectors
+from ..runs.species import bond_pairs, find_kinds
 from .html import Markup, join, note, tag
-from .species import bond_pairs, find_kinds
 
 # What a browser draws smoothly without a graphics card; bytes that frames may take.
 MAX_ATOMS = 5000

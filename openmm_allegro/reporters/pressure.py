@@ -8,9 +8,9 @@ import openmm
 import torch
 from openmm import app, unit
 
-from ..force_parameters import WITHOUT_ENERGY
+from ..classical.bonds import BOND_MARKERS
+from ..classical.parameters import WITHOUT_ENERGY
 from ..forces import allegro_module, own_copy
-from ..potential import BOND_MARKERS
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 from .table import TableReporter
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import openmm
 from openmm import app, unit
 
-from ..force_parameters import WITHOUT_ENERGY
+from ..classical.parameters import WITHOUT_ENERGY
 from .table import TableReporter
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..output import parts_of, replacing
+from ..utils.files import parts_of, replacing
 from .table import check_interval, next_report
 
 # Of a file of frames in HDF5 that is still added to.

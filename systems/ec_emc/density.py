@@ -21,7 +21,7 @@ from pressure import FILES, KBAR, inside_stress, pressures, trace_pressure
 from pymbar.timeseries import statistical_inefficiency_multiple
 
 from openmm_allegro.analysis import compressibility
-from openmm_allegro.analysis.errors import (
+from openmm_allegro.analysis.statistics import (
     Estimate,
     jackknife,
     student_factor,

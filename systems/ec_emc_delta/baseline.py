@@ -21,11 +21,11 @@ import openmm
 from openmm import app, unit
 from scipy.optimize import least_squares
 
-from openmm_allegro.classical import nonbonded_system
-from openmm_allegro.config import read_toml
+from openmm_allegro.classical.nonbonded import nonbonded_system
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.train import DataConfig, TrainConfig, read_data
+from openmm_allegro.training.train import DataConfig, TrainConfig, read_data
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, NM_TO_ANGSTROM
+from openmm_allegro.utils.config import read_toml
 
 HERE = Path(__file__).parent
 # Elements, types (equal where a molecule is symmetric) and bonds, in the data's order.

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from openmm_allegro import load_model, read_structures
-from openmm_allegro.evaluate import evaluate
+from openmm_allegro.training.evaluate import evaluate
 
 HERE = Path(__file__).parent
 SETS = {"test_50atoms": "metrics.json", "test_400atoms": "metrics_400atoms.json"}

@@ -38,7 +38,10 @@ from figures import (  # noqa: E402
 from run import MODELS, output_of  # noqa: E402
 from solids import difference, run_msd  # noqa: E402
 
-from openmm_allegro.analysis import angle_distribution, rdf  # noqa: E402
+from openmm_allegro.analysis import (  # noqa: E402
+    angle_distribution,
+    rdf,
+)
 from openmm_allegro.interop.ase import AllegroCalculator  # noqa: E402
 from openmm_allegro.units import EV_TO_KJ_PER_MOL  # noqa: E402
 

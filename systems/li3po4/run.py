@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 from build import build  # noqa: E402
 from solids import produce, write_pdb  # noqa: E402
 
-from openmm_allegro.protocol import Stage  # noqa: E402
+from openmm_allegro.simulate.protocol import Stage  # noqa: E402
 
 OUTPUT = Path("runs/li3po4")
 MODELS = {"small": "small.safetensors", "better": "li3po4.safetensors"}

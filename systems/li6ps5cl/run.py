@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parent))
 from build import AIMD_LATTICE, LATTICE, build  # noqa: E402
 from solids import produce, write_pdb  # noqa: E402
 
-from openmm_allegro.protocol import Stage  # noqa: E402
+from openmm_allegro.simulate.protocol import Stage  # noqa: E402
 
 OUTPUT = Path("runs/li6ps5cl")
 # Temperature (K), disorder (%), and whose cell: the data's or the published AIMD's.

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Dynamics: displacements, velocities, charges and lifetimes over time."""

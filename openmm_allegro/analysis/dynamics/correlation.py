@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Time correlation functions with errors, and their running integrals."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.integrate import cumulative_trapezoid
+
+from ..statistics import Estimate, block_edges, block_mean, jackknife
+
+# A correlation function is noise where its mean size is below this many of its errors;
+# the mean size of Gaussian noise is 0.8.
+_NOISE = 1.2
+
+
+class Correlation(NamedTuple):
+    """Time correlation function.
+
+    Attributes
+    ----------
+    lag_times : (n_lags,) array
+        In ps, from 0.
+    values, error : (n_lags,) arrays
+        In the unit that the function which made it states.
+    """
+
+    lag_times: np.ndarray
+    values: np.ndarray
+    error: np.ndarray
+
+
+class GreenKubo(NamedTuple):
+    """Transport coefficient as the integral of a correlation function.
+
+    Attributes
+    ----------
+    coefficient : Estimate
+        The running integral at `cutoff`.
+    lag_times : (n_lags,) array
+        In ps, from 0.
+    running, running_error : (n_lags,) arrays
+        Integral up to each lag time, in the unit of `coefficient`.
+    cutoff : float
+        In ps. Where it is the longest lag, the function had not become noise, and the
+        integral may not have ended.
+    """
+
+    coefficient: Estimate
+    lag_times: np.ndarray
+    running: np.ndarray
+    running_error: np.ndarray
+    cutoff: float
+
+
+def correlation(sums, counts, time_step):
+    """Correlation function of block sums, see `block_correlations`."""
+    values, error = jackknife(lambda found, terms: found / terms, sums, counts)
+    return Correlation(np.arange(len(values)) * time_step, values, error)
+
+
+def green_kubo(sums, counts, time_step, *, factor, cutoff=None):
+    """Running integral of a correlation function, times `factor`, and its cutoff.
+
+    Parameters
+    ----------
+    sums, counts : (n_blocks, n_lags) arrays
+        From `block_correlations`.
+    time_step : float
+        Time between frames in ps.
+    factor : float
+        What the integral is multiplied by.
+    cutoff : float, optional
+        In ps. Default: `noise_start` of the correlation function.
+
+    Returns
+    -------
+    GreenKubo
+    """
+    function = correlation(sums, counts, time_step)
+    integrals = factor * cumulative_trapezoid(
+        sums / counts, dx=time_step, axis=1, initial=0.0
+    )
+    running, error = block_mean(integrals)
+    if cutoff is None:
+        last = noise_start(function)
+    elif time_step <= cutoff <= function.lag_times[-1] * (1 + 1e-6):
+        last = round(cutoff / time_step)
+    else:
+        raise ValueError(
+            f"expected a cutoff from {time_step:.6g} to {function.lag_times[-1]:.6g} "
+            f"ps, the longest lag, found {cutoff:.6g} ps"
+        )
+    return GreenKubo(
+        coefficient=Estimate(float(running[last]), float(error[last])),
+        lag_times=function.lag_times,
+        running=running,
+        running_error=error,
+        cutoff=float(function.lag_times[last]),
+    )
+
+
+def noise_start(function):
+    """Index of the lag at which a correlation function has become noise.
+
+    Twice the shortest lag t from which to 2 t the mean of |C| / error is below 1.2: a
+    function that crosses zero and comes back is not cut there. The longest lag where
+    there is none.
+    """
+    # At lag 0 a normalised function has no error.
+    size = np.abs(function.values[1:]) / np.maximum(function.error[1:], 1e-300)
+    for first in range(1, len(size) // 2 + 1):
+        if size[first - 1 : 2 * first].mean() < _NOISE:
+            return 2 * first
+    return len(size)
+
+
+def block_correlations(first, second, time_step, max_lag=None, n_blocks=10):
+    """Sums of products of two series at a lag, by blocks of time origins.
+
+    Parameters
+    ----------
+    first, second : (n_frames, ...) arrays
+        Products are summed over all but the first axis.
+    time_step : float
+        Time between frames in ps.
+    max_lag : float, optional
+        Longest lag time in ps. Default: a twentieth of the series.
+    n_blocks : int, optional
+        Blocks of origins of equal length, each longer than `max_lag`.
+
+    Returns
+    -------
+    sums : (n_blocks, n_lags) array
+        Of first(t) second(t + lag) over the origins t of a block; t + lag may lie in
+        the next.
+    counts : (n_blocks, n_lags) array
+        Numbers of origins.
+    """
+    n_frames = len(first)
+    first = np.asarray(first, dtype=float).reshape(n_frames, -1)
+    second = np.asarray(second, dtype=float).reshape(n_frames, -1)
+    lags = frame_lags(n_frames, time_step, max_lag, n_blocks)
+    longest = lags[-1]
+    edges = block_edges(n_frames, n_blocks)
+    sums, counts = [], []
+    for start, stop in pairwise(edges):
+        origins, later = first[start:stop], second[start : stop + longest]
+        padded = next_fast_len(len(later) + longest, real=True)
+        spectrum = rfft(origins, n=padded, axis=0)
+        product = np.conj(spectrum) * rfft(later, n=padded, axis=0)
+        sums.append(irfft(product.sum(axis=1), n=padded)[: longest + 1])
+        counts.append(np.minimum(stop, n_frames - lags) - start)
+    return np.array(sums), np.array(counts)
+
+
+def frame_lags(n_frames, time_step, max_lag, n_blocks):
+    """Lags (n_lags,) in frames from 0 to `max_lag` ps, shorter than a block."""
+    block = n_frames // n_blocks
+    if n_blocks < 2 or block < 2:
+        raise ValueError(
+            f"expected at least 2 blocks of at least 2 frames, found {n_blocks} of "
+            f"{block}"
+        )
+    if max_lag is None:
+        last = max(1, n_frames // 20)
+    elif time_step * (1 - 1e-6) <= max_lag <= (block - 1) * time_step * (1 + 1e-6):
+        last = int(max_lag / time_step * (1 + 1e-6))
+    else:
+        raise ValueError(
+            f"expected max_lag from {time_step:.6g} to {(block - 1) * time_step:.6g} "
+            f"ps, less than each of {n_blocks} blocks, found {max_lag:.6g} ps"
+        )
+    return np.arange(min(last, block - 1) + 1)

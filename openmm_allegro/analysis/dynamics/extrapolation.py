@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Coefficients beyond one run: infinite box, other temperatures."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.constants import Boltzmann, gas_constant
+
+from ..statistics import Estimate
+
+# Sum over the images of a cubic lattice, doi:10.1021/jp0477147.
+_XI = 2.837297
+# k T / (viscosity length) in SI is m²/s; with mPa s and nm: 1 J / (1e-3 Pa s 1e-9 m)
+# = 1e12 m²/s = 1e16 cm²/s.
+_CM2_PER_S = 1e16
+
+
+class InfiniteBox(NamedTuple):
+    """Diffusion coefficient of an infinite system, from cubic boxes.
+
+    Attributes
+    ----------
+    coefficient : Estimate
+        In cm²/s.
+    viscosity : Estimate
+        Shear viscosity in mPa s that the dependence on the box implies.
+    """
+
+    coefficient: Estimate
+    viscosity: Estimate
+
+
+class Arrhenius(NamedTuple):
+    """Line ln x = ln x0 - E / RT, through values at several temperatures.
+
+    Attributes
+    ----------
+    activation_energy : Estimate
+        E in kJ/mol.
+    log_prefactor : Estimate
+        ln x0, x0 in the unit of the values.
+    covariance : (2, 2) array
+        Of ln x0 and E.
+    chi_squared : float
+        Sum of squared residuals over errors; about the number of temperatures less
+        two where the line and the errors are right.
+    """
+
+    activation_energy: Estimate
+    log_prefactor: Estimate
+    covariance: np.ndarray
+    chi_squared: float
+
+    def at(self, temperature):
+        """Estimate of x at a temperature in K."""
+        gradient = np.array([1.0, -1 / _rt(temperature)])
+        log = self.log_prefactor.value + gradient[1] * self.activation_energy.value
+        value = np.exp(log)
+        return Estimate(value, value * np.sqrt(gradient @ self.covariance @ gradient))
+
+
+def yeh_hummer_correction(box_length, temperature, viscosity):
+    r"""What a cubic periodic box takes from a diffusion coefficient, to be added to it.
+
+    .. math:: D_\infty - D_L = \frac{2.837297\, k_B T}{6 \pi \eta L}
+
+    Yeh and Hummer, J. Phys. Chem. B 108, 15873, 2004, doi:10.1021/jp0477147.
+
+    Parameters
+    ----------
+    box_length : float
+        L in nm.
+    temperature : float
+        In K.
+    viscosity : float
+        Shear viscosity of the liquid in mPa s: of the model where it is known.
+
+    Returns
+    -------
+    float
+        In cm²/s.
+    """
+    for name, value in (
+        ("box length", box_length),
+        ("temperature", temperature),
+        ("viscosity", viscosity),
+    ):
+        if not value > 0:
+            raise ValueError(f"expected a {name} above 0, found {value:.6g}")
+    energy = Boltzmann * temperature
+    return _XI * energy / (6 * np.pi * viscosity * box_length) * _CM2_PER_S
+
+
+def infinite_box(box_lengths, coefficients, errors, temperature):
+    """Extrapolate the diffusion coefficients of cubic boxes of several sizes.
+
+    A straight line in 1/L, weighted by the errors: see `yeh_hummer_correction`.
+
+    Parameters
+    ----------
+    box_lengths : (n,) array
+        In nm, at least two different ones.
+    coefficients, errors : (n,) arrays
+        In cm²/s.
+    temperature : float
+        In K.
+
+    Returns
+    -------
+    InfiniteBox
+    """
+    lengths, values, errors = _checked(box_lengths, coefficients, errors, "box lengths")
+    (intercept, fall), covariance, _ = _line(1 / lengths, values, errors)
+    deviations = np.sqrt(np.diag(covariance))
+    if not fall < 0:
+        raise ValueError(
+            "expected diffusion coefficients that grow with the box, found a slope of "
+            f"{-fall:.3g} ± {deviations[1]:.3g} cm²/s nm"
+        )
+    viscosity = yeh_hummer_correction(1.0, temperature, 1.0) / -fall
+    return InfiniteBox(
+        Estimate(float(intercept), float(deviations[0])),
+        Estimate(float(viscosity), float(viscosity * deviations[1] / -fall)),
+    )
+
+
+def arrhenius(temperatures, values, errors):
+    r"""Activation energy of diffusion coefficients, conductivities or rates.
+
+    .. math:: \ln x = \ln x_0 - E / RT
+
+    by least squares, weighted by the relative errors of the values.
+
+    Parameters
+    ----------
+    temperatures : (n,) array
+        In K, at least two different ones.
+    values, errors : (n,) arrays
+        Positive, in any unit.
+
+    Returns
+    -------
+    Arrhenius
+    """
+    temperatures, values, errors = _checked(
+        temperatures, values, errors, "temperatures"
+    )
+    if not np.all(values > 0):
+        raise ValueError(f"expected values above 0, found {values.min():.6g}")
+    parameters, covariance, chi_squared = _line(
+        -1 / _rt(temperatures), np.log(values), errors / values
+    )
+    deviations = np.sqrt(np.diag(covariance))
+    return Arrhenius(
+        activation_energy=Estimate(float(parameters[1]), float(deviations[1])),
+        log_prefactor=Estimate(float(parameters[0]), float(deviations[0])),
+        covariance=covariance,
+        chi_squared=chi_squared,
+    )
+
+
+def _rt(temperature):
+    return 1e-3 * gas_constant * np.asarray(temperature, dtype=float)
+
+
+def _checked(abscissae, values, errors, name):
+    """The three as float arrays of one length, with what a line needs."""
+    arrays = [np.asarray(x, dtype=float) for x in (abscissae, values, errors)]
+    if arrays[0].ndim != 1 or len({x.shape for x in arrays}) != 1:
+        raise ValueError(
+            f"expected as many {name} as values and errors, found shapes "
+            + ", ".join(str(x.shape) for x in arrays)
+        )
+    if not np.all(arrays[0] > 0) or len(np.unique(arrays[0])) < 2:
+        raise ValueError(
+            f"expected at least two different {name} above 0, found {arrays[0]}"
+        )
+    if not np.all(arrays[2] > 0):
+        raise ValueError(f"expected errors above 0, found {arrays[2].min():.6g}")
+    return arrays
+
+
+def _line(x, y, errors):
+    """Intercept and slope (2,), their covariance (2, 2) and chi squared."""
+    design = np.stack([np.ones(len(x)), x], axis=1) / errors[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    parameters = covariance @ design.T @ (y / errors)
+    residuals = y / errors - design @ parameters
+    return parameters, covariance, float(residuals @ residuals)

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Velocities: autocorrelation, vibrational density of states, Green-Kubo diffusion."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.constants import speed_of_light
+from scipy.signal import welch
+
+from ..frames import frame_interval, select_atoms, vectors_of_atoms
+from ..frames import masses as element_masses
+from ..statistics import block_mean
+from .correlation import block_correlations, correlation, green_kubo
+
+# 1 nm²/ps = 1e-2 cm²/s
+_CM2_PER_S = 1e-2
+# Atoms whose spectra are held at a time.
+_ATOMS = 50
+# Velocities that are read at a time, 24 MB as stored.
+_ATOMS_READ = 2_000_000
+
+
+class Velocities(NamedTuple):
+    """Velocities of some atoms.
+
+    Attributes
+    ----------
+    values : (n_frames, n_atoms, 3) array
+        Velocities in nm/ps.
+    masses : (n_atoms,) array
+        In g/mol.
+    atoms : (n_atoms,) array of int
+        Indices of the atoms in the trajectory.
+    time_step : float
+        Time between frames in ps.
+    volume : float
+        Mean volume of the cell in nm³; NaN without a cell.
+    """
+
+    values: np.ndarray
+    masses: np.ndarray
+    atoms: np.ndarray
+    time_step: float
+    volume: float
+
+
+class Spectrum(NamedTuple):
+    """Vibrational density of states.
+
+    Attributes
+    ----------
+    frequency : (n,) array
+        In THz.
+    wavenumber : (n,) array
+        The same in 1/cm.
+    density, error : (n,) arrays
+        States per atom and THz; the integral over all frequencies, by trapezoids, is
+        3. At frequency 0 it is 12 m D / k_B T for a fluid of one kind of atom.
+    """
+
+    frequency: np.ndarray
+    wavenumber: np.ndarray
+    density: np.ndarray
+    error: np.ndarray
+
+
+def read_velocities(path, selection="all", *, reference="all", time_step=None):
+    """Velocities in an HDF5 trajectory of mdtraj's, which ``mdtraj.load`` drops.
+
+    Parameters
+    ----------
+    path : str or Path
+        File that ``mdtraj.reporters.HDF5Reporter(..., velocities=True)`` wrote.
+    selection : str or (n,) array of int
+        Atoms whose velocities are kept.
+    reference : str, (n,) array of int or None
+        Atoms whose centre of mass is at rest; None for velocities as they are.
+    time_step : float, optional
+        Time between frames in ps. Default: from the file.
+
+    Returns
+    -------
+    Velocities
+    """
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    values, times, volumes = [], [], []
+    with HDF5TrajectoryFile(str(path)) as file:
+        holder = _Holder(file.topology)
+        atoms = select_atoms(holder, selection)
+        of_elements = element_masses(holder)
+        if reference is not None:
+            rest = select_atoms(holder, reference)
+            weights = of_elements[rest] / of_elements[rest].sum()
+        # Piece by piece: the file holds positions too, and atoms not asked for.
+        for frames in _pieces(file, holder.n_atoms):
+            if frames.velocities is None:
+                raise ValueError(f"expected velocities in {path}, found none")
+            some = np.asarray(frames.velocities[:, atoms], dtype=float)
+            if reference is not None:
+                of_rest = frames.velocities[:, rest]
+                some -= np.einsum("i,fix->fx", weights, of_rest)[:, None]
+            values.append(some)
+            times.append(frames.time)
+            volumes.append(_volumes(frames))
+    values, times, volumes = map(np.concatenate, (values, times, volumes))
+    interval = frame_interval(times, time_step)
+    return Velocities(
+        values, of_elements[atoms], atoms, interval, float(volumes.mean())
+    )
+
+
+def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=10):
+    r"""Velocity autocorrelation function, averaged over atoms and time origins.
+
+    .. math:: C(t) = \langle v_i(0) \cdot v_i(t) \rangle_i
+
+    Parameters
+    ----------
+    velocities : (n_frames, n_atoms, 3) array
+        In nm/ps.
+    time_step : float
+        Time between frames in ps.
+    max_lag : float, optional
+        Longest lag time in ps. Default: a twentieth of the trajectory.
+    n_blocks : int, optional
+        Blocks of time origins that the error comes from.
+
+    Returns
+    -------
+    Correlation
+        In nm²/ps².
+    """
+    return correlation(*_sums(velocities, time_step, max_lag, n_blocks), time_step)
+
+
+def green_kubo_diffusion(
+    velocities, time_step, *, max_lag=None, cutoff=None, n_blocks=10
+):
+    r"""Self-diffusion coefficient from the velocity autocorrelation function.
+
+    .. math:: D(t) = \frac{1}{3} \int_0^t \langle v(0) \cdot v(s) \rangle ds
+
+    Kubo, J. Phys. Soc. Jpn. 12, 570, 1957, doi:10.1143/JPSJ.12.570. The integral is by
+    trapezoids: frames must be close enough in time to draw C(t).
+
+    Parameters
+    ----------
+    velocities, time_step, max_lag, n_blocks
+        As in `velocity_autocorrelation`.
+    cutoff : float, optional
+        Time in ps to which is integrated. Default: where C(t) has become noise, see
+        `correlation.noise_start`.
+
+    Returns
+    -------
+    GreenKubo
+        In cm²/s.
+    """
+    sums = _sums(velocities, time_step, max_lag, n_blocks)
+    return green_kubo(*sums, time_step, factor=_CM2_PER_S / 3, cutoff=cutoff)
+
+
+def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks=10):
+    r"""Vibrational density of states, the spectrum of the mass-weighted velocities.
+
+    .. math::
+        D(\nu) = \frac{2}{N k_B T} \sum_i m_i
+        \int \langle v_i(0) \cdot v_i(t) \rangle e^{-2\pi i \nu t} dt
+
+    (Lin, Blanco and Goddard, J. Chem. Phys. 119, 11792, 2003, doi:10.1063/1.1624057)
+    by Welch's method, with k_B T from the velocities themselves.
+
+    Parameters
+    ----------
+    velocities : (n_frames, n_atoms, 3) array
+        In nm/ps.
+    masses : (n_atoms,) array
+        In any unit.
+    time_step : float
+        Time between frames in ps; the highest frequency is 1 / (2 time_step).
+    resolution : float, optional
+        Width of a line in THz (1 THz is 33.4 1/cm). Halving it doubles the error.
+    n_blocks : int, optional
+        Blocks of frames that the error comes from, each at least 2 / `resolution` long.
+
+    Returns
+    -------
+    Spectrum
+    """
+    velocities = vectors_of_atoms(velocities, "velocities")
+    n_frames, n_atoms, _ = velocities.shape
+    masses = np.asarray(masses, dtype=float)
+    if masses.shape != (n_atoms,):
+        raise ValueError(f"expected {n_atoms} masses, found shape {masses.shape}")
+    # Hann's window is as wide as 1.5 frequencies of its length.
+    length = round(1.5 / (resolution * time_step))
+    if not 8 <= length <= n_frames // n_blocks:
+        raise ValueError(
+            f"expected a resolution from {1.5 * n_blocks / (n_frames * time_step):.4g} "
+            f"to {1.5 / (8 * time_step):.4g} THz, found {resolution:.4g}"
+        )
+    blocks, kinetic = [], []
+    for block in np.array_split(velocities, n_blocks):
+        power = 0.0
+        for first in range(0, n_atoms, _ATOMS):
+            paths = block[:, first : first + _ATOMS].transpose(1, 2, 0)
+            # Not detrended: what diffuses has states at zero frequency.
+            frequency, density = welch(
+                paths, 1 / time_step, nperseg=length, detrend=False
+            )
+            # welch adds those of negative frequencies, which the ends share: there
+            # they are the halves of a trapezoid.
+            density[..., 0] *= 2
+            if length % 2 == 0:
+                density[..., -1] *= 2
+            power = power + np.einsum(
+                "i,ixf->f", masses[first : first + _ATOMS], density
+            )
+        blocks.append(power)
+        kinetic.append(np.einsum("i,fix->", masses, block**2) / len(block))
+    if not np.mean(kinetic) > 0:
+        raise ValueError("expected atoms with mass that move, found no kinetic energy")
+    density, error = block_mean(np.array(blocks) * 3 / np.mean(kinetic))
+    wavenumber = frequency * 1e12 / (100 * speed_of_light)
+    return Spectrum(frequency, wavenumber, density, error)
+
+
+class _Holder(NamedTuple):
+    """A topology where functions expect a trajectory."""
+
+    topology: object
+
+    @property
+    def n_atoms(self):
+        return self.topology.n_atoms
+
+
+def _pieces(file, n_atoms):
+    """Yield what an HDF5 file holds, a number of frames at a time."""
+    size, n_frames = max(1, _ATOMS_READ // n_atoms), len(file)
+    if n_frames == 0:
+        raise ValueError("expected at least one frame, found none")
+    for _ in range(0, n_frames, size):
+        yield file.read(n_frames=size)
+
+
+def _volumes(frames):
+    """Volume of the cell in each frame in nm³, NaN without a cell."""
+    if frames.cell_lengths is None:
+        return np.full(len(frames.time), np.nan)
+    cosines = np.cos(np.radians(np.asarray(frames.cell_angles, dtype=float)))
+    lengths = np.prod(np.asarray(frames.cell_lengths, dtype=float), axis=1)
+    skew = 1 - np.sum(cosines**2, axis=1) + 2 * np.prod(cosines, axis=1)
+    return lengths * np.sqrt(skew)
+
+
+def _sums(velocities, time_step, max_lag, n_blocks):
+    """Block sums of the VACF and their numbers of terms, atom by atom."""
+    velocities = vectors_of_atoms(velocities, "velocities")
+    total = 0.0
+    for first in range(0, velocities.shape[1], _ATOMS):
+        some = velocities[:, first : first + _ATOMS]
+        sums, counts = block_correlations(some, some, time_step, max_lag, n_blocks)
+        total = total + sums
+    return total, counts * velocities.shape[1]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Structure: distances, angles, environments, structure factors."""

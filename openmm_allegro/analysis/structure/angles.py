@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Angles between the neighbours of an atom."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..frames import cell_vectors, check_radius, chunked, select_atoms
+from ..statistics import jackknife, sum_blocks
+from .pairs import neighbor_pairs
+
+
+class AngleDistribution(NamedTuple):
+    """Distribution of the angle a-b-c.
+
+    Attributes
+    ----------
+    angle : (n_bins,) array
+        Bin centres in degrees.
+    density, error : (n_bins,) arrays
+        Probability per degree, 1 in sum over all angles. Of neighbours in random
+        directions it is sin(angle) π / 360.
+    n_angles : int
+        Angles found.
+    """
+
+    angle: np.ndarray
+    density: np.ndarray
+    error: np.ndarray
+    n_angles: int
+
+
+def angle_distribution(
+    source,
+    selection_a,
+    selection_b,
+    selection_c,
+    r_ab,
+    r_cb=None,
+    *,
+    n_bins=90,
+    n_blocks=10,
+):
+    """Distribution of the angles a-b-c around atoms b.
+
+    Parameters
+    ----------
+    source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        Frames with a unit cell, or a stream of chunks.
+    selection_a, selection_b, selection_c : str or (n,) array of int
+        Atoms at the ends (a, c) and in the middle (b): ``"element P", "element O",
+        "element O"`` for P-O-O.
+    r_ab, r_cb : float
+        Radii of the shells around b in nm that hold a and c. Default of `r_cb`: `r_ab`.
+    n_bins : int, optional
+        Bins from 0 to 180 degrees.
+    n_blocks : int, optional
+        Blocks of frames that the errors come from.
+
+    Returns
+    -------
+    AngleDistribution
+    """
+    r_cb = r_ab if r_cb is None else r_cb
+    first, chunks = chunked(source)
+    a, b, c = (
+        np.sort(select_atoms(first, s)) for s in (selection_a, selection_b, selection_c)
+    )
+    like = np.array_equal(a, c) and r_ab == r_cb
+    counts = []
+    for chunk in chunks:
+        cells = cell_vectors(chunk)
+        check_radius(max(r_ab, r_cb), cells, "r_ab and r_cb")
+        for positions, cell in zip(chunk.xyz, cells, strict=True):
+            of_a = neighbor_pairs(positions, cell, b, a, r_ab)
+            of_c = of_a if like else neighbor_pairs(positions, cell, b, c, r_cb)
+            angles = _angles(of_a, of_c, like)
+            counts.append(np.histogram(angles, bins=n_bins, range=(0.0, 180.0))[0])
+    counts = np.array(counts)
+    if counts.sum() == 0:
+        raise ValueError("expected at least one atom with two neighbours, found none")
+    width = 180.0 / n_bins
+    density, error = jackknife(
+        lambda found: found / (found.sum() * width), sum_blocks(counts, n_blocks)
+    )
+    angle = (np.arange(n_bins) + 0.5) * width
+    return AngleDistribution(angle, density, error, int(counts.sum()))
+
+
+def _angles(of_a, of_c, like):
+    """Angles in degrees between (centers, neighbors, vectors) around each centre."""
+    centers, a, arms = of_a
+    other_centers, c, other_arms = of_c
+    starts = np.searchsorted(other_centers, centers, "left")
+    numbers = np.searchsorted(other_centers, centers, "right") - starts
+    i = np.repeat(np.arange(len(centers)), numbers)
+    j = np.arange(len(i)) - np.repeat(np.cumsum(numbers) - numbers - starts, numbers)
+    keep = a[i] < c[j] if like else a[i] != c[j]
+    first, second = arms[i[keep]], other_arms[j[keep]]
+    # Of the arc tangent, unlike the cosine, small angles keep their digits.
+    sine = np.linalg.norm(np.cross(first, second), axis=1)
+    return np.degrees(np.arctan2(sine, np.sum(first * second, axis=1)))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Who is beside whom: coordination environments and clusters of ions."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..frames import cell_vectors, check_radius, chunked, select_atoms
+from ..statistics import Estimate, block_mean, sum_blocks
+from .pairs import neighbor_pairs
+
+
+class Clusters(NamedTuple):
+    """Sizes of clusters of ions.
+
+    Attributes
+    ----------
+    sizes : (n,) array of int
+        Numbers of ions in a cluster, 1 for one alone.
+    fraction : Estimate of (n,) arrays
+        Part of all ions that are in clusters of each size.
+    mean_size : Estimate
+        Mean size of the cluster that an ion is in.
+    """
+
+    sizes: np.ndarray
+    fraction: Estimate
+    mean_size: Estimate
+
+
+def speciation(source, centers, ligands, *, n_blocks=10):
+    """How often a centre has how many of each kind of neighbour.
+
+    Parameters
+    ----------
+    source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        Frames with a unit cell, or a stream of chunks.
+    centers : str or (n,) array of int
+        Atoms whose neighbours are counted.
+    ligands : dict of str to (selection, float)
+        For each kind of neighbour its atoms and the radius of the shell in nm, as
+        ``{"Cl": ("element Cl", 0.36), "O": ("element O", 0.32)}``.
+    n_blocks : int, optional
+        Blocks of frames that the errors come from.
+
+    Returns
+    -------
+    dict of tuple to Estimate
+        For each environment, ``(n_Cl, n_O)``, the part of the centres in it, the most
+        frequent first.
+    """
+    if not ligands:
+        raise ValueError("expected at least one kind of neighbour, found none")
+    first, chunks = chunked(source)
+    a = select_atoms(first, centers)
+    kinds = [(select_atoms(first, s), radius) for s, radius in ligands.values()]
+    frames = []
+    for positions, cell in _frames(chunks, [radius for _, radius in kinds]):
+        counts = np.empty((len(a), len(kinds)), dtype=int)
+        for k, (b, radius) in enumerate(kinds):
+            found, _, _ = neighbor_pairs(positions, cell, a, b, radius)
+            counts[:, k] = np.bincount(found, minlength=first.n_atoms)[a]
+        environments, numbers = np.unique(counts, axis=0, return_counts=True)
+        frames.append(
+            dict(zip(map(tuple, environments.tolist()), numbers, strict=True))
+        )
+    environments, parts = _parts(frames, len(a))
+    fraction = _blocked(parts, n_blocks)
+    order = np.argsort(-fraction.value, kind="stable")
+    return {
+        environments[i]: Estimate(float(fraction.value[i]), float(fraction.error[i]))
+        for i in order
+    }
+
+
+def clusters(source, selection_a, selection_b, r_max, *, n_blocks=10):
+    """Sizes of the clusters that contacts between a and b hold together.
+
+    Parameters
+    ----------
+    source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        Frames with a unit cell, or a stream of chunks.
+    selection_a, selection_b : str or (n,) array of int
+        The ions, as cations and anions. Two of one group are only connected through
+        one of the other; where both groups are the same, directly.
+    r_max : float
+        Distance of a contact in nm.
+    n_blocks : int, optional
+        Blocks of frames that the errors come from.
+
+    Returns
+    -------
+    Clusters
+    """
+    first, chunks = chunked(source)
+    a, b = select_atoms(first, selection_a), select_atoms(first, selection_b)
+    ions = np.union1d(a, b)
+    in_size = []
+    for positions, cell in _frames(chunks, [r_max]):
+        centers, neighbors, _ = neighbor_pairs(positions, cell, a, b, r_max)
+        ends = np.searchsorted(ions, centers), np.searchsorted(ions, neighbors)
+        graph = coo_array((np.ones(len(centers)), ends), shape=(len(ions),) * 2)
+        _, labels = connected_components(graph, directed=False)
+        sizes = np.bincount(labels)
+        present, numbers = np.unique(sizes, return_counts=True)
+        in_size.append(dict(zip(present.tolist(), present * numbers, strict=True)))
+    sizes, parts = _parts(in_size, len(ions))
+    return Clusters(
+        sizes=np.array(sizes),
+        fraction=_blocked(parts, n_blocks),
+        mean_size=_blocked(parts @ sizes, n_blocks),
+    )
+
+
+def _frames(chunks, radii):
+    """Yield positions (n_atoms, 3) and cell (3, 3) of each frame, radii checked."""
+    for chunk in chunks:
+        cells = cell_vectors(chunk)
+        for radius in radii:
+            check_radius(radius, cells)
+        yield from zip(chunk.xyz, cells, strict=True)
+
+
+def _parts(frames, total):
+    """Kinds of any frame, ascending, and their parts of a total (n_frames, n_kinds).
+
+    From the numbers of each kind, a dict per frame: what was seen of each centre would
+    not fit into memory.
+    """
+    kinds = sorted(set().union(*frames))
+    numbers = [[frame.get(kind, 0) for kind in kinds] for frame in frames]
+    return kinds, np.array(numbers) / total
+
+
+def _blocked(by_frame, n_blocks):
+    """Mean over frames, and its error from blocks of them."""
+    sums = sum_blocks(by_frame, n_blocks)
+    lengths = sum_blocks(np.ones(len(by_frame)), n_blocks)
+    shape = (-1,) + (1,) * (by_frame.ndim - 1)
+    return block_mean(sums / lengths.reshape(shape), lengths)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""Static structure factors: partial, and as X-rays and neutrons see them."""
+
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+import numpy as np
+import periodictable
+from scipy.integrate import trapezoid
+
+from ..frames import cell_vectors, chunked, stretch_starts
+from ..statistics import Estimate, jackknife, sum_blocks
+
+# Complex phases held at a time: 1e6 are 16 MB.
+_BLOCK = 1_000_000
+
+
+class StructureFactor(NamedTuple):
+    """Structure factors of a trajectory.
+
+    Attributes
+    ----------
+    q : (n_bins,) array
+        Mean length of the wave vectors of each bin in 1/nm.
+    partial : dict of str to Estimate
+        For each pair of elements, ``"Cl-Na"``, the Faber-Ziman partial, 1 at large q.
+    number, xray, neutron : Estimate
+        Totals of atoms of equal weight, of X-ray form factors and of neutron scattering
+        lengths, 1 + Σ x_a x_b w_a w_b (S_ab - 1) / norm.
+    """
+
+    q: np.ndarray
+    partial: dict
+    number: Estimate
+    xray: Estimate
+    neutron: Estimate
+
+
+def structure_factor(
+    source,
+    q_max,
+    *,
+    bin_width=1.0,
+    vectors_per_bin=100,
+    isotopes=None,
+    norm="squared mean",
+    seed=0,
+    n_blocks=10,
+):
+    r"""Structure factors from the density waves that the cell allows.
+
+    .. math::
+        S_{ab}(q) = 1 + \frac{1}{x_a x_b} \left[ \frac{1}{N} \left\langle
+        \rho_a(\mathbf q) \rho_b(-\mathbf q) \right\rangle - x_a \delta_{ab} \right],
+        \qquad \rho_a(\mathbf q) = \sum_{j \in a} e^{i \mathbf q \cdot \mathbf r_j}
+
+    (Faber and Ziman, Philos. Mag. 11, 153, 1965, doi:10.1080/14786436508211931). X-ray
+    form factors are those of Waasmaier and Kirfel (doi:10.1107/S0108767394013292), of
+    neutral atoms, and neutron lengths the coherent ones of natural elements, both from
+    periodictable. Wave vectors are 2π times integer combinations of the reciprocal cell
+    of each frame.
+
+    Parameters
+    ----------
+    source : mdtraj.Trajectory or iterable of mdtraj.Trajectory
+        Frames with a unit cell, orthorhombic or triclinic, or a stream of chunks.
+    q_max : float
+        Largest wave vector in 1/nm.
+    bin_width : float, optional
+        Width of the bins in 1/nm. Bins without a wave vector are left out.
+    vectors_per_bin : int, optional
+        Wave vectors used of a bin that has more, chosen at random with `seed`.
+    isotopes : dict of str to int, optional
+        Mass numbers for neutrons, as ``{"H": 2}`` for deuterium.
+    norm : {"squared mean", "mean square"}, optional
+        Of the totals: (Σ x_a w_a)², as Faber and Ziman, or Σ x_a w_a². The first is
+        near zero for neutrons where lengths of both signs cancel, as in H₂O.
+    seed : int, optional
+    n_blocks : int, optional
+        Blocks of frames that the errors come from.
+
+    Returns
+    -------
+    StructureFactor
+    """
+    if norm not in ("squared mean", "mean square"):
+        raise ValueError(
+            f"expected a norm of 'squared mean' or 'mean square', found {norm!r}"
+        )
+    if not 0 < bin_width < q_max:
+        raise ValueError(
+            f"expected 0 < bin_width < q_max, found {bin_width:.6g} and {q_max:.6g}"
+        )
+    first, chunks = chunked(source)
+    symbols = np.array([atom.element.symbol for atom in first.topology.atoms])
+    elements = sorted(set(symbols))
+    groups = [np.flatnonzero(symbols == element) for element in elements]
+    pairs = list(combinations_with_replacement(range(len(elements)), 2))
+    n_bins = int(np.ceil(q_max / bin_width * (1 - 1e-9)))
+    indices = _wave_indices(
+        cell_vectors(first)[0], q_max, bin_width, n_bins, vectors_per_bin, seed
+    )
+    products, lengths, terms = [], [], []
+    for chunk in chunks:
+        of_frames = [
+            _of_frame(xyz, cell, indices, groups, pairs, bin_width, n_bins)
+            for xyz, cell in zip(chunk.xyz, cell_vectors(chunk), strict=True)
+        ]
+        starts = stretch_starts(chunk.n_frames)
+        for kept, of_frame in zip(
+            (products, lengths, terms), zip(*of_frames, strict=True), strict=True
+        ):
+            kept.append(np.add.reduceat(np.array(of_frame), starts, axis=0))
+    products, lengths, terms = (
+        sum_blocks(np.concatenate(x), n_blocks) for x in (products, lengths, terms)
+    )
+    used = terms.sum(axis=0) > 0
+    q = lengths.sum(axis=0)[used] / terms.sum(axis=0)[used]
+    parts = np.array([len(group) for group in groups]) / len(symbols)
+    ones = np.ones((len(elements), len(q)))
+
+    def total(weights):
+        def of_sums(found, n):
+            partial = _faber_ziman(found / n / len(symbols), pairs, parts)
+            scale = np.sum(parts[:, None] * weights, axis=0) ** 2
+            if norm == "mean square":
+                scale = np.sum(parts[:, None] * weights**2, axis=0)
+            return 1 + _weigh(partial - 1, pairs, parts[:, None] * weights) / scale
+
+        return jackknife(of_sums, products[..., used], terms[:, None, used])
+
+    partial = jackknife(
+        lambda found, n: _faber_ziman(found / n / len(symbols), pairs, parts),
+        products[..., used],
+        terms[:, None, used],
+    )
+    return StructureFactor(
+        q=q,
+        partial={
+            f"{elements[a]}-{elements[b]}": Estimate(*(x[i] for x in partial))
+            for i, (a, b) in enumerate(pairs)
+        },
+        number=total(ones),
+        xray=total(np.array([_form_factor(element, q) for element in elements])),
+        neutron=total(
+            np.array([_length(element, isotopes) for element in elements])[:, None]
+            * ones
+        ),
+    )
+
+
+def fourier_of_rdf(r, g, density, q, *, lorch=False):
+    r"""Structure factor of a radial distribution function.
+
+    .. math:: S(q) = 1 + 4 \pi \rho \int_0^R r^2 [g(r) - 1] \frac{\sin qr}{qr} dr
+
+    Parameters
+    ----------
+    r, g : (n_bins,) arrays
+        Distances in nm and g(r), from `rdf`.
+    density : float
+        Atoms per nm³.
+    q : (n,) array
+        Wave vectors in 1/nm, above 0.
+    lorch : bool, optional
+        Damp the ripples that the end of g(r) makes by sin(πr/R) / (πr/R) (Lorch, J.
+        Phys. C 2, 229, 1969, doi:10.1088/0022-3719/2/2/305).
+
+    Returns
+    -------
+    (n,) array
+    """
+    r, q = np.asarray(r, dtype=float), np.asarray(q, dtype=float)
+    kernel = r**2 * (np.asarray(g) - 1)
+    if lorch:
+        kernel = kernel * np.sinc(r / (r[-1] + 0.5 * (r[1] - r[0])))
+    waves = np.sinc(np.outer(q, r) / np.pi)
+    return 1 + 4 * np.pi * density * trapezoid(kernel * waves, r, axis=1)
+
+
+def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
+    """Integers (n, 3) of wave vectors below `q_max`, one of each q and -q."""
+    reciprocal = 2 * np.pi * np.linalg.inv(cell).T
+    # A component h is at most q times the length of its cell vector over 2π.
+    limits = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
+    _, k, m = (np.arange(-n, n + 1) for n in limits)
+    layer = np.stack(np.meshgrid(k, m, indexing="ij"), -1).reshape(-1, 2)
+    rng = np.random.default_rng(seed)
+    kept = np.empty((0, 3), dtype=int)
+    bins, keys = np.empty(0, dtype=int), np.empty(0)
+    # Layer by layer: a large cell has a billion of them. Of each bin those of the
+    # smallest random keys stay, which are a fair choice of all.
+    for h in range(limits[0] + 1):
+        k, m = layer.T
+        half = layer if h > 0 else layer[(k > 0) | ((k == 0) & (m > 0))]
+        indices = np.insert(half, 0, h, axis=1)
+        numbers = np.linalg.norm(indices @ reciprocal, axis=1) / bin_width
+        near = numbers < n_bins
+        kept = np.concatenate([kept, indices[near]])
+        bins = np.concatenate([bins, numbers[near].astype(int)])
+        keys = np.concatenate([keys, rng.random(near.sum())])
+        order = np.lexsort((keys, bins))
+        rank = np.arange(len(order)) - np.searchsorted(bins[order], bins[order])
+        order = order[rank < per_bin]
+        kept, bins, keys = kept[order], bins[order], keys[order]
+    if len(kept) == 0:
+        raise ValueError(
+            f"expected a wave vector below q_max = {q_max:.6g}, found none"
+        )
+    return kept
+
+
+def _of_frame(positions, cell, indices, groups, pairs, bin_width, n_bins):
+    """Sums over wave vectors per bin: products of densities, lengths, numbers."""
+    inverse = np.linalg.inv(cell)
+    lengths = 2 * np.pi * np.linalg.norm(indices @ inverse.T, axis=1)
+    bins = np.minimum((lengths / bin_width).astype(int), n_bins)
+    densities = _densities(
+        np.asarray(positions, dtype=float) @ inverse, indices, groups
+    )
+    found = np.empty((len(pairs), n_bins))
+    for i, (a, b) in enumerate(pairs):
+        product = (densities[a] * np.conj(densities[b])).real
+        found[i] = np.bincount(bins, product, minlength=n_bins + 1)[:n_bins]
+    of_lengths = np.bincount(bins, lengths, minlength=n_bins + 1)[:n_bins]
+    return found, of_lengths, np.bincount(bins, minlength=n_bins + 1)[:n_bins]
+
+
+def _densities(fractional, indices, groups):
+    """Density waves (n_groups, n_vectors) of the atoms of each group."""
+    order = np.concatenate(groups)
+    starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
+    # exp(2πi h s) for every h that occurs; the wave of a vector is a product of three.
+    tables = []
+    for column, s in zip(indices.T, fractional[order].T, strict=True):
+        powers = np.arange(column.min(), column.max() + 1)
+        tables.append((np.exp(2j * np.pi * np.outer(powers, s)), column - powers[0]))
+    waves = np.empty((len(groups), len(indices)), dtype=complex)
+    step = max(1, _BLOCK // len(order))
+    for first in range(0, len(indices), step):
+        some = slice(first, first + step)
+        (x, h), (y, k), (z, m) = tables
+        phases = x[h[some]]
+        phases *= y[k[some]]
+        phases *= z[m[some]]
+        waves[:, some] = np.add.reduceat(phases, starts, axis=1).T
+    return waves
+
+
+def _faber_ziman(products, pairs, parts):
+    """Partials (n_pairs, n_bins) from products of densities over N."""
+    own = np.array([parts[a] if a == b else 0.0 for a, b in pairs])
+    scale = np.array([parts[a] * parts[b] for a, b in pairs])
+    return 1 + (products - own[:, None]) / scale[:, None]
+
+
+def _weigh(partial, pairs, weights):
+    """Sum of partials (n_pairs, n_bins) by weights (n_elements, n_bins)."""
+    multiplicity = np.array([1 if a == b else 2 for a, b in pairs])[:, None]
+    products = np.array([weights[a] * weights[b] for a, b in pairs])
+    return np.sum(multiplicity * products * partial, axis=0)
+
+
+def _form_factor(symbol, q):
+    return periodictable.elements.symbol(symbol).xray.f0(q / 10.0)
+
+
+def _length(symbol, isotopes):
+    element = periodictable.elements.symbol(symbol)
+    if isotopes and symbol in isotopes:
+        element = element[isotopes[symbol]]
+    return element.neutron.b_c

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Classical force fields: their parameters, fingerprints, and what models subtract."""

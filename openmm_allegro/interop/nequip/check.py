@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""Whether a nequip model and ours have the same function, tried on small clusters."""
+
+import copy
+import itertools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...model import AllegroConfig, AllegroEnergy
+from ...structure import Structure
+from ...training.evaluate import predict
+from ...training.samples import collate, make_samples
+from .load import nequip_state
+
+# Largest difference of a pair's energy, an atom's energy and a force as a fraction of
+# the largest of its kind, or of 0.01 (eV, Å). A float32 model is compared in float64,
+# but its Wigner 3j symbols and norms have been rounded before.
+TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
+_MOST_CLUSTERS = 500
+
+
+def difference(
+    theirs: torch.nn.Module,
+    energy: AllegroEnergy,
+    config: AllegroConfig,
+    length: float,
+    energy_scale: float,
+) -> float:
+    """Largest relative difference between two models; NaN if one is not finite.
+
+    Parameters
+    ----------
+    theirs : nequip GraphModel
+        Is left in float64.
+    energy : AllegroEnergy
+    config : AllegroConfig
+    length, energy_scale : float
+        Units of ``theirs`` in Å and eV.
+    """
+    structure, groups = clusters(config)
+    energy = copy.deepcopy(energy).set_dtype(torch.float64)
+    samples = make_samples([structure], config, torch.float64)
+    batch = collate(samples, config)
+    ours = predict(energy, batch, stress=False)
+    of_atoms, of_pairs = _our_terms(energy, batch, len(structure))
+
+    _to_double(theirs)
+    types = samples[0].types
+    pos = torch.tensor(structure.positions / length)
+    near = torch.cdist(pos, pos) < float(theirs.metadata["r_max"])
+    near &= torch.tensor(groups[:, None] == groups) & ~torch.eye(len(pos)).bool()
+    edges = near.nonzero().T
+    data = {
+        "pos": pos,
+        "edge_index": edges,
+        "atom_types": types,
+        # a cell too, so that a term for periodic structures alone would show
+        "cell": torch.eye(3, dtype=torch.float64).unsqueeze(0) * 1e3,
+        "edge_cell_shift": torch.zeros((edges.shape[1], 3), dtype=torch.float64),
+        "batch": torch.zeros(len(pos), dtype=torch.int64),
+        "num_atoms": torch.tensor([len(pos)]),
+    }
+    with nequip_state():
+        result = theirs(data)
+
+    def relative(mine: Tensor, other: Tensor, rounding: float = 0.0) -> float:
+        other = other.detach().double().reshape(mine.shape)
+        excess = ((mine - other).abs().max() - rounding).clamp(min=0.0)
+        return float(excess / mine.abs().max().clamp(min=0.01))
+
+    shifts = energy.shifts[types]
+    rounding = 8.0 * torch.finfo(torch.float64).eps * float(shifts.abs().max())
+    atoms = result["atomic_energy"].detach().double().flatten() * energy_scale - shifts
+    found = [relative(of_atoms - shifts, atoms, rounding)]
+    total = result["total_energy"].detach().double().flatten() * energy_scale
+    found.append(relative(ours.energies, total, rounding * len(pos)))
+    # Pair energies do not know of a core, whose forces may hide those of the network.
+    found.append(relative(of_pairs[edges[0], edges[1]], result["edge_energy"]))
+    if "forces" in result:
+        forces = result["forces"] * (energy_scale / length)
+        found.append(relative(ours.forces, forces))
+    return float(np.max(found))  # max() of Python would pass over NaN
+
+
+def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
+    """Clusters of four atoms, far apart: one around each pair of elements.
+
+    The two are half their cutoff from each other, the others at random places about
+    them. Where there are very many elements, a random choice of 500 pairs.
+
+    Returns
+    -------
+    structure : Structure
+    groups : ndarray [N], int
+        The cluster of each atom.
+    """
+    random = np.random.default_rng(0)
+    count = len(config.elements)
+    table = config.cutoff_table().numpy()
+    pairs = list(itertools.combinations_with_replacement(range(count), 2))
+    if len(pairs) > _MOST_CLUSTERS:
+        chosen = random.choice(len(pairs), _MOST_CLUSTERS, replace=False)
+        pairs = [pairs[i] for i in chosen]
+    types, positions = [], []
+    for index, (a, b) in enumerate(pairs):
+        reach = min(table[a, b], table[b, a])
+        directions = random.normal(size=(3, 3))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        places = np.zeros((4, 3))
+        # the third and fourth on the other side, else one may be on top of the second
+        directions[1:] *= -np.sign(directions[1:] @ directions[0])[:, None]
+        places[1] = directions[0] * 0.5 * reach
+        places[2] = directions[1] * 0.45 * table.min()
+        places[3] = places[1] - directions[2] * 0.55 * reach
+        places[:, 0] += 4.0 * config.cutoff * index
+        positions.append(places)
+        types += [a, b, *random.integers(count, size=2)]
+    symbols = tuple(config.elements[t] for t in types)
+    structure = Structure(
+        symbols, np.concatenate(positions), np.zeros((3, 3)), np.zeros(3, dtype=bool)
+    )
+    return structure, np.repeat(np.arange(len(pairs)), 4)
+
+
+def _our_terms(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor]:
+    """Energies of atoms [N] (eV) and pair energies [N, N] before the factors."""
+    of_atoms = torch.zeros(count, dtype=torch.float64)
+    of_pairs = torch.zeros((count, count), dtype=torch.float64)
+    with torch.no_grad():
+        for centers, neighbors, vectors in batch.blocks:
+            kinds = batch.types[centers], batch.types[neighbors]
+            of_atoms[centers] = energy(vectors, *kinds)
+            values = energy.network(vectors, *kinds)
+            where = centers.unsqueeze(1).expand_as(neighbors), neighbors
+            of_pairs.index_put_(where, values, accumulate=True)  # 0 for padding
+    return of_atoms, of_pairs
+
+
+def _to_double(model: torch.nn.Module) -> None:
+    model.to(torch.float64)
+    for module in model.modules():
+        for name in ("_output_dtype", "model_dtype", "out_dtype"):
+            if getattr(module, name, None) == torch.float32:
+                setattr(module, name, torch.float64)

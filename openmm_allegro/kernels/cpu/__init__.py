@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""C++ sources of the CPU kernels, and the libraries compiled from them."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Products of the training step behind registered operators."""

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""A layer's tensor products term by term, for training on a CPU."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...model import AllegroEnergy
+from ...model.allegro import Allegro
+from .contraction import contract
+from .projection import products, project, spread
+
+
+class SparseProducts:
+    """From a layer's weights to the scalars of its pairs, as in ``Allegro.of_blocks``.
+
+    ``M⁰ M¹ … m`` is taken from the right: each product is one ``contract``, and no
+    matrix is made.
+
+    Parameters
+    ----------
+    network : Allegro
+    """
+
+    def __init__(self, network: Allegro) -> None:
+        self.operators = list(network.operators)
+        self.sizes = network.degree_mask.squeeze(-1).sum(0).long().tolist()
+        self.entries, self.values = zip(
+            *(o.entries() for o in self.operators), strict=True
+        )
+        self.columns = []
+        for o, entries, values in zip(
+            self.operators, self.entries, self.values, strict=True
+        ):
+            # The scalar column: a component of the features meets one of environment.
+            scalar = entries[:, 2] == 0
+            a, b, _, path = entries[scalar].T
+            index, paths = torch.zeros((2, o.dim_in), dtype=torch.int64)
+            factors = torch.zeros(o.dim_in, dtype=torch.float64)
+            index[a], paths[a], factors[a] = b, path, values[scalar]
+            self.columns.append((index, paths, factors))
+
+    def __call__(
+        self,
+        environments: list[Tensor],
+        harmonics: Sequence[Tensor],
+        env_weights: Sequence[Tensor],
+        norm: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        """Scalars of the pairs [P, U] in the layer that follows ``environments``.
+
+        Parameters
+        ----------
+        environments : list of Tensor [ΣC, B, U]
+            Of the layers before; this layer's is appended.
+        harmonics, env_weights : sequence of Tensor [C, K, A], [C, K, L·U]
+            Of each block.
+        norm : Tensor [ΣC, 1]
+        weights : Tensor [P, L·U]
+        """
+        shape = len(self.sizes), self.operators[0].channels
+        sums = [
+            project(y, w.unflatten(-1, shape), self.sizes)
+            for y, w in zip(harmonics, env_weights, strict=True)
+        ]
+        environments.append(torch.cat(sums) * norm.unsqueeze(-1))
+        of_centers = self._chain(environments).split([len(y) for y in harmonics])
+        projected = [
+            spread(y, v, self.sizes).flatten(0, 1)
+            for y, v in zip(harmonics, of_centers, strict=True)
+        ]
+        return (weights.unflatten(-1, shape) * torch.cat(projected)).sum(1)
+
+    def _chain(self, environments: Sequence[Tensor]) -> Tensor:
+        """[C, B, U] of layers 0, 1, … → [C, A, U]."""
+        last = len(environments) - 1
+        weight = self.operators[last].weight  # [U or 1, P]
+        index, paths, factors = self.columns[last]
+        column = (weight[:, paths] * factors.to(weight.dtype)).T  # [D, U or 1]
+        v = environments[last][:, index] * column
+        for k in range(last - 1, -1, -1):
+            o = self.operators[k]
+            weight = o.weight.expand(o.channels, -1)
+            tables = self.entries[k], self.values[k], (0, 1, 2), o.dim_in
+            v = contract(weight, environments[k], v, *tables)
+        return v
+
+
+def use_sparse_products(energy: AllegroEnergy) -> bool:
+    """Let a model on the CPU train faster; whether the kernel for it is there.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+        Results are the same up to rounding.
+    """
+    if products() is None:
+        return False
+    energy.network.sparse = SparseProducts(energy.network)
+    return True

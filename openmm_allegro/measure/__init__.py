@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Measure each quantity once: defaults, rows with units, figure."""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What an analysis found: its table, its curves as CSV, what draws its figure."""
+
+import csv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Row(NamedTuple):
+    """One line of a table: ``O  D  2.31 ± 0.04  cm²/s``.
+
+    Attributes
+    ----------
+    item : str
+        What was measured, as an element or a pair.
+    quantity : str
+    value : float
+    error : float or None
+        Half-width of the 68 % interval, where there is one.
+    unit : str
+    """
+
+    item: str
+    quantity: str
+    value: float
+    error: float | None
+    unit: str
+
+
+class Outcome(NamedTuple):
+    """What an analysis found.
+
+    Attributes
+    ----------
+    rows : list of Row
+        The table to print.
+    results : dict
+        All arrays and values by item, for JSON.
+    units : dict of str to str
+        Unit of each name in `results`.
+    curves : dict of str to dict of str to array
+        For each item the columns of the CSV, whose names hold their units.
+    plot : callable, optional
+        Draws the figure to a path.
+    notes : tuple of str
+        What else the user should know.
+    """
+
+    rows: list[Row]
+    results: dict[str, Any]
+    units: dict[str, str]
+    curves: dict[str, dict[str, Any]]
+    plot: Callable[[Path], Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Rows as aligned text."""
+    cells = [
+        (row.item, row.quantity, amount(row.value, row.error), row.unit) for row in rows
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in cells
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def amount(value: float, error: float | None) -> str:
+    """``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
+    from ..analysis.figures.figure import with_error
+
+    if error is None or not np.isfinite(error) or not np.isfinite(value):
+        return f"{value:.4g}"
+    size = max(abs(value), abs(error))
+    if error <= 1e-6 * size:
+        return f"{value:.4g}"
+    exponent = int(np.floor(np.log10(size)))
+    if -3 <= exponent < 5:
+        return with_error(value, error)
+    scaled = with_error(value / 10.0**exponent, error / 10.0**exponent)
+    return f"({scaled})e{exponent}"
+
+
+def write_csv(path: Path, curves: dict[str, dict[str, Any]]) -> None:
+    """Write the curves one below the other, with their item in the first column."""
+    if not curves:
+        raise ValueError(f"expected curves to write to {path}, found none")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["item", *next(iter(curves.values()))])
+        for item, columns in curves.items():
+            for values in zip(*columns.values(), strict=True):
+                writer.writerow([item, *(f"{value:.7g}" for value in values)])

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Hydrogens that cap the bonds which the border of an ML region cuts.
+
+The scaled-position link atoms of ONIOM: S. Dapprich et al., doi:
+10.1016/S0166-1280(98)00475-8. A cap is no particle of the System: it is at
+
+    r = (1 - g) r_inner + g r_outer,    g = d(inner-H) / d(inner-outer),
+
+with g constant, distances being sums of covalent radii (B. Cordero et al.,
+doi:10.1039/b801115j), so a force F on it is (1 - g) F on the inner and g F on the outer
+atom of the bond. It stands for a single bond; between carbon atoms it does so best.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from ase.data import covalent_radii
+from openmm import app
+from openmm.app.element import hydrogen
+from torch import Tensor
+
+LINKS = ("error", "cap")
+
+
+class Cap(NamedTuple):
+    """A hydrogen on the bond from an atom of the region to one outside of it."""
+
+    inner: int
+    outer: int
+    ratio: float  # of the distances inner-H and inner-outer
+
+
+def find_caps(topology: app.Topology, atoms: Sequence[int], link: str) -> list[Cap]:
+    """The bonds that the border of the region cuts, as caps.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    atoms : sequence of int
+        The region.
+    link : str
+        "error": a cut bond is refused; "cap": it gets a cap.
+
+    Raises
+    ------
+    ValueError
+        If a bond is cut and ``link`` is "error", if a bond of hydrogen is cut or an
+        atom outside would hold two caps, or if ``link`` is unknown.
+    """
+    if link not in LINKS:
+        raise ValueError(f"expected link of {LINKS}, found {link!r}")
+    region = set(atoms)
+    cut = [
+        bond if bond[0].index in region else bond[::-1]
+        for bond in topology.bonds()
+        if (bond[0].index in region) != (bond[1].index in region)
+    ]
+    if cut and link == "error":
+        raise ValueError(
+            "atoms: expected a region of whole molecules (link='cap' puts hydrogens "
+            f"on cut bonds), found cut bonds {_names(cut)}"
+        )
+    light = [b for b in cut if any(a.element in (None, hydrogen) for a in b)]
+    if light:
+        raise ValueError(
+            "atoms: expected cut bonds between heavy atoms, found bonds of hydrogen or "
+            f"a virtual site {_names(light)}; take whole water molecules and groups"
+        )
+    shared = [i for i, n in Counter(outer.index for _, outer in cut).items() if n > 1]
+    if shared:
+        raise ValueError(
+            "atoms: expected at most one cut bond of each atom outside, found "
+            f"{_names([bond for bond in cut if bond[1].index in shared])}"
+        )
+    return [Cap(inner.index, outer.index, _ratio(inner, outer)) for inner, outer in cut]
+
+
+def capped(
+    module: torch.jit.ScriptModule, caps: Sequence[Cap]
+) -> torch.jit.ScriptModule:
+    """``force_module`` with the caps as last atoms, for a System without them.
+
+    Parameters
+    ----------
+    module : ScriptModule
+        Takes the caps for particles that come after all of the System's.
+    caps : sequence of Cap
+    """
+    return torch.jit.script(CappedModule(module, caps)) if caps else module
+
+
+class CappedModule(torch.nn.Module):
+    """A force module of which some atoms are caps; scriptable.
+
+    Parameters as ``capped``.
+    """
+
+    def __init__(self, module: torch.nn.Module, caps: Sequence[Cap]) -> None:
+        super().__init__()
+        self.module = module
+        inner, outer, ratios = zip(*caps, strict=True)
+        self.register_buffer("inner", torch.tensor(inner, dtype=torch.int64))
+        self.register_buffer("outer", torch.tensor(outer, dtype=torch.int64))
+        ratio = torch.tensor(ratios, dtype=torch.float64)
+        self.register_buffer("ratio", ratio.unsqueeze(1))
+
+    def forward(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Energy and forces on the particles of the System, as ``ForceModule``."""
+        count = positions.shape[0]
+        positions = positions.detach().to(torch.float64)
+        bonds = positions[self.outer] - positions[self.inner]
+        if boxvectors is not None:
+            box = boxvectors.detach().to(torch.float64)
+            images = torch.linalg.solve(box, bonds, left=False).round()
+            bonds = bonds - torch.matmul(images, box)
+        caps = positions[self.inner] + self.ratio * bonds
+        energy, forces = self.module(torch.cat((positions, caps)), boxvectors)
+        on_caps, forces = forces[count:], forces[:count]
+        forces = forces.index_add(0, self.inner, (1.0 - self.ratio) * on_caps)
+        return energy, forces.index_add(0, self.outer, self.ratio * on_caps)
+
+
+def _ratio(inner: app.topology.Atom, outer: app.topology.Atom) -> float:
+    numbers = [
+        element.atomic_number for element in (hydrogen, inner.element, outer.element)
+    ]
+    h, a, b = covalent_radii[numbers]
+    return float((a + h) / (a + b))
+
+
+def _names(bonds: Sequence[tuple[app.topology.Atom, app.topology.Atom]]) -> str:
+    shown = [
+        "-".join(f"{a.residue.name}{a.residue.id}:{a.name}({a.index})" for a in bond)
+        for bond in bonds[:10]
+    ]
+    more = f" and {len(bonds) - 10} more" if len(bonds) > 10 else ""
+    return ", ".join(shown) + more

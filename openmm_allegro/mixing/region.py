@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""System surgery for ML/MM: a classical System without the inner energy of a region.
+
+``outside_region`` and ``inside_region`` share the energy of a System between them; both
+make copies. What is inside is the internal energy of the region in vacuum, as the force
+field has it: mechanical embedding, H. M. Senn and W. Thiel, doi:10.1002/anie.200802019.
+"""
+
+import copy
+import re
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+
+import openmm
+
+from .checks import (
+    BONDED,
+    bond_terms,
+    constraints,
+    warn_of_loose_atoms,
+    warn_of_partial_charge,
+)
+from .pairs import check_constant, exception_offsets, pair_forces
+
+
+def mixed_system(
+    mm_system: openmm.System,
+    atoms: Sequence[int],
+    ml_force: openmm.Force,
+    bonds: openmm.HarmonicBondForce,
+    *,
+    interpolate: bool,
+    remove_constraints: bool,
+    force_group: int,
+) -> openmm.System:
+    """See ``AllegroPotential.create_mixed_system``.
+
+    Parameters
+    ----------
+    mm_system : openmm.System
+    atoms : sequence of int
+        Both as ``mixing_checks.check_region`` wants them.
+    ml_force : openmm.Force
+        The region's energy.
+    bonds : openmm.HarmonicBondForce
+        Those of the topology, without strength; modified.
+    interpolate, remove_constraints, force_group
+        As there.
+    """
+    warn_of_partial_charge(mm_system, atoms)
+    # Within a molecule atoms are where OpenMM has them, which may be more than half a
+    # box apart; of several molecules they may be on different sides of the box.
+    nearest_images = mm_system.usesPeriodicBoundaryConditions() and not _is_connected(
+        bonds, atoms
+    )
+    system = outside_region(
+        mm_system,
+        atoms,
+        nearest_images=nearest_images,
+        remove_constraints=remove_constraints,
+    )
+    if interpolate:
+        inside = inside_region(mm_system, atoms, nearest_images=nearest_images)
+        ml_force = _interpolation(ml_force, inside)
+        if remove_constraints:
+            warn_of_loose_atoms(mm_system, atoms)
+    # OpenMM takes molecules from bonds, and those inside the region are gone.
+    for pair in bond_terms(mm_system) + constraints(mm_system):
+        bonds.addBond(*pair, 0.1, 0.0)
+    markers = _terms(bonds, set(atoms), inside=True)
+    for force in (ml_force, markers):
+        force.setForceGroup(force_group)
+    system.addForce(ml_force)
+    if markers.getNumBonds():
+        system.addForce(markers)
+    return system
+
+
+def outside_region(
+    system: openmm.System,
+    atoms: Sequence[int],
+    *,
+    nearest_images: bool,
+    remove_constraints: bool,
+) -> openmm.System:
+    """A copy without the energy, and if asked for the constraints, inside a region.
+
+    Bonded terms whose particles are all in the region are dropped. Each pair of its
+    atoms becomes an exception without energy in a NonbondedForce and an exclusion in a
+    CustomNonbondedForce. In an Ewald sum that takes one image of the pair away and
+    leaves the others: the region and its own images interact as the force field has it.
+    Forces keep their order and whatever else was set.
+
+    Parameters
+    ----------
+    system : openmm.System
+        Checked by ``check_system``.
+    atoms : sequence of int
+        The region.
+    nearest_images : bool
+        Whether exceptions are between nearest images; otherwise as ``system`` has it.
+    remove_constraints : bool
+    """
+    region = set(atoms)
+    changed = copy.deepcopy(system)
+    while changed.getNumForces():
+        changed.removeForce(0)
+    for force in system.getForces():
+        changed.addForce(_outside(force, atoms, nearest_images))
+    if remove_constraints:
+        for index in reversed(range(changed.getNumConstraints())):
+            if region.issuperset(changed.getConstraintParameters(index)[:2]):
+                changed.removeConstraint(index)
+    return changed
+
+
+def inside_region(
+    system: openmm.System, atoms: Sequence[int], *, nearest_images: bool
+) -> list[openmm.Force]:
+    """Forces with the energy that ``outside_region`` leaves out.
+
+    Parameters as ``outside_region``.
+
+    Raises
+    ------
+    ValueError
+        If a global parameter scales the region's nonbonded interactions, or if a force
+        computes derivatives with respect to one.
+    """
+    region = set(atoms)
+    forces = []
+    for force in system.getForces():
+        found = []
+        if type(force).__name__ in BONDED:
+            terms = _terms(force, region, inside=True)
+            found = [terms] if _count(terms) else []
+        elif isinstance(force, openmm.NonbondedForce):
+            found = pair_forces(force, atoms, nearest_images)
+        elif isinstance(force, openmm.CustomNonbondedForce) and len(region) > 1:
+            found = [_within_groups(force, region)]
+        if found:
+            check_constant(force)
+        forces += found
+    return forces
+
+
+def _outside(
+    force: openmm.Force, atoms: Sequence[int], nearest_images: bool
+) -> openmm.Force:
+    if type(force).__name__ in BONDED:
+        return _terms(force, set(atoms), inside=False)
+    changed = copy.deepcopy(force)
+    if isinstance(changed, openmm.NonbondedForce):
+        _except_pairs(changed, atoms)
+        if nearest_images:
+            changed.setExceptionsUsePeriodicBoundaryConditions(True)
+    elif isinstance(changed, openmm.CustomNonbondedForce):
+        _exclude_pairs(changed, atoms)
+    elif isinstance(changed, openmm.CustomGBForce) and changed.getNumExclusions():
+        # They have no effect (_check_solvation), but GPUs want one list for all forces.
+        _exclude_pairs(changed, atoms)
+    return changed
+
+
+def _terms(force: openmm.Force, region: set[int], *, inside: bool) -> openmm.Force:
+    """A bonded force with only the terms inside the region, or with all others."""
+    root = ET.fromstring(openmm.XmlSerializer.serialize(force))
+    for terms in (*root.iter("Bonds"), *root.iter("Angles"), *root.iter("Torsions")):
+        terms[:] = [t for t in terms if region.issuperset(_particles(t)) == inside]
+    return openmm.XmlSerializer.deserialize(ET.tostring(root, encoding="unicode"))
+
+
+def _particles(term: ET.Element) -> list[int]:
+    """p1, p2 and so on; those of CMAP are a1 to a4 and b1 to b4."""
+    return [int(v) for k, v in term.attrib.items() if re.fullmatch(r"[pab]\d+", k)]
+
+
+def _count(force: openmm.Force) -> int:
+    for kind in ("Bonds", "Angles", "Torsions"):
+        if hasattr(force, f"getNum{kind}"):
+            return getattr(force, f"getNum{kind}")()
+    raise AssertionError(type(force).__name__)
+
+
+def _except_pairs(force: openmm.NonbondedForce, atoms: Sequence[int]) -> None:
+    for first, second in combinations(atoms, 2):
+        force.addException(first, second, 0.0, 1.0, 0.0, True)
+    for offset, parameter, exception in exception_offsets(force, set(atoms)):
+        force.setExceptionParameterOffset(offset, parameter, exception, 0.0, 0.0, 0.0)
+
+
+def _exclude_pairs(
+    force: openmm.CustomNonbondedForce | openmm.CustomGBForce, atoms: Sequence[int]
+) -> None:
+    present = {
+        frozenset(force.getExclusionParticles(i))
+        for i in range(force.getNumExclusions())
+    }
+    for pair in combinations(atoms, 2):
+        if frozenset(pair) not in present:
+            force.addExclusion(*pair)
+
+
+def _within_groups(
+    force: openmm.CustomNonbondedForce, region: set[int]
+) -> openmm.CustomNonbondedForce:
+    """A copy of which only pairs inside the region interact."""
+    within = copy.deepcopy(force)
+    within.setUseLongRangeCorrection(False)  # counts no pairs, so it stays outside
+    for index in range(within.getNumInteractionGroups()):
+        first, second = within.getInteractionGroupParameters(index)
+        within.setInteractionGroupParameters(
+            index, region & set(first), region & set(second)
+        )
+    if not force.getNumInteractionGroups():
+        within.addInteractionGroup(region, region)
+    return within
+
+
+def _interpolation(
+    ml: openmm.Force, mm: Sequence[openmm.Force]
+) -> openmm.CustomCVForce:
+    """Force with the energy λ E_ML + (1 - λ) ΣE_MM, λ = ``lambda_interpolate``."""
+    names = [f"mm{i}" for i in range(len(mm))]
+    mixture = openmm.CustomCVForce(
+        f"lambda_interpolate*ml+(1-lambda_interpolate)*({'+'.join(names) or '0'})"
+    )
+    mixture.setName("Allegro, or what it replaces")
+    mixture.addGlobalParameter("lambda_interpolate", 1.0)
+    mixture.addCollectiveVariable("ml", ml)
+    for name, force in zip(names, mm, strict=True):
+        mixture.addCollectiveVariable(name, force)
+    return mixture
+
+
+def _is_connected(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> bool:
+    """Whether bonds connect all of these atoms, if need be through others."""
+    bonded = defaultdict(set)
+    for index in range(bonds.getNumBonds()):
+        first, second, *_ = bonds.getBondParameters(index)
+        bonded[first].add(second)
+        bonded[second].add(first)
+    found, front = {atoms[0]}, [atoms[0]]
+    while front:
+        fresh = bonded[front.pop()] - found
+        found |= fresh
+        front += fresh
+    return found.issuperset(atoms)

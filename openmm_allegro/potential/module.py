@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""From a trained model to the module that an OpenMM force calls, in nm and kJ/mol."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..kernels.inference.fold import Program, fold
+from ..kernels.inference.operator import library
+from ..kernels.inference.table import fold_with_table
+from ..model import forces_from_pairs, virial_from_pairs
+from ..model.file import Model
+from ..neighbors import VerletList, center_blocks
+from ..training.samples import LARGEST_BLOCK, PADDING, element_types
+from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
+
+# Of the network; "mixed" differs from "single" in distances, radial functions and
+# spherical harmonics, which it keeps in double.
+PRECISIONS = {
+    "single": torch.float32,
+    "mixed": torch.float32,
+    "double": torch.float64,
+}
+KERNELS = ("auto", "fused", "plain")
+TWO_BODY = ("exact", "table")
+
+
+class ForceModule(torch.nn.Module):
+    """Energy and forces of a set of atoms; scriptable.
+
+    Sums over pairs are in double precision, the network in that of its weights.
+    Centres are processed in blocks with a backward pass each, so that memory beyond the
+    pair list does not grow with the system.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    types : Tensor [n], int64
+        Index into the model's elements.
+    atoms : Tensor [n], int64
+        Which of the particles they are.
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats, in all directions or along each of its vectors.
+    dtype : torch.dtype
+        Of the vectors that the network is given, and of what it makes of them alone.
+    skin : float
+        Å, of the pair list.
+    program : Program, optional
+        For the fused kernel; on the CPU it runs in the place of the network.
+    """
+
+    def __init__(
+        self,
+        energy: torch.nn.Module,
+        cutoff_table: Tensor,
+        types: Tensor,
+        atoms: Tensor,
+        periodic: bool | Sequence[bool],
+        dtype: torch.dtype,
+        skin: float,
+        program: Program | None,
+    ) -> None:
+        super().__init__()
+        self.energy = energy
+        self.fused: bool = program is not None
+        empty = Program(*[torch.empty(0)] * 3)
+        for name, values in (program or empty)._asdict().items():
+            self.register_buffer(name, values)
+        self.cutoff: float = float(cutoff_table.max())
+        self.pairs = VerletList(self.cutoff, skin)
+        self.register_buffer("cutoffs", cutoff_table.to(torch.float64))
+        self.register_buffer("types", types)
+        self.register_buffer("atoms", atoms)
+        self.register_buffer("periodic", torch.tensor(periodic).expand(3).clone())
+        self.all_atoms: bool = bool((atoms == torch.arange(len(atoms))).all())
+        self.padding: float = PADDING * self.cutoff
+        self.largest_block: int = LARGEST_BLOCK
+        self.dtype: torch.dtype = dtype
+        self.to_angstrom: float = NM_TO_ANGSTROM
+        self.energy_unit: float = EV_TO_KJ_PER_MOL
+        self.force_unit: float = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
+
+    def forward(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Potential energy and forces.
+
+        Parameters
+        ----------
+        positions : Tensor [N, 3]
+            Of all particles, nm; may lie outside the box.
+        boxvectors : Tensor [3, 3]
+            Rows are box vectors, nm; needed where periodic.
+
+        Returns
+        -------
+        energy : Tensor [], float64, kJ/mol
+        forces : Tensor [N, 3], float64, kJ/(mol nm)
+
+        Raises
+        ------
+        RuntimeError
+            If a position or the box is not finite.
+        """
+        energies, forces, _ = self.evaluate(positions, boxvectors)
+        energy = energies.sum() * self.energy_unit
+        forces = forces * self.force_unit
+        if self.all_atoms and forces.shape[0] == positions.shape[0]:
+            return energy, forces
+        everywhere = torch.zeros(
+            positions.shape, dtype=forces.dtype, device=forces.device
+        )
+        return energy, everywhere.index_copy(0, self.atoms, forces)
+
+    @torch.jit.export
+    def evaluate(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies of atoms [n] (eV), forces [n, 3] (eV/Å), dE/d(strain) [3, 3] (eV).
+
+        Parameters as ``forward``.
+        """
+        positions = positions[self.atoms].detach().to(torch.float64) * self.to_angstrom
+        if not bool(torch.isfinite(positions).all()):
+            raise RuntimeError(
+                "Allegro: expected finite positions, found NaN or infinity; the "
+                "simulation has become unstable or was started from bad coordinates"
+            )
+        cell = torch.zeros((3, 3), dtype=torch.float64, device=positions.device)
+        if boxvectors is not None:
+            cell = boxvectors.detach().to(torch.float64) * self.to_angstrom
+        if not bool(torch.isfinite(cell).all()):  # it would crash the pair search
+            raise RuntimeError(
+                "Allegro: expected finite box vectors, found NaN or infinity"
+            )
+        self.pairs(positions, cell, self.periodic)
+        if self.fused and not positions.is_cuda:
+            return torch.ops.openmm_allegro.evaluate(
+                positions,
+                cell,
+                self.types,
+                self.pairs.offsets,
+                self.pairs.neighbors,
+                self.pairs.shifts,
+                self.integers,
+                self.constants,
+                self.weights,
+            )
+        centers, neighbors, vectors = self.pairs.vectors(positions, cell)
+        limits = self.cutoffs[self.types[centers], self.types[neighbors]]
+        near = (vectors * vectors).sum(-1) < limits * limits
+        centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
+
+        count = positions.shape[0]
+        energies = torch.zeros(count, dtype=torch.float64, device=positions.device)
+        forces = torch.zeros((count, 3), dtype=torch.float64, device=positions.device)
+        strain = torch.zeros((3, 3), dtype=torch.float64, device=positions.device)
+        for block_centers, block_neighbors, block_vectors in center_blocks(
+            centers, neighbors, vectors, count, self.padding, self.largest_block
+        ):
+            # Detached: to() may be no copy, and strain would then come with a graph.
+            v = block_vectors.to(self.dtype).detach().requires_grad_(True)
+            of_centers = self.energy(
+                v, self.types[block_centers], self.types[block_neighbors]
+            )
+            gradient = torch.autograd.grad([of_centers.sum()], [v])[0]
+            assert gradient is not None  # for TorchScript
+            gradient = gradient.to(torch.float64)
+            energies[block_centers] = of_centers.detach()
+            forces += forces_from_pairs(gradient, block_centers, block_neighbors, count)
+            strain += virial_from_pairs(gradient, block_vectors)
+        return energies, forces, strain
+
+
+def force_module(
+    model: Model,
+    symbols: Sequence[str],
+    *,
+    atoms: Sequence[int] | None = None,
+    periodic: bool | Sequence[bool],
+    precision: str = "mixed",
+    kernel: str = "auto",
+    skin: float | None = None,
+    two_body: str = "exact",
+) -> torch.jit.ScriptModule:
+    """Script a model for given atoms.
+
+    Parameters
+    ----------
+    model : Model
+    symbols : sequence of str
+        Chemical symbols of the atoms of the model, n.
+    atoms : sequence of int, optional
+        Their particle indices; the first n particles if not given.
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats, in all directions or along each of its vectors.
+    precision : str
+        "single", "double", or "mixed": distances, radial functions and spherical
+        harmonics in double, the network in single. Sums are always in double.
+    kernel : str
+        "fused": the compiled kernel on the CPU, plain torch on CUDA; "plain": torch
+        everywhere; "auto": fused where it was built. The fused kernel takes "single"
+        as "mixed".
+    skin : float, optional
+        By how much (Å) the pair list reaches beyond the cutoff; by default a fifth of
+        the cutoff, at most 1 Å.
+    two_body : str
+        "exact", or "table": the fused kernel interpolates what depends on the distance
+        alone (cubic Hermite, a table for each ordered pair of elements), except below
+        0.12 of the cutoff. Forces are the derivatives of that energy. What the
+        interpolation costs in accuracy is logged.
+
+    Raises
+    ------
+    ImportError
+        If the fused kernel was asked for and was not built.
+    ValueError
+        If there are no atoms, an element, the precision or the kernel is unknown, or
+        the skin negative.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"
+        )
+    if kernel not in KERNELS:
+        raise ValueError(f"expected kernel of {KERNELS}, found {kernel!r}")
+    if skin is None:
+        skin = min(1.0, 0.2 * model.config.cutoff)
+    if not 0.0 <= skin < float("inf"):
+        raise ValueError(f"expected a skin of at least 0 Å, found {skin}")
+    if two_body not in TWO_BODY:
+        raise ValueError(f"expected two_body of {TWO_BODY}, found {two_body!r}")
+    if two_body == "table" and kernel == "plain":
+        raise ValueError(
+            "two_body='table' expects the fused kernel, found kernel='plain'"
+        )
+    if (kernel == "fused" or two_body == "table") and library() is None:
+        raise ImportError(
+            "expected the compiled kernel, which kernel='fused' and two_body='table' "
+            "need, found none; install the package again where there is a C++ compiler"
+        )
+    types = element_types(symbols, model.config.elements, "topology")
+    if len(types) == 0:
+        raise ValueError("expected at least one atom, found none")
+    if atoms is None:
+        atoms = range(len(types))
+    energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])
+    energy.requires_grad_(False)
+    is_fused = kernel == "fused" or (kernel == "auto" and library() is not None)
+    program = None
+    if is_fused:
+        program = (
+            fold_with_table(model.energy, PRECISIONS[precision], model.config.elements)
+            if two_body == "table"
+            else fold(model.energy, PRECISIONS[precision])
+        )
+    module = ForceModule(
+        energy,
+        model.config.cutoff_table(),
+        types,
+        torch.tensor(list(atoms), dtype=torch.int64),
+        periodic,
+        torch.float32 if precision == "single" else torch.float64,
+        float(skin),
+        program,
+    )
+    return torch.jit.script(module.eval())

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""Step after step: checkpoints, temperature ramps, progress, and ends of all kinds."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app
+from tqdm import tqdm
+
+from ..reporters import HDF5Reporter
+from ..utils.files import paths_of, replace_file, write_record
+from ..utils.process import interruptible
+from .checkpoint import make_checkpoint, sizes_of, write_checkpoint
+from .integrators import set_temperature, temperature_at
+from .watchdogs.watchdog import StopSimulation, Watchdog
+
+log = logging.getLogger(__name__)
+
+# Steps between looks at signals and changes of a ramp's temperature.
+_PIECE = 10
+
+
+@dataclass
+class Run:
+    """A run and what belongs to it.
+
+    Attributes
+    ----------
+    simulation : openmm.app.Simulation
+    paths : dict of str to Path
+    record : dict
+        What is written to ``paths["record"]``.
+    own : list
+        Reporters that the user gave, of this package, with a ``path``.
+    save_after : float, optional
+        Seconds after which a checkpoint is written before its turn.
+    """
+
+    simulation: app.Simulation
+    paths: dict[str, Path]
+    record: dict[str, Any]
+    own: list[Any]
+    save_after: float | None = None
+    velocities: HDF5Reporter | None = None
+    watchdog: Watchdog | None = None
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def prefix(self) -> str:
+        return str(self.paths["record"])[: -len(".json")]
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What is appended to, by names that hold where the run is moved to."""
+        paths = paths_of(self.prefix)
+        names = ("trajectory", "energies", "events", "event_frames")
+        files = [paths[name] for name in names]
+        files += [Path(reporter.path) for reporter in self.own]
+        folder = self.paths["record"].parent
+        return {os.path.relpath(path, folder): path for path in files}
+
+
+def run_steps(job: Run, progress: bool) -> None:
+    """Step until all is done, or something happens; see ``simulate.run``."""
+    simulation, record = job.simulation, job.record
+    steps, begin = record["steps"], simulation.currentStep
+    started = time.monotonic()
+    # A log file is to hold a line every half minute, a terminal a live one.
+    pause = 0.2 if sys.stderr.isatty() else 30.0
+    with (
+        tqdm(
+            total=steps,
+            initial=begin,
+            unit="step",
+            disable=not progress,
+            dynamic_ncols=True,
+            mininterval=pause,
+        ) as bar,
+        interruptible() as interrupted,
+        _explained(job),
+    ):
+        if "checkpoint_step" not in record:
+            save(job)
+        while simulation.currentStep < steps:
+            _ramp(job)
+            simulation.step(_piece(job))
+            done = simulation.currentStep
+            elapsed = time.monotonic() - started
+            speed = (done - begin) * record["timestep_fs"] * 1e-6 / (elapsed / 86400)
+            bar.update(done - record["completed_steps"])
+            bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
+            record |= {"completed_steps": done, "ns_per_day": round(speed, 5)}
+            late = job.save_after and time.monotonic() - job.saved > job.save_after
+            due = done % record["checkpoint_interval"] == 0 or done == steps
+            if due or late or interrupted():
+                save(job)
+            if interrupted() == signal.SIGTERM:
+                raise SystemExit(128 + signal.SIGTERM)
+            if interrupted():
+                raise KeyboardInterrupt
+        if job.velocities:
+            job.velocities.finish()
+        record["finished"] = True
+        write_record(job.paths["record"], record)
+    if steps > begin:
+        log.info("%d steps at %.3g ns/day", steps - begin, record["ns_per_day"])
+
+
+def save(job: Run) -> None:
+    """Bring all to the disk, the checkpoint last, if the simulation is sane.
+
+    Raises
+    ------
+    ValueError
+        If positions or velocities are not finite.
+    StopSimulation
+        From a watchdog.
+    OSError
+        If not all could be written; the last checkpoint is as it was.
+    """
+    simulation, record, paths = job.simulation, job.record, job.paths
+    include = {"positions", "velocities"}
+    include |= set(job.watchdog.include) if job.watchdog else set()
+    state = simulation.context.getState(**dict.fromkeys(include, True))
+    for values in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)):
+        if not np.isfinite(values._value).all():
+            raise ValueError("NaN in positions or velocities")
+    if job.watchdog:
+        job.watchdog.check(state, simulation.currentStep)
+    if job.velocities:
+        job.velocities.commit()
+    checkpoint = make_checkpoint(
+        simulation,
+        record["integrator"],
+        sizes_of(job.files),
+        job.velocities.frames if job.velocities else 0,
+        # as JSON has it, so that nothing is shared with what goes on
+        json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
+    )
+    write_checkpoint(paths["checkpoint"], checkpoint)
+    record["checkpoint_step"] = checkpoint.step
+    replace_file(paths["state"], checkpoint.state)
+    write_record(paths["record"], record)
+    job.saved = time.monotonic()
+
+
+def _piece(job: Run) -> int:
+    """Steps to the next multiple of what matters: the same wherever a run resumed."""
+    step, record = job.simulation.currentStep, job.record
+    intervals = (min(_PIECE, record["report_interval"]), record["checkpoint_interval"])
+    return min(record["steps"] - step, *(n - step % n for n in intervals))
+
+
+def _ramp(job: Run) -> None:
+    temperature = job.record["temperature_k"]
+    if isinstance(temperature, list):
+        fraction = job.simulation.currentStep / job.record["steps"]
+        set_temperature(job.simulation.context, temperature_at(temperature, fraction))
+
+
+@contextlib.contextmanager
+def _explained(job: Run) -> Any:
+    """Errors of a run with what happened and what is left."""
+    try:
+        yield
+    except (StopSimulation, openmm.OpenMMException, ValueError, OSError) as error:
+        saved = job.record.get("checkpoint_step")
+        text = str(error).split("  ")[0]
+        with contextlib.suppress(OSError):
+            write_record(job.paths["record"], job.record | {"stopped": text})
+        left = "there is no checkpoint yet"
+        if saved is not None:
+            left = (
+                f"frames are in {job.paths['trajectory']}, the checkpoint of step "
+                f"{saved} in {job.paths['checkpoint']}"
+            )
+        if isinstance(error, StopSimulation):
+            raise StopSimulation(f"{text}; {left}") from error
+        if isinstance(error, OSError):
+            raise RuntimeError(
+                f"expected to write the output of the run, found {text} at step "
+                f"{job.simulation.currentStep}; {left}: mend that and go on with "
+                "resume=True (--resume)"
+            ) from error
+        what = "expected a simulation and reporters without errors, found one"
+        if re.search("NaN|finite|infinity|too large for XTC", text):
+            what = "expected finite positions, found an unstable simulation"
+        raise RuntimeError(
+            f"{what} after {job.record['completed_steps']} steps ({text}); {left}"
+        ) from error

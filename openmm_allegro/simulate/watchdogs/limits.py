@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""The limits that watchdogs look after: functions that say what is beyond them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import openmm
+import torch
+from openmm import app, unit
+
+from ...forces import force_modules
+from ...neighbors import PairList
+from ...reporters.uncertainty import committee_of, force_deviations
+from ...units import NM_TO_ANGSTROM
+from .settings import Watchdogs
+
+
+class Frame(NamedTuple):
+    """What a watchdog sees."""
+
+    positions: np.ndarray  # [N, 3] nm
+    velocities: np.ndarray  # [N, 3] nm/ps
+    box: np.ndarray | None  # [3, 3] nm, where periodic
+    energy: float | None  # kJ/mol, where it is watched
+
+
+# What is beyond the limit, in words, or nothing.
+Limit = Callable[[Frame], str | None]
+
+
+def make_limits(
+    settings: Watchdogs,
+    simulation: app.Simulation,
+    start: np.ndarray | None,
+    memory: dict[str, Any],
+) -> list[tuple[str, Limit]]:
+    """The limits that are set, by their kinds.
+
+    Parameters
+    ----------
+    settings : Watchdogs
+    simulation : openmm.app.Simulation
+    start : ndarray [N, 3] or None
+        nm, where bonds have their first lengths.
+    memory : dict
+        Where the first energy per atom is kept, as ``first_energy``.
+
+    Raises
+    ------
+    ValueError
+        If the simulation lacks what a limit needs.
+    """
+
+    def limits() -> Iterator[tuple[str, Limit]]:
+        if settings.temperature_k:
+            yield (
+                "temperature",
+                _temperature(simulation.system, *settings.temperature_k),
+            )
+        if settings.energy_per_atom:
+            yield "energy", _energy(*settings.energy_per_atom)
+        if settings.energy_jump:
+            yield "energy_jump", _energy_jump(settings.energy_jump, memory)
+        if settings.closest:
+            yield "closest", _closest(settings.closest, simulation)
+        if settings.bond_stretch:
+            yield "bonds", _bonds(settings.bond_stretch, simulation.topology, start)
+        if settings.deviation:
+            yield "deviation", _deviation(settings.deviation, simulation.context)
+
+    return list(limits())
+
+
+def find_nan(frame: Frame) -> str | None:
+    """Where a frame has NaN or infinity, in words."""
+    for name in ("positions", "velocities"):
+        bad = np.flatnonzero(~np.isfinite(getattr(frame, name)).all(axis=1))
+        if bad.size:
+            return (
+                f"expected finite {name}, found NaN or infinity at {bad.size} atoms, "
+                f"the first with index {bad[0]}"
+            )
+    if frame.box is not None and not np.isfinite(frame.box).all():
+        return "expected a finite box, found NaN or infinity"
+    if frame.energy is not None and not np.isfinite(frame.energy):
+        return f"expected a finite energy, found {frame.energy} kJ/mol"
+    return None
+
+
+def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
+    count = system.getNumParticles()
+    masses = np.array([system.getParticleMass(i)._value for i in range(count)])
+    freedom = 3 * np.count_nonzero(masses) - system.getNumConstraints()
+    if any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces()):
+        freedom -= 3
+    if freedom < 1:
+        raise ValueError(f"temperature_k: expected degrees of freedom, found {freedom}")
+    gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
+        unit.kilojoule_per_mole / unit.kelvin
+    )
+
+    def limit(frame: Frame) -> str | None:
+        found = masses @ np.square(frame.velocities).sum(axis=1)
+        found /= freedom * gas_constant
+        if lowest <= found <= highest:
+            return None
+        return (
+            f"expected a temperature of {lowest:g} to {highest:g} K, found "
+            f"{found:.6g} K"
+        )
+
+    return limit
+
+
+def _energy(lowest: float, highest: float) -> Limit:
+    def limit(frame: Frame) -> str | None:
+        found = frame.energy / len(frame.positions)
+        if lowest <= found <= highest:
+            return None
+        return (
+            f"expected a potential energy of {lowest:g} to {highest:g} kJ/mol an atom, "
+            f"found {found:.8g}"
+        )
+
+    return limit
+
+
+def _energy_jump(largest: float, memory: dict[str, Any]) -> Limit:
+    def limit(frame: Frame) -> str | None:
+        found = frame.energy / len(frame.positions)
+        if memory["first_energy"] is None:
+            memory["first_energy"] = found
+        first = memory["first_energy"]
+        if abs(found - first) <= largest:
+            return None
+        return (
+            f"expected a potential energy within {largest:g} kJ/mol an atom of "
+            f"{first:.8g} at first, found {found:.8g}"
+        )
+
+    return limit
+
+
+def _closest(closest: dict[str, float], simulation: app.Simulation) -> Limit:
+    atoms = _model_atoms(simulation)
+    elements = [a.element for a in simulation.topology.atoms()]
+    symbols = [elements[i].symbol for i in atoms]
+    kinds = sorted(set(symbols))
+    types = torch.tensor([kinds.index(s) for s in symbols])
+    table = torch.zeros(len(kinds), len(kinds), dtype=torch.float64)
+    for pair, distance in closest.items():
+        first, second = pair.split("-")
+        if first in kinds and second in kinds:
+            i, j = kinds.index(first), kinds.index(second)
+            table[i, j] = table[j, i] = distance
+    if not table.any():
+        return lambda frame: None
+    find = PairList(float(table.max()))
+
+    def limit(frame: Frame) -> str | None:
+        box = np.zeros((3, 3)) if frame.box is None else frame.box
+        centers, neighbors, vectors = find(
+            torch.tensor(frame.positions[atoms] * NM_TO_ANGSTROM),
+            torch.tensor(box * NM_TO_ANGSTROM),
+            torch.tensor([frame.box is not None] * 3),
+        )
+        limits = table[types[centers], types[neighbors]]
+        distances = vectors.norm(dim=-1)
+        near = torch.nonzero(distances < limits).flatten()
+        if not len(near):
+            return None
+        worst = near[(distances[near] / limits[near]).argmin()]
+        i, j = sorted((centers[worst].item(), neighbors[worst].item()))
+        return (
+            f"expected {'-'.join(sorted((symbols[i], symbols[j])))} pairs of at least "
+            f"{limits[worst]:.4f} Å, found atoms {atoms[i]} and {atoms[j]} at "
+            f"{distances[worst]:.4f} Å, {len(near) // 2} pairs in all"
+        )
+
+    return limit
+
+
+def _model_atoms(simulation: app.Simulation) -> list[int]:
+    """Those of the Allegro forces, or all that have an element."""
+    atoms = list(simulation.topology.atoms())
+    chosen: set[int] = set()
+    for module in force_modules(simulation.system):
+        # a capped module wraps the one that has the atoms, of which caps come last
+        own = module if hasattr(module, "atoms") else module.module
+        chosen.update(i for i in own.atoms.tolist() if i < len(atoms))
+    if not chosen:
+        chosen = {atom.index for atom in atoms if atom.element is not None}
+    return sorted(chosen)
+
+
+def _bonds(stretch: float, topology: app.Topology, start: np.ndarray | None) -> Limit:
+    pairs = np.array([[b[0].index, b[1].index] for b in topology.bonds()])
+    if not len(pairs):
+        raise ValueError("bond_stretch: expected a topology with bonds, found none")
+    names = [f"{a.name}({a.index})" for a in topology.atoms()]
+    first: np.ndarray | None = None
+
+    def lengths(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+        """Å, to the nearest image."""
+        vectors = positions[pairs[:, 1]] - positions[pairs[:, 0]]
+        if box is not None:
+            vectors -= np.linalg.solve(box.T, vectors.T).T.round() @ box
+        return np.linalg.norm(vectors, axis=1) * NM_TO_ANGSTROM
+
+    def limit(frame: Frame) -> str | None:
+        nonlocal first
+        if first is None:
+            first = lengths(frame.positions if start is None else start, frame.box)
+        found = lengths(frame.positions, frame.box)
+        long = np.flatnonzero(found > stretch * first)
+        if not long.size:
+            return None
+        worst = long[np.argmax(found[long] / first[long])]
+        i, j = pairs[worst]
+        return (
+            f"expected bonds of at most {stretch:g} times their first length, found "
+            f"{names[i]}-{names[j]} of {found[worst]:.4f} Å, {first[worst]:.4f} Å at "
+            f"first, {long.size} bonds in all"
+        )
+
+    return limit
+
+
+def _deviation(largest: float, context: openmm.Context) -> Limit:
+    try:
+        module = committee_of(context)
+    except ValueError as error:
+        raise ValueError(f"deviation: {error}") from None
+    atoms = module.atoms.tolist()
+
+    def limit(frame: Frame) -> str | None:
+        box = np.zeros((3, 3)) if frame.box is None else frame.box
+        found = force_deviations(module, frame.positions, box)
+        worst = int(found.argmax())
+        if found[worst] <= largest:
+            return None
+        return (
+            f"expected forces that deviate by at most {largest:g} eV/Å, found "
+            f"{found[worst]:.6g} at atom {atoms[worst]}, "
+            f"{np.count_nonzero(found > largest)} atoms in all"
+        )
+
+    return limit

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Watch a simulation for what it should not do: warn, keep the frame, or stop."""
+
+import csv
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from ...reporters.table import next_report
+from ...units import NM_TO_ANGSTROM
+from .limits import Frame, find_nan, make_limits
+from .settings import Watchdogs
+
+__all__ = ["StopSimulation", "Watchdog", "Watchdogs"]
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("step", "time_ps", "watchdog", "action", "message")
+
+
+class StopSimulation(RuntimeError):
+    """A watchdog whose action is "stop" has found its limit crossed."""
+
+
+class Watchdog:
+    """A reporter that looks at a simulation every few steps.
+
+    An event is written when a limit is crossed, and again only after what was watched
+    has been within it: a line of ``PREFIX.events.csv`` (step, time_ps, watchdog,
+    action, message) and, with the actions "frame" and "stop", the frame at the end of
+    ``PREFIX.events.xyz`` (extended XYZ, Å, positions not wrapped: ``read_structures``
+    takes it). Both files are closed after each, and only grow; neither is there before
+    the first event. The log has a warning for the first event of each kind, the tenth,
+    the hundredth and so on.
+
+    Parameters
+    ----------
+    settings : Watchdogs
+    simulation : openmm.app.Simulation
+        Whose topology, System and Context are watched.
+    prefix : path
+        Of the files, such as ``runs/nacl``.
+    start : ndarray [N, 3], optional
+        nm, where bonds have their first lengths; by default, the first frame looked at.
+
+    Raises
+    ------
+    ValueError
+        If the simulation lacks what a limit needs: a committee, bonds, distances of the
+        training data (``Watchdogs.for_models``), degrees of freedom.
+
+    Examples
+    --------
+    >>> settings = Watchdogs(temperature_k=(100, 600), closest={"H-O": 0.7})
+    >>> simulation.reporters.append(Watchdog(settings, simulation, "runs/nacl"))
+    """
+
+    def __init__(
+        self,
+        settings: Watchdogs,
+        simulation: app.Simulation,
+        prefix: str | Path,
+        start: np.ndarray | None = None,
+    ) -> None:
+        if settings.closest_of_training:
+            raise ValueError(
+                "watchdogs: expected distances in the place of closest_of_training, "
+                "found none; use settings.for_models(potential.models)"
+            )
+        self.settings = settings
+        self.path = Path(f"{prefix}.events.csv")
+        self.frames = Path(f"{prefix}.events.xyz")
+        # What getState must be asked for.
+        self.include = ["positions", "velocities"]
+        if settings.energy_per_atom or settings.energy_jump:
+            self.include.append("energy")
+        system = simulation.system
+        self._periodic = system.usesPeriodicBoundaryConditions()
+        self._symbols = [
+            "X" if atom.element is None else atom.element.symbol
+            for atom in simulation.topology.atoms()
+        ]
+        self._memory: dict[str, Any] = {
+            "counts": {},
+            "beyond": [],
+            "first_energy": None,
+        }
+        self._limits = make_limits(settings, simulation, start, self._memory)
+        self._last: tuple[int, str] | None = None  # step, and why it was to stop
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
+        """When the next look is due and what it needs; OpenMM calls this."""
+        return next_report(simulation, self.settings.interval, *self.include)
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        """Look; OpenMM calls this."""
+        self.check(state, simulation.currentStep)
+
+    def check(self, state: openmm.State, step: int) -> None:
+        """Look at a state, such as before a checkpoint; once for each step.
+
+        Parameters
+        ----------
+        state : openmm.State
+            With what ``include`` names, positions not wrapped.
+        step : int
+
+        Raises
+        ------
+        StopSimulation
+            If a limit is crossed whose action is "stop"; again if asked again.
+        """
+        if self._last is None or self._last[0] != step:
+            self._last = (step, self._look(state, step))
+        if self._last[1]:
+            raise StopSimulation(self._last[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to know; JSON values."""
+        return self._memory
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave."""
+        self._memory.update(state)
+
+    def _look(self, state: openmm.State, step: int) -> str:
+        """Write what has happened; say why to stop, or nothing."""
+        frame = Frame(
+            state.getPositions(asNumpy=True)._value,
+            state.getVelocities(asNumpy=True)._value,
+            state.getPeriodicBoxVectors(asNumpy=True)._value
+            if self._periodic
+            else None,
+            state.getPotentialEnergy()._value if "energy" in self.include else None,
+        )
+        nan = find_nan(frame)
+        found = {"nan": nan} if nan else {}
+        if not nan:  # which nothing can be measured in
+            for kind, limit in self._limits:
+                message = limit(frame)
+                if message:
+                    found[kind] = message
+        time = state.getTime().value_in_unit(unit.picosecond)
+        fresh = [kind for kind in found if kind not in self._memory["beyond"]]
+        self._memory["beyond"] = list(found)
+        for kind in fresh:
+            self._write_event(step, time, kind, found[kind])
+        if any(self.settings.action(kind) != "warn" for kind in fresh) and not nan:
+            self._write_frame(frame, step, time, fresh)
+        stops = [k for k in found if self.settings.action(k) == "stop"]
+        return "; ".join(
+            f"watchdog {kind} at step {step} ({time:.6g} ps): {found[kind]}"
+            for kind in stops
+        )
+
+    def _write_event(self, step: int, time: float, kind: str, message: str) -> None:
+        action, counts = self.settings.action(kind), self._memory["counts"]
+        counts[kind] = count = counts.get(kind, 0) + 1
+        starts = not self.path.exists() or self.path.stat().st_size == 0
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if starts:
+                writer.writerow(COLUMNS)
+            writer.writerow((step, round(time, 9), kind, action, message))
+        if action != "stop" and count == 10 ** (len(str(count)) - 1):
+            log.warning(
+                "watchdog %s at step %d, event %d of its kind: %s; further ones are in "
+                "%s",
+                kind,
+                step,
+                count,
+                message,
+                self.path,
+            )
+
+    def _write_frame(
+        self, frame: Frame, step: int, time: float, kinds: Sequence[str]
+    ) -> None:
+        from ase import Atoms
+        from ase.io import write
+
+        atoms = Atoms(
+            self._symbols,
+            frame.positions * NM_TO_ANGSTROM,
+            cell=None if frame.box is None else frame.box * NM_TO_ANGSTROM,
+            pbc=frame.box is not None,
+            info={"step": step, "time_ps": round(time, 9), "watchdog": " ".join(kinds)},
+        )
+        write(self.frames, atoms, format="extxyz", append=True)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Train an Allegro model and evaluate it."""

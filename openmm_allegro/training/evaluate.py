@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""How well a model reproduces reference energies, forces and stresses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..classical.fingerprint import check_baseline, common_baseline
+from ..model import as_blocks, forces_from_pairs
+from ..model.file import Model
+from ..structure import Structure
+from .samples import LARGEST_BLOCK, Batch, Block, collate, make_samples
+
+
+class Prediction(NamedTuple):
+    """Energies [B] (eV, float64), forces [N, 3] (eV/Å), stresses [B, 3, 3] (eV/Å³).
+
+    Stresses of frames without a volume are zero.
+    """
+
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+
+
+def predict(
+    energy: torch.nn.Module,
+    batch: Batch,
+    *,
+    training: bool = False,
+    stress: bool = True,
+) -> Prediction:
+    """Energies, forces and stresses of a batch.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    batch : Batch
+    training : bool
+        Keep the graph, so that a loss on forces can be differentiated.
+    stress : bool
+        Whether stresses are wanted; zeros where not.
+    """
+    atoms = len(batch.types)
+    energies = torch.zeros_like(batch.energies)
+    forces = torch.zeros_like(batch.forces)
+    strains = torch.zeros_like(batch.stresses)
+    for group in _groups(batch.blocks):
+        centers = torch.cat([c for c, _, _ in group])
+        neighbors = torch.cat([n.flatten() for _, n, _ in group])
+        vectors = torch.cat([v.flatten(0, 1) for _, _, v in group]).requires_grad_(True)
+        shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
+        types = batch.types[centers], batch.types[neighbors]
+        with torch.enable_grad():
+            of_centers = energy.of_blocks(vectors, *types, shapes)
+            (gradient,) = torch.autograd.grad(
+                of_centers.sum(), vectors, create_graph=training
+            )
+        if not training:
+            of_centers = of_centers.detach()
+        energies = energies.index_add(0, batch.frames[centers], of_centers)
+        gradients = as_blocks(gradient, shapes)
+        for (c, n, v), g in zip(group, gradients, strict=True):
+            forces = forces + forces_from_pairs(g, c, n, atoms)
+            if stress:
+                # dE/d(strain) of each centre, then of each frame
+                outer = torch.matmul(v.transpose(1, 2), g)
+                strains = strains.index_add(0, batch.frames[c], outer)
+    return Prediction(energies, forces, stresses_of(strains, batch.volumes))
+
+
+def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
+    """From dE/d(strain) [B, 3, 3] (eV) and volumes [B]; zeros without a volume."""
+    volumes = torch.where(volumes > 0, volumes, torch.inf)[:, None, None]
+    return 0.5 * (strains + strains.transpose(1, 2)) / volumes
+
+
+def evaluate(
+    model: Model,
+    structures: Sequence[Structure],
+    *,
+    batch_size: int = 4,
+    distances: torch.dtype = torch.float64,
+) -> dict[str, Any]:
+    """Errors of a model on labelled structures.
+
+    Parameters
+    ----------
+    model : Model
+    structures : sequence of Structure
+        With energies and forces, of a model of kind delta with the same baseline
+        subtracted (``subtract_baseline``).
+    batch_size : int
+    distances : torch.dtype
+        Precision of distances, radial functions and spherical harmonics; that of the
+        network is its own.
+
+    Returns
+    -------
+    dict
+        ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
+        energies per atom (eV), forces (eV/Å), stresses (eV/Å³; NaN where unknown) and
+        the element of each atom; and ``energy_shift``, the part of each energy per atom
+        that the model's element shifts make up.
+
+    Raises
+    ------
+    ValueError
+        If there are no structures, a label is missing, the labels are of another kind
+        than the model or have another baseline, an element is unknown or a prediction
+        is not finite.
+    """
+    if not structures:
+        raise ValueError("expected at least one structure to evaluate, found none")
+    for index, structure in enumerate(structures):
+        if structure.energy is None or structure.forces is None:
+            raise ValueError(
+                f"{structure.source or f'structure {index}'}: expected an energy and "
+                "forces, found energy "
+                f"{structure.energy} and "
+                f"{'no forces' if structure.forces is None else 'forces'}"
+            )
+    _check_kind(model, common_baseline(structures))
+    samples = make_samples(structures, model.config, distances)
+    has_stress = any(s.stress is not None for s in structures)
+    batches, predictions = [], []
+    for start in range(0, len(samples), batch_size):
+        batch = collate(samples[start : start + batch_size], model.config)
+        prediction = predict(model.energy, batch, stress=has_stress)
+        _check_finite(prediction, batch, structures[start : start + batch_size], start)
+        batches.append(batch)
+        predictions.append(prediction)
+    arrays = gather_arrays(batches, predictions)
+    shifts = np.array(model.statistics.shifts)
+    arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
+    return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
+
+
+def gather_arrays(
+    batches: Sequence[Batch], predictions: Sequence[Prediction]
+) -> dict[str, np.ndarray]:
+    """Reference and prediction of several batches as flat arrays."""
+    sizes = torch.cat([b.sizes for b in batches]).double()
+    pairs = {
+        "energy": (
+            torch.cat([b.energies for b in batches]) / sizes,
+            torch.cat([p.energies for p in predictions]) / sizes,
+        ),
+        "forces": (
+            torch.cat([b.forces for b in batches]),
+            torch.cat([p.forces for p in predictions]),
+        ),
+        "stress": (
+            torch.cat([b.stresses for b in batches]),
+            torch.cat([p.stresses for p in predictions]),
+        ),
+    }
+    arrays = {"types": torch.cat([b.types for b in batches]).cpu().numpy()}
+    for name, (reference, prediction) in pairs.items():
+        arrays[f"{name}_reference"] = reference.detach().cpu().double().numpy()
+        arrays[f"{name}_prediction"] = prediction.detach().cpu().double().numpy()
+    return arrays
+
+
+def error_metrics(
+    arrays: dict[str, np.ndarray], elements: Sequence[str]
+) -> dict[str, Any]:
+    """Mean absolute and root-mean-square errors, in meV.
+
+    Returns
+    -------
+    dict
+        ``energy_mae``, ``energy_rmse`` (meV/atom), ``forces_mae``, ``forces_rmse``
+        (meV/Å, over components), ``forces_mae_by_element``, ``forces_rmse_by_element``,
+        and, where the data has stresses, ``stress_mae``, ``stress_rmse`` (meV/Å³).
+        Labels that are NaN are left out.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is not finite where there is a label.
+    """
+    metrics: dict[str, Any] = {}
+    for name in ("energy", "forces", "stress"):
+        known = np.isfinite(arrays[f"{name}_reference"])
+        error = (arrays[f"{name}_prediction"] - arrays[f"{name}_reference"])[known]
+        if not np.isfinite(error).all():
+            raise ValueError(
+                f"expected finite predictions of {name}, found "
+                f"{(~np.isfinite(error)).sum()} of {error.size} NaN or infinite"
+            )
+        if known.any():
+            metrics |= _errors(name, error)
+    force_errors = arrays["forces_prediction"] - arrays["forces_reference"]
+    for kind in ("mae", "rmse"):
+        metrics[f"forces_{kind}_by_element"] = {}
+    for index, element in enumerate(elements):
+        chosen = force_errors[arrays["types"] == index]
+        chosen = chosen[np.isfinite(chosen)]
+        if chosen.size:
+            errors = _errors("forces", chosen)
+            for kind in ("mae", "rmse"):
+                metrics[f"forces_{kind}_by_element"][element] = errors[f"forces_{kind}"]
+    return metrics
+
+
+def parity_plot(
+    arrays: dict[str, np.ndarray],
+    elements: Sequence[str],
+    path: str | Path,
+    *,
+    title: str | None = None,
+    reference: str = "reference",
+) -> Path:
+    """Predicted against reference values, and their errors, as an image.
+
+    Energies, forces and, where there are any, stresses.
+
+    Parameters
+    ----------
+    arrays : dict
+        From ``evaluate``. Values that are not finite are left out.
+    elements : sequence of str
+    path : path
+        Of the image; its folder is made if need be.
+    title : str, optional
+    reference : str
+        What the axes call the labels, such as "PBE" or "teacher's".
+    """
+    from matplotlib.figure import Figure
+
+    metrics = error_metrics(arrays, elements)
+    columns = 3 if "stress_rmse" in metrics else 2
+    figure = Figure(figsize=(4.2 * columns, 6.0), layout="constrained")
+    above, below = figure.subplots(2, columns, height_ratios=(3, 1), sharex="col")
+    # Without the elements' part, which would dwarf the rest where compositions differ.
+    shift = arrays.get("energy_shift", np.nanmean(arrays["energy_reference"]))
+    wanted = (arrays["energy_reference"] - shift) * 1000
+    found = (arrays["energy_prediction"] - shift) * 1000
+    colors = np.full(len(wanted), "C0")
+    _parity(above[0], below[0], wanted, found, found - wanted, colors, 12)
+
+    wanted = arrays["forces_reference"].ravel()
+    found = arrays["forces_prediction"].ravel()
+    of_elements = np.array([f"C{i}" for i in range(len(elements))])
+    colors = np.repeat(of_elements[arrays["types"]], 3)
+    _parity(above[1], below[1], wanted, found, (found - wanted) * 1000, colors, 2)
+    for index, element in enumerate(elements):
+        if element in metrics["forces_rmse_by_element"]:
+            label = f"{element}: {metrics['forces_rmse_by_element'][element]:.0f}"
+            above[1].plot([], [], "o", ms=5, color=f"C{index}", label=label)
+    above[1].legend(
+        title="RMSE (meV/Å)", fontsize=9, title_fontsize=9, loc="upper left"
+    )
+
+    if columns == 3:
+        wanted = arrays["stress_reference"].ravel() * 1000
+        found = arrays["stress_prediction"].ravel() * 1000
+        colors = np.full(len(wanted), "C0")
+        _parity(above[2], below[2], wanted, found, found - wanted, colors, 6)
+    panels = (
+        ("energy", "energy − elements' shifts", "meV/atom", "meV/atom", ".2f"),
+        ("forces", "force", "eV/Å", "meV/Å", ".1f"),
+        ("stress", "stress", "meV/Å³", "meV/Å³", ".3g"),
+    )
+    for axes, under, panel in zip(above, below, panels[:columns], strict=True):
+        name, quantity, unit, error_unit, digits = panel
+        rmse = format(metrics[f"{name}_rmse"], digits)
+        axes.set_title(f"{name}, RMSE {rmse} {error_unit}", fontsize=10)
+        axes.set_ylabel(f"predicted {quantity} ({unit})")
+        under.set_xlabel(f"{reference} {quantity} ({unit})")
+        under.set_ylabel(f"error ({error_unit})")
+    if title:
+        figure.suptitle(title, fontsize=11)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=200)
+    return path
+
+
+def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
+    if model.kind == "delta" and baseline is None:
+        raise ValueError(
+            "evaluate: expected labels from which the baseline of this model of kind "
+            "delta was subtracted (subtract_baseline), found labels of the whole energy"
+        )
+    if baseline is not None and model.kind != "delta":
+        raise ValueError(
+            "evaluate: expected labels of the whole energy for a model of kind "
+            f"{model.kind}, found labels from which a baseline was subtracted"
+        )
+    if baseline is not None:
+        check_baseline(model.provenance.get("baseline"), baseline, "evaluate")
+
+
+def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Blocks that the network takes together: few operations, bounded memory."""
+    groups: list[list[Block]] = []
+    entries = 0
+    for block in blocks:
+        entries += block[1].numel()
+        if not groups or entries > LARGEST_BLOCK:
+            groups.append([])
+            entries = block[1].numel()
+        groups[-1].append(block)
+    return groups
+
+
+def _check_finite(
+    prediction: Prediction, batch: Batch, structures: Sequence[Structure], start: int
+) -> None:
+    for frame, structure in enumerate(structures):
+        forces = prediction.forces[batch.frames == frame]
+        if not (torch.isfinite(prediction.energies[frame]) and forces.isfinite().all()):
+            raise ValueError(
+                f"{structure.source or f'structure {start + frame}'}: expected a "
+                f"finite prediction, found {prediction.energies[frame].item()} eV; are "
+                "two atoms almost at the same position?"
+            )
+
+
+def _parity(
+    axes: Any,
+    below: Any,
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    error: np.ndarray,
+    colors: np.ndarray,
+    size: float,
+) -> None:
+    """Points about the diagonal, and how far they are from it."""
+    known = np.isfinite(error)
+    # In random order, lest the last element cover the others; rare ones on top.
+    _, kinds, counts = np.unique(colors, return_inverse=True, return_counts=True)
+    rare = counts[kinds] < 0.1 * len(colors)
+    order = np.argsort(np.random.default_rng(0).random(len(colors)) + rare)
+    order = order[known[order]]
+    both = np.concatenate((reference[known], prediction[known]))
+    margin = 0.05 * np.ptp(both) or 1.0
+    limits = (both.min() - margin, both.max() + margin)
+    largest = 1.1 * np.abs(error[known]).max() or 1.0
+    look = dict(s=size, c=colors[order], linewidths=0, alpha=0.7, rasterized=True)
+    axes.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
+    axes.scatter(reference[order], prediction[order], **look)
+    axes.set(xlim=limits, ylim=limits, box_aspect=1)
+    axes.locator_params(nbins=6)
+    below.axhline(0.0, color="0.6", lw=0.8, zorder=0)
+    below.scatter(reference[order], error[order], **look)
+    below.set(ylim=(-largest, largest), box_aspect=1 / 3)
+
+
+def _errors(name: str, error: np.ndarray) -> dict[str, float]:
+    return {
+        f"{name}_mae": float(np.abs(error).mean() * 1000),
+        f"{name}_rmse": float(np.sqrt((error**2).mean()) * 1000),
+    }

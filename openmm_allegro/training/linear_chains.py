@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Linear maps that follow each other with nothing between them, in training.
+
+The scalars of a pair leave each network through a linear layer and enter the next ones
+through another. The two say no more than one; trained both, by noisy gradients, they
+lose rank together: at the end of long trainings half of the singular values of either
+are a hundredth of what they were.
+"""
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..model import AllegroEnergy
+
+log = logging.getLogger(__name__)
+
+
+def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Parameter]:
+    """Keep the first map of each chain at an orthogonal matrix of the same size.
+
+    What follows can make up for any change of it, so the network loses nothing. That
+    holds where there are at least as many scalars as inputs of the map (the width of
+    the hidden layer before it); others are left alone. Gradients by the fixed columns
+    are zero from now on; against weight decay see ``keep_fixed``.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+        Changed in place.
+    seed : int
+
+    Returns
+    -------
+    list of Parameter
+        Those that are fixed, in their first ``num_scalar_features`` columns.
+    """
+    network = energy.network
+    scalars = network.scalars
+    networks = [network.two_body, network.first_projection, *network.latents]
+    generator = torch.Generator().manual_seed(seed)
+    fixed = []
+    for mlp in networks:
+        weight = mlp.layers[-1].weight
+        rows = len(weight)
+        if rows > scalars:
+            continue
+        square = torch.randn(
+            (scalars, scalars), generator=generator, dtype=torch.float64
+        )
+        # rows of unit variance per entry, as those of the layers are
+        start = torch.linalg.qr(square).Q[:rows] * scalars**0.5
+        with torch.no_grad():
+            weight[:, :scalars] = start.to(weight)
+        weight.register_hook(lambda gradient: _without(gradient, scalars))
+        fixed.append(weight)
+    log.info("%d of %d linear chains fixed", len(fixed), len(networks))
+    return fixed
+
+
+def keep_fixed(
+    optimizer: torch.optim.Optimizer, fixed: list[torch.nn.Parameter], scalars: int
+) -> None:
+    """Undo what weight decay does to the first ``scalars`` columns of ``fixed``."""
+    columns = [weight.detach()[:, :scalars].clone() for weight in fixed]
+
+    @torch.no_grad()
+    def restore(*_: Any) -> None:
+        for weight, start in zip(fixed, columns, strict=True):
+            weight[:, :scalars] = start
+
+    optimizer.register_step_post_hook(restore)
+
+
+def _without(gradient: Tensor, columns: int) -> Tensor:
+    gradient = gradient.clone()
+    gradient[:, :columns] = 0.0
+    return gradient

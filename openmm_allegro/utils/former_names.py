@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Import modules by the names they had before they moved into subpackages.
+
+Code of users, the README's imports and pickles inside serialized Systems name modules
+by path. Each former name stands for the module that took its place, the same object.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+PACKAGE = __name__.partition(".")[0]
+# From the former name to the present one, both below the package.
+FORMER = {
+    "baseline": "classical.baseline",
+    "committee": "potential.committee",
+    "dataset": "training.samples",
+    "deploy": "potential.module",
+    "dispersion": "classical.dispersion",
+    "evaluate": "training.evaluate",
+    "modelfile": "model.file",
+    "protocol": "simulate.protocol",
+    "train": "training.train",
+    "train_config": "training.config",
+    "watchdogs": "simulate.watchdogs",
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Find a module under its former name."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        package, _, name = fullname.partition(".")
+        if package != PACKAGE or name not in FORMER:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        name = spec.name.partition(".")[2]
+        module = importlib.import_module(f"{PACKAGE}.{FORMER[name]}")
+        # The import system is about to set the spec of the module that it is given.
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = module.__spec__.loader_state
+
+
+def keep_former_names() -> None:
+    """Let modules be imported by their former names, in this process."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: MIT
+"""The page about a run: whole, offline, escaped, and true to the analysis."""
+
+import base64
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+mdtraj = pytest.importorskip("mdtraj")
+pytest.importorskip("kinisi")
+
+from analysis_helpers import TRICLINIC, autoregressive, langevin  # noqa: E402
+from report_helpers import (  # noqa: E402
+    CUBIC,
+    Page,
+    salt_water,
+    walk,
+    write_run,
+    write_velocities,
+)
+
+from openmm_allegro.analysis import (  # noqa: E402
+    bond_lengths,
+    conductivity,
+    diffusion,
+    green_kubo_diffusion,
+    read_velocities,
+)
+from openmm_allegro.analysis.structure.coordination import Coordination  # noqa: E402
+from openmm_allegro.analysis.structure.rdf import Histogram  # noqa: E402
+from openmm_allegro.cli.main import main  # noqa: E402
+from openmm_allegro.report import kinetics, report  # noqa: E402
+from openmm_allegro.report import structure as structure_module  # noqa: E402
+from openmm_allegro.report.html import measured  # noqa: E402
+from openmm_allegro.report.kinetics import _thermostat  # noqa: E402
+from openmm_allegro.report.pairs import Pair  # noqa: E402
+from openmm_allegro.report.production import (  # noqa: E402
+    Findings,
+    degrees_of_freedom,
+    equilibration,
+    prepare,
+)
+from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
+from openmm_allegro.runs.run import read_run  # noqa: E402
+from openmm_allegro.runs.species import find_kinds, formal_charges  # noqa: E402
+
+START = 30.0
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """A finished run of salt water with velocities, 150 ps."""
+    topology = salt_water()
+    prefix = write_run(tmp_path_factory.mktemp("runs") / "nvt", walk(topology, 300))
+    rng = np.random.default_rng(2)
+    _, velocities = langevin(400, topology.n_atoms, 0.002, 0.02, 0.005, rng)
+    write_velocities(prefix.with_suffix(".h5"), topology, velocities, 0.005)
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def page(prefix):
+    path = report(prefix, start=START)
+    assert path == prefix.with_suffix(".html")
+    return Page(path.read_text())
+
+
+def test_page_is_whole_and_needs_no_other_file(page):
+    names = [attributes.get("id") for _, attributes in page.elements]
+    for tag, attributes in page.elements:
+        assert not {"srcset", "action", "data"} & set(attributes)
+        if "src" in attributes:
+            assert attributes["src"].startswith("data:image/svg+xml;base64,")
+        if "href" in attributes:
+            assert attributes["href"][0] == "#" and attributes["href"][1:] in names
+        if tag == "img":
+            assert len(attributes["alt"]) > 10
+    assert not re.search(r"url\(|@import|https?:", "".join(page.styles))
+    assert not re.search(r"https?:|import\s*\(|fetch\(", "".join(page.scripts))
+    assert sum(tag == "img" for tag, _ in page.elements) >= 10
+
+
+def test_page_has_the_numbers_of_the_analysis(page, prefix):
+    trajectory = mdtraj.load(prefix.with_suffix(".xtc"), top=prefix.with_suffix(".pdb"))
+    trajectory = trajectory[trajectory.time >= START]
+    for selection in ("element O", "element Na", "element Cl"):
+        found = diffusion(trajectory, selection)
+        assert measured(found.coefficient, found.error, 1e5) in page.text
+    found = conductivity(trajectory, {"Na": 1, "Cl": -1}, 300.0)
+    assert measured(*found.einstein) in page.text
+    assert measured(*found.nernst_einstein) in page.text
+    assert "Charges are formal ones" in page.text
+    assert f"{bond_lengths(trajectory).longest.max():.4f}" in page.text
+    fast = read_velocities(prefix.with_suffix(".h5"))
+    oxygen = fast.values[:, trajectory.topology.select("element O")]
+    found = green_kubo_diffusion(oxygen, fast.time_step, max_lag=39 * fast.time_step)
+    assert measured(*found.coefficient, 1e5) in page.text
+
+
+def test_page_says_what_was_run_and_why_parts_are_missing(page):
+    assert "12 H₂O · 4 Na · 4 Cl" in page.text
+    assert f"from {START:g} ps on (as asked)" in page.text
+    assert "--start 30" in page.text
+    assert "D of Na, Cl is of fewer than 10 particles" in page.text
+    # Molecules that walk at random have no shells.
+    assert "Not computed: expected" in page.text
+    assert "found no clear" in page.text
+
+
+def test_frames_of_the_viewer_decode_to_the_positions(page, prefix):
+    (content,) = [s for s in page.scripts if s.lstrip().startswith("{")]
+    scene = json.loads(content)
+    trajectory = mdtraj.load(prefix.with_suffix(".xtc"), top=prefix.with_suffix(".pdb"))
+    frames = np.isin(np.round(trajectory.time, 4), np.round(scene["times"], 4))
+    trajectory = trajectory[frames]
+    numbers = np.frombuffer(base64.b64decode(scene["positions"]), dtype="<i2")
+    found = numbers.reshape(trajectory.xyz.shape) * scene["scale"]
+    cells = np.array(scene["cells"])
+    found = found + 0.5 * cells.sum(axis=1)[:, None]
+    cells_apart = (found - trajectory.xyz) @ np.linalg.inv(cells)
+    apart = (cells_apart - np.round(cells_apart)) @ cells
+    # Half a step of the integers, and what float32 makes of paths of some nm.
+    assert np.abs(apart).max() < 0.5 * scene["scale"] + 3e-6
+    first, second = np.array(scene["bonds"]).T
+    bonds = np.linalg.norm(found[:, first] - found[:, second], axis=-1)
+    np.testing.assert_allclose(bonds, 0.0957, atol=3e-3)  # XTC has 1e-3 nm
+    assert scene["scale"] < 1e-4
+
+
+@pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+def test_molecules_of_the_viewer_are_whole_and_centred_in_the_cell(cell):
+    trajectory = walk(salt_water(), 20, cell, step=0.3)
+    # Wrapped atom by atom, as some programs write them.
+    inverse = np.linalg.inv(cell)
+    wrapped = trajectory.xyz - np.floor(trajectory.xyz @ inverse) @ cell
+    trajectory.xyz = wrapped.astype(np.float32)
+    cells = np.broadcast_to(cell, (20, 3, 3))
+    kinds = find_kinds(trajectory.topology)
+    found = gather(trajectory, kinds, cells)
+    for kind in kinds:
+        centers = found[:, np.array(kind.molecules)].mean(axis=2) @ inverse
+        assert centers.min() > -1e-5 and centers.max() < 1 + 1e-5
+    waters = found[:, np.array(kinds[0].molecules)]
+    bonds = np.linalg.norm(waters[:, :, 1:] - waters[:, :, :1], axis=-1)
+    np.testing.assert_allclose(bonds, 0.0957, atol=1e-3)
+
+
+def test_large_systems_are_thinned_for_the_viewer():
+    trajectory = walk(salt_water(3000, 5), 3)
+    scene, said = pack(trajectory)
+    assert len(scene["elements"]) <= MAX_ATOMS
+    assert "1,663 of 3,000 water" in said
+    shown = [scene["kinds"][i][0] for i in scene["elements"]]
+    assert shown.count("Na") == shown.count("Cl") == 5
+    assert shown.count("H") == 2 * shown.count("O")
+    assert len(json.dumps(scene)) < 4_000_000
+
+
+def test_protocol_without_trajectory(tmp_path):
+    """Unfinished, with events, a model that is an attack, and no frames at all."""
+    attack = '"><script>alert(1)</script>'
+    write_run(tmp_path / "1-heat", temperature=[10.0, 300.0], model=attack)
+    write_run(
+        tmp_path / "2-hold", completed_steps=5000, model=attack, model_sha256="00"
+    )
+    stages = {"stages": ["1-heat", "2-hold", "3-produce"]}
+    (tmp_path / "protocol.json").write_text(json.dumps(stages))
+    (tmp_path / "2-hold.events.csv").write_text(
+        "step,time_ps,watchdog,action,message\n4000,4.0,contacts,warn,<b>O-H & H</b>\n"
+    )
+    path = report(tmp_path)
+    assert path == tmp_path / "report.html"
+    source = path.read_text()
+    page = Page(source)
+    assert "<script>alert" not in source and "<b>O-H" not in source
+    assert attack in page.text and "<b>O-H & H</b>" in page.text
+    assert "10 → 300" in page.text
+    assert "2-hold is unfinished: 5,000 of 20,000 steps" in page.text
+    assert "Events that watchdogs reported: 1" in page.text
+    assert "Not computed: expected a trajectory" in page.text
+    assert any("Temperature" in a["alt"] for t, a in page.elements if t == "img")
+
+
+def test_protocol_analyses_the_last_stage_with_a_trajectory_or_the_one_asked(tmp_path):
+    trajectory = walk(salt_water(3, 1), 12)
+    write_run(tmp_path / "a", trajectory)
+    write_run(tmp_path / "b", trajectory, ensemble="nve")
+    write_run(tmp_path / "c", rows=5)
+    (tmp_path / "protocol.json").write_text(json.dumps({"stages": ["a", "b", "c"]}))
+    page = Page(report(tmp_path).read_text())
+    assert "Structure and kinetics are of b" in page.text
+    assert "drift of the total energy" in page.text
+    assert "expected at least 20 frames, found" in page.text
+    page = Page(report(tmp_path, overwrite=True, stage="a").read_text())
+    assert "Structure and kinetics are of a" in page.text
+    with pytest.raises(ValueError, match="expected a stage of a, b, c, found 'd'"):
+        report(tmp_path, overwrite=True, stage="d")
+
+
+def test_warnings(tmp_path):
+    trajectory = walk(salt_water(3, 1), 30, step=0.001)
+    trajectory.xyz[20:, 1] += [0.15, 0.0, 0.0]  # a bond breaks
+    prefix = write_run(tmp_path / "hot", trajectory, temperature=310.0)
+    page = Page(report(prefix, start=0.0).read_text())
+    assert re.search(
+        r"mean temperature of hot, .* is .* errors from the 310 K", page.text
+    )
+    assert "Broken bonds of the topology: 1" in page.text
+    assert "Too short for diffusion" in page.text
+
+
+def test_last_stage_without_a_frame_is_not_the_one_analysed(tmp_path):
+    """Killed before its first frame, or a minimisation: empty files."""
+    write_run(tmp_path / "a", walk(salt_water(3, 1), 12))
+    write_run(tmp_path / "b", walk(salt_water(3, 1), 2), completed_steps=0)
+    (tmp_path / "b.xtc").write_bytes(b"")
+    header = (tmp_path / "b.csv").read_text().splitlines()[0]
+    (tmp_path / "b.csv").write_text(header + "\n")
+    (tmp_path / "protocol.json").write_text(json.dumps({"stages": ["a", "b"]}))
+    page = Page(report(tmp_path).read_text())
+    assert "Structure and kinetics are of a" in page.text
+    page = Page(report(tmp_path / "b").read_text())
+    assert re.search(r"Not computed: expected a trajectory.* no frames in", page.text)
+
+
+def test_records_that_lack_values_or_hold_odd_ones(tmp_path):
+    """What is null is missing; what is no number where one belongs is an error."""
+    prefix = write_run(tmp_path / "nvt", stopped="full disk", finished=False)
+    path = prefix.with_suffix(".json")
+    content = json.loads(path.read_text())
+    assert "nvt was stopped: full disk" in Page(report(prefix).read_text()).text
+    path.write_text(json.dumps(dict.fromkeys(content)))
+    empty = Page(report(prefix, overwrite=True).read_text()).text
+    path.write_text("{}")
+    assert Page(report(prefix, overwrite=True).read_text()).text == empty
+    assert "nan" not in empty and "0 of 0" not in empty
+    for odd in ({"timestep_fs": "1"}, {"steps": [1]}, {"temperature_k": ["hot"]}):
+        path.write_text(json.dumps(content | odd))
+        with pytest.raises(ValueError, match=f"as {next(iter(odd))} in .*nvt.json"):
+            report(prefix, overwrite=True)
+
+
+def test_parallel_tempering_has_exchanges_and_no_kinetics(tmp_path):
+    """Frames of one temperature, put together from replicas, jump in time."""
+    prefix = write_run(
+        tmp_path / "cold",
+        walk(salt_water(3, 1), 30),
+        method="parallel-tempering",
+        temperatures_k=[300.0, 330.5],
+    )
+    prefix.with_suffix(".csv").unlink()
+    page = Page(report(prefix).read_text()).text
+    assert "300, 330.5 K" in page and "exchanges.csv, which is written when" in page
+    assert "time has jumps" in page and "√MSD" not in page
+    (tmp_path / "cold.exchanges.csv").write_text("lower (K),replica\n300.0,0\n,1\n")
+    page = Page(report(prefix, overwrite=True).read_text()).text
+    assert "Neighbours and replicas lower (K) replica 300.0 0" in page
+
+
+def test_minimum_beyond_second_neighbours_is_no_shell(tmp_path):
+    """Neighbours at r and 1.7 r without a gap between them: as O–O of hot water."""
+    rng = np.random.default_rng(0)
+    edges = np.linspace(0, 0.9, 181)
+    r = 0.5 * (edges[1:] + edges[:-1])
+    g = np.where(r < 0.3, np.exp(-(((r - 0.3) / 0.02) ** 2)) * 2.5, 1.0)
+    g += np.where(r >= 0.3, 1.5 * np.exp(-(((r - 0.3) / 0.04) ** 2)), 0.0)
+    g -= np.where((r > 0.5) & (r < 0.7), 0.3 * np.sin((r - 0.5) * np.pi / 0.2), 0.0)
+    ideal = np.diff(edges**3)[None].repeat(10, axis=0) * 1e6
+    counts = rng.poisson(np.maximum(ideal * g, 0))
+    found = Histogram(edges, counts, ideal, np.full(10, 100.0))
+    pair = Pair("O–O", np.arange(3), np.arange(3), False)
+    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
+    assert not shells and "beyond second neighbours" in failed["O–O"]
+    gap = np.maximum(g - np.exp(-(((r - 0.38) / 0.03) ** 2)), 0.1)
+    found = found._replace(counts=rng.poisson(np.maximum(ideal * gap, 0)))
+    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
+    assert not failed and 0.35 < shells["O–O"][1].r_max < 0.42
+
+
+@pytest.mark.parametrize(("edge", "r_max"), [(2.0, 1.0), (4.0, 1.5)])
+def test_pairs_are_counted_to_half_the_box_or_the_bound(
+    edge, r_max, tmp_path, monkeypatch
+):
+    """All pairs of a large system would take minutes."""
+    asked = []
+
+    def count(trajectory, groups, r_max):
+        asked.append(r_max)
+        raise ValueError("expected nothing more")
+
+    monkeypatch.setattr(structure_module, "histograms", count)
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 3, np.eye(3) * edge))
+    production = prepare(read_run(prefix), tmp_path, start=0.0)
+    page, shells = structure_module.structure(production, Findings())
+    assert asked == [pytest.approx(r_max)] and not shells
+    assert "Not computed: expected nothing more" in page
+
+
+def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
+    """Its error would hide the others; that what is left of C(t) is told stays."""
+    breaks = {"Na–O": 50, "Na–Cl": 3}
+    drawn, left = [], iter(breaks.values())
+
+    def survival(*_, **__):
+        return SimpleNamespace(
+            lifetime=(1.0, 0.1),
+            residence_time=(2.0, 0.1),
+            remaining=0.2,
+            n_breaks=next(left),
+            lag_times=np.arange(3.0),
+        )
+
+    touching = SimpleNamespace(n_frames=50, time_step=1.0)
+    monkeypatch.setattr(kinetics, "contacts", lambda *_, **__: touching)
+    monkeypatch.setattr(kinetics, "survival", survival)
+    monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
+    trajectory = walk(salt_water(2, 1), 2)
+    production = SimpleNamespace(thinned=lambda _: trajectory, folder=None)
+    shell = Coordination(1.0, 0.3, 0.25, 3.0)
+    shells = {
+        label: (Pair(label, np.array([6]), np.array([7]), True), shell)
+        for label in breaks
+    }
+    text = kinetics._residence(production, shells)
+    assert len(drawn) == 1 and "Na–O" in drawn[0] and "Na–Cl" not in drawn[0]
+    assert text.count("above 2.0") == 2 and "Na–Cl: 3 breaks tell little" in text
+
+
+def test_existing_output_and_missing_runs(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no .*nothing\.json and no folder"):
+        report(tmp_path / "nothing")
+    prefix = write_run(tmp_path / "nvt")
+    with pytest.raises(
+        FileNotFoundError, match=r"expected protocol\.json.* give one: nvt"
+    ):
+        report(tmp_path)
+    (tmp_path / "nvt.html").write_text("kept")
+    with pytest.raises(FileExistsError, match="found one"):
+        report(prefix)
+    assert (tmp_path / "nvt.html").read_text() == "kept"
+    assert report(prefix, tmp_path / "new" / "page.html").is_file()
+    with pytest.raises(FileExistsError, match=r"a folder at .*nvt\.html, found a file"):
+        report(prefix, tmp_path / "nvt.html" / "page.html")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(ValueError, match=r"expected JSON in .*bad\.json"):
+        report(tmp_path / "bad")
+
+
+def test_charges_that_do_not_fit_are_an_error(tmp_path):
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 12))
+    with pytest.raises(ValueError, match="expected charges of water, Na, Cl, found K"):
+        report(prefix, charges={"K": 1})
+
+
+def test_stochastic_thermostats_slow_motion():
+    assert _thermostat({"integrator": "nose-hoover"}) is None
+    assert "baoab slows motion" in str(_thermostat({"integrator": "baoab"}))
+
+
+def test_formal_charges_must_cancel():
+    topology = salt_water(2, 2)
+    assert formal_charges(find_kinds(topology)) == {"Na": 1, "Cl": -1}
+    topology = topology.subset(range(topology.n_atoms - 1))
+    with pytest.raises(ValueError, match="found a sum of \\+1"):
+        formal_charges(find_kinds(topology))
+
+
+def test_csv_cut_short_is_read_up_to_there(tmp_path):
+    prefix = write_run(tmp_path / "nvt", rows=20)
+    path = prefix.with_suffix(".csv")
+    path.write_text(path.read_text()[:-25])
+    table = read_run(prefix).table
+    assert len(table["time"]) == 19
+    assert degrees_of_freedom(table) == 3 * 44 - 3
+
+
+def test_equilibration_leaves_out_what_relaxes():
+    rng = np.random.default_rng(0)
+    noise = autoregressive(2000, 3, rng)
+    assert equilibration(noise) < 0.2
+    times = np.arange(2000)
+    assert 0.2 < equilibration(noise + 30 * np.exp(-times / 150)) < 0.5
+
+
+def test_command(tmp_path, capsys):
+    prefix = write_run(tmp_path / "nvt", model=["a.safetensors", "b.safetensors"])
+    output = tmp_path / "page.html"
+    words = ["report", str(prefix), "--output", str(output), "--charges", "Na=1,Cl=-1"]
+    assert main(words) == 0
+    assert str(output) in capsys.readouterr().out
+    text = Page(output.read_text()).text
+    assert "a.safetensors, b.safetensors" in text
+    assert "--charges Na=1,Cl=-1" in text
+    assert main(words) == 2
+    assert "expected no file yet" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*words, "--charges", "Na"])

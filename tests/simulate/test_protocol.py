@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: MIT
+"""Stages, ramps, integrators, hydrogen masses and terms of runs."""
+
+import dataclasses
+import json
+
+import mdtraj
+import numpy as np
+import openmm
+import pytest
+from conftest import energy_and_forces, harmonic_system, make_topology
+from openmm import app, unit
+from run_helpers import Killed, check_complete, final_state, read_energies
+
+from openmm_allegro import AllegroPotential, run
+from openmm_allegro.model.file import save_model
+from openmm_allegro.reporters.terms import EnergyTermsReporter, separate_groups
+from openmm_allegro.simulate.hydrogen_mass import repartition_hydrogen_mass
+from openmm_allegro.simulate.integrators import INTEGRATORS, temperature_at
+from openmm_allegro.simulate.protocol import Stage, run_protocol
+from openmm_allegro.simulate.protocol_file import read_protocol
+
+QUICK = {"platform": "Reference", "seed": 5, "progress": False}
+STAGES = [
+    Stage("minimise", minimize=True),
+    Stage("heat", 60, temperature_k=(50.0, 300.0), report_interval=10),
+    Stage("produce", 40, ensemble="nve", report_interval=10, velocity_interval=20),
+]
+
+
+def test_stages_go_on_where_the_last_ended(tmp_path):
+    files = run_protocol(*harmonic_system(), STAGES, tmp_path / "p", **QUICK)
+    assert list(files) == ["1-minimise", "2-heat", "3-produce"]
+    check_complete(files["2-heat"], 60, 10)
+    check_complete(files["3-produce"], 40, 10, 20)
+    ends = mdtraj.load(files["2-heat"]["trajectory"], top=files["2-heat"]["topology"])
+    begins = mdtraj.load_pdb(files["3-produce"]["topology"])
+    np.testing.assert_allclose(ends.xyz[-1], begins.xyz[0], atol=2e-3)
+    # the energy that stage 3 keeps is that with which stage 2 ended
+    total = [read_energies(files[n]["energies"])[:, 4] for n in ("2-heat", "3-produce")]
+    np.testing.assert_allclose(total[1], total[0][-1], rtol=0.05)
+    record = json.loads((tmp_path / "p" / "protocol.json").read_text())
+    assert record["stages"] == list(files) and record["finished"]
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_killed_protocol_ends_as_a_whole_one(tmp_path, monkeypatch, stage):
+    system = harmonic_system()
+    whole = run_protocol(*system, STAGES, tmp_path / "whole", **QUICK)
+    step, calls = app.Simulation.step, []
+
+    def killed(simulation, count):
+        step(simulation, count)
+        calls.append(count)
+        if len(calls) == (3 if stage == 1 else 8):
+            raise Killed
+
+    monkeypatch.setattr(app.Simulation, "step", killed)
+    with pytest.raises(Killed):
+        run_protocol(*system, STAGES, tmp_path / "cut", **QUICK)
+    monkeypatch.undo()
+    with pytest.raises(FileExistsError, match="--resume"):
+        run_protocol(*system, STAGES, tmp_path / "cut", **QUICK)
+    cut = run_protocol(*system, STAGES, tmp_path / "cut", resume=True, **QUICK)
+    for name, paths in cut.items():
+        np.testing.assert_array_equal(final_state(whole[name]), final_state(paths))
+        for kind in ("trajectory", "topology"):
+            if paths[kind].exists():
+                assert whole[name][kind].read_bytes() == paths[kind].read_bytes()
+
+
+def test_stages_that_have_begun_stay(tmp_path):
+    system = harmonic_system()
+    run_protocol(*system, STAGES, tmp_path / "p", **QUICK)
+    with pytest.raises(ValueError, match=r"expected the stage 2-heat.*3-produce|2-p"):
+        run_protocol(
+            *system, [STAGES[0], STAGES[2]], tmp_path / "p", resume=True, **QUICK
+        )
+    more = [*STAGES, Stage("more", 20)]
+    files = run_protocol(*system, more, tmp_path / "p", resume=True, **QUICK)
+    check_complete(files["4-more"], 20, 20)
+    run_protocol(*system, STAGES[1:], tmp_path / "p", overwrite=True, **QUICK)
+    assert not list((tmp_path / "p").glob("4-more*"))
+
+
+def test_a_stage_that_another_began_from_stays_as_long(tmp_path):
+    system = harmonic_system()
+    run_protocol(*system, STAGES, tmp_path / "p", **QUICK)
+    changed = dataclasses.replace(STAGES[2], steps=60)
+    files = run_protocol(
+        *system, [*STAGES[:2], changed], tmp_path / "p", resume=True, **QUICK
+    )
+    check_complete(files["3-produce"], 60, 10, 20)
+    stages = [Stage("a", 20), Stage("b", 20)]
+    run_protocol(*system, stages, tmp_path / "q", **QUICK)
+    with pytest.raises(ValueError, match=r"20 steps of the stage 1-a, .* found 40"):
+        run_protocol(
+            *system, [Stage("a", 40), stages[1]], tmp_path / "q", resume=True, **QUICK
+        )
+
+
+def test_a_tenth_stage_renames_none(tmp_path):
+    system = harmonic_system(2)
+    stages = [Stage(f"s{i}", 1, report_interval=1) for i in range(10)]
+    run_protocol(*system, stages[:9], tmp_path / "p", **QUICK)
+    files = run_protocol(*system, stages, tmp_path / "p", resume=True, **QUICK)
+    assert [*files][::9] == ["1-s0", "10-s9"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "words"),
+    [
+        (Stage("b", 60, ensemble="npt2"), {}, "stage b: expected ensemble"),
+        (Stage("b", 60, ensemble="npt"), {}, "stage b: .*periodic System"),
+        (Stage("b", 60, integrator="leapfrog"), {}, "stage b: expected integrator"),
+        (Stage("b", 10), {}, "stage b: expected report_interval of at most"),
+        (Stage("b", 60, hydrogen_mass_da=14.0), {}, "stage b: expected hydrogen_mass"),
+        (Stage("b", 60), {"seed": 2**31 - 1}, "seed of at most"),
+        (Stage("b", 60), {"seed": -1}, "seed of at least 0"),
+    ],
+)
+def test_later_stages_are_checked_before_the_first(tmp_path, stage, options, words):
+    system = harmonic_system()
+    run_protocol(*system, STAGES[:1], tmp_path / "p", **QUICK)
+    before = {path: path.read_bytes() for path in (tmp_path / "p").iterdir()}
+    with pytest.raises(ValueError, match=words):
+        run_protocol(
+            *system,
+            [Stage("a", 20), stage],
+            tmp_path / "p",
+            overwrite=True,
+            **(QUICK | options),
+        )
+    assert before == {path: path.read_bytes() for path in (tmp_path / "p").iterdir()}
+
+
+@pytest.mark.parametrize("integrator", ["langevin-middle", "andersen", "baoab"])
+def test_a_ramp_is_followed(tmp_path, integrator):
+    """Strong friction: the kinetic energy of oscillators follows the thermostat."""
+    if integrator == "baoab":
+        pytest.importorskip("openmmtools")
+    paths = run(
+        *harmonic_system(400, k=50000.0),
+        tmp_path / "ramp",
+        steps=4000,
+        timestep=1 * unit.femtosecond,
+        integrator=integrator,
+        temperature=[100, 500, 200] * unit.kelvin,
+        friction=50 / unit.picosecond,
+        report_interval=20,
+        minimize=False,
+        **QUICK,
+    )
+    table = read_energies(paths["energies"])
+    kelvin = table[:, 2] + table[:, 3]  # k T for each of 3 N
+    kelvin = kelvin / (3 * 400 * 8.314462618e-3)
+    target = [temperature_at([100, 500, 200], step / 4000) for step in table[:, 0]]
+    middle = slice(10, None)
+    blocks = (kelvin - target)[middle][:190].reshape(19, 10).mean(axis=1)
+    assert np.abs(blocks).max() < 45
+    assert kelvin[95:105].mean() > 440
+
+
+def test_temperature_of_a_ramp():
+    assert temperature_at(300.0, 0.7) == 300
+    assert temperature_at([100, 500], 0.25) == 200
+    assert temperature_at([100, 500, 200], 0.5) == 500
+    assert temperature_at([100, 500, 200], 1.0) == 200
+
+
+THERMOSTATS = set(INTEGRATORS) - {"auto", "verlet", "velocity-verlet"}
+
+
+@pytest.mark.parametrize("integrator", sorted(THERMOSTATS))
+def test_every_thermostat_has_its_temperature(tmp_path, integrator):
+    """Kinetic energy of 300 oscillators of as many frequencies, from equilibrium."""
+    pytest.importorskip("openmmtools")
+    topology, _, _ = harmonic_system(300)
+    random, kt = np.random.default_rng(0), 300 * 8.314462618e-3
+    system = openmm.System()
+    force = openmm.CustomExternalForce("k*(x^2+y^2+z^2)/2")
+    force.addPerParticleParameter("k")
+    for index, k in enumerate(np.linspace(2000, 40_000, 300)):
+        system.addParticle(16.0)
+        force.addParticle(index, [k])
+    system.addForce(force)
+    spread = np.sqrt(kt / np.linspace(2000, 40_000, 300))
+    positions = random.normal(size=(300, 3)) * spread[:, None]
+    paths = run(
+        topology,
+        positions,
+        system,
+        tmp_path / "x",
+        steps=6000,
+        integrator=integrator,
+        timestep=2 * unit.femtosecond,
+        friction=20 / unit.picosecond,
+        report_interval=20,
+        minimize=False,
+        **QUICK,
+    )
+    table = read_energies(paths["energies"])[50:]
+    kelvin = table[:, 3] / (1.5 * 300 * 8.314462618e-3)
+    assert abs(kelvin.mean() - 300) < 12
+    assert json.loads(paths["record"].read_text())["integrator"] == integrator
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"integrator": "leapfrog"}, "langevin-middle.*found 'leapfrog'"),
+        ({"integrator": "nose-hoover", "ensemble": "nve"}, "verlet.*'nose-hoover'"),
+        ({"integrator": "verlet"}, "ensemble 'nvt'.*found 'verlet'"),
+        ({"ensemble": "nve", "temperature": [1, 2] * unit.kelvin}, "one temperature"),
+        ({"temperature": [300, -1] * unit.kelvin}, "above 0"),
+        ({"temperature": [] * unit.kelvin}, "found"),
+        ({"hydrogen_mass": 3}, "dalton for hydrogen_mass"),
+        ({"hydrogen_mass": 13 * unit.dalton}, "between 0 and 12"),
+        ({"velocity_interval": 20_000}, "velocity_interval of at most steps"),
+        ({"checkpoint_interval": -1}, "checkpoint_interval of at least 1"),
+    ],
+)
+def test_bad_settings(tmp_path, options, words):
+    with pytest.raises(ValueError, match=words):
+        run(*harmonic_system(), tmp_path / "x", **(QUICK | options))
+    assert not list(tmp_path.iterdir())
+
+
+def test_hydrogen_mass(water_box):
+    symbols, _, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    masses = [system.getParticleMass(i)._value for i in range(len(symbols))]
+    repartition_hydrogen_mass(system, topology, 3.0)
+    heavier = [system.getParticleMass(i)._value for i in range(len(symbols))]
+    assert sum(heavier) == pytest.approx(sum(masses))
+    assert heavier[1] == heavier[2] == 3.0
+    assert heavier[0] == pytest.approx(masses[0] - 2 * (3.0 - masses[1]))
+    with pytest.raises(ValueError, match=r"heavier than their hydrogens.*Da left"):
+        repartition_hydrogen_mass(system, topology, 7.0)
+    # a site without mass, bonded as some force fields have it, gives none
+    residue = topology.addResidue("M", next(topology.chains()))
+    site = topology.addAtom("M", None, residue)
+    hydrogen = list(topology.atoms())[1]
+    topology.addBond(hydrogen, site)
+    system.addParticle(0.0)
+    repartition_hydrogen_mass(system, topology, 3.5)
+    assert system.getParticleMass(site.index)._value == 0
+    assert system.getParticleMass(1)._value == 3.5
+    with pytest.raises(ValueError, match="bonds of all 54 hydrogens"):
+        repartition_hydrogen_mass(system, make_topology(symbols, box), 3.0)
+
+
+def test_terms_add_up(model, water_box, tmp_path):
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    spring = openmm.CustomExternalForce("10*(x^2+y^2+z^2)")
+    spring.addParticle(0, [])
+    system.addForce(spring)
+    separate_groups(system)
+    reporter = EnergyTermsReporter(tmp_path / "terms.csv", 5)
+    paths = run(
+        topology,
+        positions,
+        system,
+        tmp_path / "x",
+        steps=10,
+        report_interval=5,
+        minimize=False,
+        reporters=[reporter],
+        **QUICK,
+    )
+    header = (tmp_path / "terms.csv").read_text().splitlines()[0]
+    assert "Allegro" in header and "CustomExternalForce" in header
+    terms = np.loadtxt(tmp_path / "terms.csv", delimiter=",")
+    energies = read_energies(paths["energies"])
+    np.testing.assert_allclose(terms[:, -1], energies[:, 2], rtol=1e-6)
+    np.testing.assert_allclose(terms[:, 2:-1].sum(axis=1), terms[:, -1])
+    state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
+    first = state.getPositions(asNumpy=True)._value[0]
+    assert terms[-1, header.split(",").index('"CustomExternalForce (kJ/mole)"')] == (
+        pytest.approx(10 * first @ first)
+    )
+    whole, _ = energy_and_forces(system, state.getPositions(asNumpy=True)._value)
+    assert terms[-1, -1] == pytest.approx(whole, rel=1e-6)
+
+
+TOML = """
+[system]
+model = "m.safetensors"
+topology = "water.pdb"
+backend = "pythonforce"
+[run]
+timestep_fs = 0.25
+report_interval = 2
+[watchdogs]
+temperature_k = [1, 5000]
+[[stages]]
+name = "heat"
+steps = 4
+temperature_k = [100, 300]
+[[stages]]
+name = "keep"
+steps = 6
+temperature_k = 300
+report_interval = 3
+"""
+
+
+@pytest.fixture
+def folder(model, water_box, tmp_path):
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    for index, atom in enumerate(topology.atoms()):
+        atom.name = f"{atom.name}{index % 3}"
+    save_model(model, tmp_path / "m.safetensors")
+    with open(tmp_path / "water.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    return tmp_path
+
+
+def test_protocol_of_a_file(folder, capsys):
+    from openmm_allegro.cli.main import main
+
+    (folder / "p.toml").write_text(TOML)
+    arguments = ["simulate", str(folder / "p.toml"), "--output", str(folder / "out")]
+    assert main(arguments) == 0
+    record = json.loads((folder / "out" / "2-keep.json").read_text())
+    assert record["completed_steps"] == 6 and record["timestep_fs"] == 0.25
+    assert record["report_interval"] == 3 and len(record["model_sha256"]) == 64
+    assert json.loads((folder / "out" / "1-heat.json").read_text())[
+        "temperature_k"
+    ] == [100, 300]
+    assert main(arguments) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+    assert main([*arguments, "--resume", "--steps", "5"]) == 2
+    assert "--steps beside it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[[stages]]", "[[stage]]", "tables among system, run, watchdogs, stages"),
+        ('name = "heat"\n', "", "expected name, found only"),
+        ('"keep"', '"heat"', "different names"),
+        ('"heat"', '"a/b"', "letters, digits"),
+        ("steps = 6", "step = 6", "expected keys among name, steps"),
+        ("steps = 6", 'steps = "6"', "expected int"),
+        ("water.pdb", "none.pdb", "none.pdb"),
+        ("m.safetensors", "none.safetensors", "none.safetensors"),
+        ('model = "m.safetensors"', "", "model or system, found neither"),
+        ("temperature_k = [1, 5000]", "temperature_k = [9, 5]", "temperature_k"),
+        ("temperature_k = 300", "temperature_k = []", "a temperature"),
+        ("steps = 4", "steps = 0", "nothing to do"),
+        ("[run]", "[run", "expected TOML"),
+    ],
+)
+def test_bad_protocol(folder, old, new, words):
+    assert old in TOML
+    (folder / "p.toml").write_text(TOML.replace(old, new, 1))
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        protocol = read_protocol(folder / "p.toml")
+        run_protocol(
+            protocol.prepared.topology,
+            protocol.prepared.positions,
+            protocol.prepared.system,
+            protocol.stages,
+            folder / "out",
+            **QUICK,
+        )

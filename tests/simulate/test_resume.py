@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""Trainings that were interrupted go on as if not; nothing is overwritten unasked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from training_helpers import (
+    assert_same_training,
+    ethanol,
+    fit,
+    rates,
+    read_log,
+    same,
+    short,
+    tiny_config,
+    weights,
+)
+
+pytest.importorskip("lightning")
+
+from openmm_allegro.model.file import load_model
+from openmm_allegro.training import module as lightning_module
+from openmm_allegro.training import train as train_module
+from openmm_allegro.training.train import train
+
+
+class Crash(Exception):
+    pass
+
+
+def crash_at(monkeypatch, call):
+    """Let the making of the batch with this number fail; an epoch makes 4 and 1."""
+    calls = iter(range(call))
+    collate = train_module.collate
+
+    def failing(*args):
+        if next(calls, None) is None:
+            raise Crash
+        return collate(*args)
+
+    monkeypatch.setattr(train_module, "collate", failing)
+
+
+def test_averages_of_an_earlier_version_go_on(tmp_path, monkeypatch):
+    """Its checkpoints come from a callback of another name, with the same averages."""
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+
+    whole = fit(tmp_path / "whole", short(max_epochs=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            train_module, "WeightAveraging", lambda **_: EMAWeightAveraging(decay=0.9)
+        )
+        fit(tmp_path / "parts", short(max_epochs=1))
+    parts = fit(tmp_path / "parts", short(max_epochs=2), resume=True)
+    pairs = zip(whole.energy.parameters(), parts.energy.parameters(), strict=True)
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema_decay": 0.0, "dtype": "float64"}, {"optimizer": "muon"}]
+)
+def test_resume_with_more_epochs_is_one_training(tmp_path, changes):
+    fit(tmp_path / "whole", short(**changes))
+    fit(tmp_path / "parts", short(max_epochs=2, **changes))
+    fit(tmp_path / "parts", short(**changes), resume=True)
+    assert_same_training(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "cosine", "warmup_steps": 6},
+        {"schedule": "plateau", "plateau_patience": 0, "learning_rate": 1e-7},
+        {"early_stop_patience": 1, "learning_rate": 0.2, "ema_decay": 0.0},
+        {"late_epoch": 2, "late_weights": (1e4, 1.0, 0.0)},
+    ],
+    ids=["cosine", "plateau", "early stop", "late weights"],
+)
+@pytest.mark.parametrize("call", [12, 14], ids=["in an epoch", "in a validation"])
+def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, changes, call):
+    config = short(max_epochs=6, **changes)
+    fit(tmp_path / "whole", config)
+    if config.schedule == "plateau":  # else the test says nothing
+        assert len(set(rates(tmp_path / "whole")[1:4])) == 3
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, call)
+        fit(tmp_path / "parts", config)
+    assert [row["epoch"] for row in read_log(tmp_path / "parts")] == [0, 1]
+    load_model(tmp_path / "parts" / "model.safetensors")
+    fit(tmp_path / "parts", config, resume=True)
+    assert_same_training(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_resume_after_a_row_without_a_checkpoint(tmp_path, monkeypatch):
+    """Killed between the row of an epoch and its checkpoint, and within a row."""
+    fit(tmp_path / "whole", short())
+
+    def fail(self):
+        if self.current_epoch == 2:
+            raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(lightning_module.TrainingModule, "on_validation_epoch_end", fail)
+        fit(tmp_path / "parts", short())
+    log = tmp_path / "parts" / "log.csv"
+    assert len(read_log(tmp_path / "parts")) == 3
+    log.write_text(log.read_text() + "1,16,0.0")
+    fit(tmp_path / "parts", short(), resume=True)
+    assert_same_training(tmp_path / "whole", tmp_path / "parts")
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from training_helpers import fit, short
+fit(Path(sys.argv[1]), short(max_epochs=100_000, batch_size=1))
+"""
+
+
+def test_resume_after_a_kill(tmp_path):
+    folder = tmp_path / "killed"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder)],
+        cwd=Path(__file__).parents[1],
+        env=environment,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "checkpoints").exists() or len(read_log(folder)) < 3:
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    before = read_log(folder)
+    load_model(folder / "model.safetensors")
+    config = short(max_epochs=len(before) + 2, batch_size=1)
+    fit(folder, config, resume=True)
+    rows = read_log(folder)
+    assert [row["epoch"] for row in rows] == list(range(len(before) + 2))
+    fit(tmp_path / "whole", config)
+    assert_same_training(tmp_path / "whole", folder)
+
+
+def test_resuming_a_finished_training_gives_its_model(tmp_path):
+    model = fit(tmp_path / "run", short(max_epochs=2))
+    again = fit(tmp_path / "run", short(max_epochs=2), resume=True)
+    assert same(weights(model), weights(again))
+    assert len(read_log(tmp_path / "run")) == 2
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"expected a checkpoint to resume from .* found"
+    ):
+        fit(tmp_path / "run", short(), resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"model": tiny_config(cutoff=2.5)}, r"cutoff = 2\.5 where it has 3\.0"),
+        ({"model": tiny_config(num_layers=2)}, "num_layers = 2 where it has 1"),
+        ({"training": ethanol()[:8]}, "mean_neighbors = .* where it has"),
+    ],
+)
+def test_resume_refuses_another_model_or_other_data(finished, options, found):
+    log = (finished[0] / "log.csv").read_bytes()
+    with pytest.raises(
+        ValueError, match=f"model, data and settings of .* resume it, found {found}"
+    ):
+        fit(finished[0], short(max_epochs=60), resume=True, **options)
+    assert (finished[0] / "log.csv").read_bytes() == log
+
+
+def test_an_existing_training_is_not_overwritten(finished):
+    folder = finished[0]
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(
+        FileExistsError, match=r"expected a new folder .* found one with"
+    ):
+        fit(folder, short())
+    assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_overwrite_starts_anew(tmp_path):
+    """And what another epoch number had left behind is gone."""
+    data = ethanol()[:6]
+    arguments = data[:4], data[4:], tmp_path / "run"
+    train(tiny_config(), short(max_epochs=3), *arguments, progress=False)
+    with pytest.raises(FileExistsError, match="--force"):
+        train(tiny_config(), short(max_epochs=2), *arguments, progress=False)
+    train(
+        tiny_config(), short(max_epochs=2), *arguments, overwrite=True, progress=False
+    )
+    assert [int(row["epoch"]) for row in read_log(tmp_path / "run")] == [0, 1]
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+    with pytest.raises(ValueError, match="found both"):
+        train(
+            tiny_config(),
+            short(),
+            *arguments,
+            overwrite=True,
+            resume=True,
+            progress=False,
+        )
+
+
+def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkeypatch):
+    """Its record names none; it went on with Adam, and with nothing else."""
+    fit(tmp_path / "run", short(max_epochs=2))
+    plain = train_module.read_header
+
+    def older(path):
+        header = plain(path)
+        for key in ("optimizer", "compile"):
+            del header["provenance"]["train"][key]
+        return header
+
+    monkeypatch.setattr(train_module, "read_header", older)
+    with pytest.raises(ValueError, match="optimizer = muon where it has adam"):
+        fit(tmp_path / "run", short(optimizer="muon"), resume=True)
+    fit(tmp_path / "run", short(), resume=True)
+    assert len(read_log(tmp_path / "run")) == 4

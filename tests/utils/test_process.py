@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What a training asks of its process."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+FAULTS = """
+import resource, sys
+import torch
+from openmm_allegro.utils.process import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+size = int(sys.argv[2]) * 2**20
+for turn in range(40):
+    if turn == 20:  # the heap has room by now, around what small objects took
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(size, dtype=torch.uint8)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print((after - before) * resource.getpagesize() / size / 20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc")
+@pytest.mark.skipif(
+    HUGE_PAGES.exists() and "[always]" in HUGE_PAGES.read_text(),
+    reason="a fault brings many pages at once here",
+)
+@pytest.mark.parametrize("megabytes", [4, 64])
+def test_freed_memory_is_taken_again(megabytes):
+    """An array of one size, again and again, faults in few pages.
+
+    Without, all of a large one's come anew; those of a small one do not, and must not
+    because of what was set.
+    """
+    found = {}
+    for mode in ("keep", "plain"):
+        command = [sys.executable, "-c", FAULTS, mode, str(megabytes)]
+        text = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[mode] = float(text.stdout)
+    assert found["keep"] < 0.1
+    assert megabytes < 64 or found["plain"] > 0.9
