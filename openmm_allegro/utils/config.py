@@ -7,6 +7,7 @@
 import dataclasses
 import math
 import tomllib
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -116,6 +117,11 @@ def check_types(instance: Any, where: str) -> None:
 def _checked(kind: Any, value: Any, where: str) -> Any:
     """``value`` as the annotated type, or a ValueError."""
     origin, args = get_origin(kind), get_args(kind)
+    if origin is types.UnionType:  # a type or None
+        if value is None:
+            return None
+        (kind,) = (part for part in args if part is not types.NoneType)
+        return _checked(kind, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{where}: expected a list, found {value!r}")
