@@ -7,7 +7,7 @@ the others, collation included, pair lists found beforehand. nequip's processes 
 their memory, see peers.py. nequip's compiled model runs batches of one frame eagerly.
 Our compiled step needs frames of one size and batches that fill the epoch. "Dense"
 variants make the centres' matrices, which kernels.sparse spares a training on a CPU;
-"graphs" (CUDA alone) is accuracy/graphed.py's, with its data on the GPU and averaging.
+"graphs" (CUDA alone) is training.graphs', with its data on the GPU and averaging.
 
     python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
     python benchmarks/training.py MODEL FRAMES --device cuda

@@ -82,12 +82,10 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
 
 
 def _graphs(model, frames, count, batch):
-    """As accuracy/graphed.py trains: whole steps, chosen from data on the GPU."""
-    sys.path.insert(0, str(Path(__file__).parent / "accuracy"))
-    from graphed import Training
-
+    """As training.graphs trains: whole steps, chosen from data on the GPU."""
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.training.config import TrainConfig
+    from openmm_allegro.training.graphs import Training
 
     structures = read_structures(frames)[:count]
     train = TrainConfig(

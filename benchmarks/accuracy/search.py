@@ -36,6 +36,7 @@ import torch
 
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.model.file import Model
+from openmm_allegro.training.graphs import Training, check
 from openmm_allegro.training.module import MONITOR, TrainingRecord
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml
@@ -264,7 +265,6 @@ def _measure(changes: dict, study: str) -> dict:
 
 
 def _measure_together(names: list[str], study: str, device: str) -> None:
-    from graphed import Training
     from together import train_together
 
     frames, epochs = STUDIES[study]
@@ -297,8 +297,6 @@ def _measure_together(names: list[str], study: str, device: str) -> None:
 
 
 def _needs_no_host(name: str, epochs: int, data: tuple) -> bool:
-    from graphed import check
-
     try:
         check(name, _config(VARIANTS[name], epochs)["train"], data)
     except ValueError as error:

@@ -24,13 +24,14 @@ from pathlib import Path
 import torch
 
 from openmm_allegro.model import AllegroConfig
+from openmm_allegro.training.graphs import Training, check
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data
 from openmm_allegro.utils.config import read_toml
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from graphed import Training, check  # noqa: E402
+from hardware import hardware  # noqa: E402
 
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
 
@@ -66,7 +67,7 @@ def main() -> None:
     trainings: list[Training] = []
     for name, parts in read.items():
         started = time.monotonic()
-        trainings.append(Training(name, *parts, plain=options.plain))
+        trainings.append(Training(name, *parts, plain=options.plain, hardware=hardware))
         print(f"{name}: ready in {time.monotonic() - started:.0f} s", flush=True)
         if options.again and not options.steps:
             trainings[-1].forget()

@@ -17,13 +17,14 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.model.file import load_model
+from openmm_allegro.training import graphs
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml
 
 ACCURACY = Path(__file__).parents[2] / "benchmarks" / "accuracy"
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.extxyz"
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-SCRIPTS = ("prepare", "run", "table", "search", "together", "graphed", "hardware")
+SCRIPTS = ("prepare", "run", "table", "search", "together", "hardware")
 TOGETHER = """
 [data]
 training = ["frames.extxyz"]
@@ -210,9 +211,8 @@ def molecule(tmp_path):
 def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     """On a CPU, where the same steps come without graphs."""
     config, data = molecule
-    graphed = load_script("graphed")
     made = "small", config, data, tmp_path
-    ours = graphed.Training(*made, plain=True, device="cpu")
+    ours = graphs.Training(*made, plain=True, device="cpu")
     together = load_script("together")
     together.train_together([ours], 1, 3)
     theirs = train(
@@ -239,7 +239,7 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     result = json.loads((tmp_path / "results" / "small.json").read_text())
     assert result["hardware"]["trainings_at_once"] == 3
 
-    again = graphed.Training(*made, plain=True, device="cpu")
+    again = graphs.Training(*made, plain=True, device="cpu")
     assert not again.resume()
     for key, value in ours._tensors().items():
         torch.testing.assert_close(again._tensors()[key], value, rtol=0, atol=0)
@@ -251,15 +251,15 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     ):
         changed = dataclasses.replace(config[table], **setting)
         other = config | {table: changed}, data, tmp_path
-        other = graphed.Training("small", *other, plain=True, device="cpu")
+        other = graphs.Training("small", *other, plain=True, device="cpu")
         with pytest.raises(ValueError, match=f"expected .*{next(iter(setting))}"):
             other.resume()
 
 
 def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule):
-    graphed, together = load_script("graphed"), load_script("together")
+    together = load_script("together")
     trainings = [
-        graphed.Training(name, *molecule, tmp_path, plain=True, device="cpu")
+        graphs.Training(name, *molecule, tmp_path, plain=True, device="cpu")
         for name in ("good", "bad")
     ]
     trainings[1].loss.fill_(torch.nan)
@@ -272,8 +272,8 @@ def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule)
 
 
 def test_an_interrupted_training_goes_on(load_script, tmp_path, molecule):
-    graphed, together = load_script("graphed"), load_script("together")
-    first = graphed.Training("small", *molecule, tmp_path, plain=True, device="cpu")
+    together = load_script("together")
+    first = graphs.Training("small", *molecule, tmp_path, plain=True, device="cpu")
     for _ in range(2):
         for _ in range(first.steps):
             first.replay()
@@ -283,7 +283,7 @@ def test_an_interrupted_training_goes_on(load_script, tmp_path, molecule):
     rows = (tmp_path / "states" / "small.csv").read_text()
     extra = rows.splitlines()[-1].replace("1,8,", "2,12,", 1)
     (tmp_path / "states" / "small.csv").write_text(f"{rows}{extra}\n")
-    second = graphed.Training("small", *molecule, tmp_path, plain=True, device="cpu")
+    second = graphs.Training("small", *molecule, tmp_path, plain=True, device="cpu")
     together.train_together([second], 1)
     written = (tmp_path / "logs" / "small.csv").read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in written] == ["4", "8", "12"]
@@ -302,21 +302,19 @@ def test_together_refuses_what_it_cannot_do(load_script, tmp_path, molecule, set
     (tmp_path / "small.toml").write_text(TOGETHER + setting)
     config = read_toml(tmp_path / "small.toml", TABLES)
     data = molecule[1]
-    graphed = load_script("graphed")
     with pytest.raises(ValueError, match=f"small: expected .*found {setting[:5]}"):
-        graphed.Training("small", config, data, tmp_path, device="cpu")
+        graphs.Training("small", config, data, tmp_path, device="cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("plain", [True, False])
 def test_graphs_are_the_same_steps(load_script, tmp_path, molecule, plain):
     config, data = molecule
-    graphed = load_script("graphed")
     averages = []
     for device in ("cpu", "cuda"):
         made = "small", config, data, tmp_path / device
         plainly = plain or device == "cpu"
-        training = graphed.Training(*made, plain=plainly, device=device)
+        training = graphs.Training(*made, plain=plainly, device=device)
         for _ in range(8):
             training.replay()
         assert int(training.step) == 8

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import math
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,15 @@ import torch
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
 
-from openmm_allegro.classical.fingerprint import common_baseline
-from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.model.file import Model
-from openmm_allegro.training.compiled import DenseBatch, DenseCollate
-from openmm_allegro.training.evaluate import predict
-from openmm_allegro.training.module import (
-    MONITOR,
-    EpochOrder,
-    TrainingModule,
-    save_if_best,
-    write_rows,
-)
-from openmm_allegro.training.samples import collate, make_samples, statistics
-from openmm_allegro.training.train import (
-    TrainConfig,
-    check_labels,
-    check_same,
-    training_record,
-)
-from openmm_allegro.utils.files import replacing
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from hardware import hardware
+from ..classical.fingerprint import common_baseline
+from ..model import AllegroEnergy
+from ..model.file import Model
+from ..utils.files import replacing
+from .compiled import DenseBatch, DenseCollate
+from .evaluate import predict
+from .module import MONITOR, EpochOrder, TrainingModule, save_if_best, write_rows
+from .samples import collate, make_samples, statistics
+from .train import TrainConfig, check_labels, check_same, training_record
 
 NOT_DONE = ("gradient_clip", "early_stop_patience", "stress_weight", "late_epoch")
 WARM_UP = 3  # steps before a capture, for what is set up at the first
@@ -59,6 +44,8 @@ class Training:
         A folder like this one.
     plain : bool
         Leave torch.compile out.
+    hardware : callable, optional
+        From a number of threads to JSON values for the results.
     device : str
         On "cpu" the same steps are taken without graphs.
     """
@@ -71,9 +58,11 @@ class Training:
         output: Path,
         *,
         plain: bool = False,
+        hardware: Callable[[int], dict[str, Any]] = lambda threads: {},
         device: str = "cuda",
     ) -> None:
         self.name, self.output, self.device = name, output, device
+        self.hardware = hardware
         self.config: TrainConfig = config["train"]
         check(name, self.config, data)
         training, validation, record = data
@@ -297,7 +286,7 @@ class Training:
         found = {
             "tests": {},
             "training_hours": round(self.seconds / 3600, 3),
-            "hardware": hardware(1) | {"trainings_at_once": self.at_once},
+            "hardware": self.hardware(1) | {"trainings_at_once": self.at_once},
         }
         path = self.output / "results" / f"{self.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
