@@ -1,2 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Classical force fields: their parameters, fingerprints, and what models subtract."""
+
+from ..utils.lazy import lazy_names
+
+__all__ = [
+    "by_composition",
+    "d3_force",
+    "evaluate_baseline",
+    "nonbonded_system",
+    "read_system",
+    "subtract_baseline",
+]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "baseline": (
+            "by_composition",
+            "evaluate_baseline",
+            "read_system",
+            "subtract_baseline",
+        ),
+        "dispersion": ("d3_force",),
+        "nonbonded": ("nonbonded_system",),
+    },
+)

@@ -205,9 +205,9 @@ def test_what_has_no_counterpart_is_refused_by_name(changes, message, tmp_path):
 
 def test_a_part_that_is_not_known_is_not_dropped(checkpoint, monkeypatch):
     """Someone's extension: one more module, or one more weight."""
-    from openmm_allegro.interop import nequip
+    from openmm_allegro.interop.nequip import convert
 
-    original = nequip.load
+    original = convert.load
 
     def with_step(path, key):
         model = original(path, key)
@@ -260,7 +260,7 @@ def test_a_part_that_is_not_known_is_not_dropped(checkpoint, monkeypatch):
         (with_wrapper, r"within GraphModel.*found model \(LongRange\)"),
         (with_buffer, "model.func.allegro.charges"),
     ):
-        monkeypatch.setattr(nequip, "load", load)
+        monkeypatch.setattr(convert, "load", load)
         with pytest.raises(ValueError, match=message):
             import_model(checkpoint)
 
@@ -333,7 +333,7 @@ def test_energies_of_all_electrons_do_not_blur_the_check(seed, tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_check_sees_each_pair_of_elements(dtype, tmp_path, monkeypatch):
     """A weight of one ordered pair that is wrong by a thousandth, under a core."""
-    from openmm_allegro.interop import nequip
+    from openmm_allegro.interop.nequip import convert
 
     path = write_checkpoint(
         tmp_path / "model.ckpt",
@@ -342,14 +342,14 @@ def test_the_check_sees_each_pair_of_elements(dtype, tmp_path, monkeypatch):
         per_edge_type_cutoff={"O": {"O": 1.2}},
         model_dtype=dtype,
     )
-    original = nequip.read_weights
+    original = convert.read_weights
     for row in range(9):
 
         def wrong(parts, energy, row=row):
             original(parts, energy)
             energy.network.embedding.weight.data[row] *= 1.001
 
-        monkeypatch.setattr(nequip, "read_weights", wrong)
+        monkeypatch.setattr(convert, "read_weights", wrong)
         with pytest.raises(ValueError, match="found a difference of"):
             import_model(path)
 

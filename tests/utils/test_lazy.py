@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Packages that import what they export only when it is used."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+PACKAGES = {
+    "classical": {
+        "by_composition": "baseline",
+        "evaluate_baseline": "baseline",
+        "read_system": "baseline",
+        "subtract_baseline": "baseline",
+        "d3_force": "dispersion",
+        "nonbonded_system": "nonbonded",
+    },
+    "mixing": dict.fromkeys(
+        ("inside_region", "mixed_system", "outside_region"), "region"
+    ),
+    "interop.nequip": dict.fromkeys(("export_model", "import_model"), "convert"),
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_exported_names_are_those_of_the_modules(package):
+    module = importlib.import_module(f"openmm_allegro.{package}")
+    assert sorted(module.__all__) == sorted(PACKAGES[package])
+    assert set(PACKAGES[package]) <= set(dir(module))
+    for name, origin in PACKAGES[package].items():
+        origin = importlib.import_module(f"openmm_allegro.{package}.{origin}")
+        assert getattr(module, name) is getattr(origin, name)
+    with pytest.raises(AttributeError, match="has no attribute 'spam'"):
+        module.spam  # noqa: B018
+
+
+def test_a_module_is_imported_when_a_name_of_it_is_used():
+    code = (
+        "import sys, openmm_allegro.classical as classical\n"
+        "import openmm_allegro.interop.nequip\n"
+        "dispersion = 'openmm_allegro.classical.dispersion'\n"
+        "assert dispersion not in sys.modules\n"
+        "assert 'openmm_allegro.interop.nequip.convert' not in sys.modules\n"
+        "classical.d3_force\n"
+        "assert dispersion in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
