@@ -1,24 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Allegro machine-learned interatomic potentials in OpenMM."""
+"""Allegro machine-learned interatomic potentials in OpenMM.
 
-import contextlib
+Names and submodules are imported when they are first used: torch and OpenMM take
+seconds, and much of the package does without them.
+"""
 
 from ._version import __version__
-from .forces import register_torch_force
-from .model import AllegroConfig
-from .model.file import Model, load_model, save_model
-from .potential.potential import AllegroPotential
-from .simulate.protocol import Stage, run_protocol
-from .simulate.simulation import run
-from .simulate.watchdogs import Watchdogs
-from .structure import Structure, read_structures
-from .utils.compatibility import warn_of_known_bad_versions
+from .registration import register, register_when_needed
 from .utils.former_names import keep_former_names
-
-warn_of_known_bad_versions()
-keep_former_names()
-with contextlib.suppress(ImportError):
-    register_torch_force()  # so that a serialized System can be read in a new process
+from .utils.lazy import lazy_names
 
 __all__ = [
     "AllegroConfig",
@@ -30,7 +20,23 @@ __all__ = [
     "__version__",
     "load_model",
     "read_structures",
+    "register",
     "run",
     "run_protocol",
     "save_model",
 ]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "model.config": ("AllegroConfig",),
+        "model.file": ("Model", "load_model", "save_model"),
+        "potential.potential": ("AllegroPotential",),
+        "simulate.protocol": ("Stage", "run_protocol"),
+        "simulate.simulation": ("run",),
+        "simulate.watchdogs": ("Watchdogs",),
+        "structure": ("Structure", "read_structures"),
+    },
+)
+
+keep_former_names()
+register_when_needed()

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""From a scripted module to an ``openmm.Force``; only here are force classes named."""
+"""Make an ``openmm.Force`` of a scripted module: the one place that knows backends.
+
+Systems that were serialized name ``_Computation`` by this module's path.
+"""
 
 import contextlib
 import copy
 import ctypes
 import functools
 import io
-import logging
 import pickle
 import re
 import threading
@@ -20,7 +22,8 @@ import openmm
 import torch
 from openmm import unit
 
-from .utils.compatibility import installed_known_bad
+from .utils.compatibility import installed_known_bad, warn_of_known_bad_versions
+from .utils.quiet import quiet
 
 BACKENDS = ("torchforce", "pythonforce")
 FORCE_NAME = "Allegro"
@@ -33,7 +36,7 @@ def make_force(
     periodic: bool,
     device: str | torch.device | None = None,
 ) -> openmm.Force:
-    """A force that calls ``module(positions[, boxvectors]) -> (energy, forces)``.
+    """Make a force that calls ``module(positions[, boxvectors]) -> energy, forces``.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def make_force(
 
 
 def python_force(function: Callable[[openmm.State], Any]) -> openmm.Force:
-    """A PythonForce over a function that pickles.
+    """Make a PythonForce of a function that pickles.
 
     Raises
     ------
@@ -89,21 +92,24 @@ def python_force(function: Callable[[openmm.State], Any]) -> openmm.Force:
 
 
 def python_function(force: openmm.Force) -> Any:
-    """A copy of the function of a PythonForce.
+    """Copy the function of a PythonForce.
 
-    What getPickledFunction returns cannot be read in Python, but the XML can. It is
-    this process that pickled it, or the user who let it be unpickled.
+    Python cannot read what ``getPickledFunction`` returns, but it can read the XML. The
+    function was pickled by this process, or unpickled when the user read the System.
     """
     xml = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
     return pickle.loads(bytes.fromhex(xml.attrib["function"]))
 
 
 def default_backend() -> str:
-    """The backend of Systems that someone else may copy, as OpenMM-ML does.
+    """Choose the backend of Systems that others may copy, as OpenMM-ML does.
 
-    That is "torchforce" where openmm-torch is installed and can be relied on. It is
-    "pythonforce" elsewhere, and beside openmm 8.6 and later: 8.6 crashes the process
-    when it copies or deserializes a System that holds a TorchForce.
+    Returns
+    -------
+    str
+        "torchforce" where openmm-torch is installed and known to work. "pythonforce"
+        elsewhere, and beside openmm 8.6 and later: 8.6 crashes the process when it
+        copies or deserializes a System that holds a TorchForce.
     """
     version = tuple(int(part) for part in openmm.__version__.split(".")[:2])
     if version < (8, 6) and not installed_known_bad():
@@ -128,7 +134,7 @@ def check_copy(system: openmm.System) -> None:
 
 
 def copy_system(system: openmm.System) -> openmm.System:
-    """A copy in which forces keep their names, which those of plugins lose in OpenMM.
+    """Copy a System; OpenMM's own copies lose the names of plugins' forces.
 
     Raises
     ------
@@ -143,9 +149,9 @@ def copy_system(system: openmm.System) -> openmm.System:
 
 
 def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
-    """The modules of a System's Allegro forces, whichever their backend.
+    """List the modules of a System's Allegro forces, of either backend.
 
-    Those inside a CustomCVForce count, which an interpolation is.
+    Forces inside a CustomCVForce count, as those of an interpolation are.
     """
     forces = list(system.getForces())
     for force in system.getForces():
@@ -157,7 +163,7 @@ def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
 
 
 def allegro_module(force: openmm.Force) -> torch.jit.ScriptModule | None:
-    """The module of an Allegro force, or None if the force is another one."""
+    """Get the module of an Allegro force, or None for another force."""
     # Forces have their classes' names again when they are copied or serialized.
     if force.getName() not in (FORCE_NAME, "TorchForce", "PythonForce"):
         return None
@@ -172,14 +178,23 @@ def allegro_module(force: openmm.Force) -> torch.jit.ScriptModule | None:
 def own_copy(
     module: torch.jit.ScriptModule, context: openmm.Context
 ) -> torch.jit.ScriptModule:
-    """A copy of a force's module, which stays where it is, where a Context computes."""
+    """Copy a force's module to the device on which a Context computes."""
     on_cuda = context.getPlatform().getName() == "CUDA" and torch.cuda.is_available()
     return copy.deepcopy(module).to("cuda" if on_cuda else "cpu")
 
 
+def register_operators() -> None:
+    """Make the operators and classes known to torch that an archive may name."""
+    import vesin_torch  # noqa: F401  registers its list of pairs
+
+    from .kernels.inference import operator
+
+    operator.register()
+
+
 @functools.cache
 def register_torch_force() -> Any:
-    """The TorchForce class, with its kernels and its serialization known to OpenMM.
+    """Get the TorchForce class, and make its kernels and its XML known to OpenMM.
 
     OpenMM loads its plugins when it is imported. Those of openmm-torch need torch's
     libraries, so they fail if torch was not imported before, and are loaded here.
@@ -188,13 +203,17 @@ def register_torch_force() -> Any:
     ------
     ImportError
         If openmm-torch cannot be imported.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the installed versions are known not to work together.
     """
+    warn_of_known_bad_versions()
     _load_nvrtc()
-    # openmmtorch 1.5 imports simtk.openmm, which tells the root logger that it is old.
-    root = logging.getLogger()
-    root.addFilter(_is_not_about_simtk)
     try:
-        from openmmtorch import TorchForce
+        with quiet("openmmtorch"):
+            from openmmtorch import TorchForce
     except ImportError as error:
         raise ImportError(
             "backend='torchforce' expects openmm-torch, found that it cannot be "
@@ -202,8 +221,6 @@ def register_torch_force() -> Any:
             "pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), or use "
             "backend='pythonforce', which needs no more than OpenMM"
         ) from error
-    finally:
-        root.removeFilter(_is_not_about_simtk)
     for failure in openmm.Platform.getPluginLoadFailures():
         library = re.search(r"\S*OpenMMTorch\w*\.\w+", failure)
         if library:
@@ -225,12 +242,8 @@ def _load_nvrtc() -> None:
                 ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
 
 
-def _is_not_about_simtk(record: logging.LogRecord) -> bool:
-    return "simtk.openmm" not in record.getMessage()
-
-
 class _Computation:
-    """What PythonForce calls. Pickles as a TorchScript archive, as TorchForce does."""
+    """Function of a PythonForce; pickles its module as a TorchScript archive."""
 
     def __init__(
         self,
@@ -239,10 +252,10 @@ class _Computation:
         device: str | torch.device | None,
     ) -> None:
         self.module, self.periodic = module, periodic
-        # All Contexts of a System share the module, and its list of pairs is state.
+        # All Contexts of a System share the module, whose list of pairs changes.
         self.lock = threading.Lock()
-        # What was asked for is kept: None means the best of whichever machine reads it.
-        self.asked = None if device is None else str(device)
+        # Pickled as it was given: None is the best device of the machine that reads it.
+        self.given_device = None if device is None else str(device)
         self.device = _present_device(device)
         self.module.to(self.device)
 
@@ -264,14 +277,13 @@ class _Computation:
         return {
             "module": buffer.getvalue(),
             "periodic": self.periodic,
-            "device": self.asked,
+            "device": self.given_device,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        import vesin_torch  # noqa: F401  registers the classes the archive refers to
-
+        register_operators()
         module = torch.jit.load(io.BytesIO(state["module"]), map_location="cpu")
-        # Systems written before there was a device lack it.
+        # Systems that were written before there was a device lack it.
         self.__init__(module, state["periodic"], state.get("device"))
 
 

@@ -31,16 +31,19 @@ READ = """
 import json, sys
 {imports}
 from openmm import Context, Platform, VerletIntegrator, XmlSerializer, unit
-system = XmlSerializer.deserialize(open(sys.argv[1]).read())
-former = json.load(open(sys.argv[2]))
-platform = Platform.getPlatformByName("Reference")
-context = Context(system, VerletIntegrator(0.001), platform)
-context.setPositions(former["positions"])
-for name, value in former["systems"][sys.argv[3]]["parameters"].items():
-    context.setParameter(name, value)
-state = context.getState(energy=True, forces=True)
-energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-print(json.dumps([energy, state.getForces(asNumpy=True)._value.tolist()]))
+former = json.load(open("systems.json"))
+results = dict()
+for name in sys.argv[1:]:
+    system = XmlSerializer.deserialize(open(name + ".xml").read())
+    platform = Platform.getPlatformByName("Reference")
+    context = Context(system, VerletIntegrator(0.001), platform)
+    context.setPositions(former["positions"])
+    for parameter, value in former["systems"][name]["parameters"].items():
+        context.setParameter(parameter, value)
+    state = context.getState(energy=True, forces=True)
+    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    results[name] = energy, state.getForces(asNumpy=True)._value.tolist()
+print(json.dumps(results))
 """
 
 
@@ -52,28 +55,38 @@ def folder(tmp_path, monkeypatch):
         tarfile.open(fileobj=file) as archive,
     ):
         archive.extractall(tmp_path, filter="data")
-    for name in ("model.safetensors", "protocol.toml", "water.pdb"):
+    for name in ("model.safetensors", "protocol.toml", "systems.json", "water.pdb"):
         shutil.copy(BEFORE / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", FORMER["systems"])
-def test_systems(folder, name):
-    """In a new process, which imports the package and no more."""
-    if "pythonforce" not in name and name != "mixed_with_dispersion":
+@pytest.mark.parametrize(
+    ("imports", "names"),
+    [
+        ("import openmm, openmm_allegro", ["torchforce", "committee", "mixed"]),
+        ("import openmm_allegro, openmm", ["mixed", "torchforce", "pythonforce"]),
+        ("import openmm", ["pythonforce"]),
+        ("import openmm", ["mixed_with_dispersion"]),
+    ],
+    ids=["TorchForce", "TorchForce in another", "PythonForce", "dispersion"],
+)
+def test_systems(folder, imports, names):
+    """In a new process, which imports the package or nothing of it."""
+    if "torchforce" in names:
         pytest.importorskip("openmmtorch")
-    if "dispersion" in name:
+    if "mixed_with_dispersion" in names:
         pytest.importorskip("dftd3")
-    check_system(folder, name, "import openmm_allegro")
-
-
-def check_system(folder, name, imports):
-    command = [sys.executable, "-c", READ.format(imports=imports)]
-    command += [str(folder / f"{name}.xml"), str(BEFORE / "systems.json"), name]
+    command = [sys.executable, "-c", READ.format(imports=imports), *names]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    energy, forces = json.loads(done.stdout)
+    results = json.loads(done.stdout)
+    assert list(results) == names
+    for name, (energy, forces) in results.items():
+        check(name, energy, forces)
+
+
+def check(name, energy, forces):
     expected = FORMER["systems"][name]
     assert energy == pytest.approx(expected["energy"], abs=1e-3)
     np.testing.assert_allclose(forces, expected["forces"], rtol=1e-5, atol=2e-3)
@@ -85,10 +98,7 @@ def test_a_model_file(folder):
     topology = app.PDBFile("water.pdb").topology
     potential = AllegroPotential(model)
     system = potential.create_system(topology, backend="pythonforce")
-    energy, forces = energy_and_forces(system, FORMER["positions"])
-    expected = FORMER["systems"]["pythonforce"]
-    assert energy == pytest.approx(expected["energy"], abs=1e-3)
-    np.testing.assert_allclose(forces, expected["forces"], rtol=1e-5, atol=2e-3)
+    check("pythonforce", *energy_and_forces(system, FORMER["positions"]))
 
 
 def test_a_run_goes_on(folder):

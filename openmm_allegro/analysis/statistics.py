@@ -5,11 +5,12 @@ All errors of this subpackage are half-widths of 68.3 % confidence intervals: va
 error holds the truth about two times in three.
 """
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import t as student
+
+from ..utils.quiet import quiet
 
 _CONFIDENCE = 0.682689492
 
@@ -206,12 +207,7 @@ def statistical_inefficiency(values):
 
 
 def _timeseries():
-    """pymbar's module, without what pymbar logs at import."""
-    logger = logging.getLogger("pymbar")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
+    """pymbar's module, imported when it is first used: it takes seconds."""
+    with quiet("pymbar"):
         from pymbar import timeseries
-    finally:
-        logger.setLevel(level)
     return timeseries

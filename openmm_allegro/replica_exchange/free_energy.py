@@ -230,7 +230,7 @@ def _mix(
     samples: Samples, discard: int | None, slow: Sequence[list[np.ndarray]] = ()
 ) -> _Mixture:
     """Thin out and solve; ``slow``: time series of other things along each replica."""
-    with quiet():
+    with quiet("openmmtools", "pymbar"):
         from pymbar import MBAR, timeseries
 
         energies = by_temperature(samples.energies, samples.states)
@@ -279,6 +279,6 @@ def _average(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means of values [m, K n] at a temperature, and their standard errors."""
     reduced = mixture.energies / (GAS_CONSTANT * temperature)
-    with quiet():
+    with quiet("openmmtools", "pymbar"):
         found = mixture.mbar.compute_multiple_expectations(values, reduced)
     return found["mu"], found["sigma"]

@@ -174,11 +174,11 @@ def parallel_tempering(
         "finished": False,
     }
     paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
-    with quiet():
+    with quiet("openmmtools", "pymbar"):
         from .replicas import Replicas  # imports openmmtools
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)
-    with quiet(), torch_threads(threads), lock:
+    with quiet("openmmtools", "pymbar"), torch_threads(threads), lock:
         begun, record = on_first_rank(_prepare, paths, record, resume, overwrite)
         replicas = Replicas(chosen, properties, paths, record)
         try:

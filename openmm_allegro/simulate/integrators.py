@@ -2,13 +2,14 @@
 """Integrators and thermostats by name, and their temperature while a run goes on."""
 
 import importlib
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import openmm
 from openmm import unit
+
+from ..utils.quiet import quiet
 
 # Each takes temperature (K), friction (1/ps) and timestep (ps); values without units
 # are in those for OpenMM.
@@ -136,16 +137,12 @@ def set_temperature(context: openmm.Context, kelvin: float) -> None:
 
 
 def _openmmtools() -> Any:
-    """openmmtools' integrators, without what pymbar logs at import."""
-    logger = logging.getLogger("pymbar")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """openmmtools' module of integrators."""
     try:
-        return importlib.import_module("openmmtools.integrators")
+        with quiet("pymbar"):
+            return importlib.import_module("openmmtools.integrators")
     except ModuleNotFoundError as error:
         raise ImportError(
             f"expected openmmtools, found that it cannot be imported ({error}); "
             "pip install 'openmm-allegro[multistate]'"
         ) from error
-    finally:
-        logger.setLevel(level)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Combinations of packages that are known to fail, said before they do."""
+"""Combinations of packages that are known to fail."""
 
 import warnings
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from importlib import metadata
 def known_bad(
     versions: Mapping[str, str | None], *, from_conda: bool = False
 ) -> list[str]:
-    """Why a set of installed versions will fail; empty if nothing is known against it.
+    """List the reasons why a set of versions will fail; empty if none is known.
 
     Parameters
     ----------
     versions : mapping
-        Of "openmm", "openmmtorch" and "torch" to their versions, None where absent.
+        From "openmm", "openmmtorch" and "torch" to their versions, None where absent.
     from_conda : bool
         Whether openmmtorch is conda-forge's, which is built for several torch versions.
     """
@@ -38,7 +38,7 @@ def known_bad(
 
 
 def installed_known_bad() -> list[str]:
-    """``known_bad`` of what is installed."""
+    """List the reasons why the installed versions will fail."""
     names = ("openmm", "openmmtorch", "torch")
     versions = {name: _version(name) for name in names}
     return known_bad(versions, from_conda=_is_from_conda("openmmtorch"))

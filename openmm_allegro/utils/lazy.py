@@ -2,6 +2,7 @@
 """Public names of a package, imported when they are first used (PEP 562)."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ def lazy_names(
     package: str, modules: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the ``__getattr__`` and ``__dir__`` of a package.
+
+    Its submodules are found as attributes, too, imported before or not.
 
     Parameters
     ----------
@@ -26,9 +29,13 @@ def lazy_names(
     origin = {name: module for module, names in modules.items() for name in names}
 
     def find(name: str) -> Any:
-        if name not in origin:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f".{origin[name]}", package), name)
+        if name in origin:
+            return getattr(importlib.import_module(f".{origin[name]}", package), name)
+        submodule = f"{package}.{name}"
+        # Python asks for names such as __path__, which are no modules.
+        if not name.startswith("_") and importlib.util.find_spec(submodule):
+            return importlib.import_module(submodule)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_names() -> list[str]:
         return sorted({*vars(importlib.import_module(package)), *origin})

@@ -1,38 +1,109 @@
 # SPDX-License-Identifier: MIT
-"""openmmtools and pymbar without what they say to everybody each time."""
+"""Other packages without the remarks that they make to everybody each time."""
 
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-# Loggers, and what is left out of each; all else gets through.
-_CHATTER = {
-    "openmmtools.multistate.multistatesampler": "API is experimental",
-    "openmmtools.multistate.multistatereporter": "API is experimental",
-    "pymbar.mbar_solvers": "JAX",
-    "pymbar.timeseries": "use of the timeseries module",
+
+class _Remarks(NamedTuple):
+    """Remarks of a package that are of no use to a user of this one.
+
+    Attributes
+    ----------
+    messages : dict of str to str
+        From a logger's name to a part of the message that is left out.
+    loggers : tuple of str
+        Loggers whose messages below a warning are left out.
+    warnings : tuple of (str, str)
+        Regular expressions of the message and of the module that is warned.
+    """
+
+    messages: Mapping[str, str] = {}
+    loggers: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+_REMARKS = {
+    "freud": _Remarks(loggers=("freud",)),  # whose Fourier transforms it uses
+    "lightning": _Remarks(
+        loggers=("lightning.pytorch", "lightning.fabric"),
+        # on choices that are made here, not by the user
+        warnings=tuple(
+            (message, "")
+            for message in (
+                "GPU available but not used",
+                ".*does not have many workers",
+                "Checkpoint directory .* exists and is not empty",
+                "The dirpath has changed from",
+                "Be aware that when using `ckpt_path`, callbacks",
+                r".*isinstance\(treespec, LeafSpec\)",
+            )
+        ),
+    ),
+    # 1.5 imports simtk.openmm, which tells the root logger that it is old.
+    "openmmtorch": _Remarks(messages={"": "simtk.openmm"}),
+    "openmmtools": _Remarks(
+        messages={
+            "openmmtools.multistate.multistatesampler": "API is experimental",
+            "openmmtools.multistate.multistatereporter": "API is experimental",
+        },
+        warnings=(("", r"openmmtools\b"),),  # a NaN ends the run with our error
+    ),
+    "pymbar": _Remarks(
+        messages={
+            "pymbar.mbar_solvers": "JAX",
+            "pymbar.timeseries": "use of the timeseries module",
+        },
+        warnings=(("", r"(pymbar|numba|mdtraj)\b"),),
+    ),
 }
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Leave out advice and warnings that are of no use to a user.
+def quiet(*packages: str) -> Iterator[None]:
+    """Leave out remarks of packages; all else that they log or warn of gets through.
 
-    Of both packages and of numba; loggers are as before afterwards.
+    Loggers and filters of warnings are as before afterwards.
+
+    Parameters
+    ----------
+    *packages : str
+        "freud", "lightning", "openmmtools", "openmmtorch" or "pymbar".
     """
-    filters = {
-        logging.getLogger(name): (lambda record, text=text: text not in str(record.msg))
-        for name, text in _CHATTER.items()
-    }
-    for logger, accept in filters.items():
-        logger.addFilter(accept)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        for remarks in (_REMARKS[package] for package in packages):
+            for logger, text in remarks.messages.items():
+                stack.enter_context(_without_message(logger, text))
+            for logger in remarks.loggers:
+                stack.enter_context(_warnings_only(logger))
+            for message, module in remarks.warnings:
+                warnings.filterwarnings("ignore", message, module=module)
+        yield
+
+
+@contextlib.contextmanager
+def _without_message(name: str, text: str) -> Iterator[None]:
+    def accept(record: logging.LogRecord) -> bool:
+        return text not in str(record.msg)
+
+    logger = logging.getLogger(name)
+    logger.addFilter(accept)
     try:
-        with warnings.catch_warnings():
-            # a NaN ends the run with our error
-            warnings.filterwarnings("ignore", module=r"openmmtools\b")
-            warnings.filterwarnings("ignore", module=r"(pymbar|numba|mdtraj)\b")
-            yield
+        yield
     finally:
-        for logger, accept in filters.items():
-            logger.removeFilter(accept)
+        logger.removeFilter(accept)
+
+
+@contextlib.contextmanager
+def _warnings_only(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

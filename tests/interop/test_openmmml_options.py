@@ -198,7 +198,7 @@ def test_device_is_kept(organic):
     module = force_module(organic, ["O", "H"], periodic=False)
     for device, asked in ((None, None), (torch.device("cpu"), "cpu")):
         computation = pickle.loads(pickle.dumps(_Computation(module, False, device)))
-        assert computation.asked == asked
+        assert computation.given_device == asked
     assert computation.device == torch.device("cpu")
 
 

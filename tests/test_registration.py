@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""OpenMM reads Systems with a TorchForce after ``import openmm_allegro`` alone.
+
+``test_former_files.py`` reads such Systems in new processes.
+"""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import openmm
+import pytest
+from conftest import make_topology
+from openmm import app
+
+from openmm_allegro import AllegroPotential, registration
+
+
+@pytest.fixture
+def system(model):
+    pytest.importorskip("openmmtorch")
+    topology = make_topology(["O", "H", "H"], waters=True)
+    return AllegroPotential(model).create_system(topology)
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Number of times that OpenMM was about to read a TorchForce."""
+    calls = []
+    monkeypatch.setattr(registration, "register", lambda: calls.append(1))
+    return lambda: len(calls)
+
+
+def read_system(system, folder):
+    return openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
+
+
+def read_system_by_its_older_name(system, folder):
+    xml = openmm.XmlSerializer.serializeSystem(system)
+    return openmm.XmlSerializer.deserializeSystem(xml)
+
+
+def read_force(system, folder):
+    xml = openmm.XmlSerializer.serialize(system.getForce(0))
+    return openmm.XmlSerializer.deserialize(xml)
+
+
+def read_force_in_another(system, folder):
+    outer = openmm.CustomCVForce("x")
+    outer.addCollectiveVariable("x", copy.deepcopy(system.getForce(0)))
+    return openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(outer))
+
+
+def unpickle(system, folder):
+    return pickle.loads(pickle.dumps(system))
+
+
+def read_files_of_a_simulation(system, folder):
+    integrator = openmm.VerletIntegrator(0.001)
+    for name, content in (("system", system), ("integrator", integrator)):
+        (folder / f"{name}.xml").write_text(openmm.XmlSerializer.serialize(content))
+    topology = make_topology(["O", "H", "H"])
+    files = [str(folder / "system.xml"), str(folder / "integrator.xml")]
+    return app.Simulation(topology, *files).system
+
+
+def read_thermodynamic_state(system, folder):
+    states = pytest.importorskip("openmmtools.states")
+    from openmm import unit
+
+    state = states.ThermodynamicState(system, 300 * unit.kelvin)
+    return pickle.loads(pickle.dumps(state)).system
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_system,
+        read_system_by_its_older_name,
+        read_force,
+        read_force_in_another,
+        unpickle,
+        read_files_of_a_simulation,
+        read_thermodynamic_state,
+    ],
+)
+def test_each_way_to_read(system, count, tmp_path, read):
+    before = count()
+    assert read(system, tmp_path) is not None
+    assert count() > before
+
+
+def test_nothing_is_registered_for_others(count):
+    system = openmm.System()
+    system.addForce(openmm.HarmonicBondForce())
+    assert read_system(system, None).getNumForces() == 1
+    copy.deepcopy(system)
+    assert count() == 0
+
+
+def test_readers_stay_what_they_were():
+    """And are watched once, however often the package is imported."""
+    reader = openmm.XmlSerializer.deserializeSystem
+    registration.register_when_needed()
+    assert openmm.XmlSerializer.deserializeSystem is reader
+    assert reader.__name__ == "deserializeSystem"
+    assert "backward compatibility" in reader.__doc__
+
+
+def test_a_missing_package_is_named(system, monkeypatch):
+    """Rather than OpenMM's word that it knows no such force."""
+    from openmm_allegro.forces import register_torch_force
+
+    monkeypatch.setitem(sys.modules, "openmmtorch", None)
+    register_torch_force.cache_clear()
+    with pytest.raises(ImportError, match=r"openmm-allegro\[torchforce\]"):
+        read_system(system, None)
+
+
+LOADED = """
+import sys
+{imports}
+from openmm import XmlSerializer, System
+XmlSerializer.deserialize(XmlSerializer.serialize(System()))
+import importlib.util
+assert importlib.util.find_spec("openmm") is not None
+assert hasattr(XmlSerializer.deserializeSystem, "__wrapped__")
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import openmm, openmm_allegro",
+        "import openmm_allegro, openmm",
+        "import importlib.util, openmm_allegro; importlib.util.find_spec('openmm')",
+    ],
+    ids=["OpenMM first", "OpenMM last", "OpenMM looked for"],
+)
+def test_order_of_imports(imports):
+    code = LOADED.format(imports=imports)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
