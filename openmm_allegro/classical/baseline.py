@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a classical System says of structures, so that a model learns what is left.
+"""Subtract a classical System from labels, so that a model learns the rest.
 
 Delta learning: a model of kind delta is trained on E - E_MM and used beside the same
-force field (``AllegroPotential.add_to_system``), whose long-range forces a local model
-lacks. R. Ramakrishnan et al., doi:10.1021/acs.jctc.5b00099.
+force field (``AllegroPotential.add_to_system``), which brings the long-range forces
+that a local model lacks. R. Ramakrishnan et al., doi:10.1021/acs.jctc.5b00099.
 """
 
 import copy
@@ -20,9 +20,9 @@ from ..structure import Structure
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from .fingerprint import fingerprint
 
-STRAIN = 1e-4  # of the differences that give the stress
+STRAIN = 1e-4  # step of the finite differences that give the stress
 # Added to positions in a box (nm): OpenMM 8.5's Reference PME is wrong by some eV for
-# an atom that lies on the box's face, but for rounding, as those of a crystal may.
+# an atom that lies on a face of the box to within rounding, as a crystal's atoms may.
 OFFSET = np.array([0.0137, 0.0271, 0.0193])
 
 Baseline = openmm.System | Callable[[Structure], openmm.System]
@@ -31,20 +31,20 @@ Baseline = openmm.System | Callable[[Structure], openmm.System]
 def subtract_baseline(
     structures: Sequence[Structure], mm_system: Baseline, *, platform: str = "Reference"
 ) -> list[Structure]:
-    """Structures whose labels lack what a classical System accounts for.
+    """Subtract a classical System's energy, forces and stress from the labels.
 
-    Each also carries the ``fingerprint`` of that System, by which ``train`` makes a
-    model of kind delta.
+    Each structure also gets the ``fingerprint`` of that System, by which ``train``
+    makes a model of kind delta.
 
     Parameters
     ----------
     structures : sequence of Structure
     mm_system : openmm.System, or function of a Structure that returns one
-        Its particles are the atoms of the structure, in the same order, with masses of
-        their elements. A function serves structures of several compositions, see
-        ``by_composition``.
+        Its particles are the atoms of the structure, in the same order, with the
+        masses of their elements. A function serves structures of several compositions,
+        see ``by_composition``.
     platform : str
-        Of OpenMM. Reference is in double precision.
+        Name of an OpenMM platform. Reference is in double precision.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def subtract_baseline(
     ------
     ValueError
         If a structure and its System differ in atoms or periodicity, the box is too
-        small for the cutoff, a label is not finite, a baseline was subtracted before,
+        small for the cutoff, a label is not finite, a baseline was subtracted already,
         or a force has parameters that cannot be compared.
     """
     for index, structure in enumerate(structures):
         if structure.baseline is not None:
             raise ValueError(
                 f"{structure.source or f'structure {index}'}: expected labels of the "
-                "whole energy, found some that a baseline was subtracted from"
+                "whole energy, found labels from which a baseline was subtracted"
             )
     result = []
     for whole, part in zip(
@@ -82,27 +82,24 @@ def subtract_baseline(
 def evaluate_baseline(
     structures: Sequence[Structure], mm_system: Baseline, *, platform: str = "Reference"
 ) -> list[Structure]:
-    """The same structures with energy and forces of a classical System as labels.
+    """Label structures with the energy, forces and stress of a classical System.
 
-    Each is evaluated in its own box, which PME's mesh is then made for. Atoms may lie
-    in any image of the box, bonded ones too. There is a stress, by finite differences,
-    where the structure has one.
-
-    Parameters, Raises
-    ------------------
-    As ``subtract_baseline``.
+    Each structure is evaluated in its own box, to which PME's mesh is fitted. Atoms may
+    lie in any image of the box, bonded atoms too. A structure that has a stress gets
+    one, by finite differences. Parameters and errors are those of
+    ``subtract_baseline``.
     """
     prepared: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]] = {}
     result = []
     for index, structure in enumerate(structures):
         where = structure.source or f"structure {index}"
-        given = mm_system(structure) if callable(mm_system) else mm_system
-        key = (id(given), structure.symbols)
+        original = mm_system(structure) if callable(mm_system) else mm_system
+        key = (id(original), structure.symbols)
         if key not in prepared:
-            _check_atoms(given, structure, where)
-            # With the System that was given, lest its id be given to another one.
-            record = fingerprint(given, structure.symbols)
-            prepared[key] = (_with_periodic_bonds(given), record, given)
+            _check_atoms(original, structure, where)
+            record = fingerprint(original, structure.symbols)
+            # The original is kept too, so that no other System can get its id.
+            prepared[key] = (_with_periodic_bonds(original), record, original)
         system, record, _ = prepared[key]
         periodic = system.usesPeriodicBoundaryConditions()
         if not (structure.periodic == periodic).all():
@@ -129,12 +126,12 @@ def evaluate_baseline(
 
 
 def by_composition(systems: Sequence[openmm.System]) -> Callable[[Structure], Any]:
-    """A function that picks the System whose masses are those of a structure's atoms.
+    """Make a function that picks the System with a structure's elements, by masses.
 
     Raises
     ------
     ValueError
-        From the function, if there is none.
+        From the function, if no System has them.
     """
     elements = [_elements(system) for system in systems]
 
@@ -197,7 +194,7 @@ def _check_atoms(system: openmm.System, structure: Structure, where: str) -> Non
 
 
 def _elements(system: openmm.System) -> tuple[str | None, ...]:
-    """Symbols of the elements with the particles' masses, within 0.05 Da."""
+    """List the elements that have the particles' masses, within 0.05 Da."""
     masses = [
         system.getParticleMass(i).value_in_unit(unit.dalton)
         for i in range(system.getNumParticles())
@@ -211,7 +208,7 @@ def _elements(system: openmm.System) -> tuple[str | None, ...]:
 
 
 def _with_periodic_bonds(system: openmm.System) -> openmm.System:
-    """A copy in which it does not matter which images of bonded atoms are given."""
+    """Copy a System so that bonded atoms may be given in any images."""
     system = copy.deepcopy(system)
     if system.usesPeriodicBoundaryConditions():
         for force in system.getForces():
@@ -225,7 +222,7 @@ def _with_periodic_bonds(system: openmm.System) -> openmm.System:
 def _evaluate(
     system: openmm.System, structure: Structure, platform: str
 ) -> dict[str, Any]:
-    """Energy (eV), forces (eV/Å) and, where the structure has one, stress (eV/Å³)."""
+    """Compute energy (eV), forces (eV/Å) and, if labelled, the stress (eV/Å³)."""
     periodic = system.usesPeriodicBoundaryConditions()
     if periodic:
         system.setDefaultPeriodicBoxVectors(*_openmm_box(structure.cell).vectors)
@@ -271,10 +268,10 @@ def _evaluate(
 
 
 def _slope(evaluate: Callable[[float], tuple["_Box", float]]) -> float:
-    """dE/dh at 0, to second order.
+    """Differentiate E by h at 0, to second order.
 
-    Where the reduced box has other vectors of the same lattice, PME's mesh lies
-    otherwise, and the energies differ by its error: such a side is left out.
+    A strained box may be reduced to other vectors of the same lattice. Then PME's mesh
+    differs, and with it the energy, by the error of the mesh: such a side is left out.
     """
     base = evaluate(0.0)[0].multiples
     for weights in (
@@ -282,22 +279,22 @@ def _slope(evaluate: Callable[[float], tuple["_Box", float]]) -> float:
         {0: -1.5, 1: 2.0, 2: -0.5},
         {0: 1.5, -1: -2.0, -2: 0.5},
     ):
-        found = {n: evaluate(n * STRAIN) for n in weights}
-        if all(box.multiples == base for box, _ in found.values()):
+        results = {n: evaluate(n * STRAIN) for n in weights}
+        if all(box.multiples == base for box, _ in results.values()):
             break
-    return sum(weights[n] * energy for n, (_, energy) in found.items()) / STRAIN
+    return sum(weights[n] * energy for n, (_, energy) in results.items()) / STRAIN
 
 
 class _Box(NamedTuple):
-    """A box as OpenMM wants it: lower triangular and reduced."""
+    """A box in the form that OpenMM requires: lower triangular and reduced."""
 
     vectors: np.ndarray  # [3, 3] nm
-    rotation: np.ndarray  # [3, 3], what rows of the cell are multiplied by
-    multiples: tuple[int, ...]  # of one vector that were taken from another
+    rotation: np.ndarray  # [3, 3]: vectors = cell @ rotation, but for the reduction
+    multiples: tuple[int, ...]  # of one vector, subtracted from another
 
 
 def _openmm_box(cell: np.ndarray) -> _Box:
-    """The lattice of a cell (Å), turned and reduced."""
+    """Rotate the lattice of a cell (Å) and reduce it."""
     right_handed = cell if np.linalg.det(cell) > 0 else -cell
     rotation, upper = np.linalg.qr(right_handed.T)
     signs = np.sign(np.diag(upper))
@@ -305,7 +302,7 @@ def _openmm_box(cell: np.ndarray) -> _Box:
     multiples = []
     for row, axis in ((2, 1), (2, 0), (1, 0)):
         length = vectors[axis, axis]
-        # With a bias, lest noise decide where a vector may lean to either side.
+        # The bias decides where a vector may lean to either side; noise must not.
         multiples.append(round(vectors[row, axis] / length - 1e-9))
         vectors[row] -= multiples[-1] * vectors[axis]
         vectors[row, axis] = np.clip(vectors[row, axis], -length / 2, length / 2)

@@ -12,14 +12,14 @@ BOND_MARKERS = "Bonds of the topology (no energy)"
 def bond_markers(
     topology: app.Topology, periodic: bool, atoms: Sequence[int] | None = None
 ) -> openmm.HarmonicBondForce:
-    """Bonds without strength, from which OpenMM learns what the molecules are.
+    """Make bonds without strength, from which OpenMM finds the molecules.
 
     Parameters
     ----------
     topology : openmm.app.Topology
     periodic : bool
     atoms : sequence of int, optional
-        Only bonds between two of these atoms; all bonds by default.
+        Take only bonds between two of these atoms; by default, all bonds.
     """
     chosen = set(range(topology.getNumAtoms()) if atoms is None else atoms)
     force = openmm.HarmonicBondForce()

@@ -33,25 +33,27 @@ def d3_force(
     periodic: bool = True,
     cutoff: float = 3.0,
 ) -> openmm.Force:
-    """Grimme's D3 correction of a density functional, as a force for a System.
+    """Make a force with Grimme's D3 dispersion correction of a density functional.
 
     S. Grimme et al., doi:10.1063/1.3382344; damping of Becke and Johnson,
-    doi:10.1002/jcc.21759. C6 coefficients follow the coordination of the atoms at each
-    step. A PythonForce, computed on the CPU.
+    doi:10.1002/jcc.21759. The C6 coefficients follow the coordination of the atoms at
+    each step. It is a PythonForce, computed on the CPU. ``nonbonded_system(...,
+    d3=...)`` adds it to a baseline of fixed charges.
 
     Parameters
     ----------
     symbols : sequence of str
         Chemical symbols of all particles of the System.
     functional : str
-        As the library calls it, such as "pbe" or "revpbe0".
+        The library's name of it, such as "pbe" or "revpbe0".
     damping : str
         "bj" or "zero".
     three_body : bool
         Whether to add the Axilrod-Teller-Muto term.
     periodic : bool
     cutoff : float
-        Of pairs, and at most 2.1 nm of triples, nm. The box may be smaller.
+        Cutoff of pairs, nm; that of triples is the same, but 2.1 nm at most. The box
+        may be smaller.
 
     Raises
     ------
@@ -88,12 +90,12 @@ def d3_force(
 
 
 class D3:
-    """What the PythonForce calls; pickles without the library's objects.
+    """The function that the PythonForce calls; it pickles without library objects.
 
     Parameters
     ----------
     numbers : sequence of int
-        Of the elements.
+        Atomic numbers.
     periodic : bool
     settings : dict
         ``functional``, ``damping``, ``three-body`` and ``cutoff`` (nm).
@@ -114,18 +116,18 @@ class D3:
         if self.periodic:
             box = state.getPeriodicBoxVectors(asNumpy=True)
             lattice = box.value_in_unit(unit.nanometer)
-            # The library's lattice sum takes it that atoms are in the cell.
+            # The library's lattice sum expects the atoms inside the cell.
             fractions = positions @ np.linalg.inv(lattice)
             positions = positions - np.floor(fractions) @ lattice
             lattice = lattice * NM_TO_BOHR
         with self._lock:  # Contexts of several threads share the library's model
             model.update(positions * NM_TO_BOHR, lattice)
-            found = model.get_dispersion(damping, grad=True)
-        forces = -found["gradient"] * (HARTREE_TO_KJ_PER_MOL * NM_TO_BOHR)
-        return float(found["energy"]) * HARTREE_TO_KJ_PER_MOL, forces
+            result = model.get_dispersion(damping, grad=True)
+        forces = -result["gradient"] * (HARTREE_TO_KJ_PER_MOL * NM_TO_BOHR)
+        return float(result["energy"]) * HARTREE_TO_KJ_PER_MOL, forces
 
     def prepare(self) -> tuple[Any, Any]:
-        """The library's model and damping, made once.
+        """Make the library's model and damping, once.
 
         Raises
         ------
@@ -150,7 +152,7 @@ class D3:
                     "expected a functional that D3 has parameters for, found "
                     f"{self.settings['functional']!r} ({error})"
                 ) from error
-            # Placed apart, and in a cell of that size: the real ones come with a State.
+            # Any positions will do, apart and in a cell: a State brings the real ones.
             line = np.outer(np.arange(len(self.numbers)) * 5.0, [1.0, 0.0, 0.0])
             cell = np.eye(3) * (5.0 * len(line) + 5.0) if self.periodic else None
             directions = np.full(3, self.periodic)

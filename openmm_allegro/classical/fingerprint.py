@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a classical force field is, apart from how many molecules it is used for.
+"""Identity of a classical force field, whatever the number of molecules.
 
 A correction learned around one force field is wrong beside another, so the labels, the
 model and the System must agree on it.
@@ -17,17 +17,18 @@ from .parameters import Term, digest, read_parameters
 
 
 def fingerprint(system: openmm.System, symbols: Sequence[str]) -> dict[str, Any]:
-    """The parameters that the energy of a classical System depends on.
+    """Identify a classical System by the parameters that its energy depends on.
 
-    Covered are the elements, the parameters of each particle, bonded term, exception
-    and exclusion, and of each nonbonded force its method, cutoff, switching, Ewald
-    tolerance, dispersion correction, energy function and tables. Molecules are what
-    such terms connect, whatever the order of their atoms; their number does not count.
+    Covered are the elements; the parameters of each particle, bonded term, exception
+    and exclusion; and of each nonbonded force the method, cutoff, switching, Ewald
+    tolerance, dispersion correction, energy function and tables. Atoms that such terms
+    connect are a molecule. Neither the order of its atoms nor the number of molecules
+    counts.
 
     Not covered are masses, constraints, the box, force groups, the order of forces and
     terms, terms of zero strength, whether bonded terms are periodic, barostats and
-    thermostats; nor mirror images, which have the same terms, and values of global
-    parameters that a Context has been given.
+    thermostats. Mirror images, which have the same terms, are not told apart, and
+    values of global parameters that were set in a Context are not seen.
 
     Parameters
     ----------
@@ -44,8 +45,8 @@ def fingerprint(system: openmm.System, symbols: Sequence[str]) -> dict[str, Any]
     Raises
     ------
     ValueError
-        If the symbols are not as many as the particles, or the System has virtual sites
-        or a force that is not understood.
+        If the numbers of symbols and particles differ, or the System has virtual sites
+        or a force of unknown kind.
     """
     if len(symbols) != system.getNumParticles():
         raise ValueError(
@@ -62,14 +63,14 @@ def fingerprint(system: openmm.System, symbols: Sequence[str]) -> dict[str, Any]
     labels: list[list[Hashable]] = [[] for _ in symbols]
     terms: list[Term] = []
     for force in system.getForces():
-        found = read_parameters(force)
-        which = type(force).__name__
-        if found.settings is not None:
-            settings[which].append(found.settings)
-            which += json.dumps(found.settings)  # there may be several of a class
-        for label, values in zip(labels, found.particles, strict=False):
-            label.append((which, values))
-        terms += [t._replace(kind=f"{t.kind} of {which}") for t in found.terms]
+        parameters = read_parameters(force)
+        name = type(force).__name__
+        if parameters.settings is not None:
+            settings[name].append(parameters.settings)
+            name += json.dumps(parameters.settings)  # there may be several of a class
+        for label, values in zip(labels, parameters.particles, strict=False):
+            label.append((name, values))
+        terms += [t._replace(kind=f"{t.kind} of {name}") for t in parameters.terms]
     nodes = [(s, *sorted(v, key=repr)) for s, v in zip(symbols, labels, strict=True)]
     ordered = {
         name: sorted(settings[name], key=json.dumps) for name in sorted(settings)
@@ -78,14 +79,14 @@ def fingerprint(system: openmm.System, symbols: Sequence[str]) -> dict[str, Any]
 
 
 def common_baseline(structures: Iterable[Structure]) -> dict[str, Any] | None:
-    """The one baseline that was subtracted from all structures; None where none was.
+    """Find the one baseline that was subtracted from all structures, or None.
 
-    Its molecules are those of all of them.
+    Its molecules are those of all structures together.
 
     Raises
     ------
     ValueError
-        If it was subtracted from some alone, or settings differ.
+        If a baseline was subtracted from some structures only, or the settings differ.
     """
     first: Structure | None = None
     molecules: dict[str, str] = {}
@@ -107,15 +108,15 @@ def common_baseline(structures: Iterable[Structure]) -> dict[str, Any] | None:
 
 
 def check_baseline(
-    trained: dict[str, Any] | None, found: dict[str, Any], where: str
+    trained: dict[str, Any] | None, present: dict[str, Any], where: str
 ) -> None:
-    """Refuse a force field other than the one a model was trained around.
+    """Refuse a force field other than the one that a model was trained around.
 
     Parameters
     ----------
     trained : dict or None
         The ``fingerprint`` in a model's provenance.
-    found : dict
+    present : dict
         That of the force field at hand, which may lack some of the molecules.
     where : str
         Name for the error message.
@@ -123,16 +124,16 @@ def check_baseline(
     Raises
     ------
     ValueError
-        It names a setting, or the molecules, that differ.
+        If they differ; it names the setting or the molecules.
     """
     if trained is None:
         raise ValueError(
             f"{where}: expected a model that says what it was trained around, found no "
             "baseline in its provenance"
         )
-    _check_settings(trained, found, where)
+    _check_settings(trained, present, where)
     known = trained["molecules"]
-    unknown = sorted(f for h, f in found["molecules"].items() if h not in known)
+    unknown = sorted(f for h, f in present["molecules"].items() if h not in known)
     if unknown:
         changed = sorted(set(unknown) & set(known.values()))
         raise ValueError(
@@ -149,18 +150,18 @@ def _record(settings: dict[str, Any], molecules: dict[str, str]) -> dict[str, An
 
 
 def _check_settings(
-    expected: dict[str, Any], found: dict[str, Any], where: str
+    expected: dict[str, Any], present: dict[str, Any], where: str
 ) -> None:
-    if expected["settings"] != found["settings"]:
-        here, there = _first_difference(expected["settings"], found["settings"])
+    if expected["settings"] != present["settings"]:
+        values = _first_difference(expected["settings"], present["settings"])
         raise ValueError(
-            f"{where}: expected the settings of the same baseline, {here}; found "
-            f"{there}"
+            f"{where}: expected the settings of the same baseline, {values[0]}; found "
+            f"{values[1]}"
         )
 
 
 def _first_difference(a: Any, b: Any, path: str = "") -> tuple[str, str]:
-    """The first place where two settings differ, in words."""
+    """Describe the first place where two settings differ."""
     if isinstance(a, dict) and isinstance(b, dict):
         key = next(k for k in sorted({*a, *b}) if a.get(k) != b.get(k))
         return _first_difference(a.get(key), b.get(key), f"{path} {key}")
@@ -173,7 +174,7 @@ def _first_difference(a: Any, b: Any, path: str = "") -> tuple[str, str]:
 def _molecules(
     nodes: Sequence[Hashable], terms: Sequence[Term], symbols: Sequence[str]
 ) -> dict[str, str]:
-    """Hash and formula of each kind of molecule."""
+    """Find the hash and formula of each kind of molecule."""
     parent = list(range(len(nodes)))
 
     def root(i: int) -> int:
@@ -190,7 +191,7 @@ def _molecules(
         atoms_of[root(index)].append(index)
     for term in terms:
         terms_of[root(term.atoms[0])].append(term)
-    hashes: dict[Hashable, str] = {}  # of molecules with their atoms in one order
+    hashes: dict[Hashable, str] = {}  # cache, by a graph in one order of its atoms
     formulas: dict[str, str] = {}
     for key, atoms in atoms_of.items():
         local = {atom: i for i, atom in enumerate(atoms)}
@@ -209,10 +210,10 @@ def _molecules(
 
 
 def _refine(nodes: Sequence[Hashable], terms: Sequence[Term]) -> str:
-    """A hash of a graph that does not depend on the order of its nodes and terms.
+    """Hash a graph, whatever the order of its nodes and terms.
 
-    Colour refinement (Weisfeiler and Lehman, 1968): each atom's colour takes up those
-    of the atoms it has terms with, until that tells no more atoms apart.
+    Colour refinement (Weisfeiler and Lehman, 1968): each atom's colour takes up the
+    colours of the atoms it shares terms with, until no more atoms are told apart.
     """
     colors, kinds = [digest(node) for node in nodes], 0
     while len(set(colors)) > kinds:
@@ -222,7 +223,7 @@ def _refine(nodes: Sequence[Hashable], terms: Sequence[Term]) -> str:
             seen = [colors[i] for i in atoms]
             for position, atom in enumerate(atoms):
                 ways = [(position, seen)]
-                if len(atoms) <= 4:  # backwards it is the same bond, angle or dihedral
+                if len(atoms) <= 4:  # a bond, angle or dihedral is the same backwards
                     ways.append((len(atoms) - 1 - position, seen[::-1]))
                 around[atom].append(repr((kind, values, min(ways))))
         colors = [

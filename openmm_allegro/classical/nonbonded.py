@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Small classical Systems for a local model to be learned around."""
+"""Small classical Systems that a local model corrects."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import openmm
@@ -10,6 +10,7 @@ from openmm import app
 
 from ..structure import topology_symbols
 from .bonds import bond_markers
+from .dispersion import d3_force
 
 
 def nonbonded_system(
@@ -22,11 +23,13 @@ def nonbonded_system(
     tolerance: float = 1e-4,
     coulomb14: float = 0.0,
     lj14: float = 0.0,
+    d3: str | None = None,
 ) -> openmm.System:
-    """Fixed charges, with PME where there is a box, and Lennard-Jones cores.
+    """Make a System of fixed charges, Lennard-Jones cores and, if wanted, D3.
 
-    Atoms one or two bonds of the topology apart do not interact. More forces, such as
-    bonds or ``d3_force``, can be added to the System.
+    Charges are summed by PME where there is a box. Atoms one or two bonds of the
+    topology apart have no Coulomb or Lennard-Jones interaction. Bonded terms and other
+    forces can be added to the System.
 
     Parameters
     ----------
@@ -38,12 +41,16 @@ def nonbonded_system(
     cutoff : float
         nm, of the direct sum; ignored without a box.
     lj_pme : bool
-        Whether attraction beyond the cutoff is summed by PME as well; else it ends
+        Whether PME also sums the attraction beyond the cutoff; otherwise it ends
         there, without a correction.
     tolerance : float
-        Of PME.
+        Ewald error tolerance of PME.
     coulomb14, lj14 : float
         Factors of the interactions of atoms three bonds apart.
+    d3 : str, optional
+        Density functional, such as "pbe", whose D3 dispersion correction is added
+        between all atoms: ``d3_force`` with its defaults. ``d3_force`` itself has the
+        other damping, the three-body term and the cutoff.
 
     Returns
     -------
@@ -55,30 +62,29 @@ def nonbonded_system(
     ------
     ValueError
         If an atom has no element or no charge, a key fits no atom, a charge is not
-        finite, σ or the cutoff is not above 0, ε is below, or the charges do not add up
-        to zero in a box.
+        finite, σ or the cutoff is not above 0, ε is below 0, the charges do not add up
+        to zero in a box, or D3 has no parameters for the functional.
+    ImportError
+        If ``d3`` is given and the package ``dftd3`` is missing.
+
+    Examples
+    --------
+    Charges and dispersion of which a model learns the rest:
+
+    >>> system = nonbonded_system(
+    ...     topology, {"O": -0.83, "H": 0.415}, d3="pbe"
+    ... )  # doctest: +SKIP
+    >>> rest = subtract_baseline(structures, system)  # doctest: +SKIP
     """
     atoms = list(topology.atoms())
-    topology_symbols(topology)
-    charge_of = _by_atom(atoms, charges, "charges")
-    lj_of = _by_atom(atoms, lj or {}, "lj")
-    missing = next(
-        (a for a, q in zip(atoms, charge_of, strict=True) if q is None), None
-    )
-    if missing is not None:
-        raise ValueError(
-            f"charges: expected one for each atom, found none for {_name(missing)} "
-            f"({missing.element.symbol})"
-        )
+    symbols = topology_symbols(topology)
+    atom_charges = _by_atom(atoms, charges, "charges")
+    atom_cores = _by_atom(atoms, lj or {}, "lj")
     box = topology.getPeriodicBoxVectors()
-    total = sum(charge_of)
-    if box is not None and abs(total) > 1e-6 * max(len(atoms), 1):
-        raise ValueError(
-            f"charges: expected a sum of zero in a periodic box, found {total:g} e"
-        )
+    _check_charges(atoms, atom_charges, box is not None)
     system = openmm.System()
     force = openmm.NonbondedForce()
-    for atom, charge, core in zip(atoms, charge_of, lj_of, strict=True):
+    for atom, charge, core in zip(atoms, atom_charges, atom_cores, strict=True):
         system.addParticle(atom.element.mass)
         force.addParticle(charge, *(core or (0.1, 0.0)))
         _check_particle(force, atom)
@@ -94,7 +100,27 @@ def nonbonded_system(
     force.createExceptionsFromBonds(bonds, coulomb14, lj14)
     system.addForce(force)
     system.addForce(bond_markers(topology, box is not None))
+    if d3 is not None:
+        system.addForce(d3_force(symbols, d3, periodic=box is not None))
     return system
+
+
+def _check_charges(
+    atoms: Sequence[app.topology.Atom],
+    charges: Sequence[float | None],
+    periodic: bool,
+) -> None:
+    for atom, charge in zip(atoms, charges, strict=True):
+        if charge is None:
+            raise ValueError(
+                f"charges: expected one for each atom, found none for {_name(atom)} "
+                f"({atom.element.symbol})"
+            )
+    total = sum(charges)
+    if periodic and abs(total) > 1e-6 * max(len(atoms), 1):
+        raise ValueError(
+            f"charges: expected a sum of zero in a periodic box, found {total:g} e"
+        )
 
 
 def _check_particle(force: openmm.NonbondedForce, atom: app.topology.Atom) -> None:
@@ -110,21 +136,21 @@ def _check_particle(force: openmm.NonbondedForce, atom: app.topology.Atom) -> No
 
 
 def _by_atom(
-    atoms: list[app.topology.Atom], table: Mapping[str, Any], what: str
+    atoms: Sequence[app.topology.Atom], table: Mapping[str, Any], argument: str
 ) -> list:
-    """The entry of each atom, None where it has none."""
-    used, found = set(), []
+    """Look up the entry of each atom, None where it has none."""
+    used, entries = set(), []
     for atom in atoms:
         keys = [key for key in (_name(atom), atom.element.symbol) if key in table]
         used.update(keys)
-        found.append(table[keys[0]] if keys else None)
+        entries.append(table[keys[0]] if keys else None)
     unused = sorted(set(table) - used)
     if unused:
         raise ValueError(
-            f"{what}: expected keys RESIDUE:NAME or elements of the topology's atoms, "
-            f"found {', '.join(unused)}"
+            f"{argument}: expected keys RESIDUE:NAME or elements of the topology's "
+            f"atoms, found {', '.join(unused)}"
         )
-    return found
+    return entries
 
 
 def _name(atom: app.topology.Atom) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The parameters of OpenMM's classical forces, in one form for all of them."""
+"""Parameters of OpenMM's classical forces, in one form for all of them."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ WITHOUT_ENERGY = (
     "MonteCarloFlexibleBarostat",
     "MonteCarloMembraneBarostat",
 )
-# What the terms are called, and of how many atoms.
+# Name of the terms, and how many atoms each has.
 BONDED = {
     "HarmonicBondForce": ("Bond", 2),
     "HarmonicAngleForce": ("Angle", 3),
@@ -32,11 +32,11 @@ BONDED = {
 }
 KNOWN = (*BONDED, "CMAPTorsionForce", "NonbondedForce", "CustomNonbondedForce")
 METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "LJPME")
-DIGITS = 9  # 1/1.2 and 0.8333333333 are one number, as are q1·q2 and q2·q1
+DIGITS = 9  # so that 1/1.2 equals 0.8333333333, and q1·q2 equals q2·q1
 
 
 class Term(NamedTuple):
-    """Something between a few atoms: a bonded term, an exception or an exclusion."""
+    """Term of a few atoms: a bonded term, an exception or an exclusion."""
 
     kind: str
     atoms: tuple[int, ...]
@@ -44,26 +44,26 @@ class Term(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """Of one force: what holds for all particles, for each, and for some together."""
+    """Parameters of one force: common to all particles, of each, and of terms."""
 
-    settings: dict[str, Any] | None  # None where terms are all there is
+    settings: dict[str, Any] | None  # None for a force that consists of terms alone
     particles: list[tuple[Hashable, ...]]
     terms: list[Term]
 
 
 def read_parameters(force: openmm.Force) -> Parameters:
-    """What the energy of a force depends on, numbers in OpenMM's units.
+    """Read the parameters that the energy of a force depends on, in OpenMM's units.
 
     Parameters
     ----------
     force : openmm.Force
-        One of ``KNOWN``, of ``WITHOUT_ENERGY``, which have nothing to tell, or a
-        PythonForce over a function with a dict ``settings``, such as ``d3_force``'s.
+        One of ``KNOWN``; one of ``WITHOUT_ENERGY``, which has no parameters here; or a
+        PythonForce whose function has a dict ``settings``, such as ``d3_force``.
 
     Raises
     ------
     ValueError
-        If it is another one, or parameters are not fixed.
+        If the force is of another kind, or its parameters are not fixed.
     """
     name = type(force).__name__
     if name in WITHOUT_ENERGY:
@@ -87,12 +87,12 @@ def read_parameters(force: openmm.Force) -> Parameters:
 
 
 def digest(value: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of a value's ``repr``."""
+    """Hash a value's ``repr``: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def plain(value: Any) -> Any:
-    """JSON values: quantities in OpenMM's units, numbers to ``DIGITS`` digits."""
+    """Convert to JSON values: OpenMM's units, numbers to ``DIGITS`` digits."""
     if unit.is_quantity(value):
         value = value.value_in_unit_system(unit.md_unit_system)
     if isinstance(value, dict):
@@ -106,12 +106,12 @@ def plain(value: Any) -> Any:
 
 def _bonded_terms(force: openmm.Force) -> list[Term]:
     name = type(force).__name__
-    what, size = BONDED[name]
+    term, size = BONDED[name]
     is_custom = name.startswith("Custom")
-    kind = json.dumps([name, *_custom(force, f"Per{what}")]) if is_custom else name
+    kind = json.dumps([name, *_custom(force, f"Per{term}")]) if is_custom else name
     terms = []
-    for index in range(getattr(force, f"getNum{what}s")()):
-        row = getattr(force, f"get{what}Parameters")(index)
+    for index in range(getattr(force, f"getNum{term}s")()):
+        row = getattr(force, f"get{term}Parameters")(index)
         values = plain(row[size] if is_custom else row[size:])
         strength = values if name == "RBTorsionForce" else values[-1:]
         if is_custom or any(strength):
@@ -189,7 +189,7 @@ def _custom_nonbonded(force: openmm.CustomNonbondedForce) -> Parameters:
 
 
 def _custom(force: openmm.Force, per: str) -> tuple[str, list[str], dict[str, float]]:
-    """Energy function, names of parameters, defaults of global parameters."""
+    """Read energy function, names of parameters, defaults of global parameters."""
     count = getattr(force, f"getNum{per}Parameters")()
     names = [getattr(force, f"get{per}ParameterName")(i) for i in range(count)]
     defaults = {

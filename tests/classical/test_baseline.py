@@ -214,7 +214,7 @@ def test_what_is_left_and_what_is_taken_make_up_the_label(water):
         assert rest.baseline == parts[0].baseline
         assert sorted(rest.baseline["molecules"].values()) == ["H", "O"]
         np.testing.assert_array_equal(rest.positions, frame.positions)
-    with pytest.raises(ValueError, match="found some that a baseline was subtracted"):
+    with pytest.raises(ValueError, match="found labels from which a baseline was sub"):
         subtract_baseline(left, water)
 
 

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: MIT
 """D3 inside OpenMM against the library called by hand, its own gradient, its images."""
 
+import pickle
+
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces
+from conftest import energy_and_forces, make_topology
 
+from openmm_allegro import AllegroPotential, Model, Structure
+from openmm_allegro.classical import nonbonded_system, subtract_baseline
 from openmm_allegro.classical.dispersion import (
+    D3,
     HARTREE_TO_KJ_PER_MOL,
     NM_TO_BOHR,
     d3_force,
 )
 from openmm_allegro.classical.fingerprint import fingerprint
+from openmm_allegro.units import EV_TO_KJ_PER_MOL
 
 interface = pytest.importorskip("dftd3.interface")
 
@@ -108,3 +114,86 @@ def test_its_settings_are_part_of_the_fingerprint(water_box):
 def test_bad_input(symbols, options, message):
     with pytest.raises(ValueError, match=message):
         system_of(symbols, **options)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_baseline_with_dispersion(water_box, periodic):
+    """Energy, forces and stress of a baseline's System are those of its parts."""
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box if periodic else None, waters=True)
+    charges, cores = {"O": -0.8, "H": 0.4}, {"O": (0.315, 0.636)}
+    plain = nonbonded_system(topology, charges, cores, cutoff=0.4)
+    system = nonbonded_system(topology, charges, cores, cutoff=0.4, d3="PBE")
+    assert [f.getName() for f in system.getForces()][-1] == "D3"
+    d3 = system_of(symbols, box if periodic else None)
+    whole, *parts = (energy_and_forces(s, positions) for s in (system, plain, d3))
+    assert whole[0] == pytest.approx(sum(energy for energy, _ in parts), rel=1e-7)
+    np.testing.assert_allclose(whole[1], sum(f for _, f in parts), atol=1e-4)
+    assert parts[1][0] < -1.0
+
+    structure = Structure(
+        tuple(symbols),
+        positions * 10,
+        box * 10 if periodic else np.zeros((3, 3)),
+        np.full(3, periodic),
+        energy=0.0,
+        forces=np.zeros(positions.shape),
+        stress=np.zeros((3, 3)) if periodic else None,
+    )
+    rest, plain_rest = (subtract_baseline([structure], s)[0] for s in (system, plain))
+    assert plain_rest.baseline["hash"] != rest.baseline["hash"]
+    energy, forces, virial = library_result(symbols, positions, box, periodic)
+    assert plain_rest.energy - rest.energy == pytest.approx(energy, rel=1e-5)
+    np.testing.assert_allclose(
+        plain_rest.forces - rest.forces, forces, atol=1e-4 * abs(forces).max()
+    )
+    if periodic:
+        stress = virial / np.linalg.det(10 * box)
+        np.testing.assert_allclose(
+            plain_rest.stress - rest.stress, stress, atol=0.02 * abs(stress).max()
+        )
+
+
+def library_result(symbols, positions, box, periodic):
+    """Energy (eV), forces (eV/Å) and virial (eV) of D3 by the library alone."""
+    numbers = np.array([{"O": 8, "H": 1}[s] for s in symbols])
+    model = interface.DispersionModel(
+        numbers,
+        positions * NM_TO_BOHR,
+        box * NM_TO_BOHR if periodic else None,
+        np.full(3, periodic),
+    )
+    model.set_realspace_cutoff(3 * NM_TO_BOHR, 40.0, 40.0, 2.0, 2.0)
+    damping = interface.RationalDampingParam(method="pbe", atm=False)
+    result = model.get_dispersion(damping, grad=True)
+    hartree = HARTREE_TO_KJ_PER_MOL / EV_TO_KJ_PER_MOL
+    forces = -result["gradient"] * hartree * NM_TO_BOHR / 10
+    return float(result["energy"]) * hartree, forces, result["virial"] * hartree
+
+
+def test_model_beside_a_baseline_with_dispersion(model, water_box):
+    """A delta model goes beside the baseline with D3, and not beside it without."""
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    charges = {"O": -0.8, "H": 0.4}
+    system = nonbonded_system(topology, charges, cutoff=0.4, d3="pbe")
+    provenance = {"baseline": fingerprint(system, symbols)}
+    delta = Model(**vars(model) | {"kind": "delta", "provenance": provenance})
+    options = {"backend": "pythonforce", "precision": "double"}
+    potential = AllegroPotential(delta)
+    both = potential.add_to_system(topology, system, **options)
+    alone = AllegroPotential(model).create_system(topology, **options)
+    (energy, forces), *parts = (
+        energy_and_forces(s, positions) for s in (both, system, alone)
+    )
+    assert energy == pytest.approx(sum(e for e, _ in parts), rel=1e-6)
+    total = sum(f for _, f in parts)
+    np.testing.assert_allclose(forces, total, atol=1e-4 * abs(total).max())
+    without = nonbonded_system(topology, charges, cutoff=0.4)
+    with pytest.raises(ValueError, match="PythonForce"):
+        potential.add_to_system(topology, without, **options)
+
+
+def test_a_pickle_of_before_the_move_is_read():
+    """A serialized System names the class of its function by the path of that time."""
+    assert pickle.loads(b"copenmm_allegro.dispersion\nD3\n.") is D3
