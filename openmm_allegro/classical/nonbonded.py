@@ -27,9 +27,8 @@ def nonbonded_system(
 ) -> openmm.System:
     """Make a System of fixed charges, Lennard-Jones cores and, if wanted, D3.
 
-    Charges are summed by PME where there is a box. Atoms one or two bonds of the
-    topology apart have no Coulomb or Lennard-Jones interaction. Bonded terms and other
-    forces can be added to the System.
+    With a box, charges are summed by PME. Atoms one or two bonds of the topology apart
+    have no Coulomb or Lennard-Jones interaction. Other forces can be added.
 
     Parameters
     ----------
@@ -48,9 +47,8 @@ def nonbonded_system(
     coulomb14, lj14 : float
         Factors of the interactions of atoms three bonds apart.
     d3 : str, optional
-        Density functional, such as "pbe", whose D3 dispersion correction is added
-        between all atoms: ``d3_force`` with its defaults. ``d3_force`` itself has the
-        other damping, the three-body term and the cutoff.
+        Density functional, such as "pbe", whose D3 correction is added between all
+        atoms: ``d3_force`` with its defaults for damping, cutoff and three-body term.
 
     Returns
     -------
@@ -69,8 +67,6 @@ def nonbonded_system(
 
     Examples
     --------
-    Charges and dispersion of which a model learns the rest:
-
     >>> system = nonbonded_system(
     ...     topology, {"O": -0.83, "H": 0.415}, d3="pbe"
     ... )  # doctest: +SKIP

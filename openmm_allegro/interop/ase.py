@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A trained model as an ASE calculator, over the module that OpenMM runs."""
+"""ASE calculator of a trained model, by the module that OpenMM runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,25 +24,25 @@ from ..units import NM_TO_ANGSTROM
 
 
 class AllegroCalculator(Calculator):
-    """Energies, forces and stress of ``ase.Atoms`` from a trained Allegro model.
+    """Calculator of energies, forces and stress of ``ase.Atoms`` from a model.
 
     Results are in ASE's units and in float64: ``energy`` and ``free_energy``, which are
-    equal, and ``energies`` of the atoms in eV, ``forces`` in eV/Å, and ``stress`` in
-    eV/Å³, in Voigt order (xx, yy, zz, yz, xz, xy) and positive under tension.
+    equal, and ``energies`` of the atoms in eV; ``forces`` in eV/Å; ``stress`` in eV/Å³,
+    in Voigt order (xx, yy, zz, yz, xz, xy) and positive under tension.
 
     Atoms may be periodic along any of their cell vectors and lie outside the cell. The
-    stress is the derivative of the energy by strain over the volume of the cell, so
-    there is one where the three cell vectors span a volume, periodic or not. Charges
-    and magnetic moments are ignored.
+    stress is the derivative of the energy by strain, over the volume of the cell. It
+    exists if the three cell vectors span a volume, periodic or not. Charges and
+    magnetic moments are ignored.
 
     Parameters
     ----------
     model : path or Model
-        A model file (``*.safetensors``) or what ``load_model`` or ``train`` returned.
+        A model file (``*.safetensors``), or the result of ``load_model`` or ``train``.
     precision : str
-        "single", "mixed" or "double", as ``potential.module.force_module`` has it.
+        "single", "mixed" or "double", as in ``potential.module.force_module``.
     device : str or torch.device, optional
-        "cpu" or "cuda"; by default, cuda where there is one.
+        "cpu" or "cuda"; by default, cuda if there is one.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class AllegroCalculator(Calculator):
         self._scripted: tuple[Any, torch.jit.ScriptModule] | None = None
 
     def set(self, **options: Any) -> dict[str, Any]:
-        """Refuse options, which ASE would keep and nothing would heed.
+        """Refuse options, which ASE would keep and nothing would use.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class AllegroCalculator(Calculator):
         """
         if options:
             raise ValueError(
-                "AllegroCalculator: expected its options where it is made, found "
+                "AllegroCalculator: expected options in its constructor, found "
                 f"set({', '.join(options)})"
             )
         return {}
@@ -108,7 +108,7 @@ class AllegroCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results``; ASE calls this where they are out of date.
+        """Fill ``results``; ASE calls this when they are out of date.
 
         Raises
         ------
@@ -117,14 +117,14 @@ class AllegroCalculator(Calculator):
             finite, a periodic direction has no cell vector or dependent ones, or
             energies or forces come out not finite.
         PropertyNotImplementedError
-            If the stress is asked for and the cell has no volume; the other results
-            are there.
+            If the stress is requested and the cell has no volume; the other results
+            are set.
         """
         super().calculate(atoms, properties, system_changes)
-        self.results = {}  # lest those of other atoms outlive an error
+        self.results = {}  # so that no earlier results outlive an error
         if not self.atoms:
             raise ValueError("atoms: expected at least one atom, found none")
-        # Without info and arrays, which may hold labels that are no concern of ours.
+        # Without info and arrays, which may hold labels.
         structure = from_ase(
             Atoms(
                 numbers=self.atoms.numbers,
@@ -155,15 +155,15 @@ class AllegroCalculator(Calculator):
     def _evaluate(
         self, structure: Structure
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Energies [N] (eV), forces [N, 3] (eV/Å), dE/d(strain) [3, 3] (eV)."""
+        """Compute energies [N] (eV), forces [N, 3] (eV/Å), dE/d(strain) [3, 3] (eV)."""
         module = self._find_module(structure)
         arguments = [
             torch.tensor(lengths / NM_TO_ANGSTROM, device=self.device)
             for lengths in (structure.positions, structure.cell)
         ]
-        with torch.enable_grad():  # forces need it, whatever the caller has set
+        with torch.enable_grad():  # forces need it, even if the caller disabled it
             results = module.evaluate(*arguments)
-        # On CUDA what a scripted module detaches may still come out as if it were not.
+        # On CUDA the outputs may carry a graph although the module detaches them.
         results = [result.detach().cpu().numpy() for result in results]
         energies, forces, strain = results
         bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=1))
@@ -178,10 +178,10 @@ class AllegroCalculator(Calculator):
         return energies, forces, strain
 
     def _find_module(self, structure: Structure) -> torch.jit.ScriptModule:
-        """The module of these elements and this periodicity, scripted once."""
+        """Script the module of these elements and this periodicity, once."""
         key = (structure.symbols, tuple(structure.periodic.tolist()))
         if self._scripted is None or self._scripted[0] != key:
-            # Not left to force_module, which would speak of a topology.
+            # Checked here, for the message of force_module would name a topology.
             element_types(structure.symbols, self.model.config.elements, "atoms")
             module = force_module(
                 self.model, key[0], periodic=key[1], precision=self.precision
@@ -190,7 +190,7 @@ class AllegroCalculator(Calculator):
         return self._scripted[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and deepcopy: scripted modules cannot be pickled, so without."""
+        """Leave out the scripted module, which cannot be pickled or copied."""
         return self.__dict__ | {"_scripted": None}
 
 
@@ -200,7 +200,7 @@ def _device(device: str | torch.device | None) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
-    # A torch without CUDA raises an AssertionError where the others raise the rest.
+    # A torch without CUDA raises AssertionError, others RuntimeError or TypeError.
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(
             f"expected a device that torch can use, found {device!r}: "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""OpenMM-ML's door: ``MLPotential("allegro", modelPath="model.safetensors")``.
+"""OpenMM-ML's entry point: ``MLPotential("allegro", modelPath="model.safetensors")``.
 
-OpenMM-ML loads this module through the entry point ``openmmml.potentials``; nothing in
-the package imports it, and names are OpenMM-ML's (camelCase).
+OpenMM-ML loads this module through the entry point ``openmmml.potentials``. Nothing in
+the package imports it. Names are OpenMM-ML's (camelCase).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ from ..structure import check_atoms, topology_symbols
 _OPTIONS = ("precision", "backend", "device", "periodic")
 
 
-# It stands before the import of openmmml, and without its base class, because openmmml
-# looks it up at the end of its own import. If this module is the one that was imported
-# first, that happens in the middle of the line below.
+# The class stands before the import of openmmml, and without its base class, because
+# openmmml looks it up at the end of its own import. If this module was imported first,
+# that happens during the import of openmmml below.
 class AllegroPotentialImplFactory:
-    """What OpenMM-ML calls for ``MLPotential("allegro", ...)``."""
+    """Factory that OpenMM-ML calls for ``MLPotential("allegro", ...)``."""
 
     def createImpl(
         self,
@@ -42,9 +42,9 @@ class AllegroPotentialImplFactory:
         ----------
         name : str
             "allegro".
-        modelPath : path
-            A model file (``*.safetensors``) of kind total, or several, which are a
-            committee: see ``AllegroPotential``.
+        modelPath : path, Model or sequence of them
+            A model file (``*.safetensors``) of kind total; several are a committee, see
+            ``AllegroPotential``.
 
         Raises
         ------
@@ -65,8 +65,8 @@ class AllegroPotentialImplFactory:
 
 from openmmml.mlpotential import MLPotentialImpl  # noqa: E402  see above
 
-# OpenMM-ML from 1.8 on hands these options of its embedding to the potential too; 1.7
-# has no use for them, so there they are mistakes.
+# OpenMM-ML 1.8 and later also pass these options of its embedding to the potential.
+# 1.7 does not know them, so there they are mistakes.
 _EMBEDDING_OPTIONS = (
     ("mlLongRange", "linkAtomDistances")
     if hasattr(MLPotentialImpl, "getMLLongRange")
@@ -75,22 +75,23 @@ _EMBEDDING_OPTIONS = (
 
 
 class AllegroPotentialImpl(MLPotentialImpl):
-    """Puts an Allegro model into the Systems that OpenMM-ML makes.
+    """Potential that puts an Allegro model into the Systems that OpenMM-ML makes.
 
     Options of ``MLPotential.createSystem`` and ``createMixedSystem``:
 
     precision : str
-        "single", "mixed" (default) or "double", as ``AllegroPotential.create_system``.
+        "single", "mixed" (default) or "double", as in
+        ``AllegroPotential.create_system``.
     backend : str
-        "torchforce" or "pythonforce". By default TorchForce where openmm-torch is
-        installed beside openmm before 8.6, else PythonForce: OpenMM-ML copies what it
-        interpolates, and openmm 8.6 crashes when it copies a TorchForce.
+        "torchforce" or "pythonforce". The default is TorchForce if openmm-torch is
+        installed beside openmm before 8.6, otherwise PythonForce: OpenMM-ML copies the
+        Systems it interpolates, and openmm 8.6 crashes when it copies a TorchForce.
     device : str or torch.device
         "cpu", "cuda" or "cuda:N", only with PythonForce; by default CUDA if there is
-        any. TorchForce runs where the OpenMM Platform runs.
+        any. TorchForce runs on the device of the OpenMM Platform.
     periodic : bool
-        Whether atoms of the model interact with their periodic images; by default,
-        whether the topology has a box or the System is periodic. With
+        Whether atoms of the model interact with their periodic images. By default they
+        do if the topology has a box or the System is periodic. With
         ``interpolate=True`` OpenMM-ML shows only the topology, so a topology without a
         box needs ``periodic=True`` if its System is periodic.
 
@@ -119,19 +120,18 @@ class AllegroPotentialImpl(MLPotentialImpl):
     ) -> None:
         """Add the Allegro force and bonds without strength; OpenMM-ML calls this.
 
-        OpenMM takes molecules from bonds, and barostats move molecules. In a System of
-        the model alone there are no bonds, and OpenMM-ML removes those among the atoms
-        of a mixed one's model.
+        OpenMM finds molecules by bonds, and barostats move molecules. A System of the
+        model alone has no bonds, and OpenMM-ML removes those inside the model's region
+        of a mixed System.
 
         Parameters
         ----------
         topology : openmm.app.Topology
         system : openmm.System
-            Modified. While it prepares an interpolation, OpenMM-ML gives one without
+            Modified. To prepare an interpolation, OpenMM-ML passes one without
             particles.
         atoms : iterable of int, optional
-            The atoms of the model; all by default. Only they must be of elements that
-            the model knows.
+            The atoms of the model; all by default. The model must know their elements.
         forceGroup : int
         precision, backend, device, periodic
             See the class.
@@ -155,8 +155,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
         else:
             atoms = check_atoms(atoms, topology.getNumAtoms())
             symbols = topology_symbols(topology, atoms)
-            # A model trained on periodic structures alone may stand in a System without
-            # a box here: the surroundings are the force field's, box or no box.
+            # Here a model trained on periodic structures alone may be used without a
+            # box: the force field describes the surroundings in either case.
             check_topology_box(topology)
             if periodic is None:
                 periodic = (
@@ -180,12 +180,12 @@ class AllegroPotentialImpl(MLPotentialImpl):
             system.addForce(markers)
 
     def getMLLongRange(self) -> bool:
-        """False: an Allegro energy ends at the cutoff."""
+        """Return False: an Allegro energy ends at the cutoff."""
         return False
 
 
-def _refuse_unknown(found: dict[str, Any], known: Sequence[str], where: str) -> None:
-    unknown = sorted(set(found) - set(known))
+def _refuse_unknown(options: dict[str, Any], known: Sequence[str], where: str) -> None:
+    unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(
             f"{where}: expected options of {list(known)}, found {', '.join(unknown)}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which Systems a region can be taken out of, and what is odd about doing so."""
+"""Checks of a System out of which a region is to be taken."""
 
 import logging
 from collections import defaultdict
@@ -16,13 +16,14 @@ from ..units import NM_TO_ANGSTROM
 
 log = logging.getLogger(__name__)
 
-# Da that an atom may have beyond its element's: isotopes, and hydrogens with a share of
-# their neighbours' mass, which these lack. An atom without any mass is frozen.
+# Da by which an atom may be heavier than its element: isotopes, and hydrogens to which
+# mass of their neighbours was moved. Lighter atoms pass: the neighbours, frozen atoms.
 EXTRA_MASS, EXTRA_MASS_OF_HYDROGEN = 1.5, 5.0
-# Sums of terms, each of which lists its particles.
+# Forces that are sums of terms, each of which lists its particles.
 BONDED = {*force_parameters.BONDED, "CMAPTorsionForce", "CustomCompoundBondForce"}
-# What is no interaction within a region in vacuum. Implicit solvents are not: a model
-# of the region in vacuum does not know how the solvent answers to the region.
+# Forces without an interaction inside a region in vacuum, which stay as they are.
+# Implicit solvents are among them: a model of the region in vacuum does not know how
+# the solvent responds to the region.
 KEPT = {
     *force_parameters.WITHOUT_ENERGY,
     "CustomExternalForce",
@@ -39,16 +40,16 @@ KEPT = {
 def check_region(
     topology: app.Topology, system: openmm.System, atoms: Iterable[int]
 ) -> list[int]:
-    """The region's atoms.
+    """Check the atoms of a region and return their indices.
 
-    Logs where masses say that the System has other atoms than the topology.
+    Logs a warning if the masses show that the System has other atoms than the topology.
 
     Raises
     ------
     ValueError
-        If topology and System are not of the same size, ``atoms`` are no indices,
-        repeated, none or out of range, or the region's border cuts a bond of the System
-        that the topology does not have.
+        If topology and System differ in size, ``atoms`` are no indices, repeated, none
+        or out of range, or the region's border cuts a bond that the System has and the
+        topology lacks.
     """
     count = topology.getNumAtoms()
     if system.getNumParticles() != count:
@@ -63,14 +64,14 @@ def check_region(
 
 
 def check_system(system: openmm.System, atoms: Sequence[int], cutoff: float) -> None:
-    """Refuse a System of which the region cannot be given to a model.
+    """Refuse a System whose region a model cannot take over.
 
     Parameters
     ----------
     system : openmm.System
     atoms : sequence of int
     cutoff : float
-        Å, of the model.
+        Cutoff of the model, Å.
 
     Raises
     ------
@@ -83,8 +84,8 @@ def check_system(system: openmm.System, atoms: Sequence[int], cutoff: float) -> 
         kind = type(force).__name__
         if kind not in BONDED | KEPT | {"NonbondedForce", "CustomNonbondedForce"}:
             raise ValueError(
-                f"mm_system: expected forces of which it is known what they do inside "
-                f"the ML region, found a {kind} ({force.getName()!r}); add biases and "
+                "mm_system: expected forces whose action inside the ML region is "
+                f"known, found a {kind} ({force.getName()!r}); add biases and "
                 "restraints to the mixed System instead"
             )
         if kind == "CustomGBForce":
@@ -110,34 +111,34 @@ def check_system(system: openmm.System, atoms: Sequence[int], cutoff: float) -> 
 
 
 def warn_of_loose_atoms(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Log a constraint in the region without a bond term to stand in for it."""
+    """Log a constraint of the region that no bond term can replace."""
     region = set(atoms)
     bonds = {frozenset(pair) for pair in bond_terms(system)}
     for pair in constraints(system):
         if region.issuperset(pair) and frozenset(pair) not in bonds:
             log.warning(
                 "mm_system has no bond term beside the constraint of atoms %d and %d, "
-                "which is removed: where lambda_interpolate is near 0 nothing holds "
-                "them together; create mm_system with constraints=None and "
-                "rigidWater=False, or take remove_constraints=False",
+                "which is removed: nothing holds them together when lambda_interpolate "
+                "is near 0; create mm_system with constraints=None and "
+                "rigidWater=False, or pass remove_constraints=False",
                 *pair,
             )
             return
 
 
 def warn_of_partial_charge(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Log a charge of the region or of all that is no integer (by over 0.01 e)."""
+    """Log a total charge, of the region or of all, over 0.01 e off an integer."""
     everything = range(system.getNumParticles())
     for force in system.getForces():
         if isinstance(force, openmm.NonbondedForce):
             charges = [force.getParticleParameters(i)[0]._value for i in everything]
-            for what, some in (("the ML region", atoms), ("mm_system", everything)):
-                total = sum(charges[i] for i in some)
+            for name, indices in (("the ML region", atoms), ("mm_system", everything)):
+                total = sum(charges[i] for i in indices)
                 if abs(total - round(total)) > 0.01:
                     log.warning(
                         "the force field's charges of %s add up to %+.3f e, which is "
                         "no integer; they stay as they are",
-                        what,
+                        name,
                         total,
                     )
 
@@ -152,7 +153,7 @@ def _warn_of_masses(topology: app.Topology, system: openmm.System) -> None:
         if mass > own + (EXTRA_MASS_OF_HYDROGEN if is_hydrogen else EXTRA_MASS):
             log.warning(
                 "atom %d is %s in the topology, but has a mass of %g Da in mm_system: "
-                "are its atoms in another order, or others?",
+                "are the System's atoms in another order, or other atoms?",
                 atom.index,
                 atom.element.symbol,
                 mass,
@@ -163,20 +164,20 @@ def _warn_of_masses(topology: app.Topology, system: openmm.System) -> None:
 def _check_cut_bonds(
     topology: app.Topology, system: openmm.System, region: set[int]
 ) -> None:
-    """By the topology alone it would not be known that the border cuts a bond."""
+    """Refuse a cut bond that the topology does not show."""
     bonded = defaultdict(set)
     for bond in topology.bonds():
         first, second = bond.atom1.index, bond.atom2.index
         bonded[first].add(second)
         bonded[second].add(first)
-    for first, second in bond_terms(system, of=openmm.HarmonicBondForce):
+    for first, second in bond_terms(system, openmm.HarmonicBondForce):
         if (first in region) != (second in region) and not (
             # between second neighbours there are terms as well (Urey and Bradley)
             second in bonded[first] or bonded[first] & bonded[second]
         ):
             raise ValueError(
-                "mm_system: expected no bond across the border of the ML region but "
-                f"those of the topology, found one between atoms {first} and {second}; "
+                "mm_system: expected only bonds of the topology across the border of "
+                f"the ML region, found another one between atoms {first} and {second}; "
                 "add it to the topology (addBond) or, if it is a restraint, to the "
                 "mixed System"
             )
@@ -199,26 +200,27 @@ def _check_solvation(force: openmm.CustomGBForce) -> None:
     for *_, expression, kind in (*values, *terms):
         if kind == openmm.CustomGBForce.ParticlePair:
             raise ValueError(
-                "mm_system: expected a CustomGBForce that is an implicit solvent, "
-                "which has no exclusions, found them in its term "
+                "mm_system: expected a CustomGBForce without exclusions, as implicit "
+                "solvents are, found exclusions in its term "
                 f"{expression.split(';')[0]!r}"
             )
 
 
 def bond_terms(
-    system: openmm.System, of: Any = openmm.HarmonicBondForce | openmm.CustomBondForce
+    system: openmm.System,
+    kinds: Any = openmm.HarmonicBondForce | openmm.CustomBondForce,
 ) -> list[tuple[int, int]]:
-    """Pairs of particles that have a bond term of any strength in such forces."""
+    """List the pairs of particles with a bond term of any strength in such forces."""
     return [
         tuple(force.getBondParameters(i)[:2])
         for force in system.getForces()
-        if isinstance(force, of)
+        if isinstance(force, kinds)
         for i in range(force.getNumBonds())
     ]
 
 
 def constraints(system: openmm.System) -> list[tuple[int, int]]:
-    """Pairs of particles at a fixed distance."""
+    """List the pairs of particles at a fixed distance."""
     return [
         tuple(system.getConstraintParameters(i)[:2])
         for i in range(system.getNumConstraints())

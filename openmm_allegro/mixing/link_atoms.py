@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Hydrogens that cap the bonds which the border of an ML region cuts.
 
-The scaled-position link atoms of ONIOM: S. Dapprich et al., doi:
-10.1016/S0166-1280(98)00475-8. A cap is no particle of the System: it is at
+They are the scaled-position link atoms of ONIOM: S. Dapprich et al.,
+doi:10.1016/S0166-1280(98)00475-8. A cap is no particle of the System. It is at
 
     r = (1 - g) r_inner + g r_outer,    g = d(inner-H) / d(inner-outer),
 
-with g constant, distances being sums of covalent radii (B. Cordero et al.,
-doi:10.1039/b801115j), so a force F on it is (1 - g) F on the inner and g F on the outer
-atom of the bond. It stands for a single bond; between carbon atoms it does so best.
+with constant g, from distances that are sums of covalent radii (B. Cordero et al.,
+doi:10.1039/b801115j). So a force F on it is (1 - g) F on the inner and g F on the outer
+atom of the bond. It replaces a single bond, best one between carbon atoms.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ LINKS = ("error", "cap")
 
 
 class Cap(NamedTuple):
-    """A hydrogen on the bond from an atom of the region to one outside of it."""
+    """A hydrogen on the bond from an atom of the region to one outside."""
 
     inner: int
     outer: int
@@ -33,7 +33,7 @@ class Cap(NamedTuple):
 
 
 def find_caps(topology: app.Topology, atoms: Sequence[int], link: str) -> list[Cap]:
-    """The bonds that the border of the region cuts, as caps.
+    """Find the bonds that the border of a region cuts, as caps.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def find_caps(topology: app.Topology, atoms: Sequence[int], link: str) -> list[C
     atoms : sequence of int
         The region.
     link : str
-        "error": a cut bond is refused; "cap": it gets a cap.
+        "error" refuses a cut bond; "cap" puts a cap on it.
 
     Raises
     ------
     ValueError
-        If a bond is cut and ``link`` is "error", if a bond of hydrogen is cut or an
+        If a bond is cut and ``link`` is "error", if a bond of hydrogen is cut, if an
         atom outside would hold two caps, or if ``link`` is unknown.
     """
     if link not in LINKS:
@@ -80,21 +80,21 @@ def find_caps(topology: app.Topology, atoms: Sequence[int], link: str) -> list[C
 def capped(
     module: torch.jit.ScriptModule, caps: Sequence[Cap]
 ) -> torch.jit.ScriptModule:
-    """``force_module`` with the caps as last atoms, for a System without them.
+    """Wrap a ``force_module`` that has caps, for a System that has none.
 
     Parameters
     ----------
     module : ScriptModule
-        Takes the caps for particles that come after all of the System's.
+        Its last particles, after all of the System's, are the caps.
     caps : sequence of Cap
     """
     return torch.jit.script(CappedModule(module, caps)) if caps else module
 
 
 class CappedModule(torch.nn.Module):
-    """A force module of which some atoms are caps; scriptable.
+    """Force module whose last atoms are caps; scriptable.
 
-    Parameters as ``capped``.
+    Parameters as of ``capped``.
     """
 
     def __init__(self, module: torch.nn.Module, caps: Sequence[Cap]) -> None:
@@ -109,7 +109,7 @@ class CappedModule(torch.nn.Module):
     def forward(
         self, positions: Tensor, boxvectors: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Energy and forces on the particles of the System, as ``ForceModule``."""
+        """Compute energy and forces on the System's particles, as ``ForceModule``."""
         count = positions.shape[0]
         positions = positions.detach().to(torch.float64)
         bonds = positions[self.outer] - positions[self.inner]
@@ -119,9 +119,9 @@ class CappedModule(torch.nn.Module):
             bonds = bonds - torch.matmul(images, box)
         caps = positions[self.inner] + self.ratio * bonds
         energy, forces = self.module(torch.cat((positions, caps)), boxvectors)
-        on_caps, forces = forces[count:], forces[:count]
-        forces = forces.index_add(0, self.inner, (1.0 - self.ratio) * on_caps)
-        return energy, forces.index_add(0, self.outer, self.ratio * on_caps)
+        cap_forces, forces = forces[count:], forces[:count]
+        forces = forces.index_add(0, self.inner, (1.0 - self.ratio) * cap_forces)
+        return energy, forces.index_add(0, self.outer, self.ratio * cap_forces)
 
 
 def _ratio(inner: app.topology.Atom, outer: app.topology.Atom) -> float:

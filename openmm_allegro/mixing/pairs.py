@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a NonbondedForce says of the pairs of a region, pair by pair.
+"""Energy of a NonbondedForce between the atoms of a region, pair by pair.
 
-The pairs are listed in a CustomCompoundBondForce: it can use nearest images, and unlike
-a CustomBondForce it does not make one molecule of all that it lists.
+The pairs are terms of a CustomCompoundBondForce: it can use nearest images, and unlike
+a CustomBondForce it does not make one molecule of all its atoms.
 """
 
 import math
@@ -25,10 +25,10 @@ _EWALD = {
 def pair_forces(
     force: openmm.NonbondedForce, atoms: Sequence[int], nearest_images: bool
 ) -> list[openmm.Force]:
-    """The energy that a NonbondedForce gives to the pairs of some atoms.
+    """Make forces with the energy of a NonbondedForce between some atoms.
 
     One force has the pairs that follow the particles' parameters, with the cutoff,
-    switching function, reaction field or Ewald sum of ``force``; another has its
+    switching function, reaction field or Ewald sum of ``force``. Another one has the
     exceptions, to which none of these applies.
 
     Parameters
@@ -36,21 +36,21 @@ def pair_forces(
     force : openmm.NonbondedForce
     atoms : sequence of int
     nearest_images : bool
-        Whether exceptions are between nearest images; otherwise as ``force`` has it.
+        Whether exceptions are between nearest images; otherwise as in ``force``.
 
     Raises
     ------
     ValueError
-        If a global parameter scales an interaction of these atoms, or if the force
-        leaves out direct space.
+        If a global parameter scales an interaction of these atoms, or the force leaves
+        out direct space.
     """
     region = set(atoms)
     _check_plain(force, region)
     periodic = force.usesPeriodicBoundaryConditions()
-    of_exceptions = (
+    exceptions_periodic = (
         nearest_images or force.getExceptionsUsePeriodicBoundaryConditions()
     ) and periodic
-    exceptions = _listed(_LENNARD_JONES + "+coulomb/r", of_exceptions)
+    exceptions = _pair_force(_LENNARD_JONES + "+coulomb/r", exceptions_periodic)
     excepted = set()
     for index in range(force.getNumExceptions()):
         first, second, *parameters = _values(force.getExceptionParameters(index))
@@ -58,10 +58,10 @@ def pair_forces(
             excepted.add(frozenset((first, second)))
             _add(exceptions, (first, second), *parameters, 0.0)
 
-    # An Ewald sum subtracts exceptions from what it has for all pairs, so the image
-    # that it subtracts counts here; a cutoff is always for the nearest one.
+    # An Ewald sum takes exceptions off its sum over all pairs and images, so the image
+    # that it takes off counts here. A cutoff always applies to the nearest image.
     ewald = force.getNonbondedMethod() in _EWALD
-    pairs = _listed(_energy(force), of_exceptions if ewald else periodic)
+    pairs = _pair_force(_energy(force), exceptions_periodic if ewald else periodic)
     particles = {i: _values(force.getParticleParameters(i)) for i in atoms}
     for first, second in combinations(atoms, 2):
         if frozenset((first, second)) not in excepted:
@@ -72,13 +72,13 @@ def pair_forces(
             epsilon = math.sqrt(epsilon1 * epsilon2)
             c6 = 4.0 * epsilon * (sigma1 * sigma2) ** 3
             _add(pairs, (first, second), q1 * q2, (sigma1 + sigma2) / 2.0, epsilon, c6)
-    return [listed for listed in (pairs, exceptions) if listed.getNumBonds()]
+    return [made for made in (pairs, exceptions) if made.getNumBonds()]
 
 
 def exception_offsets(
     force: openmm.NonbondedForce, region: set[int]
 ) -> Iterator[tuple[int, str, int]]:
-    """Index, parameter and exception of each offset inside a region."""
+    """List index, parameter and exception of each offset inside a region."""
     for index in range(force.getNumExceptionParameterOffsets()):
         parameter, exception, *_ = force.getExceptionParameterOffset(index)
         if region.issuperset(force.getExceptionParameters(exception)[:2]):
@@ -86,11 +86,12 @@ def exception_offsets(
 
 
 def check_constant(force: openmm.Force) -> None:
-    """Refuse a force that computes derivatives: its copies would not add theirs.
+    """Refuse a force that computes derivatives, since its copies would not add theirs.
 
     Raises
     ------
     ValueError
+        If it computes derivatives with respect to global parameters.
     """
     if getattr(force, "getNumEnergyParameterDerivatives", int)():
         raise ValueError(
@@ -105,24 +106,24 @@ def _check_plain(force: openmm.NonbondedForce, region: set[int]) -> None:
             "interpolate=True: expected a NonbondedForce that includes direct space, "
             f"found one without ({force.getName()!r})"
         )
-    found = [parameter for _, parameter, _ in exception_offsets(force, region)]
+    offsets = [parameter for _, parameter, _ in exception_offsets(force, region)]
     for index in range(force.getNumParticleParameterOffsets()):
         parameter, particle, *_ = force.getParticleParameterOffset(index)
         if particle in region:
-            found.append(parameter)
-    if found:
+            offsets.append(parameter)
+    if offsets:
         raise ValueError(
             "interpolate=True: expected constant parameters of the ML region in the "
-            f"NonbondedForce, found offsets by {sorted(set(found))}"
+            f"NonbondedForce, found offsets by {sorted(set(offsets))}"
         )
 
 
 def _energy(force: openmm.NonbondedForce) -> str:
-    """Energy of a pair (kJ/mol) of distance r (nm); Lepton.
+    """Write the energy of a pair (kJ/mol) at the distance r (nm), for Lepton.
 
-    OpenMM's user guide, section "NonbondedForce". LJ-PME has no switching function; it
-    takes the dispersion beyond the cutoff with geometric means, and shifts the energy
-    within it so that both meet.
+    OpenMM's user guide, section "NonbondedForce". LJ-PME has no switching function. Its
+    dispersion beyond the cutoff uses geometric means; inside, the energy is shifted so
+    that both meet.
     """
     method = force.getNonbondedMethod()
     if method == openmm.NonbondedForce.NoCutoff:
@@ -158,7 +159,7 @@ def _energy(force: openmm.NonbondedForce) -> str:
 
 
 def _ewald_alpha(force: openmm.NonbondedForce, parameters: Sequence) -> float:
-    """1/nm; OpenMM's own choice where none was made."""
+    """Find alpha (1/nm), OpenMM's own choice unless one was set."""
     alpha = _values(parameters)[0]
     if alpha:
         return alpha
@@ -166,7 +167,7 @@ def _ewald_alpha(force: openmm.NonbondedForce, parameters: Sequence) -> float:
     return math.sqrt(-math.log(2.0 * force.getEwaldErrorTolerance())) / cutoff
 
 
-def _listed(energy: str, periodic: bool) -> openmm.CustomCompoundBondForce:
+def _pair_force(energy: str, periodic: bool) -> openmm.CustomCompoundBondForce:
     pairs = openmm.CustomCompoundBondForce(2, energy + ";r=distance(p1,p2)")
     for name in ("coulomb", "sigma", "epsilon", "c6"):
         pairs.addPerBondParameter(name)
@@ -187,7 +188,7 @@ def _add(
 
 
 def _values(parameters: Sequence) -> list[float]:
-    """In e, nm and kJ/mol."""
+    """Convert to e, nm and kJ/mol."""
     md = unit.md_unit_system
     return [
         p.value_in_unit_system(md) if unit.is_quantity(p) else p for p in parameters

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """System surgery for ML/MM: a classical System without the inner energy of a region.
 
-``outside_region`` and ``inside_region`` share the energy of a System between them; both
-make copies. What is inside is the internal energy of the region in vacuum, as the force
-field has it: mechanical embedding, H. M. Senn and W. Thiel, doi:10.1002/anie.200802019.
+``outside_region`` and ``inside_region`` divide the energy of a System between them;
+both make copies. The inner energy is that of the region in vacuum, by the force field:
+mechanical embedding, H. M. Senn and W. Thiel, doi:10.1002/anie.200802019.
 """
 
 import copy
@@ -35,23 +35,23 @@ def mixed_system(
     remove_constraints: bool,
     force_group: int,
 ) -> openmm.System:
-    """See ``AllegroPotential.create_mixed_system``.
+    """Put a model in the place of a region's inner energy.
 
     Parameters
     ----------
     mm_system : openmm.System
     atoms : sequence of int
-        Both as ``mixing_checks.check_region`` wants them.
+        The region; both have passed ``checks.check_region``.
     ml_force : openmm.Force
-        The region's energy.
+        The region's energy by the model.
     bonds : openmm.HarmonicBondForce
-        Those of the topology, without strength; modified.
+        Bonds of the topology, without strength; modified.
     interpolate, remove_constraints, force_group
-        As there.
+        As in ``AllegroPotential.create_mixed_system``.
     """
     warn_of_partial_charge(mm_system, atoms)
-    # Within a molecule atoms are where OpenMM has them, which may be more than half a
-    # box apart; of several molecules they may be on different sides of the box.
+    # OpenMM keeps a molecule whole, and its atoms may be more than half a box apart.
+    # Several molecules may lie on different sides of the box.
     nearest_images = mm_system.usesPeriodicBoundaryConditions() and not _is_connected(
         bonds, atoms
     )
@@ -85,13 +85,13 @@ def outside_region(
     nearest_images: bool,
     remove_constraints: bool,
 ) -> openmm.System:
-    """A copy without the energy, and if asked for the constraints, inside a region.
+    """Copy a System without the energy, and optionally constraints, inside a region.
 
     Bonded terms whose particles are all in the region are dropped. Each pair of its
     atoms becomes an exception without energy in a NonbondedForce and an exclusion in a
-    CustomNonbondedForce. In an Ewald sum that takes one image of the pair away and
-    leaves the others: the region and its own images interact as the force field has it.
-    Forces keep their order and whatever else was set.
+    CustomNonbondedForce. In an Ewald sum this removes one image of the pair and leaves
+    the others: the region still interacts with its own images by the force field.
+    Forces keep their order and all other settings.
 
     Parameters
     ----------
@@ -100,8 +100,9 @@ def outside_region(
     atoms : sequence of int
         The region.
     nearest_images : bool
-        Whether exceptions are between nearest images; otherwise as ``system`` has it.
+        Whether exceptions are between nearest images; otherwise as in ``system``.
     remove_constraints : bool
+        Whether to remove the constraints inside the region.
     """
     region = set(atoms)
     changed = copy.deepcopy(system)
@@ -119,9 +120,9 @@ def outside_region(
 def inside_region(
     system: openmm.System, atoms: Sequence[int], *, nearest_images: bool
 ) -> list[openmm.Force]:
-    """Forces with the energy that ``outside_region`` leaves out.
+    """Make forces with the energy that ``outside_region`` leaves out.
 
-    Parameters as ``outside_region``.
+    Parameters as of ``outside_region``.
 
     Raises
     ------
@@ -132,17 +133,17 @@ def inside_region(
     region = set(atoms)
     forces = []
     for force in system.getForces():
-        found = []
+        inner = []
         if type(force).__name__ in BONDED:
             terms = _terms(force, region, inside=True)
-            found = [terms] if _count(terms) else []
+            inner = [terms] if _count(terms) else []
         elif isinstance(force, openmm.NonbondedForce):
-            found = pair_forces(force, atoms, nearest_images)
+            inner = pair_forces(force, atoms, nearest_images)
         elif isinstance(force, openmm.CustomNonbondedForce) and len(region) > 1:
-            found = [_within_groups(force, region)]
-        if found:
+            inner = [_within_groups(force, region)]
+        if inner:
             check_constant(force)
-        forces += found
+        forces += inner
     return forces
 
 
@@ -159,13 +160,13 @@ def _outside(
     elif isinstance(changed, openmm.CustomNonbondedForce):
         _exclude_pairs(changed, atoms)
     elif isinstance(changed, openmm.CustomGBForce) and changed.getNumExclusions():
-        # They have no effect (_check_solvation), but GPUs want one list for all forces.
+        # Without effect (_check_solvation), but GPUs need the same list in all forces.
         _exclude_pairs(changed, atoms)
     return changed
 
 
 def _terms(force: openmm.Force, region: set[int], *, inside: bool) -> openmm.Force:
-    """A bonded force with only the terms inside the region, or with all others."""
+    """Copy a bonded force with the terms inside the region alone, or all others."""
     root = ET.fromstring(openmm.XmlSerializer.serialize(force))
     for terms in (*root.iter("Bonds"), *root.iter("Angles"), *root.iter("Torsions")):
         terms[:] = [t for t in terms if region.issuperset(_particles(t)) == inside]
@@ -173,7 +174,7 @@ def _terms(force: openmm.Force, region: set[int], *, inside: bool) -> openmm.For
 
 
 def _particles(term: ET.Element) -> list[int]:
-    """p1, p2 and so on; those of CMAP are a1 to a4 and b1 to b4."""
+    """Read the attributes p1, p2, ...; CMAP has a1 to a4 and b1 to b4."""
     return [int(v) for k, v in term.attrib.items() if re.fullmatch(r"[pab]\d+", k)]
 
 
@@ -206,9 +207,9 @@ def _exclude_pairs(
 def _within_groups(
     force: openmm.CustomNonbondedForce, region: set[int]
 ) -> openmm.CustomNonbondedForce:
-    """A copy of which only pairs inside the region interact."""
+    """Copy a force so that only pairs inside the region interact."""
     within = copy.deepcopy(force)
-    within.setUseLongRangeCorrection(False)  # counts no pairs, so it stays outside
+    within.setUseLongRangeCorrection(False)  # of no single pair: it stays outside
     for index in range(within.getNumInteractionGroups()):
         first, second = within.getInteractionGroupParameters(index)
         within.setInteractionGroupParameters(
@@ -222,7 +223,7 @@ def _within_groups(
 def _interpolation(
     ml: openmm.Force, mm: Sequence[openmm.Force]
 ) -> openmm.CustomCVForce:
-    """Force with the energy λ E_ML + (1 - λ) ΣE_MM, λ = ``lambda_interpolate``."""
+    """Make a force with λ E_ML + (1 - λ) ΣE_MM, where λ is ``lambda_interpolate``."""
     names = [f"mm{i}" for i in range(len(mm))]
     mixture = openmm.CustomCVForce(
         f"lambda_interpolate*ml+(1-lambda_interpolate)*({'+'.join(names) or '0'})"
@@ -236,15 +237,15 @@ def _interpolation(
 
 
 def _is_connected(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> bool:
-    """Whether bonds connect all of these atoms, if need be through others."""
+    """Tell if bonds connect all of these atoms, possibly through others."""
     bonded = defaultdict(set)
     for index in range(bonds.getNumBonds()):
         first, second, *_ = bonds.getBondParameters(index)
         bonded[first].add(second)
         bonded[second].add(first)
-    found, front = {atoms[0]}, [atoms[0]]
-    while front:
-        fresh = bonded[front.pop()] - found
-        found |= fresh
-        front += fresh
-    return found.issuperset(atoms)
+    reached, waiting = {atoms[0]}, [atoms[0]]
+    while waiting:
+        fresh = bonded[waiting.pop()] - reached
+        reached |= fresh
+        waiting += fresh
+    return reached.issuperset(atoms)

@@ -76,7 +76,7 @@ def test_bad_options(full_model, calculator):
     for device in ("gpu", "meta", 1.5, "cuda:99"):
         with pytest.raises(ValueError, match=rf"expected a device.*{device}"):
             AllegroCalculator(full_model, device=device)
-    with pytest.raises(ValueError, match=r"where it is made, found set\(precision\)"):
+    with pytest.raises(ValueError, match=r"in its constructor, found set\(precision\)"):
         calculator.set(precision="single")
     with pytest.raises(ValueError, match="at least one atom"):
         AllegroCalculator(full_model).get_potential_energy()

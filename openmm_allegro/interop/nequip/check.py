@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether a nequip model and ours have the same function, tried on small clusters."""
+"""Comparison of a nequip model with ours on small clusters."""
 
 import copy
 import itertools
@@ -14,9 +14,9 @@ from ...training.evaluate import predict
 from ...training.samples import collate, make_samples
 from .load import nequip_state
 
-# Largest difference of a pair's energy, an atom's energy and a force as a fraction of
-# the largest of its kind, or of 0.01 (eV, Å). A float32 model is compared in float64,
-# but its Wigner 3j symbols and norms have been rounded before.
+# Largest difference of the energies of pairs and atoms and of forces, as a fraction of
+# the largest of its kind or of 0.01 (eV, Å). A float32 model is compared in float64,
+# but its Wigner 3j symbols and norms are rounded already.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
 _MOST_CLUSTERS = 500
 
@@ -28,12 +28,12 @@ def difference(
     length: float,
     energy_scale: float,
 ) -> float:
-    """Largest relative difference between two models; NaN if one is not finite.
+    """Find the largest relative difference of two models; NaN if one is not finite.
 
     Parameters
     ----------
     theirs : nequip GraphModel
-        Is left in float64.
+        Converted to float64.
     energy : AllegroEnergy
     config : AllegroConfig
     length, energy_scale : float
@@ -44,7 +44,7 @@ def difference(
     samples = make_samples([structure], config, torch.float64)
     batch = collate(samples, config)
     ours = predict(energy, batch, stress=False)
-    of_atoms, of_pairs = _our_terms(energy, batch, len(structure))
+    atom_energies, pair_energies = _our_terms(energy, batch, len(structure))
 
     _to_double(theirs)
     types = samples[0].types
@@ -56,7 +56,7 @@ def difference(
         "pos": pos,
         "edge_index": edges,
         "atom_types": types,
-        # a cell too, so that a term for periodic structures alone would show
+        # with a cell, so that a term for periodic structures alone would show
         "cell": torch.eye(3, dtype=torch.float64).unsqueeze(0) * 1e3,
         "edge_cell_shift": torch.zeros((edges.shape[1], 3), dtype=torch.float64),
         "batch": torch.zeros(len(pos), dtype=torch.int64),
@@ -73,22 +73,23 @@ def difference(
     shifts = energy.shifts[types]
     rounding = 8.0 * torch.finfo(torch.float64).eps * float(shifts.abs().max())
     atoms = result["atomic_energy"].detach().double().flatten() * energy_scale - shifts
-    found = [relative(of_atoms - shifts, atoms, rounding)]
+    differences = [relative(atom_energies - shifts, atoms, rounding)]
     total = result["total_energy"].detach().double().flatten() * energy_scale
-    found.append(relative(ours.energies, total, rounding * len(pos)))
-    # Pair energies do not know of a core, whose forces may hide those of the network.
-    found.append(relative(of_pairs[edges[0], edges[1]], result["edge_energy"]))
+    differences.append(relative(ours.energies, total, rounding * len(pos)))
+    # Pair energies are without the core, whose forces may hide those of the network.
+    pairs = pair_energies[edges[0], edges[1]]
+    differences.append(relative(pairs, result["edge_energy"]))
     if "forces" in result:
         forces = result["forces"] * (energy_scale / length)
-        found.append(relative(ours.forces, forces))
-    return float(np.max(found))  # max() of Python would pass over NaN
+        differences.append(relative(ours.forces, forces))
+    return float(np.max(differences))  # Python's max() would pass over NaN
 
 
 def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
-    """Clusters of four atoms, far apart: one around each pair of elements.
+    """Build clusters of four atoms, far apart: one around each pair of elements.
 
-    The two are half their cutoff from each other, the others at random places about
-    them. Where there are very many elements, a random choice of 500 pairs.
+    The two atoms of the pair are half their cutoff apart, the others at random places
+    about them. With very many elements, 500 pairs are chosen at random.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
         directions = random.normal(size=(3, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         places = np.zeros((4, 3))
-        # the third and fourth on the other side, else one may be on top of the second
+        # the third and fourth on the other side, so that none is on top of the second
         directions[1:] *= -np.sign(directions[1:] @ directions[0])[:, None]
         places[1] = directions[0] * 0.5 * reach
         places[2] = directions[1] * 0.45 * table.min()
@@ -125,17 +126,17 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
 
 
 def _our_terms(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor]:
-    """Energies of atoms [N] (eV) and pair energies [N, N] before the factors."""
-    of_atoms = torch.zeros(count, dtype=torch.float64)
-    of_pairs = torch.zeros((count, count), dtype=torch.float64)
+    """Compute energies of atoms [N] (eV) and of pairs [N, N] before the factors."""
+    atom_energies = torch.zeros(count, dtype=torch.float64)
+    pair_energies = torch.zeros((count, count), dtype=torch.float64)
     with torch.no_grad():
         for centers, neighbors, vectors in batch.blocks:
             kinds = batch.types[centers], batch.types[neighbors]
-            of_atoms[centers] = energy(vectors, *kinds)
+            atom_energies[centers] = energy(vectors, *kinds)
             values = energy.network(vectors, *kinds)
-            where = centers.unsqueeze(1).expand_as(neighbors), neighbors
-            of_pairs.index_put_(where, values, accumulate=True)  # 0 for padding
-    return of_atoms, of_pairs
+            pairs = centers.unsqueeze(1).expand_as(neighbors), neighbors
+            pair_energies.index_put_(pairs, values, accumulate=True)  # 0 for padding
+    return atom_energies, pair_energies
 
 
 def _to_double(model: torch.nn.Module) -> None:

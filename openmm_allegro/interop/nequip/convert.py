@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Models of nequip-allegro: read as ours, and written back.
-
-Needs the extra ``nequip``. The function is the same; see ``import_model``.
-"""
+"""Import and export of models of nequip-allegro."""
 
 import hashlib
 import io
@@ -17,7 +14,7 @@ from ...model import AllegroConfig, AllegroEnergy
 from ...model.file import Model, write_file
 from ...units import ENERGY_UNITS_IN_EV, LENGTH_UNITS_IN_ANGSTROM
 from .check import TOLERANCE, clusters, difference
-from .load import load, nequip_state, versions
+from .load import describe_versions, load, nequip_state, versions
 from .parts import find_parts
 from .read import read_config, read_elements, read_statistics, read_weights
 from .write import checkpoint
@@ -35,27 +32,28 @@ def import_model(
     elements: Mapping[str, str] | None = None,
     model_key: str | None = None,
 ) -> Model:
-    """A model of nequip-allegro as a model of this package, with the same function.
+    """Read a model of nequip-allegro as a model of this package, the same function.
 
-    Read are checkpoints (``*.ckpt``) and packages (``*.nequip.zip``) that nequip >=
-    0.13 with nequip-allegro >= 0.5 writes. The result is compared with nequip's own on
-    a cluster of all types before it is returned.
+    It reads checkpoints (``*.ckpt``) and packages (``*.nequip.zip``) of nequip >= 0.13
+    with nequip-allegro >= 0.5. Before it returns the model, it compares the model's
+    energies and forces with nequip's own on clusters of all types.
 
     nequip's loader unpickles the file, which can run code from it, and a package brings
-    its own code along: import only what you would run. Nothing beyond that loader is
+    code of its own: import only files that you would run. Nothing beyond that loader is
     executed here, and the model file of this package never holds code.
 
     Parameters
     ----------
     path : path
     length_unit : str
-        Of the training data: "angstrom", "nm" or "bohr". nequip's files do not say.
+        Unit of the training data: "angstrom", "nm" or "bohr". nequip's files do not
+        name it.
     energy_unit : str
         "eV", "kcal/mol", "kJ/mol" or "hartree".
     elements : mapping, optional
-        Chemical symbols of types whose names are none.
+        Chemical symbols of types whose names are not symbols.
     model_key : str, optional
-        Which model, where the file holds several.
+        Name of the model, if the file holds several.
 
     Returns
     -------
@@ -69,12 +67,11 @@ def import_model(
     ImportError
         If nequip or nequip-allegro is missing.
     ValueError
-        If the file cannot be read, holds no Allegro model, has a part that is not
-        known here, or the two models do not agree.
+        If the file cannot be read, holds no Allegro model or an unknown part, or the
+        two models do not agree.
 
     Examples
     --------
-    >>> from openmm_allegro.interop.nequip import import_model
     >>> save_model(import_model("best.ckpt"), "model.safetensors")  # doctest: +SKIP
     """
     path = Path(path)
@@ -82,9 +79,9 @@ def import_model(
         "length": (length_unit, LENGTH_UNITS_IN_ANGSTROM),
         "energy": (energy_unit, ENERGY_UNITS_IN_EV),
     }
-    for name, (unit, known) in units.items():
-        if unit not in known:
-            raise ValueError(f"expected {name}_unit of {tuple(known)}, found {unit!r}")
+    for name, (unit, table) in units.items():
+        if unit not in table:
+            raise ValueError(f"expected {name}_unit of {tuple(table)}, found {unit!r}")
     length = LENGTH_UNITS_IN_ANGSTROM[length_unit]
     energy_scale = ENERGY_UNITS_IN_EV[energy_unit]
     theirs = load(path, model_key)
@@ -112,20 +109,21 @@ def import_model(
 def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a checkpoint that nequip with nequip-allegro loads, with the same function.
 
-    Load it there with ``ModelFromCheckpoint`` (to train on), ``NequIPCalculator`` or
-    OpenMM-ML's "nequip" potential. What nequip makes of it is compared with the model
-    before the file is written. It holds no optimizer and no training data; beside it
-    an example structure is written (``*.example.extxyz``), which ``nequip-package`` and
-    ``nequip-compile`` want to find where it was.
+    nequip loads it by ``ModelFromCheckpoint`` (to continue training),
+    ``NequIPCalculator`` or OpenMM-ML's "nequip" potential. Before the file is written,
+    nequip's energies and forces are compared with the model's. The file holds no
+    optimizer and no training data. Beside it an example structure is written
+    (``*.example.extxyz``), which ``nequip-package`` and ``nequip-compile`` expect to
+    find in its place.
 
     Parameters
     ----------
     model : Model
-        Of kind "total"; its weights are written in ``model.dtype``.
+        A model of kind "total"; its weights are written in ``model.dtype``.
     path : path
         ``*.ckpt``.
     overwrite : bool
-        Whether to replace files of these names.
+        Whether to replace existing files.
 
     Returns
     -------
@@ -134,7 +132,7 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
     Raises
     ------
     FileExistsError
-        If one of the two files is there.
+        If one of the two files exists.
     ImportError
         If nequip or nequip-allegro is missing.
     ValueError
@@ -151,14 +149,13 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
         try:
             content, theirs = checkpoint(model, example)
         except (AssertionError, TypeError) as error:  # an older nequip-allegro
-            found = " with ".join(" ".join(item) for item in versions().items())
             raise ValueError(
-                f"expected a model that {found} can express, found that it cannot "
-                f"({error})"
+                f"expected a model that {describe_versions()} can express, found that "
+                f"it cannot ({error})"
             ) from error
     _require_same(path, theirs, model.energy, model.config, model.dtype, 1.0, 1.0)
     cluster, _ = clusters(model.config)
-    # with a cell, for the compiled model has a stress
+    # with a cell, because the compiled model has a stress
     atoms = ase.Atoms(cluster.symbols, cluster.positions, pbc=True)
     atoms.center(vacuum=model.config.cutoff)
     text = io.StringIO()
@@ -177,12 +174,12 @@ def _require_same(
     length: float,
     energy_scale: float,
 ) -> float:
-    found = difference(theirs, energy, config, length, energy_scale)
-    if not found < TOLERANCE[dtype]:  # also if it is NaN
+    largest = difference(theirs, energy, config, length, energy_scale)
+    if not largest < TOLERANCE[dtype]:  # also if it is NaN
         raise ValueError(
             f"{path}: expected the same energies and forces as nequip's within "
-            f"{TOLERANCE[dtype]} of the largest, found a difference of {found:.2g}: "
+            f"{TOLERANCE[dtype]} of the largest, found a difference of {largest:.2g}: "
             "some part has another meaning here, or a weight is not finite"
         )
-    _log.info("agrees with nequip within %.1e (relative, %s)", found, dtype)
-    return found
+    _log.info("agrees with nequip within %.1e (relative, %s)", largest, dtype)
+    return largest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Open a file of nequip's with nequip's own loader, after a look at what it is."""
+"""Loading of nequip's files by nequip's own loader, after a check of their kind."""
 
 import contextlib
 import logging
@@ -14,27 +14,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-# Set by nequip or, for it, by lightning
+# Environment variables that nequip sets, or lightning for it
 _VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "PYTORCH_JIT_USE_NNC_NOT_NVFUSER")
 _SOLE = "sole_model"  # nequip's name for the one model of a file
-_FUSION = [("DYNAMIC", 10)]  # any, to learn which it was
+_FUSION = [("DYNAMIC", 10)]  # any strategy: setting one returns the one before
 _log = logging.getLogger(__name__)
 _EXPECTED = "expected a checkpoint (*.ckpt) or a package (*.nequip.zip) of nequip's"
 _COMPILED = (
-    f"{_EXPECTED}, found a model compiled with {{}}: it runs only where it was "
+    f"{_EXPECTED}, found a model compiled with {{}}: it runs only on the device it was "
     "compiled for, and its weights cannot be taken out; import the checkpoint or the "
     "package that it was compiled from"
 )
 
 
 def load(path: Path, model_key: str | None) -> torch.nn.Module:
-    """The nequip model in a checkpoint or package, on the CPU.
+    """Load the nequip model of a checkpoint or package, on the CPU.
 
     Parameters
     ----------
     path : path
     model_key : str, optional
-        Which model, where the file holds several.
+        Name of the model, if the file holds several.
 
     Raises
     ------
@@ -56,13 +56,12 @@ def load(path: Path, model_key: str | None) -> torch.nn.Module:
             except KeyError as error:
                 if error.args != (None,):
                     raise
-                key = model_key or _SOLE  # older ones cannot list the keys
+                key = model_key or _SOLE  # older versions cannot list the keys
                 models = {key: load_saved_model(str(path), model_key=key)}
-        except Exception as error:  # whatever the pickle or the network can raise
-            found = " with ".join(" ".join(item) for item in versions().items())
+        except Exception as error:  # the pickle and the network can raise anything
             raise ValueError(
-                f"{path}: {_EXPECTED}, found one that {found} cannot load "
-                f"({type(error).__name__}: {_first_line(error)})"
+                f"{path}: {_EXPECTED}, found one that {describe_versions()} cannot "
+                f"load ({type(error).__name__}: {_first_line(error)})"
             ) from error
     keys = list(models)
     chosen = model_key or (_SOLE if _SOLE in keys else keys[0])
@@ -75,12 +74,12 @@ def load(path: Path, model_key: str | None) -> torch.nn.Module:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what nequip could not load; nothing of the file is executed.
+    """Refuse a file that nequip could not load, without executing any of it.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As ``load``.
+        As by ``load``.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{_EXPECTED}, found nothing at {path}")
@@ -92,7 +91,7 @@ def check_file(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-            # below the archive's own name
+            # without the archive's own name, in which all files are
             names = {n.partition("/")[2]: n for n in archive.namelist()}
             package = names.get("model/package_metadata.txt")
             text = archive.read(package).decode() if package else ""
@@ -118,30 +117,31 @@ def _check_package(path: Path, text: str) -> None:
     if not path.name.endswith(".nequip.zip"):
         raise ValueError(
             f"{path}: expected the name of a package to end in .nequip.zip, as nequip "
-            f"wants it, found {path.name}"
+            f"requires, found {path.name}"
         )
-    from nequip.scripts.package import _CURRENT_NEQUIP_PACKAGE_VERSION as known
+    from nequip.scripts.package import _CURRENT_NEQUIP_PACKAGE_VERSION as newest
 
-    found = re.search(r"^package_version_id: (\d+)", text, re.MULTILINE)
-    if found is None:
+    version = re.search(r"^package_version_id: (\d+)", text, re.MULTILINE)
+    if version is None:
         raise ValueError(f"{path}: expected a package_version_id, found none")
-    if int(found[1]) > known:
-        made = re.search(r"^ +nequip: (\S+)", text, re.MULTILINE)
+    if int(version[1]) > newest:
+        writer = re.search(r"^ +nequip: (\S+)", text, re.MULTILINE)
         raise ValueError(
-            f"{path}: expected a package of format up to {known}, which nequip "
-            f"{versions()['nequip']} reads, found format {found[1]} from nequip "
-            f"{made[1] if made else '(unknown)'}; install a newer nequip"
+            f"{path}: expected a package of format up to {newest}, which nequip "
+            f"{versions()['nequip']} reads, found format {version[1]} from nequip "
+            f"{writer[1] if writer else '(unknown)'}; install a newer nequip"
         )
 
 
 @contextlib.contextmanager
 def nequip_state() -> Iterator[None]:
-    """nequip's global state, for as long as it is needed.
+    """Set nequip's global state for the duration of a ``with`` block.
 
     nequip builds models only after it has set torch's default dtype to float64, the
-    seeds of all generators, e3nn's defaults, how TorchScript fuses and variables of the
-    environment; a package adds handlers to the root logger. These are put back, unless
-    nequip had set them before. What an import of nequip changes for good stays.
+    seeds of all generators, e3nn's defaults, how TorchScript fuses, and environment
+    variables. A package also adds handlers to the root logger. All of these are
+    restored afterwards, unless nequip had set them already. What the import of nequip
+    itself changes is not undone.
 
     Raises
     ------
@@ -163,16 +163,16 @@ def nequip_state() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     variables = {name: os.environ.get(name) for name in _VARIABLES}
-    of_python, of_torch = random.getstate(), torch.get_rng_state()
-    of_numpy = np.random.get_state()  # noqa: NPY002
+    python_state, torch_state = random.getstate(), torch.get_rng_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002
     fusion = torch.jit.set_fusion_strategy(_FUSION)
     torch.jit.set_fusion_strategy(fusion)
     try:
-        if not was_set:  # again, it would undo what the user has chosen
+        if not was_set:  # a second time, it would undo the user's own settings
             global_state.set_global_state()
         yield
     finally:
-        if not was_set:  # so that nequip sets it again for whoever uses it next
+        if not was_set:  # so that nequip sets it again for its next user
             global_state._GLOBAL_STATE_INITIALIZED = False
             torch.jit.set_fusion_strategy(fusion)
             for name, value in variables.items():
@@ -183,20 +183,25 @@ def nequip_state() -> Iterator[None]:
             e3nn.set_optimization_defaults(**defaults)
         root.handlers[:] = handlers
         root.setLevel(level)
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-        torch.set_rng_state(of_torch)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of nequip and nequip-allegro."""
-    found = {}
+    """Look up the installed versions of nequip and nequip-allegro."""
+    installed = {}
     for name in ("nequip", "nequip-allegro"):
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "(none)"
-    return found
+            installed[name] = "(none)"
+    return installed
+
+
+def describe_versions() -> str:
+    """Name the installed nequip and nequip-allegro, for a message."""
+    return " with ".join(" ".join(item) for item in versions().items())
 
 
 def _first_line(error: Exception) -> str:

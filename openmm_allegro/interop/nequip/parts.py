@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The modules of a nequip-allegro network, and which weight of ours is which of theirs.
+"""Modules of a nequip-allegro network, and the correspondence of its weights to ours.
 
-Modules are found by the names of their classes, not by ``isinstance``: those of a
-package come with code of their own. What has no counterpart here is refused by name.
+Modules are found by the names of their classes, not by ``isinstance``, because a
+package brings classes of its own. A part without a counterpart here is refused by name.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-# Children of the network, and the classes that may stand there.
+# Children of the network, and the classes that each may be of.
 _STEPS = {
     "edge_norm": ("EdgeLengthNormalizer",),
     "radial_chemical_embed": ("SequentialGraphNetwork", "TwoBodySplineScalarEmbed"),
@@ -30,7 +30,7 @@ _STEPS = {
 _OPTIONAL = ("cutoff", "pair_potential")
 _CONTRACTERS = ("Contracter", "TritonContracter", "CuEquivarianceContracter")
 _AROUND = ("GraphModel", "CompileGraphModel", "ForceStressOutput")
-# What those are made of, and the constants in it that are read or follow from the rest.
+# Modules inside those, and their constants that are read or follow from the rest.
 _WITHIN = set(
     "SequentialGraphNetwork BesselEdgeLengthEncoding PolynomialCutoff PerClassSpline "
     "ProductTypeEmbedding Embedding ScalarMLPFunction ScalarLinearLayer DeepLinearMLP "
@@ -52,7 +52,7 @@ class Unmapped(ValueError):
 
 
 class Layers(NamedTuple):
-    """Weights [in, out] of an MLP, the fixed factor of each, its nonlinearity."""
+    """Weights [in, out] of an MLP, the fixed factor of each, and the nonlinearity."""
 
     weights: list[torch.nn.Parameter]
     alphas: list[float]
@@ -61,7 +61,7 @@ class Layers(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """The modules of a nequip-allegro model by the names nequip gives them."""
+    """Modules of a nequip-allegro model by nequip's names of them."""
 
     model: torch.nn.Module
     steps: dict[str, torch.nn.Module]
@@ -74,16 +74,16 @@ class Parts:
 
     @property
     def spline(self) -> torch.nn.Module | None:
-        """The ``PerClassSpline``, if the two-body embedding is one."""
+        """``PerClassSpline``, if the two-body embedding is one."""
         return getattr(self.radial_chemical_embed, "spline", None)
 
 
 class Slot(NamedTuple):
-    """One of our weights and where nequip has it.
+    """One of our weights, and nequip's parameter that holds it.
 
-    ``value * factor`` is ours; from column ``offset`` on (if not None) the columns are
-    environment weights, ordered [channel, irrep] there and [irrep, channel] here; where
-    ``shared``, nequip has one for all irreps of a channel.
+    Ours is ``parameter * factor``. From column ``offset`` on (if not None) the columns
+    are environment weights, ordered [channel, irrep] there and [irrep, channel] here.
+    If ``shared``, nequip has one weight for all irreps of a channel.
     """
 
     name: str
@@ -94,18 +94,21 @@ class Slot(NamedTuple):
 
 
 def find_parts(model: torch.nn.Module) -> Parts:
-    """The parts of a model that nequip loaded.
+    """Find the parts of a model that nequip loaded.
 
     Raises
     ------
     Unmapped
-        If it is no Allegro model, or has a part that is not known here.
+        If it is no Allegro model, or has an unknown part.
     """
     classes = {_kind(module) for module in model.modules()}
     if "Allegro_Module" not in classes:
-        known = "ConvNetLayer" in classes
-        found = "a NequIP model (ConvNetLayer)" if known else f"parts {sorted(classes)}"
-        raise Unmapped("an Allegro model (Allegro_Module)", found)
+        is_nequip = "ConvNetLayer" in classes
+        parts = f"parts {sorted(classes)}"
+        raise Unmapped(
+            "an Allegro model (Allegro_Module)",
+            "a NequIP model (ConvNetLayer)" if is_nequip else parts,
+        )
     networks = [
         m for m in model.modules() if "allegro" in dict(m.named_children()).keys()
     ]
@@ -129,13 +132,13 @@ def find_parts(model: torch.nn.Module) -> Parts:
 
 
 def _check_all_modules(model: torch.nn.Module, network: torch.nn.Module) -> None:
-    """Nothing around the network, in it or among its constants is left unread."""
+    """Refuse unknown modules around or in the network, and unknown constants."""
     inside = {id(module) for module in network.modules()}
     known = _WITHIN | {kind for kinds in _STEPS.values() for kind in kinds}
     known |= {*_ACTIVATIONS, *_CONTRACTERS}
     for name, module in model.named_modules():
         if ".sh" in name and "tensor_embed" in name:
-            continue  # e3nn's own; what it computes is checked below
+            continue  # e3nn's own; its normalization is checked in _check_embedding
         if id(module) not in inside and _kind(module) not in _AROUND:
             raise Unmapped(
                 f"an Allegro network within {', '.join(_AROUND)} alone",
@@ -193,7 +196,7 @@ def _check_layers(parts: Parts) -> None:
 
 
 def slots(parts: Parts) -> Iterator[Slot]:
-    """Each weight of the network, once."""
+    """List each weight of the network, once."""
     num_layers = parts.allegro.num_layers
     scalars = parts.allegro.num_scalar_features
     shared = not parts.allegro._env_weighter.weight_individual_irreps
@@ -230,14 +233,14 @@ def _mlp_slots(
         gain = 2.0**0.5 if index and layers.nonlinearity != "none" else 1.0
         ours = gain / weight.shape[0] ** 0.5
         # theirs is rounded to the precision of the model
-        close = 1e-6 if weight.dtype == torch.float32 else 1e-14
-        factor = 1.0 if abs(alpha / ours - 1.0) < close else alpha / ours
-        at = offset if index == last else None
-        yield Slot(f"{name}.layers.{index}.weight", weight, factor, at, shared)
+        rounding = 1e-6 if weight.dtype == torch.float32 else 1e-14
+        factor = 1.0 if abs(alpha / ours - 1.0) < rounding else alpha / ours
+        start = offset if index == last else None
+        yield Slot(f"{name}.layers.{index}.weight", weight, factor, start, shared)
 
 
 def read_mlp(mlp: torch.nn.Module) -> Layers:
-    """Weights and nonlinearity of a ``ScalarMLPFunction``.
+    """Read the weights and the nonlinearity of a ``ScalarMLPFunction``.
 
     Raises
     ------
@@ -250,7 +253,7 @@ def read_mlp(mlp: torch.nn.Module) -> Layers:
         widths = [weight.shape[0] ** -0.5 for weight in weights]
         mean = math.prod(widths) ** (1.0 / len(weights))
         return Layers(weights, [share * width / mean for width in widths], "none")
-    weights, alphas, found = [], [], set()
+    weights, alphas, kinds = [], [], set()
     for module in mlp.mlp:
         if _kind(module) == "ScalarLinearLayer":
             if getattr(module, "bias", None) is not None:
@@ -258,34 +261,34 @@ def read_mlp(mlp: torch.nn.Module) -> Layers:
             weights.append(module.weight)
             alphas.append(float(module.alpha))
         else:
-            found.add(_kind(module))
+            kinds.add(_kind(module))
             exact = getattr(module, "approximate", "none") == "none"
             if _kind(module) not in _ACTIVATIONS or not exact:
                 known = ", ".join(_ACTIVATIONS.values())
                 raise Unmapped(f"nonlinearities among {known}", module)
-    if len(found) > 1:
-        raise Unmapped("one nonlinearity", sorted(found))
-    name = _ACTIVATIONS[found.pop()] if found else "none"
+    if len(kinds) > 1:
+        raise Unmapped("one nonlinearity", sorted(kinds))
+    name = _ACTIVATIONS[kinds.pop()] if kinds else "none"
     if name != "none" and len(weights) == 1:
         raise Unmapped("a nonlinearity between layers", "one layer")
     return Layers(weights, alphas, name)
 
 
 def to_ours(value: Tensor, slot: Slot, channels: int, irreps: int) -> Tensor:
-    """nequip's weight as ours, in float64."""
+    """Convert nequip's weight to ours, in float64."""
     value = value.detach().to("cpu", torch.float64) * slot.factor
     if slot.offset is None:
         return value
     head, tail = value[:, : slot.offset], value[:, slot.offset :]
     if slot.shared:
-        tail = tail.repeat(1, irreps)  # the same for each irrep
+        tail = tail.repeat(1, irreps)  # the same weight for each irrep
     else:
         tail = tail.unflatten(1, (channels, irreps)).transpose(1, 2).flatten(1)
     return torch.cat((head, tail), 1)
 
 
 def to_theirs(value: Tensor, slot: Slot, channels: int, irreps: int) -> Tensor:
-    """The way back from ``to_ours``, where nothing is shared."""
+    """Convert our weight to nequip's: the inverse of ``to_ours`` if not shared."""
     value = value.detach().to(torch.float64) / slot.factor
     if slot.offset is None:
         return value

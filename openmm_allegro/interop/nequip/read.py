@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Config, statistics and weights of our network from nequip-allegro's modules."""
+"""Reading of config, statistics and weights from nequip-allegro's modules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from .parts import Parts, Unmapped, read_mlp, slots, to_ours
 def read_config(
     parts: Parts, elements: tuple[str, ...], length: float, energy: float
 ) -> AllegroConfig:
-    """Hyperparameters of a nequip-allegro network.
+    """Read the hyperparameters of a nequip-allegro network.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def read_config(
     Raises
     ------
     Unmapped
-        If something has no counterpart.
+        If a part has no counterpart.
     ValueError
-        As ``AllegroConfig``.
+        As by ``AllegroConfig``.
     """
     allegro = parts.allegro
     cutoff = _short(parts.edge_norm.r_max * length)
@@ -111,16 +111,16 @@ def _zbl(
         return {}
     from ase.data import chemical_symbols
 
-    found = tuple(chemical_symbols[int(z)] for z in zbl.atomic_numbers.tolist())
-    if found != elements:
-        raise Unmapped(f"a ZBL core for the model's elements {elements}", found)
+    symbols = tuple(chemical_symbols[int(z)] for z in zbl.atomic_numbers.tolist())
+    if symbols != elements:
+        raise Unmapped(f"a ZBL core for the model's elements {elements}", symbols)
     if hasattr(zbl, "cutoff"):
         p = zbl.cutoff.p
     elif "cutoff" in parts.steps:  # nequip before 0.17
         p = parts.cutoff.cutoff.p
     else:
         p = parts.radial_chemical_embed.bessel_encode.cutoff.p
-    # nequip keeps half, for each ordered pair
+    # nequip stores half of it, for each ordered pair
     coulomb = 2.0 * float(zbl._qqr2exesquare) * energy
     if length != 1.0 or abs(coulomb / COULOMB_EV_ANGSTROM - 1.0) > 1e-5:
         raise Unmapped(
@@ -133,10 +133,10 @@ def _zbl(
 
 
 def read_statistics(parts: Parts, count: int, energy: float) -> Statistics:
-    """Neighbour numbers, scales and shifts (eV) of ``count`` elements."""
+    """Read mean neighbour numbers, scales and shifts (eV) of ``count`` elements."""
     norm = _norm(parts, count)
     mean_neighbors = [_neighbors(n) for n in norm.tolist()]
-    # Normally 1: nequip's two norms are one number in two places.
+    # Normally 1: nequip stores one norm in two places.
     ratio = _readout_norm(parts, count) / norm
     single = parts.model.model_dtype == torch.float32
     same = (ratio - 1.0).abs() < (1e-6 if single else 1e-14)
@@ -150,7 +150,7 @@ def read_statistics(parts: Parts, count: int, energy: float) -> Statistics:
 
 
 def _norm(parts: Parts, count: int) -> Tensor:
-    """1 / sqrt(mean neighbours) in the environment sums."""
+    """Read 1 / sqrt(mean neighbours) of the environment sums."""
     allegro = parts.allegro
     factors = {getattr(layer, "scatter_factor", None) for layer in allegro.tps}
     if hasattr(allegro, "avg_num_neighbors_norm"):
@@ -163,7 +163,7 @@ def _norm(parts: Parts, count: int) -> Tensor:
 
 
 def _readout_norm(parts: Parts, count: int) -> Tensor:
-    """1 / sqrt(mean neighbours) in the sum of pair energies."""
+    """Read 1 / sqrt(mean neighbours) of the sum of pair energies."""
     readout = parts.edge_eng_sum
     if hasattr(readout, "norm_module"):
         return _of_types(readout.norm_module.norm_const, 1.0, count)
@@ -177,7 +177,7 @@ def read_weights(parts: Parts, energy: AllegroEnergy) -> None:
     Raises
     ------
     Unmapped
-        If a weight is left over on either side, or the layers' irreps differ.
+        If a weight of either side has no counterpart, or the layers' irreps differ.
     """
     network = energy.network
     ours = dict(network.named_parameters())
@@ -202,13 +202,13 @@ def read_weights(parts: Parts, energy: AllegroEnergy) -> None:
 def read_elements(
     model: torch.nn.Module, named: Mapping[str, str] | None
 ) -> tuple[str, ...]:
-    """Chemical symbols of a nequip model's types.
+    """Read the chemical symbols of a nequip model's types.
 
     Parameters
     ----------
     model : nequip GraphModel
     named : mapping, optional
-        Of nequip's type names to symbols, where they are not symbols themselves.
+        From nequip's type names to symbols, for names that are not symbols themselves.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def read_elements(
     if strange or len(set(symbols)) != len(symbols):
         raise ValueError(
             "expected types that are chemical symbols, each once, found "
-            f"{', '.join(symbols)}; say which element a type is: --element TYPE=SYMBOL "
+            f"{', '.join(symbols)}; name the element of a type: --element TYPE=SYMBOL "
             "(elements={'TYPE': 'SYMBOL'})"
         )
     return symbols
@@ -241,7 +241,7 @@ def _of_types(value: Tensor, default: float, count: int) -> Tensor:
 
 
 def _neighbors(norm: float) -> float:
-    """norm**-2 without the digits that rounding has added."""
+    """Compute norm**-2 without the digits that rounding added."""
     exact = norm**-2
     short = float(f"{exact:.6g}")
     single = torch.tensor(short**-0.5, dtype=torch.float32).item()
@@ -249,5 +249,5 @@ def _neighbors(norm: float) -> float:
 
 
 def _short(value: float) -> float:
-    """Without the digits that a reciprocal of a reciprocal has added."""
+    """Drop the digits that a reciprocal of a reciprocal added."""
     return float(f"{value:.12g}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A checkpoint of nequip's from a model of this package."""
+"""Writing of nequip checkpoints from models of this package."""
 
 import inspect
 import io
@@ -23,7 +23,7 @@ _BUILDERS = "allegro.model.allegro_models"
 
 
 def builder_arguments(model: Model, seed: int = 0) -> dict[str, Any]:
-    """What nequip's config says of a model, the ``training_module.model`` table.
+    """Write a model as the ``training_module.model`` table of nequip's config.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def builder_arguments(model: Model, seed: int = 0) -> dict[str, Any]:
     if model.kind != "total":
         raise ValueError(
             f"export: expected a model of kind total, found kind {model.kind}: nequip "
-            "cannot say which baseline it corrects"
+            "cannot record which baseline it corrects"
         )
     arguments: dict[str, Any] = {
         "_target_": f"{_BUILDERS}.AllegroModel",
@@ -104,8 +104,8 @@ def _zbl(config: AllegroConfig) -> dict[str, Any] | None:
         return None
     if not math.isclose(config.zbl_coulomb, COULOMB_EV_ANGSTROM, rel_tol=1e-5):
         raise ValueError(
-            f"export: expected zbl_coulomb = {COULOMB_EV_ANGSTROM} eV Å, which nequip "
-            f"has in eV and Å, found {config.zbl_coulomb}"
+            f"export: expected zbl_coulomb = {COULOMB_EV_ANGSTROM} eV Å, nequip's "
+            f"constant in eV and Å, found {config.zbl_coulomb}"
         )
     arguments: dict[str, Any] = {
         "_target_": "nequip.nn.pair_potential.ZBL",
@@ -121,8 +121,9 @@ def _zbl(config: AllegroConfig) -> dict[str, Any] | None:
     fixed = 6.0 if spline else config.envelope_p  # before nequip 0.17
     if config.zbl_envelope_p != fixed:
         raise ValueError(
-            f"export: expected zbl_envelope_p = {fixed}, all that this version of "
-            f"nequip has with the model's embedding, found {config.zbl_envelope_p}"
+            f"export: expected zbl_envelope_p = {fixed}, the only one that this "
+            "version of nequip has with the model's embedding, found "
+            f"{config.zbl_envelope_p}"
         )
     return arguments
 
@@ -134,9 +135,9 @@ def _one_or_each(config: AllegroConfig, values: tuple[float, ...]) -> Any:
 
 
 def checkpoint(model: Model, example: Path) -> tuple[bytes, torch.nn.Module]:
-    """A nequip checkpoint as bytes, and the nequip model in it.
+    """Make a nequip checkpoint as bytes, and the nequip model in it.
 
-    Called within ``nequip_state``. ``example`` is the structure with which
+    Call it within ``nequip_state``. ``example`` is the structure with which
     nequip-package and nequip-compile try the model.
     """
     import lightning
@@ -147,7 +148,7 @@ def checkpoint(model: Model, example: Path) -> tuple[bytes, torch.nn.Module]:
     module = NequIPLightningModule(
         model=builder_arguments(model),
         num_datasets={"train": 1, "val": 0, "test": 0, "predict": 0},
-        # versions before 0.15 want both; neither says how the model was trained
+        # versions before 0.15 need both; neither tells how the model was trained
         loss={"_target_": "nequip.train.EnergyForceLoss"},
         val_metrics={"_target_": "nequip.train.EnergyForceMetrics"},
         info_dict={
