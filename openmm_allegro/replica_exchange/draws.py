@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What openmmtools draws at random, from a seed. Imports it: to be imported late."""
+"""Random draws of openmmtools, from a seed. It imports openmmtools: import it late."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from .ranks import rank
 
 
 class LangevinMove(mcmc.LangevinDynamicsMove):
-    """openmmtools' Langevin move that starts with velocities drawn from a seed.
+    """Langevin move of openmmtools whose initial velocities are drawn from a seed.
 
-    An exchange of temperatures is exact only if the velocities go with it; new ones at
-    each iteration do. openmmtools' own drawing of them knows no seed.
+    An exchange of temperatures is exact only if the velocities change with it. New
+    velocities at each iteration do; openmmtools' own draw of them takes no seed.
 
     Parameters
     ----------
     seed : int
-        Of integrator and velocities.
+        Seed of integrator and velocities.
     **options
         Of ``openmmtools.mcmc.LangevinDynamicsMove``.
     """
@@ -32,7 +32,7 @@ class LangevinMove(mcmc.LangevinDynamicsMove):
 
     @property
     def statistics(self) -> dict[str, int]:
-        """How often velocities were drawn; openmmtools shares it among MPI ranks."""
+        """Number of draws of velocities; openmmtools shares it among MPI ranks."""
         return {"drawn": self.drawn}
 
     @statistics.setter
@@ -41,8 +41,8 @@ class LangevinMove(mcmc.LangevinDynamicsMove):
 
     def _get_integrator(self, thermodynamic_state):
         integrator = super()._get_integrator(thermodynamic_state)
-        # It counts once, for a new Context. Neither two ranks nor a run that goes on
-        # may draw the noise that was drawn before.
+        # The seed counts only when a Context is made. No two ranks may draw the same
+        # noise, nor may a resumed run draw noise again.
         integrator.setRandomNumberSeed(_draw(self.seed, self.drawn, rank()))
         return integrator
 
@@ -62,9 +62,9 @@ class LangevinMove(mcmc.LangevinDynamicsMove):
 
 @contextlib.contextmanager
 def seeded(seed: int, iteration: int) -> Iterator[None]:
-    """Seed what exchanges are drawn from: NumPy's global generator, and numba's.
+    """Seed the generators that exchanges use: NumPy's global one and numba's.
 
-    NumPy's is as before afterwards; numba's, which no one can read, is not.
+    NumPy's is restored afterwards; numba's is not, since its state cannot be read.
     """
     before = np.random.get_state()  # noqa: NPY002
     drawn = _draw(seed, iteration)
@@ -77,7 +77,7 @@ def seeded(seed: int, iteration: int) -> Iterator[None]:
 
 
 def _draw(*words: int) -> int:
-    """A seed for OpenMM, which takes 0 for none."""
+    """Make a seed above 0, which OpenMM takes for no seed."""
     drawn = np.random.SeedSequence(words).generate_state(1)[0]
     return int(drawn % (2**31 - 1)) + 1
 

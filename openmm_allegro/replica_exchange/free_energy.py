@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Free energies and averages at any temperature from all replicas, by MBAR.
 
-Shirts and Chodera, doi:10.1063/1.2978177; pymbar solves it. All errors are standard
-deviations, from samples that are thinned out until they are independent (Chodera,
+Shirts and Chodera, doi:10.1063/1.2978177; pymbar solves the equations. All errors are
+standard deviations, from samples thinned out until they are independent (Chodera,
 doi:10.1021/acs.jctc.5b00784).
 """
 
@@ -25,17 +25,17 @@ class FreeEnergies(NamedTuple):
     ----------
     temperatures : [K] array, K
     f, f_error : [K] array
-        Dimensionless free energy -ln Z of the configurations, against the lowest
-        temperature.
+        Dimensionless free energy -ln Z of the configurations, relative to that at the
+        lowest temperature.
     energy, energy_error : [K] array, kJ/mol
-        Mean potential energy; under NPT with pressure times volume.
+        Mean potential energy; under NPT plus pressure times volume.
     heat_capacity, heat_capacity_error : [K] array, kJ/(mol K)
-        Of the configurations, from the fluctuation of that energy. Each degree of
-        freedom adds R/2 for its velocity.
+        Configurational part, from the fluctuation of that energy. The velocity of each
+        degree of freedom adds R/2.
     discarded : int
-        Iterations at the start that were left out.
+        Number of iterations left out at the start.
     inefficiency : float
-        Iterations for each independent sample.
+        Iterations per independent sample.
     """
 
     temperatures: np.ndarray
@@ -60,7 +60,7 @@ class _Mixture(NamedTuple):
     """Independent samples of all temperatures, by temperature, and their weights."""
 
     mbar: Any
-    energies: np.ndarray  # [K n] kJ/mol, less than their mean
+    energies: np.ndarray  # [K n] kJ/mol, relative to their mean
     mean: float
     rows: np.ndarray
     discarded: int
@@ -68,15 +68,15 @@ class _Mixture(NamedTuple):
 
 
 def free_energies(output: str | Path, *, discard: int | None = None) -> FreeEnergies:
-    """Free energy, mean energy and heat capacity at each temperature.
+    """Compute free energy, mean energy and heat capacity at each temperature.
 
     Parameters
     ----------
     output : path
         Prefix, as of ``parallel_tempering``.
     discard : int, optional
-        Iterations to leave out at the start; by default, what leaves most independent
-        samples.
+        Iterations to leave out at the start; by default, the number that leaves most
+        independent samples.
 
     Raises
     ------
@@ -86,12 +86,12 @@ def free_energies(output: str | Path, *, discard: int | None = None) -> FreeEner
     samples = read_samples(output)
     kelvin = samples.temperatures
     mixture = _mix(samples, discard)
-    found = mixture.mbar.compute_free_energy_differences()
+    differences = mixture.mbar.compute_free_energy_differences()
     energy, capacity = [], []
     for temperature in kelvin:
         [[mean], [error]] = _average(mixture, mixture.energies[None], temperature)
         energy.append((mean, error))
-        # the mean's own error enters this in second order
+        # the error of the mean enters the spread in second order only
         square = (mixture.energies - mean)[None] ** 2
         [[spread], [error]] = _average(mixture, square, temperature)
         scale = GAS_CONSTANT * temperature**2
@@ -100,8 +100,8 @@ def free_energies(output: str | Path, *, discard: int | None = None) -> FreeEner
     energy, capacity = np.array(energy), np.array(capacity)
     return FreeEnergies(
         kelvin,
-        found["Delta_f"][0] + (beta - beta[0]) * mixture.mean,
-        found["dDelta_f"][0],
+        differences["Delta_f"][0] + (beta - beta[0]) * mixture.mean,
+        differences["dDelta_f"][0],
         energy[:, 0] + mixture.mean,
         energy[:, 1],
         capacity[:, 0],
@@ -118,15 +118,15 @@ def averages(
     *,
     discard: int | None = None,
 ) -> Averages:
-    """Averages at one temperature of what was measured on all replicas' frames.
+    """Average values that were measured on all replicas' frames, at one temperature.
 
     Parameters
     ----------
     output : path
         Prefix, as of ``parallel_tempering``.
     values : [n, K] or [n, K, m] array
-        Of each frame of each replica, as ``read_replicas`` has them, such as
-        ``np.stack([measure(replica) for replica in replicas], axis=1)``.
+        Values of each frame of each replica, in the order of ``read_replicas``: for
+        instance ``np.stack([measure(replica) for replica in replicas], axis=1)``.
     temperature : float, K
         Any between the lowest and the highest.
     discard : int, optional
@@ -150,7 +150,7 @@ def basin_free_energy(
     *,
     discard: int | None = None,
 ) -> tuple[float, float]:
-    r"""Free energy of a second basin against a first one.
+    r"""Compute the free energy of a second basin relative to a first one.
 
     .. math:: \Delta G = -R T \ln (p_2 / p_1)
 
@@ -159,7 +159,7 @@ def basin_free_energy(
     output : path
         Prefix, as of ``parallel_tempering``.
     first, second : [n, K] array of bool
-        Which frames of each replica, as ``read_replicas`` has them, are in each basin.
+        Frames of each replica that are in the basin, in the order of ``read_replicas``.
     temperature : float, K
         Any between the lowest and the highest.
     discard : int, optional
@@ -173,7 +173,7 @@ def basin_free_energy(
     Raises
     ------
     ValueError
-        If no replica was ever in one of them.
+        If no replica was ever in one of the basins.
     """
     flags = np.stack([first, second], axis=-1).astype(float)
     mixture, values = _mix_frames(output, flags, temperature, discard)
@@ -194,7 +194,7 @@ def basin_free_energy(
 def _mix_frames(
     output: str | Path, values: np.ndarray, temperature: float, discard: int | None
 ) -> tuple[_Mixture, np.ndarray]:
-    """MBAR of the checkpoints alone, and their values [m, K n] in its order."""
+    """Solve MBAR for the checkpoints alone; return it and their values [m, K n]."""
     samples = read_samples(output)
     lowest, highest = samples.temperatures[[0, -1]]
     if not lowest <= temperature <= highest:
@@ -217,7 +217,7 @@ def _mix_frames(
         states=samples.states[chosen],
     )
     values = values.reshape(count, replicas, -1)
-    # what is slow need not show in the energy
+    # slow changes of the values need not show in the energy
     mixture = _mix(
         samples, discard, [list(each.T) for each in np.moveaxis(values, 2, 0)]
     )
@@ -229,7 +229,11 @@ def _mix_frames(
 def _mix(
     samples: Samples, discard: int | None, slow: Sequence[list[np.ndarray]] = ()
 ) -> _Mixture:
-    """Thin out and solve; ``slow``: time series of other things along each replica."""
+    """Thin out samples and solve MBAR.
+
+    ``slow`` holds time series of other quantities along each replica, which may be
+    correlated for longer than the energy.
+    """
     with quiet("openmmtools", "pymbar"):
         from pymbar import MBAR, timeseries
 
@@ -245,7 +249,7 @@ def _mix(
                 f"discarded ones, found {len(kept)}"
             )
         each = (kept - kept.mean(axis=0)) / kept.std(axis=0)
-        # the sum tells what all temperatures have in common, the rest each by itself
+        # the sum has the fluctuations common to all temperatures
         inefficiency = max(
             timeseries.statistical_inefficiency(total),
             timeseries.statistical_inefficiency_multiple(list(each.T)),
@@ -277,8 +281,8 @@ def _mix(
 def _average(
     mixture: _Mixture, values: np.ndarray, temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Means of values [m, K n] at a temperature, and their standard errors."""
+    """Average values [m, K n] at a temperature; return means and standard errors."""
     reduced = mixture.energies / (GAS_CONSTANT * temperature)
     with quiet("openmmtools", "pymbar"):
-        found = mixture.mbar.compute_multiple_expectations(values, reduced)
-    return found["mu"], found["sigma"]
+        averages = mixture.mbar.compute_multiple_expectations(values, reduced)
+    return averages["mu"], averages["sigma"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The replicas of openmmtools. Imports it: to be imported late."""
+"""Replicas of openmmtools. It imports openmmtools: import it late."""
 
 import contextlib
 import io
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 
 class Replicas:
-    """The replicas of a run, their one Context, and their files.
+    """Replicas of a run, their common Context, and their files.
 
     Parameters
     ----------
     platform : openmm.Platform
     properties : dict of str to str
-        Of the platform.
+        Properties of the platform.
     paths : dict of str to Path
     record : dict
         Kept up to date.
@@ -58,8 +58,8 @@ class Replicas:
     ):
         self.paths, self.record = paths, record
         self.backup = Backup(paths)
-        # All temperatures are served by one Context. A System with a TorchForce costs
-        # some 10 MB for each that there ever was.
+        # One Context serves all temperatures: with a TorchForce each one that was ever
+        # made costs some 10 MB.
         self.contexts = ContextCache(platform, properties or None, capacity=2)
         self.reporter = MultiStateReporter(
             str(paths["samples"]), checkpoint_interval=record["checkpoint_interval"]
@@ -69,7 +69,7 @@ class Replicas:
     def create(
         self, topology: app.Topology, system: openmm.System, positions: np.ndarray
     ) -> None:
-        """New replicas that start from one structure, minimised if the record says."""
+        """Create replicas of one structure, minimised if the record says so."""
         record = self.record
         temperatures = record["temperatures_k"] * unit.kelvin
         pressure = record.get("pressure_bar")
@@ -98,7 +98,8 @@ class Replicas:
             online_analysis_interval=None,
             replica_mixing_scheme=EXCHANGES[record["exchange"]],
         )
-        with contextlib.redirect_stdout(io.StringIO()):  # what to cite
+        # openmmtools prints the papers to cite.
+        with contextlib.redirect_stdout(io.StringIO()):
             self.sampler.create(
                 state,
                 SamplerState(start, box_vectors=box),
@@ -108,13 +109,13 @@ class Replicas:
             )
 
     def load(self) -> None:
-        """The replicas of the last checkpoint."""
+        """Read the replicas of the last checkpoint."""
         with contextlib.redirect_stdout(io.StringIO()):
             self.sampler = ParallelTemperingSampler.from_storage(self.reporter)
         self.sampler.number_of_iterations = self.record["iterations"]
 
     def run(self, progress: bool) -> None:
-        """Iterate as often as the record says, in all.
+        """Iterate until the record's number of iterations is reached.
 
         Raises
         ------
@@ -132,10 +133,10 @@ class Replicas:
                 unit="iteration",
                 disable=not progress,
                 dynamic_ncols=True,
-                # as of run: a log file is to hold a line every half minute
+                # as in run: a log file gets a line every half minute
                 mininterval=0.2 if sys.stderr.isatty() else 30.0,
             ) as bar,
-            # mpiplus has its own handlers, which end all ranks
+            # mpiplus has handlers of its own, which end all ranks
             contextlib.nullcontext(int) if is_parallel() else interruptible() as stop,
         ):
             while sampler.iteration < limit:
@@ -166,8 +167,8 @@ class Replicas:
         except (SimulationNaNError, openmm.OpenMMException) as error:
             raise RuntimeError(
                 "expected finite energies, found an unstable simulation in iteration "
-                f"{self.sampler.iteration} ({str(error).splitlines()[0]}); what was "
-                f"written up to there is in {self.paths['samples']}"
+                f"{self.sampler.iteration} ({str(error).splitlines()[0]}); the "
+                f"iterations before are in {self.paths['samples']}"
             ) from error
 
     def _count(self, iterations: int, seconds: float) -> None:

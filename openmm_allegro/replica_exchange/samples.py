@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What parallel tempering sampled: energies, exchanges and trajectories."""
+"""Samples of parallel tempering: energies, exchanges and trajectories."""
 
 import csv
 from pathlib import Path
@@ -19,15 +19,15 @@ GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
 
 
 class Samples(NamedTuple):
-    """What every iteration ended with.
+    """Energies and temperatures at the end of every iteration.
 
     Attributes
     ----------
     temperatures : [K] array, K
     iterations : [n] array
-        Numbers of the iterations, from 1; 0 is the start, and left out.
+        Numbers of the iterations, from 1; the start, 0, is left out.
     energies : [n, K] array, kJ/mol
-        Potential energy of each replica; under NPT with pressure times volume.
+        Potential energy of each replica; under NPT plus pressure times volume.
     states : [n, K] array
         Index of the temperature of each replica.
     """
@@ -39,18 +39,18 @@ class Samples(NamedTuple):
 
 
 class Exchanges(NamedTuple):
-    """How the replicas moved among the temperatures.
+    """Exchanges of replicas among the temperatures.
 
     Attributes
     ----------
     temperatures : [K] array, K
     proposed, accepted : [K, K] array
-        Attempts to exchange each two temperatures, symmetric.
+        Number of attempted and accepted exchanges of any two temperatures, symmetric.
     acceptance : [K - 1] array
-        Of the exchanges of neighbours; NaN where none was tried.
+        Accepted part of the exchanges of neighbours; NaN if none was tried.
     round_trips : [K] array
-        How often each replica went from the lowest to the highest temperature and back,
-        or the other way round.
+        Number of trips of each replica from the lowest to the highest temperature and
+        back, or the other way round.
     """
 
     temperatures: np.ndarray
@@ -61,7 +61,7 @@ class Exchanges(NamedTuple):
 
 
 def read_samples(output: str | Path) -> Samples:
-    """Energies and temperatures of a run that ended or was killed.
+    """Read energies and temperatures of a run that ended or was killed.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ def read_samples(output: str | Path) -> Samples:
     Raises
     ------
     FileNotFoundError
+        If there is no such run.
     """
     record, (reduced, states) = _read(output, "energies", "states")
     temperatures = np.array(record["temperatures_k"])
@@ -83,13 +84,13 @@ def read_samples(output: str | Path) -> Samples:
 
 
 def by_temperature(values: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """Values of replicas [n, K, ...], rearranged so that index k is temperature k."""
+    """Rearrange values of replicas [n, K, ...] so that index k is temperature k."""
     rows = np.arange(len(states))[:, None]
     return values[rows, np.argsort(states, axis=1)]
 
 
 def exchanges(output: str | Path) -> Exchanges:
-    """How the replicas moved among the temperatures.
+    """Count the exchanges of replicas among the temperatures.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def exchanges(output: str | Path) -> Exchanges:
 
 
 def write_exchanges(paths: dict[str, Path]) -> None:
-    """A table of ``exchanges``: neighbours, then replicas."""
+    """Write a table of ``exchanges``: neighbours, then replicas."""
     result = exchanges(str(paths["samples"]).removesuffix(".nc"))
     with (
         replacing(paths["exchanges"]) as partial,
@@ -149,7 +150,7 @@ def write_exchanges(paths: dict[str, Path]) -> None:
 
 
 def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajectory"]]:
-    """Trajectories of the replicas, continuous but for the wrapping into the box.
+    """Read the trajectories of the replicas, continuous but for wrapping into the box.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
     Returns
     -------
     iterations : [n] array
-        Of the frames: checkpoints, without the start.
+        Iterations of the frames, which are the checkpoints without the start.
     trajectories : list of mdtraj.Trajectory
         By replica; time in ps.
     """
@@ -189,18 +190,27 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
 def write_temperature(
     output: str | Path, index: int, path: str | Path
 ) -> "mdtraj.Trajectory":
-    """The trajectory at one temperature, put together from all replicas.
+    """Write the trajectory at one temperature, assembled from all replicas.
 
-    For structure: its dynamics jump where replicas are exchanged.
+    It is for structure: it jumps where replicas were exchanged.
 
     Parameters
     ----------
     output : path
         Prefix, as of ``parallel_tempering``.
     index : int
-        Of the temperature, from 0.
+        Index of the temperature, from 0.
     path : path
-        File to write, as XTC or any that mdtraj knows by its ending.
+        File to write, as XTC or another format that mdtraj knows by its suffix.
+
+    Returns
+    -------
+    mdtraj.Trajectory
+
+    Raises
+    ------
+    ValueError
+        If there is no such temperature, or no checkpoint.
     """
     import mdtraj
 
@@ -211,15 +221,15 @@ def write_temperature(
     iterations, replicas = read_replicas(output)
     if not len(iterations):
         raise ValueError(f"{output}: expected at least one checkpoint, found none")
-    at = np.argmax(samples.states[iterations - 1] == index, axis=1)
-    frames = [replicas[replica][row] for row, replica in enumerate(at)]
+    holders = np.argmax(samples.states[iterations - 1] == index, axis=1)
+    frames = [replicas[replica][row] for row, replica in enumerate(holders)]
     trajectory = mdtraj.join(frames, check_topology=False)
     trajectory.save(str(path))
     return trajectory
 
 
 def _read(output: str | Path, *names: str) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The record, and variables up to the last iteration that is complete."""
+    """Read the record, and variables up to the last complete iteration."""
     import netCDF4
 
     record = read_record(Path(f"{output}.json"))

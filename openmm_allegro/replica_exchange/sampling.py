@@ -28,7 +28,7 @@ SUFFIXES = {
     "backup": ".backup.zip",
 }
 _COUNTS = ("iterations", "steps_per_iteration", "checkpoint_interval")
-# What must be the same for a run to go on.
+# Values of the record that a resumed run must share with the run before.
 _FIXED = (
     "temperatures_k",
     "ensemble",
@@ -66,45 +66,46 @@ def parallel_tempering(
 ) -> dict[str, Path]:
     """Simulate replicas of a System that exchange their temperatures.
 
-    ``openmmtools.multistate.ParallelTemperingSampler``: an iteration exchanges (Chodera
-    and Shirts, doi:10.1063/1.3660669), draws new velocities for all replicas, and runs
-    each with LangevinMiddle. One Context serves all replicas in turn. Under mpirun,
-    with mpi4py installed, ranks share out the replicas; all of them make this call.
+    It uses ``openmmtools.multistate.ParallelTemperingSampler``. An iteration exchanges
+    temperatures (Chodera and Shirts, doi:10.1063/1.3660669), draws new velocities for
+    all replicas, and runs each with LangevinMiddle. One Context serves all replicas in
+    turn. Under mpirun, with mpi4py installed, the ranks share out the replicas, and all
+    ranks make this call.
 
     Parameters
     ----------
     topology : openmm.app.Topology
     positions : [N, 3] Quantity, or array in nm
-        Of the start of every replica.
+        Start of every replica.
     system : openmm.System
-        Without a barostat. If the run is resumed, what counts is the one it began with.
+        Without a barostat. A resumed run uses the System that it began with.
     output : path
         Prefix of the files to write.
     temperatures : [K] Quantity
         Ascending, as from ``temperature_ladder``.
     iterations : int
-        In all, those before a resumption included.
+        Total number, including those before a resumption.
     steps_per_iteration : int
     timestep, friction : Quantity
     pressure : Quantity, optional
-        Gives NPT, with an isotropic Monte Carlo barostat every 25 steps.
+        Selects NPT, with an isotropic Monte Carlo barostat every 25 steps.
     exchange : str
-        "all": K³ attempts between any two replicas; "neighbors": one between every
-        other pair of neighbours.
+        "all" makes K³ attempts between any two replicas; "neighbors" makes one attempt
+        for every other pair of neighbours.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size.
     checkpoint_interval : int
-        Iterations between checkpoints, the only ones that positions are kept of.
+        Iterations between checkpoints, which alone hold positions.
     platform : str, optional
-        Name of an OpenMM platform; the fastest present by default.
+        Name of an OpenMM platform; by default, the fastest available.
     threads : int, optional
-        As ``run``.
+        As in ``run``.
     seed : int
-        Of velocities, thermostat and exchanges, not of a barostat; 0 draws one, which
-        is recorded.
+        Seed of velocities, thermostat and exchanges, but not of the barostat; 0 draws
+        one, which is recorded.
     resume : bool
-        Whether to go on from the last checkpoint of this output; begins anew where
-        there is none. Works after a kill at any moment.
+        Whether to resume from the last checkpoint of this output, or start if there is
+        none. It works after a kill at any moment.
     overwrite : bool
         Whether existing output may be replaced.
     progress : bool
@@ -114,9 +115,9 @@ def parallel_tempering(
     -------
     dict of str to Path
         ``topology`` (PDB), ``samples`` and ``checkpoint`` (openmmtools' netCDF files:
-        energies, and positions of the checkpoints), ``exchanges`` (CSV, what
-        ``exchanges`` returns), ``record`` (JSON), ``backup`` (of the netCDF files,
-        there until the run is complete).
+        energies, and positions of the checkpoints), ``exchanges`` (CSV, the result of
+        ``exchanges``), ``record`` (JSON), ``backup`` (of the netCDF files, kept until
+        the run is complete).
 
     Raises
     ------
@@ -125,7 +126,7 @@ def parallel_tempering(
         to resume from is missing.
     ValueError
         If a value is out of range, the System does not fit or has a barostat, or a run
-        is to go on with other settings than it had.
+        is resumed with other settings than it had.
     RuntimeError
         If the simulation becomes unstable, or another run writes to the output.
     ImportError
@@ -133,8 +134,8 @@ def parallel_tempering(
     """
     if resume and overwrite:
         raise ValueError(
-            "expected overwrite or resume, found both: one replaces what the other "
-            "goes on with"
+            "expected overwrite or resume, found both: one replaces the files from "
+            "which the other resumes"
         )
     settings = check_settings(temperatures, timestep, friction, pressure, exchange)
     counts = check_integers(
@@ -179,10 +180,10 @@ def parallel_tempering(
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)
     with quiet("openmmtools", "pymbar"), torch_threads(threads), lock:
-        begun, record = on_first_rank(_prepare, paths, record, resume, overwrite)
+        resumed, record = on_first_rank(_prepare, paths, record, resume, overwrite)
         replicas = Replicas(chosen, properties, paths, record)
         try:
-            if begun:
+            if resumed:
                 replicas.load()
             else:
                 replicas.create(topology, system, coordinates)
@@ -195,7 +196,7 @@ def parallel_tempering(
 def _prepare(
     paths: dict[str, Path], record: dict[str, Any], resume: bool, overwrite: bool
 ) -> tuple[bool, dict[str, Any]]:
-    """Whether there is a run to go on with, and the record, the same for all ranks."""
+    """Decide if a run is resumed, and make the record, the same for all ranks."""
     check_existing(paths, overwrite, resume)
     if resume and paths["record"].exists():
         before = read_record(paths["record"])
@@ -208,10 +209,12 @@ def _prepare(
                 record["steps"],
                 paths["record"],
             )
-            asked = {name: record[name] for name in ("iterations", "steps")}
-            resumed = [*before["resumed_at"], done]
-            again = {"resumed_at": resumed, "finished": False}
-            return True, before | asked | again
+            lengths = {name: record[name] for name in ("iterations", "steps")}
+            resumed_at = [*before["resumed_at"], done]
+            return True, before | lengths | {
+                "resumed_at": resumed_at,
+                "finished": False,
+            }
     for path in paths.values():
         path.unlink(missing_ok=True)
     write_record(paths["record"], record)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""openmmtools' netCDF files after a kill: what of them is whole, and a copy of them.
+"""Repair of openmmtools' netCDF files after a kill, and their backup.
 
-openmmtools flushes both files before it says that an iteration is there, and none of
-some hundreds of random kills left them broken. But HDF5 has no journal, and the files
-may be copied at different times. Hence both are checked before a run goes on, back to
-the last iteration that is whole in both, and are copied now and then for the rest.
+openmmtools flushes both files before it records an iteration, and none of some hundred
+random kills left them broken. But HDF5 has no journal, and the two files may come from
+copies of different times. So before a run is resumed, both are checked and cut to the
+last iteration that is whole in both. For worse damage they are backed up now and then.
 """
 
 import logging
@@ -19,7 +19,7 @@ from ..utils.files import replacing
 
 log = logging.getLogger(__name__)
 
-# A copy is made when the last one was this many times its own duration ago.
+# The next copy is made after this many times the duration of the last one.
 _PATIENCE = 50.0
 _LEAST_SECONDS = 1.0
 
@@ -32,7 +32,7 @@ class Backup:
         self._due = 0.0
 
     def save(self, iteration: int) -> bool:
-        """Copy the files, which must be synchronised, unless that was just done.
+        """Copy the files, which must be synchronised, unless a copy was just made.
 
         Returns
         -------
@@ -55,19 +55,19 @@ class Backup:
 
 
 def repair(paths: dict[str, Path]) -> int | None:
-    """Make the files fit to go on from, from the backup where they are not.
+    """Cut the files to their last whole checkpoint, or restore them from the backup.
 
     Returns
     -------
     int or None
-        The checkpoint's iteration; None if there is none, and nothing is lost by
-        beginning anew.
+        Iteration of the checkpoint. None if there is no checkpoint: then a new start
+        loses nothing.
     """
-    found = _last_whole(paths)
+    whole = _last_whole(paths)
     saved = _saved(paths)
-    if saved is not None and (found is None or saved > found):
+    if saved is not None and (whole is None or saved > whole):
         log.warning(
-            "%s: found damaged files; going on from their copy of iteration %d",
+            "%s: found damaged files; resuming from their copy of iteration %d",
             paths["samples"],
             saved,
         )
@@ -75,14 +75,14 @@ def repair(paths: dict[str, Path]) -> int | None:
             for name in ("samples", "checkpoint"):
                 with replacing(paths[name]) as partial, open(partial, "wb") as copy:
                     shutil.copyfileobj(archive.open(name), copy)
-        found = _last_whole(paths)
-    if found is not None:
-        _rewind(paths, found)
-    return found
+        whole = _last_whole(paths)
+    if whole is not None:
+        _rewind(paths, whole)
+    return whole
 
 
 def _last_whole(paths: dict[str, Path]) -> int | None:
-    """The last iteration with a checkpoint up to which everything can be read."""
+    """Find the last iteration with a checkpoint up to which all can be read."""
     import netCDF4
 
     try:
@@ -107,19 +107,20 @@ def _last_whole(paths: dict[str, Path]) -> int | None:
                 if _finite(frame)[0]:
                     return int(row * interval)
                 row -= 1
-    # whatever a damaged HDF5 file may be taken for
+    # a damaged HDF5 file can raise any of these
     except (OSError, RuntimeError, IndexError, KeyError, AttributeError, ValueError):
         pass
     return None
 
 
 def _finite(values: np.ma.MaskedArray) -> np.ndarray:
-    """Which rows were written, with numbers."""
+    """Flag the rows that were written and hold only finite numbers."""
     axes = tuple(range(1, values.ndim))
     return np.isfinite(np.ma.filled(values.astype(float), np.nan)).all(axis=axes)
 
 
 def _saved(paths: dict[str, Path]) -> int | None:
+    """Read the iteration of the backup, if there is one."""
     try:
         with zipfile.ZipFile(paths["backup"]) as archive:
             return int(archive.comment)
@@ -128,7 +129,7 @@ def _saved(paths: dict[str, Path]) -> int | None:
 
 
 def _rewind(paths: dict[str, Path], iteration: int) -> None:
-    """Forget what comes after; it is written over as the run goes on."""
+    """Make an iteration the last; the run will write over those after it."""
     import netCDF4
 
     with netCDF4.Dataset(paths["samples"], "a") as file:
