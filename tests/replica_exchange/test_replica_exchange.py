@@ -175,7 +175,7 @@ def test_global_random_numbers_are_left_alone(tmp_path):
 
 KILLED = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1], sys.argv[1] + "/.."
 from test_replica_exchange import temper
 temper(sys.argv[2], iterations=10**6, checkpoint_interval=2)
 """
