@@ -5,7 +5,6 @@ import argparse
 import logging
 import textwrap
 from pathlib import Path
-from typing import Any
 
 from .._version import __version__
 from ..measure import (
@@ -22,7 +21,7 @@ from ..measure import (
 )
 from ..measure.output import Outcome, table, write_csv
 from ..measure.request import Request
-from .output import check_free, write_json
+from .output import add_force, check_free, write_json
 
 _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
@@ -46,12 +45,9 @@ _MODULES = (
 )
 
 
-def add_parsers(subparsers: Any) -> None:
-    """Add the verb ``analyze`` and its quantities to the verbs of the command."""
-    analyze = subparsers.add_parser(
-        "analyze", help="structure, motion and soundness of trajectories"
-    )
-    quantities = analyze.add_subparsers(
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the quantities, and the options of each, to the parser of the verb."""
+    quantities = parser.add_subparsers(
         title="quantities", dest="quantity", required=True, metavar="QUANTITY"
     )
 
@@ -109,7 +105,7 @@ def _add_outputs(parser: argparse.ArgumentParser, curves: bool) -> None:
     else:
         parser.set_defaults(csv=None)
     output.add_argument("--plot", type=Path, help="draw to a .png, .pdf or .svg")
-    output.add_argument("--force", action="store_true", help="replace existing output")
+    add_force(output)
 
 
 def _write(options: argparse.Namespace, request: Request, outcome: Outcome) -> None:

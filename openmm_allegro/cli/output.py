@@ -2,10 +2,14 @@
 """Files that the command writes: checked before any work, and JSON of all kinds."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+
+def add_force(parser: Any) -> None:
+    """Add the option ``--force`` to a parser or a group of it."""
+    parser.add_argument("--force", action="store_true", help="replace existing output")
 
 
 def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:
@@ -33,6 +37,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def plain(value: Any) -> Any:
     """Named tuples as objects, arrays as lists, what is not finite as None."""
+    import numpy as np
+
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
@@ -41,7 +47,7 @@ def plain(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
 

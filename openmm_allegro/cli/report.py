@@ -3,16 +3,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+from .output import add_force
 
 
-def add_parser(verbs: Any) -> argparse.ArgumentParser:
-    """Add the verb to the command's."""
-    parser = verbs.add_parser(
-        "report",
-        help="one HTML page about a run: traces, structure, kinetics, a look in 3D",
-        description="The page is a single file that opens without a network.",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb to its parser."""
+    parser.description += " It is a single file that opens without a network."
     parser.add_argument("run", type=Path, help="prefix of a run, or protocol's folder")
     parser.add_argument(
         "--output",
@@ -36,7 +33,7 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--stage", help="of a protocol (default: the last with a trajectory)"
     )
-    return parser
+    add_force(parser)
 
 
 def report(options: argparse.Namespace) -> None:

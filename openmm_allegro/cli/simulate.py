@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..simulate.checks import ENSEMBLES
+from .output import add_force
 
 # What a protocol's own file says; the command line does not.
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -40,14 +41,13 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def add_parser(verbs: Any) -> argparse.ArgumentParser:
-    """Add the verb to the command's."""
-    parser = verbs.add_parser(
-        "simulate",
-        help="molecular dynamics of a PDB file, or of a protocol",
-        usage="%(prog)s MODEL [MODEL ...] PDB | PROTOCOL.toml  --output OUTPUT [...]",
-        description="Several models are a committee. A protocol says in its file what "
-        "the first group of options says else.",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb to its parser."""
+    inputs = "MODEL [MODEL ...] PDB | PROTOCOL.toml"
+    parser.usage = f"%(prog)s {inputs}  --output OUTPUT [...]"
+    parser.description += (
+        " Several models are a committee. A protocol's file says what the options of "
+        "the group 'what is simulated' say otherwise."
     )
     parser.add_argument("inputs", type=Path, nargs="+", metavar="MODEL PDB, or TOML")
     settings = parser.add_argument_group("what is simulated")
@@ -64,7 +64,7 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument("--platform", help="default: the fastest present")
     parser.add_argument("--threads", type=int, help="of torch and of the CPU platform")
     parser.add_argument("--seed", type=int, default=0, help="0: a new one each time")
-    return parser
+    add_force(parser)
 
 
 def simulate(options: argparse.Namespace) -> None:

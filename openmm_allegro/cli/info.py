@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""``openmm-allegro info``: print the header of a model file."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb to its parser."""
+    parser.description += " It has the architecture, the units and the origin, as JSON."
+    parser.add_argument("model", type=Path, help="*.safetensors")
+
+
+def info(options: argparse.Namespace) -> None:
+    """Print the header."""
+    from ..model.file import load_model, read_header
+
+    header = read_header(options.model)
+    try:
+        header["num_weights"] = load_model(options.model).num_weights
+    finally:  # of a file whose weights are damaged, too
+        print(json.dumps(header, indent=2))
