@@ -88,3 +88,24 @@ def autoregressive(n, tau, rng):
     decay = np.exp(-1 / tau)
     kicks = rng.normal(size=n + 20 * int(tau)) * np.sqrt(1 - decay**2)
     return lfilter([1.0], [1.0, -decay], kicks)[-n:]
+
+
+def pairs_that_part(states, rng, time_step=1.0):
+    """An O at 0.25 nm of each Na while its state is 1, at 0.6 nm while it is 0."""
+    n = states.shape[1]
+    sites = np.stack(np.meshgrid(*[[0.0, 2.0, 4.0]] * 3), -1).reshape(-1, 3)[:n]
+    direction = rng.normal(size=(n, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    radius = np.where(states, 0.25, 0.6)[..., None]
+    oxygen = sites + radius * direction
+    positions = np.concatenate([np.broadcast_to(sites, oxygen.shape), oxygen], axis=1)
+    return make_trajectory(
+        positions, 6 * np.eye(3), ["Na"] * n + ["O"] * n, time_step=time_step
+    )
+
+
+def assert_png(path):
+    """Assert that a figure was drawn."""
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) > 10_000

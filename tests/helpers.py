@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from openmm_allegro import Model
 from openmm_allegro.model import (
     AllegroConfig,
     AllegroEnergy,
@@ -91,6 +92,23 @@ def tiny_energy(config: AllegroConfig | None = None, seed: int = 0) -> AllegroEn
         with torch.no_grad():
             energy.network.embedding.roots.mul_(1.07).add_(0.13)
     return energy
+
+
+def water_model() -> Model:
+    """H and O, cutoffs that depend on the ordered pair, two layers, l_max 2."""
+    config = AllegroConfig(
+        ("H", "O"),
+        3.5,
+        pair_cutoffs={"H-H": 2.5, "H-O": 3.0},
+        num_scalar_features=8,
+        num_tensor_features=4,
+        two_body_width=8,
+        latent_width=8,
+        readout_width=4,
+    )
+    statistics = Statistics((6.0, 12.0), (0.8, 0.8), (-13.0, -400.0))
+    energy = AllegroEnergy(config, statistics, seed=5)
+    return Model(config, statistics, energy, "total", "float64")
 
 
 def random_atoms(kind: str, seed: int = 0, count: int | None = None) -> Atoms:
@@ -187,3 +205,25 @@ def float64(values) -> Tensor:
 def close(a: Tensor, b: Tensor, rtol: float = 1e-10, atol: float = 1e-10) -> None:
     """Assert that two tensors agree, by default to rounding in float64."""
     torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+
+
+def sibling(model, seed, **changes):
+    """A model of the same elements, with other weights and, if asked, settings."""
+    config = tiny_config(elements=model.config.elements, **changes)
+    energy = AllegroEnergy(config, model.statistics, seed)
+    return Model(config, model.statistics, energy, model.kind, "float64")
+
+
+def random_ase(kind, calculator=None, seed=0, count=None):
+    """The atoms of ``random_atoms`` for ASE, with a calculator."""
+    from ase import Atoms as AseAtoms
+
+    structure = as_structure(random_atoms(kind, seed, count))
+    atoms = AseAtoms(
+        structure.symbols,
+        structure.positions,
+        cell=structure.cell,
+        pbc=structure.periodic,
+    )
+    atoms.calc = calculator
+    return atoms

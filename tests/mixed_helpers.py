@@ -11,6 +11,8 @@ from openmm import app, unit
 from openmm_allegro import Model
 from openmm_allegro.model import AllegroEnergy, Statistics
 
+# C (1) of the acetyl group is bonded to N (6), which is outside
+ACETYL = [5, 0, 2, 4, 3, 1]
 SOLUTE = 12  # its atoms come first, then those of a water at its oxygen
 # Name, element and position (Å) of the heavy atoms and of H on N, all in one plane.
 PLANE = {

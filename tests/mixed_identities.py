@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import openmm
-from conftest import energy_and_forces
 from mixed_inputs import (
     METHODS,
     Input,
@@ -22,6 +21,7 @@ from mixed_inputs import (
     psf,
     top,
 )
+from openmm_helpers import energy_and_forces
 
 from openmm_allegro import AllegroPotential
 

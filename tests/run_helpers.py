@@ -6,6 +6,12 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import openmm
+import pytest
+
+from openmm_allegro import run
+
+# of the runs that ``start`` makes, in steps
+STEPS, INTERVAL, CHECKPOINT, VELOCITIES = 60, 5, 20, 4
 
 
 class Killed(BaseException):
@@ -64,3 +70,25 @@ def check_complete(paths, steps, interval, velocity_interval=0, timestep_ps=0.00
         _, velocities, times = read_hdf5(paths["velocities"])
         assert len(velocities) == len(times)
         np.testing.assert_allclose(times, expected * timestep_ps, rtol=1e-5)
+
+
+def start(system, output, **options):
+    """Run (topology, positions, System) for ``STEPS``; options go to ``run``."""
+    settings = {
+        "steps": STEPS,
+        "report_interval": INTERVAL,
+        "velocity_interval": VELOCITIES,
+        "checkpoint_interval": CHECKPOINT,
+        "platform": "CPU",
+        "threads": 1,
+        "seed": 3,
+        "minimize": False,
+        "progress": False,
+    }
+    return run(*system, output, **(settings | options))
+
+
+def start_killed(system, output, step, **options):
+    """The same, killed at a step."""
+    with pytest.raises(Killed):
+        start(system, output, reporters=[Killer(step)], **options)

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces
 from openmm import app, unit
+from openmm_helpers import energy_and_forces
 from run_helpers import check_complete, final_state
 from training_helpers import ETHANOL, read_log
 

@@ -3,23 +3,16 @@
 
 import numpy as np
 import pytest
-from analysis_helpers import CUBIC, TRICLINIC, make_trajectory, two_states, uniform_gas
+from analysis_helpers import (
+    CUBIC,
+    TRICLINIC,
+    make_trajectory,
+    pairs_that_part,
+    two_states,
+    uniform_gas,
+)
 
 from openmm_allegro.analysis import contacts, survival
-
-
-def pairs_that_part(states, rng, time_step=1.0):
-    """An O at 0.25 nm of each Na while its state is 1, at 0.6 nm while it is 0."""
-    n = states.shape[1]
-    sites = np.stack(np.meshgrid(*[[0.0, 2.0, 4.0]] * 3), -1).reshape(-1, 3)[:n]
-    direction = rng.normal(size=(n, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    radius = np.where(states, 0.25, 0.6)[..., None]
-    oxygen = sites + radius * direction
-    positions = np.concatenate([np.broadcast_to(sites, oxygen.shape), oxygen], axis=1)
-    return make_trajectory(
-        positions, 6 * np.eye(3), ["Na"] * n + ["O"] * n, time_step=time_step
-    )
 
 
 def test_two_state_process_has_its_closed_form():

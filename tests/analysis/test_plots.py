@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from analysis_helpers import assert_png
 
 from openmm_allegro.analysis import (
     Coordination,
@@ -11,12 +12,6 @@ from openmm_allegro.analysis import (
     plot_rdf,
     plot_temperature,
 )
-
-
-def assert_png(path):
-    data = path.read_bytes()
-    assert data.startswith(b"\x89PNG")
-    assert len(data) > 10_000
 
 
 def test_plots_write_files(tmp_path):

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from test_plots import assert_png
+from analysis_helpers import assert_png
 
 from openmm_allegro import analysis
 from openmm_allegro.analysis import Estimate

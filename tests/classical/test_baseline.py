@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import openmm
 import pytest
-from conftest import make_topology
 from openmm import unit
+from openmm_helpers import make_topology
 from training_helpers import random_structure
 
 from openmm_allegro.classical.baseline import (

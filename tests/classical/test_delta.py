@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
+from openmm_helpers import energy_and_forces, make_topology, water_system
 from training_helpers import ETHANOL, ethanol, fit, short, tiny_config, tiny_model
 
 from openmm_allegro import AllegroPotential, Model, load_model, save_model
@@ -18,20 +18,6 @@ from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.classical.nonbonded import nonbonded_system
 from openmm_allegro.cli.main import main
 from openmm_allegro.training.evaluate import evaluate
-
-CHARGES = {"O": -0.834, "H": 0.417}
-CORES = {"O": (0.315, 0.636)}
-
-
-def water_system(symbols, box, charges=CHARGES, cores=CORES, cutoff=0.4):
-    """Topology and System of flexible waters."""
-    topology = make_topology(symbols, box, waters=True)
-    system = nonbonded_system(topology, charges, cores, cutoff=cutoff)
-    bonds = openmm.HarmonicBondForce()
-    for bond in topology.bonds():
-        bonds.addBond(bond.atom1.index, bond.atom2.index, 0.0957, 4.5e5)
-    system.addForce(bonds)
-    return topology, system
 
 
 @pytest.fixture(scope="module")

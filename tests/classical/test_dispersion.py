@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential, Model, Structure
 from openmm_allegro.classical import nonbonded_system, subtract_baseline

@@ -14,9 +14,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
+from cli_helpers import TOML, error_of
 from openmm import app, unit
-from test_cli import TOML, error_of
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, read_structures, run, save_model
 from openmm_allegro.cli.main import main

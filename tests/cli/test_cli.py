@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_topology
+from cli_helpers import TOML, error_of
 from openmm import app, unit
+from openmm_helpers import make_topology
 
 from openmm_allegro import save_model
 from openmm_allegro.cli.main import main
@@ -27,13 +28,6 @@ def files(model, water_box, tmp_path):
             atom.name = ("O", "H1", "H2")[index % 3]
         app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
     return str(tmp_path / "model.safetensors"), str(tmp_path / "water.pdb"), tmp_path
-
-
-def error_of(capsys, *arguments):
-    assert main([str(a) for a in arguments]) == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("openmm-allegro: error: ")
-    return message
 
 
 def test_info(files, model, capsys):
@@ -83,27 +77,6 @@ def test_errors_name_expected_and_found(files, capsys):
         assert str(missing) in message
     assert "safetensors" in error_of(capsys, "info", pdb)
     assert not (folder / "x.pdb").exists()
-
-
-TOML = """
-[data]
-training = ["ethanol.extxyz"]
-test = ["ethanol.extxyz"]
-validation_size = 4
-[model]
-elements = ["H", "C", "O"]
-cutoff = 3.0
-l_max = 1
-num_layers = 1
-num_scalar_features = 4
-num_tensor_features = 2
-two_body_width = 4
-latent_width = 4
-readout_width = 4
-[train]
-max_epochs = 1
-warmup_steps = 0
-"""
 
 
 def test_train_then_evaluate(tmp_path, capsys):

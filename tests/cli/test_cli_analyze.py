@@ -9,39 +9,10 @@ import mdtraj
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, make_trajectory, random_walk, uniform_gas, wrap
+from cli_helpers import analyze, rows_of, write_run
+from cli_helpers import analyze_error as error_of
 
 from openmm_allegro import analysis
-from openmm_allegro.cli.main import main
-
-
-def write_run(trajectory, prefix, **record):
-    """Files of a run with a prefix; its name, to give to the command."""
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    trajectory.save_xtc(f"{prefix}.xtc")
-    trajectory[0].save_pdb(f"{prefix}.pdb")
-    if record:
-        (prefix.parent / f"{prefix.name}.json").write_text(json.dumps(record))
-    return str(prefix)
-
-
-def analyze(*arguments):
-    assert main(["analyze", *map(str, arguments)]) == 0
-
-
-def error_of(capsys, *arguments):
-    capsys.readouterr()
-    assert main(["analyze", *map(str, arguments)]) == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("openmm-allegro: error: ")
-    return message
-
-
-def rows_of(path):
-    """Rows of the table in a JSON file by item and quantity."""
-    return {
-        (row["item"], row["quantity"]): row
-        for row in json.loads(path.read_text())["table"]
-    }
 
 
 @pytest.fixture(scope="module")

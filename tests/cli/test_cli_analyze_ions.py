@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from analysis_helpers import make_trajectory
-from test_cli_analyze import analyze, error_of, rows_of, write_run
-from test_kinetics import pairs_that_part, two_states
+from analysis_helpers import make_trajectory, pairs_that_part, two_states
+from cli_helpers import analyze, rows_of, write_run
+from cli_helpers import analyze_error as error_of
 
 
 def test_survival_of_a_two_state_process(tmp_path, capsys):

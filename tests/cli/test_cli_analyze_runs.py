@@ -7,8 +7,9 @@ import mdtraj
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, autoregressive, langevin, make_trajectory
+from cli_helpers import analyze, rows_of, write_run
+from cli_helpers import analyze_error as error_of
 from mdtraj.formats import HDF5TrajectoryFile
-from test_cli_analyze import analyze, error_of, rows_of, write_run
 
 from openmm_allegro import analysis
 

@@ -13,8 +13,8 @@ from ase.filters import FrechetCellFilter
 from ase.io import write
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS, FIRE
-from conftest import energy_and_forces, make_topology
-from helpers import as_structure, random_atoms
+from helpers import random_ase
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential, read_structures, save_model
 from openmm_allegro.interop import ase as interop
@@ -39,19 +39,6 @@ def scripted(monkeypatch):
     original = interop.force_module
     monkeypatch.setattr(interop, "force_module", force_module)
     return calls
-
-
-def make(kind, calculator=None, seed=0, count=None):
-    """``helpers.random_atoms`` as ase.Atoms."""
-    structure = as_structure(random_atoms(kind, seed, count))
-    atoms = Atoms(
-        structure.symbols,
-        structure.positions,
-        cell=structure.cell,
-        pbc=structure.periodic,
-    )
-    atoms.calc = calculator
-    return atoms
 
 
 def prediction(model, atoms):
@@ -81,7 +68,7 @@ def difference(energy_at, components, step=1e-5):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_training_code(full_model, calculator, kind):
-    atoms = make(kind, calculator)
+    atoms = random_ase(kind, calculator)
     expected = prediction(full_model, atoms)
     energy = atoms.get_potential_energy()
     assert isinstance(energy, float)
@@ -101,7 +88,7 @@ def test_equals_the_training_code(full_model, calculator, kind):
 @pytest.mark.parametrize("kind", ["triclinic", "isolated"])
 def test_equals_openmm(full_model, calculator, kind):
     pytest.importorskip("openmmtorch")
-    atoms = make(kind, calculator)
+    atoms = random_ase(kind, calculator)
     box = atoms.cell.array / 10 if atoms.pbc.all() else None
     topology = make_topology(atoms.get_chemical_symbols(), box)
     system = AllegroPotential(full_model).create_system(topology, precision="double")
@@ -115,7 +102,7 @@ def test_equals_openmm(full_model, calculator, kind):
 
 @pytest.mark.parametrize("kind", ["triclinic", "slab", "isolated"])
 def test_forces_are_the_gradient(calculator, kind):
-    atoms = make(kind, calculator)
+    atoms = random_ase(kind, calculator)
     forces = atoms.get_forces()
 
     def energy_at(shift):
@@ -131,10 +118,10 @@ def test_forces_are_the_gradient(calculator, kind):
 @pytest.mark.parametrize("kind", ["triclinic", "tiny triclinic", "slab", "boxed"])
 def test_stress_is_the_derivative_by_strain(calculator, kind):
     if kind == "boxed":  # a molecule in a cell that does not repeat
-        atoms = make("isolated", calculator)
+        atoms = random_ase("isolated", calculator)
         atoms.cell = np.diag([8.0, 9.0, 10.0])
     else:
-        atoms = make(kind, calculator)
+        atoms = random_ase(kind, calculator)
     stress = atoms.get_stress()
     numerical = difference(lambda s: strained(atoms, s).get_potential_energy(), 6)
     numerical /= atoms.get_volume()
@@ -144,7 +131,7 @@ def test_stress_is_the_derivative_by_strain(calculator, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_positions_may_be_outside_the_cell(calculator, kind):
-    atoms = make(kind, calculator)
+    atoms = random_ase(kind, calculator)
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     images = np.random.default_rng(1).integers(-3, 4, (len(atoms), 3)) * atoms.pbc
     atoms.positions += images @ atoms.cell.array + [17.0, -31.0, 53.0]
@@ -155,7 +142,7 @@ def test_positions_may_be_outside_the_cell(calculator, kind):
 @pytest.mark.parametrize("pbc", [(1, 1, 0), (0, 1, 1), (1, 0, 1), (0, 0, 1), (0, 1, 0)])
 def test_partly_periodic_is_periodic_with_vacuum(calculator, pbc):
     """Whatever stands in the cell where it is not periodic: nothing, or anything."""
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     atoms.pbc = pbc
     results = []
     away = np.linalg.svd(atoms.cell.array[atoms.pbc])[2][sum(pbc) :]
@@ -183,7 +170,7 @@ def test_partly_periodic_is_periodic_with_vacuum(calculator, pbc):
 
 
 def test_no_stress_without_a_volume(calculator):
-    atoms = make("isolated", calculator)
+    atoms = random_ase("isolated", calculator)
     with pytest.raises(PropertyNotImplementedError, match="cell with a volume"):
         atoms.get_stress()
     assert "stress" not in calculator.results
@@ -195,7 +182,7 @@ def test_no_stress_without_a_volume(calculator):
 
 @pytest.mark.parametrize("optimizer", [BFGS, FIRE])
 def test_optimizing_positions_lowers_the_energy(calculator, optimizer):
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     energy, largest = atoms.get_potential_energy(), abs(atoms.get_forces()).max()
     optimizer(atoms, logfile=None).run(fmax=0.0, steps=25)
     assert atoms.get_potential_energy() < energy
@@ -203,7 +190,7 @@ def test_optimizing_positions_lowers_the_energy(calculator, optimizer):
 
 
 def test_optimizing_the_cell_lowers_energy_and_stress(calculator):
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     energy, largest = atoms.get_potential_energy(), abs(atoms.get_stress()).max()
     volume = atoms.get_volume()
     BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.0, steps=25)
@@ -214,7 +201,7 @@ def test_optimizing_the_cell_lowers_energy_and_stress(calculator):
 
 def test_nve_conserves_energy(calculator):
     """100 steps of 0.5 fs: fluctuations are far below what moves between T and V."""
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     FIRE(atoms, logfile=None).run(fmax=0.1, steps=60)
     widths = np.sqrt(300 * units.kB * atoms.get_masses())[:, None]
     atoms.set_momenta(np.random.default_rng(0).normal(size=(len(atoms), 3)) * widths)
@@ -229,7 +216,7 @@ def test_nve_conserves_energy(calculator):
 
 
 def test_scripted_again_only_for_other_elements_or_periodicity(full_model, scripted):
-    atoms = make("triclinic", AllegroCalculator(full_model))
+    atoms = random_ase("triclinic", AllegroCalculator(full_model))
     first = atoms.get_potential_energy()
     atoms.rattle(0.05)
     atoms.get_forces()
@@ -256,7 +243,7 @@ def test_scripted_again_only_for_other_elements_or_periodicity(full_model, scrip
 
 def test_charges_and_magnetic_moments_are_ignored(full_model, monkeypatch):
     calculator = AllegroCalculator(full_model)
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     energy = atoms.get_potential_energy()
     monkeypatch.setattr(calculator, "_evaluate", None)
     atoms.set_initial_charges(np.arange(len(atoms)))
@@ -265,7 +252,7 @@ def test_charges_and_magnetic_moments_are_ignored(full_model, monkeypatch):
 
 
 def test_copies_and_pickles(full_model):
-    atoms = make("triclinic", AllegroCalculator(full_model))
+    atoms = random_ase("triclinic", AllegroCalculator(full_model))
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     for duplicate in (copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))):
         other = duplicate(atoms)
@@ -280,7 +267,7 @@ def test_copies_and_pickles(full_model):
 
 def test_takes_a_file_and_two_precisions(full_model, calculator, tmp_path):
     path = save_model(full_model, tmp_path / "model.safetensors")
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     stress = atoms.get_stress()
     atoms.calc = AllegroCalculator(str(path))
@@ -293,7 +280,7 @@ def test_takes_a_file_and_two_precisions(full_model, calculator, tmp_path):
 
 
 def test_results_are_labels_that_training_reads(calculator, tmp_path):
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     forces, stress = atoms.get_forces(), atoms.get_stress(voigt=False)
     write(tmp_path / "labelled.extxyz", atoms)
     (structure,) = read_structures(tmp_path / "labelled.extxyz")
@@ -304,7 +291,7 @@ def test_results_are_labels_that_training_reads(calculator, tmp_path):
 
 def test_labels_in_the_atoms_do_not_matter(calculator):
     """A data set's own energies and forces, NaN ones too, are neither read nor used."""
-    atoms = make("triclinic", calculator)
+    atoms = random_ase("triclinic", calculator)
     energy = atoms.get_potential_energy()
     atoms.info["energy"] = np.nan
     atoms.arrays["forces"] = np.full((len(atoms), 3), np.nan)
@@ -313,7 +300,7 @@ def test_labels_in_the_atoms_do_not_matter(calculator):
 
 
 def test_works_where_gradients_are_switched_off(full_model):
-    atoms = make("triclinic", AllegroCalculator(full_model))
+    atoms = random_ase("triclinic", AllegroCalculator(full_model))
     forces = atoms.get_forces()
     atoms.calc.reset()
     with torch.no_grad():
@@ -325,7 +312,7 @@ def test_works_where_gradients_are_switched_off(full_model):
 def test_cuda_equals_cpu(full_model, kind):
     results = []
     for device in ("cpu", "cuda"):
-        atoms = make(kind, AllegroCalculator(full_model, device=device))
+        atoms = random_ase(kind, AllegroCalculator(full_model, device=device))
         results.append((atoms.get_potential_energy(), atoms.get_forces()))
     assert results[1][0] == pytest.approx(results[0][0], rel=1e-11)
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-9)

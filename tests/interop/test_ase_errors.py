@@ -4,15 +4,14 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from helpers import ELEMENTS
-from test_ase import make
+from helpers import ELEMENTS, random_ase
 
 from openmm_allegro import Model
 from openmm_allegro.interop.ase import AllegroCalculator
 
 
 def broken(name):
-    atoms = make("slab")
+    atoms = random_ase("slab")
     if name == "unknown":
         atoms.symbols[2:4] = ["Xe", "Si"]
     elif name == "dummy":
@@ -51,7 +50,7 @@ def broken(name):
 def test_bad_atoms(calculator, name, words):
     atoms = broken(name)
     atoms.calc = calculator
-    make("slab", calculator).get_potential_energy()
+    random_ase("slab", calculator).get_potential_energy()
     calls = (
         lambda: calculator.calculate(atoms, ["energy"]),
         atoms.get_potential_energy,

@@ -15,7 +15,6 @@ from openmm import app, unit
 pytest.importorskip("allegro")
 pytest.importorskip("nequip")
 
-from conftest import make_topology
 from helpers import FULL, tiny_config, tiny_energy, tiny_statistics
 from nequip_helpers import (
     SMALL,
@@ -26,6 +25,7 @@ from nequip_helpers import (
     our_result,
     write_checkpoint,
 )
+from openmm_helpers import make_topology
 
 from openmm_allegro import Model, load_model
 from openmm_allegro.cli.main import main

@@ -239,8 +239,8 @@ def test_global_state_is_put_back(tmp_path):
 def test_same_liquid_in_openmm(tmp_path):
     """192 atoms of water, 64 scalar and 32 tensor features: TorchForce on the CPU."""
     import openmm
-    from conftest import make_topology
     from openmm import unit
+    from openmm_helpers import make_topology
 
     from openmm_allegro import AllegroPotential
 

@@ -14,15 +14,15 @@ import sys
 import numpy as np
 import openmm
 import pytest
-from conftest import (
+from mixed_helpers import SOLUTE, cluster, organic_model, part, solvated
+from openmm import unit
+from openmm_helpers import (
     context_of,
     energy_and_forces,
     evaluate,
     make_topology,
     molecules,
 )
-from mixed_helpers import SOLUTE, cluster, organic_model, part, solvated
-from openmm import unit
 
 from openmm_allegro import AllegroPotential, save_model
 from openmm_allegro.forces import default_backend

@@ -7,8 +7,8 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import energy_and_forces, make_topology
 from mixed_helpers import organic_model
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import Model
 from openmm_allegro.forces import _Computation, default_backend

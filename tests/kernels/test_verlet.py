@@ -9,9 +9,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
 from helpers import random_atoms
 from openmm import app, unit
+from openmm_helpers import lattice_waters, make_topology
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.forces import make_force
@@ -76,9 +76,7 @@ def systems(model, request):
     """The same water with a kept and with a fresh list, and its starting point."""
     if request.param == "torchforce":
         pytest.importorskip("openmmtorch")
-    from conftest import water_box as fixture
-
-    symbols, positions, box = fixture.__wrapped__()
+    symbols, positions, box = lattice_waters()
     topology = make_topology(symbols, box, waters=True)
     potential = AllegroPotential(model)
     made = [

@@ -4,15 +4,15 @@
 import numpy as np
 import openmm
 import pytest
-from conftest import (
+from mixed_helpers import SOLUTE, cluster, organic_model, solvated
+from openmm import unit
+from openmm_helpers import (
     context_of,
     energy_and_forces,
     evaluate,
     make_topology,
     molecules,
 )
-from mixed_helpers import SOLUTE, cluster, organic_model, solvated
-from openmm import unit
 
 from openmm_allegro import AllegroPotential
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
 from mixed_helpers import organic_model
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.mixing.region import inside_region, outside_region

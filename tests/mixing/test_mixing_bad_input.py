@@ -5,9 +5,9 @@ import dataclasses
 
 import openmm
 import pytest
-from conftest import make_topology
 from mixed_helpers import SOLUTE, cluster, organic_model, solvated
 from openmm import app, unit
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces
 from mixed_helpers import organic_model
 from mixed_identities import (
     CONSTRAINTS,
@@ -19,6 +18,7 @@ from mixed_identities import (
     methods,
     region_mm,
 )
+from openmm_helpers import energy_and_forces
 
 from openmm_allegro import AllegroPotential, save_model
 from openmm_allegro.mixing.region import inside_region, outside_region

@@ -7,30 +7,24 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import context_of, energy_and_forces, evaluate, make_topology
-from helpers import tiny_config
-from mixed_helpers import cluster, organic_model, solvated
+from helpers import sibling
+from mixed_helpers import ACETYL, cluster, organic_model, solvated
 from openmm import app, unit
-from test_delta import water_system
+from openmm_helpers import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    water_system,
+)
 
 from openmm_allegro import AllegroPotential, Model, save_model
 from openmm_allegro.classical.fingerprint import fingerprint
-from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.potential.committee import committee_module
 from openmm_allegro.potential.module import force_module
 from openmm_allegro.reporters import PressureReporter, UncertaintyReporter
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM as FORCE
 from openmm_allegro.units import EV_TO_KJ_PER_MOL
-
-# C (1) of the acetyl group is bonded to N (6), which is outside
-ACETYL = [5, 0, 2, 4, 3, 1]
-
-
-def sibling(model, seed, **changes):
-    """A model of the same elements, with other weights and, if asked, settings."""
-    config = tiny_config(elements=model.config.elements, **changes)
-    energy = AllegroEnergy(config, model.statistics, seed)
-    return Model(config, model.statistics, energy, model.kind, "float64")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, make_topology
 from openmm import app, unit
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential, forces
 

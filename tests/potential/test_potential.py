@@ -9,8 +9,8 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import energy_and_forces, make_topology
 from openmm import unit
+from openmm_helpers import energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential, Model, Structure, load_model, save_model
 from openmm_allegro.forces import register_torch_force

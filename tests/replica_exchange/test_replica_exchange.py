@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from conftest import make_topology
 from openmm import app, unit
+from openmm_helpers import make_topology
 
 # not importorskip, lest openmmtools is imported here
 if not all(map(importlib.util.find_spec, ("openmmtools", "pymbar", "mdtraj"))):
     pytest.skip("needs the extra multistate", allow_module_level=True)
 
+from replica_helpers import ATOMS, LADDER, SPRING, oscillators, temper
 from scipy.special import betainc
 
 from openmm_allegro import AllegroPotential
@@ -38,38 +39,8 @@ from openmm_allegro.replica_exchange.sampling import SUFFIXES
 from openmm_allegro.replica_exchange.storage import Backup, repair
 from openmm_allegro.utils.files import lock_output
 
-ATOMS, SPRING = 5, 1000.0  # kJ/(mol nm²)
 DEGREES = 3 * ATOMS
 R = 8.31446261815324e-3  # kJ/(mol K)
-LADDER = temperature_ladder(300 * unit.kelvin, 450 * unit.kelvin, 3)
-
-
-def oscillators(expression="0.5*spring*(x^2+y^2+z^2)"):
-    """Topology, positions and System of independent oscillators."""
-    system = openmm.System()
-    force = openmm.CustomExternalForce(expression)
-    force.addGlobalParameter("spring", SPRING)
-    for atom in range(ATOMS):
-        system.addParticle(10.0)
-        force.addParticle(atom, [])
-    system.addForce(force)
-    return make_topology(["Ar"] * ATOMS), np.full((ATOMS, 3), 0.03), system
-
-
-def temper(output, **options):
-    """Parallel tempering of oscillators with a period of 0.63 ps."""
-    options = {
-        "temperatures": LADDER,
-        "iterations": 12,
-        "steps_per_iteration": 25,
-        "timestep": 10 * unit.femtosecond,
-        "platform": "Reference",
-        "minimize": False,
-        "checkpoint_interval": 1,
-        "seed": 7,
-        "progress": False,
-    } | options
-    return parallel_tempering(*oscillators(), output, **options)
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +146,8 @@ def test_global_random_numbers_are_left_alone(tmp_path):
 
 KILLED = """
 import sys
-sys.path[:0] = sys.argv[1], sys.argv[1] + "/.."
-from test_replica_exchange import temper
+sys.path.insert(0, sys.argv[1])
+from replica_helpers import temper
 temper(sys.argv[2], iterations=10**6, checkpoint_interval=2)
 """
 
@@ -194,7 +165,7 @@ def test_goes_on_after_a_kill(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(KILLED)
     process = subprocess.Popen(
-        [sys.executable, script, Path(__file__).parent, output],
+        [sys.executable, script, Path(__file__).parents[1], output],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

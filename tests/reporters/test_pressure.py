@@ -7,10 +7,10 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
 from helpers import tiny_config
 from mixed_helpers import SOLUTE, organic_model, solvated
 from openmm import app
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.forces import make_force

@@ -7,9 +7,9 @@ import io
 import mdtraj
 import numpy as np
 import pytest
-from conftest import harmonic_system
+from openmm_helpers import harmonic_system
 from run_helpers import Killed, Killer
-from test_watchdogs import approaching
+from watchdog_helpers import approaching
 
 from openmm_allegro import run
 from openmm_allegro.reporters import HDF5Reporter, XTCReporter

@@ -5,9 +5,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
 from helpers import ELEMENTS, random_atoms, tiny_config, tiny_energy, tiny_statistics
 from openmm import unit
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.potential.module import force_module

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
-from test_watchdogs import events, particles, simulate, state_of
 from training_helpers import ethanol, fit, liquid, short
+from watchdog_helpers import events, particles, simulate, state_of
 
 from openmm_allegro import Model, load_model
 from openmm_allegro.model import AllegroConfig

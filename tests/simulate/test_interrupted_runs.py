@@ -9,22 +9,25 @@ import shutil
 import numpy as np
 import openmm
 import pytest
-from conftest import harmonic_system, make_topology
 from openmm import unit
+from openmm_helpers import harmonic_system, make_topology
 from run_helpers import (
+    INTERVAL,
+    STEPS,
+    VELOCITIES,
     Killed,
     Killer,
     check_complete,
     final_state,
     read_energies,
     read_hdf5,
+    start,
+    start_killed,
 )
 
-from openmm_allegro import AllegroPotential, run
+from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate.watchdogs.watchdog import StopSimulation, Watchdogs
 from openmm_allegro.utils.files import lock_output
-
-STEPS, INTERVAL, CHECKPOINT, VELOCITIES = 60, 5, 20, 4
 
 
 @pytest.fixture(params=["harmonic", "water"])
@@ -36,26 +39,6 @@ def system(request, model, water_box):
     topology = make_topology(symbols, box, waters=True)
     potential = AllegroPotential(model)
     return topology, positions, potential.create_system(topology, backend="pythonforce")
-
-
-def start(system, output, **options):
-    settings = {
-        "steps": STEPS,
-        "report_interval": INTERVAL,
-        "velocity_interval": VELOCITIES,
-        "checkpoint_interval": CHECKPOINT,
-        "platform": "CPU",
-        "threads": 1,
-        "seed": 3,
-        "minimize": False,
-        "progress": False,
-    }
-    return run(*system, output, **(settings | options))
-
-
-def start_killed(system, output, step, **options):
-    with pytest.raises(Killed):
-        start(system, output, reporters=[Killer(step)], **options)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
 from helpers import ELEMENTS, random_atoms, tiny_config
 from openmm import app, unit
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.model import AllegroEnergy, Statistics

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import openmm
 import pytest
-from conftest import harmonic_system, make_topology
 from openmm import app, unit
-from run_helpers import Killed, Killer, check_complete, final_state
-from test_interrupted_runs import INTERVAL, STEPS, VELOCITIES, start, start_killed
+from openmm_helpers import harmonic_system, make_topology
+from run_helpers import (
+    INTERVAL,
+    STEPS,
+    VELOCITIES,
+    Killed,
+    Killer,
+    check_complete,
+    final_state,
+    start,
+    start_killed,
+)
 
 from openmm_allegro.reporters.table import TableReporter
 from openmm_allegro.simulate import loop as run_loop

@@ -8,8 +8,8 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
-from conftest import energy_and_forces, harmonic_system, make_topology
 from openmm import app, unit
+from openmm_helpers import energy_and_forces, harmonic_system, make_topology
 from run_helpers import Killed, check_complete, final_state, read_energies
 
 from openmm_allegro import AllegroPotential, run

@@ -9,8 +9,8 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
 from openmm import unit
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.potential.module import force_module

@@ -8,8 +8,8 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import harmonic_system, make_topology
 from openmm import unit
+from openmm_helpers import harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.simulate.settings import RECORD_KEYS

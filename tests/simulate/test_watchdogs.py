@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Watchdogs bark exactly when a limit is crossed, and do what they were asked to."""
 
-import csv
 import json
 import logging
 import math
@@ -11,10 +10,10 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from conftest import make_topology
-from mixed_helpers import cluster, organic_model, solvated
-from openmm import app
-from test_committee import ACETYL, sibling
+from helpers import sibling
+from mixed_helpers import ACETYL, cluster, organic_model, solvated
+from openmm_helpers import make_topology
+from watchdog_helpers import approaching, events, particles, simulate, state_of
 
 from openmm_allegro import AllegroPotential, read_structures
 from openmm_allegro.potential.committee import committee_module
@@ -27,38 +26,6 @@ from openmm_allegro.utils.config import from_mapping
 
 GAS = 8.31446261815324e-3  # kJ/(mol K)
 STRENGTH, LENGTH, AMPLITUDE = 2000.0, 0.1, 0.01  # kJ/(mol nm²), nm, nm
-
-
-def simulate(topology, system, positions, velocities=None, timestep=0.001):
-    simulation = app.Simulation(
-        topology,
-        system,
-        openmm.VerletIntegrator(timestep),
-        openmm.Platform.getPlatformByName("Reference"),
-    )
-    simulation.context.setPositions(positions)
-    if velocities is not None:
-        simulation.context.setVelocities(velocities)
-    return simulation
-
-
-def particles(symbols, box=None, mass=2.0):
-    """A topology and a System of particles without interaction."""
-    topology, system = make_topology(symbols, box), openmm.System()
-    for _ in symbols:
-        system.addParticle(mass)
-    if box is not None:
-        system.setDefaultPeriodicBoxVectors(*np.asarray(box))
-        force = openmm.CustomExternalForce("0*periodicdistance(x,y,z,0,0,0)")
-        system.addForce(force)
-    return topology, system
-
-
-def approaching(symbols=("H", "O"), box=None):
-    """Two particles, 0.3 nm apart, that come closer by 0.001 nm a step."""
-    positions = np.array([[0.05, 0.2, 0.1], [0.35, 0.2, 0.1]])
-    velocities = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
-    return simulate(*particles(symbols, box), positions, velocities)
 
 
 def oscillator():
@@ -80,18 +47,6 @@ def watch(simulation, folder, **settings):
     watchdog = Watchdog(Watchdogs(**settings), simulation, folder / "run")
     simulation.reporters.append(watchdog)
     return watchdog
-
-
-def state_of(simulation):
-    return simulation.context.getState(positions=True, velocities=True, energy=True)
-
-
-def events(watchdog):
-    """Rows of the events' file; none where there is no file."""
-    if not watchdog.path.exists():
-        return []
-    with open(watchdog.path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def warn(kind):

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Commands of the command line, their errors, and files to give to them."""
+
+import json
+
+from openmm_allegro.cli.main import main
+
+# A training of one epoch; l_max and the sizes are as small as they may be.
+TOML = """
+[data]
+training = ["ethanol.extxyz"]
+test = ["ethanol.extxyz"]
+validation_size = 4
+[model]
+elements = ["H", "C", "O"]
+cutoff = 3.0
+l_max = 1
+num_layers = 1
+num_scalar_features = 4
+num_tensor_features = 2
+two_body_width = 4
+latent_width = 4
+readout_width = 4
+[train]
+max_epochs = 1
+warmup_steps = 0
+"""
+
+
+def error_of(capsys, *arguments):
+    """The one line on the screen of a command that fails."""
+    capsys.readouterr()
+    assert main([str(a) for a in arguments]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("openmm-allegro: error: ")
+    return message
+
+
+def analyze(*arguments):
+    """Run ``analyze``, which succeeds."""
+    assert main(["analyze", *map(str, arguments)]) == 0
+
+
+def analyze_error(capsys, *arguments):
+    """The error of an ``analyze`` command."""
+    return error_of(capsys, "analyze", *arguments)
+
+
+def write_run(trajectory, prefix, **record):
+    """Files of a run with a prefix; its name, to give to the command."""
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    trajectory.save_xtc(f"{prefix}.xtc")
+    trajectory[0].save_pdb(f"{prefix}.pdb")
+    if record:
+        (prefix.parent / f"{prefix.name}.json").write_text(json.dumps(record))
+    return str(prefix)
+
+
+def rows_of(path):
+    """Rows of the table in a JSON file by item and quantity."""
+    return {
+        (row["item"], row["quantity"]): row
+        for row in json.loads(path.read_text())["table"]
+    }
