@@ -11,8 +11,8 @@ import sys
 
 import openmm
 import pytest
-from conftest import make_topology
 from openmm import app
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, registration
 
