@@ -34,9 +34,9 @@ from openmm import app
 from tqdm import tqdm
 
 from openmm_allegro import AllegroPotential
+from openmm_allegro.runs.names import paths_of
 from openmm_allegro.simulate.checkpoint import read_checkpoint
 from openmm_allegro.simulate.protocol import Stage, run_protocol
-from openmm_allegro.utils.files import paths_of
 
 FOLDER = Path(__file__).parents[1] / "systems" / "alanine_water"
 STEPS, INTERVAL, VELOCITIES = 1000, 5, 4

@@ -22,7 +22,7 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.analysis import coordination_number, diffusion, rdf
-from openmm_allegro.utils.files import SUFFIXES
+from openmm_allegro.runs.names import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"

@@ -97,14 +97,14 @@ def write_run(prefix, trajectory=None, *, rows=200, temperature=300.0, **record)
     return prefix
 
 
-def write_velocities(path, topology, velocities, time_step):
+def write_velocities(path, topology, velocities, time_step, start=0.0):
     """HDF5 file of mdtraj's with velocities (n_frames, n_atoms, 3) in nm/ps."""
     n_frames = len(velocities)
     with HDF5TrajectoryFile(str(path), "w") as file:
         file.topology = topology
         file.write(
             coordinates=np.zeros(velocities.shape, dtype=np.float32),
-            time=np.arange(n_frames) * time_step,
+            time=start + np.arange(n_frames) * time_step,
             cell_lengths=np.full((n_frames, 3), 2.0),
             cell_angles=np.full((n_frames, 3), 90.0),
             velocities=velocities.astype(np.float32),

@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""``openmm-allegro analyze QUANTITY``: the quantities, and what they share."""
+"""``openmm-allegro analyze QUANTITY``: the parser of each quantity, and its table."""
 
 import argparse
+import dataclasses
 import logging
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
-from ..measure import (
-    arrhenius,
-    conductivity,
-    diffusion,
-    ions,
-    rdf,
-    stability,
-    structure,
-    thermodynamics,
-    van_hove,
-    velocities,
-)
-from ..measure.output import Outcome, table, write_csv
-from ..measure.request import Request
+from ..measure.measurement import Measurement
+from ..measure.quantities import QUANTITIES
+from ..measure.quantity import Quantity
+from ..runs.run import find_runs
+from ..runs.source import Source
+from ..runs.window import Window
+from ..utils import settings
 from .output import add_force, check_free, write_json
+from .tables import table, write_csv
 
 _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
@@ -31,18 +27,6 @@ words ("water and name O"); pairs are Na-O, or "resname LIT : water and name O";
 label may go before (Li-water="name LI : water"). Structure is the mean over all
 trajectories; motion is measured in each, and their mean is added. Errors are
 half-widths of 68 % intervals."""
-_MODULES = (
-    rdf,
-    structure,
-    diffusion,
-    van_hove,
-    velocities,
-    conductivity,
-    ions,
-    arrhenius,
-    thermodynamics,
-    stability,
-)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,78 +34,120 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     quantities = parser.add_subparsers(
         title="quantities", dest="quantity", required=True, metavar="QUANTITY"
     )
-
-    def add(
-        name, handler, *, selections, help, needs_runs=True, curves=True, **options
-    ):
-        # A sentence, but g(r) stays what it is.
-        first = help[0].upper() if help[1] != "(" else help[0]
-        parser = quantities.add_parser(
-            name,
-            help=help.split("; ")[0],
-            description=textwrap.fill(first + help[1:] + ".", 79),
-            epilog=_SOURCES if needs_runs else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            **options,
-        )
-        source = f"SOURCE {selections}" if needs_runs else selections
-        parser.usage = f"{parser.prog} {source} [options]"
-        parser.set_defaults(
-            handler=handler, needs_runs=needs_runs, name=name, temperature=None
-        )
-        where = "see below" if needs_runs else "see above"
-        parser.add_argument("inputs", nargs="+", metavar="SOURCE", help=where)
-        _add_outputs(parser, curves)
-        return parser
-
-    for module in _MODULES:
-        module.add_quantities(add)
+    for quantity in QUANTITIES.values():
+        _add_parser(quantities, quantity)
 
 
 def analyze(options: argparse.Namespace) -> None:
     """Measure what was asked for, print it and write what is to be written."""
+    quantity: Quantity = options.measured
     check_free(options.json, options.force)
     check_free(options.csv, options.force)
     check_free(options.plot, options.force, image=True)
-    request = Request.of(options)
+    for name in quantity.figures:
+        check_free(getattr(options, f"plot_{name}"), options.force, image=True)
+    chosen = quantity.settings(**settings.given_options(options, quantity.settings))
+    source, words = None, options.inputs
+    if quantity.needs_runs:
+        window = Window(**settings.given_options(options, Window))
+        runs, words = find_runs(words)
+        source = Source(runs, window, options.temperature)
+    subjects = quantity.read_subjects(words)
     # It says at import which library its Fourier transforms are from.
     logging.getLogger("freud").setLevel(logging.WARNING)
-    outcome = options.handler(request)
-    if outcome.rows:
-        print(table(outcome.rows))
-    if request.temperatures_differ:
-        note = "No means over the runs: their temperatures differ."
-        outcome = outcome._replace(notes=(*outcome.notes, note))
-    for note in outcome.notes:
+    measurement = quantity.measure(source, subjects, chosen)
+    notes = [*measurement.notes, *(source.notes if source else ())]
+    if source and source.temperatures_differ:
+        notes.append("No means over the runs: their temperatures differ.")
+    if measurement.rows:
+        print(table(measurement.rows))
+    for note in notes:
         print(note)
-    _write(options, request, outcome)
+    _write(options, quantity, source, chosen, measurement, notes)
 
 
-def _add_outputs(parser: argparse.ArgumentParser, curves: bool) -> None:
+def _add_parser(quantities: Any, quantity: Quantity) -> None:
+    """Add the parser of a quantity, its options made from its declaration."""
+    about = quantity.about
+    # A sentence, but g(r) stays what it is.
+    first = about[0].upper() if about[1] != "(" else about[0]
+    parser = quantities.add_parser(
+        quantity.name,
+        aliases=quantity.aliases,
+        help=about.split("; ")[0],
+        description=textwrap.fill(first + about[1:] + ".", 79),
+        epilog=_SOURCES if quantity.needs_runs else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = "SOURCE " if quantity.needs_runs else ""
+    parser.usage = f"{parser.prog} {source}{quantity.subjects} [options]"
+    parser.set_defaults(measured=quantity, temperature=None, csv=None)
+    where = "see below" if quantity.needs_runs else "see above"
+    parser.add_argument("inputs", nargs="+", metavar="SOURCE", help=where)
     output = parser.add_argument_group("output")
     output.add_argument("--json", type=Path, help="write all arrays and values")
-    if curves:
+    if quantity.curves:
         output.add_argument("--csv", type=Path, help="write the curves")
-    else:
-        parser.set_defaults(csv=None)
     output.add_argument("--plot", type=Path, help="draw to a .png, .pdf or .svg")
+    for name in quantity.figures:
+        option = f"--plot-{name.replace('_', '-')}"
+        output.add_argument(option, type=Path, metavar="FILE", help="the same, of it")
     add_force(output)
+    settings.add_options(parser, quantity.settings)
+    _require(parser, quantity.settings)
+    if quantity.temperature:
+        parser.add_argument(
+            "--temperature", type=float, metavar="K", help="K (default: the run's)"
+        )
+    if quantity.needs_runs:
+        settings.add_options(
+            parser.add_argument_group("frames"), Window, quantity.window
+        )
 
 
-def _write(options: argparse.Namespace, request: Request, outcome: Outcome) -> None:
+def _require(parser: argparse.ArgumentParser, declared: type) -> None:
+    """Require the options of fields that have no default."""
+    required = {
+        field.name
+        for field in dataclasses.fields(declared)
+        if field.default is dataclasses.MISSING
+    }
+    for action in parser._actions:
+        action.required = action.required or action.dest in required
+
+
+def _write(
+    options: argparse.Namespace,
+    quantity: Quantity,
+    source: Source | None,
+    chosen: Any,
+    measurement: Measurement,
+    notes: list[str],
+) -> None:
+    """Write JSON, CSV and figures, as far as they were asked for."""
     if options.json:
+        given = dataclasses.asdict(chosen)
+        if source is not None:
+            given |= dataclasses.asdict(source.window)
+        if quantity.temperature:
+            given["temperature"] = options.temperature
         content = {
-            "quantity": options.name,
+            "quantity": quantity.name,
             "package_version": __version__,
-            **request.described(),
-            "table": outcome.rows,
-            "units": outcome.units,
-            "results": outcome.results,
-            "notes": outcome.notes,
+            "options": given,
+            **(source.described() if source else {}),
+            "table": measurement.rows,
+            "units": measurement.units,
+            "results": measurement.results,
+            "notes": notes,
         }
         write_json(options.json, content)
     if options.csv:
-        write_csv(options.csv, outcome.curves)
-    if options.plot:
-        options.plot.parent.mkdir(parents=True, exist_ok=True)
-        outcome.plot(options.plot)
+        write_csv(options.csv, measurement.curves)
+    figures = {options.plot: measurement.plot}
+    for name in quantity.figures:
+        figures[getattr(options, f"plot_{name}")] = measurement.figures.get(name)
+    for path, draw in figures.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(path)

@@ -19,16 +19,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--charges",
-        type=read_charges,
+        type=_charges,
         metavar="Na=1,Cl=-1",
-        help="of ions, by element or residue name (default: formal ones)",
+        help="of ions, by element or residue name, or a file of one number for each "
+        "atom (default: formal ones)",
     )
     parser.add_argument(
         "--start",
         type=float,
         metavar="PS",
         help="where structure and kinetics begin (default: a tenth of the run, or "
-        "later where the potential energy says so)",
+        "later where the potential energy says so; 0 without a table of energies)",
     )
     parser.add_argument(
         "--stage", help="of a protocol (default: the last with a trajectory)"
@@ -51,15 +52,13 @@ def report(options: argparse.Namespace) -> None:
     print(f"report: {path}")
 
 
-def read_charges(text: str) -> dict[str, float]:
-    """Charges by name from ``Na=1,Cl=-1``."""
-    charges = {}
-    for item in text.split(","):
-        name, _, number = item.partition("=")
-        try:
-            charges[name.strip()] = float(number)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"expected charges such as Na=1,Cl=-1, found {text!r}"
-            ) from None
-    return charges
+def _charges(text: str) -> str:
+    """Check charges such as ``Na=1,Cl=-1`` while arguments are parsed."""
+    from ..runs.charges import parse_charges
+
+    try:
+        if not Path(text).is_file():
+            parse_charges(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

@@ -113,11 +113,11 @@ def _simulate_protocol(options: argparse.Namespace, common: dict[str, Any]) -> N
 
 
 def _simulate_one(options: argparse.Namespace, common: dict[str, Any]) -> None:
+    from ..runs.names import check_output
     from ..simulate.protocol_file import SystemConfig, prepare
     from ..simulate.simulation import run
     from ..simulate.watchdogs.watchdog import Watchdogs
     from ..utils.config import read_toml
-    from ..utils.files import check_output
 
     *models, pdb = options.inputs
     if not models:

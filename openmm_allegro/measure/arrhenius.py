@@ -1,54 +1,67 @@
 # SPDX-License-Identifier: MIT
-"""``analyze arrhenius``: activation energies of what other quantities found."""
+"""Activation energies of what other quantities gave at several temperatures."""
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .output import Outcome, Row
-from .request import Request, numbers
+from ..utils.settings import check_settings, setting
+from .measurement import Measurement, Row
+from .quantity import Quantity
 
 # What is taken of a file where nothing is named: its first quantity of these.
 _QUANTITIES = ("D", "conductivity", "residence time")
 _NUMBER = r"[-+0-9.eE]+"
 
 
-def add_quantities(add: Any) -> None:
-    """Add the parser of Arrhenius lines."""
-    parser = add(
-        "arrhenius",
-        _arrhenius,
-        selections="T=VALUE±ERROR ... | [T=]RESULT.json ...",
-        needs_runs=False,
-        help="activation energy, kJ/mol, of coefficients at temperatures T in K: as "
-        "numbers (300=2.3e-5±1e-6, or with a comma) or of files that analyze --json "
-        "wrote, which hold their temperature",
-    )
-    parser.add_argument(
-        "--quantity-name",
+@dataclass(frozen=True)
+class ArrheniusSettings:
+    """Settings of Arrhenius lines."""
+
+    quantity_name: str | None = setting(
+        None,
+        about="Line of the files' tables (default: D, conductivity or residence time; "
+        "of a time, its inverse, a rate)",
         metavar="NAME",
-        help="which line of the files' tables (default: D, conductivity or residence "
-        "time; of a time, its inverse, a rate)",
     )
-    parser.add_argument(
-        "--item", metavar="NAME", help="whose, as Na (default: all in every file)"
+    item: str | None = setting(
+        None, about="Whose, as Na (default: all in every file)", metavar="NAME"
     )
-    parser.add_argument(
-        "--unit", default="", help="of values that are given as numbers, as cm²/s"
-    )
-    parser.add_argument(
-        "--at", type=numbers, default=[], metavar="K", help="temperatures to predict"
-    )
+    unit: str = setting("", about="Unit of values given as numbers, as cm²/s")
+    at: tuple[float, ...] = setting((), about="Temperatures to predict", unit="K")
+
+    def __post_init__(self) -> None:
+        check_settings(self, "arrhenius")
 
 
-def _arrhenius(request: Request) -> Outcome:
+def measure_arrhenius(
+    source: None,
+    subjects: Sequence[str],
+    settings: ArrheniusSettings | None = None,
+) -> Measurement:
+    """Fit Arrhenius lines to coefficients at several temperatures.
+
+    Parameters
+    ----------
+    source : None
+        Nothing of a run is read.
+    subjects : sequence of str
+        ``T=VALUE±ERROR``, or files that ``analyze --json`` wrote, as ``[T=]FILE``.
+    settings : ArrheniusSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by item: fields of an Arrhenius, its points and predictions.
+    """
     from ..analysis import arrhenius, plot_arrhenius
 
-    options = request.options
-    series, unit = _read(request.selections, options)
+    settings = settings or ArrheniusSettings()
+    series, unit = _read(subjects, settings)
     results, lines, rows, columns = {}, {}, [], {}
     for item, points in series.items():
         temperatures, values, errors = np.array(sorted(points)).T
@@ -56,10 +69,12 @@ def _arrhenius(request: Request) -> Outcome:
         lines[item] = temperatures, values, errors, line
         rows += [
             Row(item, "activation energy", *line.activation_energy, "kJ/mol"),
-            Row(item, "ln of the prefactor", *line.log_prefactor, _of(unit)),
+            Row(
+                item, "ln of the prefactor", *line.log_prefactor, unit and f"of {unit}"
+            ),
             Row(item, "χ²", line.chi_squared, None, f"of {len(points)} temperatures"),
         ]
-        predicted = [(t, *map(float, line.at(t))) for t in options.at]
+        predicted = [(t, *map(float, line.at(t))) for t in settings.at]
         rows += [Row(item, f"at {t:g} K", v, error, unit) for t, v, error in predicted]
         results[item] = line._asdict() | {
             "temperatures": temperatures,
@@ -75,7 +90,7 @@ def _arrhenius(request: Request) -> Outcome:
             f"value ({unit})": values,
             "error": errors,
         }
-    return Outcome(
+    return Measurement(
         rows,
         results,
         {
@@ -89,21 +104,34 @@ def _arrhenius(request: Request) -> Outcome:
     )
 
 
-def _read(items, options):
-    """Points (T, value, error) by item, and the unit of the values."""
+QUANTITY = Quantity(
+    "arrhenius",
+    measure_arrhenius,
+    ArrheniusSettings,
+    "activation energy, kJ/mol, of coefficients at temperatures T in K: as numbers "
+    "(300=2.3e-5±1e-6, or with a comma) or of files that analyze --json wrote, which "
+    "hold their temperature",
+    subjects="T=VALUE±ERROR ... | [T=]RESULT.json ...",
+    read_subjects=list,
+    needs_runs=False,
+)
+
+
+def _read(items: Sequence[str], settings: ArrheniusSettings):
+    """Read points (T, value, error) by item, and the unit of the values."""
     series: dict[str, list] = {}
     units = set()
     for text in items:
         match = re.fullmatch(f"({_NUMBER})=({_NUMBER})(?:±|,|\\+-)({_NUMBER})", text)
         try:
-            found = {"all": tuple(map(float, match.groups()))} if match else None
+            points = {"all": tuple(map(float, match.groups()))} if match else None
         except ValueError:
             raise ValueError(f"expected T=VALUE±ERROR, found {text!r}") from None
-        unit = options.unit
-        if found is None:
-            found, unit = _of_file(text, options.quantity_name, options.item)
+        unit = settings.unit
+        if points is None:
+            points, unit = _read_file(text, settings.quantity_name, settings.item)
         units.add(unit)
-        for item, point in found.items():
+        for item, point in points.items():
             series.setdefault(item, []).append(point)
     if len(units) > 1:
         raise ValueError(
@@ -118,8 +146,8 @@ def _read(items, options):
     return complete, units.pop()
 
 
-def _of_file(text, quantity, wanted):
-    """Points by item of a file that ``--json`` wrote, and their unit."""
+def _read_file(text: str, quantity: str | None, wanted: str | None):
+    """Read points by item of a file that ``--json`` wrote, and their unit."""
     match = re.fullmatch(f"({_NUMBER})=(.+)", text)
     path = Path(match[2] if match else text)
     if not path.is_file():
@@ -149,7 +177,7 @@ def _of_file(text, quantity, wanted):
             f"in {path}, found {', '.join(dict.fromkeys(present))} of "
             + ", ".join(dict.fromkeys(row.item for row in rows))
         )
-    points = {}
+    points, unit = {}, ""
     for row in chosen:
         if row.value is None or row.error is None:
             raise ValueError(f"expected {quantity} with an error in {path}, found none")
@@ -158,10 +186,6 @@ def _of_file(text, quantity, wanted):
             value, error, unit = 1 / value, error / value**2, "1/ps"
         points[row.item] = temperature, value, error
     return points, unit
-
-
-def _of(unit: str) -> str:
-    return f"of {unit}" if unit else ""
 
 
 def _label(unit: str) -> str:

@@ -1,118 +1,131 @@
 # SPDX-License-Identifier: MIT
-"""``analyze conductivity``: by Einstein, by Nernst and Einstein, by Green and Kubo."""
+"""Conductivity by Einstein, by Nernst and Einstein, by Green and Kubo."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..cli.output import check_free
-from ..runs.frames import Run
-from ..runs.selections import read_charges, selections
-from .diffusion import add_fit_start
-from .output import Outcome, Row
-from .request import (
-    Request,
-    Series,
-    add_blocks,
-    add_frames,
-    add_max_lag,
-    add_temperature,
-    over_runs,
-)
-from .velocities import add_cutoff, green_kubo_units, unfinished, velocities_of
+from ..runs.charges import Charges, read_charges
+from ..runs.run import Run
+from ..runs.selections import selections
+from ..runs.source import Series, Source
+from ..runs.velocities import has_velocities
+from ..utils.settings import check_settings, setting
+from .diffusion import fit_start_setting
+from .measurement import Measurement, Row, over_runs
+from .quantity import Quantity, blocks_setting, max_lag_setting
+from .velocities import cutoff_setting, green_kubo_units, unfinished
 
 _ONSAGER = "mol²/(J m s)"
 
 
-def add_quantities(add: Any) -> None:
-    """Add the parser of the conductivity."""
-    parser = add(
-        "conductivity",
-        _conductivity,
-        selections="[SPECIES ...]",
-        help="conductivity, S/m, and its parts: Haven ratio, transference numbers, "
-        "Onsager coefficients; from velocities too where there is PREFIX.h5",
-    )
-    parser.add_argument(
-        "--charges",
-        required=True,
+@dataclass(frozen=True)
+class ConductivitySettings:
+    """Settings of the conductivity."""
+
+    charges: str | None = setting(
+        None,
+        about="Charge numbers by element or by residue name (of a whole molecule), or "
+        "a file of one number for each atom; SPECIES say what the ions are then "
+        "(default: formal ones of ions of one atom)",
         metavar="Na=1,Cl=-1",
-        help="charge numbers by element or by residue name (of a whole molecule), or a "
-        "file of one number for each atom; SPECIES say what the ions are then",
     )
-    parser.add_argument(
-        "--reference",
-        default="all",
+    reference: str = setting(
+        "all",
+        about="Whose centre of mass is at rest: a selection, all, or cell",
         metavar="SELECTION",
-        help="whose centre of mass is at rest: a selection, all (default), or cell",
     )
-    add_temperature(parser)
-    add_max_lag(parser)
-    add_fit_start(parser)
-    parser.add_argument(
-        "--velocities",
-        type=Path,
+    max_lag: float | None = max_lag_setting()
+    fit_start: float | None = fit_start_setting()
+    velocities: str | None = setting(
+        None,
+        about="HDF5 trajectory with velocities, where there is no PREFIX.h5",
         metavar="FILE",
-        help="HDF5 trajectory with velocities, where there is no PREFIX.h5",
     )
-    add_cutoff(parser)
-    parser.add_argument(
-        "--plot-green-kubo", type=Path, metavar="FILE", help="draw the integral"
-    )
-    add_frames(parser, join=True)
-    add_blocks(parser)
+    cutoff: float | None = cutoff_setting()
+    blocks: int = blocks_setting()
+
+    def __post_init__(self) -> None:
+        check_settings(self, "conductivity")
 
 
-def _conductivity(request: Request) -> Outcome:
+def measure_conductivity(
+    source: Source,
+    subjects: dict[str, Any] | None = None,
+    settings: ConductivitySettings | None = None,
+) -> Measurement:
+    """Measure the conductivity and its parts, from velocities too where there are any.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to selection, optional
+        Species. Default: those that carry the charges.
+    settings : ConductivitySettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by run: fields of a Conductivity, ``green_kubo`` (GreenKubo or None) and
+        ``charges`` (by species).
+    """
     from ..analysis import conductivity, plot_conductivity, plot_green_kubo
 
-    options = request.options
-    check_free(options.plot_green_kubo, options.force, image=True)
-    if options.velocities is not None and len(request.runs) > 1:
+    settings = settings or ConductivitySettings()
+    if settings.velocities is not None and len(source.runs) > 1:
         raise ValueError("expected --velocities with one run, found several")
-    runs = [run for run in request.runs if _velocities(request, run)]
-    if options.plot_green_kubo and not runs:
-        raise ValueError(
-            "expected velocities with --plot-green-kubo, found none; give --velocities"
-        )
-    reference = _reference(options.reference)
-    results, integrals, rows, notes = {}, {}, [], []
-    for series in request.series():
+    reference = _reference(settings.reference)
+    results, integrals, rows, notes, first = {}, {}, [], [], None
+    for series in source.series():
         label = "all" + series.suffix
-        charges, species = read_charges(options.charges, series.frames.topology)
-        found = results[label] = conductivity(
+        charges = read_charges(settings.charges, series.frames.topology)
+        result = conductivity(
             series.frames,
-            charges,
-            request.temperature(series.run),
-            species=selections(request.selections) or species or None,
+            charges.of_atoms,
+            source.temperature(series.run),
+            species=subjects or charges.species or None,
             reference=reference,
-            max_lag=options.max_lag,
-            fit_start=options.fit_start,
-            n_blocks=options.blocks,
+            max_lag=settings.max_lag,
+            fit_start=settings.fit_start,
+            n_blocks=settings.blocks,
         )
-        rows += _rows(found, series.suffix)
-        integral = _green_kubo(request, series, charges, reference)
+        rows += _rows(result, series.suffix)
+        integral = None
+        try:
+            integral = _green_kubo(source, series, charges, reference, settings)
+        except ValueError as error:  # Einstein's is worth having without it
+            if settings.velocities is not None:
+                raise
+            notes.append(f"{label}: no conductivity of Green and Kubo, {error}.")
         if integral is not None:
             integrals[label] = integral
             rows += [
                 Row(label, "conductivity, Green-Kubo", *integral.coefficient, "S/m"),
                 Row(label, "integrated to", integral.cutoff, None, "ps"),
             ]
-        notes += _notes(label, found, integral, options.cutoff)
-    if options.plot_green_kubo:
-        options.plot_green_kubo.parent.mkdir(parents=True, exist_ok=True)
-        name = r"$\sigma(t)$ (S/m)"
-        plot_green_kubo(integrals, options.plot_green_kubo, ylabel=name)
-    if options.plot and len(results) > 1:
-        notes.append("The figure is of the first run.")
-    first = next(iter(results.values()))
-    return Outcome(
-        over_runs(rows, request),
-        {
-            label: found._asdict() | {"green_kubo": integrals.get(label)}
-            for label, found in results.items()
-        },
+        notes += _notes(label, result, integral, settings.cutoff)
+        results[label] = result._asdict() | {
+            "green_kubo": integral,
+            "charges": charges.numbers,
+            "origin_of_charges": charges.origin,
+        }
+        first = first or result
+
+    def draw_integrals(path: Path) -> None:
+        if not integrals:
+            raise ValueError(
+                "expected velocities with --plot-green-kubo, found none; give "
+                "--velocities"
+            )
+        plot_green_kubo(integrals, path, ylabel=r"$\sigma(t)$ (S/m)")
+
+    if len(results) > 1:
+        notes.append("A figure is of the first run.")
+    return Measurement(
+        over_runs(rows, source),
+        results,
         green_kubo_units("S/m")
         | {
             "einstein": "S/m",
@@ -128,94 +141,103 @@ def _conductivity(request: Request) -> Outcome:
         },
         {
             label: {
-                "lag time (ps)": found.lag_times,
-                "displacement (e² nm²)": found.displacement,
+                "lag time (ps)": result["lag_times"],
+                "displacement (e² nm²)": result["displacement"],
             }
-            for label, found in results.items()
+            for label, result in results.items()
         },
         lambda path: plot_conductivity(first, path),
-        tuple(notes),
+        {"green_kubo": draw_integrals},
+        notes,
     )
 
 
-def _rows(found, suffix):
-    """The table of a Conductivity."""
+QUANTITY = Quantity(
+    "conductivity",
+    measure_conductivity,
+    ConductivitySettings,
+    "conductivity, S/m, and its parts: Haven ratio, transference numbers, Onsager "
+    "coefficients; from velocities too where there is PREFIX.h5",
+    subjects="[SPECIES ...]",
+    window=("start", "stop", "stride", "time_step", "join"),
+    temperature=True,
+    figures=("green_kubo",),
+)
+
+
+def _rows(result: Any, suffix: str) -> list[Row]:
+    """Make the table of a Conductivity."""
     label = "all" + suffix
     rows = [
-        Row(label, "conductivity", *found.einstein, "S/m"),
-        Row(label, "conductivity, Nernst-Einstein", *found.nernst_einstein, "S/m"),
-        Row(label, "Haven ratio", *found.haven_ratio, ""),
-        Row(label, "fitted from", found.fit_start, None, "ps"),
-        Row(label, "to", float(found.lag_times[-1]), None, "ps"),
+        Row(label, "conductivity", *result.einstein, "S/m"),
+        Row(label, "conductivity, Nernst-Einstein", *result.nernst_einstein, "S/m"),
+        Row(label, "Haven ratio", *result.haven_ratio, ""),
+        Row(label, "fitted from", result.fit_start, None, "ps"),
+        Row(label, "to", float(result.lag_times[-1]), None, "ps"),
     ]
-    for i, name in enumerate(found.species):
-        number = (float(x[i]) for x in found.transference)
-        own = (float(x[i]) for x in found.self_part)
+    for i, name in enumerate(result.species):
+        number = (float(x[i]) for x in result.transference)
+        own = (float(x[i]) for x in result.self_part)
         rows.append(Row(name + suffix, "transference number", *number, ""))
         rows.append(Row(name + suffix, "self part", *own, "S/m"))
-    for i, first in enumerate(found.species):
-        for j in range(i, len(found.species)):
-            value = (float(x[i, j]) for x in found.onsager)
-            pair = f"{first}-{found.species[j]}{suffix}"
+    for i, first in enumerate(result.species):
+        for j in range(i, len(result.species)):
+            value = (float(x[i, j]) for x in result.onsager)
+            pair = f"{first}-{result.species[j]}{suffix}"
             rows.append(Row(pair, "Onsager coefficient", *value, _ONSAGER))
     return rows
 
 
-def _notes(label, found, integral, cutoff):
-    """What the numbers depend on, and what they lack."""
-    notes = [f"{label}: frame of reference: {found.reference}."]
-    if abs(found.net_charge) > 1e-3:
+def _notes(label: str, result: Any, integral: Any, cutoff: float | None) -> list[str]:
+    """Say what the numbers depend on, and what they lack."""
+    notes = [f"{label}: frame of reference: {result.reference}."]
+    if abs(result.net_charge) > 1e-3:
         notes.append(
-            f"{label}: the ions have a charge of {found.net_charge:.4g} e, so that the "
-            "conductivity too depends on the frame of reference."
+            f"{label}: the ions have a charge of {result.net_charge:.4g} e, so that "
+            "the conductivity too depends on the frame of reference."
         )
     return notes if integral is None else notes + unfinished(label, integral, cutoff)
 
 
-def _velocities(request: Request, run: Run) -> Path | None:
-    """The file with the velocities of a run, where there is one.
+def _green_kubo(
+    source: Source,
+    series: Series,
+    charges: Charges,
+    reference: str | None,
+    settings: ConductivitySettings,
+) -> Any:
+    """Integrate the current of a run whose velocities there are, or return None."""
+    from ..analysis import green_kubo_conductivity
+
+    run = _with_velocities(series.run, settings.velocities)
+    if run is None:
+        return None
+    charged = np.flatnonzero(charges.of_atoms)
+    velocities = source.velocities(run, charged, reference)
+    return green_kubo_conductivity(
+        velocities.values,
+        charges.of_atoms[charged],
+        source.temperature(run),
+        series.frames.volume,
+        velocities.time_step,
+        max_lag=settings.max_lag,
+        cutoff=settings.cutoff,
+        n_blocks=settings.blocks,
+    )
+
+
+def _with_velocities(run: Run, given: str | None) -> Run | None:
+    """Give a run the file of its velocities; None where there is none.
 
     An HDF5 trajectory that was given for its frames may hold none.
     """
-    from mdtraj.formats import HDF5TrajectoryFile
-
-    path = request.options.velocities or run.velocities
+    path = Path(given) if given else run.velocities
     if path is None:
         return None
     if not path.is_file():
         raise FileNotFoundError(f"expected velocities, found nothing at {path}")
-    try:
-        with HDF5TrajectoryFile(str(path)) as file:
-            return path if "velocities" in file.root else None
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
-        ) from error
-
-
-def _green_kubo(request: Request, series: Series, charges, reference):
-    """GreenKubo of the current of a run whose velocities there are, else None."""
-    from ..analysis import green_kubo_conductivity
-
-    options, run = request.options, series.run
-    run = run._replace(velocities=_velocities(request, run))
-    if run.velocities is None:
-        return None
-    charged = np.flatnonzero(charges)
-    found = velocities_of(request, run, charged, reference)
-    return green_kubo_conductivity(
-        found.values,
-        charges[charged],
-        request.temperature(run),
-        series.frames.volume,
-        found.time_step,
-        max_lag=options.max_lag,
-        cutoff=options.cutoff,
-        n_blocks=options.blocks,
-    )
+    return replace(run, velocities=path) if has_velocities(path) else None
 
 
 def _reference(text: str) -> str | None:
-    if text == "cell":
-        return None
-    return next(iter(selections([text]).values()))
+    return None if text == "cell" else next(iter(selections([text]).values()))

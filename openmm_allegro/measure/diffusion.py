@@ -1,103 +1,115 @@
 # SPDX-License-Identifier: MIT
-"""``analyze diffusion``: mean square displacements, in an infinite box too."""
+"""Mean square displacements and self-diffusion, in an infinite box too."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..runs.selections import elements, selections
-from .output import Outcome, Row
-from .request import (
-    Request,
-    Series,
-    add_frames,
-    add_max_lag,
-    add_temperature,
-    over_runs,
-)
+from ..runs.frames import Frames
+from ..runs.source import Source
+from ..utils.settings import check_settings, setting
+from .measurement import Measurement, Row, each, over_runs
+from .quantity import Quantity, max_lag_setting
+from .subjects import default_species
 
 
-def add_quantities(add: Any) -> None:
-    """Add the parser of diffusion."""
-    parser = add(
-        "diffusion",
-        _diffusion,
-        aliases=["msd"],
-        selections="[SELECTION ...]",
-        help="mean square displacement and self-diffusion coefficient, cm²/s; of each "
-        "element but hydrogen where none is named (of water, its O); of several runs, "
-        "each and their mean",
-    )
-    add_max_lag(parser, "a fifth")
-    add_fit_start(parser)
-    parser.add_argument(
-        "--keep-drift",
-        action="store_true",
-        help="do not subtract the motion of the centre of mass of all atoms",
-    )
-    parser.add_argument(
-        "--viscosity",
-        type=float,
-        metavar="MPA_S",
-        help="of the liquid, mPa s: for the coefficient in an infinite box (Yeh and "
-        "Hummer; cubic cells)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the sampling of D")
-    add_temperature(parser)
-    add_frames(parser, join=True)
-
-
-def add_fit_start(parser: Any) -> None:
-    """Where the fit to a mean square displacement begins."""
-    parser.add_argument(
-        "--fit-start",
-        type=float,
+def fit_start_setting() -> Any:
+    """Declare where the fit to a mean square displacement begins."""
+    return setting(
+        None,
+        about="Lag time at which motion is diffusive, ps (default: found)",
+        above=0,
         metavar="PS",
-        help="lag time at which motion is diffusive, ps (default: found)",
     )
 
 
-def chosen(request: Request, series: Series) -> dict[str, str]:
-    """Selections that were asked for, or each element but hydrogen."""
-    return selections(request.selections) or elements(
-        series.frames.topology, hydrogen=False
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """Settings of self-diffusion."""
+
+    max_lag: float | None = max_lag_setting("a fifth")
+    fit_start: float | None = fit_start_setting()
+    keep_drift: bool = setting(
+        False, about="Do not subtract the motion of the centre of mass of all atoms"
     )
+    viscosity: float | None = setting(
+        None,
+        about="Viscosity of the liquid, mPa s: for the coefficient in an infinite box "
+        "(Yeh and Hummer; cubic cells)",
+        above=0,
+        metavar="MPA_S",
+    )
+    seed: int = setting(0, about="Seed of the sampling of D")
+
+    def __post_init__(self) -> None:
+        check_settings(self, "diffusion")
 
 
-def _diffusion(request: Request) -> Outcome:
+def measure_diffusion(
+    source: Source,
+    subjects: Mapping[str, Any] | None = None,
+    settings: DiffusionSettings | None = None,
+) -> Measurement:
+    """Measure self-diffusion coefficients, of several runs each and their mean.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to selection, optional
+        Default: the centre of each kind of molecule and ion.
+    settings : DiffusionSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by item: fields of a Diffusion; with a viscosity ``box_length`` and
+        ``correction`` too.
+    """
     from ..analysis import diffusion, plot_msd, yeh_hummer_correction
 
-    options = request.options
-    results, rows, infinite = {}, [], {}
-    for series in request.series():
-        for name, selection in chosen(request, series).items():
-            label = name + series.suffix
-            found = results[label] = diffusion(
-                series.frames,
-                selection,
-                remove_drift=not options.keep_drift,
-                max_lag=options.max_lag,
-                fit_start=options.fit_start,
-                seed=options.seed,
-            )
-            rows.append(Row(label, "D", found.coefficient, found.error, "cm²/s"))
-            rows.append(Row(label, "fitted from", found.fit_start, None, "ps"))
-            rows.append(Row(label, "to", float(found.lag_times[-1]), None, "ps"))
-            if options.viscosity is not None:
-                length = _cubic_length(series.frames)
-                added = yeh_hummer_correction(
-                    length, request.temperature(series.run), options.viscosity
-                )
-                value = found.coefficient + added
-                infinite[label] = {"box_length": length, "correction": added}
-                rows.append(
-                    Row(label, "D of an infinite box", value, found.error, "cm²/s")
-                )
-    return Outcome(
-        over_runs(rows, request),
+    settings = settings or DiffusionSettings()
+    subjects = subjects or default_species(source)
+    curves, failed, rows, infinite = {}, {}, [], {}
+    series = list(source.series())
+
+    def measure(label, subject):
+        one, selection = subject
+        return diffusion(
+            one.frames,
+            selection,
+            remove_drift=not settings.keep_drift,
+            max_lag=settings.max_lag,
+            fit_start=settings.fit_start,
+            seed=settings.seed,
+        )
+
+    items = {
+        name + one.suffix: (one, selection)
+        for one in series
+        for name, selection in subjects.items()
+    }
+    curves, failed = each(items, measure)
+    for label, curve in curves.items():
+        one, _ = items[label]
+        rows += [
+            Row(label, "D", curve.coefficient, curve.error, "cm²/s"),
+            Row(label, "fitted from", curve.fit_start, None, "ps"),
+            Row(label, "to", float(curve.lag_times[-1]), None, "ps"),
+        ]
+        if settings.viscosity is not None:
+            length = _cubic_length(one.frames)
+            temperature = source.temperature(one.run)
+            added = yeh_hummer_correction(length, temperature, settings.viscosity)
+            infinite[label] = {"box_length": length, "correction": added}
+            value = curve.coefficient + added
+            rows.append(Row(label, "D of an infinite box", value, curve.error, "cm²/s"))
+    return Measurement(
+        over_runs(rows, source),
         {
-            label: found._asdict() | infinite.get(label, {})
-            for label, found in results.items()
+            label: curve._asdict() | infinite.get(label, {})
+            for label, curve in curves.items()
         },
         {
             "coefficient": "cm²/s",
@@ -112,17 +124,32 @@ def _diffusion(request: Request) -> Outcome:
         },
         {
             label: {
-                "lag time (ps)": found.lag_times,
-                "msd (nm²)": found.msd,
-                "msd_error (nm²)": found.msd_error,
+                "lag time (ps)": curve.lag_times,
+                "msd (nm²)": curve.msd,
+                "msd_error (nm²)": curve.msd_error,
             }
-            for label, found in results.items()
+            for label, curve in curves.items()
         },
-        lambda path: plot_msd(results, path),
+        lambda path: plot_msd(curves, path),
+        notes=[f"{label}: {reason}." for label, reason in failed.items()],
+        failed=failed,
     )
 
 
-def _cubic_length(frames) -> float:
+QUANTITY = Quantity(
+    "diffusion",
+    measure_diffusion,
+    DiffusionSettings,
+    "mean square displacement and self-diffusion coefficient, cm²/s; where none is "
+    "named, of the centre of each kind of molecule and ion (of water, its O); of "
+    "several runs, each and their mean",
+    aliases=("msd",),
+    window=("start", "stop", "stride", "time_step", "join"),
+    temperature=True,
+)
+
+
+def _cubic_length(frames: Frames) -> float:
     """Length in nm of a cubic cell, from its mean volume."""
     cell, edge = frames.cell, frames.volume ** (1 / 3)
     lengths = np.diag(cell)

@@ -1,66 +1,93 @@
 # SPDX-License-Identifier: MIT
-"""``analyze stability``: drift of the energy, temperature, bonds, watchdogs."""
+"""Whether a run was sound: drift of the energy, temperature, bonds, watchdogs."""
 
-import csv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.constants import gas_constant
 
-from ..runs.frames import Run, read_topology
-from ..runs.selections import energies_between
-from .output import Outcome, Row
-from .request import Request, add_frames, add_temperature, over_runs
+from ..runs.energies import Table, degrees_of_freedom
+from ..runs.frames import read_topology
+from ..runs.run import Run, read_events
+from ..runs.source import Source
+from ..utils.settings import check_settings, setting
+from .measurement import Measurement, Row, each, over_runs
+from .quantity import Quantity
 
-_TIME, _TEMPERATURE = "Time (ps)", "Temperature (K)"
-_TOTAL, _KINETIC = "Total Energy (kJ/mole)", "Kinetic Energy (kJ/mole)"
 _DRIFT = "kJ/(mol ps) per atom"
 
 
-def add_quantities(add: Any) -> None:
-    """Add the parser of stability."""
-    parser = add(
-        "stability",
-        _stability,
-        selections="[ENERGIES.csv]",
-        help="whether a run was sound: drift of the energy, temperature, bonds",
-    )
-    parser.add_argument(
-        "--limit",
-        type=float,
-        default=1.5,
+@dataclass(frozen=True)
+class StabilitySettings:
+    """Settings of the check of a run."""
+
+    limit: float = setting(
+        1.5,
+        about="A bond longer than this many times its first length is broken",
         metavar="F",
-        help="a bond longer than this many times its first length is broken "
-        "(default 1.5)",
     )
-    parser.add_argument(
-        "--trace",
-        default="temperature",
+    trace: str = setting(
+        "temperature",
+        about="Series that --plot draws",
         choices=("temperature", "energy"),
-        help="what --plot draws (default: temperature)",
     )
-    add_temperature(parser)
-    add_frames(parser)
+
+    def __post_init__(self) -> None:
+        check_settings(self, "stability")
 
 
-def _stability(request: Request) -> Outcome:
-    options = request.options
-    results, rows, notes, traces = {}, [], [], {}
-    for run in request.runs:
-        label = f"all ({run.name})" if len(request.runs) > 1 else "all"
+def measure_stability(
+    source: Source,
+    subjects: None = None,
+    settings: StabilitySettings | None = None,
+) -> Measurement:
+    """Measure drift and temperature of the equilibrated part, and bonds of all frames.
+
+    A bond may break at any time, so bonds are looked at from the first frame on unless
+    a start was asked for.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : None
+        There is nothing to name.
+    settings : StabilitySettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by run: ``energy_drift``, ``temperature``, ``bonds``, as far as the
+        files allow.
+    """
+    settings = settings or StabilitySettings()
+    results, rows, notes, traces, failed = {}, [], [], {}, {}
+    for run in source.runs:
+        label = source.label(run)
         results[label] = {}
-        if run.energies is not None:
-            table = energies_between(options, run, (_TEMPERATURE, _TOTAL, _KINETIC))
-            traces[label] = run, table
-            _of_energies(request, run, table, label, results[label], rows)
-        if run.trajectory is not None:
-            _of_bonds(request, run, label, results[label], rows, notes)
-        notes += _events(run)
-    if options.plot and not traces:
-        raise ValueError("expected energies, a CSV file, with --plot, found none")
-    return Outcome(
-        over_runs(rows, request),
+        parts = {"energies": _of_energies, "trajectory": _of_bonds}
+        asked = {k: part for k, part in parts.items() if getattr(run, k) is not None}
+        measured, reasons = each(
+            asked, lambda _, part, run=run: part(source, run, settings)
+        )
+        for values, of_run, table in measured.values():
+            results[label] |= values
+            rows += [Row(label, *row) for row in of_run]
+            if table is not None:
+                traces[label] = run, table
+        if "trajectory" in measured and "bonds" not in results[label]:
+            notes.append(f"No bonds in the topology of {run.name}.")
+        notes += [f"{label}: {reason}." for reason in reasons.values()]
+        failed |= {f"{k} of {label}": reason for k, reason in reasons.items()}
+        notes += _of_events(run)
+
+    def draw(path: Path) -> None:
+        if not traces:
+            raise ValueError("expected energies, a CSV file, with --plot, found none")
+        _draw(source, settings, path, *next(iter(traces.values())))
+
+    return Measurement(
+        over_runs(rows, source),
         results,
         {
             "energy_drift": _DRIFT,
@@ -75,90 +102,149 @@ def _stability(request: Request) -> Outcome:
         },
         {
             label: {
-                "time (ps)": table[_TIME],
-                "temperature (K)": table[_TEMPERATURE],
-                "total energy (kJ/mol)": table[_TOTAL],
+                "time (ps)": table["time"],
+                "temperature (K)": table["temperature"],
+                "total energy (kJ/mol)": table["total"],
             }
             for label, (_, table) in traces.items()
         },
-        lambda path: _draw(request, path, *next(iter(traces.values()))),
-        tuple(notes),
+        draw,
+        notes=notes,
+        failed=failed,
     )
 
 
-def _of_energies(request, run, table, label, results, rows):
-    """Drift of the total energy, and the temperature against its thermostat's."""
+QUANTITY = Quantity(
+    "stability",
+    measure_stability,
+    StabilitySettings,
+    "whether a run was sound: drift of the energy, temperature, bonds",
+    subjects="[ENERGIES.csv]",
+    read_subjects=lambda words: None,
+    temperature=True,
+)
+
+
+def _of_energies(source: Source, run: Run, settings: StabilitySettings):
+    """Measure the drift of the total energy, and the temperature against its target.
+
+    Returns
+    -------
+    results : dict
+    rows : list of tuple
+        Quantity, value, error and unit.
+    table : dict
+        The energies that were used.
+    """
     from ..analysis import check_temperature, drift, series_mean
 
+    table = source.energies(run, ("temperature", "total", "kinetic"))
+    if not all(np.isfinite(column).all() for column in table.values()):
+        raise ValueError(
+            f"expected finite energies and temperatures in {run.energies}, found others"
+        )
     atoms = _n_atoms(run)
-    value, error = drift(table[_TIME], table[_TOTAL])
+    value, error = drift(table["time"], table["total"])
     unit = _DRIFT if atoms else _DRIFT.removesuffix(" per atom")
     per_atom = value / (atoms or 1), error / (atoms or 1)
-    results["energy_drift"] = dict(zip(("value", "error"), per_atom, strict=True))
-    rows.append(Row(label, "drift of the energy", *per_atom, unit))
-    target = _target(request, run)
+    results: dict[str, Any] = {
+        "energy_drift": dict(zip(("value", "error"), per_atom, strict=True))
+    }
+    rows = [("drift of the energy", *per_atom, unit)]
+    target = source.temperature_given or run.target
     if target is None:
-        mean = series_mean(table[_TEMPERATURE])
+        mean = series_mean(table["temperature"])
         results["temperature"] = {"mean": mean}
-        rows.append(Row(label, "temperature", *mean, "K"))
-        return
-    # What the integrator itself counts: 2 E_kin = N R T.
-    ratio = 2e3 * table[_KINETIC] / (gas_constant * table[_TEMPERATURE])
-    freedom = round(float(np.median(ratio)))
-    found = check_temperature(table[_TIME], table[_TEMPERATURE], target, freedom)
-    results["temperature"] = found._asdict() | {
+        return results, [*rows, ("temperature", *mean, "K")], table
+    freedom = degrees_of_freedom(table)
+    check = check_temperature(table["time"], table["temperature"], target, freedom)
+    results["temperature"] = check._asdict() | {
         "target": target,
         "degrees_of_freedom": freedom,
     }
     rows += [
-        Row(label, "temperature", *found.mean, "K"),
-        Row(label, f"off {target:g} K by", found.deviation, None, "errors"),
-        Row(label, "variance over canonical", *found.variance_ratio, ""),
-        Row(label, "drift of the temperature", *found.drift, "K/ps"),
+        ("temperature", *check.mean, "K"),
+        (f"off {target:g} K by", check.deviation, None, "errors"),
+        ("variance over canonical", *check.variance_ratio, ""),
+        ("drift of the temperature", *check.drift, "K/ps"),
     ]
+    return results, rows, table
 
 
-def _of_bonds(request, run, label, results, rows, notes):
-    """How far the topology's bonds were stretched, and which broke."""
+def _of_bonds(source: Source, run: Run, settings: StabilitySettings):
+    """Measure how far the topology's bonds were stretched, and which broke.
+
+    Returns
+    -------
+    results : dict
+        Empty without bonds.
+    rows : list of tuple
+        Quantity, value, error and unit.
+    table : None
+    """
     from ..analysis import bond_lengths
 
     topology = read_topology(run)
     if topology.n_bonds == 0:
-        notes.append(f"No bonds in the topology of {run.name}.")
-        return
-    frames = request.frames([run])
-    found = bond_lengths(frames, limit=request.options.limit)
+        return {}, [], None
+    frames = source.frames([run], whole=True)
+    bonds = bond_lengths(frames, limit=settings.limit)
     interval = (frames.last_time - frames.first_time) / max(1, frames.n_frames - 1)
     first_break = None
-    if found.first_break is not None:
-        first_break = frames.first_time + found.first_break * interval
-    worst = int(np.argmax(found.longest / found.mean))
-    atoms = [str(topology.atom(i)) for i in found.pairs[worst]]
-    stretch = float(found.longest[worst] / found.mean[worst])
-    rows += [
-        Row(label, "bonds", len(found.pairs), None, ""),
-        Row(label, "broken", int(found.broken.sum()), None, ""),
-        Row(label, "longest over mean", stretch, None, "–".join(atoms)),
+    if bonds.first_break is not None:
+        first_break = frames.first_time + bonds.first_break * interval
+    worst = int(np.argmax(bonds.longest / bonds.mean))
+    atoms = [str(topology.atom(i)) for i in bonds.pairs[worst]]
+    stretch = float(bonds.longest[worst] / bonds.mean[worst])
+    rows = [
+        ("bonds", len(bonds.pairs), None, ""),
+        ("broken", int(bonds.broken.sum()), None, ""),
+        ("longest over mean", stretch, None, "–".join(atoms)),
     ]
     if first_break is not None:
-        rows.append(Row(label, "first broken at", first_break, None, "ps"))
-    results["bonds"] = {
-        "bonds": len(found.pairs),
-        "broken": found.pairs[found.broken],
-        "longest": found.longest[found.broken],
+        rows.append(("first broken at", first_break, None, "ps"))
+    results = {
+        "bonds": len(bonds.pairs),
+        "broken": bonds.pairs[bonds.broken],
+        "longest": bonds.longest[bonds.broken],
         "longest_over_mean": stretch,
         "first_break": first_break,
+        "limit": settings.limit,
+        "kinds": _kinds_of_bonds(bonds, topology),
+    }
+    return {"bonds": results}, rows, None
+
+
+def _kinds_of_bonds(bonds: Any, topology: Any) -> dict[str, dict[str, float]]:
+    """Number, mean and longest length in nm, and broken ones, by pair of elements."""
+    names = np.array(
+        [
+            "-".join(sorted(topology.atom(i).element.symbol for i in pair))
+            for pair in bonds.pairs.tolist()
+        ]
+    )
+    return {
+        str(name): {
+            "number": int((names == name).sum()),
+            "mean": float(bonds.mean[names == name].mean()),
+            "longest": float(bonds.longest[names == name].max()),
+            "broken": int(bonds.broken[names == name].sum()),
+        }
+        for name in np.unique(names)
     }
 
 
-def _draw(request: Request, path: Path, run: Run, table: dict[str, Any]) -> None:
+def _draw(
+    source: Source, settings: StabilitySettings, path: Path, run: Run, table: Table
+) -> None:
     from ..analysis import drift, plot_series, plot_temperature
 
-    time = table[_TIME]
-    if request.options.trace == "temperature":
-        plot_temperature(time, table[_TEMPERATURE], path, target=_target(request, run))
+    time = table["time"]
+    if settings.trace == "temperature":
+        target = source.temperature_given or run.target
+        plot_temperature(time, table["temperature"], path, target=target)
         return
-    energy = table[_TOTAL] - table[_TOTAL].mean()
+    energy = table["total"] - table["total"].mean()
     plot_series(
         time,
         energy,
@@ -168,16 +254,6 @@ def _draw(request: Request, path: Path, run: Run, table: dict[str, Any]) -> None
     )
 
 
-def _target(request: Request, run: Run) -> float | None:
-    """Temperature of the thermostat in K; None where it is not known or has none."""
-    if request.options.temperature is None and run.record.get("ensemble") == "nve":
-        return None
-    try:
-        return request.temperature(run)
-    except ValueError:
-        return None
-
-
 def _n_atoms(run: Run) -> int | None:
     atoms = run.record.get("atoms")
     if atoms is None and (run.topology or run.trajectory):
@@ -185,14 +261,11 @@ def _n_atoms(run: Run) -> int | None:
     return atoms
 
 
-def _events(run: Run) -> list[str]:
-    """What watchdogs wrote beside the energies, counted."""
-    if run.energies is None:
+def _of_events(run: Run) -> list[str]:
+    """Count what watchdogs wrote beside the energies."""
+    events = read_events(run)
+    if not events:
         return []
-    path = run.energies.with_name(f"{run.energies.stem}.events.csv")
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        events = list(csv.DictReader(file))
     names = sorted({event.get("watchdog") or "unknown" for event in events})
-    return [f"{len(events)} events of watchdogs in {path}: {', '.join(names)}."]
+    where = run.events or f"files beside {run.name}"
+    return [f"{len(events)} events of watchdogs in {where}: {', '.join(names)}."]

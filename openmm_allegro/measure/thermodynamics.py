@@ -1,89 +1,125 @@
 # SPDX-License-Identifier: MIT
-"""``analyze thermodynamics``: density and response functions."""
+"""Density, energy and response functions."""
 
-import argparse
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.constants import Avogadro, atomic_mass
 
-from ..runs.frames import Run, read_topology
-from ..runs.selections import energies_between, read_charges
-from .output import Outcome, Row
-from .request import Request, add_blocks, add_frames, add_temperature, over_runs
+from ..runs.charges import read_charges
+from ..runs.frames import read_topology
+from ..runs.run import Run
+from ..runs.source import Source
+from ..runs.species import masses_of
+from ..utils.settings import check_settings, setting
+from .measurement import Measurement, Row, over_runs
+from .quantity import Quantity, blocks_setting
 
 _DENSITY = "density (kg/m³)"
 _ENERGY = "energy (kJ/mol)"
 
 
-def add_quantities(add: Any) -> None:
-    """Add the parsers of this module's quantities."""
-    bulk = add(
-        "thermodynamics",
-        _thermodynamics,
-        selections="[TRAJ TOP] [ENERGIES.csv]",
-        help="density, kg/m³, heat capacity, compressibility, thermal expansion and "
-        "dielectric constant, as far as the ensemble and the files allow",
-    )
-    bulk.add_argument(
-        "--ensemble",
+@dataclass(frozen=True)
+class ThermodynamicsSettings:
+    """Settings of density and response functions."""
+
+    ensemble: str | None = setting(
+        None,
+        about="Ensemble (default: the run's record)",
         choices=("nvt", "npt", "npt-anisotropic", "npt-flexible", "nve"),
-        help="(default: the run's record)",
     )
-    bulk.add_argument(
-        "--pressure", type=float, metavar="BAR", help="bar (default: the run's record)"
+    pressure: float | None = setting(
+        None, about="Pressure, bar (default: the run's record)", metavar="BAR"
     )
-    bulk.add_argument(
-        "--charges",
-        metavar="O=-0.8,H=0.4",
-        help="charge numbers of neutral molecules, by element or in a file of one "
+    charges: str | None = setting(
+        None,
+        about="Charge numbers of neutral molecules, by element or in a file of one "
         "number for each atom: for the dielectric constant",
+        metavar="O=-0.8,H=0.4",
     )
-    add_temperature(bulk)
-    add_frames(bulk)
-    add_blocks(bulk)
+    blocks: int = blocks_setting()
+
+    def __post_init__(self) -> None:
+        check_settings(self, "thermodynamics")
 
 
-def _thermodynamics(request: Request) -> Outcome:
+class _Trace(NamedTuple):
+    """Series that is drawn: times in ps, name with unit, values."""
+
+    times: np.ndarray
+    name: str
+    values: np.ndarray
+
+
+def measure_thermodynamics(
+    source: Source,
+    subjects: None = None,
+    settings: ThermodynamicsSettings | None = None,
+) -> Measurement:
+    """Measure density, energy and response functions, as far as the files allow.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : None
+        There is nothing to name.
+    settings : ThermodynamicsSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by run: value and error of each quantity.
+    """
     from ..analysis import plot_series, series_mean
 
-    results, rows, notes, traces = {}, [], [], {}
-    for run in request.runs:
-        label = f"all ({run.name})" if len(request.runs) > 1 else "all"
-        found, of_run, trace = _of_run(request, run)
-        results[label] = found
-        rows += [Row(label, name, *value, unit) for name, value, unit in found.values()]
+    settings = settings or ThermodynamicsSettings()
+    results, rows, notes, traces, units = {}, [], [], {}, {}
+    for run in source.runs:
+        label = source.label(run)
+        values, of_run, traces[label] = _measure_run(source, run, settings)
+        results[label] = {
+            key: {"value": value.value, "error": value.error}
+            for key, (_, value, _) in values.items()
+        }
+        units |= {key: unit for key, (_, _, unit) in values.items()}
+        rows += [
+            Row(label, name, *value, unit) for name, value, unit in values.values()
+        ]
         notes += [note for note in of_run if note not in notes]
-        traces[label] = trace
-    time, name, values = next(iter(traces.values()))
-    columns = {
-        label: {"time (ps)": t, name: series}
-        for label, (t, name, series) in traces.items()
-    }
-    return Outcome(
-        over_runs(rows, request),
+    first = next(iter(traces.values()))
+    return Measurement(
+        over_runs(rows, source),
+        results,
+        units,
         {
-            label: {
-                key: {"value": value.value, "error": value.error}
-                for key, (_, value, _) in found.items()
-            }
-            for label, found in results.items()
+            label: {"time (ps)": trace.times, trace.name: trace.values}
+            for label, trace in traces.items()
         },
-        {k: unit for found in results.values() for k, (_, _, unit) in found.items()},
-        columns,
         lambda path: plot_series(
-            time,
-            values,
+            first.times,
+            first.values,
             path,
-            ylabel=name[0].upper() + name[1:],
-            mean=series_mean(values),
+            ylabel=first.name[0].upper() + first.name[1:],
+            mean=series_mean(first.values),
         ),
-        tuple(notes),
+        notes=notes,
     )
 
 
-def _of_run(request: Request, run: Run):
-    """What one run tells: estimates by name with their units, notes, and a trace."""
+QUANTITY = Quantity(
+    "thermodynamics",
+    measure_thermodynamics,
+    ThermodynamicsSettings,
+    "density, kg/m³, heat capacity, compressibility, thermal expansion and dielectric "
+    "constant, as far as the ensemble and the files allow",
+    subjects="[TRAJ TOP] [ENERGIES.csv]",
+    read_subjects=lambda words: None,
+    temperature=True,
+)
+
+
+def _measure_run(source: Source, run: Run, settings: ThermodynamicsSettings):
+    """Measure one run: (name, estimate, unit) by key, notes, and a trace."""
     from ..analysis import (
         compressibility,
         dielectric_constant,
@@ -92,73 +128,77 @@ def _of_run(request: Request, run: Run):
         thermal_expansion,
     )
 
-    options = request.options
-    ensemble = options.ensemble or run.record.get("ensemble")
-    time, volumes, energies = _series(request, run)
+    ensemble = settings.ensemble or run.ensemble
+    times, volumes, energies, potential = _series(source, run)
     mass = _mass(run)
-    found, notes = {}, []
-    density = None
+    values: dict[str, Any] = {}
+    notes, density = [], None
+    atoms = run.record.get("atoms")
+    if potential is not None and atoms:
+        mean = series_mean(potential / atoms)
+        values["potential_energy"] = ("potential energy", mean, "kJ/mol per atom")
     if volumes is not None and mass is not None:
-        density = mass * atomic_mass / (volumes * 1e-27)
-        found["density"] = ("density", series_mean(density), "kg/m³")
-    constant_pressure = str(ensemble).startswith("npt")
+        density = _density(mass, volumes)
+        values["density"] = ("density", series_mean(density), "kg/m³")
+    constant_pressure = ensemble.startswith("npt")
     if constant_pressure and volumes is not None:
-        temperature = request.temperature(run)
+        temperature = source.temperature(run)
         kappa = compressibility(volumes, temperature)
-        found["compressibility"] = ("compressibility", kappa, "1/bar")
+        values["volume"] = ("volume", series_mean(volumes), "nm³")
+        values["compressibility"] = ("compressibility", kappa, "1/bar")
     if energies is not None and (constant_pressure or ensemble == "nvt"):
-        temperature = request.temperature(run)
+        temperature = source.temperature(run)
         heat = energies
         if constant_pressure:
-            heat = energies + _work(options, run) * volumes
+            heat = energies + _work(settings, run) * volumes
             expansion = thermal_expansion(volumes, heat, temperature)
-            found["thermal_expansion"] = ("thermal expansion", expansion, "1/K")
+            values["thermal_expansion"] = ("thermal expansion", expansion, "1/K")
         unit = "J/(K mol)" if mass is None else "J/(K g)"
         name = "heat capacity, " + ("C_P" if constant_pressure else "C_V")
         capacity = heat_capacity(heat, temperature, mass=mass)
-        found["heat_capacity"] = (name, capacity, unit)
+        values["heat_capacity"] = (name, capacity, unit)
     if ensemble not in ("nvt", "nve") and not constant_pressure:
         notes.append("No response functions: --ensemble is not known.")
-    if options.charges:
-        frames = request.frames([run])
-        charges, _ = read_charges(options.charges, frames.topology)
-        temperature = request.temperature(run)
+    if settings.charges:
+        frames = source.frames([run])
+        charges = read_charges(settings.charges, frames.topology).of_atoms
+        temperature = source.temperature(run)
         constant = dielectric_constant(
-            frames.load(), charges, temperature, n_blocks=options.blocks
+            frames.load(), charges, temperature, n_blocks=settings.blocks
         )
-        found["dielectric_constant"] = ("dielectric constant", constant, "")
-    if not found:
+        values["dielectric_constant"] = ("dielectric constant", constant, "")
+    if not values:
         raise ValueError(
             f"expected volumes and a topology, or energies, of {run.name}, found "
             "neither"
         )
-    if density is not None and np.ptp(volumes) > 0:
-        return found, notes, (time, _DENSITY, density)
-    if energies is not None:
-        return found, notes, (time, _ENERGY, energies)
-    return found, notes, (time, _DENSITY, density)
+    if energies is None or (density is not None and np.ptp(volumes) > 0):
+        return values, notes, _Trace(times, _DENSITY, density)
+    return values, notes, _Trace(times, _ENERGY, energies)
 
 
-def _series(request: Request, run: Run):
-    """Times in ps, volumes in nm³ and total energies in kJ/mol; None what is not."""
+def _series(source: Source, run: Run):
+    """Times in ps, volumes in nm³, total and potential energies in kJ/mol; None if not.
+
+    Volumes that vary at other times than the energies come without these.
+    """
     if run.energies is None:
-        return *_volumes(request, run), None
-    table = energies_between(request.options, run)
-    times, volumes = table["Time (ps)"], table.get("Box Volume (nm^3)")
-    energies = table.get("Total Energy (kJ/mole)")
+        return *_volumes(source, run), None, None
+    table = source.energies(run)
+    times, volumes = table["time"], table.get("volume")
     if volumes is None and run.trajectory is not None:
-        own, volumes = _volumes(request, run)
+        own, volumes = _volumes(source, run)
         if volumes is not None:
-            if np.ptp(volumes) > 1e-5 * volumes[0]:  # of other times than the energies
-                return own, volumes, None
+            if np.ptp(volumes) > 1e-5 * volumes[0]:
+                return own, volumes, None, None
             volumes = np.full(len(times), volumes[0])
-    return times, volumes, energies
+    return times, volumes, table.get("total"), table.get("potential")
 
 
-def _volumes(request: Request, run: Run):
+def _volumes(source: Source, run: Run):
     """Times in ps and volumes in nm³ of frames, None without a cell."""
     times, volumes = [], []
-    for chunk in request.frames([run]):
+    for chunk in source.frames([run]):
         times.append(np.asarray(chunk.time, dtype=float))
         if chunk.unitcell_lengths is not None:
             volumes.append(np.asarray(chunk.unitcell_volumes, dtype=float))
@@ -169,17 +209,25 @@ def _mass(run: Run) -> float | None:
     """Mass of the system in g/mol, where its atoms are known."""
     if run.topology is None and run.trajectory is None:
         return None
-    return sum(atom.element.mass for atom in read_topology(run).atoms)
+    return float(masses_of(read_topology(run)).sum())
 
 
-def _work(options: argparse.Namespace, run: Run) -> float:
+def _density(mass: float, volumes: np.ndarray) -> np.ndarray:
+    """Density in kg/m³ of a mass in g/mol in volumes in nm³."""
+    from scipy.constants import atomic_mass
+
+    return mass * atomic_mass / (volumes * 1e-27)
+
+
+def _work(settings: ThermodynamicsSettings, run: Run) -> float:
     """Pressure in kJ/mol per nm³."""
-    pressure = options.pressure
+    from scipy.constants import Avogadro
+
+    pressure = settings.pressure
     if pressure is None:
         pressure = run.record.get("pressure_bar")
-    if not isinstance(pressure, int | float):
+    if pressure is None:
         raise ValueError(
-            "expected --pressure in bar, or a run whose record holds it, found "
-            f"{pressure}"
+            "expected --pressure in bar, or a run whose record holds it, found none"
         )
     return pressure * 1e5 * 1e-27 * 1e-3 * Avogadro

@@ -10,23 +10,16 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
+from ..runs.names import REPLICA_SUFFIXES, check_existing
 from ..simulate.checks import check_integers, check_positions, check_resumed
 from ..simulate.ensembles import whole_molecules
-from ..utils.files import check_existing, lock_output, read_record, write_record
+from ..utils.files import lock_output, read_record, write_record
 from ..utils.process import choose_platform, torch_threads
 from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
 from .settings import check_settings, check_system
 from .storage import repair
 
-SUFFIXES = {
-    "topology": ".pdb",
-    "samples": ".nc",
-    "checkpoint": "_checkpoint.nc",
-    "exchanges": ".exchanges.csv",
-    "record": ".json",
-    "backup": ".backup.zip",
-}
 _COUNTS = ("iterations", "steps_per_iteration", "checkpoint_interval")
 # Values of the record that a resumed run must share with the run before.
 _FIXED = (
@@ -174,7 +167,9 @@ def parallel_tempering(
         "resumed_at": [],
         "finished": False,
     }
-    paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
+    paths = {
+        name: Path(f"{output}{suffix}") for name, suffix in REPLICA_SUFFIXES.items()
+    }
     with quiet("openmmtools", "pymbar"):
         from .replicas import Replicas  # imports openmmtools
 

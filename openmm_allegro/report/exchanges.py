@@ -3,6 +3,7 @@
 
 import csv
 
+from ..runs.names import REPLICA_SUFFIXES
 from .html import attempt, note, section, table
 
 
@@ -18,18 +19,18 @@ def no_kinetics(run):
     return section(
         "Kinetics",
         note(
-            f"Not computed: time has jumps in the frames of {run.name}, where replicas "
-            "exchanged their temperatures."
+            f"Not computed: time has jumps in the frames of {run.stage}, where "
+            "replicas exchanged their temperatures."
         ),
     )
 
 
 def _table(run):
-    path = run.path(".exchanges.csv")
+    path = run.exchanges
     if path is None:
         raise ValueError(
-            f"expected {run.prefix}.exchanges.csv, which is written when a run ends, "
-            "found none"
+            f"expected {run.name}{REPLICA_SUFFIXES['exchanges']}, which is written "
+            "when a run ends, found none"
         )
     with open(path, newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]

@@ -3,17 +3,6 @@
 
 import numpy as np
 
-from ..analysis import (
-    conductivity,
-    contacts,
-    diffusion,
-    plot_conductivity,
-    plot_msd,
-    plot_survival,
-    survival,
-    yeh_hummer_correction,
-)
-from ..analysis.frames import cell_vectors, largest_radius
 from .html import (
     attempt,
     figure,
@@ -25,76 +14,66 @@ from .html import (
     side_by_side,
     table,
 )
+from .structure import dashed, failures
 
 # Atoms that have moved less than this, in nm, have not left their neighbours.
 _NEIGHBOR = 0.3
 # Fewer breaks than this tell little of a lifetime.
 _BREAKS = 20
-# A contact breaks beyond so many times the first minimum of g(r).
-_BEYOND = 1.1
 _KINDS = 6
 # Particles whose paths are enough to show where their motion becomes diffusive.
 _ENOUGH = 10
 # Thermostats that leave collective motion as it is, and none at all.
 _DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet")
-# Positions that contacts are looked for in.
-_POSITIONS = 1_000_000
-# Contacts last: lags of nearly a fifth of the run, so as many blocks of origins.
-_BLOCKS = 5
 # What may be left of C(t) where its integral ends.
 _FORGOTTEN = 0.05
 
 
-def kinetics(production, shells, findings):
-    """Kinetics of the production; `shells` are those of `structure`."""
+def kinetics(production, findings):
+    """Show the kinetics of the production."""
+    frames = production.source.frames()
+    length = frames.last_time - frames.first_time
     return section(
         "Kinetics",
         paragraph(
-            f"{production.trajectory.n_frames:,} frames over {production.length:.4g} "
-            "ps; molecules are followed by the atom in brackets."
+            f"{frames.n_frames:,} frames over {length:.4g} ps; molecules are followed "
+            "by the atom in brackets."
         ),
         side_by_side(
             attempt("Diffusion", _diffusion, production, findings),
             attempt("Conductivity", _conductivity, production, findings),
-            attempt("Residence in the shells of ions", _residence, production, shells),
+            attempt("Residence in the shells of ions", _residence, production),
         ),
     )
 
 
 def _diffusion(production, findings):
-    found, rows, reasons = {}, [], []
-    for kind in production.kinds[:_KINDS]:
-        try:
-            result = diffusion(production.trajectory, kind.centers)
-        except ValueError as error:
-            reasons.append(note(f"{kind.label}: {error}."))
-            continue
-        found[kind.label] = result
-        value = measured(result.coefficient, result.error, 1e5)
-        moved = np.sqrt(result.msd[-1])
+    measurement = production.measure("diffusion")
+    numbers = {kind.label: len(kind.centers) for kind in production.kinds}
+    rows, reasons = [], failures(measurement)
+    for label, result in list(measurement.results.items())[:_KINDS]:
+        value = measured(result["coefficient"], result["error"], 1e5)
+        moved = np.sqrt(result["msd"][-1])
         rows.append(
             (
-                kind.label,
-                len(kind.centers),
+                label,
+                numbers[label],
                 value,
-                f"{result.fit_start:.3g} to {result.lag_times[-1]:.3g}",
+                f"{result['fit_start']:.3g} to {result['lag_times'][-1]:.3g}",
                 f"{moved:.2f}",
             )
         )
         if moved < _NEIGHBOR:
-            findings.caged.append(f"{kind.label} {moved:.2f} nm")
+            findings.caged.append(f"{label} {moved:.2f} nm")
             continue
-        findings.tiles.append((value, "10⁻⁵ cm²/s", f"D of {kind.label}"))
-        if result.error > 0.5 * result.coefficient:
+        findings.tiles.append((value, "10⁻⁵ cm²/s", f"D of {label}"))
+        if result["error"] > 0.5 * result["coefficient"]:
             findings.alerts.append(
-                ("note", f"D of {kind.label} is known to half its value at best.")
+                ("note", f"D of {label} is known to half its value at best.")
             )
-    if len(production.kinds) > _KINDS:
+    if len(measurement.results) > _KINDS:
         reasons.append(note(f"Only the {_KINDS} most frequent of the kinds are here."))
-    if not found:
-        return join(*reasons)
-    few = [kind for kind in production.kinds if len(kind.centers) < _ENOUGH]
-    few = [kind.label for kind in few if kind.label in found]
+    few = [label for label in measurement.results if numbers[label] < _ENOUGH]
     if few:
         reasons.append(
             note(
@@ -104,7 +83,7 @@ def _diffusion(production, findings):
             )
         )
     if findings.caged:
-        longest = next(iter(found.values())).lag_times[-1]
+        longest = next(iter(measurement.results.values()))["lag_times"][-1]
         findings.alerts.append(
             (
                 "warning",
@@ -116,9 +95,10 @@ def _diffusion(production, findings):
         )
     return join(
         figure(
-            lambda path: plot_msd(found, path),
+            measurement.plot,
             production.folder,
-            f"Mean square displacements of {', '.join(found)} with fitted lines",
+            f"Mean square displacements of {', '.join(measurement.results)} with "
+            "fitted lines",
             "Mean square displacement, and the line that gives D over the window used.",
         ),
         table(
@@ -132,7 +112,7 @@ def _diffusion(production, findings):
             rows,
             caption="Self-diffusion relative to the centre of mass of all atoms.",
         ),
-        _finite_box(production),
+        _finite_box(production.source),
         *reasons,
         _thermostat(production.run.record),
     )
@@ -152,15 +132,18 @@ def _thermostat(record):
     )
 
 
-def _finite_box(production):
-    """What Yeh and Hummer would add, in a box that is about cubic."""
-    lengths = production.trajectory.unitcell_lengths.mean(axis=0)
-    angles = production.trajectory.unitcell_angles.mean(axis=0)
+def _finite_box(source):
+    """Say what Yeh and Hummer would add, in a box that is about cubic."""
+    from ..analysis import yeh_hummer_correction
+
+    lengths, angles = (x.mean(axis=0) for x in source.frames().cell_parameters())
     if np.ptp(lengths) > 0.02 * lengths.mean() or np.abs(angles - 90).max() > 1:
         return paragraph("D is that of this box; no correction for its size is made.")
-    if not production.temperature > 0:
+    try:
+        temperature = source.temperature()
+    except ValueError:
         return None
-    added = yeh_hummer_correction(float(lengths.mean()), production.temperature, 1.0)
+    added = yeh_hummer_correction(float(lengths.mean()), temperature, 1.0)
     return paragraph(
         "D is that of this box. In an infinite one it would be larger by "
         f"{1e5 * added:.2g} / η × 10⁻⁵ cm²/s, η the viscosity of the model in mPa s "
@@ -169,41 +152,39 @@ def _finite_box(production):
 
 
 def _conductivity(production, findings):
-    if production.charges is None:
-        raise ValueError(production.charges_said)
-    atoms = np.zeros(production.trajectory.n_atoms)
-    species = {}
-    for kind in production.kinds:
-        charge = production.charges.get(kind.name, 0)
-        if charge:
-            # A whole ion's charge on its centre: the same at long times.
-            atoms[kind.centers] = charge
-            species[kind.name] = kind.centers
-    found = conductivity(
-        production.trajectory, atoms, production.temperature, species=species
-    )
-    if abs(found.net_charge) > 1e-6:
+    measurement = production.measure("conductivity")
+    result = measurement.results["all"]
+    if abs(result["net_charge"]) > 1e-6:
         findings.alerts.append(
             (
                 "warning",
-                f"The charges of the ions add up to {found.net_charge:+g}: the "
+                f"The charges of the ions add up to {result['net_charge']:+g}: the "
                 "conductivity depends on the frame of reference.",
             )
         )
-    given = ", ".join(f"{name} {production.charges[name]:+g}" for name in species)
+    given = ", ".join(f"{name} {x:+g}" for name, x in result["charges"].items())
     given = given.replace("-", "−")
+    einstein = result["einstein"]
     rows = [
-        ("Einstein (all ions together)", measured(*found.einstein), "S/m"),
-        ("Nernst–Einstein (each ion alone)", measured(*found.nernst_einstein), "S/m"),
-        ("Haven ratio", measured(*found.haven_ratio), ""),
+        ("Einstein (all ions together)", measured(*einstein), "S/m"),
+        (
+            "Nernst–Einstein (each ion alone)",
+            measured(*result["nernst_einstein"]),
+            "S/m",
+        ),
+        ("Haven ratio", measured(*result["haven_ratio"]), ""),
     ]
-    for i, name in enumerate(found.species):
-        part = measured(found.transference.value[i], found.transference.error[i])
+    transference = result["transference"]
+    for i, name in enumerate(result["species"]):
+        part = measured(transference.value[i], transference.error[i])
         rows.append((f"transference number of {name}", part, ""))
-    value = measured(*found.einstein)
+    integral = result["green_kubo"]
+    if integral is not None:
+        rows.append(("Green–Kubo", measured(*integral.coefficient), "S/m"))
+    value = measured(*einstein)
     if not findings.caged:
         findings.tiles.append((value, "S/m", "conductivity (Einstein)"))
-    if found.einstein.error > 0.5 * abs(found.einstein.value):
+    if einstein.error > 0.5 * abs(einstein.value):
         findings.alerts.append(
             (
                 "note",
@@ -213,66 +194,44 @@ def _conductivity(production, findings):
         )
     return join(
         figure(
-            lambda path: plot_conductivity(found, path),
+            measurement.plot,
             production.folder,
             f"Bars of the parts of the conductivity; Einstein {value} S/m",
             "Parts of the conductivity.",
         ),
         table(("quantity", "value", "unit"), rows),
         paragraph(
-            f"{production.charges_said} {given}. Lags from {found.fit_start:.3g} to "
-            f"{found.lag_times[-1]:.3g} ps; {production.temperature:.4g} K; relative "
-            "to the centre of mass of all atoms."
+            f"{result['origin_of_charges']} {given}. Lags from "
+            f"{result['fit_start']:.3g} to {result['lag_times'][-1]:.3g} ps; "
+            f"{production.source.temperature():.4g} K; relative to the centre of mass "
+            "of all atoms."
         ),
     )
 
 
-def _residence(production, shells):
-    found, rows, reasons = {}, [], []
-    trajectory = production.thinned(_POSITIONS)
-    widest = largest_radius(cell_vectors(trajectory))
-    for label, (pair, shell) in shells.items():
-        if not pair.solvation and np.array_equal(pair.a, pair.b):
-            continue
-        r_out = min(_BEYOND * shell.r_max, widest)
-        try:
-            touching = contacts(trajectory, pair.a, pair.b, shell.r_peak, r_out=r_out)
-            longest = (touching.n_frames // _BLOCKS - 1) * touching.time_step
-            result = survival(touching, max_lag=longest, n_blocks=_BLOCKS)
-        except ValueError as error:
-            reasons.append(note(f"{label}: {error}."))
-            continue
-        residence = measured(*result.residence_time)
-        if result.remaining > _FORGOTTEN:
+def _residence(production):
+    measurement = production.measure("survival")
+    rows, reasons = [], failures(measurement)
+    for label, result in measurement.results.items():
+        residence = measured(*result["residence_time"])
+        if result["remaining"] > _FORGOTTEN:
             residence = f"above {residence}"
-        if result.n_breaks < _BREAKS:
-            reasons.append(note(f"{label}: {result.n_breaks} breaks tell little."))
+        if result["n_breaks"] < _BREAKS:
+            text = f"{dashed(label)}: {result['n_breaks']} breaks tell little."
+            reasons.append(note(text))
+        inner, outer = result["radii"]
         rows.append(
             (
-                label,
-                f"{shell.r_peak:.3f}, {r_out:.3f}",
-                measured(*result.lifetime),
+                dashed(label),
+                f"{inner:.3f}, {outer:.3f}",
+                measured(*result["lifetime"]),
                 residence,
-                result.n_breaks,
+                result["n_breaks"],
             )
         )
-        found[label] = result
-    if not found:
-        if reasons:
-            return join(*reasons)
-        raise ValueError("expected ions with a first shell, found none")
-    told = {k: result for k, result in found.items() if result.n_breaks >= _BREAKS}
-    shown = dict(list(told.items())[:_KINDS])
-    drawn = None
-    if shown:
-        drawn = figure(
-            lambda path: plot_survival(shown, path),
-            production.folder,
-            f"Survival functions of the contacts {', '.join(shown)}",
-            "Probability that a contact still holds, or is there again (dashed).",
-        )
+    first = next(iter(measurement.results.values()))
     return join(
-        drawn,
+        _survival(production, measurement),
         table(
             (
                 "contact",
@@ -288,9 +247,28 @@ def _residence(production, shells):
             "and breaks beyond the other, 10 % past its first minimum, so that "
             "trembling at the edge does not count. The residence time is the integral "
             "of the dashed curve above random encounters, within "
-            f"{next(iter(found.values())).lag_times[-1]:.3g} ps; where the curve has "
-            "not fallen by then, it is a lower bound. Contacts were looked for in "
-            f"{trajectory.n_frames:,} frames."
+            f"{first['lag_times'][-1]:.3g} ps; where the curve has not fallen by then, "
+            "it is a lower bound."
         ),
         *reasons,
+    )
+
+
+def _survival(production, measurement):
+    """Figure of the contacts with enough breaks; the others' errors would hide them."""
+    from ..analysis import Survival, plot_survival
+
+    curves = {
+        dashed(label): Survival(**{k: result[k] for k in Survival._fields})
+        for label, result in measurement.results.items()
+        if result["n_breaks"] >= _BREAKS
+    }
+    curves = dict(list(curves.items())[:_KINDS])
+    if not curves:
+        return None
+    return figure(
+        lambda path: plot_survival(curves, path),
+        production.folder,
+        f"Survival functions of the contacts {', '.join(curves)}",
+        "Probability that a contact still holds, or is there again (dashed).",
     )

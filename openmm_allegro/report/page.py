@@ -2,20 +2,24 @@
 """A run as one HTML page that opens offline."""
 
 import tempfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from ..runs.run import find_runs
+from ..runs.run import read_stages
 from ..utils.files import replace_file
 from .exchanges import exchanges, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
 from .kinetics import kinetics
-from .production import Findings, prepare
+from .production import Findings, check_frames, prepare
 from .structure import structure
 from .summary import alert_list, command_line, composition, footer, number, summary
 from .traces import traces
 from .vibrations import vibrations
 from .viewer import viewer
+
+# Positions that the viewer chooses from.
+_POSITIONS = 20_000_000
 
 
 def report(run, output=None, *, overwrite=False, charges=None, start=None, stage=None):
@@ -33,14 +37,15 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
         folder.
     overwrite : bool, optional
         Whether an existing file may be replaced.
-    charges : dict of str to float, optional
+    charges : dict of str to float, or str, optional
         Charge numbers of the ions for the conductivity: by element for ions of one
-        atom, by residue name for others, as ``{"Li": 1, "PF6": -1}``. Default: formal
+        atom, by residue name for others, as ``{"Li": 1, "PF6": -1}``, the same as text,
+        ``"Li=1,PF6=-1"``, or a file of one number for each atom. Default: formal
         charges where all ions are of one atom.
     start : float, optional
         Time in ps from which structure and kinetics are taken. Default: a tenth of the
         run, or later where the potential energy says so; of NVE runs, from the start
-        if it allows.
+        if it allows, and of runs without a table of energies, too.
     stage : str, optional
         Stage of a protocol whose structure and kinetics are shown. Default: the last
         with a trajectory.
@@ -59,11 +64,13 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
     ValueError
         If a record cannot be read, or charges, start or stage do not fit the run.
     """
-    runs = find_runs(run)
+    runs = read_stages(run)
     path = check_page(run, output, overwrite)
     analysed = _analysed(runs, stage)
     if start is not None and not start >= 0:
         raise ValueError(f"expected a start of at least 0 ps, found {start:.6g}")
+    if isinstance(charges, Mapping):
+        charges = ",".join(f"{name}={number!r}" for name, number in charges.items())
     command = command_line(run, output, charges, start, stage)
     with tempfile.TemporaryDirectory() as folder:
         content = _content(
@@ -95,43 +102,33 @@ def check_page(run, output=None, overwrite=False):
 def _analysed(runs, stage):
     """The run whose structure and kinetics are shown."""
     if stage is not None:
-        chosen = [run for run in runs if run.name == stage]
+        chosen = [run for run in runs if run.stage == stage]
         if not chosen:
-            names = ", ".join(run.name for run in runs)
+            names = ", ".join(run.stage for run in runs)
             raise ValueError(f"expected a stage of {names}, found {stage!r}")
         return chosen[0]
-    complete = [run for run in runs if run.trajectory_path() and run.path(".pdb")]
+    complete = [run for run in runs if run.has_frames]
     return (complete or runs)[-1]
 
 
 def _content(runs, run, folder, command, *, start, charges):
     findings = Findings()
-    production, missing = None, ""
+    production = prepare(run, folder, start=start, charges=charges)
+    missing = None
     try:
-        production = prepare(run, folder, start=start, charges=charges)
+        check_frames(production)
     except ValueError as error:
         # What was asked for and does not fit is an error; what is not there, a remark.
-        if (charges is not None or start is not None) and run.trajectory_path():
+        if (charges is not None or start is not None) and run.has_frames:
             raise
         missing = str(error)
-    from_ps = production.start if production else start or 0.0
-    trace = traces(runs, run, from_ps, folder, findings)
-    if production is None:
-        parts = [section("Structure and kinetics", note(f"Not computed: {missing}."))]
+    shown = [traces(runs, production, findings), exchanges(run)]
+    if missing is None:
+        shown += _of_frames(runs, production, findings)
     else:
-        with_velocities = [one for one in runs if one.path(".h5")]
-        structures, shells = structure(production, findings)
-        parts = [
-            structures,
-            no_kinetics(run)
-            if run.tempered
-            else kinetics(production, shells, findings),
-            vibrations(with_velocities[-1] if with_velocities else None, production),
-            section(
-                "A look at the trajectory",
-                attempt(f"{run.name} in 3D", viewer, production.trajectory),
-            ),
-        ]
+        shown.append(
+            section("Structure and kinetics", note(f"Not computed: {missing}."))
+        )
     simulated = sum(r.simulated for r in runs if r.simulated > 0)
     overview = [
         (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
@@ -140,20 +137,36 @@ def _content(runs, run, folder, command, *, start, charges):
     sections = [
         summary(runs, run, production),
         alert_list(runs, findings),
-        trace,
-        exchanges(run),
-        *parts,
+        *(part for part in shown if part is not None),
         footer(runs, production, command),
     ]
-    sections = [part for part in sections if part is not None]
     # Of a protocol, the folder; of a run, the folder and its name.
-    parts = Path(run.prefix).absolute().parts
+    parts = Path(run.name).absolute().parts
     title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])
-    said = " · ".join(filter(None, ("Molecular dynamics", composition(production))))
-    return _page(title, said, tiles(overview + findings.tiles), sections)
+    words = " · ".join(filter(None, ("Molecular dynamics", composition(production))))
+    return _page(title, words, tiles(overview + findings.tiles), sections)
 
 
-def _page(title, said, first, sections):
+def _of_frames(runs, production, findings):
+    """Sections that need frames."""
+    run = production.run
+    with_velocities = [one for one in runs if one.velocities is not None]
+    return [
+        structure(production, findings),
+        no_kinetics(run) if run.tempered else kinetics(production, findings),
+        vibrations(with_velocities[-1] if with_velocities else None, production),
+        section(
+            "A look at the trajectory",
+            attempt(f"{run.stage} in 3D", _look, production.source),
+        ),
+    ]
+
+
+def _look(source):
+    return viewer(source.frames(positions=_POSITIONS).load())
+
+
+def _page(title, words, first, sections):
     """The whole document."""
     data = files(__package__)
     style = (data / "page.css").read_text(encoding="utf-8")
@@ -172,7 +185,7 @@ def _page(title, said, first, sections):
     )
     body = tag(
         "body",
-        tag("header", tag("h1", title), paragraph(said), first),
+        tag("header", tag("h1", title), paragraph(words), first),
         contents,
         tag("main", *sections),
         tag("script", Markup(script)),

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from .._version import __version__
+from ..runs.run import read_events
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -32,7 +33,7 @@ def summary(runs, run, production):
     if len(runs) > 1:
         rows = [
             (
-                one.name,
+                one.stage,
                 one.ensemble or "not recorded",
                 _temperature(one, ""),
                 one.progress,
@@ -82,8 +83,12 @@ def summary(runs, run, production):
             ),
         ]
     )
-    said = f"Details of {run.name}, the stage that is analysed:" if stages else None
-    return section("What was run", stages, paragraph(said) if said else None, details)
+    details_of = (
+        f"Details of {run.stage}, the stage that is analysed:" if stages else None
+    )
+    return section(
+        "What was run", stages, paragraph(details_of) if details_of else None, details
+    )
 
 
 def alert_list(runs, findings):
@@ -96,23 +101,25 @@ def alert_list(runs, findings):
                 0,
                 (
                     "warning",
-                    f"{run.name} is unfinished: {run.progress} steps.",
+                    f"{run.stage} is unfinished: {run.progress} steps.",
                 ),
             )
         if "stopped" in run.record:
             said.insert(
-                0, ("warning", f"{run.name} was stopped: {run.record['stopped']}.")
+                0, ("warning", f"{run.stage} was stopped: {run.record['stopped']}.")
             )
         bad = [k for k, x in run.table.items() if not np.isfinite(x).all()]
         if bad:
             said.insert(
                 0,
-                ("warning", f"{run.name}: NaN or infinity in the {', '.join(bad)}."),
+                ("warning", f"{run.stage}: NaN or infinity in the {', '.join(bad)}."),
             )
         if not run.table and run.simulated > 0 and not run.tempered:
-            said.append(("note", f"{run.name}: no table of energies that can be read."))
+            said.append(
+                ("note", f"{run.stage}: no table of energies that can be read.")
+            )
     boxes = [note(message, kind=kind) for kind, message in said]
-    events = [(run.name, event) for run in runs for event in run.events]
+    events = [(run.stage, event) for run in runs for event in read_events(run)]
     if events:
         boxes.append(_events(events))
     if not boxes:
@@ -124,17 +131,13 @@ def alert_list(runs, findings):
 
 def footer(runs, production, command):
     """Files, versions and how errors are defined."""
-    files = [str(path) for run in runs for path in run.files()]
+    files = [str(path) for run in runs for path in run.files]
     chosen = None
-    if production is not None:
-        thinned = (
-            f" Every {production.stride}th frame was read."
-            if production.stride > 1
-            else ""
-        )
+    if production.run.has_frames:
         chosen = paragraph(
-            f"Structure and kinetics are of {production.run.name} from "
-            f"{production.start:.4g} ps on ({production.said}).{thinned}"
+            f"Structure and kinetics are of {production.run.stage} from "
+            f"{production.start:.4g} ps on ({production.reason}). "
+            + " ".join(production.source.notes)
         )
     return section(
         "How this page was made",
@@ -159,7 +162,7 @@ def command_line(run, output, charges, start, stage):
     if output is not None:
         words += ["--output", str(output)]
     if charges:
-        words += ["--charges", ",".join(f"{k}={v:g}" for k, v in charges.items())]
+        words += ["--charges", charges]
     if start is not None:
         words += ["--start", f"{start:g}"]
     if stage is not None:
@@ -197,8 +200,8 @@ def _several(value):
 
 
 def composition(production):
-    """``60 H₂O · 2 Na · 2 Cl``, or empty where there is no topology."""
-    if production is None:
+    """Write ``60 H₂O · 2 Na · 2 Cl``, or nothing where there are no frames."""
+    if not production.run.has_frames:
         return ""
     return " · ".join(
         f"{len(kind.molecules):,} {kind.formula.translate(_SUBSCRIPTS)}"
@@ -207,15 +210,19 @@ def composition(production):
 
 
 def _box(production):
-    if production is None or production.trajectory.unitcell_lengths is None:
+    cells = None
+    if production.run.has_frames:
+        cells = production.source.frames().cell_parameters()
+    if cells is None:
         return ""
-    lengths = production.trajectory.unitcell_lengths.mean(axis=0)
-    angles = production.trajectory.unitcell_angles.mean(axis=0)
-    said = " × ".join(f"{x:.4f}" for x in lengths) + " nm"
+    (lengths, angles), varies = (
+        (x.mean(axis=0) for x in cells),
+        np.ptp(cells[0], axis=0),
+    )
+    text = " × ".join(f"{x:.4f}" for x in lengths) + " nm"
     if np.abs(angles - 90).max() > 0.01:
-        said += ", " + ", ".join(f"{x:.2f}°" for x in angles)
-    varies = np.ptp(production.trajectory.unitcell_lengths, axis=0).max() > 1e-4
-    return said + (" (mean)" if varies else "")
+        text += ", " + ", ".join(f"{x:.2f}°" for x in angles)
+    return text + (" (mean)" if varies.max() > 1e-4 else "")
 
 
 def _hardware(record):

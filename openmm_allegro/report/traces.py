@@ -3,9 +3,8 @@
 
 import numpy as np
 
-from ..analysis import check_temperature, drift, plot_series, plot_temperature
+from ..analysis import drift, plot_series, plot_temperature
 from ..analysis.figures.figure import COLORS, new_figure
-from ..analysis.statistics import series_mean
 from ..units import EV_TO_KJ_PER_MOL
 from .html import (
     attempt,
@@ -18,7 +17,6 @@ from .html import (
     side_by_side,
     table,
 )
-from .production import degrees_of_freedom
 
 _MEV = 1e3 / EV_TO_KJ_PER_MOL
 _RELATIVE = "{} energy − mean (meV/atom)"
@@ -26,10 +24,10 @@ _RELATIVE = "{} energy − mean (meV/atom)"
 _FAR = 2.0
 
 
-def traces(runs, run, start, folder, findings):
-    """Traces of all runs, and averages of one of them from `start` ps on."""
+def traces(runs, production, findings):
+    """Show traces of all runs, and averages of the production."""
     parts = [
-        attempt(title, _plot, runs, key, folder)
+        attempt(title, _plot, runs, key, production.folder)
         for title, key in (
             ("Temperature", "temperature"),
             ("Potential energy", "potential"),
@@ -42,10 +40,9 @@ def traces(runs, run, start, folder, findings):
     if not parts:
         parts = [note("No trace: there is no table of energies that can be read.")]
     averages = attempt(
-        f"Averages of {run.name} from {start:.4g} ps on",
+        f"Averages of {production.run.stage} from {production.start:.4g} ps on",
         _averages,
-        run,
-        start,
+        production,
         findings,
     )
     return section("Traces", side_by_side(*parts, averages))
@@ -169,11 +166,11 @@ def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
                 color=COLORS[0],
             )
             axes.axvline(begin, color="0.6", linewidth=0.6)
-            wide = (end - begin) / edges[-1] > 0.012 * len(run.name)
+            wide = (end - begin) / edges[-1] > 0.012 * len(run.stage)
             axes.text(
                 begin,
                 1.02,
-                f" {run.name}",
+                f" {run.stage}",
                 transform=axes.get_xaxis_transform(),
                 fontsize=6.5,
                 rotation=0 if wide else 35,
@@ -190,74 +187,70 @@ def _means(values, share, most=100):
     return [part.mean() for part in np.array_split(values, n) if len(part)]
 
 
-def _averages(run, start, findings):
-    kept = {key: x[run.table["time"] >= start] for key, x in run.table.items()}
-    if not kept or len(kept["time"]) < 10:
-        raise ValueError("expected at least 10 lines of energies there, found fewer")
-    if not np.isfinite(np.array(list(kept.values()))).all():
-        raise ValueError("expected finite energies and temperatures, found others")
-    rows, remarks = [], []
-    atoms = run.record.get("atoms")
-    if run.target is not None:
-        rows += _thermostat(run, kept, findings)
+def _averages(production, findings):
+    """Table of the means of the equilibrated part, and whether they are sound."""
+    run, remarks = production.run, []
+    sound = production.measure("stability")
+    rows = _temperature(run, sound, findings)
+    if run.ensemble == "nve":
+        rows += _drift(run, sound, findings)
+    try:
+        bulk = production.measure("thermodynamics")
+    except ValueError as error:
+        remarks.append(note(f"Not computed: {error}."))
     else:
-        mean = series_mean(kept["temperature"])
-        rows.append(("temperature", measured(*mean), "K"))
-        findings.tiles.append((measured(*mean), "K", "temperature"))
-    if "potential" in kept and atoms:
-        mean = series_mean(kept["potential"])
-        rows.append(("potential energy", measured(*mean, 1 / atoms), "kJ/mol per atom"))
-    if run.ensemble == "nve" and "total" in kept and atoms:
-        slope = drift(kept["time"], kept["total"])
-        found = measured(*slope, _MEV / atoms)
-        rows.append(("drift of the total energy", found, "meV/atom/ps"))
-        findings.tiles.append((found, "meV/atom/ps", "drift of the energy"))
-        if abs(slope.value) > _FAR * slope.error:
-            findings.alerts.append(
-                (
-                    "note",
-                    f"The total energy of {run.name} drifts by {found} meV/atom/ps.",
-                )
-            )
-    if run.ensemble.startswith("npt"):
-        for key, unit in (("volume", "nm³"), ("density", "g/cm³")):
-            if key in kept:
-                mean = series_mean(kept[key])
-                rows.append((key, measured(*mean), unit))
-        if "density" in kept:
-            findings.tiles.append((measured(*mean), unit, "density"))
+        rows += [
+            (row.quantity, measured(row.value, row.error), row.unit)
+            for row in bulk.rows
+        ]
+        density = bulk.results["all"].get("density")
+        if density is not None and run.ensemble.startswith("npt"):
+            value = measured(density["value"], density["error"], 1e-3)
+            findings.tiles.append((value, "g/cm³", "density"))
     if isinstance(run.record.get("temperature_k"), list) and run.target is None:
         remarks.append(paragraph("The thermostat followed a ramp: a mean says little."))
     return join(table(("quantity", "value", "unit"), rows), *remarks)
 
 
-def _thermostat(run, kept, findings):
-    """Rows about the temperature against that of the thermostat."""
-    found = check_temperature(
-        kept["time"], kept["temperature"], run.target, degrees_of_freedom(kept)
-    )
-    mean = measured(*found.mean)
-    findings.tiles.append((mean, "K", f"temperature, target {run.target:g} K"))
-    if abs(found.deviation) > _FAR:
+def _temperature(run, sound, findings):
+    """Rows about the temperature, against that of the thermostat where there is one."""
+    if "temperature" not in sound.results["all"]:
+        raise ValueError("; ".join(sound.failed.values()) or "expected energies")
+    check = sound.results["all"]["temperature"]
+    mean = measured(*check["mean"])
+    if "target" not in check:
+        findings.tiles.append((mean, "K", "temperature"))
+        return [("temperature", mean, "K")]
+    target, deviation = check["target"], check["deviation"]
+    findings.tiles.append((mean, "K", f"temperature, target {target:g} K"))
+    if abs(deviation) > _FAR:
         findings.alerts.append(
             (
                 "warning",
-                f"The mean temperature of {run.name}, {mean} K, is "
-                f"{abs(found.deviation):.1f} errors from the {run.target:g} K of the "
-                "thermostat.",
+                f"The mean temperature of {run.stage}, {mean} K, is "
+                f"{abs(deviation):.1f} errors from the {target:g} K of the thermostat.",
             )
         )
     return [
         ("temperature", mean, "K"),
         (
             "its distance from the thermostat",
-            f"{found.deviation:+.1f}".replace("-", "−"),
+            f"{deviation:+.1f}".replace("-", "−"),
             "errors",
         ),
-        (
-            "variance over the canonical one",
-            measured(*found.variance_ratio),
-            "",
-        ),
-        ("its drift", measured(*found.drift), "K/ps"),
+        ("variance over the canonical one", measured(*check["variance_ratio"]), ""),
+        ("its drift", measured(*check["drift"]), "K/ps"),
     ]
+
+
+def _drift(run, sound, findings):
+    """Row about the total energy, which nothing but integration changes in NVE."""
+    slope = sound.results["all"]["energy_drift"]
+    value, error = slope["value"], slope["error"]
+    shown = measured(value, error, _MEV)
+    findings.tiles.append((shown, "meV/atom/ps", "drift of the energy"))
+    if abs(value) > _FAR * error:
+        findings.alerts.append(
+            ("note", f"The total energy of {run.stage} drifts by {shown} meV/atom/ps.")
+        )
+    return [("drift of the total energy", shown, "meV/atom/ps")]

@@ -10,7 +10,8 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..utils.files import parts_of, replacing
+from ..runs.names import parts_of
+from ..utils.files import replacing
 from .table import check_interval, next_report
 
 # Of a file of frames in HDF5 that is still added to.

@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The files of a run, or of all stages of a protocol."""
+"""A run on disk: its files and its record."""
 
 import csv
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import mdtraj
-import numpy as np
+from .names import (
+    HDF5,
+    OTHER_SUFFIXES,
+    PROTOCOL,
+    REPLICA_SUFFIXES,
+    SUFFIXES,
+    existing_file,
+)
 
-# Columns of OpenMM's StateDataReporter, by the names used here.
-COLUMNS = {
-    "step": "Step",
-    "time": "Time (ps)",
-    "potential": "Potential Energy (kJ/mole)",
-    "kinetic": "Kinetic Energy (kJ/mole)",
-    "total": "Total Energy (kJ/mole)",
-    "temperature": "Temperature (K)",
-    "volume": "Box Volume (nm^3)",
-    "density": "Density (g/mL)",
-}
-# Coordinates of a trajectory that are held in memory: 600 MB.
-_COORDINATES = 150_000_000
 # What a record holds as one number, where it holds it.
 _NUMBERS = (
     "atoms",
@@ -39,85 +34,127 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Run:
-    """What one run wrote.
+    """Files of one run; None for those that are not there or were not given.
 
     Attributes
     ----------
     name : str
-        Of the stage, or the last part of the prefix.
-    prefix : str
-        Of the files.
-    record : dict
-        What ``PREFIX.json`` says, without what is null.
-    table : dict of str to (n,) array
-        Columns of ``PREFIX.csv`` by the keys of `COLUMNS`; empty without the file.
-    events : list of dict of str to str
-        Rows of ``PREFIX.events.csv``.
+        The prefix, or the trajectory's name without its ending.
+    trajectory, topology, energies, velocities, events, exchanges : Path or None
+    record : mapping
+        Of ``PREFIX.json``, without what is null.
     """
 
     name: str
-    prefix: str
-    record: dict[str, Any]
-    table: dict[str, np.ndarray]
-    events: list[dict[str, str]]
+    trajectory: Path | None = None
+    topology: Path | None = None
+    energies: Path | None = None
+    velocities: Path | None = None
+    events: Path | None = None
+    exchanges: Path | None = None
+    record_file: Path | None = None
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def path(self, suffix):
-        """Path of the file of this run that ends so, or None if there is none."""
-        path = Path(f"{self.prefix}{suffix}")
-        return path if path.is_file() else None
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """Energies by the keys of `energies.COLUMNS`; empty where there are none."""
+        from .energies import known_table
 
-    def files(self):
-        """Files that the page is made from."""
-        suffixes = (".json", ".csv", ".events.csv", ".exchanges.csv")
-        suffixes += (".pdb", ".xtc", ".h5")
-        return [path for path in map(self.path, suffixes) if path]
-
-    def trajectory_path(self):
-        """The trajectory, or None if there is none or nothing in it."""
-        found = map(self.path, (".xtc", ".h5"))
-        return next((path for path in found if path and path.stat().st_size), None)
+        return known_table(self)
 
     @property
-    def done(self):
+    def stage(self) -> str:
+        """Last part of the prefix."""
+        return Path(self.name).name
+
+    @property
+    def files(self) -> list[Path]:
+        """Files that there are."""
+        files = (
+            *(self.record_file, self.energies, self.events, self.exchanges),
+            *(self.topology, self.trajectory, self.velocities),
+        )
+        return list(dict.fromkeys(path for path in files if path is not None))
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether there is a topology and something in the trajectory."""
+        if self.trajectory is None or self.trajectory.stat().st_size == 0:
+            return False
+        return self.topology is not None or self.trajectory.suffix.lower() in HDF5
+
+    @property
+    def done(self) -> int:
         """Steps done."""
         return int(self.record.get("completed_steps", 0))
 
     @property
-    def progress(self):
+    def progress(self) -> str:
         """``5,000 of 20,000`` steps, as far as they are recorded."""
         asked = self.record.get("steps")
         return f"{self.done:,}" + ("" if asked is None else f" of {asked:,}")
 
     @property
-    def tempered(self):
-        """Whether it is replicas that exchanged temperatures: time has jumps in it."""
+    def tempered(self) -> bool:
+        """Whether replicas exchanged temperatures: time has jumps in it."""
         return self.record.get("method") == "parallel-tempering"
 
     @property
-    def simulated(self):
+    def simulated(self) -> float:
         """Time simulated in ps; NaN if the record has no time step."""
-        return self.done * self.record.get("timestep_fs", np.nan) * 1e-3
+        return self.done * self.record.get("timestep_fs", float("nan")) * 1e-3
 
     @property
-    def target(self):
-        """Temperature of the thermostat in K, or None without one or with a ramp."""
-        levels = set(np.atleast_1d(self.record.get("temperature_k") or []).tolist())
-        if self.ensemble == "nve" or len(levels) != 1:
-            return None
-        return float(levels.pop())
-
-    @property
-    def ensemble(self):
-        """The ensemble's name, empty if the record has none."""
+    def ensemble(self) -> str:
+        """Name of the ensemble, empty if the record has none."""
         return str(self.record.get("ensemble", ""))
 
+    @property
+    def target(self) -> float | None:
+        """Temperature of the thermostat in K, or None without one or with a ramp."""
+        levels = temperatures(self)
+        if self.ensemble == "nve" or len(set(levels)) != 1:
+            return None
+        return levels[0]
 
-def find_runs(run):
-    """Stages of a protocol's folder, or the one run of a prefix.
 
-    Returns
-    -------
-    list of Run
+def temperatures(run: Run) -> list[float]:
+    """List the temperatures in K of a run's record: one, those of a ramp, or none."""
+    levels = run.record.get("temperature_k", [])
+    return [float(x) for x in (levels if isinstance(levels, list) else [levels])]
+
+
+def read_run(prefix: str | Path) -> Run:
+    """Find the files of a prefix and read its record.
+
+    Raises
+    ------
+    ValueError
+        If the record is no JSON object, or has no number where one belongs.
+    """
+    topology = existing_file(prefix, SUFFIXES["topology"])
+    velocities = existing_file(prefix, *HDF5)
+    trajectory = existing_file(prefix, SUFFIXES["trajectory"])
+    # HDF5 files hold their topology.
+    unfit = trajectory is None or topology is None or not trajectory.stat().st_size
+    if unfit and velocities is not None:
+        trajectory = velocities
+    record = existing_file(prefix, SUFFIXES["record"])
+    return Run(
+        name=str(prefix),
+        trajectory=trajectory,
+        topology=topology,
+        energies=existing_file(prefix, SUFFIXES["energies"]),
+        velocities=velocities,
+        events=existing_file(prefix, OTHER_SUFFIXES["events"]),
+        exchanges=existing_file(prefix, REPLICA_SUFFIXES["exchanges"]),
+        record_file=record,
+        record=_record(record) if record else {},
+    )
+
+
+def read_stages(path: str | Path) -> list[Run]:
+    """Read the stages of a protocol's folder, or the one run of a prefix.
 
     Raises
     ------
@@ -126,128 +163,168 @@ def find_runs(run):
     ValueError
         If a file of it cannot be read.
     """
-    run = Path(run)
-    if not run.is_dir():
-        if not Path(f"{run}.json").is_file():
+    path = Path(path)
+    if not path.is_dir():
+        if existing_file(path, SUFFIXES["record"]) is None:
             raise FileNotFoundError(
                 "expected the prefix of a run, such as runs/nacl/nvt, or the folder of "
-                f"a protocol, found no {run}.json and no folder {run}"
+                f"a protocol, found no {path}{SUFFIXES['record']} and no folder {path}"
             )
-        return [read_run(run)]
-    protocol = run / "protocol.json"
+        return [read_run(path)]
+    protocol = path / PROTOCOL
     if not protocol.is_file():
-        found = sorted(path.stem for path in run.glob("*.json"))
+        names = sorted(p.stem for p in path.glob(f"*{SUFFIXES['record']}"))
         raise FileNotFoundError(
-            f"expected protocol.json in the folder {run}, found none; of the runs "
-            f"there give one: {', '.join(found) or 'none found'}"
+            f"expected {PROTOCOL} in the folder {path}, found none; of the runs "
+            f"there give one: {', '.join(names) or 'none found'}"
         )
     stages = _json(protocol).get("stages")
     if not isinstance(stages, list) or not all(isinstance(s, str) for s in stages):
         raise ValueError(f"expected a list of names as stages of {protocol}")
     # A protocol that is under way has not begun all of its stages.
-    begun = [run / name for name in stages if Path(f"{run / name}.json").is_file()]
-    if not begun:
-        raise ValueError(f"expected a record of at least one stage in {run}")
-    return [read_run(prefix) for prefix in begun]
+    runs = [
+        read_run(path / name)
+        for name in stages
+        if existing_file(path / name, SUFFIXES["record"])
+    ]
+    if not runs:
+        raise ValueError(f"expected a record of at least one stage in {path}")
+    return runs
 
 
-def read_run(prefix):
-    """Record, table and events of the run of a prefix."""
-    prefix = Path(prefix)
-    table, events = Path(f"{prefix}.csv"), Path(f"{prefix}.events.csv")
-    rows = []
-    if events.is_file():
-        with open(events, newline="") as file:
-            rows = list(csv.DictReader(file))
-    return Run(
-        name=prefix.name,
-        prefix=str(prefix),
-        record=_record(Path(f"{prefix}.json")),
-        table=_table(table) if table.is_file() else {},
-        events=rows,
-    )
+def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """Split arguments into runs and what is asked about them.
 
-
-def read_frames(run, start=0.0):
-    """Frames of a run from `start` ps on, thinned where memory asks for it.
+    Parameters
+    ----------
+    items : sequence of str
+        Prefixes of runs, or ``TRAJ [TRAJ ...] TOP`` and files of energies (.csv) and
+        velocities (.h5); then selections.
 
     Returns
     -------
-    trajectory : mdtraj.Trajectory
-    stride : int
-        Every how many-th frame was read.
+    runs : list of Run
+    selections : list of str
     """
-    path, topology = run.trajectory_path(), run.path(".pdb")
-    if path is None or topology is None:
-        raise ValueError(
-            f"expected a trajectory and a topology, found no {run.prefix}.pdb, or no "
-            f"frames in {run.prefix}.xtc or .h5"
+    kinds = [SUFFIXES[kind] for kind in ("trajectory", "energies", "record")]
+    files, runs, rest = [], [], list(items)
+    while rest:
+        path = Path(rest[0])
+        if path.is_file():
+            files.append(path)
+        elif existing_file(rest[0], *kinds, *HDF5):
+            runs.append(read_run(rest[0]))
+        else:
+            break
+        rest.pop(0)
+    if not files and not runs:
+        folder = Path(items[0])
+        there = f"nothing at {folder}"
+        if folder.is_dir():
+            stages = sorted(p.stem for p in folder.glob(f"*{SUFFIXES['trajectory']}"))
+            there = f"the folder {folder} of {', '.join(stages) or 'no runs'}"
+        raise FileNotFoundError(
+            "expected a trajectory and its topology or the prefix of a run, found "
+            + there
         )
-    try:
-        with mdtraj.open(str(path)) as file:
-            n_frames = len(file)
-        known = mdtraj.load_topology(str(topology))
-        stride = 1 + 3 * n_frames * known.n_atoms // _COORDINATES
-        options = {} if path.suffix == ".h5" else {"top": known}
-        trajectory = mdtraj.load(str(path), stride=stride, **options)
-    except (EOFError, IndexError, OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"expected a trajectory at {path} with the atoms of {topology}, found "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    # A frame written at `start` belongs to what is kept, whatever float32 made of it.
-    kept = trajectory.time >= start - 1e-6 * max(1.0, start)
-    if not kept.any():
-        raise ValueError(
-            f"expected frames from {start:.6g} ps on, found none in {path}, which ends "
-            f"at {trajectory.time[-1] if len(trajectory) else 0:.6g} ps"
-        )
-    return trajectory[kept], stride
+    return _named_apart(_runs_of_files(files, rest) + runs), rest
 
 
-def _json(path):
+def read_events(run: Run) -> list[dict[str, str]]:
+    """Read the rows that watchdogs wrote beside a run."""
+    path = run.events
+    if path is None and run.energies is not None:
+        prefix = str(run.energies).removesuffix(run.energies.suffix)
+        path = existing_file(prefix, OTHER_SUFFIXES["events"])
+    if path is None:
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
+    """Make runs of ``TRAJ [TRAJ ...] TOP``, and of files known by their endings."""
+    energies = [p for p in files if p.suffix.lower() == SUFFIXES["energies"]]
+    others = [path for path in files if path not in energies]
+    if all(path.suffix.lower() in HDF5 for path in others):
+        runs = [Run(path.stem, path, velocities=path) for path in others]
+    elif len(others) == 1:
+        raise FileNotFoundError(
+            f"expected a topology after {others[0]}, found "
+            + (f"no file {rest[0]}" if rest else "none")
+        )
+    else:
+        *paths, topology = others
+        endings = [path.suffix.lower() for path in paths]
+        if len(paths) > 1 and SUFFIXES["topology"] in endings:
+            raise ValueError(
+                "expected trajectories and then their one topology, found "
+                + " ".join(map(str, others))
+            )
+        runs = [
+            Run(p.stem, p, topology, velocities=p if ending in HDF5 else None)
+            for p, ending in zip(paths, endings, strict=True)
+        ]
+    if not runs:
+        return [Run(path.stem, energies=path) for path in energies]
+    if energies and len(energies) != len(runs):
+        raise ValueError(
+            f"expected a CSV of energies for each of {len(runs)} trajectories, found "
+            f"{len(energies)}"
+        )
+    if not energies:
+        return runs
+    return [replace(run, energies=p) for run, p in zip(runs, energies, strict=True)]
+
+
+def _named_apart(runs: list[Run]) -> list[Run]:
+    """Name runs by their paths where the names of their files are the same.
+
+    Raises
+    ------
+    ValueError
+        If one is there twice.
+    """
+    names = [run.name for run in runs]
+    renamed = []
+    for run in runs:
+        path = run.trajectory or run.energies
+        if names.count(run.name) > 1 and path is not None:
+            run = replace(run, name=str(path.with_suffix("")))
+        renamed.append(run)
+    names = [run.name for run in renamed]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"expected each run once, found several of {', '.join(sorted(twice))}"
+        )
+    return renamed
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"expected JSON in {path}, found {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"expected a table in {path}, found {type(content).__name__}")
+        raise ValueError(
+            f"expected a JSON object in {path}, found a {type(content).__name__}"
+        )
     return content
 
 
-def _record(path):
-    """Record of a run, or ValueError where a number is none."""
-    found = {key: value for key, value in _json(path).items() if value is not None}
+def _record(path: Path) -> dict[str, Any]:
+    """Read the record of a run, or raise ValueError where a number is none."""
+    record = {key: value for key, value in _json(path).items() if value is not None}
     for key in _NUMBERS:
-        if not isinstance(found.get(key, 0), int | float):
+        if not isinstance(record.get(key, 0), int | float):
             raise ValueError(
-                f"expected a number as {key} in {path}, found {found[key]!r}"
+                f"expected a number as {key} in {path}, found {record[key]!r}"
             )
-    levels = found.get("temperature_k", 0)
+    levels = record.get("temperature_k", 0)
     for level in levels if isinstance(levels, list) else [levels]:
         if not isinstance(level, int | float):
             raise ValueError(
                 f"expected temperatures as temperature_k in {path}, found {levels!r}"
             )
-    return found
-
-
-def _table(path):
-    """Columns of StateDataReporter's file; a last line cut short is left out."""
-    with open(path, newline="") as file:
-        rows = csv.reader(file)
-        header = [name.strip('#"') for name in next(rows, [])]
-        places = {
-            key: header.index(name) for key, name in COLUMNS.items() if name in header
-        }
-        values = []
-        for row in rows:
-            if len(row) != len(header):
-                continue
-            try:
-                values.append([float(row[place]) for place in places.values()])
-            except ValueError:  # a header repeated after a restart
-                continue
-    if not values or not {"time", "temperature"} <= set(places):
-        return {}
-    return dict(zip(places, np.array(values).T, strict=True))
+    return record

@@ -19,7 +19,8 @@ from openmm import app
 from tqdm import tqdm
 
 from ..reporters import HDF5Reporter
-from ..utils.files import paths_of, replace_file, write_record
+from ..runs.names import paths_of
+from ..utils.files import replace_file, write_record
 from ..utils.process import interruptible
 from .checkpoint import make_checkpoint, sizes_of, write_checkpoint
 from .integrators import set_temperature, temperature_at

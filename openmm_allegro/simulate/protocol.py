@@ -13,22 +13,15 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from ..runs.names import PROTOCOL, paths_of, remove_output
 from ..utils.config import check_types
-from ..utils.files import (
-    lock_output,
-    paths_of,
-    read_record,
-    remove_output,
-    write_record,
-)
+from ..utils.files import lock_output, read_record, write_record
 from .checks import check_integers
 from .settings import check_settings, prepare_system
 from .simulation import run
 from .watchdogs.watchdog import Watchdogs
 
 log = logging.getLogger(__name__)
-
-RECORD = "protocol.json"
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ def run_protocol(
         told; or if there are no stages, or two of one name.
     """
     folder = Path(output)
-    path = folder / RECORD
+    path = folder / PROTOCOL
     _check_stages(topology, system, stages, seed)
     if path.exists() and not (overwrite or resume):
         raise FileExistsError(

@@ -15,7 +15,8 @@ from openmm import app, unit
 from .._version import __version__
 from ..reporters import HDF5Reporter, XTCReporter
 from ..reporters.table import TableReporter
-from ..utils.files import check_output, lock_output, paths_of, read_record
+from ..runs.names import check_output, paths_of
+from ..utils.files import lock_output, read_record
 from ..utils.process import choose_platform, describe_hardware, torch_threads
 from .checkpoint import read_checkpoint
 from .checks import check_integers, check_positions, check_resumed, check_start

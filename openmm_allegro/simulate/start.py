@@ -9,7 +9,8 @@ import openmm
 from openmm import app, unit
 
 from ..reporters import HDF5Reporter, XTCReporter
-from ..utils.files import remove_output, replace_file, write_record
+from ..runs.names import remove_output
+from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
 from .ensembles import BAROSTATS
 from .integrators import start_temperature

@@ -1,98 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The files of a run: their names, who may write them, how they are written."""
+"""Lock an output, and write files so that a kill leaves the old one or the new."""
 
 import contextlib
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-SUFFIXES = {
-    "topology": ".pdb",
-    "trajectory": ".xtc",
-    "energies": ".csv",
-    "state": ".xml",
-    "system": ".system.xml",
-    "checkpoint": ".chk",
-    "record": ".json",
-}
-# Written on request, or when something happens.
-OTHER_SUFFIXES = {
-    "velocities": ".h5",
-    "events": ".events.csv",
-    "event_frames": ".events.xyz",
-}
-
-
-def check_output(
-    output: str | Path, overwrite: bool = False, resume: bool = False
-) -> dict[str, Path]:
-    """The files that ``run`` will write for a prefix.
-
-    Raises
-    ------
-    FileExistsError
-        If one exists and neither ``overwrite`` nor ``resume`` is set, or ``resume`` and
-        there is no record to go on with.
-    ValueError
-        If ``output`` is a folder, or both are set.
-    """
-    if str(output).endswith(("/", os.sep)) or Path(output).is_dir():
-        raise ValueError(
-            "expected the prefix of files to write, such as runs/nacl, found the "
-            f"folder {output}"
-        )
-    if overwrite and resume:
-        raise ValueError(
-            "expected overwrite (--force) or resume (--resume), found both: one "
-            "replaces what the other goes on with"
-        )
-    paths = paths_of(output)
-    check_existing(paths, overwrite, resume)
-    return {name: paths[name] for name in SUFFIXES}
-
-
-def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> None:
-    """Refuse files that are there unasked, and to resume without a record.
-
-    Raises
-    ------
-    FileExistsError
-    """
-    existing = [str(p) for p in paths.values() if p.exists()]
-    if existing and not overwrite and not resume:
-        raise FileExistsError(
-            f"expected no output yet, found {', '.join(existing)}; use another name, "
-            "overwrite=True (--force), or resume=True (--resume) to go on with it"
-        )
-    if existing and resume and not paths["record"].exists():
-        raise FileExistsError(
-            f"expected the record {paths['record']} of a run to go on with, found "
-            f"{', '.join(existing)} without it; bring it back, use another name, or "
-            "overwrite=True (--force)"
-        )
-
-
-def paths_of(output: str | Path) -> dict[str, Path]:
-    """All files that a run with this prefix can have."""
-    names = SUFFIXES | OTHER_SUFFIXES
-    return {name: Path(f"{output}{suffix}") for name, suffix in names.items()}
-
-
-def parts_of(path: Path) -> Path:
-    """The folder of the parts that a file with velocities is made of in the end."""
-    return path.with_name(path.name + ".parts")
-
-
-def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
-    """Remove all files of a prefix but some, by their names in ``paths_of``."""
-    for name, path in paths_of(output).items():
-        if name not in keep:
-            path.unlink(missing_ok=True)
-            shutil.rmtree(parts_of(path), ignore_errors=True)
 
 
 @contextlib.contextmanager

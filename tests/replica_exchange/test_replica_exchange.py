@@ -35,8 +35,8 @@ from openmm_allegro.replica_exchange import (
     temperature_ladder,
     write_temperature,
 )
-from openmm_allegro.replica_exchange.sampling import SUFFIXES
 from openmm_allegro.replica_exchange.storage import Backup, repair
+from openmm_allegro.runs.names import REPLICA_SUFFIXES
 from openmm_allegro.utils.files import lock_output
 
 DEGREES = 3 * ATOMS
@@ -228,7 +228,9 @@ def test_positions_that_were_not_written_are_not_taken_for_zeros(tmp_path):
 
 def test_begins_anew_where_nothing_was_done(tmp_path):
     output = tmp_path / "run"
-    paths = {name: Path(f"{output}{suffix}") for name, suffix in SUFFIXES.items()}
+    paths = {
+        name: Path(f"{output}{suffix}") for name, suffix in REPLICA_SUFFIXES.items()
+    }
     assert repair(paths) is None
     temper(output, iterations=2, resume=True)
     assert len(read_samples(output).iterations) == 2

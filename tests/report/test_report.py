@@ -4,7 +4,6 @@
 import base64
 import json
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,29 +22,35 @@ from report_helpers import (  # noqa: E402
 )
 
 from openmm_allegro.analysis import (  # noqa: E402
+    Survival,
     bond_lengths,
     conductivity,
     diffusion,
     green_kubo_diffusion,
     read_velocities,
 )
-from openmm_allegro.analysis.structure.coordination import Coordination  # noqa: E402
+from openmm_allegro.analysis.structure import rdf  # noqa: E402
 from openmm_allegro.analysis.structure.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli.main import main  # noqa: E402
+from openmm_allegro.measure import shells  # noqa: E402
+from openmm_allegro.measure.measurement import Measurement  # noqa: E402
 from openmm_allegro.report import kinetics, report  # noqa: E402
-from openmm_allegro.report import structure as structure_module  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
 from openmm_allegro.report.kinetics import _thermostat  # noqa: E402
-from openmm_allegro.report.pairs import Pair  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
     Findings,
-    degrees_of_freedom,
-    equilibration,
+    Production,
     prepare,
 )
+from openmm_allegro.report.structure import structure  # noqa: E402
 from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
+from openmm_allegro.runs.charges import formal_charges  # noqa: E402
+from openmm_allegro.runs.energies import (  # noqa: E402
+    degrees_of_freedom,
+    equilibration,
+)
 from openmm_allegro.runs.run import read_run  # noqa: E402
-from openmm_allegro.runs.species import find_kinds, formal_charges  # noqa: E402
+from openmm_allegro.runs.species import find_kinds  # noqa: E402
 
 START = 30.0
 
@@ -57,7 +62,7 @@ def prefix(tmp_path_factory):
     prefix = write_run(tmp_path_factory.mktemp("runs") / "nvt", walk(topology, 300))
     rng = np.random.default_rng(2)
     _, velocities = langevin(400, topology.n_atoms, 0.002, 0.02, 0.005, rng)
-    write_velocities(prefix.with_suffix(".h5"), topology, velocities, 0.005)
+    write_velocities(prefix.with_suffix(".h5"), topology, velocities, 0.005, start=10)
     return prefix
 
 
@@ -271,13 +276,11 @@ def test_minimum_beyond_second_neighbours_is_no_shell(tmp_path):
     ideal = np.diff(edges**3)[None].repeat(10, axis=0) * 1e6
     counts = rng.poisson(np.maximum(ideal * g, 0))
     found = Histogram(edges, counts, ideal, np.full(10, 100.0))
-    pair = Pair("O–O", np.arange(3), np.arange(3), False)
-    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
-    assert not shells and "beyond second neighbours" in failed["O–O"]
+    with pytest.raises(ValueError, match="beyond second neighbours"):
+        shells.first_shell(found)
     gap = np.maximum(g - np.exp(-(((r - 0.38) / 0.03) ** 2)), 0.1)
     found = found._replace(counts=rng.poisson(np.maximum(ideal * gap, 0)))
-    shells, failed = structure_module._shells({"O–O": pair}, {"O–O": found})
-    assert not failed and 0.35 < shells["O–O"][1].r_max < 0.42
+    assert 0.35 < shells.first_shell(found).r_max < 0.42
 
 
 @pytest.mark.parametrize(("edge", "r_max"), [(2.0, 1.0), (4.0, 1.5)])
@@ -287,44 +290,37 @@ def test_pairs_are_counted_to_half_the_box_or_the_bound(
     """All pairs of a large system would take minutes."""
     asked = []
 
-    def count(trajectory, groups, r_max):
-        asked.append(r_max)
+    def count(source, groups, r_max, bin_width):
+        asked.extend(set(r_max))
         raise ValueError("expected nothing more")
 
-    monkeypatch.setattr(structure_module, "histograms", count)
+    monkeypatch.setattr(rdf, "histograms", count)
     prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 3, np.eye(3) * edge))
     production = prepare(read_run(prefix), tmp_path, start=0.0)
-    page, shells = structure_module.structure(production, Findings())
-    assert asked == [pytest.approx(r_max)] and not shells
+    page = structure(production, Findings())
+    assert asked and asked == [pytest.approx(r_max)] * len(asked)
     assert "Not computed: expected nothing more" in page
 
 
 def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
     """Its error would hide the others; that what is left of C(t) is told stays."""
-    breaks = {"Na–O": 50, "Na–Cl": 3}
-    drawn, left = [], iter(breaks.values())
-
-    def survival(*_, **__):
-        return SimpleNamespace(
-            lifetime=(1.0, 0.1),
-            residence_time=(2.0, 0.1),
-            remaining=0.2,
-            n_breaks=next(left),
-            lag_times=np.arange(3.0),
-        )
-
-    touching = SimpleNamespace(n_frames=50, time_step=1.0)
-    monkeypatch.setattr(kinetics, "contacts", lambda *_, **__: touching)
-    monkeypatch.setattr(kinetics, "survival", survival)
-    monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
-    trajectory = walk(salt_water(2, 1), 2)
-    production = SimpleNamespace(thinned=lambda _: trajectory, folder=None)
-    shell = Coordination(1.0, 0.3, 0.25, 3.0)
-    shells = {
-        label: (Pair(label, np.array([6]), np.array([7]), True), shell)
-        for label in breaks
+    results = {
+        label: dict.fromkeys(Survival._fields, 0.0)
+        | {
+            "lifetime": (1.0, 0.1),
+            "residence_time": (2.0, 0.1),
+            "remaining": 0.2,
+            "n_breaks": breaks,
+            "lag_times": np.arange(3.0),
+            "radii": (0.25, 0.33),
+        }
+        for label, breaks in {"Na-O": 50, "Na-Cl": 3}.items()
     }
-    text = kinetics._residence(production, shells)
+    drawn = []
+    monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
+    measured = {"survival": Measurement([], results, {})}
+    production = Production(None, None, None, None, measured)
+    text = kinetics._residence(production)
     assert len(drawn) == 1 and "Na–O" in drawn[0] and "Na–Cl" not in drawn[0]
     assert text.count("above 2.0") == 2 and "Na–Cl: 3 breaks tell little" in text
 
@@ -351,7 +347,8 @@ def test_existing_output_and_missing_runs(tmp_path):
 
 def test_charges_that_do_not_fit_are_an_error(tmp_path):
     prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 12))
-    with pytest.raises(ValueError, match="expected charges of water, Na, Cl, found K"):
+    message = r"expected charges of .*molecules \(water, Na, Cl\), found 'K'"
+    with pytest.raises(ValueError, match=message):
         report(prefix, charges={"K": 1})
 
 

@@ -187,10 +187,12 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
 
     Parameters
     ----------
-    source, r_max, bin_width, chunk_frames
+    source, bin_width, chunk_frames
         As in `rdf`.
     pairs : sequence of (selection, selection)
         Centres and neighbours.
+    r_max : float or sequence of float, optional
+        As in `rdf`, for all pairs or one for each.
 
     Returns
     -------
@@ -202,39 +204,42 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
         if not isinstance(source, mdtraj.Trajectory):
             raise ValueError("expected r_max with a stream of chunks, found none")
         r_max = largest_radius(cell_vectors(source))
-    check_radius(r_max, cell_vectors(first))
-    if not 0 < bin_width <= r_max:
-        raise ValueError(
-            f"expected 0 < bin_width <= r_max = {r_max:.6g} nm, found {bin_width:.6g}"
-        )
+    radii = np.broadcast_to(r_max, len(pairs)).tolist()
+    for radius in radii:
+        check_radius(radius, cell_vectors(first))
+        if not 0 < bin_width <= radius:
+            raise ValueError(
+                f"expected 0 < bin_width <= r_max = {radius:.6g} nm, found "
+                f"{bin_width:.6g}"
+            )
     groups = [tuple(select_atoms(first, s) for s in pair) for pair in pairs]
     n_pairs = [len(a) * len(b) - len(np.intersect1d(a, b)) for a, b in groups]
     if 0 in n_pairs:
         raise ValueError("expected at least one pair of different atoms, found none")
 
-    edges = np.linspace(0.0, r_max, round(r_max / bin_width) + 1)
-    shells = 4 / 3 * np.pi * np.diff(edges**3)
     counts, density, frames = [[] for _ in pairs], [], []
+    bins = [round(radius / bin_width) for radius in radii]
     for chunk in chunks:
-        check_radius(r_max, cell_vectors(chunk))
+        check_radius(max(radii), cell_vectors(chunk))
         starts = stretch_starts(chunk.n_frames)
         frames.append(np.diff(np.append(starts, chunk.n_frames)))
         density.append(
             np.add.reduceat(1 / chunk.unitcell_volumes.astype(float), starts)
         )
-        for of_pair, (a, b) in zip(counts, groups, strict=True):
-            found = count_pairs(chunk, a, b, r_max, len(shells))
-            of_pair.append(np.add.reduceat(found, starts, axis=0))
+        for kept, (a, b), radius, n in zip(counts, groups, radii, bins, strict=True):
+            kept.append(
+                np.add.reduceat(count_pairs(chunk, a, b, radius, n), starts, axis=0)
+            )
     frames, density = np.concatenate(frames), np.concatenate(density)
-    return [
-        Histogram(
-            edges,
-            np.concatenate(of_pair),
-            n * density[:, None] * shells,
-            len(a) * frames,
-        )
-        for of_pair, n, (a, _) in zip(counts, n_pairs, groups, strict=True)
-    ]
+    made = []
+    for kept, n, (a, _), radius, n_bins in zip(
+        counts, n_pairs, groups, radii, bins, strict=True
+    ):
+        edges = np.linspace(0.0, radius, n_bins + 1)
+        shells = 4 / 3 * np.pi * np.diff(edges**3)
+        ideal = n * density[:, None] * shells
+        made.append(Histogram(edges, np.concatenate(kept), ideal, len(a) * frames))
+    return made
 
 
 def distribution_of(histogram, n_blocks=10):

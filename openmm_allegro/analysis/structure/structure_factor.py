@@ -43,7 +43,7 @@ def structure_factor(
     bin_width=1.0,
     vectors_per_bin=100,
     isotopes=None,
-    norm="squared mean",
+    norm="mean square",
     seed=0,
     n_blocks=10,
 ):
@@ -72,8 +72,8 @@ def structure_factor(
         Wave vectors used of a bin that has more, chosen at random with `seed`.
     isotopes : dict of str to int, optional
         Mass numbers for neutrons, as ``{"H": 2}`` for deuterium.
-    norm : {"squared mean", "mean square"}, optional
-        Of the totals: (Σ x_a w_a)², as Faber and Ziman, or Σ x_a w_a². The first is
+    norm : {"mean square", "squared mean"}, optional
+        Of the totals: Σ x_a w_a², or (Σ x_a w_a)², as Faber and Ziman. The second is
         near zero for neutrons where lengths of both signs cancel, as in H₂O.
     seed : int, optional
     n_blocks : int, optional

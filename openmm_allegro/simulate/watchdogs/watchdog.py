@@ -12,6 +12,7 @@ import openmm
 from openmm import app, unit
 
 from ...reporters.table import next_report
+from ...runs.names import paths_of
 from ...units import NM_TO_ANGSTROM
 from .limits import Frame, find_nan, make_limits
 from .settings import Watchdogs
@@ -73,8 +74,8 @@ class Watchdog:
                 "found none; use settings.for_models(potential.models)"
             )
         self.settings = settings
-        self.path = Path(f"{prefix}.events.csv")
-        self.frames = Path(f"{prefix}.events.xyz")
+        paths = paths_of(prefix)
+        self.path, self.frames = paths["events"], paths["event_frames"]
         # What getState must be asked for.
         self.include = ["positions", "velocities"]
         if settings.energy_per_atom or settings.energy_jump:

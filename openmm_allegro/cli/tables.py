@@ -1,64 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What an analysis found: its table, its curves as CSV, what draws its figure."""
+"""Measurements as text: aligned rows for the terminal, curves as CSV."""
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-
-class Row(NamedTuple):
-    """One line of a table: ``O  D  2.31 ± 0.04  cm²/s``.
-
-    Attributes
-    ----------
-    item : str
-        What was measured, as an element or a pair.
-    quantity : str
-    value : float
-    error : float or None
-        Half-width of the 68 % interval, where there is one.
-    unit : str
-    """
-
-    item: str
-    quantity: str
-    value: float
-    error: float | None
-    unit: str
-
-
-class Outcome(NamedTuple):
-    """What an analysis found.
-
-    Attributes
-    ----------
-    rows : list of Row
-        The table to print.
-    results : dict
-        All arrays and values by item, for JSON.
-    units : dict of str to str
-        Unit of each name in `results`.
-    curves : dict of str to dict of str to array
-        For each item the columns of the CSV, whose names hold their units.
-    plot : callable, optional
-        Draws the figure to a path.
-    notes : tuple of str
-        What else the user should know.
-    """
-
-    rows: list[Row]
-    results: dict[str, Any]
-    units: dict[str, str]
-    curves: dict[str, dict[str, Any]]
-    plot: Callable[[Path], Any] | None = None
-    notes: tuple[str, ...] = ()
+from ..measure.measurement import Row
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Rows as aligned text."""
+    """Align rows as text."""
     cells = [
         (row.item, row.quantity, amount(row.value, row.error), row.unit) for row in rows
     ]
@@ -71,7 +25,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def amount(value: float, error: float | None) -> str:
-    """``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
+    """Write ``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
     from ..analysis.figures.figure import with_error
 
     if error is None or not np.isfinite(error) or not np.isfinite(value):

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Angles between the neighbours of an atom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..runs.selections import triplets
+from ..runs.source import Source
+from ..utils.settings import check_settings, setting
+from .measurement import Measurement, Row, each
+from .quantity import Quantity, blocks_setting
+from .shells import POSITIONS, first_shells, shell_radii
+from .subjects import default_pairs
+
+# Triplets where none is named: as many curves as a figure can show.
+_MOST = 6
+
+
+@dataclass(frozen=True)
+class AngleSettings:
+    """Settings of distributions of angles."""
+
+    shell: tuple[float, ...] | None = setting(
+        None,
+        about="Radius that holds a around b, nm, or those of a and c: 0.2,0.3 "
+        "(default: first minima of g(r))",
+        above=0,
+        metavar="NM",
+    )
+    bins: int = setting(90, about="Bins of 180°", minimum=1, metavar="N")
+    blocks: int = blocks_setting()
+
+    def __post_init__(self) -> None:
+        check_settings(self, "angles")
+        if self.shell and len(self.shell) > 2:
+            raise ValueError(f"expected one --shell or two, found {len(self.shell)}")
+
+
+class Triplet(NamedTuple):
+    """Atoms of an angle a-b-c, and the radii around b in nm that hold a and c."""
+
+    atoms: tuple[Any, Any, Any]
+    radii: tuple[float, float]
+
+
+def measure_angles(
+    source: Source,
+    subjects: Mapping[str, Sequence[Any]] | None = None,
+    settings: AngleSettings | None = None,
+) -> Measurement:
+    """Measure distributions of the angle a-b-c of neighbours a and c of b.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to (selection, selection, selection), optional
+        The centre is in the middle. Default: atoms of the solvent around each ion, or
+        the centres of molecules around each other where there are no ions.
+    settings : AngleSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by triplet: fields of an AngleDistribution, and ``r_ab``, ``r_cb``.
+    """
+    from ..analysis import angle_distribution, plot_angles
+
+    settings = settings or AngleSettings()
+    chosen = _with_radii(source, subjects, settings) if subjects else _default(source)
+    frames = source.frames(positions=POSITIONS)
+
+    def measure(_, triplet):
+        return angle_distribution(
+            frames,
+            *triplet.atoms,
+            *triplet.radii,
+            n_bins=settings.bins,
+            n_blocks=settings.blocks,
+        )
+
+    curves, failed = each(chosen, measure)
+    rows, results, width = [], {}, 180.0 / settings.bins
+    for label, curve in curves.items():
+        r_ab, r_cb = chosen[label].radii
+        results[label] = curve._asdict() | {"r_ab": r_ab, "r_cb": r_cb}
+        mean = float(np.sum(curve.angle * curve.density) * width)
+        top = float(curve.angle[np.argmax(curve.density)])
+        rows += [
+            Row(label, "mean angle", mean, None, "°"),
+            Row(label, "most frequent", top, None, "°"),
+            Row(label, "within", r_ab, None, "nm"),
+            Row(label, "and", r_cb, None, "nm"),
+            Row(label, "angles", curve.n_angles, None, ""),
+        ]
+    return Measurement(
+        rows,
+        results,
+        {"angle": "°", "density": "1/°", "error": "1/°", "r_ab": "nm", "r_cb": "nm"},
+        {
+            label: {"angle (°)": x.angle, "density (1/°)": x.density, "error": x.error}
+            for label, x in curves.items()
+        },
+        lambda path: plot_angles(curves, path),
+        notes=[f"{label}: {reason}." for label, reason in failed.items()],
+        failed=failed,
+    )
+
+
+QUANTITY = Quantity(
+    "angles",
+    measure_angles,
+    AngleSettings,
+    "distribution of the angle a-b-c of neighbours a and c of b, degrees; where no "
+    "triplet is named, of the solvent around each ion, or of molecules",
+    subjects="[A-B-C ...]",
+    read_subjects=triplets,
+)
+
+
+def _with_radii(
+    source: Source, subjects: Mapping[str, Sequence[Any]], settings: AngleSettings
+) -> dict[str, Triplet]:
+    chosen = {}
+    for label, (a, b, c) in subjects.items():
+        if settings.shell:
+            radii = (*settings.shell, *settings.shell)[:2]
+        else:
+            radii = shell_radii(source, {"a": (b, a), "c": (b, c)}).values()
+        chosen[label] = Triplet((a, b, c), tuple(radii))
+    return chosen
+
+
+def _default(source: Source) -> dict[str, Triplet]:
+    """Choose triplets around ions, or around molecules where there are no ions."""
+    pairs = default_pairs(source)
+    shells, _ = first_shells(source, pairs)
+    shown = {label: pair for label, pair in pairs.items() if label in shells}
+    centered = [k for k, pair in shown.items() if pair.solvation and len(pair.b) > 1]
+    centered = centered or [k for k, pair in shown.items() if pair.like]
+    chosen = {}
+    for label in centered:
+        pair, radius = shown[label], shells[label].r_max
+        a, b = pair.names
+        chosen[f"{b}-{a}-{b}"] = Triplet((pair.b, pair.a, pair.b), (radius, radius))
+    if not chosen:
+        raise ValueError("expected at least one first shell, found none")
+    return dict(list(chosen.items())[:_MOST])

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""A measurement: its table, its arrays, its curves and its figure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..runs.source import Source
+
+
+class Row(NamedTuple):
+    """One line of a table: ``O  D  2.31 ± 0.04  cm²/s``.
+
+    Attributes
+    ----------
+    item : str
+        What was measured, as an element or a pair.
+    quantity : str
+    value : float
+    error : float or None
+        Half-width of the 68 % interval, where there is one.
+    unit : str
+    """
+
+    item: str
+    quantity: str
+    value: float
+    error: float | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a source.
+
+    Attributes
+    ----------
+    rows : list of Row
+        The table to print.
+    results : dict
+        All arrays and values by item, for JSON.
+    units : dict of str to str
+        Unit of each name in `results`.
+    curves : dict of str to dict of str to array
+        For each item the columns of the CSV, whose names hold their units.
+    plot : callable, optional
+        Draws the figure to a path.
+    figures : dict of str to callable
+        Further figures by name, as ``{"green_kubo": draw}``.
+    notes : list of str
+        Sentences that a reader of the numbers should know.
+    failed : dict of str to str
+        Items that could not be measured, and the reason.
+    """
+
+    rows: list[Row]
+    results: dict[str, Any]
+    units: dict[str, str]
+    curves: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plot: Callable[[Path], Any] | None = None
+    figures: Mapping[str, Callable[[Path], Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def row(self, item: str, quantity: str) -> Row:
+        """Find a row of the table."""
+        return next(r for r in self.rows if (r.item, r.quantity) == (item, quantity))
+
+
+def each(
+    subjects: Mapping[str, Any], measure: Callable[[str, Any], Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Measure each subject; one that the data does not allow leaves its reason.
+
+    Parameters
+    ----------
+    subjects : mapping of str to object
+    measure : callable
+        Takes the label and the subject.
+
+    Returns
+    -------
+    results : dict of str to object
+    failed : dict of str to str
+
+    Raises
+    ------
+    ValueError
+        If there is no result: that of the first subject.
+    """
+    results, failed, first = {}, {}, None
+    for label, subject in subjects.items():
+        try:
+            results[label] = measure(label, subject)
+        except ValueError as error:
+            failed[label] = str(error)
+            first = first or error
+    if first is not None and not results:
+        raise first
+    return results, failed
+
+
+def over_runs(rows: list[Row], source: Source) -> list[Row]:
+    """Add to the rows of several runs their means.
+
+    Parameters
+    ----------
+    rows : list of Row
+        Of items such as ``"Na (a)"`` and ``"Na (b)"`` of runs a and b.
+    source : Source
+
+    Returns
+    -------
+    list of Row
+        Those, and of what has errors the mean over runs as ``"Na"``, unless their
+        temperatures differ.
+    """
+    if source.temperatures_differ or len(source.runs) < 2:
+        return rows
+    from ..analysis import replica_mean
+
+    endings = tuple(f" ({run.name})" for run in source.runs)
+    together: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        ending = next((end for end in endings if row.item.endswith(end)), None)
+        if ending is not None and row.error is not None:
+            key = row.item.removesuffix(ending), row.quantity, row.unit
+            together.setdefault(key, []).append(row)
+    means = []
+    for (item, quantity, unit), of_runs in together.items():
+        values = [(row.value, row.error) for row in of_runs]
+        if len(values) > 1 and np.isfinite(values).all():
+            means.append(Row(item, quantity, *replica_mean(values), unit))
+    return rows + means

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""All quantities, in the order of the command's help."""
+
+from . import (
+    angles,
+    arrhenius,
+    conductivity,
+    diffusion,
+    displacements,
+    rdf,
+    speciation,
+    stability,
+    structure_factor,
+    survival,
+    thermodynamics,
+    velocities,
+)
+from .quantity import Quantity
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        rdf.QUANTITY,
+        structure_factor.QUANTITY,
+        angles.QUANTITY,
+        diffusion.QUANTITY,
+        displacements.VAN_HOVE,
+        displacements.NON_GAUSSIAN,
+        velocities.VACF,
+        velocities.DENSITY_OF_STATES,
+        velocities.GREEN_KUBO,
+        conductivity.QUANTITY,
+        survival.QUANTITY,
+        speciation.SPECIATION,
+        speciation.CLUSTERS,
+        arrhenius.QUANTITY,
+        thermodynamics.QUANTITY,
+        stability.QUANTITY,
+    )
+}

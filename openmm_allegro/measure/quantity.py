@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Declaration of a quantity, and the settings that several quantities share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..runs.selections import selections
+from ..runs.source import Source
+from ..utils.settings import setting
+from .measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What the command, the page and the manual know of a quantity.
+
+    Attributes
+    ----------
+    name : str
+        ``analyze NAME``.
+    measure : callable
+        ``measure(source, subjects, settings)``; no subjects stand for those that the
+        quantity chooses.
+    settings : type
+        Frozen dataclass of its options, made with ``utils.settings.setting``.
+    about : str
+        Help, to which the part before the first semicolon is the summary.
+    subjects : str
+        What may be named, for the line of usage.
+    read_subjects : callable
+        Makes subjects of words, see `runs.selections`.
+    aliases : tuple of str
+    window : tuple of str
+        Fields of `runs.window.Window` that it takes.
+    temperature : bool
+        Whether it needs a temperature.
+    curves : bool
+        Whether there is something for a CSV file.
+    figures : tuple of str
+        Names of further figures, each an option ``--plot-NAME``.
+    needs_runs : bool
+        Whether it is measured of runs; else of files that ``--json`` wrote.
+    """
+
+    name: str
+    measure: Callable[[Source | None, Any, Any], Measurement]
+    settings: type
+    about: str
+    subjects: str = "[SELECTION ...]"
+    read_subjects: Callable[[Sequence[str]], Any] = selections
+    aliases: tuple[str, ...] = ()
+    window: tuple[str, ...] = ("start", "stop", "stride", "time_step")
+    temperature: bool = False
+    curves: bool = True
+    figures: tuple[str, ...] = field(default=())
+    needs_runs: bool = True
+
+
+def blocks_setting(default: int = 10) -> Any:
+    """Declare the number of blocks that errors come from."""
+    return setting(
+        default,
+        about="Blocks of frames that errors come from, each longer than what is "
+        "measured stays correlated",
+        minimum=1,
+        metavar="N",
+    )
+
+
+def bin_width_setting(default: float) -> Any:
+    """Declare the width of bins of distances."""
+    return setting(default, about="Width of the bins", unit="nm", above=0)
+
+
+def shell_setting() -> Any:
+    """Declare the radii of shells, one or one for each pair."""
+    return setting(
+        None,
+        about="Radius of the shell, nm, or one for each pair: 0.36,0.32 (default: "
+        "first minimum of g(r))",
+        above=0,
+        metavar="NM",
+    )
+
+
+def max_lag_setting(default: str = "a twentieth") -> Any:
+    """Declare the longest lag time."""
+    return setting(
+        None,
+        about=f"Longest lag time, ps (default: {default} of the run)",
+        above=0,
+        metavar="PS",
+    )

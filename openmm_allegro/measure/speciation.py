@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""Who is beside whom: environments of ions, and clusters of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..runs.selections import pairs
+from ..runs.source import Source
+from ..utils.settings import check_settings
+from .measurement import Measurement, Row, each
+from .quantity import Quantity, blocks_setting, shell_setting
+from .shells import POSITIONS, first_shells, shell_radii
+from .subjects import default_pairs
+
+
+@dataclass(frozen=True)
+class SpeciationSettings:
+    """Settings of environments."""
+
+    shell: tuple[float, ...] | None = shell_setting()
+    blocks: int = blocks_setting()
+
+    def __post_init__(self) -> None:
+        check_settings(self, "speciation")
+
+
+@dataclass(frozen=True)
+class ClusterSettings(SpeciationSettings):
+    """Settings of clusters."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "clusters")
+
+
+class Environment(NamedTuple):
+    """Neighbours of a kind of centre.
+
+    Attributes
+    ----------
+    centers : str or (n,) array of int
+    ligands : dict of str to (selection, float)
+        Atoms and radius in nm of each kind of neighbour.
+    """
+
+    centers: Any
+    ligands: dict[str, tuple[Any, float]]
+
+
+def measure_speciation(
+    source: Source,
+    subjects: Mapping[str, Sequence[Any]] | None = None,
+    settings: SpeciationSettings | None = None,
+) -> Measurement:
+    """Measure how often a centre has how many neighbours of each kind.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to (selection, selection), optional
+        Pairs of one centre. Default: each ion with its shells of solvent and of other
+        ions.
+    settings : SpeciationSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by centre: ``kinds``, ``shells`` (nm) and ``environments``.
+    """
+    from ..analysis import plot_speciation, speciation
+
+    settings = settings or SpeciationSettings()
+    chosen = _of_pairs(source, subjects, settings) if subjects else _default(source)
+    frames = source.frames(positions=POSITIONS)
+
+    def measure(_, environment):
+        return speciation(frames, *environment, n_blocks=settings.blocks)
+
+    parts, failed = each(chosen, measure)
+    rows, results, figures = [], {}, {}
+    for name, of_center in parts.items():
+        ligands = chosen[name].ligands
+        first = f"{name}: " if len(parts) > 1 else ""
+        for numbers, part in of_center.items():
+            words = " ".join(f"{n} {k}" for n, k in zip(numbers, ligands, strict=True))
+            rows.append(Row(first + words, "part of the centres", *part, ""))
+        rows += [
+            Row(f"{name}-{kind}", "within", radius, None, "nm")
+            for kind, (_, radius) in ligands.items()
+        ]
+        results[name] = {
+            "kinds": list(ligands),
+            "shells": [radius for _, radius in ligands.values()],
+            "environments": [
+                {"numbers": numbers, "value": value, "error": error}
+                for numbers, (value, error) in of_center.items()
+            ],
+        }
+        figures[name] = lambda path, found=of_center, kinds=list(ligands): (
+            plot_speciation(found, kinds, path)
+        )
+    notes = [f"{name}: {reason}." for name, reason in failed.items()]
+    if len(figures) > 1:
+        notes.append(f"The figure is of {next(iter(figures))}.")
+    return Measurement(
+        rows,
+        results,
+        {"shells": "nm", "value": "1", "error": "1"},
+        plot=next(iter(figures.values())),
+        figures=figures,
+        notes=notes,
+        failed=failed,
+    )
+
+
+def measure_clusters(
+    source: Source,
+    subjects: Mapping[str, Sequence[Any]] | None = None,
+    settings: ClusterSettings | None = None,
+) -> Measurement:
+    """Measure sizes of the clusters that contacts of a pair hold together.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to (selection, selection)
+        One pair.
+    settings : ClusterSettings, optional
+
+    Returns
+    -------
+    Measurement
+        Results by pair: fields of Clusters, and ``r_max``.
+    """
+    from ..analysis import clusters, plot_clusters
+
+    settings = settings or ClusterSettings()
+    if not subjects:
+        raise ValueError("expected a pair such as Na-Cl, found none")
+    if len(subjects) != 1:
+        raise ValueError(f"expected one pair such as Na-Cl, found {' '.join(subjects)}")
+    ((label, pair),) = subjects.items()
+    radius = shell_radii(source, subjects, settings.shell)[label]
+    sizes = clusters(
+        source.frames(positions=POSITIONS), *pair[:2], radius, n_blocks=settings.blocks
+    )
+    rows = [Row(label, "mean size", *map(float, sizes.mean_size), "")]
+    for size, value, error in zip(sizes.sizes, *sizes.fraction, strict=True):
+        name = "part of the ions alone" if size == 1 else f"in clusters of {size}"
+        rows.append(Row(label, name, float(value), float(error), ""))
+    rows.append(Row(label, "within", radius, None, "nm"))
+    return Measurement(
+        rows,
+        {label: sizes._asdict() | {"r_max": radius}},
+        {"sizes": "1", "fraction": "1", "mean_size": "1", "r_max": "nm"},
+        {
+            label: {
+                "size": sizes.sizes,
+                "part of the ions": sizes.fraction.value,
+                "error": np.asarray(sizes.fraction.error),
+            }
+        },
+        lambda path: plot_clusters(sizes, path),
+    )
+
+
+SPECIATION = Quantity(
+    "speciation",
+    measure_speciation,
+    SpeciationSettings,
+    "how often a centre A has how many neighbours of each kind; where no pair is "
+    "named, each ion and its shells of solvent and of other ions",
+    subjects="[A-B A-C ...]",
+    read_subjects=pairs,
+    curves=False,
+)
+CLUSTERS = Quantity(
+    "clusters",
+    measure_clusters,
+    ClusterSettings,
+    "sizes of clusters that contacts of a and b, as Na-Cl, hold together",
+    subjects="A-B",
+    read_subjects=pairs,
+)
+
+
+def _of_pairs(
+    source: Source, subjects: Mapping[str, Sequence[Any]], settings: SpeciationSettings
+) -> dict[str, Environment]:
+    """Take the environment of the one centre of some pairs."""
+    centers = {pair[0] for pair in subjects.values()}
+    if len(centers) > 1:
+        raise ValueError(
+            "expected pairs of one centre, such as Na-O Na-Cl, found "
+            + " ".join(subjects)
+        )
+    radii = shell_radii(source, subjects, settings.shell)
+    ligands = {
+        pair[1].removeprefix("element "): (pair[1], radii[label])
+        for label, pair in subjects.items()
+    }
+    if len(ligands) < len(subjects):
+        raise ValueError(
+            f"expected each kind of neighbour once, found {' '.join(subjects)}"
+        )
+    center = centers.pop()
+    return {center.removeprefix("element "): Environment(center, ligands)}
+
+
+def _default(source: Source) -> dict[str, Environment]:
+    """Choose each ion that has a shell of solvent, and what has shells around it."""
+    around = default_pairs(source)
+    shells, _ = first_shells(source, around)
+    chosen: dict[str, Environment] = {}
+    solvated = {p.names[0] for k, p in around.items() if p.solvation and k in shells}
+    for label, pair in around.items():
+        if pair.like or label not in shells:
+            continue
+        ends = [(*pair.names, pair.a, pair.b), (*pair.names[::-1], pair.b, pair.a)]
+        for center, ligand, a, b in ends:
+            if center in solvated and (pair.solvation or ligand in solvated):
+                environment = chosen.setdefault(center, Environment(a, {}))
+                environment.ligands[ligand] = (b, shells[label].r_max)
+    if not chosen:
+        raise ValueError("expected ions with a first shell, found none")
+    return chosen

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What is measured where nothing is named: pairs, species, triplets that matter."""
+
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+import numpy as np
+
+from ..runs.source import Source
+from ..runs.species import Kind
+
+TOTAL = "total"
+# Pairs of a mixture of molecules and ions.
+_MOST = 12
+# Of fewer like molecules or ions g(r) among them is noise.
+_LIKE = 4
+
+
+class Pair(NamedTuple):
+    """Centres and neighbours of a g(r).
+
+    Attributes
+    ----------
+    a, b : arrays of int
+        Atoms.
+    names : (str, str)
+        Names of both, as elements.
+    solvation : bool
+        Whether it is an ion and an atom of a molecule.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    names: tuple[str, str]
+    solvation: bool = False
+
+    @property
+    def like(self) -> bool:
+        """Whether centres and neighbours are the same atoms."""
+        return np.array_equal(self.a, self.b)
+
+
+def default_pairs(source: Source) -> dict[str, Pair]:
+    """Choose the pairs that matter.
+
+    Of ions and molecules: each ion and the atoms of molecules around it, and the
+    centres of molecules and ions among each other. Of atoms without bonds: all pairs
+    of elements, and the total.
+
+    Raises
+    ------
+    ValueError
+        If there is a single molecule.
+    """
+    ions = [kind for kind in source.kinds if kind.monoatomic]
+    molecules = [kind for kind in source.kinds if not kind.monoatomic]
+    if not molecules:
+        return element_pairs(source)
+    symbols = _symbols(source)
+    bound = np.concatenate([atoms for kind in molecules for atoms in kind.molecules])
+    elements = sorted(set(symbols[bound]) - {"H", "VS"})
+    # Ions hold on to what is electronegative; carbon only where there is no other.
+    elements = [element for element in elements if element != "C"] or elements
+    pairs = []
+    for ion in sorted(ions, key=lambda kind: len(kind.molecules)):
+        for element in elements:
+            around = bound[symbols[bound] == element]
+            pairs.append(Pair(ion.centers, around, (ion.name, element), True))
+    for first, second in combinations_with_replacement(ions + molecules, 2):
+        if first.name == second.name and len(first.molecules) < _LIKE:
+            continue
+        if first.monoatomic and not second.monoatomic:
+            continue  # an ion and a molecule: above
+        names = _short_name(first), _short_name(second)
+        pairs.append(Pair(first.centers, second.centers, names))
+    if not pairs:
+        raise ValueError("expected at least two molecules or ions, found one")
+    return {"-".join(pair.names): pair for pair in pairs[:_MOST]}
+
+
+def element_pairs(source: Source) -> dict[str, Pair]:
+    """Choose all pairs of elements, and the total."""
+    symbols = _symbols(source)
+    if len(symbols) < 2:
+        raise ValueError("expected at least two atoms, found one")
+    groups = {
+        symbol: np.flatnonzero(symbols == symbol) for symbol in np.unique(symbols)
+    }
+    pairs = {
+        f"{first}-{second}": Pair(groups[first], groups[second], (first, second))
+        for first, second in combinations_with_replacement(map(str, groups), 2)
+        if first != second or len(groups[first]) > 1
+    }
+    atoms = np.arange(len(symbols))
+    return pairs | {TOTAL: Pair(atoms, atoms, (TOTAL, TOTAL))}
+
+
+def default_species(source: Source) -> dict[str, np.ndarray]:
+    """Choose the centre of each molecule and ion, by the name of its kind."""
+    return {kind.label: kind.centers for kind in source.kinds}
+
+
+def _symbols(source: Source) -> np.ndarray:
+    return np.array([atom.element.symbol for atom in source.topology.atoms])
+
+
+def _short_name(kind: Kind) -> str:
+    """Name a kind by the element of its centre where that says it all."""
+    if kind.monoatomic or kind.name == "water":
+        return kind.element
+    return kind.label

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""The table of energies that a run wrote, and where in it equilibrium begins."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .run import Run
+from .window import Window
+
+# Columns of OpenMM's StateDataReporter, by the names used here.
+COLUMNS = {
+    "step": "Step",
+    "time": "Time (ps)",
+    "potential": "Potential Energy (kJ/mole)",
+    "kinetic": "Kinetic Energy (kJ/mole)",
+    "total": "Total Energy (kJ/mole)",
+    "temperature": "Temperature (K)",
+    "volume": "Box Volume (nm^3)",
+    "density": "Density (g/mL)",
+}
+# Parts of a run at its thermostat's temperature that are left out at least and at most.
+_LEAST, _MOST = 0.1, 0.5
+# Values that the search for the end of equilibration looks at, and needs.
+_VALUES, _FEWEST = 2000, 50
+# Numbers of independent values are known to about a tenth.
+_AS_GOOD = 0.9
+
+Table = dict[str, np.ndarray]
+
+
+class Start(NamedTuple):
+    """Begin of what is measured.
+
+    Attributes
+    ----------
+    time : float
+        In ps.
+    reason : str
+        Why there, for a reader.
+    """
+
+    time: float
+    reason: str
+
+
+def read_table(path: Path) -> Table:
+    """Read the columns of a CSV that OpenMM's StateDataReporter wrote.
+
+    A last line cut short is left out, as is a header that a restart repeated.
+
+    Returns
+    -------
+    dict of str to (n,) array
+        By the keys of `COLUMNS`; NaN where a cell is no number.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of times.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = list(csv.reader(file))
+    names = [name.lstrip("#").strip('"') for name in lines[0]] if lines else []
+    if COLUMNS["time"] not in names:
+        raise ValueError(
+            f'expected a column "{COLUMNS["time"]}" in {path}, found '
+            f"{', '.join(names) or 'nothing'}"
+        )
+    places = {key: names.index(name) for key, name in COLUMNS.items() if name in names}
+    header = [cell.lstrip("#") for cell in lines[0]]
+    rows = [
+        [_number(row[place]) for place in places.values()]
+        for row in lines[1:]
+        if len(row) == len(names) and [cell.lstrip("#") for cell in row] != header
+    ]
+    values = np.array(rows, dtype=float).reshape(len(rows), len(places))
+    return dict(zip(places, values.T, strict=True))
+
+
+def known_table(run: Run) -> Table:
+    """Read the energies of a run, or return {} where there are none to be read."""
+    if run.energies is None:
+        return {}
+    try:
+        table = read_table(run.energies)
+    except ValueError:
+        return {}
+    return table if "temperature" in table and len(table["time"]) else {}
+
+
+def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Table:
+    """Read the energies of a run in a window, every so many lines.
+
+    Parameters
+    ----------
+    run : Run
+    window : Window
+        Without a start: from the first line on.
+    needed : sequence of str
+        Keys of `COLUMNS` that have to be there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no table.
+    ValueError
+        If a column is missing, or there is no line in the window.
+    """
+    if run.energies is None:
+        raise FileNotFoundError(
+            f"expected the energies of {run.name}, a CSV file, found none"
+        )
+    table = read_table(run.energies)
+    missing = [COLUMNS[key] for key in needed if key not in table]
+    if missing:
+        raise ValueError(
+            f"expected columns {', '.join(missing)} in {run.energies}, found "
+            f"{', '.join(COLUMNS[key] for key in table)}"
+        )
+    time = table["time"]
+    inside = np.isfinite(time)
+    if window.start is not None:
+        inside &= time >= window.start * (1 - 1e-9)
+    if window.stop is not None:
+        inside &= time <= window.stop * (1 + 1e-9)
+    rows = np.flatnonzero(inside)[:: window.stride or 1]
+    if len(rows) == 0:
+        raise ValueError(
+            f"expected lines of {run.energies} between --start and --stop, found none"
+        )
+    return {key: column[rows] for key, column in table.items()}
+
+
+def equilibrated(run: Run) -> Start:
+    """Find where a run is equilibrated, by the potential energy of its table.
+
+    An NVE run goes on from an equilibrated one, as a rule, so nothing of it is left
+    out unless the energy says so. A run without a table begins at 0.
+    """
+    table = run.table
+    if not table:
+        return Start(0.0, "there is no table of energies")
+    least = 0.0 if run.ensemble == "nve" else _LEAST
+    reason = f"{least:.0%} of the run" if least else "nothing is left out"
+    times, energies = table["time"], table.get("potential")
+    if energies is None or len(energies) < _FEWEST or not np.isfinite(energies).all():
+        length = run.simulated if run.simulated > 0 else np.nanmax(times)
+        return Start(float(least * length), reason)
+    part = equilibration(energies, least=least)
+    if part > least:
+        reason = "where most independent values of the potential energy are left"
+    time = times[min(int(part * len(times)), len(times) - 1)] if part > 0 else 0.0
+    return Start(float(time), reason)
+
+
+def equilibration(values, least: float = _LEAST, most: float = _MOST) -> float:
+    """Find the part of a series to leave out so that most independent values stay.
+
+    Chodera, J. Chem. Theory Comput. 12, 1799, 2016, doi:10.1021/acs.jctc.5b00784, on
+    a grid of starts; of starts that are about as good, the first.
+
+    Parameters
+    ----------
+    values : (n,) array
+        As the potential energy.
+    least, most : float, optional
+        Bounds of the part.
+    """
+    from ..analysis.statistics import statistical_inefficiency
+
+    values = np.asarray(values, dtype=float)
+    values = values[:: max(1, len(values) // _VALUES)]
+    parts = np.linspace(least, most, 21)
+    independent = []
+    for part in parts:
+        kept = values[int(part * len(values)) :]
+        independent.append(len(kept) / statistical_inefficiency(kept))
+    good = np.array(independent) >= _AS_GOOD * np.max(independent)
+    return float(parts[int(np.argmax(good))])
+
+
+def degrees_of_freedom(table: Table) -> int:
+    """Count what kinetic energy and temperature were reported with: 2 E = N R T."""
+    from scipy.constants import gas_constant
+
+    warm = table["temperature"] > 0
+    if "kinetic" not in table or not warm.any():
+        raise ValueError("expected kinetic energies at a temperature, found none")
+    ratio = table["kinetic"][warm] / table["temperature"][warm]
+    return round(float(np.median(ratio)) * 2e3 / gas_constant)
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan

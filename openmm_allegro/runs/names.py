@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Names of a run's files: the one place that knows what each ends with."""
+
+import os
+import shutil
+from pathlib import Path
+
+SUFFIXES = {
+    "topology": ".pdb",
+    "trajectory": ".xtc",
+    "energies": ".csv",
+    "state": ".xml",
+    "system": ".system.xml",
+    "checkpoint": ".chk",
+    "record": ".json",
+}
+# Written on request, or when something happens.
+OTHER_SUFFIXES = {
+    "velocities": ".h5",
+    "events": ".events.csv",
+    "event_frames": ".events.xyz",
+}
+# Of replicas that exchange their temperatures.
+REPLICA_SUFFIXES = {
+    "topology": ".pdb",
+    "samples": ".nc",
+    "checkpoint": "_checkpoint.nc",
+    "exchanges": ".exchanges.csv",
+    "record": ".json",
+    "backup": ".backup.zip",
+}
+# Trajectories that hold their topology, and may hold velocities.
+HDF5 = (".h5", ".hdf5")
+# What lists the stages in the folder of a protocol.
+PROTOCOL = "protocol.json"
+
+
+def paths_of(output: str | Path) -> dict[str, Path]:
+    """List all files that a run with this prefix can have, by their names here."""
+    names = SUFFIXES | OTHER_SUFFIXES
+    return {name: Path(f"{output}{suffix}") for name, suffix in names.items()}
+
+
+def parts_of(path: Path) -> Path:
+    """Name the folder of the parts that a file with velocities is put together from."""
+    return path.with_name(path.name + ".parts")
+
+
+def existing_file(prefix: str | Path, *suffixes: str) -> Path | None:
+    """Find the first file that a prefix has with one of the suffixes."""
+    paths = (Path(f"{prefix}{suffix}") for suffix in suffixes)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def check_output(
+    output: str | Path, overwrite: bool = False, resume: bool = False
+) -> dict[str, Path]:
+    """List the files that ``run`` will write for a prefix, if it may write them.
+
+    Raises
+    ------
+    FileExistsError
+        If one exists and neither ``overwrite`` nor ``resume`` is set, or ``resume`` and
+        there is no record to go on with.
+    ValueError
+        If ``output`` is a folder, or both are set.
+    """
+    if str(output).endswith(("/", os.sep)) or Path(output).is_dir():
+        raise ValueError(
+            "expected the prefix of files to write, such as runs/nacl, found the "
+            f"folder {output}"
+        )
+    if overwrite and resume:
+        raise ValueError(
+            "expected overwrite (--force) or resume (--resume), found both: one "
+            "replaces what the other goes on with"
+        )
+    paths = paths_of(output)
+    check_existing(paths, overwrite, resume)
+    return {name: paths[name] for name in SUFFIXES}
+
+
+def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> None:
+    """Refuse to replace files unasked, and to resume without a record.
+
+    Raises
+    ------
+    FileExistsError
+    """
+    existing = [str(p) for p in paths.values() if p.exists()]
+    if existing and not overwrite and not resume:
+        raise FileExistsError(
+            f"expected no output yet, found {', '.join(existing)}; use another name, "
+            "overwrite=True (--force), or resume=True (--resume) to go on with it"
+        )
+    if existing and resume and not paths["record"].exists():
+        raise FileExistsError(
+            f"expected the record {paths['record']} of a run to go on with, found "
+            f"{', '.join(existing)} without it; bring it back, use another name, or "
+            "overwrite=True (--force)"
+        )
+
+
+def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
+    """Remove all files of a prefix but some, by their names in ``paths_of``."""
+    for name, path in paths_of(output).items():
+        if name not in keep:
+            path.unlink(missing_ok=True)
+            shutil.rmtree(parts_of(path), ignore_errors=True)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""What is measured: runs, the part of them that is taken, and what is known of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .energies import Start, Table, energies_between, equilibrated
+from .frames import Frames, count_frames, read_topology
+from .run import Run, temperatures
+from .species import Kind, find_kinds
+from .velocities import velocities_between
+from .window import Window
+
+
+class Series(NamedTuple):
+    """Frames that follow each other in time.
+
+    Attributes
+    ----------
+    suffix : str
+        End of labels, where there are several series: ``" (runs/a)"``.
+    run : Run
+    frames : Frames
+    """
+
+    suffix: str
+    run: Run
+    frames: Frames
+
+
+class Source:
+    """Runs, and the window of each that is measured; files are read when asked for.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    window : Window, optional
+    temperature : float, optional
+        In K. Default: that of each run.
+
+    Attributes
+    ----------
+    runs : list of Run
+    window : Window
+    temperature_given : float or None
+    memory : dict
+        What one measurement leaves for the next.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        window: Window | None = None,
+        temperature: float | None = None,
+    ):
+        self.runs, self.window = list(runs), window or Window()
+        self.temperature_given = temperature
+        self.memory: dict[Any, Any] = {}
+        self._starts: dict[str, Start] = {}
+        self._frames: dict[tuple, Frames] = {}
+
+    def start(self, run: Run) -> Start:
+        """Find where a run begins to count: as asked, or where it is equilibrated."""
+        if self.window.start is not None:
+            return Start(self.window.start, "as asked")
+        if run.name not in self._starts:
+            self._starts[run.name] = equilibrated(run)
+        return self._starts[run.name]
+
+    def frames(
+        self,
+        runs: Sequence[Run] | None = None,
+        *,
+        joined: bool = False,
+        positions: int | None = None,
+        least: int = 20,
+        whole: bool = False,
+    ) -> Frames:
+        """Choose frames of some runs, or of all.
+
+        Parameters
+        ----------
+        runs : sequence of Run, optional
+        joined : bool, optional
+            Whether they are pieces of one run.
+        positions : int, optional
+            Positions of atoms to take about, where no stride was asked for: more would
+            take long and add little.
+        least : int, optional
+            Frames to take nevertheless.
+        whole : bool, optional
+            Whether to begin at 0, unless another start was asked for.
+        """
+        runs = self.runs if runs is None else list(runs)
+        key = tuple(run.name for run in runs), joined, positions, least, whole
+        if key not in self._frames:
+            starts = [self.window.start or 0.0 if whole else self.start(runs[0]).time]
+            starts *= len(runs)
+            if not joined and not whole:
+                starts = [self.start(run).time for run in runs]
+            window = self.window
+            if window.stride is None and positions is not None:
+                window = replace(
+                    window, stride=self._stride(runs, starts, positions, least)
+                )
+            self._frames[key] = Frames(runs, window, starts, joined)
+        return self._frames[key]
+
+    def series(self, positions: int | None = None) -> Iterator[Series]:
+        """Give each run by itself, or all as one where they are pieces of it."""
+        if len(self.runs) == 1 or self.window.join:
+            frames = self.frames(joined=True, positions=positions)
+            yield Series("", self.runs[0], frames)
+            return
+        for run in self.runs:
+            frames = self.frames([run], positions=positions)
+            yield Series(f" ({run.name})", run, frames)
+
+    def label(self, run: Run) -> str:
+        """Name a run as an item of a table: ``all``, or ``all (runs/a)`` of several."""
+        return f"all ({run.name})" if len(self.runs) > 1 else "all"
+
+    def energies(self, run: Run, needed: Sequence[str] = ()) -> Table:
+        """Read the energies of a run in the window, see `energies_between`."""
+        window = replace(self.window, start=self.start(run).time)
+        return energies_between(run, window, needed)
+
+    def velocities(self, run: Run, selection: Any, reference: Any = "all") -> Any:
+        """Read velocities of a run in the window, see `velocities_between`."""
+        start = self.start(run).time
+        return velocities_between(run, self.window, start, selection, reference)
+
+    def temperature(self, run: Run | None = None) -> float:
+        """Temperature in K: as given, of the thermostat, or of NVE the mean.
+
+        Raises
+        ------
+        ValueError
+            If it is not known, or changes.
+        """
+        run = run or self.runs[0]
+        known = self.temperature_given or run.target
+        if known is None and run.ensemble == "nve":
+            known = self._mean_temperature(run)
+        if known is None or not known > 0:
+            levels = temperatures(run)
+            raise ValueError(
+                "expected --temperature in K, or a run whose record holds a constant "
+                f"one, found {', '.join(f'{x:g}' for x in levels) or 'none'}"
+            )
+        return float(known)
+
+    @property
+    def temperatures_differ(self) -> bool:
+        """Whether the runs' records have several temperatures, and none was given.
+
+        Means over such runs, or one temperature for all, would say nothing.
+        """
+        if self.temperature_given is not None:
+            return False
+        levels = [temperatures(run) for run in self.runs]
+        return len({str(np.unique(level)) for level in levels if level}) > 1
+
+    @cached_property
+    def topology(self) -> Any:
+        """Topology of the first run, an mdtraj.Topology."""
+        return read_topology(self.runs[0])
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """Kinds of molecules and ions of the first run."""
+        return find_kinds(self.topology)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was left out without being asked for."""
+        notes = []
+        for run in self.runs:
+            start = self._starts.get(run.name)
+            if start is not None and start.time > 0:
+                name = f" of {run.name}" if len(self.runs) > 1 else ""
+                notes.append(
+                    f"From {start.time:.4g} ps on{name} ({start.reason}); --start 0 "
+                    "takes all."
+                )
+        for frames in self._frames.values():
+            if frames.n_frames and frames.stride > 1 and self.window.stride is None:
+                notes.append(
+                    f"Every {frames.stride} frames one was taken, "
+                    f"{frames.n_frames} in all; --stride 1 takes each."
+                )
+        return list(dict.fromkeys(notes))
+
+    def described(self) -> dict[str, Any]:
+        """Describe runs, temperature and frames, for the JSON."""
+        files = ("name", "trajectory", "topology", "energies", "velocities")
+        temperature = None
+        if not self.temperatures_differ:
+            try:
+                temperature = self.temperature()
+            except ValueError:
+                pass
+        return {
+            "sources": [{k: getattr(run, k) for k in files} for run in self.runs],
+            "temperature_k": temperature,
+            "frames": [f.described() for f in self._frames.values() if f.n_frames],
+        }
+
+    def _mean_temperature(self, run: Run) -> float | None:
+        """Mean of the table from the start on; without a table the record's."""
+        table = run.table
+        kept = table["time"] >= self.start(run).time if table else np.array([False])
+        if kept.any() and np.isfinite(table["temperature"][kept]).all():
+            return float(table["temperature"][kept].mean())
+        levels = temperatures(run)
+        return levels[0] if len(set(levels)) == 1 else None
+
+    def _stride(
+        self, runs: Sequence[Run], starts: Sequence[float], positions: int, least: int
+    ) -> int:
+        numbers = [
+            count_frames(run, self.window, start)
+            for run, start in zip(runs, starts, strict=True)
+        ]
+        if None in numbers:
+            return 1
+        wanted = max(least, positions // self.topology.n_atoms)
+        return max(1, -(-sum(numbers) // wanted))

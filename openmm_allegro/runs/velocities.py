@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Velocities that a run wrote into an HDF5 file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .frames import inside_of
+from .run import Run
+from .window import Window
+
+
+def has_velocities(path: Path) -> bool:
+    """Tell whether an HDF5 trajectory holds velocities.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    try:
+        with HDF5TrajectoryFile(str(path)) as file:
+            return "velocities" in file.root
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
+        ) from error
+
+
+def velocities_between(
+    run: Run,
+    window: Window,
+    start: float,
+    selection: Any,
+    reference: Any = "all",
+) -> Any:
+    """Read velocities of some atoms of a run in a window.
+
+    Parameters
+    ----------
+    run : Run
+    window : Window
+        Its start is not used.
+    start : float
+        In ps.
+    selection : str or (n,) array of int
+    reference : str or array, optional
+        Atoms whose centre of mass is at rest; None leaves velocities as they are.
+
+    Returns
+    -------
+    analysis.Velocities
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no such file.
+    ValueError
+        If the file cannot be read, or has no frame in the window.
+    """
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    from ..analysis import read_velocities
+
+    path = run.velocities
+    if path is None:
+        raise FileNotFoundError(
+            f"expected velocities of {run.name}, a file .h5, found none"
+        )
+    try:
+        with HDF5TrajectoryFile(str(path)) as file:
+            times = np.asarray(file.root.time[:], dtype=float)
+        velocities = read_velocities(
+            path, selection, reference=reference, time_step=window.time_step
+        )
+    except (AttributeError, LookupError, OSError, RuntimeError) as error:
+        raise ValueError(
+            f"expected an HDF5 trajectory with velocities at {path}, found "
+            f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    if window.time_step is not None:
+        times = np.arange(len(times)) * window.time_step
+    inside = inside_of(times, start, window.stop)
+    if not inside.any():
+        raise ValueError(
+            "expected frames between --start and --stop, found the last at "
+            f"{times[-1]:.6g} ps"
+        )
+    return velocities._replace(values=velocities.values[inside])

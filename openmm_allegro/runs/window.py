@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Which part of a run is measured."""
+
+from dataclasses import dataclass
+
+from ..utils.settings import check_settings, setting
+
+
+@dataclass(frozen=True)
+class Window:
+    """Times and frames that are taken of each run."""
+
+    start: float | None = setting(
+        None,
+        about="First time; 0 takes all (default: where the potential energy of the "
+        "run's table is equilibrated, at least a tenth, or 0 without a table)",
+        metavar="PS",
+    )
+    stop: float | None = setting(None, about="Last time, ps", metavar="PS")
+    stride: int | None = setting(
+        None,
+        about="Take every Nth frame (default: each, or fewer where the structure of "
+        "so many would take minutes)",
+        minimum=1,
+        metavar="N",
+    )
+    time_step: float | None = setting(
+        None,
+        about="Between frames of files that hold no times (DCD, PDB), ps",
+        above=0,
+        metavar="PS",
+    )
+    join: bool = setting(
+        False, about="The trajectories are pieces of one run, not runs of their own"
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, "frames")
