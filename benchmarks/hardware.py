@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a result was measured on."""
+"""Description of the machine that a result was measured on."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ import torch
 
 
 def hardware(threads: int) -> dict:
-    """Processors, number of threads used and versions of what does the computing."""
+    """Describe processor, threads used, GPU and versions of numerical packages."""
     name = platform.processor() or platform.machine()
     for line in _cpuinfo():
         if line.startswith("model name"):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The two inner loops of the fused kernel in C++ and in Numba, on one thread.
+"""Compare two inner loops of the fused kernel in C++ and in Numba, on one thread.
 
 product: [104, 64] by packed [64, 64] in rows of 960 floats, as in a linear layer of a
-block of two centres. scalars: the way back of the tensor product's scalars, l_max 2,
-32 channels, 52 rows of one centre. C++ is the package's own source, compiled here with
-the flags of setup.py, its sizes known at run time only; Numba has the same loops with
-sizes as literals, the fastest of the forms tried. Both get the same float32 data, in
-alternating runs. Times are the processor's, so that a busy machine disturbs little.
+block of two centres. scalars: the backward pass of the tensor product's scalars, l_max
+2, 32 channels, 52 rows of one centre. C++ is the package's own source, compiled here
+with the flags of setup.py; it learns the sizes at run time only. Numba has the same
+loops with sizes as literals, the fastest of the forms tried. Both get the same float32
+data, in alternating runs. Times are processor times, which a busy machine changes
+little.
 
     pip install numba
     python benchmarks/kernel_language.py [--rounds 101]
@@ -97,7 +98,9 @@ def _compare(name: str, library: ctypes.CDLL, rounds: int) -> dict:
         if (before != a).any()
     )
     if not difference < 1e-4:
-        raise RuntimeError(f"expected equal results, found {difference:.1e} between")
+        raise RuntimeError(
+            f"expected equal results, found a difference of {difference}"
+        )
     turns = range(rounds)
     times = [[_timed(r, data, REPEATS)[1] for r in runs.values()] for _ in turns]
     median = dict(zip(runs, np.median(times, 0), strict=True))
@@ -117,7 +120,7 @@ def _compare(name: str, library: ctypes.CDLL, rounds: int) -> dict:
 
 
 def _timed(run, data, repeats: int) -> tuple[list[np.ndarray], float]:
-    """The arrays after some repeats, and processor seconds of each."""
+    """Run some repeats; return the arrays, and processor seconds of each repeat."""
     copies = [array.copy() for array in data]
     start = time.thread_time()
     run(*copies, repeats)
@@ -125,7 +128,7 @@ def _timed(run, data, repeats: int) -> tuple[list[np.ndarray], float]:
 
 
 def _compile_cpp() -> tuple[ctypes.CDLL, str]:
-    """The wrapper, built like the extension that this processor loads."""
+    """Build the wrapper like the extension that this processor loads."""
     with patch("setuptools.setup"):
         setup = runpy.run_path(str(ROOT / "setup.py"))
     name = Path(fused.library()._name).name.partition(".")[0]
@@ -134,7 +137,7 @@ def _compile_cpp() -> tuple[ctypes.CDLL, str]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "loops.cpp"), Path(folder, "loops.so")
         source.write_text(WRAPPER)
-        include = f"-I{ROOT / 'openmm_allegro' / 'kernels'}"
+        include = f"-I{ROOT / 'openmm_allegro' / 'kernels' / 'cpu'}"
         subprocess.run([*command, include, source, "-o", target], check=True)
         return ctypes.CDLL(str(target)), " ".join(command)
 
@@ -168,7 +171,7 @@ def _compile_numba(name: str, data):
 
 # The forms below are unrolled by text: each sum is a variable of its own.
 def _product() -> list[str]:
-    """Tiles of 8 rows and 32 columns."""
+    """Write the product in tiles of 8 rows and 32 columns."""
     tile = [(i, j) for i in range(8) for j in range(32)]
     lines = ["for p in range(2):", " panel = b[p]", " for r in range(0, 104, 8):"]
     for i in range(8):
@@ -181,7 +184,7 @@ def _product() -> list[str]:
 
 
 def _scalars() -> list[str]:
-    """A loop for each component: LLVM makes no vectors of loops over more arrays."""
+    """Write a loop for each component: LLVM vectorises no loops over more arrays."""
     lines = ["for r in range(52):", " ds, dy, y = g[r, 256:], g[r, 320:], x[r, 320:]"]
     for degree in range(3):
         columns, terms = f"{128 + 32 * degree}:{160 + 32 * degree}", []

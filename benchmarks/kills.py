@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Kill a protocol at random moments until it is done, many times; is anything lost?
+"""Kill a protocol at random moments until it is complete, and check its files.
 
 A protocol of a capped alanine alone in a periodic box (minimise, heat, NVT, NVE with
-velocities, NPT) runs with our force in a process that is ended by SIGKILL after a
-random time and begun again with resume, until it is done; then the next one. After each
-kill every file must be readable. At each end every frame must be there once, in order,
-and the stages before NPT must be, to the last bit, what they are in a run that nobody
-killed (a barostat begins anew, by design).
+velocities, NPT) runs with our force in a process that is killed by SIGKILL after a
+random time and started again with resume, until it is complete; then the next protocol
+starts. After each kill every file must be readable. At each end every frame must be
+present once, in order, and the stages before NPT must equal those of an undisturbed run
+to the last bit (a resumed barostat starts anew, by design).
 Writes results/kills.json beside this file.
 
 python benchmarks/kills.py [--kills 120] [--longest 10] [--seed 1]
@@ -51,7 +51,7 @@ STAGES = [
 
 
 def work(system: openmm.System, pdb: app.PDBFile, folder: Path) -> None:
-    """What the process that is killed does."""
+    """Run the protocol, in the process that is to be killed."""
     torch.set_num_threads(1)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         run_protocol(
@@ -69,7 +69,7 @@ def work(system: openmm.System, pdb: app.PDBFile, folder: Path) -> None:
 
 
 def attempt(arguments: tuple, seconds: float | None) -> bool:
-    """Run until the end or for some seconds; whether it ended by itself."""
+    """Run until the end or for some seconds; tell if it ended by itself."""
     process = multiprocessing.get_context("fork").Process(target=work, args=arguments)
     process.start()
     process.join(seconds)
@@ -81,8 +81,8 @@ def attempt(arguments: tuple, seconds: float | None) -> bool:
     return True
 
 
-def where(folder: Path) -> str:
-    """The stage that was killed, and whether it had begun to step."""
+def killed_stage(folder: Path) -> str:
+    """Name the stage that was killed, and tell if it had taken steps."""
     for number, stage in enumerate(STAGES, start=1):
         paths = paths_of(folder / f"{number}-{stage.name}")
         if not paths["record"].exists():
@@ -94,7 +94,7 @@ def where(folder: Path) -> str:
 
 
 def check_readable(folder: Path) -> None:
-    """Whatever is there can be read, or is a name that says it is partial."""
+    """Check that every file can be read, but for those named as partial."""
     for path in folder.rglob("*"):
         if ".partial" in path.name or path.suffix in (".lock", ".parts"):
             continue
@@ -114,7 +114,7 @@ def check_readable(folder: Path) -> None:
 
 
 def check_whole(folder: Path, reference: Path) -> None:
-    """All frames once, and the same bits as where nobody killed."""
+    """Check that all frames are present once, with the bits of an undisturbed run."""
     for number, stage in enumerate(STAGES[1:], start=2):
         name = f"{number}-{stage.name}"
         paths, others = paths_of(folder / name), paths_of(reference / name)
@@ -125,9 +125,9 @@ def check_whole(folder: Path, reference: Path) -> None:
         assert np.allclose(times, steps * 5e-4), f"{name}: frames"
         if stage.velocity_interval:
             with HDF5TrajectoryFile(str(paths["velocities"])) as file:
-                found = file.read()
+                frames = file.read()
             expected = np.arange(VELOCITIES, STEPS + 1, VELOCITIES) * 5e-4
-            assert np.allclose(found.time, expected), f"{name}: velocities"
+            assert np.allclose(frames.time, expected), f"{name}: velocities"
         if stage.ensemble != "npt":
             for kind in ("trajectory", "state"):
                 same = paths[kind].read_bytes() == others[kind].read_bytes()
@@ -136,7 +136,7 @@ def check_whole(folder: Path, reference: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=120, help="at least so many")
+    parser.add_argument("--kills", type=int, default=120, help="least number")
     parser.add_argument("--longest", type=float, default=10.0, help="s until a kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -162,7 +162,7 @@ def main() -> None:
             while not attempt(
                 (system, pdb, folder), draw.uniform(0.0, options.longest)
             ):
-                counts[where(folder)] += 1
+                counts[killed_stage(folder)] += 1
                 bar.update()
                 check_readable(folder)
             check_whole(folder, reference)
@@ -185,7 +185,7 @@ def main() -> None:
     print(f"{'killed':24s}{'times':>6s}")
     for moment, count in counts.most_common():
         print(f"{moment:24s}{count:6d}")
-    print(f"{sum(counts.values())} kills, {ended} protocols brought to their end")
+    print(f"{sum(counts.values())} kills, {ended} protocols completed")
 
 
 if __name__ == "__main__":

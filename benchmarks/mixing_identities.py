@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""How far mixed Systems are from the identity that defines them, as a table.
+"""Measure the deviation of mixed Systems from the identity that defines them.
 
-E_mixed = E_MM(all) + λ (E_ML(region) - E_MM(region)), and so the forces, for what users
-start from, each nonbonded method, constraints and lambda_interpolate. Errors of the
-energy are relative to the energy, of forces to the largest force. Beside ours stands
-what OpenMM-ML makes of the same model through its entry point. Mechanical embedding, a
-model of random weights, double precision, OpenMM's Reference platform.
+E_mixed = E_MM(all) + λ (E_ML(region) - E_MM(region)), and likewise the forces, for
+several force-field inputs, each nonbonded method, constraints and lambda_interpolate.
+Errors of the energy are relative to the energy, those of forces to the largest force.
+The table compares our mixed System with OpenMM-ML's for the same model. Mechanical
+embedding, a model of random weights, double precision, OpenMM's Reference platform.
 
 Writes results/mixing_identities.json beside this file; with --inputs, only those inputs
-anew.
+are computed again.
 
 python benchmarks/mixing_identities.py [--inputs Amber14 psf]
 """
@@ -55,15 +55,15 @@ torch.set_num_threads(options.threads)
 logging.disable(logging.WARNING)
 
 
-def table(potential: AllegroPotential, given: Input, theirs) -> list[dict]:
-    """A row for each method and kind of constraints."""
+def table(potential: AllegroPotential, name: str, mixed: Input, theirs) -> list[dict]:
+    """Compute a row for each method and kind of constraints."""
     rows = []
     for method in methods(name):
         for constraints in CONSTRAINTS:
             row = {"method": method, "constraints": constraints}
-            row |= errors(potential, given, method, constraints)
-            if constraints == "removed":  # what OpenMM-ML does by default
-                row["openmmml"] = errors(potential, given, method, constraints, theirs)
+            row |= errors(potential, mixed, method, constraints)
+            if constraints == "removed":  # the default of OpenMM-ML
+                row["openmmml"] = errors(potential, mixed, method, constraints, theirs)
             rows.append(row)
             other = row.get("openmmml", {})
             print(
@@ -79,9 +79,9 @@ def table(potential: AllegroPotential, given: Input, theirs) -> list[dict]:
     return rows
 
 
-def errors(potential, given, method, constraints, make=None) -> dict:
-    """For each of LAMBDAS."""
-    rows = list(identities(potential, given, method, constraints, make=make))
+def errors(potential, mixed, method, constraints, make=None) -> dict:
+    """Compute the errors for each of LAMBDAS."""
+    rows = list(identities(potential, mixed, method, constraints, make=make))
     return {
         "energy": [float(f"{row.energy_error:.1e}") for row in rows],
         "forces": [float(f"{row.force_error:.1e}") for row in rows],
@@ -89,16 +89,17 @@ def errors(potential, given, method, constraints, make=None) -> dict:
 
 
 def largest(row: dict, kind: str) -> float:
+    """Find the largest error of a kind."""
     return max(row[kind])
 
 
 def molecules(make, interpolate: bool) -> int:
-    """How many OpenMM finds if the region is N-methylacetamide and a water."""
+    """Count OpenMM's molecules if the region is N-methylacetamide and a water."""
     box = solvated()
-    given = Input(box.topology, box.positions, list(range(SOLUTE + 3)), None, None)
+    mixed = Input(box.topology, box.positions, list(range(SOLUTE + 3)), None, None)
     system = box.system
     if make is not None:
-        system = make(given, system, interpolate, True)
+        system = make(mixed, system, interpolate, True)
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     return len(context.getMolecules())
@@ -120,7 +121,7 @@ with tempfile.TemporaryDirectory() as folder:
         if options.inputs and not any(word in name for word in options.inputs):
             continue
         print(f"\n{name}\n{'':27}ours: energy, forces; OpenMM-ML: energy, forces")
-        result["errors"][name] = table(potential, make(), theirs)
+        result["errors"][name] = table(potential, name, make(), theirs)
     result["molecules"] = {
         "force field": molecules(None, False),
         "ours": [molecules(by_us(potential), value) for value in (False, True)],
@@ -129,5 +130,5 @@ with tempfile.TemporaryDirectory() as folder:
 print(f"\nmolecules (without, with interpolation): {result['molecules']}")
 options.results.parent.mkdir(parents=True, exist_ok=True)
 text = json.dumps(result, indent=1)
-text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
+text = re.sub(r"\[[^\[\]{}]*\]", lambda row: " ".join(row[0].split()), text)
 options.results.write_text(text + "\n")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""20 ps of NVT of aqueous NaCl: stability, temperature and structure as numbers.
+"""Measure stability, temperature and structure in 20 ps of NVT of aqueous NaCl.
 
-Runs systems/nacl_aq at 300 K and 0.5 fs, then checks the temperature against its
-statistical error, every O-H bond in every frame, and g(r) against the reference frames'
-own. Writes results/nacl_nvt.json and .png beside this file.
+Runs systems/nacl_aq at 300 K and 0.5 fs. Then it checks the temperature against its
+statistical error, every O-H bond in every frame, and g(r) against that of the reference
+frames. Writes results/nacl_nvt.json and .png beside this file.
 
 python benchmarks/nacl_nvt.py [--steps 40000] [--threads 1] [--reuse]
 """
@@ -27,20 +27,20 @@ from openmm_allegro.runs.names import SUFFIXES
 ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
 TARGET = 300.0  # K
-LONGEST_BOND = 1.3  # Å; a water O-H bond beyond it is broken
+LONGEST_BOND = 1.3  # Å; a longer O-H bond of water is broken
 SHELLS = {"O-O": 0.36, "Na-O": 0.335, "Cl-O": 0.41}  # nm, first minima of g(r)
 PAIRS = tuple(SHELLS)
 
 
 def first_peak(r: np.ndarray, g: np.ndarray) -> float:
-    """Position of the largest g(r), from a parabola through its three points."""
+    """Find the position of the largest g(r) by a parabola through three points."""
     i = int(np.argmax(g))
     a, b, _ = np.polyfit(r[i - 1 : i + 2], g[i - 1 : i + 2], 2)
     return float(-b / (2 * a))
 
 
 def draw(curves: dict, reference: np.ndarray, energies: np.ndarray, path: Path) -> None:
-    """g(r) over the reference's, and the temperature."""
+    """Draw g(r) over the reference's, and the temperature."""
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=(2, 1))
     for column, pair in enumerate(PAIRS):

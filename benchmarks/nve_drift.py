@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Energy conservation: 10 ps of NVE of aqueous NaCl at 0.5 fs, on each path.
+"""Measure energy conservation in 10 ps of NVE of aqueous NaCl at 0.5 fs, on each path.
 
 All runs start from the same positions and velocities, equilibrated at 300 K.
-Writes results/nve_drift.json and .png beside this file; paths that are not run again
-stay as they are there (none with an empty --paths, which only draws).
+Writes results/nve_drift.json and .png beside this file. Paths that are not run again
+keep their results there; an empty --paths only draws.
 
 python benchmarks/nve_drift.py [--steps 20000] [--threads 1] [--paths fused table]
 """
@@ -76,11 +76,15 @@ for path in options.paths:
     slope, intercept = np.polyfit(times, per_atom, 1)
     residual = per_atom - (slope * times + intercept)
 
-    # Read again, for another process may have added a path.
+    # Read again, because another process may have added a path.
     file = options.results
-    found = json.loads(file.read_text()) if file.exists() else {}
-    found |= {"hardware": hardware(options.threads), "atoms": atoms, "timestep_fs": 0.5}
-    found.setdefault("paths", {})[path] = {
+    result = json.loads(file.read_text()) if file.exists() else {}
+    result |= {
+        "hardware": hardware(options.threads),
+        "atoms": atoms,
+        "timestep_fs": 0.5,
+    }
+    result.setdefault("paths", {})[path] = {
         "drift_mev_per_atom_per_ps": float(slope),
         "fluctuation_mev_per_atom": float(residual.std()),
         "kinetic_fluctuation_mev_per_atom": float(np.std(kinetic) / atoms / MEV),
@@ -89,13 +93,13 @@ for path in options.paths:
         "energies_mev_per_atom": per_atom[::20].round(4).tolist(),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1) + "\n")
+    file.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{path}: drift {slope:+.5f} meV/atom/ps", flush=True)
 
-found = json.loads(options.results.read_text())
+result = json.loads(options.results.read_text())
 figure = Figure(figsize=(6, 3.8), layout="constrained")
 axes = figure.subplots()
-for path, numbers in found["paths"].items():
+for path, numbers in result["paths"].items():
     label = f"{path}: {numbers['drift_mev_per_atom_per_ps']:+.4f} meV/atom/ps"
     axes.plot(
         numbers["times_ps"], numbers["energies_mev_per_atom"], lw=0.8, label=label

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The same weights and positions through nequip, OpenMM-ML and this package.
+"""Time the same weights and positions through nequip, OpenMM-ML and this package.
 
-Each variant lives in a process of its own, which is told to take some steps in turn
-with the others, so that what disturbs the machine disturbs all. The processes of the
-peers keep their memory (glibc's variables below): with the defaults they hand large
-tensors back to the kernel after each step and are up to three times slower.
+Each variant has a process of its own. The processes take some steps in turn, so that a
+disturbance of the machine affects all of them. The peers' processes keep their memory
+(glibc's variables below): by default they return large tensors to the kernel after each
+step and are up to three times slower.
 
-nequip's own modes get a ready pair list and compute energy and forces; the variants in
+nequip's own modes get a ready pair list and compute energy and forces. The variants in
 OpenMM take Langevin steps of 0.5 fs on the CPU platform, pair lists included.
 
     python benchmarks/peers.py [--sizes 192 1536] [--models l2_2layers] [--rounds 5]
@@ -44,8 +44,8 @@ VARIANTS = {
     "ours, table": {},
 }
 PEERS = tuple(name for name in VARIANTS if not name.startswith("ours"))
-# nequip takes some 12 kB for each pair and layer: no use in trying more
-LARGEST_OF_PEERS = 1536
+# nequip needs some 12 kB for each pair and layer, too much for larger systems
+LARGEST_FOR_PEERS = 1536
 
 
 def main() -> None:
@@ -62,8 +62,9 @@ def main() -> None:
                     key = f"{system}, {size} atoms, {name}"
                     print(key, flush=True)
                     rate = content["hardware"]["matrix_rate_gflops"]
-                    found = _compare(system, size, files, rate, options)
-                    content["results"][key] = found
+                    content["results"][key] = _compare(
+                        system, size, files, rate, options
+                    )
                     RESULTS.mkdir(exist_ok=True)
                     file.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -76,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--add", action="store_true", help="to the file that is there")
+    parser.add_argument("--add", action="store_true", help="to the existing file")
     return parser.parse_args()
 
 
@@ -96,7 +97,7 @@ def _hardware(threads: int) -> dict:
 
 
 def _write_models(system: str, name: str, folder: Path, variants: list[str]) -> dict:
-    """One set of weights in each program's format."""
+    """Write one set of weights in each program's format."""
     from workloads import model
 
     from openmm_allegro import save_model
@@ -127,22 +128,22 @@ def _compare(
     matrix_rate: float,
     options: argparse.Namespace,
 ) -> dict:
-    peers = [v for v in options.variants if v in PEERS and size <= LARGEST_OF_PEERS]
+    peers = [v for v in options.variants if v in PEERS and size <= LARGEST_FOR_PEERS]
     ours = [v for v in options.variants if v not in PEERS]
     # All peers do not fit into memory side by side: one of them at a time, with ours.
     groups = [[peer, *ours] for peer in peers] or [ours]
     times: dict[str, list[float]] = {v: [] for v in peers + ours}
-    found: dict[str, dict] = {}
+    results: dict[str, dict] = {}
     for group in groups:
         workers = {v: _Worker(v, system, size, files, options.threads) for v in group}
         for _ in range(options.rounds):
             for variant, worker in workers.items():
-                taken = worker.measure() if worker.ready else None
-                if taken is not None:
-                    times[variant].append(taken)
+                milliseconds = worker.measure() if worker.ready else None
+                if milliseconds is not None:
+                    times[variant].append(milliseconds)
         for variant, worker in workers.items():
-            found.setdefault(variant, {}).update(worker.close())
-    for variant, numbers in found.items():
+            results.setdefault(variant, {}).update(worker.close())
+    for variant, numbers in results.items():
         if times[variant]:
             median = float(np.median(times[variant]))
             numbers |= {
@@ -154,25 +155,30 @@ def _compare(
         if "ms_per_step" in numbers and "dense_flops_per_step" in numbers:
             rate = numbers["dense_flops_per_step"] / numbers["ms_per_step"] / 1e6
             numbers["percent_of_matrix_rate"] = 100 * rate / matrix_rate
-    for variant, numbers in found.items():
+    _print(results)
+    return results
+
+
+def _print(results: dict[str, dict]) -> None:
+    """Print a line for each variant, and add the ratios to the peers' times."""
+    for variant, numbers in results.items():
         line = f"  {variant:20s}"
         if "ms_per_step" in numbers:
             line += f"{numbers['ms_per_step']:10.2f} ms {numbers['peak_gb']:6.2f} GB"
             if "percent_of_matrix_rate" in numbers:
                 line += f" {numbers['percent_of_matrix_rate']:4.0f} % of matrix rate"
             for peer in ("OpenMM-ML nequip", "nequip AOTInductor"):
-                if variant not in PEERS and "ms_per_step" in found.get(peer, {}):
-                    ratio = found[peer]["ms_per_step"] / numbers["ms_per_step"]
+                if variant not in PEERS and "ms_per_step" in results.get(peer, {}):
+                    ratio = results[peer]["ms_per_step"] / numbers["ms_per_step"]
                     numbers[f"times_faster_than_{peer}"] = ratio
                     line += f"  {ratio:6.1f} x {peer}"
         else:
             line += f"  {numbers['failed']}"
         print(line, flush=True)
-    return found
 
 
 class _Worker:
-    """A process with one variant, which steps when told to."""
+    """A process with one variant, which takes steps on request."""
 
     def __init__(
         self, variant: str, system: str, size: int, files: dict, threads: int

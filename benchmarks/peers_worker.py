@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One variant of peers.py: reads "step" or "end" from its input, answers in JSON."""
+"""Run one variant of peers.py: read "step" or "end" from the input, answer in JSON."""
 
 import json
 import resource
@@ -17,7 +17,7 @@ def main() -> None:
     variant, system, size, files, threads = sys.argv[1:]
     files = json.loads(files)
     torch.set_num_threads(int(threads))
-    # 23 GB are all the machine has: better a failed allocation than a dead machine
+    # A failed allocation is better than a machine that runs out of memory.
     resource.setrlimit(resource.RLIMIT_DATA, (21 << 30, 21 << 30))
     try:
         step, extra = _prepare(variant, structure(system, int(size)), files, threads)
@@ -57,7 +57,7 @@ def _prepare(variant, atoms, files, threads):
 
 
 def _nequip(mode, atoms, file):
-    """Energy and forces of nequip's own model, pair list ready."""
+    """Make a step of nequip's own model: energy and forces, with a ready pair list."""
     from nequip.data import compute_neighborlist_
     from nequip.data.ase import from_ase
     from nequip.utils.global_state import set_global_state
@@ -144,7 +144,7 @@ def _openmm(system, atoms, threads):
     context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
 
     def step(count):
-        context.getIntegrator().step(count)  # and keep the context
+        context.getIntegrator().step(count)  # the closure keeps the context alive
 
     return step
 

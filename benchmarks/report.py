@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The README's table and picture of speed, from the results of peers.py and scaling.py.
+"""Print the README's table of speed, and draw it, from peers.json and scaling.json.
 
 python benchmarks/report.py
 
@@ -26,10 +26,10 @@ def main() -> None:
         "| fused : OpenMM-ML |",
     )
     print("|---" * (len(COLUMNS) + 3) + "|")
-    for key, found in sorted(peers["results"].items(), key=_order):
+    for key, row in sorted(peers["results"].items(), key=_order):
         system, atoms, model = key.split(", ")
-        cells = [_cell(found.get(column, {})) for column in COLUMNS]
-        ratio = found["ours, fused"].get("times_faster_than_OpenMM-ML nequip")
+        cells = [_cell(row.get(column, {})) for column in COLUMNS]
+        ratio = row["ours, fused"].get("times_faster_than_OpenMM-ML nequip")
         last = f"{ratio:.0f} ×" if ratio else "–"
         atoms = int(atoms.split()[0])
         print(
@@ -53,12 +53,11 @@ def _order(item: tuple[str, dict]) -> tuple[bool, str, int]:
     return system != "water", model, int(atoms.split()[0])
 
 
-def _cell(found: dict) -> str:
-    if "ms_per_step" in found:
-        return f"{found['ms_per_step']:.3g} ms, {found['peak_gb']:.2g} GB"
-    return found.get("failed", "–").partition(":")[2].strip() or found.get(
-        "failed", "–"
-    )
+def _cell(numbers: dict) -> str:
+    if "ms_per_step" in numbers:
+        return f"{numbers['ms_per_step']:.3g} ms, {numbers['peak_gb']:.2g} GB"
+    reason = numbers.get("failed", "–")
+    return reason.partition(":")[2].strip() or reason
 
 
 def _plot(peers: dict, scaling: list[dict]) -> None:
@@ -70,11 +69,11 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
     shown: set[str] = set()
     for index, (variant, color) in enumerate(zip(variants, colors, strict=True)):
         for place, name in enumerate(names):
-            found = peers[f"water, 192 atoms, {name}"].get(variant, {})
-            if "ms_per_step" not in found:
+            numbers = peers[f"water, 192 atoms, {name}"].get(variant, {})
+            if "ms_per_step" not in numbers:
                 continue
-            low, high = found["spread_ms"]
-            value = found["ms_per_step"]
+            low, high = numbers["spread_ms"]
+            value = numbers["ms_per_step"]
             left.bar(
                 place + 0.14 * (index - 2.5),
                 value,

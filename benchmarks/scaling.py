@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Time and memory of one energy + forces call against the number of atoms, on the CPU.
+"""Measure time and memory of an energy + forces call by number of atoms, on the CPU.
 
 Water at 1 g/cm³, l_max 2, two layers, 64 scalar and 32 tensor features, fused kernel,
-pair list with its default skin. Each size runs in a process of its own, so that the
-peak of memory is its own: a first call that finds the pairs, then three that keep them.
+pair list with its default skin. Each size runs in a process of its own, so that its
+peak of memory is known: the first call finds the pairs, three more keep them.
 
     python benchmarks/scaling.py [--sizes 192 1536 12288 98304 1119744]
 
@@ -39,11 +39,11 @@ def main() -> None:
         command += ["--threads", str(options.threads)]
         output = subprocess.run(command, check=True, capture_output=True, text=True)
         results.append(json.loads(output.stdout.splitlines()[-1]))
-        found = results[-1]
+        row = results[-1]
         print(
-            f"{size:9d} atoms  {found['seconds']:9.4f} s  "
-            f"{found['us_per_atom']:7.2f} µs/atom  list {found['seconds_list']:.3f} s  "
-            f"{found['peak_gb']:.2f} GB",
+            f"{size:9d} atoms  {row['seconds']:9.4f} s  "
+            f"{row['us_per_atom']:7.2f} µs/atom  list {row['seconds_list']:.3f} s  "
+            f"{row['peak_gb']:.2f} GB",
             flush=True,
         )
     FILE.parent.mkdir(exist_ok=True)

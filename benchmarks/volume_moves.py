@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Volume moves of a liquid, with its bonds declared to OpenMM and without.
+"""Measure volume moves of a liquid, with its bonds declared to OpenMM and without.
 
-Where OpenMM knows the bonds, a barostat moves molecules; else it moves atoms, and each
-move strains every bond. OpenMM sizes its moves so that a quarter to three quarters are
-accepted: what suffers is their size, and with its square the rate at which a volume
-finds its equilibrium. At 300 K and 1 bar, from the same start; the first half of each
-run is for OpenMM to find the size. Beside that, how many moves of ± 1 % and ± 3 % would
-be accepted in the configurations of the second half.
+If OpenMM knows the bonds, a barostat moves molecules. Otherwise it moves atoms, and
+each move strains every bond. OpenMM adapts the size of its moves so that a quarter to
+three quarters are accepted. So the lack of bonds shows in the size, and by its square
+in the rate at which the volume equilibrates. Both runs start from the same point at
+300 K and 1 bar; OpenMM adapts the size in the first half. The script also finds the
+part of moves of ± 1 % and ± 3 % that would be accepted in the second half.
 Writes results/volume_moves_NAME.json beside this file.
 
 python benchmarks/volume_moves.py [--system nacl_aq] [--steps 10000] [--threads 1]
@@ -39,11 +39,11 @@ VALUES = {
 KT = VALUES["temperature_k"] * unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
     unit.kilojoule_per_mole / unit.kelvin
 )
-FIXED = (0.01, 0.03)  # of the volume
+FIXED = (0.01, 0.03)  # relative changes of the volume
 
 
 def run(system: openmm.System, positions: np.ndarray, options) -> dict:
-    """Numbers of one run; ``interval`` steps lie between two moves."""
+    """Run with ``interval`` steps between two moves, and summarise the moves."""
     platform = openmm.Platform.getPlatformByName("CPU")
     properties = {"Threads": str(options.threads)}
     values = VALUES | {"barostat_interval": options.interval}
@@ -83,11 +83,12 @@ def run(system: openmm.System, positions: np.ndarray, options) -> dict:
 
 
 def volume_of(context: openmm.Context) -> float:
+    """Read the volume of the box, nm³."""
     return context.getState().getPeriodicBoxVolume()._value
 
 
 def acceptance(trial: openmm.Context, state: openmm.State, size: float) -> float:
-    """Mean probability that the volume would change by ± ``size``."""
+    """Compute the mean probability of a volume change by ± ``size``."""
     molecules = trial.getMolecules()
     index = np.empty(sum(len(atoms) for atoms in molecules), dtype=int)
     for number, atoms in enumerate(molecules):

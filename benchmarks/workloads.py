@@ -7,16 +7,17 @@ import numpy as np
 from openmm_allegro import AllegroConfig, Model
 from openmm_allegro.model import AllegroEnergy, Statistics
 
-# layers and l_max; 64 scalar and 32 tensor features, 5 Å
+# l_max and layers; 64 scalar and 32 tensor features, 5 Å
 MODELS = {"l1_1layer": (1, 1), "l2_2layers": (2, 2), "l3_3layers": (3, 3)}
 ELEMENTS = {"water": ("H", "O"), "li3po4": ("Li", "P", "O")}
 
 
 def structure(system: str, atoms: int) -> ase.Atoms:
-    """Water at 1 g/cm³ or disordered Li3PO4 at 2.4 g/cm³ in a cubic box.
+    """Build water at 1 g/cm³ or disordered Li3PO4 at 2.4 g/cm³ in a cubic box.
 
-    Molecules, or atoms, on a jittered lattice: pair numbers of the liquid, with which
-    the cost goes, not its structure. The box repeats one of 192 atoms.
+    Molecules, or atoms, are on a jittered lattice: the numbers of pairs, on which the
+    cost depends, are those of the liquid, its structure is not. The box repeats one of
+    192 atoms.
     """
     cells = round((atoms / 192) ** (1 / 3))
     if 192 * cells**3 != atoms:
@@ -52,7 +53,7 @@ def _li3po4() -> ase.Atoms:
 
 
 def model(system: str, name: str, pairs_per_atom: float = 50.0) -> Model:
-    """An untrained model; speed does not depend on the weights."""
+    """Make an untrained model; speed does not depend on the weights."""
     l_max, layers = MODELS[name]
     elements = ELEMENTS[system]
     config = AllegroConfig(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""NVT of aqueous NaCl with a trained Allegro model: run, then look at the structure.
+"""Run NVT of aqueous NaCl with a trained Allegro model, then analyse the structure.
 
 python examples/01_nacl_nvt.py --output runs/demo [--steps 20000] [--force] [--quick]
 """

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Multiple time steps (RESPA): the model at long steps, springs of bonds at short ones.
+"""Use multiple time steps (RESPA): long steps of the model, short steps of bonds.
 
-The O-H bonds of water, of 9 fs, hold the model's step at 0.5 fs. Here classical bonds
-vibrate in its place: added in force group 1 and taken off in group 0, beside the model,
-they leave the energy as it is. (Of a model on top of a force field, the field's own
-bonds can be group 1.) NVE from one start; MTSLangevinIntegrator takes the same groups.
+The O-H bonds of water, with a period of 9 fs, limit the model's step to 0.5 fs. Here
+classical bonds vibrate in its place. They are added in force group 1 and subtracted in
+group 0, beside the model, so the energy does not change. (With a model on top of a
+force field, the field's own bonds can be group 1.) All runs are NVE from one start;
+MTSLangevinIntegrator takes the same groups.
 
 python examples/02_multiple_time_steps.py [--ps 2.0] [--quick]
 """
@@ -20,7 +21,7 @@ from openmm import app, unit
 from openmm_allegro import AllegroPotential
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
-# least squares of the model's forces in this box at 300 K; nm, rad, kJ/mol
+# fitted to the model's forces in this box at 300 K; nm, rad, kJ/mol
 BOND = "257*(1-exp(-28.9*(r-0.09676)))^2"
 ANGLE, STIFFNESS = 1.847, 330.0
 # fs between evaluations of the model, and evaluations of the bonds for each of them

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Parallel tempering of alanine dipeptide, and the free energy of its PPII basin.
+"""Run parallel tempering of alanine dipeptide; find the free energy of its PPII basin.
 
-The model is the molecule, generalized Born its water (ML/MM of all 22 atoms). Replicas
-from 300 to 500 K exchange temperatures, and MBAR weights the frames of all of them for
-the free energy at 300 K. With mpi4py, `mpirun -n 4 python ...` shares them out.
+The model describes the molecule, all 22 atoms, and generalized Born its water (ML/MM).
+Replicas from 300 to 500 K exchange temperatures. MBAR weights the frames of all of them
+for the free energy at 300 K. With mpi4py, `mpirun -n 4 python ...` shares them out.
 
 python examples/03_parallel_tempering.py --output runs/tempering [--resume] [--quick]
 """
@@ -31,7 +31,7 @@ SYSTEM = Path(__file__).parents[1] / "systems" / "alanine_water"
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--output", type=Path, default=Path("runs/tempering"))
 parser.add_argument("--iterations", type=int, default=500, help="of 100 fs")
-parser.add_argument("--resume", action="store_true", help="go on with what is there")
+parser.add_argument("--resume", action="store_true", help="an earlier run")
 parser.add_argument("--force", action="store_true", help="replace existing output")
 parser.add_argument("--quick", action="store_true", help="some steps only, for a test")
 options = parser.parse_args()
@@ -58,9 +58,9 @@ parallel_tempering(
     overwrite=options.force,
 )
 
-found = exchanges(output)
-print("\nexchanged with the next:", *(f"{p:.0%}" for p in found.acceptance))
-print("round trips of the replicas:", *found.round_trips)
+result = exchanges(output)
+print("\nexchanged with the next:", *(f"{p:.0%}" for p in result.acceptance))
+print("round trips of the replicas:", *result.round_trips)
 write_temperature(output, 0, options.output / "300K.xtc")  # for the usual analysis
 
 _, replicas = read_replicas(output)

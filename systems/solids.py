@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the solid electrolytes' scripts share: topologies, runs, comparisons."""
+"""Topologies, runs and comparisons that the solid electrolytes' scripts share."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import ase
+import mdtraj
 import numpy as np
 from openmm import app, unit
 
@@ -14,7 +15,7 @@ from openmm_allegro.simulate.protocol import Stage, run_protocol
 
 
 def topology_of(atoms: ase.Atoms) -> app.Topology:
-    """One residue for each atom, and the periodic box."""
+    """Make a topology with one residue for each atom and the periodic box."""
     topology = app.Topology()
     chain = topology.addChain()
     for symbol in atoms.get_chemical_symbols():
@@ -25,14 +26,14 @@ def topology_of(atoms: ase.Atoms) -> app.Topology:
 
 
 def assemble(positions: dict[str, np.ndarray], edges: Sequence[float]) -> ase.Atoms:
-    """A periodic box of atoms, element by element.
+    """Assemble a periodic box of atoms, element by element.
 
     Parameters
     ----------
     positions : dict of symbol to ndarray [n, 3]
         Å.
     edges : sequence of 3 float
-        Å, of an orthorhombic cell.
+        Edges of an orthorhombic cell, Å.
     """
     symbols = [symbol for symbol, xyz in positions.items() for _ in xyz]
     everywhere = np.concatenate(list(positions.values()))
@@ -40,7 +41,7 @@ def assemble(positions: dict[str, np.ndarray], edges: Sequence[float]) -> ase.At
 
 
 def write_pdb(atoms: ase.Atoms, path: str | Path) -> None:
-    """As OpenMM writes it, which names elements without doubt."""
+    """Write a PDB file by OpenMM, which names the elements unambiguously."""
     with open(path, "w") as file:
         app.PDBFile.writeFile(
             topology_of(atoms), atoms.get_positions() * unit.angstrom, file
@@ -56,7 +57,7 @@ def produce(
     seed: int,
     two_body: str = "exact",
 ) -> None:
-    """Run the stages, or what an earlier call left of them.
+    """Run the stages, or those that an earlier call did not finish.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def produce(
     stages : sequence of Stage
     seed : int
     two_body : str
-        As ``AllegroPotential.create_system``.
+        As in ``AllegroPotential.create_system``.
     """
     file = app.PDBFile(str(pdb))
     system = AllegroPotential(model).create_system(file.topology, two_body=two_body)
@@ -80,8 +81,15 @@ def produce(
     )
 
 
+def load_run(prefix: Path) -> mdtraj.Trajectory | None:
+    """Read the trajectory of a run; None if there is none."""
+    if not Path(f"{prefix}.xtc").exists():
+        return None
+    return mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
+
+
 def run_msd(trajectory, selection: str, longest: float, blocks: int) -> tuple:
-    """Mean square displacement over all origins in Å², and its error from stretches.
+    """Compute the mean square displacement over all origins (Å²) and its error.
 
     Parameters
     ----------
@@ -90,7 +98,8 @@ def run_msd(trajectory, selection: str, longest: float, blocks: int) -> tuple:
     longest : float
         Largest lag, ps.
     blocks : int
-        Stretches of the run, each longer than that; 1 for no error, NaN.
+        Number of stretches of the run that give the error, each longer than
+        ``longest``; with 1 the error is NaN.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def run_msd(trajectory, selection: str, longest: float, blocks: int) -> tuple:
     Raises
     ------
     ValueError
-        If the stretches are shorter.
+        If the stretches are shorter than ``longest``.
     """
     paths = follow(trajectory, selection, reference="all")
     frames = round(longest / paths.time_step)
@@ -117,18 +126,24 @@ def run_msd(trajectory, selection: str, longest: float, blocks: int) -> tuple:
     if blocks == 1:
         return lags, whole, np.full_like(lags, np.nan)
     starts = range(0, blocks * size, size)
-    of_blocks = [msd(paths.positions[k : k + size]) for k in starts]
-    return lags, whole, block_mean(of_blocks).error
+    curves = [msd(paths.positions[k : k + size]) for k in starts]
+    return lags, whole, block_mean(curves).error
 
 
-def difference(x: np.ndarray, found: np.ndarray, reference: np.ndarray) -> dict:
-    """Integrated absolute difference of two curves, and as a part of the reference's.
+def difference(x: np.ndarray, curve: np.ndarray, reference: np.ndarray) -> dict:
+    """Integrate the absolute difference of two curves, also relative to the reference.
 
     Parameters
     ----------
-    x, found, reference : ndarray [n]
+    x, curve, reference : ndarray [n]
         Equally spaced.
     """
     step = x[1] - x[0]
-    area = float(np.abs(found - reference).sum() * step)
+    area = float(np.abs(curve - reference).sum() * step)
     return {"integral": area, "relative": area / float(np.abs(reference).sum() * step)}
+
+
+def draw_band(ax, x, mean, spread, *, color: str, label: str) -> None:
+    """Draw a curve within a band of its error or spread."""
+    ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
+    ax.plot(x, mean, color=color, lw=1.4, label=label)

@@ -25,6 +25,7 @@ SYSTEMS = ROOT / "systems"
 SCRIPTS = (
     "build",
     "build_box",
+    "common",
     "compare",
     "density",
     "figures",

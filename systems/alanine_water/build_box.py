@@ -5,17 +5,22 @@ python systems/alanine_water/build_box.py [--box 24] [--force]
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from openmm import Vec3, app, unit
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from common import refuse_existing  # noqa: E402
+
 FORCE_FIELD = ("amber14-all.xml", "amber14/tip3pfb.xml")
 CUTOFF = 9.0  # Å, of Lennard-Jones and of the direct part of PME
 
 
 def solvate(pdb, box):
-    """Solute in the middle of a cube (edge in Å) of TIP3P-FB water: a Modeller."""
+    """Put the solute into the middle of a cube (edge in Å) of TIP3P-FB water."""
     modeller = app.Modeller(pdb.topology, pdb.positions)
     modeller.addSolvent(
         app.ForceField(*FORCE_FIELD),
@@ -27,7 +32,7 @@ def solvate(pdb, box):
 
 
 def classical_system(topology):
-    """Amber14 and TIP3P-FB, PME, bonds to hydrogen constrained."""
+    """Make the System: Amber14 and TIP3P-FB, PME, bonds to hydrogen constrained."""
     return app.ForceField(*FORCE_FIELD).createSystem(
         topology,
         nonbondedMethod=app.PME,
@@ -37,7 +42,7 @@ def classical_system(topology):
 
 
 def solute_atoms(topology):
-    """Indices of all that is not water."""
+    """List the atoms that are not of water."""
     return [atom.index for atom in topology.atoms() if atom.residue.name != "HOH"]
 
 
@@ -48,8 +53,7 @@ def main():
     parser.add_argument("--output", type=Path, default=FOLDER / "solvated.pdb")
     parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
-    if options.output.exists() and not options.force:
-        parser.error(f"expected no file yet at {options.output}; --force replaces it")
+    refuse_existing(parser, options.output, options.force)
     if options.box < 2 * CUTOFF:
         parser.error(f"expected --box of at least {2 * CUTOFF} Å, found {options.box}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Forces on the solutes of the test clusters, in several ways, against the teacher's.
+"""Compare forces on the solutes of the test clusters with the teacher's.
 
 python systems/alanine_water/compare.py [--cluster-model runs/cluster/model.safetensors]
 """
@@ -22,42 +22,43 @@ CLASSICAL, MIXED = "Amber14 and TIP3P-FB", "solute model, TIP3P-FB"
 
 
 def solute_forces(frames, model, cluster_model=None):
-    """Forces on the solutes of clusters.
+    """Compute forces on the solutes of clusters by several methods.
 
     Returns
     -------
     forces : dict of str to ndarray [atoms, 3]
-        Teacher's, and those of each way, eV/Å.
+        The teacher's and those of each method, eV/Å.
     symbols, residues : ndarray of str [atoms]
     torques : dict of str to ndarray [solutes, 2]
         About the bonds of φ and ψ, kJ/mol/rad; none of proline.
     """
     calculator = AllegroCalculator(model)
-    of_clusters = AllegroCalculator(cluster_model) if cluster_model else None
-    found, symbols, residues, torques, cache = {}, [], [], {}, {}
+    cluster_calculator = AllegroCalculator(cluster_model) if cluster_model else None
+    parts, symbols, residues, torques, cache = {}, [], [], {}, {}
     for frame in frames:
         order, water, classical = solute_of(frame, cache)
         solute = ase.Atoms(frame[order].symbols, frame.positions[order])
-        ways = {
+        methods = {
             "teacher": frame.get_forces()[order],
             CLASSICAL: classical,
             MIXED: _forces(solute, calculator) + water,
         }
-        if of_clusters:
-            alone = _forces(solute, of_clusters)
-            ways["cluster model of the solute alone, TIP3P-FB"] = alone + water
-            ways["cluster model of the cluster"] = _forces(frame, of_clusters)[order]
+        if cluster_calculator:
+            alone = _forces(solute, cluster_calculator)
+            methods["cluster model of the solute alone, TIP3P-FB"] = alone + water
+            whole = _forces(frame, cluster_calculator)[order]
+            methods["cluster model of the cluster"] = whole
         turns = backbone_turns(solute)
-        for way, forces in ways.items():
-            found.setdefault(way, []).append(forces)
+        for method, forces in methods.items():
+            parts.setdefault(method, []).append(forces)
             if turns:
-                torques.setdefault(way, []).append(
+                torques.setdefault(method, []).append(
                     [torque(solute.positions, forces, *turn) for turn in turns]
                 )
         symbols += solute.get_chemical_symbols()
         residues += [frame.info["residue"]] * len(order)
-    forces = {way: np.concatenate(parts) for way, parts in found.items()}
-    torques = {way: np.array(parts) for way, parts in torques.items()}
+    forces = {method: np.concatenate(values) for method, values in parts.items()}
+    torques = {method: np.array(values) for method, values in torques.items()}
     return forces, np.array(symbols), np.array(residues), torques
 
 
@@ -68,7 +69,7 @@ def _forces(atoms, calculator):
 
 
 def backbone_turns(solute):
-    """Bonds (i, j) of φ and ψ of ACE-residue-NME, with the atoms on the side of j."""
+    """Find the bonds (i, j) of φ and ψ, and the atoms on the side of j."""
     bonds, symbols = find_bonds(solute), solute.get_chemical_symbols()
     neighbors = [set() for _ in symbols]
     for i, j in bonds:
@@ -92,7 +93,7 @@ def backbone_turns(solute):
 
 
 def torque(positions, forces, i, j, side):
-    """Of the forces (eV/Å) on the side of j about the axis from i to j, kJ/mol/rad."""
+    """Compute the torque (kJ/mol/rad) of forces (eV/Å) on a side about i to j."""
     axis = positions[j] - positions[i]
     arms = positions[side] - positions[j]
     total = np.cross(arms, forces[side]).sum(0) @ axis / np.linalg.norm(axis)
@@ -100,7 +101,7 @@ def torque(positions, forces, i, j, side):
 
 
 def errors(forces, reference):
-    """MAE and RMSE of the components, meV/Å."""
+    """Compute MAE and RMSE of the components, meV/Å."""
     difference = 1000 * (forces - reference)
     return {
         "forces_mae": float(np.abs(difference).mean()),
@@ -109,35 +110,37 @@ def errors(forces, reference):
 
 
 def metrics(forces, symbols, residues, torques):
-    """Errors of the mixed forces, by element, and of each way in all and in alanine.
+    """Summarise errors: mixed forces by element, and each method in all and in alanine.
 
     Forces in meV/Å, torques in kJ/mol/rad.
     """
     teacher = forces["teacher"]
-    found = errors(forces[MIXED], teacher)
+    result = errors(forces[MIXED], teacher)
     for kind in ("forces_mae", "forces_rmse"):
-        found[f"{kind}_by_element"] = {
+        result[f"{kind}_by_element"] = {
             str(s): errors(forces[MIXED][symbols == s], teacher[symbols == s])[kind]
             for s in sorted(set(symbols))
         }
     alanine = residues == "ALA"
-    found["ways"] = {
-        way: {
+    result["ways"] = {
+        method: {
             "all residues": errors(values, teacher),
             "alanine": errors(values[alanine], teacher[alanine]),
             "torque_rmse": dict(
                 zip(
-                    ("phi", "psi"), _rms(torques[way] - torques["teacher"]), strict=True
+                    ("phi", "psi"),
+                    _rms(torques[method] - torques["teacher"]),
+                    strict=True,
                 )
             ),
         }
-        for way, values in forces.items()
-        if way != "teacher"
+        for method, values in forces.items()
+        if method != "teacher"
     }
-    found["teacher_torque_std"] = dict(
+    result["teacher_torque_std"] = dict(
         zip(("phi", "psi"), torques["teacher"].std(0).tolist(), strict=True)
     )
-    return found
+    return result
 
 
 def _rms(values):
@@ -145,16 +148,16 @@ def _rms(values):
 
 
 def plot(forces, symbols, path):
-    """Components against the teacher's: the force field's and the mixed ones."""
+    """Draw the force field's and the mixed components against the teacher's."""
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
-    limit = 1.05 * max(np.abs(forces[way]).max() for way in ("teacher", MIXED))
-    for axes, way in zip(figure.subplots(1, 2), (CLASSICAL, MIXED), strict=True):
+    limit = 1.05 * max(np.abs(forces[name]).max() for name in ("teacher", MIXED))
+    for axes, method in zip(figure.subplots(1, 2), (CLASSICAL, MIXED), strict=True):
         axes.plot([-limit, limit], [-limit, limit], color="0.6", lw=0.8, zorder=0)
         for index, element in enumerate(("H", "C", "N", "O", "S")):
             chosen = symbols == element
             axes.scatter(
                 forces["teacher"][chosen],
-                forces[way][chosen],
+                forces[method][chosen],
                 s=2,
                 color=f"C{index}",
                 linewidths=0,
@@ -162,8 +165,8 @@ def plot(forces, symbols, path):
                 label=element,
                 rasterized=True,
             )
-        rmse = errors(forces[way], forces["teacher"])["forces_rmse"]
-        axes.set_title(f"{way}: RMSE {rmse:.0f} meV/Å", fontsize=9)
+        rmse = errors(forces[method], forces["teacher"])["forces_rmse"]
+        axes.set_title(f"{method}: RMSE {rmse:.0f} meV/Å", fontsize=9)
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit), box_aspect=1)
         axes.set(xlabel="teacher's force (eV/Å)", ylabel="force (eV/Å)")
     axes.legend(fontsize=8, markerscale=4, loc="upper left")
@@ -184,16 +187,16 @@ def main():
     forces, symbols, residues, torques = solute_forces(
         frames, options.model, options.cluster_model
     )
-    found = metrics(forces, symbols, residues, torques)
+    result = metrics(forces, symbols, residues, torques)
     print(
         f"{'RMSE of forces (meV/Å), of torques (kJ/mol/rad)':47s}  all  ALA    φ    ψ"
     )
-    for way, row in found["ways"].items():
+    for method, row in result["ways"].items():
         numbers = [row[r]["forces_rmse"] for r in ("all residues", "alanine")]
         numbers += row["torque_rmse"].values()
-        print(f"{way:47s}", "".join(f"{number:5.0f}" for number in numbers))
+        print(f"{method:47s}", "".join(f"{number:5.0f}" for number in numbers))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
     if options.plot:
         plot(forces, symbols, options.plot)
 

@@ -5,7 +5,7 @@ python systems/alanine_water/equilibrate.py [--npt 25000] [--nvt 5000] [--force]
 """
 
 import argparse
-import tempfile
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,18 @@ import torch
 from build_box import classical_system, solute_atoms
 from openmm import app, unit
 
-from openmm_allegro import AllegroPotential, run
-
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from common import equilibrate, refuse_existing  # noqa: E402
+
+from openmm_allegro import AllegroPotential  # noqa: E402
+
 KELVIN = 300 * unit.kelvin
 
 
 def classical_npt(topology, positions, steps, threads):
-    """Positions and box at the mean volume of the second half of steps of 2 fs."""
+    """Find positions and box at the mean volume of the second half of a run of 2 fs."""
     system = classical_system(topology)
     system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, KELVIN))
     integrator = openmm.LangevinMiddleIntegrator(KELVIN, 2 / unit.picosecond, 0.002)
@@ -47,7 +51,7 @@ def classical_npt(topology, positions, steps, threads):
 
 
 def molecules(topology):
-    """Atoms of the solute, then of each water."""
+    """List the atoms of the solute, then of each water."""
     solute = solute_atoms(topology)
     waters = [r for r in topology.residues() if r.name == "HOH"]
     return [solute, *([a.index for a in r.atoms()] for r in waters)]
@@ -63,8 +67,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
-    if options.output.exists() and not options.force:
-        parser.error(f"expected no file yet at {options.output}; --force replaces it")
+    refuse_existing(parser, options.output, options.force)
     torch.set_num_threads(options.threads)
 
     pdb = app.PDBFile(str(options.solvated))
@@ -76,21 +79,9 @@ def main():
     system = AllegroPotential(options.model).create_mixed_system(
         topology, classical_system(topology), solute_atoms(topology)
     )
-    with tempfile.TemporaryDirectory() as folder:
-        paths = run(
-            topology,
-            positions,
-            system,
-            Path(folder) / "nvt",
-            steps=options.nvt,
-            timestep=1 * unit.femtosecond,
-            friction=5 / unit.picosecond,
-            report_interval=min(100, options.nvt),
-            threads=options.threads,
-            platform="CPU",
-            seed=1,
-        )
-        state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
+    state = equilibrate(
+        topology, positions, system, steps=options.nvt, threads=options.threads
+    )
     with open(options.output, "w") as file:
         app.PDBFile.writeFile(topology, state.getPositions(), file, keepIds=True)
     print(options.output)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ML/MM of alanine in water from alanine_water.pdb: bonds over time, Ramachandran plot.
+"""Run ML/MM of alanine in water and draw bonds over time and a Ramachandran plot.
 
 python systems/alanine_water/mlmm.py --output runs/alanine [--steps 100000] [--force]
 """
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 
 
 def simulate(options):
-    """Run NVT at 300 K; the paths of `openmm_allegro.run`."""
+    """Run NVT at 300 K from alanine_water.pdb; return the paths of the files."""
     pdb = app.PDBFile(str(options.start))
     mm_system = classical_system(pdb.topology)
     system = AllegroPotential(options.model).create_mixed_system(
@@ -45,7 +45,7 @@ def simulate(options):
 
 
 def bond_lengths(trajectory):
-    """Names of the bonds, and their lengths [frames, bonds] in Å."""
+    """Measure the bonds: their names, and lengths [frames, bonds] in Å."""
     bonds = list(trajectory.topology.bonds)
     pairs = np.array([[a.index, b.index] for a, b in bonds])
     lengths = mdtraj.compute_distances(trajectory, pairs, periodic=False) * 10
@@ -53,7 +53,7 @@ def bond_lengths(trajectory):
 
 
 def drift(times, lengths):
-    """Slopes of the lengths (Å/ns), and their standard errors from ten blocks."""
+    """Fit slopes of the lengths (Å/ns), with standard errors from ten blocks."""
     blocks = np.array([b.mean(0) for b in np.array_split(lengths, 10)])
     centers = np.array([b.mean() for b in np.array_split(times, 10)]) / 1000
     (slope, _), residual, *_ = np.polyfit(centers, blocks, 1, full=True)
@@ -62,7 +62,7 @@ def drift(times, lengths):
 
 
 def plot(trajectory, times, names, lengths, path):
-    """Ramachandran plot, and the lengths of bonds between heavy atoms over time."""
+    """Draw a Ramachandran plot, and bonds between heavy atoms over time."""
     phi = np.degrees(mdtraj.compute_phi(trajectory)[1][:, 0])
     psi = np.degrees(mdtraj.compute_psi(trajectory)[1][:, 0])
     with matplotlib.rc_context({"font.size": 9, "axes.linewidth": 0.8}):

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""From solvated clusters to labels for a model of the solute alone.
+"""Make labels for a model of the solute alone from solvated clusters.
 
 In mechanical embedding the model sees the solute without its water, and the force field
-adds what the water does to it. Labels that fit this are the teacher's forces on the
-solute less the force field's forces of the water on the solute, on the solute alone. No
-energy goes with them: the label is 0, to be trained with ``energy_weight = 0``.
+adds the forces of the water. Labels for such a model are the teacher's forces on the
+solute less the force field's forces of the water on it. No energy goes with them: its
+label is 0, to be trained with ``energy_weight = 0``.
 
     python systems/alanine_water/prepare.py data/train.extxyz data/solute_train.extxyz
 """
 
 import argparse
 import copy
+import sys
 from pathlib import Path
 
 import ase
@@ -23,30 +24,34 @@ from openmm import app, unit
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common import refuse_existing
+
 from openmm_allegro.units import EV_TO_KJ_PER_MOL
 
 FORCE_FIELD = ("amber14-all.xml", "amber14/tip3pfb.xml")
-# Thiolates; some of them took up protons from the water.
+# Thiolates, some of which took up protons from the water.
 SKIP = ("CYX",)
 
 
 def solute_of(frame, cache):
-    """The solute of a cluster, with what the force field says of the forces on it.
+    """Find the solute of a cluster and the force field's forces on it.
 
     Parameters
     ----------
     frame : ase.Atoms
         A capped residue among waters.
     cache : dict
-        Contexts already made, by bonds.
+        Contexts made so far, by bonds.
 
     Returns
     -------
     order : list of int
         Atoms of the solute in the frame: ACE, residue, NME.
     water : ndarray [S, 3]
-        Force field's forces of the water on them, eV/Å.
-    all : ndarray [S, 3]
+        The force field's forces of the water on them, eV/Å.
+    total : ndarray [S, 3]
         All of the force field's forces on them, eV/Å.
     """
     bonds = find_bonds(frame)
@@ -59,14 +64,14 @@ def solute_of(frame, cache):
     forces = []
     for context in both:
         context.setPositions(frame.positions[order] / 10)
-        found = context.getState(forces=True).getForces(asNumpy=True)[:solute]
-        unit_of_force = unit.kilojoule_per_mole / unit.angstrom
-        forces.append(found.value_in_unit(unit_of_force) / EV_TO_KJ_PER_MOL)
+        values = context.getState(forces=True).getForces(asNumpy=True)[:solute]
+        kj_per_angstrom = unit.kilojoule_per_mole / unit.angstrom
+        forces.append(values.value_in_unit(kj_per_angstrom) / EV_TO_KJ_PER_MOL)
     return order[:solute], *forces
 
 
 def contexts(topology, solute):
-    """Of the pairs of a solute's and a water's atom alone, and of everything."""
+    """Make a Context of the solute-water pairs alone, and one of everything."""
     system = app.ForceField(*FORCE_FIELD).createSystem(topology)
     pairs = copy.deepcopy(system)
     for index in reversed(range(pairs.getNumForces())):
@@ -86,13 +91,13 @@ def contexts(topology, solute):
 
 
 def find_bonds(frame):
-    """Pairs (i, j), i < j, nearer than 1.3 times the sum of their covalent radii."""
+    """List pairs (i, j), i < j, within 1.3 times the sum of their covalent radii."""
     first, second = neighbor_list("ij", frame, natural_cutoffs(frame, mult=1.3))
     return [(int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j]
 
 
 def make_topology(symbols, bonds):
-    """Order of atoms and topology: ACE, the residue, NME, then the waters.
+    """Order the atoms and make a topology: ACE, the residue, NME, then the waters.
 
     Raises
     ------
@@ -123,25 +128,26 @@ def make_topology(symbols, bonds):
         formula = "".join(sorted(symbols[i] for i in part))
         name = {"CCHHHO": "ACE", "CHHHHN": "NME", "HHO": "HOH"}.get(formula, "RES")
         named[name].append(part)
-    counts = {name: len(found) for name, found in named.items()}
+    counts = {name: len(parts) for name, parts in named.items()}
     if (counts["ACE"], counts["RES"], counts["NME"]) != (1, 1, 1):
         raise ValueError(f"expected one ACE, residue and NME, found {counts}")
 
-    topology, order, made = app.Topology(), [], {}
+    topology, order, atoms = app.Topology(), [], {}
     chain = topology.addChain()
     for name in ("ACE", "RES", "NME", "HOH"):
         for part in named[name]:
             residue = topology.addResidue(name, chain)
             for i in part:
                 element = app.Element.getBySymbol(symbols[i])
-                made[i] = topology.addAtom(symbols[i], element, residue)
+                atoms[i] = topology.addAtom(symbols[i], element, residue)
                 order.append(i)
     for i, j in bonds:
-        topology.addBond(made[i], made[j])
+        topology.addBond(atoms[i], atoms[j])
     return order, topology
 
 
 def components(count, bonds):
+    """List the atoms that bonds connect, molecule by molecule."""
     first, second = np.array(bonds).T
     graph = coo_matrix((np.ones(len(bonds)), (first, second)), shape=(count, count))
     number, label = connected_components(graph, directed=False)
@@ -154,8 +160,7 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
-    if options.output.exists() and not options.force:
-        parser.error(f"expected no file yet at {options.output}; --force replaces it")
+    refuse_existing(parser, options.output, options.force)
 
     cache, solutes = {}, []
     for frame in ase.io.read(options.clusters, ":"):

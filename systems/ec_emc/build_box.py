@@ -7,6 +7,7 @@ OpenMM's barostats move molecules, which they find by bonds; extxyz has none.
 """
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 from openmm import Vec3, unit
 from openmm.app import Element, PDBFile, Topology
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common import refuse_existing
+
 RESIDUES = {"C3H4O3": "EC", "C4H8O3": "EMC"}
 
 
 def build_box(frame):
-    """Molecules of a periodic frame.
+    """Sort a periodic frame into molecules, with a topology.
 
     Parameters
     ----------
@@ -34,7 +39,7 @@ def build_box(frame):
     positions : ndarray [N, 3]
         Å; every molecule is whole.
     order : list of int
-        Where each atom was in the frame.
+        Index of each atom in the frame.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def build_box(frame):
 
 
 def find_molecules(frame):
-    """Molecules (lists of atoms), bonds (i, j), and positions (Å) of whole molecules.
+    """Find molecules (lists of atoms), bonds (i, j), and whole positions (Å).
 
     A bond is a pair nearer than 1.25 times the sum of its covalent radii.
     """
@@ -92,7 +97,7 @@ def find_molecules(frame):
 
 
 def residue_name(symbols, molecule):
-    """EC or EMC, by composition; ValueError for anything else."""
+    """Name a molecule EC or EMC by its composition; ValueError for any other."""
     count = Counter(symbols[i] for i in molecule)
     formula = "".join(f"{element}{count[element]}" for element in sorted(count))
     if formula not in RESIDUES:
@@ -111,8 +116,7 @@ def main():
     parser.add_argument("--output", type=Path, default=here / "frame.pdb")
     parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
-    if options.output.exists() and not options.force:
-        parser.error(f"expected no file yet at {options.output}; --force replaces it")
+    refuse_existing(parser, options.output, options.force)
 
     frame = ase.io.read(options.data, options.frame)
     topology, positions, _ = build_box(frame)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Density of the liquid from runs of npt.py, and what the data's stresses say to it.
+"""Find the density of the liquid from runs of npt.py, and check it with the data.
 
     python systems/ec_emc/density.py runs/ec_emc_npt runs/ec_emc_npt2 [--data ...]
 
-The pressure of molecules in the frames of a run, taken as a function of the density, is
-the model's equation of state: frames of one volume are a sample at that volume. The
-labels' pressures less the model's on the data tell how far the density is from that of
-what the model learned from, by the compressibility.
+The pressure of the molecules in the frames of a run, as a function of the density, is
+the model's equation of state: frames of one volume sample that volume. The labels'
+pressures less the model's, times the compressibility, tell how far the model's density
+is from that of its training data.
 """
 
 import argparse
@@ -35,7 +35,7 @@ DALTON_PER_NM3 = 1.66053907e-3  # in g/cm³
 
 
 def read_run(prefix):
-    """Time (ps), density (g/cm³), volume (nm³) and temperature (K) of a run."""
+    """Read time (ps), density (g/cm³), volume (nm³) and temperature (K) of a run."""
     table = np.genfromtxt(f"{prefix}.csv", delimiter=",", names=True)
     names = ("Time", "Density", "Box_Volume", "Temperature")
     return [
@@ -45,7 +45,7 @@ def read_run(prefix):
 
 
 def mean_density(series):
-    """Mean over runs, and its error by the correlation time that they have in common.
+    """Average over runs, with the error by their common correlation time.
 
     Returns the estimate and the statistical inefficiency in values.
     """
@@ -57,7 +57,7 @@ def mean_density(series):
 
 
 def describe_run(prefix, discard):
-    """What is kept of a run, in words and numbers, and the first value that is."""
+    """Summarise the kept part of a run; return it and the first index kept."""
     time, density, volume, kelvin = read_run(prefix)
     start = int(np.searchsorted(time, discard))
     count = max(round((time[-1] - time[start]) / BLOCK), 1)
@@ -76,7 +76,7 @@ def describe_run(prefix, discard):
 
 
 def molecular_pressure(frame, kelvin=300.0):
-    """Of the molecules' motion (its mean) and of the forces between them, kbar.
+    """Compute the pressure of molecules: their mean motion and their forces, kbar.
 
     ``frame`` has a calculator.
     """
@@ -86,7 +86,7 @@ def molecular_pressure(frame, kelvin=300.0):
 
 
 def equation_of_state(prefix, start, model, stride):
-    """Density (g/cm³) and pressure (kbar) of every ``stride``-th frame of a run."""
+    """Find density (g/cm³) and pressure (kbar) of every ``stride``-th frame."""
     trajectory = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")[start::stride]
     symbols = [atom.element.symbol for atom in trajectory.topology.atoms]
     calculator = AllegroCalculator(model)
@@ -103,7 +103,7 @@ def equation_of_state(prefix, start, model, stride):
 
 
 def line(densities, values, center):
-    """Pressure at a density, and slope there, of a straight line, with errors."""
+    """Fit a straight line: pressure at a density, and slope there, with errors."""
     x = densities - center
     terms = np.stack([np.ones_like(x), x, values, x * x, x * values], axis=1)
     sums = sum_blocks(terms, 10)
@@ -118,7 +118,7 @@ def line(densities, values, center):
 
 
 def label_less_model(paths, model):
-    """Pressures (kbar) of labels less the model's: all frames, by temperature."""
+    """Subtract the model's pressures (kbar) from the labels', by temperature."""
     calculator = AllegroCalculator(model)
     frames = [frame for path in paths for frame in ase.io.read(path, ":")]
     rows = np.array([pressures(frame, calculator) for frame in frames])
@@ -175,7 +175,7 @@ def main():
 
 
 def rounded(value):
-    """Numbers to five digits."""
+    """Round numbers to five digits."""
     if isinstance(value, dict):
         return {key: rounded(v) for key, v in value.items()}
     if isinstance(value, list | tuple):

@@ -5,54 +5,54 @@ python systems/ec_emc/equilibrate.py [--nvt 5000] [--npt 20000] [--threads 2] [-
 """
 
 import argparse
-import tempfile
+import sys
 from pathlib import Path
 
-import openmm
 import torch
-from openmm import app, unit
-
-from openmm_allegro import AllegroPotential, run
+from openmm import app
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--model", type=Path, default=FOLDER / "ec_emc.safetensors")
-parser.add_argument("--frame", type=Path, default=FOLDER / "frame.pdb")
-parser.add_argument("--output", type=Path, default=FOLDER / "ec_emc.pdb")
-parser.add_argument("--nvt", type=int, default=5000, help="steps of 1 fs at 300 K")
-parser.add_argument("--npt", type=int, default=20000, help="steps of 1 fs at 1 bar")
-parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--force", action="store_true", help="replace the output")
-options = parser.parse_args()
-torch.set_num_threads(options.threads)
-if options.output.exists() and not options.force:
-    parser.error(f"expected no file yet at {options.output}; --force replaces it")
+from common import equilibrate, refuse_existing  # noqa: E402
 
-pdb = app.PDBFile(str(options.frame))
-topology, positions = pdb.topology, pdb.positions
-potential = AllegroPotential(options.model)
-with tempfile.TemporaryDirectory() as folder:
+from openmm_allegro import AllegroPotential  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=FOLDER / "ec_emc.safetensors")
+    parser.add_argument("--frame", type=Path, default=FOLDER / "frame.pdb")
+    parser.add_argument("--output", type=Path, default=FOLDER / "ec_emc.pdb")
+    parser.add_argument("--nvt", type=int, default=5000, help="steps of 1 fs at 300 K")
+    parser.add_argument("--npt", type=int, default=20000, help="steps of 1 fs at 1 bar")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--force", action="store_true", help="replace the output")
+    options = parser.parse_args()
+    refuse_existing(parser, options.output, options.force)
+    torch.set_num_threads(options.threads)
+
+    pdb = app.PDBFile(str(options.frame))
+    topology, positions = pdb.topology, pdb.positions
+    potential = AllegroPotential(options.model)
     for ensemble, steps in (("nvt", options.nvt), ("npt", options.npt)):
-        paths = run(
+        state = equilibrate(
             topology,
             positions,
             potential.create_system(topology),
-            Path(folder) / ensemble,
             steps=steps,
-            ensemble=ensemble,
-            timestep=1 * unit.femtosecond,
-            # strong at first: the frame comes from a hot run
-            friction=(5 if ensemble == "nvt" else 1) / unit.picosecond,
-            report_interval=min(100, steps),
-            minimize=ensemble == "nvt",
             threads=options.threads,
-            platform="CPU",
-            seed=1,
+            ensemble=ensemble,
+            # strong at first: the frame comes from a hot run
+            friction=5.0 if ensemble == "nvt" else 1.0,
+            minimize=ensemble == "nvt",
         )
-        state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
         positions = state.getPositions()
         topology.setPeriodicBoxVectors(state.getPeriodicBoxVectors())
-with open(options.output, "w") as file:
-    app.PDBFile.writeFile(topology, positions, file, keepIds=True)
-print(options.output)
+    with open(options.output, "w") as file:
+        app.PDBFile.writeFile(topology, positions, file, keepIds=True)
+    print(options.output)
+
+
+if __name__ == "__main__":
+    main()

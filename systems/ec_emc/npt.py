@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Run the liquid at 300 K and 1 bar, from ec_emc.pdb; density.py tells its density.
+"""Run the liquid at 300 K and 1 bar, from ec_emc.pdb; density.py finds its density.
 
 python systems/ec_emc/npt.py --output runs/ec_emc_npt [--steps 100000] [--force]
 python systems/ec_emc/npt.py --hydrogen-mass 3 --timestep 2 --two-body table
 
-The second is four times as fast. Heavier hydrogens (at the cost of the atoms that hold
-them) change no mean over positions, and let steps be longer.
+The second is four times as fast. Heavier hydrogens, at the cost of the atoms they are
+bonded to, change no average over positions and allow longer steps.
 """
 
 import argparse
@@ -17,17 +17,6 @@ from openmm import app, unit
 from openmm_allegro import AllegroPotential, run
 
 FOLDER = Path(__file__).parent
-
-
-def make_hydrogens_heavy(system, topology, mass):
-    """Give hydrogens this mass (Da), which the atoms they are bonded to lose."""
-    for bond in topology.bonds():
-        light, heavy = sorted(bond, key=lambda a: a.element.mass)
-        gain = mass * unit.dalton - light.element.mass
-        if light.element.symbol == "H":
-            system.setParticleMass(light.index, mass)
-            left = system.getParticleMass(heavy.index) - gain
-            system.setParticleMass(heavy.index, left)
 
 
 def main():
@@ -53,8 +42,7 @@ def main():
     system = AllegroPotential(options.model).create_system(
         pdb.topology, two_body=options.two_body
     )
-    if options.hydrogen_mass:
-        make_hydrogens_heavy(system, pdb.topology, options.hydrogen_mass)
+    mass = options.hydrogen_mass
     paths = run(
         pdb.topology,
         pdb.positions,
@@ -65,7 +53,8 @@ def main():
         pressure=options.pressure * unit.bar,
         barostat_interval=options.interval,
         timestep=options.timestep * unit.femtosecond,
-        # as often as volume moves, so that each one that was accepted shows
+        hydrogen_mass=None if mass is None else mass * unit.dalton,
+        # as often as volume moves, so that each accepted one shows
         report_interval=options.interval,
         minimize=False,
         threads=options.threads,

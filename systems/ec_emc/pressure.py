@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What the stresses in the data are, and what density they imply.
+"""Analyse the stresses in the data, and the density that they imply.
 
-For each frame: the labelled pressure (minus a third of the trace of the stress), and
-the part of it that comes from inside the molecules, sum (r_i - R) · F_i / 3V over the
-atoms of each molecule with its centre of mass R, which the labelled forces give alone.
+For each frame it finds the labelled pressure (minus a third of the trace of the stress)
+and the part from inside the molecules, sum (r_i - R) · F_i / 3V over the atoms of each
+molecule with its centre of mass R. The labelled forces alone determine this part.
 
     python systems/ec_emc/pressure.py [--model ec_emc.safetensors]
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import ase.io
@@ -16,12 +17,16 @@ import ase.units
 import numpy as np
 from build_box import find_molecules
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common import virial_pressure
+
 from openmm_allegro.interop.ase import AllegroCalculator
 
 FOLDER = Path(__file__).parent
 FILES = [FOLDER / "data" / f"{name}.extxyz" for name in ("train", "test")]
 KBAR = 1 / (1000 * ase.units.bar)  # per eV/Å³
-# Powers of density and temperature in the excess of the pressure over an ideal gas's
+# Powers of density and temperature in the pressure beyond that of an ideal gas
 FORMS = (
     ((2, 0), (3, 0)),
     ((2, 0), (4, 0)),
@@ -35,10 +40,10 @@ FORMS = (
 
 
 def pressures(frame, calculator=None):
-    """Temperature (K), density (g/cm³), then pressures in kbar.
+    """Compute temperature (K), density (g/cm³) and pressures (kbar) of a frame.
 
-    Labelled, from inside the molecules, ideal gas of the atoms, ideal gas of the
-    molecules, and the calculator's (NaN without one).
+    The pressures are: labelled, from inside the molecules, ideal gas of the atoms,
+    ideal gas of the molecules, and the calculator's (NaN without one).
     """
     volume, molecules = frame.get_volume(), find_molecules(frame)[0]
     kelvin = frame.info["temperature"]
@@ -60,12 +65,12 @@ def pressures(frame, calculator=None):
 
 
 def trace_pressure(stress):
-    """Minus a third of the trace of a stress (eV/Å³), kbar."""
-    return -np.trace(stress) / 3 * KBAR
+    """Compute minus a third of the trace of a stress (eV/Å³), kbar."""
+    return virial_pressure(stress) / 1000
 
 
 def inside_stress(frame):
-    """Of the labelled forces along the arms to the molecules' centres, eV/Å³ [3, 3]."""
+    """Compute the stress of forces on arms to the molecules' centres, eV/Å³ [3, 3]."""
     molecules, _, positions = find_molecules(frame)
     forces, masses = frame.get_forces(), frame.get_masses()
     virial = np.zeros((3, 3))
@@ -78,27 +83,27 @@ def inside_stress(frame):
 
 
 def shear(stress):
-    """What is left of a stress without its trace, six components."""
+    """Take the traceless part of a stress, six components."""
     return (stress - np.trace(stress) / 3 * np.eye(3))[np.triu_indices(3)]
 
 
 def extrapolate(kelvin, density, pressure, ideal, form):
-    """Density at 300 K and no pressure by a fit of ``form``, and what it leaves (kbar).
+    """Fit ``form`` and find the density at 300 K and no pressure, and residual (kbar).
 
-    NaN where the fit has none up to 2.5 g/cm³.
+    The density is NaN if the fit has none up to 2.5 g/cm³.
     """
 
     def terms(density, kelvin):
         return np.array([density**m * (kelvin / 300) ** n for m, n in form]).T
 
-    given = terms(density, kelvin)
-    weights = np.linalg.lstsq(given, pressure - ideal, rcond=None)[0]
-    left = np.std(pressure - ideal - given @ weights)
+    design = terms(density, kelvin)
+    weights = np.linalg.lstsq(design, pressure - ideal, rcond=None)[0]
+    residual = np.std(pressure - ideal - design @ weights)
     grid = np.linspace(0.5, 2.5, 2001)
     at_300 = terms(grid, np.full_like(grid, 300.0)) @ weights
     at_300 += np.mean(ideal / (density * kelvin)) * 300 * grid
     crossings = np.flatnonzero((at_300[:-1] < 0) & (at_300[1:] >= 0))
-    return (grid[crossings[0]] if len(crossings) else np.nan), left
+    return (grid[crossings[0]] if len(crossings) else np.nan), residual
 
 
 def main():
@@ -135,12 +140,14 @@ def main():
             f" ±{rest.std() / k.sum() ** 0.5:.2f}  {atoms[k].mean():6.2f}"
             f"  {molecules[k].mean():6.2f}  {predicted[k].mean():6.2f}"
         )
-    print("fits of n kT/V + rest, each leaving kbar: density at 300 K and no pressure")
+    print("fits of n kT/V + rest, residual in kbar: density at 300 K and no pressure")
     for form in FORMS:
-        found, left = extrapolate(
+        zero_pressure, residual = extrapolate(
             kelvin, density, molecules + label - inside, molecules, form
         )
-        print(f"  {left:.2f}: {found:.2f} g/cm³   powers of (g/cm³, T) {form}")
+        print(
+            f"  {residual:.2f}: {zero_pressure:.2f} g/cm³   powers of (g/cm³, T) {form}"
+        )
 
 
 if __name__ == "__main__":

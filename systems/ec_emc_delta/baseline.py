@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Fit a fixed-charge force field of EC and EMC to forces, to learn around it.
+"""Fit a fixed-charge force field of EC and EMC to forces, as a baseline.
 
 Charges and Lennard-Jones parameters (PME for both) are fitted to the force and torque
-on each molecule, which its own bonds cannot change; harmonic bonds and angles and
-cosines of dihedral angles then to what is left of the forces on the atoms. The frames
-are those that config.toml trains on. Writes baseline.json (parameters) and baseline.xml
-(the System of the data's 4 EC and 8 EMC).
+on each molecule, which its own bonds cannot change. Harmonic bonds and angles and
+cosines of dihedral angles are then fitted to the rest of the forces on the atoms. The
+frames are those that config.toml trains on. Writes baseline.json (parameters) and
+baseline.xml (the System of the data's 4 EC and 8 EMC).
 
     python systems/ec_emc_delta/baseline.py
 """
@@ -52,11 +52,11 @@ START_LJ = {
     "H": (0.24220, 0.08703),
 }
 START_CHARGE = {"C": 0.1, "CC": 0.9, "OC": -0.6, "O": -0.45, "H": 0.08}
-CUTOFF = 0.5  # nm, under half of the smallest box; both PMEs sum what is beyond
-TORQUE_SCALE = 2.0  # Å, makes a force of a torque
+CUTOFF = 0.5  # nm, below half of the smallest box; both PMEs sum beyond it
+TORQUE_SCALE = 2.0  # Å, by which a torque is divided to weigh as a force
 MULTIPLICITIES = (1, 2, 3)
-# What keeps parameters that the forces hardly determine: the error (eV/Å) of one force
-# component that weighs as much as a charge off by 1 e or a Lennard-Jones parameter off
+# Priors of parameters that the forces hardly determine: the error (eV/Å) of one force
+# component that costs as much as a charge off by 1 e or a Lennard-Jones parameter off
 # by a factor of e, and as a torsion of 1 kJ/mol.
 NONBONDED_PRIOR = 0.3
 TORSION_PRIOR = 5.0
@@ -64,7 +64,7 @@ NONBONDED_FRAMES = 60
 
 
 def make_topology(counts, box=None):
-    """Residues EC and EMC with elements, names and bonds, in the data's order.
+    """Make a topology of residues EC and EMC, with bonds, in the data's order.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def make_topology(counts, box=None):
 
 
 def make_system(topology, parameters):
-    """The force field's System; ``parameters`` as in baseline.json."""
+    """Make the force field's System; ``parameters`` as in baseline.json."""
     charges, lj = {}, {}
     for name, (elements, types, _) in MOLECULES.items():
         for index, (element, kind) in enumerate(
@@ -122,15 +122,17 @@ def make_system(topology, parameters):
 
 
 def types_of(name):
+    """List the atom types of a molecule."""
     return MOLECULES[name][1].split()
 
 
 def lj_class(element, kind):
+    """Name the class of an atom type's Lennard-Jones parameters."""
     return kind if kind in START_LJ else element
 
 
 def bonded_terms(topology):
-    """Atoms of the bonds, angles, dihedrals and impropers of each type."""
+    """List the atoms of the bonds, angles, dihedrals and impropers of each type."""
     names, neighbors = {}, defaultdict(set)
     for residue in topology.residues():
         for atom, kind in zip(residue.atoms(), types_of(residue.name), strict=True):
@@ -138,13 +140,13 @@ def bonded_terms(topology):
     for bond in topology.bonds():
         neighbors[bond.atom1.index].add(bond.atom2.index)
         neighbors[bond.atom2.index].add(bond.atom1.index)
-    found = defaultdict(list)
+    terms = defaultdict(list)
 
     def add(*atoms):
         key = [names[i] for i in atoms]
         if key[::-1] < key:
             key, atoms = key[::-1], atoms[::-1]
-        found[" ".join(key)].append(atoms)
+        terms[" ".join(key)].append(atoms)
 
     for j in sorted(neighbors):
         near = sorted(neighbors[j])
@@ -157,12 +159,12 @@ def bonded_terms(topology):
         for i, k in itertools.combinations(near, 2):
             add(i, j, k)
         if len(near) == 3:  # the carbonyl carbon, to keep it planar
-            found[f"improper {names[j]}"].append((*near[:2], j, near[2]))
-    return found
+            terms[f"improper {names[j]}"].append((*near[:2], j, near[2]))
+    return terms
 
 
 def fit_nonbonded(frames, topology):
-    """Charges by type and Lennard-Jones parameters by class."""
+    """Fit charges by type and Lennard-Jones parameters by class."""
     names = [f"{m}:{t}" for m in MOLECULES for t in dict.fromkeys(types_of(m))]
     count = np.zeros((len(MOLECULES), len(names)))
     for row, molecule in zip(count, MOLECULES, strict=True):
@@ -187,11 +189,11 @@ def fit_nonbonded(frames, topology):
 
     def error(x):
         system = make_system(topology, parameters(x))
-        found = [
+        values = [
             net_forces(forces, frame, molecules)
             for frame, forces in zip(frames, mm_forces(system, frames), strict=True)
         ]
-        return np.ravel(np.subtract(found, reference))
+        return np.ravel(np.subtract(values, reference))
 
     fit = least_squares(
         lambda x: np.concatenate((error(x), NONBONDED_PRIOR * (x - start))),
@@ -200,14 +202,14 @@ def fit_nonbonded(frames, topology):
         max_nfev=12,
     )
     print(
-        f"net forces and torques: RMS {rms(reference):.4f} eV/Å, without what is "
-        f"fitted {rms(error(fit.x)):.4f} (at the start {rms(error(start)):.4f})"
+        f"net forces and torques: RMS {rms(reference):.4f} eV/Å, without the fitted "
+        f"part {rms(error(fit.x)):.4f} (at the start {rms(error(start)):.4f})"
     )
     return parameters(fit.x)
 
 
 def fit_bonded(frames, topology, nonbonded):
-    """Bonds and angles (equilibrium, k) and torsions (k of each multiplicity)."""
+    """Fit bonds and angles (equilibrium, k) and torsions (k of each multiplicity)."""
     terms = bonded_terms(topology)
     system = make_system(topology, nonbonded)
     rest = np.ravel([f.forces for f in frames]) - np.ravel(mm_forces(system, frames))
@@ -230,8 +232,8 @@ def fit_bonded(frames, topology, nonbonded):
     ridge = 1e-8 * np.diag(normal) + TORSION_PRIOR**2 * np.array(is_torsion)
     solution = np.linalg.solve(normal + np.diag(ridge), matrix.T @ rest)
     print(
-        f"forces: RMS {rms([f.forces for f in frames]):.4f} eV/Å, without what is "
-        f"fitted {rms(rest - matrix @ solution):.4f}"
+        f"forces: RMS {rms([f.forces for f in frames]):.4f} eV/Å, without the fitted "
+        f"part {rms(rest - matrix @ solution):.4f}"
     )
     bonded, values = {}, iter(solution.tolist())
     for key, lists in terms.items():
@@ -244,7 +246,7 @@ def fit_bonded(frames, topology, nonbonded):
 
 
 def linear_forces(size):
-    """The functions of 2, 3 or 4 atoms that a fit has coefficients of."""
+    """Make the functions of 2, 3 or 4 atoms whose coefficients are fitted."""
     if size == 4:
         functions = [f"1+cos({n}*theta)" for n in MULTIPLICITIES]
         return [openmm.CustomTorsionForce(f) for f in functions]
@@ -254,7 +256,7 @@ def linear_forces(size):
 
 
 def mm_forces(system, frames):
-    """Forces [frames, N, 3] of a System, eV/Å, in single precision."""
+    """Compute forces [frames, N, 3] of a System, eV/Å, in single precision."""
     forces = []
     for frame in frames:
         system.setDefaultPeriodicBoxVectors(*(frame.cell / NM_TO_ANGSTROM))
@@ -271,7 +273,7 @@ def mm_forces(system, frames):
 
 
 def net_forces(forces, frame, molecules):
-    """Force on each molecule, and torque about its centre over TORQUE_SCALE."""
+    """Sum the force on each molecule, and the torque divided by TORQUE_SCALE."""
     rows = []
     for atoms in molecules:
         arms = frame.positions[atoms] - frame.positions[atoms].mean(0)
@@ -281,13 +283,14 @@ def net_forces(forces, frame, molecules):
 
 
 def rms(values):
+    """Compute the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def main():
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
     config = read_toml(HERE / "config.toml", tables)["data"]
-    # Before there is a baseline to subtract; without validation and test frames.
+    # Training frames alone, and whole labels: the baseline does not exist yet.
     frames, _, _ = read_data(dataclasses.replace(config, baseline=()), HERE)
     topology = make_topology(COMPOSITION, np.eye(3) * 1.6)
     parameters = fit_nonbonded(frames[:NONBONDED_FRAMES], topology)

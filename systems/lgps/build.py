@@ -5,8 +5,8 @@ Sites of Li, Ge and P: Kamaya et al., Nat. Mater. 10, 682 (2011),
 doi:10.1038/nmat3066. Half of the 4d sites hold Ge, the others P, at random; Li fills 4d
 and two thirds of 16h and 8f together, at random but apart. S is on ideal tetrahedra
 about Ge and P, whose planes the space group gives. The edges are those of the training
-frame of the lowest energy: PBE's, and what the model knows; X-rays found 8.694 and
-12.599 Å, denser than any frame of the training data.
+frame with the lowest energy. They are PBE's; X-rays give 8.694 and 12.599 Å, which is
+denser than any frame of the training data.
 
     python systems/lgps/build.py --cells 2 2 2 --output lgps_400.pdb
 """
@@ -35,18 +35,18 @@ SITES = {
     "P, 2b": (0.0, 0.0, 0.5),
 }
 BOND = 2.04, 2.13  # Å, P-S, and the mean of P-S and Ge-S
-FARTHEST = 3.0  # Å, wanted between Li of 16h and 8f at first
+FARTHEST = 3.0  # Å, first least distance tried between Li of 16h and 8f
 
 
 def build(cells: Sequence[int] = (1, 1, 1), seed: int = 1) -> ase.Atoms:
-    """The crystal.
+    """Build the crystal.
 
     Parameters
     ----------
     cells : sequence of int
-        How many along each edge.
+        Number of cells along each edge.
     seed : int
-        Of what is at random.
+        Seed of the random choices of sites.
 
     Raises
     ------
@@ -70,9 +70,9 @@ def build(cells: Sequence[int] = (1, 1, 1), seed: int = 1) -> ase.Atoms:
         )
         return cell.repeat(cells).get_positions()
 
-    of_pair = sites(SITES["Ge or P, 4d"])
-    holds_ge = np.zeros(len(of_pair), bool)
-    holds_ge[random.permutation(len(of_pair))[::2]] = True
+    mixed = sites(SITES["Ge or P, 4d"])
+    holds_ge = np.zeros(len(mixed), bool)
+    holds_ge[random.permutation(len(mixed))[::2]] = True
     edges = np.array(cells) * (A, A, C)
     mobile = sites(SITES["Li, 16h"], SITES["Li, 8f"])
     chosen = _apart(mobile, edges, len(mobile) * 2 // 3, random)
@@ -84,22 +84,22 @@ def build(cells: Sequence[int] = (1, 1, 1), seed: int = 1) -> ase.Atoms:
     )
     positions = {
         "Li": np.concatenate((mobile[chosen], sites(SITES["Li, 4d"]))),
-        "Ge": of_pair[holds_ge],
-        "P": np.concatenate((of_pair[~holds_ge], sites(SITES["P, 2b"]))),
+        "Ge": mixed[holds_ge],
+        "P": np.concatenate((mixed[~holds_ge], sites(SITES["P, 2b"]))),
         "S": sulfur,
     }
     return assemble(positions, edges)
 
 
 def _half_bond(length: float) -> tuple[float, float]:
-    """Fractions of A across and of C along the axis of a tetrahedron."""
+    """Find half a bond's fractions of A across and of C along a tetrahedron's axis."""
     return length * math.sqrt(2 / 3) / A, length * math.sqrt(1 / 3) / C
 
 
 def _apart(
     positions: np.ndarray, edges: np.ndarray, number: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Indices of so many, none close to another, taken in random order."""
+    """Choose sites in random order, none close to another; return their indices."""
     sites = ase.Atoms(f"X{len(positions)}", positions, cell=edges, pbc=True)
     i, j, distances = neighbor_list("ijd", sites, FARTHEST)
     starts = np.searchsorted(i, np.arange(len(positions) + 1))

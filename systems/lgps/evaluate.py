@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Errors of the LGPS model on cells of 50 atoms, as trained on, and of 400.
+"""Evaluate the LGPS model on cells of 50 atoms, like its training data, and of 400.
 
     python systems/lgps/evaluate.py
 
-Writes ``metrics.json`` (50 atoms), ``metrics_400atoms.json`` and ``parity.png``, both
-sizes over each other. Data: see README.md.
+Writes ``metrics.json`` (50 atoms), ``metrics_400atoms.json`` and ``parity.png``, which
+shows both sizes. Data: see README.md.
 """
 
 import json
@@ -25,11 +25,11 @@ COLORS = {"test_50atoms": "C0", "test_400atoms": "C1"}
 
 def main() -> None:
     model = load_model(HERE / "lgps.safetensors")
-    found = {}
+    results = {}
     for name, target in SETS.items():
         structures = read_structures(HERE / "data" / f"{name}.extxyz")
-        found[name] = evaluate(model, structures)
-        metrics = found[name]["metrics"]
+        results[name] = evaluate(model, structures)
+        metrics = results[name]["metrics"]
         (HERE / target).write_text(json.dumps(metrics, indent=2) + "\n")
         numbers = [
             f"{quantity} MAE {metrics[f'{quantity}_mae']:.3g}, RMSE "
@@ -37,10 +37,10 @@ def main() -> None:
             for quantity, unit in UNITS.items()
         ]
         print(f"{name}, {len(structures)} frames:", "; ".join(numbers))
-    _plot(found)
+    _plot(results)
 
 
-def _plot(found: dict) -> None:
+def _plot(results: dict) -> None:
     figure = Figure(figsize=(12, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     scales = {"energy": 1000.0, "forces": 1.0, "stress": 1000.0}
@@ -51,11 +51,11 @@ def _plot(found: dict) -> None:
     }
     random = np.random.default_rng(0)
     for ax, (quantity, scale) in zip(axes, scales.items(), strict=True):
-        for name, result in found.items():
+        for name, result in results.items():
             arrays = result["arrays"]
             reference = arrays[f"{quantity}_reference"].ravel()
             prediction = arrays[f"{quantity}_prediction"].ravel()
-            if quantity == "energy":  # lest the sets' means dwarf the rest
+            if quantity == "energy":  # relative to the set's mean
                 prediction = prediction - reference.mean()
                 reference = reference - reference.mean()
             if len(reference) > 20_000:

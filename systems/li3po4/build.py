@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Build crystalline Li3PO4 in the glass' cell: 128 atoms of the gamma phase.
 
-Pnma; sites of Yakubovich and Urusov, Crystallogr. Rep. 42, 261 (1997), axes turned and
-scaled to the cell of the teacher's trajectories.
+Space group Pnma; sites of Yakubovich and Urusov, Crystallogr. Rep. 42, 261 (1997), with
+axes exchanged and scaled to the cell of the teacher's trajectories.
 
     python systems/li3po4/build.py --output crystal.pdb
 """
@@ -28,7 +28,7 @@ SITES = {
 
 
 def build() -> ase.Atoms:
-    """2 x 1 x 2 cells of the crystal."""
+    """Build 2 x 1 x 2 cells of the crystal."""
     b2, a, c2 = CELL
     atoms = crystal(
         [symbol for symbol, sites in SITES.items() for _ in sites],

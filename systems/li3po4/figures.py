@@ -23,7 +23,13 @@ CRYSTAL = HERE / "crystal.pdb"
 sys.path.insert(0, str(HERE.parent))
 
 from run import MODELS, OUTPUT  # noqa: E402
-from solids import difference, run_msd, topology_of  # noqa: E402
+from solids import (  # noqa: E402
+    difference,
+    draw_band,
+    load_run,
+    run_msd,
+    topology_of,
+)
 
 from openmm_allegro.analysis import (  # noqa: E402
     angle_distribution,
@@ -42,11 +48,11 @@ ANGLES = {
     "O–P–O": ("element O", "element P", "element O"),
     "P–O–O": ("element P", "element O", "element O"),
 }
-UNSEEN = 3.2  # ps, from which no model was trained on the teacher's frames
-NEAR = 1.0  # Å, of a site of the crystal
-SETTLED = 1.0  # ps after the quench, from which the teacher's frames are compared
-DROPPED = 10.0  # ps of each of our runs, as in the paper
-LONGEST = 20.0  # ps, of the displacements of the aged glass
+UNSEEN = 3.2  # ps; no model was trained on the teacher's frames after it
+NEAR = 1.0  # Å from a site of the crystal
+SETTLED = 1.0  # ps after the quench, where the comparison with the teacher starts
+DROPPED = 10.0  # ps at the start of each of our runs, as in the paper
+LONGEST = 20.0  # ps, longest lag of the aged glass
 COLORS = {"small": "C0", "better": "C1"}
 
 
@@ -70,19 +76,19 @@ def main() -> None:
 
 
 def load_teacher(path: Path) -> mdtraj.Trajectory:
+    """Read the teacher's frames after the quench."""
     frames = [a for a in ase.io.read(path, ":") if a.info["src"] == "quench600K"]
-    trajectory = mdtraj.Trajectory(
+    return mdtraj.Trajectory(
         np.array([a.get_positions() for a in frames]) / 10,
         mdtraj.Topology.from_openmm(topology_of(frames[0])),
         time=np.array([a.info["time_fs"] for a in frames]) / 1000,
         unitcell_lengths=[a.cell.lengths() / 10 for a in frames],
         unitcell_angles=[a.cell.angles() for a in frames],
     )
-    return trajectory
 
 
 def _runs(name: str) -> list[mdtraj.Trajectory]:
-    """NVT runs; their clocks start at the quench, as the teacher's does."""
+    """Read the NVT runs, whose clocks start at the quench like the teacher's."""
     runs = []
     for folder in sorted((OUTPUT / name).glob("run_*")):
         run = load_nvt(folder / "2-nvt", DROPPED + LONGEST + 5)
@@ -95,10 +101,10 @@ def _runs(name: str) -> list[mdtraj.Trajectory]:
 
 
 def load_nvt(prefix: Path, shortest: float) -> mdtraj.Trajectory | None:
-    """A run whose clock starts with it; None if there is none, or less (ps)."""
-    if not prefix.with_suffix(".xtc").exists():
+    """Read a run with its clock at 0; None if it is missing or too short (ps)."""
+    run = load_run(prefix)
+    if run is None:
         return None
-    run = mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
     # The first frame is one interval after the start.
     run.time -= 2 * run.time[0] - run.time[1]
     if run.time[-1] < shortest:
@@ -115,8 +121,8 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
     results: dict = {}
 
     def curves(trajectory: mdtraj.Trajectory) -> dict:
-        found = rdf(trajectory, "all", "all", r_max=R_MAX, bin_width=BIN)
-        curves = {"g(r)": (10 * found.r, found.g)}
+        r, g = rdf(trajectory, "all", "all", r_max=R_MAX, bin_width=BIN)
+        curves = {"g(r)": (10 * r, g)}
         for label, selections in ANGLES.items():
             angles = angle_distribution(
                 trajectory, *selections, SHELL, n_bins=ANGLE_BINS
@@ -125,8 +131,8 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         return curves
 
     reference, unseen = curves(settled), curves(teacher[teacher.time >= UNSEEN])
-    # How far the teacher is from itself, half of its frames against the other; and
-    # below how far one run is from the mean of the others, a glass from other glasses
+    # The difference of the teacher's two halves, for scale; below, likewise, that of
+    # one run from the mean of the others, a glass from other glasses.
     first, second = curves(settled[:half]), curves(settled[half:])
     results["teacher, first half against second"] = {
         label: _rounded(difference(x, first[label][1], second[label][1]))
@@ -136,17 +142,17 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         ax.plot(x, y, color="0.5", lw=2.5, label="teacher")
         ax.set_title(label, fontsize=10)
     for name, runs in ours.items():
-        of_runs = [curves(run[run.time >= DROPPED]) for run in runs]
+        aged = [curves(run[run.time >= DROPPED]) for run in runs]
         young = [curves(_at_age_of(settled, run)) for run in runs]
         results[name] = {"runs": len(runs)}
         for ax, (label, (x, y)) in zip(axes, reference.items(), strict=True):
-            each = np.array([found[label][1] for found in of_runs])
+            each = np.array([run[label][1] for run in aged])
             mean = each.mean(0)
             others = [np.delete(each, k, 0).mean(0) for k in range(len(each))]
-            as_old = np.mean([found[label][1] for found in young], axis=0)
+            same_age = np.mean([run[label][1] for run in young], axis=0)
             results[name][label] = _rounded(difference(x, mean, y)) | {
                 "relative_at_the_teachers_age": round(
-                    difference(x, as_old, y)["relative"], 4
+                    difference(x, same_age, y)["relative"], 4
                 ),
                 "relative_to_unseen_frames": round(
                     difference(x, mean, unseen[label][1])["relative"], 4
@@ -161,17 +167,9 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
                     4,
                 ),
             }
+            text = f"Allegro, {name}, {len(runs)} runs"
             spread = each.std(0, ddof=1)
-            ax.fill_between(
-                x, mean - spread, mean + spread, color=COLORS[name], alpha=0.25, lw=0
-            )
-            ax.plot(
-                x,
-                mean,
-                color=COLORS[name],
-                lw=1.2,
-                label=f"Allegro, {name}, {len(runs)} runs",
-            )
+            draw_band(ax, x, mean, spread, color=COLORS[name], label=text)
     axes[0].set(xlabel="r (Å)", ylabel="g(r), all atoms", xlim=(1, 10 * R_MAX))
     for ax, limits in zip(axes[1:], ((85, 135), (25, 52)), strict=True):
         ax.set(xlabel="angle (degrees)", ylabel="density (1/degree)", xlim=limits)
@@ -187,19 +185,21 @@ def _structure(teacher: mdtraj.Trajectory, ours: dict) -> dict:
 
 
 def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
-    """Displacements over the teacher's length at its age, and of the aged glass."""
+    """Compare displacements at the teacher's age, and those of the aged glass."""
     settled = teacher[teacher.time >= SETTLED]
     longest = round((settled.time[-1] - settled.time[0]) / 2, 1)
     times, msd, _ = run_msd(settled, "element Li", longest, blocks=1)
-    theirs_error = _scatter_of_atoms(settled, len(times) - 1)
+    teacher_error = _scatter_of_atoms(settled, len(times) - 1)
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.fill_between(times, msd - theirs_error, msd + theirs_error, color="0.85", lw=0)
+    low, high = msd - teacher_error, msd + teacher_error
+    left.fill_between(times, low, high, color="0.85", lw=0)
     left.plot(times, msd, color="0.4", lw=2, label="teacher, one trajectory")
     results: dict = {}
     top = float(msd[-1])
     for name, runs in ours.items():
         results[name] = {}
+        text = f"Allegro, {name}, {len(runs)} runs"
         young = [
             run_msd(_at_age_of(settled, run), "element Li", longest, 1)[:2]
             for run in runs
@@ -208,23 +208,24 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
         for wanted in (longest / 2, longest):
             k = int(np.argmin(abs(lag - wanted)))
             theirs = float(np.interp(lag[k], times, msd))
-            of_theirs = float(np.interp(lag[k], times, theirs_error))
+            their_error = float(np.interp(lag[k], times, teacher_error))
             ratio = float(mean[k]) / theirs
-            both = np.hypot(error[k] / mean[k], of_theirs / theirs)
+            both = np.hypot(error[k] / mean[k], their_error / theirs)
             results[name][f"MSD at {lag[k]:.2f} ps, at the teacher's age"] = {
                 "ours_A2": round(float(mean[k]), 3),
                 "teacher_A2": round(theirs, 3),
-                "teacher_error": round(of_theirs, 3),
+                "teacher_error": round(their_error, 3),
                 "ratio": round(ratio, 3),
                 "error": round(float(ratio * both), 3),
                 "spread_of_runs": round(float(spread[k]) / theirs, 3),
             }
-        _draw(left, f"{name}, {len(runs)} runs", COLORS[name], lag, mean, spread)
+        draw_band(left, lag, mean, spread, color=COLORS[name], label=text)
         top = max(top, float((mean + spread)[-1]))
         old = [run[run.time >= DROPPED] for run in runs]
-        found = [run_msd(run, "element Li", LONGEST, 1)[:2] for run in old]
-        lag, mean, error, spread = _over_runs(found)
-        _draw(right, f"{name}, {len(runs)} runs", COLORS[name], lag, mean, spread)
+        lag, mean, error, spread = _over_runs(
+            [run_msd(run, "element Li", LONGEST, 1)[:2] for run in old]
+        )
+        draw_band(right, lag, mean, spread, color=COLORS[name], label=text)
         values = [diffusion(run, "element Li").coefficient * 1e5 for run in old]
         results[name]["D_1e-5_cm2_s, from 10 ps on"] = [
             round(float(number), 4) for number in block_mean(values)
@@ -241,25 +242,26 @@ def _motion(teacher: mdtraj.Trajectory, ours: dict) -> dict:
 
 
 def _memory(teacher: mdtraj.Trajectory, ours: dict) -> dict:
-    """What of the glass is where it was in the crystal, at the ends of the runs."""
+    """Measure how much of the crystal is left at the ends of the runs."""
     sites = mdtraj.load(CRYSTAL)
     last = {"teacher": [teacher[-1]]}
     last |= {name: [run[-1] for run in runs] for name, runs in ours.items()}
     last["at random"] = _scattered(sites)
-    found = {}
+    results: dict = {}
     for name, frames in last.items():
-        of_frames = [on_sites(frame, sites) for frame in frames]
-        found[name] = {}
-        for element in of_frames[0]:
-            rms, part = np.mean([row[element] for row in of_frames], axis=0)
-            found[name][element] = {
+        rows = [on_sites(frame, sites) for frame in frames]
+        results[name] = {}
+        for element in rows[0]:
+            rms, part = np.mean([row[element] for row in rows], axis=0)
+            results[name][element] = {
                 "rms_A": round(float(rms), 2),
                 f"part_within_{NEAR:g}_A": round(float(part), 3),
             }
-    return found
+    return results
 
 
 def _scattered(sites: mdtraj.Trajectory) -> list[mdtraj.Trajectory]:
+    """Make 20 frames of atoms at random places."""
     random = np.random.default_rng(0)
     shape = (20, sites.n_atoms, 3)
     box = np.repeat(sites.unitcell_lengths, 20, axis=0)
@@ -274,10 +276,11 @@ def _scattered(sites: mdtraj.Trajectory) -> list[mdtraj.Trajectory]:
 def on_sites(
     frame: mdtraj.Trajectory, crystal: mdtraj.Trajectory
 ) -> dict[str, tuple[float, float]]:
-    """Distance of each element's atoms from the crystal's sites, each with one.
+    """Measure the distances of each element's atoms from the crystal's sites.
 
-    The atoms may have moved together, as those of P have on average: by about the
-    offset of one of them from some site, whichever leaves the least distance.
+    Each atom is assigned to one site. A common shift of all atoms is taken out, that of
+    P on average: near the offset of one P atom from some site, whichever leaves the
+    least distance.
 
     Parameters
     ----------
@@ -292,62 +295,58 @@ def on_sites(
     offsets = {}  # of each atom from each site
     for element in ("P", "O", "Li"):
         atoms, sites = (
-            10 * of.xyz[0, of.topology.select(f"element {element}")]
-            for of in (frame, crystal)
+            10 * one.xyz[0, one.topology.select(f"element {element}")]
+            for one in (frame, crystal)
         )
         offsets[element] = atoms[:, None] - sites
 
-    def after(element: str, shift: np.ndarray) -> np.ndarray:
-        found = offsets[element] - shift
-        return found - edges * np.round(found / edges)
+    def shifted(element: str, shift: np.ndarray) -> np.ndarray:
+        vectors = offsets[element] - shift
+        return vectors - edges * np.round(vectors / edges)
 
     best = np.inf
-    for start in (np.zeros(3), *after("P", np.zeros(3))[0]):
+    for start in (np.zeros(3), *shifted("P", np.zeros(3))[0]):
         shift = start
-        for _ in range(5):  # until the sites are those of the moved atoms
-            moved = after("P", shift)
-            pairs = linear_sum_assignment((moved**2).sum(-1))
-            shift = shift + moved[pairs].mean(0)
-        left = (after("P", shift)[pairs] ** 2).sum()
-        if left < best:
-            best, best_shift = left, shift
-    found = {}
+        for _ in range(5):  # until the sites are those of the shifted atoms
+            vectors = shifted("P", shift)
+            pairs = linear_sum_assignment((vectors**2).sum(-1))
+            shift = shift + vectors[pairs].mean(0)
+        total = (shifted("P", shift)[pairs] ** 2).sum()
+        if total < best:
+            best, best_shift = total, shift
+    distances = {}
     for element in offsets:
-        square = (after(element, best_shift) ** 2).sum(-1)
+        square = (shifted(element, best_shift) ** 2).sum(-1)
         square = square[linear_sum_assignment(square)]
-        found[element] = float(np.sqrt(square.mean())), float((square < NEAR**2).mean())
-    return found
+        near = float((square < NEAR**2).mean())
+        distances[element] = float(np.sqrt(square.mean())), near
+    return distances
 
 
 def _at_age_of(teacher: mdtraj.Trajectory, run: mdtraj.Trajectory) -> mdtraj.Trajectory:
-    """Frames of a run that are as long after the quench as the teacher's."""
+    """Select the frames of a run that are as old after the quench as the teacher's."""
     return run[(run.time >= teacher.time[0]) & (run.time <= teacher.time[-1])]
 
 
 def _scatter_of_atoms(trajectory: mdtraj.Trajectory, longest: int) -> np.ndarray:
-    """Standard error of the MSD (Å²) from the scatter over Li, as if independent."""
+    """Estimate the standard error of the MSD (Å²) as if Li were independent."""
     paths = follow(trajectory, "element Li", reference="all").positions
-    of_atoms = [
+    curves = [
         100 * mean_square_displacement(paths[:, [k]], max_lag=longest)[1]
         for k in range(paths.shape[1])
     ]
-    return np.std(of_atoms, axis=0, ddof=1) / np.sqrt(len(of_atoms))
+    return np.std(curves, axis=0, ddof=1) / np.sqrt(len(curves))
 
 
-def _over_runs(found: list) -> tuple:
-    """Lags, mean, its error and the spread of (lags, msd) of several runs."""
-    curves = np.array([msd for _, msd in found])
+def _over_runs(runs: list) -> tuple:
+    """Find lags, mean, its error and the spread of (lags, msd) of several runs."""
+    curves = np.array([msd for _, msd in runs])
     mean, error = block_mean(curves)
-    return found[0][0], mean, error, curves.std(0, ddof=1)
+    return runs[0][0], mean, error, curves.std(0, ddof=1)
 
 
-def _draw(ax, name: str, color: str, lag, mean, spread) -> None:
-    ax.fill_between(lag, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)
-    ax.plot(lag, mean, color=color, label=f"Allegro, {name}")
-
-
-def _rounded(found: dict) -> dict:
-    return {key: round(value, 4) for key, value in found.items()}
+def _rounded(values: dict) -> dict:
+    return {key: round(value, 4) for key, value in values.items()}
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> None:
         return [a for a in glass if first <= a.info["time_fs"] <= last]
 
     parts = {
-        # Neighbouring frames are 10 fs apart and much alike: every second.
+        # Every second frame: neighbours are 10 fs apart and much alike.
         "train": frames["crystal"] + melt[:60] + between(0, TRAINING_ENDS)[::2],
         "validation": melt[62:66:2] + between(*VALIDATION)[::3],
         "test": between(TEST_BEGINS, float("inf")),

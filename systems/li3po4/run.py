@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Melt, quench and run Li3PO4, with the small model and the better one.
 
-    python systems/li3po4/run.py                    # what is done is kept
+    python systems/li3po4/run.py                    # finished runs are kept
     python systems/li3po4/run.py --model small --runs 3
 
 Each run melts the crystal anew, as the teacher's trajectory does: 1.4 ps of Langevin
 dynamics at 3000 K, an instant quench, then NVT at 600 K with a Nosé-Hoover chain, with
 steps of 2 fs, as Musaelian et al. (doi:10.1038/s41467-023-36329-y) validate their
-potential. ``figures.py`` compares. What a longer melt does, in a
-folder apart, which ``melts.py`` reads:
+potential. ``figures.py`` compares. A longer melt goes into another folder, which
+``melts.py`` reads:
 
     python systems/li3po4/run.py --melt-ps 10 --melt-fs 1 --settle-ps 2
 """
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def output_of(melt_ps: float, melt_fs: float, settle_ps: float) -> Path:
-    """Other glasses are kept apart from those that figures.py compares."""
+    """Choose a folder, apart from that of figures.py for other melts."""
     if (melt_ps, melt_fs, settle_ps) == (MELT_PS, TIMESTEP, 0):
         return OUTPUT
     melt = f"melt_{melt_ps:g}ps_{melt_fs:g}fs_settle_{settle_ps:g}ps"

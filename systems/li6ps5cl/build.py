@@ -2,9 +2,9 @@
 """Build Li6PS5Cl: 2 x 2 x 2 cells of the argyrodite, 416 atoms, with S/Cl disorder.
 
 Disorder is the part of the 4a sites that hold S, and of the 4c sites that hold Cl: 0 is
-the ordered crystal, 0.5 what the training data has, 1 all Cl on 4c. Space group and
-sites: Kraft et al., J. Am. Chem. Soc. 139, 10909 (2017), doi:10.1021/jacs.7b06327; each
-pair of 48h sites holds one Li, at random.
+the ordered crystal, 0.5 the training data, 1 a crystal with all Cl on 4c. Space group
+and sites: Kraft et al., J. Am. Chem. Soc. 139, 10909 (2017), doi:10.1021/jacs.7b06327.
+Each pair of 48h sites holds one Li, at random.
 
     python systems/li6ps5cl/build.py --disorder 0.5 --output d50.pdb
 """
@@ -33,11 +33,11 @@ SITES = {
     "4a": (0.0, 0.0, 0.0),
     "4c": (0.25, 0.25, 0.75),
 }
-PAIR = 2.3  # Å, more than the distance of two 48h sites that share one Li
+PAIR = 2.3  # Å, above the distance of two 48h sites that share one Li
 
 
 def build(disorder: float, seed: int = 1, lattice: float = LATTICE) -> ase.Atoms:
-    """The crystal with `disorder` between 0 and 1, to the nearest whole atom.
+    """Build the crystal with `disorder` between 0 and 1, to the nearest whole atom.
 
     Raises
     ------

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from run import NPT, NVT, OUTPUT, nvt_name  # noqa: E402
-from solids import difference, run_msd  # noqa: E402
+from solids import difference, draw_band, load_run, run_msd  # noqa: E402
 
 from openmm_allegro.analysis import (  # noqa: E402
     arrhenius,
@@ -32,12 +32,12 @@ from openmm_allegro.analysis import (  # noqa: E402
 from openmm_allegro.units import EV_TO_KJ_PER_MOL  # noqa: E402
 
 PAIRS = ("Li-Li", "Li-S", "Li-Cl", "P-S")
-# Only Li moves on; relative to all else, which makes up for the missing charges.
+# Only Li diffuses; motion is relative to all other atoms, which carry the other charge.
 FRAMEWORK = "not element Li"
 CELLS = 2
 BLOCKS = 2  # of a run, each longer than the published displacements
-R_MAX = 0.9  # nm, in bins of the published curves
-BOND = 2.6  # Å, between the bond of P-S and the next sulfurs
+R_MAX = 0.9  # nm; the bins are those of the published curves
+BOND = 2.6  # Å, beyond the P-S bond and before the next sulfur
 DISORDERS = (0, 50, 100)
 FIT_START = 1.0  # ps
 SLOPE_FROM = 1.0  # ps
@@ -67,10 +67,7 @@ def main() -> None:
 
 
 def _load(name: str, stage: str) -> mdtraj.Trajectory | None:
-    prefix = OUTPUT / name / f"2-{stage}"
-    if not (OUTPUT / name / f"2-{stage}.xtc").exists():
-        return None
-    return mdtraj.load(f"{prefix}.xtc", top=f"{prefix}.pdb")
+    return load_run(OUTPUT / name / f"2-{stage}")
 
 
 def _compare_rdf(runs: dict, folder: Path) -> dict:
@@ -107,7 +104,7 @@ def _compare_rdf(runs: dict, folder: Path) -> dict:
 
 
 def _draw_rdf(ax, strip, run, pair: str, disorder: int, r, reference) -> dict:
-    """One g(r), its difference from the reference, and that of the run's halves."""
+    """Draw one g(r) and its difference from the reference; compare the run's halves."""
     selections = [f"element {symbol}" for symbol in pair.split("-")]
     half = len(run) // 2
     whole, first, second = (
@@ -154,7 +151,8 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
         if run := runs.get((500, disorder, "aimd")):
             ours = run_msd(run, "element Li", lags[-1], BLOCKS)
             results[f"500 K, {disorder} %"] = _ratios(ours, lags, msd, spread)
-            _draw(ax, ours, COLORS[disorder], "Allegro, error of two halves")
+            text = "Allegro, error of two halves"
+            draw_band(ax, *ours, color=COLORS[disorder], label=text)
         ax.set_title(f"500 K, {disorder} % disorder, the AIMD's cell", fontsize=10)
     lines = (folder / "aimd_msd_dft.dat").read_text().splitlines()[1:]
     table = np.array([[float(x) for x in line.split()] for line in lines if line])
@@ -162,7 +160,7 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
     last.plot(lags, msd, "--", color="0.4", label="AIMD, from its first frame")
     if run := runs.get((600, 50, "data")):
         ours = run_msd(run, "element Li", lags[-1], BLOCKS)
-        # One origin, and a jump at the start: slopes compare, displacements do not.
+        # One origin, and a jump at the start: only slopes can be compared.
         slopes = [
             float(np.polyfit(x[x >= SLOPE_FROM], y[x >= SLOPE_FROM], 1)[0])
             for x, y in ((ours[0], ours[1]), (lags, msd))
@@ -172,7 +170,8 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
             "aimd_A2_per_ps": round(slopes[1], 3),
             "ratio": round(slopes[0] / slopes[1], 3),
         }
-        _draw(last, ours, "C1", "Allegro, 50 %, all origins, error of two halves")
+        text = "Allegro, 50 %, all origins, error of two halves"
+        draw_band(last, *ours, color="C1", label=text)
     last.set_title("600 K; the AIMD's cell and disorder are not known", fontsize=10)
     for ax in (*panels, last):
         ax.set(xlabel="lag (ps)", ylabel="mean square displacement of Li (Å²)")
@@ -182,19 +181,13 @@ def _compare_msd(runs: dict, folder: Path) -> dict:
     return results
 
 
-def _draw(ax, ours: tuple, color: str, label: str) -> None:
-    lags, msd, error = ours
-    ax.fill_between(lags, msd - error, msd + error, color=color, alpha=0.25, lw=0)
-    ax.plot(lags, msd, color=color, lw=1.4, label=label)
-
-
 def _ratios(ours: tuple, lags: np.ndarray, msd: np.ndarray, spread: np.ndarray) -> dict:
-    """At the longest lag and at half of it: ratio, and distance over both errors."""
-    found = {}
+    """Compare at the longest lag and half of it: ratio, distance over both errors."""
+    results = {}
     for k in (len(lags) // 2, len(lags) - 1):
         np.testing.assert_allclose(ours[0][k], lags[k], rtol=1e-4)
         distance = ours[1][k] - msd[k]
-        found[f"{lags[k]:.1f} ps"] = {
+        results[f"{lags[k]:.1f} ps"] = {
             "ours_A2": round(ours[1][k], 3),
             "our_error": round(ours[2][k], 3),
             "aimd_A2": round(msd[k], 3),
@@ -203,36 +196,36 @@ def _ratios(ours: tuple, lags: np.ndarray, msd: np.ndarray, spread: np.ndarray) 
             "over_both_errors": round(distance / np.hypot(ours[2][k], spread[k]), 2),
             "inside_spread": bool(abs(distance) <= spread[k]),
         }
-    return found
+    return results
 
 
 def _diffusion(runs: dict) -> dict:
     fitted, results = {}, {}
     for (kelvin, disorder, cell), trajectory in sorted(runs.items()):
-        found = diffusion(trajectory, "element Li", fit_start=FIT_START)
+        d = diffusion(trajectory, "element Li", fit_start=FIT_START)
         sigma = conductivity(
             trajectory,
             {"Li": 1},
             kelvin,
             reference=FRAMEWORK,
             fit_start=FIT_START,
-            max_lag=float(found.lag_times[-1]),
+            max_lag=float(d.lag_times[-1]),
             n_blocks=4,  # each longer than a fifth of the run, the longest lag
         )
         results[f"{kelvin} K, {disorder} %, cell of the {cell}"] = {
-            "D_1e-5_cm2_s": _rounded(found.coefficient * 1e5, found.error * 1e5),
+            "D_1e-5_cm2_s": _rounded(d.coefficient * 1e5, d.error * 1e5),
             "conductivity_einstein_S_m": _rounded(*sigma.einstein),
             "conductivity_nernst_einstein_S_m": _rounded(*sigma.nernst_einstein),
         }
         if (disorder, cell) == (50, "data"):
-            fitted[kelvin] = found.coefficient, found.error
+            fitted[kelvin] = d.coefficient, d.error
     if len(fitted) < 3:
         return results
     temperatures = list(fitted)
     values, errors = np.transpose(list(fitted.values()))
     line = arrhenius(temperatures, values, errors)
     energy, at_300 = line.activation_energy, line.at(300.0)
-    # Errors of single short runs are lower bounds: the residuals show by how much
+    # Errors of single short runs are too small; the residuals show by what factor.
     scale = max(1.0, np.sqrt(line.chi_squared / (len(fitted) - 2)))
     value, error = (
         energy.value / EV_TO_KJ_PER_MOL,
@@ -263,19 +256,19 @@ def _diffusion(runs: dict) -> dict:
 
 
 def _rounded(value: float, error: float) -> list[float]:
-    """Both to two digits of the error."""
+    """Round a value and its error to two digits of the error."""
     digits = 1 - int(np.floor(np.log10(error))) if error > 0 else 4
     return [round(float(value), digits), round(float(error), digits)]
 
 
 def _lattice(kelvin: float, bar: float, trajectory: mdtraj.Trajectory) -> dict:
     edges = 10 * trajectory.unitcell_lengths.mean(axis=1) / CELLS
-    found = series_mean(edges[len(edges) // 5 :])
+    edge = series_mean(edges[len(edges) // 5 :])
     return {
         "temperature_K": kelvin,
         "pressure_bar": bar,
-        "a_A": round(float(found.value), 4),
-        "error": round(float(found.error), 4),
+        "a_A": round(float(edge.value), 4),
+        "error": round(float(edge.error), 4),
     }
 
 

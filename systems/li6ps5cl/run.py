@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""All simulations of Li6PS5Cl: NVT at five temperatures and three disorders, and NPT.
+"""Run all simulations of Li6PS5Cl: NVT at five temperatures and three disorders, NPT.
 
-    python systems/li6ps5cl/run.py            # what is done is kept, what began goes on
-    python systems/li6ps5cl/run.py --ps 200   # longer ones, from where the others end
+    python systems/li6ps5cl/run.py            # finished runs are kept, others resumed
+    python systems/li6ps5cl/run.py --ps 200   # continues the runs to 200 ps
 
-3.125 fs, Nosé-Hoover chain after 4 ps of Langevin dynamics; frames every 0.1 ps. Then
-``figures.py`` compares and draws.
+Steps of 3.125 fs, a Nosé-Hoover chain after 4 ps of Langevin dynamics, frames every
+0.1 ps. Then ``figures.py`` compares and draws.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from solids import produce, write_pdb  # noqa: E402
 from openmm_allegro.simulate.protocol import Stage  # noqa: E402
 
 OUTPUT = Path("runs/li6ps5cl")
-# Temperature (K), disorder (%), and whose cell: the data's or the published AIMD's.
+# Temperature (K), disorder (%), and cell: that of the data or of the published AIMD.
 NVT = [
     (500, 50, "aimd"),
     (500, 0, "aimd"),
@@ -33,7 +33,7 @@ NVT = [
     (1000, 50, "data"),
 ]
 LATTICES = {"data": LATTICE, "aimd": AIMD_LATTICE}
-LABEL_PRESSURE = 12770.0  # bar; as pressure.py prints, to ten
+LABEL_PRESSURE = 12770.0  # bar; printed by pressure.py, rounded to ten
 NPT = [(600, LABEL_PRESSURE)]
 TIMESTEP = 3.125  # fs; the fastest vibrations, of P-S, take 55
 
@@ -66,11 +66,12 @@ def main() -> None:
 
 
 def nvt_name(kelvin: int, disorder: int, cell: str) -> str:
+    """Name the folder of an NVT run."""
     return f"nvt_{kelvin}K_d{disorder}_{cell}"
 
 
 def _steps(picoseconds: float) -> int:
-    """In whole intervals of the frames."""
+    """Round to whole intervals between frames."""
     return 32 * round(picoseconds * 1000 / TIMESTEP / 32)
 
 

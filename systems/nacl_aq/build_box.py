@@ -23,9 +23,9 @@ from openmm.app import Element, PDBFile, Topology
 OH_LENGTH = 0.98  # Å
 HOH_ANGLE = 105.0  # degrees
 
-# Two atoms of different molecules stay apart by the sum of these. Packmol's default of
-# 2.0 Å for every pair would allow O-O and Cl-O contacts far inside the repulsive wall,
-# where a machine-learned potential has seen no data.
+# Least distance of two atoms of different molecules: the sum of their radii. Packmol's
+# default of 2.0 Å for every pair would allow O-O and Cl-O contacts far inside the
+# repulsive wall, where a machine-learned potential has seen no data.
 RADIUS = {"O": 1.3, "H": 0.8, "Na": 1.1, "Cl": 1.7}  # Å
 
 
@@ -53,7 +53,7 @@ def build_box(waters, ion_pairs, box, seed):
 
 
 def pack(waters, ion_pairs, box, seed):
-    """Positions (atoms, 3) in Å from packmol: waters as O H H, then Na, then Cl."""
+    """Pack by packmol; positions (atoms, 3) in Å of O H H of waters, then Na, Cl."""
     half = math.radians(HOH_ANGLE) / 2
     x, y = OH_LENGTH * math.sin(half), OH_LENGTH * math.cos(half)
     water = [("O", (0, 0, 0)), ("H", (x, y, 0)), ("H", (-x, y, 0))]
@@ -85,14 +85,14 @@ def pack(waters, ion_pairs, box, seed):
 
 
 def xyz(name, atoms):
-    """One molecule as text in the xyz format."""
+    """Write one molecule as text in the xyz format."""
     rows = [f"{e} {x:.6f} {y:.6f} {z:.6f}" for e, (x, y, z) in atoms]
     return "\n".join([str(len(atoms)), name, *rows]) + "\n"
 
 
 def run_packmol(text, folder):
     """Run packmol on an input text; RuntimeError if it is missing or gives up."""
-    # A virtual environment's own packmol first: it need not be activated.
+    # First the packmol of this Python's environment, which need not be activated.
     packmol = shutil.which("packmol", path=Path(sys.executable).parent)
     packmol = packmol or shutil.which("packmol")
     if packmol is None:
@@ -100,7 +100,7 @@ def run_packmol(text, folder):
             "packmol not found: install the extra dev (pip install '.[dev]') "
             "or packmol itself (pip install packmol)"
         )
-    # From a file, since packmol rewinds its standard input, which a pipe cannot.
+    # From a file: packmol rewinds its standard input, which a pipe does not allow.
     source = Path(folder, "packmol.inp")
     source.write_text(text)
     with source.open() as stdin:
@@ -116,7 +116,7 @@ def run_packmol(text, folder):
 
 
 def make_topology(waters, ion_pairs, box):
-    """Topology in the order of `pack`."""
+    """Make the topology in the order of `pack`."""
     topology = Topology()
     chain = topology.addChain()
     for _ in range(waters):

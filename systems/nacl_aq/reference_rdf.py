@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Radial distribution functions of reference frames, averaged over frames.
+"""Compute radial distribution functions of reference frames, averaged over frames.
 
 python systems/nacl_aq/reference_rdf.py data/test.extxyz reference_rdf.csv
 """
@@ -26,7 +26,7 @@ weights = {pair: [] for pair in PAIRS}
 used = 0
 for structure in read_structures(options.frames):
     widths = np.linalg.norm(structure.cell, axis=1)
-    if widths.min() / 20 < R_MAX:  # elongated cells are too narrow for r_max
+    if widths.min() / 20 < R_MAX:  # an elongated cell, too narrow for R_MAX
         continue
     used += 1
     topology = mdtraj.Topology()
@@ -44,7 +44,7 @@ for structure in read_structures(options.frames):
         r, g = rdf(frame, *(f"element {e}" for e in pair), r_max=R_MAX, bin_width=BIN)
         curves[pair].append(g)
         counts = [structure.symbols.count(e) for e in pair]
-        weights[pair].append(counts[0] * counts[1])  # a pair is a pair in every frame
+        weights[pair].append(counts[0] * counts[1])  # every pair counts the same
 table = np.column_stack(
     [r] + [np.average(curves[p], axis=0, weights=weights[p]) for p in PAIRS]
 )
