@@ -22,7 +22,7 @@ from training_helpers import ETHANOL, read_log
 
 from openmm_allegro import AllegroPotential, load_model, read_structures, run
 from openmm_allegro.cli.main import main
-from openmm_allegro.utils.process import torch_threads
+from openmm_allegro.simulate.platform import torch_threads
 
 BEFORE = Path(__file__).parent / "data" / "before"
 OPENMM = "8.5.2.dev-36a30cb"  # that of the checkpoints

@@ -24,9 +24,10 @@ from openmmtools.states import SamplerState, ThermodynamicState
 from tqdm import tqdm
 
 from ..simulate.checks import check_start
+from ..simulate.platform import describe_hardware
 from ..simulate.start import MINIMIZER_TOLERANCE
 from ..utils.files import write_record
-from ..utils.process import describe_hardware, interruptible
+from ..utils.process import interruptible
 from .draws import LangevinMove, seeded
 from .ranks import is_parallel, on_first_rank
 from .samples import write_exchanges

@@ -18,7 +18,7 @@ def after_import(name: str, action: Callable[[ModuleType], None]) -> None:
     action : callable
         What it raises, the import raises.
     """
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         action(sys.modules[name])
     else:
         sys.meta_path.insert(0, _Watcher(name, action))
