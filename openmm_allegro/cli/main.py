@@ -29,7 +29,7 @@ _EXTRA_OF = {
     "lightning": "train",
     "nequip": "nequip",
     **dict.fromkeys(
-        ("freud", "kinisi", "matplotlib", "mdtraj", "periodictable", "pymbar", "scipy"),
+        ("freud", "matplotlib", "mdtraj", "periodictable", "pymbar", "scipy"),
         "analysis",
     ),
     "tables": "analysis",

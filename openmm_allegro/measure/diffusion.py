@@ -11,7 +11,7 @@ from ..runs.frames import Frames
 from ..runs.source import Source
 from ..utils.settings import check_settings, setting
 from .measurement import Measurement, Row, each, over_runs
-from .quantity import Quantity, max_lag_setting
+from .quantity import Quantity, blocks_setting, max_lag_setting
 from .subjects import default_species
 
 
@@ -41,7 +41,7 @@ class DiffusionSettings:
         above=0,
         metavar="MPA_S",
     )
-    seed: int = setting(0, about="Seed of the sampling of D")
+    blocks: int = blocks_setting()
 
     def __post_init__(self) -> None:
         check_settings(self, "diffusion")
@@ -82,7 +82,7 @@ def measure_diffusion(
             remove_drift=not settings.keep_drift,
             max_lag=settings.max_lag,
             fit_start=settings.fit_start,
-            seed=settings.seed,
+            n_blocks=settings.blocks,
         )
 
     items = {

@@ -12,7 +12,7 @@ from ..runs.run import read_events
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_USED = ("numpy", "scipy", "mdtraj", "kinisi", "pymbar", "matplotlib")
+_USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "pymbar", "matplotlib")
 # Keys of a record that the card shows in words of its own.
 _SHOWN = {
     "atoms", "checkpoint_interval", "checkpoint_step", "completed_steps", "ensemble",
@@ -144,10 +144,9 @@ def footer(runs, production, command):
         chosen,
         paragraph(
             "± is the half-width of a 68 % confidence interval: of time averages by "
-            "the statistical inefficiency (pymbar), of structure, residence and "
-            "conductivity by a jackknife over blocks, of D the standard deviation of a "
-            "Bayesian regression (kinisi). Systematic errors, of the model and of the "
-            "size of the box, are not in it."
+            "the statistical inefficiency (pymbar), of everything else by a jackknife "
+            "over blocks. Systematic errors, of the model and of the size of the box, "
+            "are not in it."
         ),
         paragraph("Command: ", tag("code", command)),
         paragraph("Made with ", ", ".join(_versions()), "."),

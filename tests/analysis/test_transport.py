@@ -81,7 +81,7 @@ def test_diffusion_of_a_random_walk(cell):
         wrap(walk, cell), cell, ["Li"] * 100, time_step=time_step
     )
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    result = diffusion(trajectory, "element Li", remove_drift=False, seed=4)
+    result = diffusion(trajectory, "element Li", remove_drift=False)
     after = np.random.get_state()[1]  # noqa: NPY002
     np.testing.assert_array_equal(after, state)
 
@@ -94,14 +94,10 @@ def test_diffusion_of_a_random_walk(cell):
     np.testing.assert_allclose(result.msd, msd[index], rtol=1e-4)
     assert np.all(np.diff(result.msd_error) > 0)
 
-    again = diffusion(
-        trajectory, "element Li", remove_drift=False, seed=4, time_step=time_step
-    )
+    again = diffusion(trajectory, "element Li", remove_drift=False, time_step=time_step)
     assert (again.coefficient, again.error) == (result.coefficient, result.error)
     # Twice the time between frames is half the diffusion coefficient.
-    slow = diffusion(
-        trajectory, "all", remove_drift=False, seed=4, time_step=2 * time_step
-    )
+    slow = diffusion(trajectory, "all", remove_drift=False, time_step=2 * time_step)
     assert slow.coefficient == pytest.approx(result.coefficient / 2, rel=0.01)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 mdtraj = pytest.importorskip("mdtraj")
-pytest.importorskip("kinisi")
 
 from analysis_helpers import TRICLINIC, autoregressive, langevin  # noqa: E402
 from report_helpers import (  # noqa: E402

@@ -58,17 +58,6 @@ def linear_start(lags, msd, n_frames, n_particles):
     return min(int(np.searchsorted(lags, _SAFETY * lags[start])), middle)
 
 
-def slope(lags, msd, n_frames, n_particles):
-    """Slope of a mean square displacement per frame, and its standard error.
-
-    That of the best linear unbiased line with an intercept, for Brownian motion in
-    three dimensions.
-    """
-    weights, error = slope_weights(lags, n_frames)
-    value = weights @ msd
-    return value, abs(value) * error / np.sqrt(n_particles)
-
-
 def slope_weights(lags, n_frames):
     """Weights w of the best linear unbiased slope, w·MSD, and its relative error.
 
@@ -84,7 +73,20 @@ def slope_weights(lags, n_frames):
     weights : (n_lags,) array
         Per frame.
     error : float
-        Standard error over value, for one particle in three dimensions.
+        Standard error over value, for one Brownian particle in three dimensions.
+    """
+    weights, _ = line_weights(lags, n_frames)
+    covariance = brownian_covariance(lags, n_frames)
+    return weights, float(np.sqrt(weights @ covariance @ weights))
+
+
+def line_weights(lags, n_frames):
+    """Weights (2, n_lags) of the best linear unbiased slope and intercept of an MSD.
+
+    Generalised least squares with the covariance of Brownian motion (Bullerjahn, von
+    Bülow and Hummer, J. Chem. Phys. 153, 024116, 2020, doi:10.1063/5.0008312). Times
+    the mean square displacements at the `lags` they give the slope per frame and the
+    intercept.
     """
     if len(lags) < 2:
         raise ValueError(
@@ -94,8 +96,7 @@ def slope_weights(lags, n_frames):
     covariance = brownian_covariance(lags, n_frames)
     design = np.stack([lags, np.ones(len(lags))], axis=1).astype(float)
     solved = np.linalg.solve(covariance, design)
-    weights = np.linalg.solve(design.T @ solved, solved.T)[0]
-    return weights, float(np.sqrt(weights @ covariance @ weights))
+    return np.linalg.solve(design.T @ solved, solved.T)
 
 
 def brownian_covariance(lags, n_frames):

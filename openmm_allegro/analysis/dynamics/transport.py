@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Mean square displacements and self-diffusion coefficients."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from .linear import brownian_covariance, linear_start, slope
+from ..statistics import block_edges, jackknife
+from .linear import line_weights, linear_start
 from .unwrap import follow
 
 _MIN_FRAMES = 20
 _MAX_LAGS = 100
 # 1 nm²/ps = 1e-14 cm² / 1e-12 s
 _NM2_PER_PS_IN_CM2_PER_S = 1e-2
-# Time origins from which the spread of the displacements is taken.
-_ORIGINS = 1000
 # Atoms whose spectra are held at a time.
 _ATOMS = 50
 
@@ -25,15 +25,15 @@ class Diffusion(NamedTuple):
     Attributes
     ----------
     coefficient : float
-        Mean of the posterior of D in cm²/s.
+        D in cm²/s. Below 0 where the displacements shrink within their noise.
     error : float
-        Standard deviation of that posterior in cm²/s.
+        Half-width of the 68 % interval of D in cm²/s.
     lag_times : (n_lags,) array
         Lag times in ps.
     msd : (n_lags,) array
         Mean square displacement in nm².
     msd_error : (n_lags,) array
-        Standard error of `msd` in nm².
+        Half-width of the 68 % interval of `msd` in nm².
     fit_start : float
         Smallest lag time in ps that entered the fit; the longest is the last of
         `lag_times`.
@@ -58,16 +58,15 @@ def diffusion(
     remove_drift=True,
     max_lag=None,
     fit_start=None,
-    seed=0,
+    n_blocks=10,
 ):
     """Self-diffusion coefficient of the selected atoms, D = MSD / 6t at long times.
 
-    kinisi estimates it: Bayesian regression of the mean square displacements with their
-    full covariance, which gives D the least statistical error and an honest one
-    (McCluskey, Coles and Morgan, J. Chem. Theory Comput. 21, 79, 2025,
-    doi:10.1021/acs.jctc.4c01249); the covariance is that of Brownian motion over
-    overlapping windows (`linear.brownian_covariance`). No correction for the finite
-    box is made: see `yeh_hummer_correction`.
+    D is the best linear unbiased slope of the mean square displacements, with the
+    covariance that they have in Brownian motion (`linear.line_weights`). Its error is
+    a jackknife over blocks of time origins, which holds for hops and for particles that
+    move together too, where that of Brownian motion is several times too small. No
+    correction for the finite box is made: see `yeh_hummer_correction`.
 
     Parameters
     ----------
@@ -88,13 +87,13 @@ def diffusion(
         Lag time in ps at which motion is taken to be diffusive; shorter ones do not
         enter the fit. Default: found by comparing slopes (`linear_start`). Look at
         `plot_msd` before you trust it.
-    seed : int, optional
-        Seed of the sampling; the same seed gives the same numbers.
+    n_blocks : int, optional
+        Blocks of time origins that the errors come from.
 
     Returns
     -------
     Diffusion
-        D and its standard deviation in cm²/s, and at most 100 lags of the MSD.
+        D and its error in cm²/s, and at most 100 lags of the MSD.
     """
     reference = "all" if remove_drift else None
     paths = follow(trajectory, selection, reference=reference, time_step=time_step)
@@ -103,9 +102,11 @@ def diffusion(
         raise ValueError(f"expected at least {_MIN_FRAMES} frames, found {n_frames}")
     lags = _lags(n_frames, paths.time_step, max_lag)
     lag_times = lags * paths.time_step
-    msd, variance, samples = _windowed(paths.positions, lags)
+    edges = _block_edges(n_frames, lags[-1], n_blocks)
+    sums = [x[:, lags] for x in _squares(paths.positions, lags[-1], edges)]
+    msd, msd_error = jackknife(np.divide, *sums)
     # Float32 coordinates of a few nm carry rounding errors near 1e-13 nm².
-    if msd.max() < 1e-10 or not np.all(variance > 0):
+    if msd.max() < 1e-10 or not np.all(msd_error > 1e-9 * msd):
         raise ValueError(
             "expected atoms that move independently, found a largest mean square "
             f"displacement of {msd.max():.3g} nm², equal for all"
@@ -118,21 +119,19 @@ def diffusion(
             f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
             f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
         )
-    of_one = brownian_covariance(lags[fitted], n_frames)
-    per_frame, _ = slope(lags[fitted], msd[fitted], n_frames, 1)
-    covariance = of_one * per_frame**2 / len(paths.atoms)
-    slopes, intercepts = _regression(
-        lag_times[fitted], msd[fitted], covariance, samples[fitted], seed
+    weights, of_intercept = line_weights(lags[fitted], n_frames)
+    weights *= _NM2_PER_PS_IN_CM2_PER_S / (6 * paths.time_step)
+    coefficient = jackknife(
+        lambda squares, terms: weights @ (squares / terms),
+        *(x[:, fitted] for x in sums),
     )
-    coefficients = slopes / 6 * _NM2_PER_PS_IN_CM2_PER_S
     return Diffusion(
-        coefficient=float(coefficients.mean()),
-        error=float(coefficients.std(ddof=1)),
+        *coefficient,
         lag_times=lag_times,
         msd=msd,
-        msd_error=np.sqrt(variance),
+        msd_error=msd_error,
         fit_start=float(lag_times[fitted][0]),
-        intercept=float(intercepts.mean()),
+        intercept=float(of_intercept @ msd[fitted]),
     )
 
 
@@ -164,27 +163,13 @@ def mean_square_displacement(positions, *, max_lag=None):
             "expected positions of shape (n_frames, n_atoms, dimensions), found "
             f"{positions.shape}"
         )
-    n_frames, n_atoms, _ = positions.shape
+    n_frames = len(positions)
     max_lag = n_frames - 1 if max_lag is None else max_lag
     if not 0 <= max_lag < n_frames:
         raise ValueError(f"expected 0 <= max_lag <= {n_frames - 1}, found {max_lag}")
 
-    # |r(k+m) - r(k)|² = r(k+m)² + r(k)² - 2 r(k+m)·r(k); the last term is an
-    # autocorrelation. A few atoms at a time, since the padded spectra are large.
-    lags = np.arange(max_lag + 1)
-    padded = next_fast_len(n_frames + max_lag, real=True)
-    total = np.zeros(max_lag + 1)
-    for first in range(0, n_atoms, _ATOMS):
-        paths = positions[:, first : first + _ATOMS]
-        # The three terms cancel: centring keeps them small, and rounding errors too.
-        paths = paths - paths.mean(axis=0)
-        square = np.cumsum(np.einsum("fix,fix->f", paths, paths))
-        square = np.concatenate([[0.0], square])
-        spectrum = rfft(paths.reshape(n_frames, -1).T, n=padded)
-        power = np.sum(spectrum.real**2 + spectrum.imag**2, axis=0)
-        correlation = irfft(power, n=padded)[: max_lag + 1]
-        total += square[-1] - square[lags] + square[n_frames - lags] - 2 * correlation
-    return lags, np.maximum(total / (n_atoms * (n_frames - lags)), 0.0)
+    sums, counts = _squares(positions, max_lag, np.array([0, n_frames]))
+    return np.arange(max_lag + 1), np.maximum(sums[0] / counts[0], 0.0)
 
 
 def _lags(n_frames, time_step, max_lag):
@@ -203,64 +188,48 @@ def _lags(n_frames, time_step, max_lag):
     return np.unique(np.linspace(1, last, min(last, _MAX_LAGS)).round().astype(int))
 
 
-def _windowed(positions, lags):
-    """MSD [nm²], variance of that mean [nm⁴] and independent samples, each (n_lags,).
-
-    Windows overlap, so the number of independent displacements at a lag is that of
-    windows laid end to end, times atoms (doi:10.1021/acs.jctc.4c01249).
-    """
-    samples = positions.shape[1] * (len(positions) - 1) / lags
-    _, msd = mean_square_displacement(positions, max_lag=lags[-1])
-    variance = np.empty(len(lags))
-    for i, lag in enumerate(lags):
-        # The spread of the squares needs no more origins than this.
-        origins = slice(None, -lag, max(1, (len(positions) - lag) // _ORIGINS))
-        squares = np.zeros(positions[origins].shape[:2])
-        for x in range(positions.shape[2]):
-            path = positions[..., x]
-            squares += (path[lag:][:: origins.step] - path[origins]) ** 2
-        variance[i] = squares.var(ddof=1) / samples[i]
-    return msd[lags], variance, samples
-
-
-def _regression(lag_times, msd, covariance, samples, seed):
-    """Posterior samples of the slope [nm²/ps] and the intercept [nm²] of the MSD."""
-    import scipp
-    from kinisi.diffusion import Diffusion as Regression
-
-    # kinisi's parser would wrap the paths again, so its regression is fed directly.
-    intervals = scipp.array(dims=["time interval"], values=lag_times, unit="ps")
-    data = scipp.DataArray(
-        scipp.array(
-            dims=["time interval"],
-            values=msd,
-            variances=np.diag(covariance).copy(),
-            unit="nm**2",
-        ),
-        coords={
-            "time interval": intervals,
-            "n_samples": scipp.array(dims=["time interval"], values=samples),
-        },
-    )
-    fit = Regression(scipp.DataGroup(da=data, dimensionality=scipp.scalar(3)))
-    # kinisi's own takes windows that overlap for windows end to end, with the spread
-    # found at each lag: the error is then too large, and D too small where the motion
-    # is diffusive late.
-    matrix = scipp.array(dims=["i", "j"], values=covariance, unit="nm**4")
-    fit.compute_covariance_matrix = lambda: matrix
-    # kinisi seeds NumPy's global generator, which belongs to the user.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        fit.bayesian_regression(
-            start_dt=intervals[0],
-            progress=False,
-            # Walkers start at an intercept of 0 and have far to go to the right one:
-            # few of them for long, where kinisi's default is many for a short time.
-            n_walkers=16,
-            n_samples=1000,
-            n_burn=1000,
-            random_state=np.random.RandomState(seed),
+def _block_edges(n_frames, longest, n_blocks):
+    """Edges of blocks of time origins, of which two at least have all lags."""
+    if not 2 <= n_blocks <= n_frames // 2:
+        raise ValueError(
+            f"expected 2 <= n_blocks <= {n_frames // 2}, half the frames, found "
+            f"{n_blocks}"
         )
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    return fit.gradient.values, fit.intercept.values
+    edges = block_edges(n_frames, n_blocks)
+    origins = n_frames - longest
+    if origins > edges[1]:
+        return edges
+    edges = block_edges(origins, min(n_blocks, origins))
+    return np.append(edges[:-1], n_frames)
+
+
+def _squares(positions, max_lag, edges):
+    """Square displacements and their numbers, summed over origins between the edges.
+
+    Returns
+    -------
+    sums, counts : (n_blocks, max_lag + 1) arrays
+        Over atoms and time origins, at lags from 0.
+    """
+    n_frames, n_atoms, _ = positions.shape
+    lags = np.arange(max_lag + 1)
+    sums = np.zeros((len(edges) - 1, len(lags)))
+    ends = np.clip(n_frames - lags, edges[:-1, None], edges[1:, None])
+    # |r(k+m) - r(k)|² = r(k+m)² + r(k)² - 2 r(k+m)·r(k); the last term is a
+    # correlation. A few atoms at a time, since the padded spectra are large.
+    for first in range(0, n_atoms, _ATOMS):
+        paths = positions[:, first : first + _ATOMS].reshape(n_frames, -1)
+        # The three terms cancel: centring keeps them small, and rounding errors too.
+        paths = paths - paths.mean(axis=0)
+        square = np.cumsum(np.einsum("fx,fx->f", paths, paths))
+        square = np.concatenate([[0.0], square])
+        paths = np.ascontiguousarray(paths.T)
+        for i, (start, stop) in enumerate(pairwise(edges)):
+            padded = next_fast_len(int(stop - start + max_lag), real=True)
+            product = np.conj(rfft(paths[:, start:stop], n=padded))
+            product *= rfft(paths[:, start : stop + max_lag], n=padded)
+            correlation = irfft(product.sum(axis=0), n=padded)[: len(lags)]
+            later = np.minimum([start + lags, ends[i] + lags], n_frames)
+            sums[i] += square[ends[i]] - square[start] - 2 * correlation
+            sums[i] += square[later[1]] - square[later[0]]
+    return sums, (ends - edges[:-1, None]) * n_atoms
