@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from .._version import __version__
 
 # Verbs in the order of the help, and what each does.
-_VERBS = {
+VERBS = {
     "train": "train a model as a TOML file says",
     "evaluate": "errors of a model on labelled frames",
     "info": "print the header of a model file",
@@ -73,7 +73,7 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True)
     chosen = next((a for a in arguments if not a.startswith("-")), None)
-    for verb, about in _VERBS.items():
+    for verb, about in VERBS.items():
         # A sentence, to which the verb may add.
         description = f"{about[0].upper()}{about[1:]}."
         options = verbs.add_parser(verb, help=about, description=description)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""Which module may import which, what may be loaded, and how long files may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openmm_allegro.cli.main import VERBS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "openmm_allegro"
+# What is on a line may be imported by the lines below, not by its neighbours.
+STAIRS = [
+    ["_version", "units", "utils"],
+    ["structure", "neighbors"],
+    ["model"],
+    ["kernels"],
+    ["forces"],
+    ["classical", "registration"],
+    ["training", "mixing"],
+    ["potential"],
+    ["reporters", "interop", "plugin", "lammps"],
+    ["simulate"],
+    ["replica_exchange"],
+    ["cli"],
+    ["openmm_allegro"],
+]
+# The stairs of the analysis, which stand on the first line and end in cli.
+BESIDE = [["analysis"], ["runs"], ["measure"], ["report"]]
+# Single modules that others may import all the same, and why.
+EXCEPTIONS = {
+    # Pure strings: the suffixes of a run's files are known there alone.
+    "runs.names": ["reporters", "simulate", "replica_exchange"],
+}
+
+
+def modules():
+    """All modules by dotted name below the package, with their paths."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def imports_of(name, path, known):
+    """Modules of the package that a module imports, anywhere in it."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    package = [part for part in package if part != "__init__"]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            targets = [alias.name.split(".") for alias in node.names]
+            targets = [t[1:] or [""] for t in targets if t[0] == "openmm_allegro"]
+        elif isinstance(node, ast.ImportFrom):
+            origin = (node.module or "").split(".") if node.module else []
+            if node.level:
+                origin = package[: len(package) - node.level + 1] + origin
+            elif origin[:1] == ["openmm_allegro"]:
+                origin = origin[1:]
+            else:
+                continue
+            targets = [[*origin, alias.name] for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            while target and ".".join(target) not in known:
+                target = target[:-1]
+            yield ".".join(target) or "__init__", node.lineno
+
+
+def top(name):
+    return "openmm_allegro" if name == "__init__" else name.split(".")[0]
+
+
+def allowed():
+    """From each name at the top to those that it may import."""
+    below = {}
+    for stairs, floor in ((STAIRS, []), (BESIDE, STAIRS[0])):
+        passed = set(floor)
+        for step in stairs:
+            below |= {name: set(passed) for name in step}
+            passed |= set(step)
+    for name in ("cli", "openmm_allegro"):
+        below[name] |= {other for step in BESIDE for other in step}
+    return below
+
+
+def test_modules_import_what_stands_before_them():
+    known, below, wrong = modules(), allowed(), []
+    for name, path in known.items():
+        for target, line in imports_of(name, path, known):
+            own = top(name) == top(target)
+            exception = top(name) in EXCEPTIONS.get(target, [])
+            if not (own or exception or top(target) in below[top(name)]):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {target}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_nothing_imports_systems_or_benchmarks():
+    for name, path in modules().items():
+        outside = {"systems", "benchmarks", "examples", "tests"}
+        assert not foreign_imports(path) & outside, name
+
+
+def test_few_modules_at_the_root():
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+HEAVY = ["torch", "e3nn", "openmm", "lightning", "nequip"]
+SLOW = [*HEAVY, "mdtraj", "matplotlib", "ase"]
+HELP = "from openmm_allegro.cli import main\ntry: main({})\nexcept SystemExit: pass"
+WITHOUT = """
+import sys
+class Absent:
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in {}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+"""
+# What mdtraj, freud or ase import is theirs: mdtraj takes OpenMM's units if it can.
+LIGHT = ("utils", "analysis", "runs", "measure", "report")
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import openmm_allegro", [*SLOW, "numpy", "scipy"]),
+        ("from openmm_allegro import runs, utils", SLOW),
+        ("from openmm_allegro import measure", HEAVY),
+        ("from openmm_allegro import analysis, report", ["torch", "e3nn"]),
+        (HELP.format(["--help"]), [*SLOW, "numpy", "scipy"]),
+        *(
+            (HELP.format([verb, "--help"]), SLOW)
+            for verb in VERBS
+            if verb != "simulate"
+        ),
+        (HELP.format(["analyze", "rdf", "--help"]), SLOW),
+    ],
+)
+def test_what_is_loaded(code, absent):
+    code += "\nimport sys; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = run_python(code).splitlines()[-1].split()
+    assert not set(loaded) & set(absent)
+
+
+def test_analysis_needs_neither_torch_nor_openmm(tmp_path):
+    """All its modules can be imported, and a quantity measured, where there is none."""
+    mdtraj = pytest.importorskip("mdtraj")
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for _ in range(8):
+        element = mdtraj.element.argon
+        topology.add_atom("Ar", element, topology.add_residue("Ar", chain))
+    positions = np.random.default_rng(0).random((20, 8, 3))
+    cells = {"unitcell_lengths": np.ones((20, 3)), "unitcell_angles": [[90] * 3] * 20}
+    trajectory = mdtraj.Trajectory(positions, topology, **cells)
+    trajectory.save(str(tmp_path / "x.xtc"))
+    trajectory[0].save(str(tmp_path / "x.pdb"))
+    names = [n.removesuffix(".__init__") for n in modules() if top(n) in LIGHT]
+    code = WITHOUT.format(HEAVY)
+    code += "import " + ", ".join(f"openmm_allegro.{name}" for name in names) + "\n"
+    code += "from openmm_allegro.cli import main\nsys.exit(main(sys.argv[1:]))"
+    files = [str(tmp_path / "x.xtc"), str(tmp_path / "x.pdb")]
+    assert "Ar-Ar" in run_python(code, "analyze", "rdf", *files)
+
+
+def run_python(code, *arguments):
+    """Text that a program prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_analysis_imports_neither_torch_nor_openmm():
+    """In no function either."""
+    for name, path in modules().items():
+        if top(name) in LIGHT:
+            assert not foreign_imports(path) & set(HEAVY), name
+
+
+def foreign_imports(path):
+    """Names at the top of other packages' modules that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
