@@ -11,6 +11,10 @@ import torch
 import vesin_torch
 from torch import Tensor
 
+# Entries of a block of centres. Larger blocks spill out of the processor's cache.
+LARGEST_BLOCK = 8192
+PADDING = 1.5  # length of a padding vector over the largest cutoff
+
 
 class PairList(torch.nn.Module):
     """Full list of ordered pairs, sorted by centre; scriptable.

@@ -37,7 +37,7 @@ import torch
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.model.file import Model
 from openmm_allegro.training.graphs import Training, check
-from openmm_allegro.training.module import MONITOR, TrainingRecord
+from openmm_allegro.training.record import MONITOR, TrainingRecord
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml
 from openmm_allegro.utils.process import keep_freed_memory

@@ -43,8 +43,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
     from ..model.file import load_model
     from ..potential.module import PRECISIONS
-    from ..training.config import read_labelled
-    from ..training.evaluate import evaluate, parity_plot
+    from ..training.data import read_labelled
+    from ..training.evaluate import evaluate
+    from ..training.parity import parity_plot
 
     check_free(options.json, options.force)
     check_free(options.plot, options.force, image=True)

@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train, print the errors on the test frames, and name the model file."""
     from ..model import AllegroConfig
-    from ..training.samples import element_types
+    from ..model.elements import element_types
     from ..training.train import DataConfig, TrainConfig, read_data, read_test
     from ..training.train import train as train_model
     from ..utils.config import read_toml
@@ -64,7 +64,8 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(model: Any, structures: Any, results: dict[str, Path]) -> None:
-    from ..training.evaluate import evaluate, parity_plot
+    from ..training.evaluate import evaluate
+    from ..training.parity import parity_plot
 
     result = evaluate(model, structures)
     write_json(results["json"], result["metrics"])

@@ -15,11 +15,11 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from ..model.elements import element_types
 from ..model.file import Model, load_model
 from ..potential.checks import check_total
 from ..potential.module import PRECISIONS, force_module
 from ..structure import Structure, from_ase
-from ..training.samples import element_types
 from ..units import NM_TO_ANGSTROM
 
 

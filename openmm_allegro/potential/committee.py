@@ -20,9 +20,9 @@ from torch import Tensor
 
 from ..classical.fingerprint import check_baseline
 from ..mixing.link_atoms import Cap, capped
+from ..model.elements import element_types
 from ..model.file import Model
 from ..structure import topology_symbols
-from ..training.samples import element_types
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .checks import is_periodic
 from .module import force_module

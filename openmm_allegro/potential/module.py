@@ -11,9 +11,9 @@ from ..kernels.inference.fold import Program, fold
 from ..kernels.inference.operator import library
 from ..kernels.inference.table import fold_with_table
 from ..model import forces_from_pairs, virial_from_pairs
+from ..model.elements import element_types
 from ..model.file import Model
-from ..neighbors import VerletList, center_blocks
-from ..training.samples import LARGEST_BLOCK, PADDING, element_types
+from ..neighbors import LARGEST_BLOCK, PADDING, VerletList, center_blocks
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 
 # Of the network; "mixed" differs from "single" in distances, radial functions and

@@ -17,8 +17,9 @@ from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..model import AllegroConfig, forces_from_pairs
+from ..neighbors import PADDING
 from .evaluate import Prediction, stresses_of
-from .samples import PADDING, Sample, collate, join_fields
+from .samples import Sample, collate, join_fields
 
 log = logging.getLogger(__name__)
 

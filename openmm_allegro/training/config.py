@@ -1,19 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What a training is: its settings and its data, as the tables of a TOML file."""
+"""Settings of a training and names of its data: two tables of a TOML file."""
 
-import hashlib
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..classical.baseline import by_composition, read_system, subtract_baseline
-from ..structure import Structure, read_structures
 from ..utils.config import check_types
-from .samples import split
-
-log = logging.getLogger(__name__)
 
 OPTIMIZERS = ("adam", "muon")
 FORCES_LOSSES = ("mse", "l2mae")
@@ -248,100 +239,3 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "data config")
-
-
-def read_data(
-    config: DataConfig, folder: str | Path
-) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
-    """Training and validation structures, and a record of the files they came from.
-
-    Parameters
-    ----------
-    config : DataConfig
-    folder : path
-        What relative paths start from.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``read_structures``, or if there is no validation set.
-    """
-    folder = Path(folder)
-    if not config.training:
-        raise ValueError("data config: expected training files, found an empty list")
-    if not config.validation and config.validation_size < 1:
-        raise ValueError(
-            "data config: expected validation files or a validation_size of at least "
-            f"1, found neither (validation_size = {config.validation_size})"
-        )
-    files = {
-        name: [folder / f for f in getattr(config, name)]
-        for name in ("training", "validation", "test", "baseline")
-    }
-    record = {
-        f"{name}_files": {f: _sha256(folder / f) for f in getattr(config, name)}
-        for name in files
-        if files[name]
-    }
-    both = set(record["training_files"].values()) & set(
-        record.get("validation_files", {}).values()
-    )
-    if both:
-        log.warning("a validation file is identical to a training file")
-    training = read_labelled(files["training"], files["baseline"])
-    if config.validation:
-        return training, read_labelled(files["validation"], files["baseline"]), record
-    size = config.validation_size
-    validation, training = split(
-        training, [size, max(len(training) - size, 0)], config.split_seed
-    )
-    record |= {"validation_size": size, "split_seed": config.split_seed}
-    return training, validation, record
-
-
-def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
-    """Test structures, with the labels that a model of this data is to reproduce.
-
-    Parameters, Raises
-    ------------------
-    As ``read_data``.
-    """
-    folder = Path(folder)
-    return read_labelled(
-        [folder / name for name in config.test],
-        [folder / name for name in config.baseline],
-    )
-
-
-def read_labelled(
-    files: Sequence[str | Path], baseline: Sequence[str | Path] = ()
-) -> list[Structure]:
-    """Structures of some files, less what a force field says of them.
-
-    Parameters
-    ----------
-    files : sequence of path
-        As ``read_structures``.
-    baseline : sequence of path
-        Serialized Systems, one for each composition; none to leave the labels whole.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``read_structures``, ``read_system`` and ``subtract_baseline``.
-    """
-    systems = [read_system(path) for path in baseline]
-    structures = read_structures(files)
-    return (
-        subtract_baseline(structures, by_composition(systems))
-        if systems
-        else structures
-    )
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a file of structures, found nothing at {path}"
-        )
-    return hashlib.sha256(path.read_bytes()).hexdigest()

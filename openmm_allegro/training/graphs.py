@@ -20,10 +20,15 @@ from ..model import AllegroEnergy
 from ..model.file import Model
 from ..utils.files import replacing
 from .compiled import DenseBatch, DenseCollate
+from .config import TrainConfig
+from .data import check_labels
 from .evaluate import predict
-from .module import MONITOR, EpochOrder, TrainingModule, save_if_best, write_rows
-from .samples import collate, make_samples, statistics
-from .train import TrainConfig, check_labels, check_same, training_record
+from .module import EpochOrder, TrainingModule
+from .record import MONITOR, save_if_best, write_rows
+from .resume import check_same
+from .samples import collate, make_samples
+from .start import training_record
+from .statistics import statistics
 
 NOT_DONE = ("gradient_clip", "early_stop_patience", "stress_weight", "late_epoch")
 WARM_UP = 3  # steps before a capture, for what is set up at the first

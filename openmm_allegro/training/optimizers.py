@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .config import TrainConfig
+
 # Of the odd polynomial that takes singular values between 0 and 1 to about 1 when it is
 # applied five times; K. Jordan et al., "Muon", 2024, kellerjordan.github.io/posts/muon.
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -15,6 +17,33 @@ ITERATIONS = 5
 FEWEST = 5  # rows and columns
 ADAM_BETAS = (0.9, 0.99)
 ADAM_EPS = 1e-8
+
+
+def make_optimizer(
+    config: TrainConfig, module: torch.nn.Module
+) -> torch.optim.Optimizer:
+    """The optimiser that ``config`` names, of the module's weights."""
+    if config.optimizer == "adam":
+        rate, decay = config.learning_rate, config.weight_decay
+        if decay == 0:
+            return torch.optim.Adam(module.parameters(), lr=rate)
+        # Bessel roots are no weights: a fraction less of them is another function.
+        weights = [p for p in module.parameters() if p.ndim > 1]
+        others = [p for p in module.parameters() if p.ndim <= 1]
+        groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, rate, weight_decay=decay)
+    # A row of an embedding belongs to an element or a pair, not to a direction.
+    kinds = {True: [], False: []}
+    for name, p in module.named_parameters():
+        embeds = ".embedding." in name and ".linear." not in name
+        kinds[embeds].append(p)
+    return Muon(
+        kinds[False],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        adam=kinds[True],
+        weight_decay=config.weight_decay,
+    )
 
 
 class Muon(torch.optim.Optimizer):

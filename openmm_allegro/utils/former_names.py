@@ -2,7 +2,8 @@
 """Import modules by the names they had before they moved into subpackages.
 
 Code of users, the README's imports and pickles inside serialized Systems name modules
-by path. Each former name stands for the module that took its place, the same object.
+by path. Each former name stands for the module that took its place, the same object, or
+for the names of several modules that it was divided into.
 """
 
 import importlib
@@ -11,20 +12,26 @@ import importlib.machinery
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
 # From the former name to the present one, both below the package.
 FORMER = {
     "baseline": "classical.baseline",
     "committee": "potential.committee",
-    "dataset": "training.samples",
+    "dataset": (
+        "training.samples",
+        "training.data",
+        "training.statistics",
+        "model.elements",
+    ),
     "deploy": "potential.module",
     "dispersion": "classical.dispersion",
-    "evaluate": "training.evaluate",
+    "evaluate": ("training.evaluate", "training.parity"),
     "modelfile": "model.file",
     "protocol": "simulate.protocol",
     "train": "training.train",
-    "train_config": "training.config",
+    "train_config": ("training.config", "training.data"),
     "watchdogs": "simulate.watchdogs",
 }
 
@@ -44,14 +51,32 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        name = spec.name.partition(".")[2]
-        module = importlib.import_module(f"{PACKAGE}.{FORMER[name]}")
+        places = FORMER[spec.name.partition(".")[2]]
+        if not isinstance(places, str):
+            return _joined(spec.name, places)
+        module = importlib.import_module(f"{PACKAGE}.{places}")
         # The import system is about to set the spec of the module that it is given.
         spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = module.__spec__.loader_state
+        if module.__spec__.loader_state is not None:
+            module.__spec__ = module.__spec__.loader_state
+
+
+def _joined(name: str, places: Sequence[str]) -> ModuleType:
+    """A module with the names of several others, each imported when it is needed."""
+
+    def find(attribute: str) -> Any:
+        for place in () if attribute.startswith("__") else places:
+            module = importlib.import_module(f"{PACKAGE}.{place}")
+            if hasattr(module, attribute):
+                return getattr(module, attribute)
+        raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+
+    module = ModuleType(name)
+    module.__getattr__ = find  # type: ignore[method-assign]
+    return module
 
 
 def keep_former_names() -> None:

@@ -14,7 +14,8 @@ from openmm_allegro.kernels.inference import operator as fused
 from openmm_allegro.kernels.training import contraction, projection, sparse
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.training.evaluate import predict
-from openmm_allegro.training.samples import collate, make_samples, statistics
+from openmm_allegro.training.samples import collate, make_samples
+from openmm_allegro.training.statistics import statistics
 
 SIZES = {0: 4, 1: 3, 2: 5}  # components of each array
 PATHS = 3

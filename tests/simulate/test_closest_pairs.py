@@ -12,7 +12,8 @@ from openmm_allegro import Model, load_model
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.simulate.watchdogs.settings import closest_pairs as of_models
 from openmm_allegro.simulate.watchdogs.watchdog import Watchdog, Watchdogs
-from openmm_allegro.training.samples import closest_pairs, make_samples
+from openmm_allegro.training.samples import make_samples
+from openmm_allegro.training.statistics import closest_pairs
 
 
 def brute(structures, cutoff):

@@ -27,7 +27,8 @@ from openmm_allegro.training import train as train_module
 from openmm_allegro.training.compiled import CompiledLoss, DenseBatch, DenseCollate
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.module import TrainingModule
-from openmm_allegro.training.samples import collate, make_samples, statistics
+from openmm_allegro.training.samples import collate, make_samples
+from openmm_allegro.training.statistics import statistics
 
 
 def module_and_samples(structures, size, network=None, **changes):

@@ -6,7 +6,8 @@ import hashlib
 import pytest
 from training_helpers import ETHANOL, LIQUID, ethanol
 
-from openmm_allegro.training.config import DataConfig, read_data
+from openmm_allegro.training.config import DataConfig
+from openmm_allegro.training.data import read_data
 
 
 def test_read_data_holds_out_validation_frames():

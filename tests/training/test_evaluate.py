@@ -8,12 +8,8 @@ import pytest
 import torch
 from training_helpers import ethanol, liquid, random_structure, tiny_model, without
 
-from openmm_allegro.training.evaluate import (
-    error_metrics,
-    evaluate,
-    parity_plot,
-    predict,
-)
+from openmm_allegro.training.evaluate import error_metrics, evaluate, predict
+from openmm_allegro.training.parity import parity_plot
 from openmm_allegro.training.samples import collate, make_samples
 
 ELEMENTS = ("H", "C", "O")

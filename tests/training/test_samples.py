@@ -17,8 +17,10 @@ from training_helpers import (
 )
 
 from openmm_allegro.structure import Structure
+from openmm_allegro.training.data import split
 from openmm_allegro.training.evaluate import predict
-from openmm_allegro.training.samples import collate, make_samples, split, statistics
+from openmm_allegro.training.samples import collate, make_samples
+from openmm_allegro.training.statistics import statistics
 
 
 def test_split_is_disjoint_and_reproducible():

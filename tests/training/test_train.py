@@ -28,12 +28,14 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model.file import load_model
-from openmm_allegro.training import module as lightning_module
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.evaluate import evaluate
+from openmm_allegro.training.loss import FORCES_LOSS
+from openmm_allegro.training.module import EpochOrder
+from openmm_allegro.training.record import TrainingRecord
 from openmm_allegro.training.train import TrainConfig, train
 
-MEASURED = [c for c in lightning_module.TrainingRecord.COLUMNS if c not in UNMEASURED]
+MEASURED = [c for c in TrainingRecord.COLUMNS if c not in UNMEASURED]
 
 
 def test_errors_fall(finished):
@@ -184,7 +186,7 @@ def test_mean_length_of_force_errors_as_the_loss(tmp_path):
 def test_a_force_that_is_met_has_a_gradient():
     exact = torch.ones(2, 3, dtype=torch.float64)
     predicted = exact.clone().requires_grad_()
-    loss = lightning_module.FORCES_LOSS["l2mae"](predicted, exact)
+    loss = FORCES_LOSS["l2mae"](predicted, exact)
     loss.backward()
     assert loss.item() == 0.0
     assert torch.equal(predicted.grad, torch.zeros_like(exact))
@@ -193,7 +195,7 @@ def test_a_force_that_is_met_has_a_gradient():
 def test_unknown_forces_count_for_nothing():
     reference = torch.tensor([[0.0, 0.0, 0.0], [float("nan")] * 3])
     predicted = torch.tensor([[0.0, 3.0, 4.0], [7.0, 7.0, 7.0]], requires_grad=True)
-    loss = lightning_module.FORCES_LOSS["l2mae"](predicted, reference)
+    loss = FORCES_LOSS["l2mae"](predicted, reference)
     loss.backward()
     assert loss.item() == pytest.approx(5.0, abs=1e-3)
     assert torch.isfinite(predicted.grad).all()
@@ -212,7 +214,7 @@ def test_last_incomplete_batch_counts_by_its_size(tmp_path):
 
 def test_order_of_samples_depends_on_seed_and_epoch():
     def order(seed, epoch):
-        sampler = lightning_module.EpochOrder(50, seed)
+        sampler = EpochOrder(50, seed)
         sampler.set_epoch(epoch)
         return list(sampler)
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Read the structures that a ``DataConfig`` names, and split them."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..classical.baseline import by_composition, read_system, subtract_baseline
+from ..structure import Structure, read_structures
+from .config import DataConfig
+
+log = logging.getLogger(__name__)
+
+
+def read_data(
+    config: DataConfig, folder: str | Path
+) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
+    """Training and validation structures, and a record of the files they came from.
+
+    Parameters
+    ----------
+    config : DataConfig
+    folder : path
+        What relative paths start from.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_structures``, or if there is no validation set.
+    """
+    folder = Path(folder)
+    if not config.training:
+        raise ValueError("data config: expected training files, found an empty list")
+    if not config.validation and config.validation_size < 1:
+        raise ValueError(
+            "data config: expected validation files or a validation_size of at least "
+            f"1, found neither (validation_size = {config.validation_size})"
+        )
+    files = {
+        name: [folder / f for f in getattr(config, name)]
+        for name in ("training", "validation", "test", "baseline")
+    }
+    record = {
+        f"{name}_files": {f: _sha256(folder / f) for f in getattr(config, name)}
+        for name in files
+        if files[name]
+    }
+    both = set(record["training_files"].values()) & set(
+        record.get("validation_files", {}).values()
+    )
+    if both:
+        log.warning("a validation file is identical to a training file")
+    training = read_labelled(files["training"], files["baseline"])
+    if config.validation:
+        return training, read_labelled(files["validation"], files["baseline"]), record
+    size = config.validation_size
+    validation, training = split(
+        training, [size, max(len(training) - size, 0)], config.split_seed
+    )
+    record |= {"validation_size": size, "split_seed": config.split_seed}
+    return training, validation, record
+
+
+def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
+    """Test structures, with the labels that a model of this data is to reproduce.
+
+    Parameters, Raises
+    ------------------
+    As ``read_data``.
+    """
+    folder = Path(folder)
+    return read_labelled(
+        [folder / name for name in config.test],
+        [folder / name for name in config.baseline],
+    )
+
+
+def read_labelled(
+    files: Sequence[str | Path], baseline: Sequence[str | Path] = ()
+) -> list[Structure]:
+    """Structures of some files, less what a force field says of them.
+
+    Parameters
+    ----------
+    files : sequence of path
+        As ``read_structures``.
+    baseline : sequence of path
+        Serialized Systems, one for each composition; none to leave the labels whole.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_structures``, ``read_system`` and ``subtract_baseline``.
+    """
+    systems = [read_system(path) for path in baseline]
+    structures = read_structures(files)
+    return (
+        subtract_baseline(structures, by_composition(systems))
+        if systems
+        else structures
+    )
+
+
+def split(
+    structures: Sequence[Structure], sizes: Sequence[int], seed: int = 0
+) -> list[list[Structure]]:
+    """Random disjoint subsets.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+    sizes : sequence of int
+        Number of structures of each subset; their sum may be smaller than the whole.
+    seed : int
+
+    Returns
+    -------
+    list of list of Structure
+
+    Raises
+    ------
+    ValueError
+        If more structures are asked for than there are.
+    """
+    if min(sizes, default=0) < 0 or sum(sizes) > len(structures):
+        raise ValueError(
+            f"expected sizes that sum to at most {len(structures)} structures, found "
+            f"{list(sizes)}"
+        )
+    order = np.random.default_rng(seed).permutation(len(structures))
+    ends = np.cumsum(sizes)
+    return [
+        [structures[i] for i in order[end - size : end]]
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def check_labels(name: str, structures: Sequence[Structure]) -> None:
+    """Refuse none, and structures without an energy or forces.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not structures:
+        raise ValueError(f"{name}: expected at least one structure, found none")
+    for index, s in enumerate(structures):
+        if s.energy is None or s.forces is None:
+            raise ValueError(
+                f"{name} structure {index}: expected an energy and forces, found "
+                f"{'no energy' if s.energy is None else 'no forces'}"
+            )
+        if not (np.isfinite(s.energy) and np.isfinite(s.forces).all()):
+            raise ValueError(
+                f"{name} structure {index}: expected a finite energy and forces, "
+                "found NaN or infinity"
+            )
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a file of structures, found nothing at {path}"
+        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Compute the statistics of training data that a model is scaled by."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..model import AllegroConfig, Statistics
+from .samples import Sample
+
+
+def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
+    """Neighbour counts, energy scale and energy shifts of training data.
+
+    The scale is the root mean square of the force components. With several compositions
+    the shifts are the least-squares energies per element; where the compositions do not
+    determine them all, the solution of least norm. Musaelian et al.,
+    doi:10.1038/s41467-023-36329-y, "Normalization" in Methods.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    config : AllegroConfig
+
+    Raises
+    ------
+    ValueError
+        If no sample has an energy or forces.
+    """
+    labelled = [s for s in samples if s.energy is not None and s.forces is not None]
+    if not labelled:
+        raise ValueError("expected samples with energies and forces, found none")
+    count = len(config.elements)
+    pairs, atoms = np.zeros(count), np.zeros(count)
+    for s in samples:
+        pairs += np.bincount(s.types[s.centers], minlength=count)
+        atoms += np.bincount(s.types, minlength=count)
+    mean = max(pairs.sum() / atoms.sum(), 1.0)
+    # An element with few or no neighbours must not blow its features up.
+    neighbors = np.where(pairs > 0, pairs / np.maximum(atoms, 1), mean)
+
+    composition = np.array(
+        [np.bincount(s.types, minlength=count) for s in labelled], dtype=float
+    )
+    energies = np.array([s.energy for s in labelled])
+    shifts = np.linalg.lstsq(composition, energies, rcond=1e-8)[0]
+    forces = torch.cat([s.forces for s in labelled]).double()
+    scale = float(forces.square().mean().sqrt())
+    return Statistics(
+        mean_neighbors=tuple(np.maximum(neighbors, 1.0).tolist()),
+        scales=(scale if scale > 0 else 1.0,) * count,
+        shifts=tuple(shifts.tolist()),
+    )
+
+
+def closest_pairs(samples: Sequence[Sample], config: AllegroConfig) -> dict[str, float]:
+    """The smallest distance of each pair of elements that is within a cutoff, Å.
+
+    Rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are like
+    ``"H-O"``, in alphabetical order.
+    """
+    count = len(config.elements)
+    smallest = torch.full((count * count,), torch.inf, dtype=torch.float64)
+    for s in samples:
+        pair = s.types[s.centers] * count + s.types[s.neighbors]
+        distances = s.vectors.double().norm(dim=-1)
+        smallest = smallest.scatter_reduce(0, pair, distances, "amin")
+    result: dict[str, float] = {}
+    for index, distance in enumerate(smallest.tolist()):
+        if distance < float("inf"):
+            pair = "-".join(sorted(config.elements[i] for i in divmod(index, count)))
+            distance = math.floor(distance * 1e4) / 1e4
+            result[pair] = min(distance, result.get(pair, distance))
+    return dict(sorted(result.items()))
