@@ -189,10 +189,15 @@ def _check(value: Any, meaning: Setting, expected: str) -> None:
 def _range(meaning: Setting) -> str:
     parts = []
     if meaning.minimum is not None:
-        parts.append(f"at least {meaning.minimum:g}")
+        parts.append(f"at least {_number(meaning.minimum)}")
     if meaning.maximum is not None:
-        parts.append(f"at most {meaning.maximum:g}")
+        parts.append(f"at most {_number(meaning.maximum)}")
     return " and ".join(parts)
+
+
+def _number(value: float) -> str:
+    """Integers in full, since a bound that is rounded would be another one."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _allowed(meaning: Setting) -> str:
