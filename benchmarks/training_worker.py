@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities import move_data_to_device
@@ -85,16 +84,15 @@ def _graphs(model, frames, count, batch):
     """As training.graphs trains: whole steps, chosen from data on the GPU."""
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.training.config import TrainConfig
-    from openmm_allegro.training.graphs import Training
+    from openmm_allegro.training.graphs import GraphTraining
 
     structures = read_structures(frames)[:count]
-    train = TrainConfig(
+    settings = TrainConfig(
         batch_size=batch, learning_rate=RATE, max_epochs=1000, compile=True
     )
-    config = {"model": load_model(model).config, "train": train}
+    network = load_model(model).config
     with tempfile.TemporaryDirectory() as folder:
-        data = structures, structures[:1], {}
-        training = Training("graphs", config, data, Path(folder))
+        training = GraphTraining(network, settings, structures, structures[:1], folder)
     return lambda _: training.replay(), structures
 
 

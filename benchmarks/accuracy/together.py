@@ -4,36 +4,33 @@
     python benchmarks/accuracy/together.py aspirin ethanol uracil
     python benchmarks/accuracy/run.py aspirin ethanol uracil --evaluate
 
-A step of a molecule's training is a thousand small kernels: a GPU waits for the host
-most of the time. Here the data lies on the GPU and a whole step, from the choice of its
-frames to the average of the weights, is one CUDA graph; each training's graphs run in a
-stream of its own. Settings are those of the TOML, but for validation each ``--every``
-epochs. Until a training is done all of it is in ``states/``, where an interrupted run
-finds it and goes on; then model, log, time and hardware come to where run.py puts them,
-and the second command adds the errors.
+Each step is a CUDA graph (``openmm_allegro.training.graphs``), and the trainings share
+the GPU. Settings are those of the TOML, with a validation every ``--every`` epochs. An
+interrupted training is kept in ``states/`` and resumed from there; a finished one goes
+where run.py puts its own, and the second command adds the errors.
 
-Processes of one molecule each, beside CUDA's MPS server, come to the same and compile
-at the same time.
+Several processes of one molecule each, beside CUDA's MPS server, take as long for a
+step and compile at the same time.
 """
 
 import argparse
-import sys
+import dataclasses
+import logging
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import molecules
 import torch
 
-from openmm_allegro.model import AllegroConfig
-from openmm_allegro.training.graphs import Training, check
-from openmm_allegro.training.train import DataConfig, TrainConfig, read_data
-from openmm_allegro.utils.config import read_toml
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from hardware import hardware  # noqa: E402
-
-TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
+from openmm_allegro.model.file import load_model
+from openmm_allegro.training.data import read_data
+from openmm_allegro.training.graphs import (
+    GraphTraining,
+    check_graphs,
+    train_together,
+)
 
 
 def main() -> None:
@@ -44,37 +41,77 @@ def main() -> None:
     )
     parser.add_argument("--plain", action="store_true", help="without torch.compile")
     parser.add_argument("--steps", type=_count, help="time so many steps, and no more")
-    parser.add_argument("--again", action="store_true", help="train what is there")
-    parser.add_argument("--output", type=Path, default=HERE)
+    parser.add_argument(
+        "--again", action="store_true", help="train anew where there is a state"
+    )
     parser.add_argument(
         "--processes", type=_count, default=1, help="like this one that share the GPU"
     )
     options = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("expected a CUDA device, found none; run.py trains on a CPU")
-    known = sorted(path.stem for path in HERE.glob("*.toml"))
-    if unknown := sorted(set(options.names) - set(known)):
-        parser.error(f"expected names of {known}, found {unknown}")
-    read = {}
-    for name in options.names:  # all, before any long work
-        config = read_toml(HERE / f"{name}.toml", TABLES)
-        for path in config["data"].training:
-            if not (HERE / path).is_file():
-                parser.error(f"expected {HERE / path}, found nothing; see prepare.py")
-        data = read_data(config["data"], HERE)
-        check(name, config["train"], data)
-        read[name] = config, data, options.output
-    trainings: list[Training] = []
-    for name, parts in read.items():
-        started = time.monotonic()
-        trainings.append(Training(name, *parts, plain=options.plain, hardware=hardware))
-        print(f"{name}: ready in {time.monotonic() - started:.0f} s", flush=True)
-        if options.again and not options.steps:
-            trainings[-1].forget()
+    molecules.check_names(parser, options.names, "training")
+    at_once = len(options.names) * options.processes
+    parts = {
+        name: read_parts(name, at_once, plain=options.plain) for name in options.names
+    }
     if options.steps:
-        _time(trainings, options.steps)
-    else:
-        train_together(trainings, options.every, options.processes)
+        with tempfile.TemporaryDirectory() as folder:
+            _time([_make(n, p, Path(folder)) for n, p in parts.items()], options.steps)
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    states = molecules.HERE / "states"
+    trainings = [_make(n, p, states, again=options.again) for n, p in parts.items()]
+    train_and_keep(trainings, options.every)
+
+
+def read_parts(name: str, at_once: int, *, plain: bool) -> tuple[Any, ...]:
+    """Arguments of ``GraphTraining`` up to the folder, and the model's provenance.
+
+    Raises
+    ------
+    ValueError
+        If the molecule cannot be trained on in this way.
+    """
+    config = molecules.read_config(name)
+    if plain:
+        config["train"] = dataclasses.replace(config["train"], compile=False)
+    *structures, record = read_data(config["data"], molecules.HERE)
+    check_graphs(name, config["train"], *structures)
+    provenance = record | {"trainings_at_once": at_once}
+    return config["model"], config["train"], *structures, provenance
+
+
+def train_and_keep(trainings: list[GraphTraining], every: int) -> None:
+    """Train and keep what is done, also where another training failed."""
+    try:
+        train_together(trainings, every=every)
+    finally:
+        for training in trainings:
+            if training.done:
+                model = load_model(training.output / "model.safetensors")
+                molecules.keep_training(
+                    training.name,
+                    training.output,
+                    trainings_at_once=model.provenance["trainings_at_once"],
+                )
+
+
+def _make(
+    name: str, parts: tuple[Any, ...], states: Path, *, again: bool = False
+) -> GraphTraining:
+    started = time.monotonic()
+    *arguments, provenance = parts
+    resume = (states / name / "state.pt").exists() and not again
+    training = GraphTraining(
+        *arguments,
+        states / name,
+        provenance=provenance,
+        resume=resume,
+        overwrite=again,
+    )
+    print(f"{name}: ready in {time.monotonic() - started:.0f} s", flush=True)
+    return training
 
 
 def _count(text: str) -> int:
@@ -83,7 +120,7 @@ def _count(text: str) -> int:
     return value
 
 
-def _time(trainings: list[Training], steps: int) -> None:
+def _time(trainings: list[GraphTraining], steps: int) -> None:
     for count in (1, len(trainings)):
         torch.cuda.synchronize()
         started = time.monotonic()
@@ -94,48 +131,6 @@ def _time(trainings: list[Training], steps: int) -> None:
         each = 1000 * (time.monotonic() - started) / steps
         memory = torch.cuda.max_memory_allocated() / 2**30
         print(f"{count} at once: {each:.2f} ms a step of all, {memory:.1f} GiB")
-
-
-def train_together(trainings: list[Training], every: int, processes: int = 1) -> None:
-    """Train, validate each ``every`` epochs, and write down what it took.
-
-    Raises
-    ------
-    FloatingPointError
-        If losses were not finite, when the other trainings are done.
-    """
-    failed, left = [], []
-    for t in trainings:
-        if t.resume():
-            t.at_once = len(trainings) * processes
-            left.append(t)
-        else:
-            print(f"{t.name}: done before; --again trains it anew", flush=True)
-            t.finish()
-    mark = time.monotonic()
-    while left:
-        for t in left:
-            t.interval = min(every * t.steps, len(t.order) - int(t.step))
-        for step in range(max(t.interval for t in left)):
-            for t in left:
-                if step < t.interval:
-                    t.replay()
-        for t in list(left):
-            try:
-                t.validate()
-            except FloatingPointError as error:
-                print(error, flush=True)
-                failed.append(error)
-                left.remove(t)
-        seconds, mark = time.monotonic() - mark, time.monotonic()
-        for t in list(left):
-            print(t.write(seconds), flush=True)
-            if int(t.step) == len(t.order):
-                t.finish()
-                left.remove(t)
-        print(f"{seconds:.1f} s", flush=True)
-    if failed:
-        raise failed[0]
 
 
 if __name__ == "__main__":

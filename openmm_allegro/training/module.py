@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The parts of a training that Lightning calls: loss, schedule, log and order."""
+"""Model, loss, optimiser and schedule as Lightning calls them."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,14 +15,22 @@ from .compiled import CompiledLoss, DenseBatch
 from .config import LossWeights, TrainConfig
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
 from .linear_chains import fix_linear_chains, keep_fixed
-from .loss import FORCES_LOSS, mean_square
+from .loss import batch_loss, validation_score
 from .optimizers import make_optimizer
 from .record import MONITOR
 from .samples import Batch
 
 
 class TrainingModule(pl.LightningModule):
-    """Loss, optimiser and schedule."""
+    """Loss, optimiser and schedule.
+
+    Parameters
+    ----------
+    model : Model
+        Its network is trained in place.
+    config : TrainConfig
+    steps_per_epoch : int
+    """
 
     def __init__(self, model: Model, config: TrainConfig, steps_per_epoch: int) -> None:
         super().__init__()
@@ -37,16 +46,8 @@ class TrainingModule(pl.LightningModule):
             self.fixed = fix_linear_chains(self.energy, config.seed)
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
-        weights = self.weights
-        energy = (prediction.energies - batch.energies) / batch.sizes
-        total = weights.energy * energy.square().mean()
-        forces = FORCES_LOSS[self.config.forces_loss](prediction.forces, batch.forces)
-        total = total + weights.forces * forces
-        if weights.stress > 0:
-            total = total + weights.stress * mean_square(
-                prediction.stresses, batch.stresses
-            )
-        return total
+        """Loss of a batch with the weights of the epoch."""
+        return batch_loss(batch, prediction, self.weights, self.config.forces_loss)
 
     def training_step(self, batch: Batch | DenseBatch, index: int) -> torch.Tensor:
         if isinstance(batch, DenseBatch):
@@ -71,11 +72,6 @@ class TrainingModule(pl.LightningModule):
         if weights != self.weights:
             self._weigh(weights)
 
-    def _weigh(self, weights: LossWeights) -> None:
-        """Set the weights of the loss, which a compiled one holds as constants."""
-        self.weights = weights
-        self.compiled = CompiledLoss(self.loss, weights.stress > 0)
-
     def epoch_loss(self) -> float:
         """Mean over the structures of this epoch's batches so far."""
         values, sizes = zip(*self.losses, strict=True)
@@ -85,28 +81,23 @@ class TrainingModule(pl.LightningModule):
         self.validated.append((batch, predict(self.energy, batch)))
 
     def finish_validation(self) -> dict[str, Any]:
-        batches, predictions = zip(*self.validated, strict=True)
-        self.validated = []
-        arrays = gather_arrays(batches, predictions)
+        """Metrics of the batches that were validated since the last call."""
+        validated, self.validated = self.validated, []
+        return self.metrics(validated)
+
+    def metrics(self, validated: Sequence[tuple[Batch, Prediction]]) -> dict[str, Any]:
+        """Errors of predictions, and their score as ``MONITOR``."""
+        arrays = gather_arrays(*zip(*validated, strict=True))
         metrics = error_metrics(arrays, self.elements)
-        errors = {
-            name: (metrics[f"{name}_rmse"] / 1000) ** 2
-            for name in ("energy", "forces", "stress")
-            if f"{name}_rmse" in metrics
-        }
-        if self.config.forces_loss != "mse":
-            both = (
-                torch.cat([s.forces.double() for s in sources]).cpu()
-                for sources in (predictions, batches)
-            )
-            errors["forces"] = float(FORCES_LOSS[self.config.forces_loss](*both))
-        # The last weights', so that scores of all epochs compare.
-        weights = self.config.stages()[-1]._asdict()
-        metrics[MONITOR] = sum(weights[name] * error for name, error in errors.items())
+        # With the last weights, so that the scores of all epochs compare.
+        weights = self.config.stages()[-1]
+        metrics[MONITOR] = validation_score(
+            metrics, validated, weights, self.config.forces_loss
+        )
         return metrics
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        """Without a schedule; fixed maps stay what they are."""
+        """The optimiser without a schedule; it leaves fixed maps as they are."""
         optimizer = make_optimizer(self.config, self)
         if self.fixed:
             keep_fixed(optimizer, self.fixed, self.energy.network.scalars)
@@ -123,24 +114,18 @@ class TrainingModule(pl.LightningModule):
                 min_lr=config.learning_rate * config.final_rate,
             )
             # Counted in steps, since Lightning saves the checkpoint of an epoch before
-            # a scheduler that is counted in epochs hears of it.
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {
-                    "scheduler": scheduler,
-                    "monitor": MONITOR,
-                    "interval": "step",
-                    "frequency": self.steps_per_epoch,
-                },
-            }
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_factor)
+            # it calls a scheduler that is counted in epochs.
+            when = {"monitor": MONITOR, "frequency": self.steps_per_epoch}
+        else:
+            scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_factor)
+            when = {}
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"} | when,
         }
 
     def rate_factor(self, step: int) -> float:
-        """What a step's rate is of ``learning_rate``; not with "plateau"."""
+        """Fraction of ``learning_rate`` in a step; not with "plateau"."""
         config = self.config
         rise = min(1.0, (step + 1) / max(config.warmup_steps, 1))
         if config.schedule == "constant":
@@ -148,6 +133,11 @@ class TrainingModule(pl.LightningModule):
         phase = min(step / (self.steps_per_epoch * config.max_epochs), 1.0)
         cosine = 0.5 * (1.0 + torch.cos(torch.tensor(torch.pi * phase)).item())
         return rise * (config.final_rate + (1.0 - config.final_rate) * cosine)
+
+    def _weigh(self, weights: LossWeights) -> None:
+        """Set the weights of the loss, which a compiled one holds as constants."""
+        self.weights = weights
+        self.compiled = CompiledLoss(self.loss, weights.stress > 0)
 
 
 class EpochOrder(Sampler[int]):
@@ -162,6 +152,6 @@ class EpochOrder(Sampler[int]):
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return iter(torch.randperm(self.size, generator=generator).tolist())

@@ -15,112 +15,137 @@ from ..utils.files import replacing
 
 log = logging.getLogger(__name__)
 
+LOG, MODEL = "log.csv", "model.safetensors"  # in the folder of a training
 MONITOR = "validation_score"
+COLUMNS = (
+    "epoch",
+    "step",
+    "learning_rate",
+    "loss",
+    MONITOR,
+    "energy_mae",
+    "energy_rmse",
+    "forces_mae",
+    "forces_rmse",
+    "stress_rmse",
+    "seconds",
+)
+
+
+class TrainingLog:
+    """Rows of log.csv, one for each validation, and the model with the best score.
+
+    Parameters
+    ----------
+    output : Path
+        Folder of the training.
+    model : Model
+        Saved, as it is then, whenever its score is the best so far.
+
+    Attributes
+    ----------
+    best : float
+        Score of the saved model, infinite before there is one.
+    """
+
+    def __init__(self, output: Path, model: Model) -> None:
+        self.path, self.target = output / LOG, output / MODEL
+        self.model = model
+        self.best = float("inf")
+
+    def keep_epochs(self, count: int) -> None:
+        """Begin the log, with the rows of the first ``count`` epochs if there are any.
+
+        Epochs after a checkpoint are trained again, and their rows written again.
+        """
+        rows = []
+        if count > 0 and self.path.exists():
+            with open(self.path, newline="") as file:
+                rows = [
+                    row
+                    for row in csv.DictReader(file)
+                    if row["seconds"] and int(row["epoch"]) < count
+                ]
+        with replacing(self.path) as partial, open(partial, "w", newline="") as file:
+            writer = _writer(file)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, metrics: dict[str, Any], **values: Any) -> None:
+        """Write a row, and the model if its score is the best.
+
+        Parameters
+        ----------
+        metrics : dict
+            Of the validation, ``MONITOR`` among them.
+        **values
+            Of the other columns.
+        """
+        with open(self.path, "a", newline="") as file:
+            _writer(file).writerow({**metrics, **values})
+            file.flush()
+            os.fsync(file.fileno())
+        log.info(
+            "%s, epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s",
+            self.path.parent.name,
+            values["epoch"],
+            metrics["forces_rmse"],
+            metrics["energy_rmse"],
+            values["seconds"],
+        )
+        if not metrics[MONITOR] < self.best:  # NaN is not
+            return
+        self.model.provenance |= {
+            "epoch": values["epoch"],
+            "step": values["step"],
+            "training_seconds": values["seconds"],
+            "validation": metrics,
+        }
+        save_model(self.model, self.target)
+        self.best = float(metrics[MONITOR])
 
 
 class TrainingRecord(pl.Callback):
-    """After each validation: metrics, a row of log.csv, the model if it is the best.
+    """Keep a ``TrainingLog`` while Lightning trains.
 
-    Comes before the averaging callback, which takes the averaged weights away again.
+    It comes before the averaging callback, which takes the averaged weights away again
+    after each validation.
     """
 
-    COLUMNS = (
-        "epoch",
-        "step",
-        "learning_rate",
-        "loss",
-        MONITOR,
-        "energy_mae",
-        "energy_rmse",
-        "forces_mae",
-        "forces_rmse",
-        "stress_rmse",
-        "seconds",
-    )
-
-    def __init__(self, output: Path, model: Model) -> None:
-        self.path = output / "log.csv"
-        self.target = output / "model.safetensors"
-        self.model = model
-        self.best = float("inf")
+    def __init__(self, record: TrainingLog) -> None:
+        self.record = record
         self.seconds = 0.0
         self.started = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "seconds": self._elapsed()}
+        return {"best": self.record.best, "seconds": self._elapsed()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.seconds = state["best"], state["seconds"]
+        self.record.best, self.seconds = state["best"], state["seconds"]
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.started = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        # Epochs after the checkpoint are run again, and their rows written again.
-        rows = []
-        if trainer.current_epoch > 0 and self.path.exists():
-            with open(self.path, newline="") as file:
-                rows = [
-                    row
-                    for row in csv.DictReader(file)
-                    if row["seconds"] and int(row["epoch"]) < trainer.current_epoch
-                ]
-        with replacing(self.path) as partial:
-            write_rows(partial, rows, header=True)
+        self.record.keep_epochs(trainer.current_epoch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         metrics = module.finish_validation()
         module.log(MONITOR, metrics[MONITOR])
         shown = {"F": metrics["forces_rmse"], "E": metrics["energy_rmse"]}
         module.log_dict({f"{k}_rmse_meV": v for k, v in shown.items()}, prog_bar=True)
-        row = {
-            **metrics,
-            "epoch": trainer.current_epoch,
-            "step": trainer.global_step,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(self._elapsed(), 1),
-            "loss": module.epoch_loss(),
-        }
-        write_rows(self.path, [row], header=False)
-        log.info(
-            "epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s",
-            row["epoch"],
-            metrics["forces_rmse"],
-            metrics["energy_rmse"],
-            row["seconds"],
+        self.record.add(
+            metrics,
+            epoch=trainer.current_epoch,
+            step=trainer.global_step,
+            learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
+            loss=module.epoch_loss(),
+            seconds=round(self._elapsed(), 1),
         )
-        self.best = save_if_best(self.model, self.target, row, metrics, self.best)
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.started
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]], *, header: bool) -> None:
-    """Rows of a log.csv: a new file with a header, or added to one that has it."""
-    with open(path, "w" if header else "a", newline="") as file:
-        writer = csv.DictWriter(file, TrainingRecord.COLUMNS, extrasaction="ignore")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def save_if_best(
-    model: Model,
-    path: Path,
-    row: dict[str, Any],
-    metrics: dict[str, Any],
-    best: float,
-) -> float:
-    """The best score with this row's, whose model is saved if the score is its own."""
-    if not metrics[MONITOR] < best:  # NaN is not
-        return best
-    model.provenance |= {
-        "epoch": row["epoch"],
-        "step": row["step"],
-        "training_seconds": row["seconds"],
-        "validation": metrics,
-    }
-    save_model(model, path)
-    return float(metrics[MONITOR])
+def _writer(file: Any) -> csv.DictWriter:
+    return csv.DictWriter(file, COLUMNS, extrasaction="ignore")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Find what there is of a training and check that it can be continued."""
+"""Find the training that a folder holds and check that it can be continued."""
 
 import dataclasses
 import json
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..model.file import Model
+from .record import LOG, MODEL
 
-# Settings of a training that may be other ones when it is resumed.
-RESUME_MAY_CHANGE = ("max_epochs", "device", "compile")
-# What a training of an earlier version did where its record names no value.
+CHECKPOINTS = "checkpoints/*.ckpt"  # of train
+STATE = "state.pt"  # of graphs
+# Settings that may change when a training is resumed.
+MAY_CHANGE = ("max_epochs", "device", "compile")
+# Settings of trainings by versions that had no such setting.
 _DEFAULTS = {
     "optimizer": "adam",
     "forces_loss": "mse",
@@ -23,18 +26,50 @@ _DEFAULTS = {
     "late_epoch": 0,
     "late_weights": (),
 }
+# Keys of the provenance that name the data.
+_DATA = (
+    "training_files",
+    "validation_files",
+    "validation_size",
+    "split_seed",
+    "baseline_files",
+)
 
 
-def find_checkpoint(output: Path, resume: bool, overwrite: bool) -> Path | None:
-    found = sorted((output / "checkpoints").glob("*.ckpt"))
-    used = bool(found) or (output / "model.safetensors").exists()
+def find_checkpoint(
+    output: Path, pattern: str, *, resume: bool, overwrite: bool
+) -> Path | None:
+    """The last checkpoint in the folder of a training, or None for a new one.
+
+    Parameters
+    ----------
+    output : Path
+    pattern : str
+        ``CHECKPOINTS`` or ``STATE``.
+    resume, overwrite : bool
+        As of ``train``.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a training and neither ``resume`` nor ``overwrite`` is set, or a
+        file in the place of the folder.
+    ValueError
+        If both are set, or there is nothing to resume.
+    """
+    if output.exists() and not output.is_dir():
+        raise FileExistsError(f"expected a folder at {output}, found a file")
+    if resume and overwrite:
+        raise ValueError("expected either resume or overwrite, found both")
     if resume:
-        if not found:
+        checkpoints = sorted(output.glob(pattern))
+        if not checkpoints:
             raise ValueError(
-                f"expected a checkpoint to resume from in {output / 'checkpoints'}, "
-                "found none"
+                "expected a checkpoint to resume from in "
+                f"{(output / pattern).parent}, found none"
             )
-        return found[-1]
+        return checkpoints[-1]
+    used = any(any(output.glob(p)) for p in (CHECKPOINTS, STATE, MODEL))
     if used and not overwrite:
         raise FileExistsError(
             f"expected a new folder for the training, found one with a training in it "
@@ -45,53 +80,42 @@ def find_checkpoint(output: Path, resume: bool, overwrite: bool) -> Path | None:
 
 
 def remove_training(output: Path) -> None:
+    """Delete the files of a training, and nothing else."""
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    for name in ("log.csv", "model.safetensors"):
+    for name in (LOG, MODEL, STATE):
         (output / name).unlink(missing_ok=True)
 
 
 def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
-    """Refuse to go on as another training than the one that was begun.
+    """Refuse to resume a training with another model, other data or other settings.
 
     Parameters
     ----------
     model : Model
         As it would be trained now.
     header : dict
-        What a file of the model said of it then: ``config``, ``statistics`` and
-        ``provenance``.
+        ``config``, ``statistics`` and ``provenance`` of the model as it was saved.
     where : Path
-        For the message.
+        Folder or file, for the message.
 
     Raises
     ------
     ValueError
     """
     before = header["provenance"]
-    now = {
-        key: value
-        for key, value in model.provenance.items()
-        if key
-        in (
-            "training_files",
-            "validation_files",
-            "validation_size",
-            "split_seed",
-            "baseline_files",
-        )
-    }
+    data = {key: model.provenance[key] for key in _DATA if key in model.provenance}
     for old, new, same in (
         (header["config"], dataclasses.asdict(model.config), _same_json),
         (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
         (_DEFAULTS | before["train"], model.provenance["train"], _same_json),
-        (before, now, _same_json),
+        (before, data, _same_json),
     ):
         for key, value in new.items():
-            found = old.get(key)
-            if key not in RESUME_MAY_CHANGE and not same(found, value):
+            saved = old.get(key)
+            if key not in MAY_CHANGE and not same(saved, value):
                 raise ValueError(
                     f"expected the model, data and settings of {where} to resume it, "
-                    f"found {key} = {value} where it has {found}"
+                    f"found {key} = {value} where it has {saved}"
                 )
 
 
@@ -100,5 +124,5 @@ def _same_json(a: Any, b: Any) -> bool:
 
 
 def _same_numbers(a: Any, b: Any) -> bool:
-    """But for rounding: sums over the data depend on the number of threads."""
+    """Compare but for rounding: sums over the data depend on the number of threads."""
     return np.shape(a) == np.shape(b) and np.allclose(a, b)

@@ -1,22 +1,118 @@
 # SPDX-License-Identifier: MIT
-"""Check the data of a training and make the model that it starts from."""
+"""Make the samples of a training and the model that it starts from."""
 
 import dataclasses
+import logging
 import platform
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from .._version import __version__
-from ..model import AllegroConfig
+from ..classical.fingerprint import common_baseline
+from ..model import AllegroConfig, AllegroEnergy
+from ..model.file import Model
 from ..structure import Structure
 from .config import TrainConfig
-from .samples import Sample
-from .statistics import closest_pairs
+from .samples import Sample, make_samples
+from .statistics import closest_pairs, statistics
+
+log = logging.getLogger(__name__)
+
+
+class Start(NamedTuple):
+    """Untrained model, and the samples to train and to validate it on."""
+
+    model: Model
+    training: list[Sample]
+    validation: list[Sample]
+
+
+def start_training(
+    model_config: AllegroConfig,
+    train_config: TrainConfig,
+    training: Sequence[Structure],
+    validation: Sequence[Structure],
+    provenance: dict[str, Any] | None = None,
+) -> Start:
+    """Make samples, and a model with their statistics and random weights.
+
+    Parameters
+    ----------
+    model_config : AllegroConfig
+    train_config : TrainConfig
+    training, validation : sequence of Structure
+        With the labels that ``check_labels`` wants.
+    provenance : dict, optional
+        JSON values to keep in the model file beside those recorded here.
+
+    Raises
+    ------
+    ValueError
+        If an element is not in the config, two atoms are at one position, or some
+        labels are of another baseline than the others.
+    """
+    baseline = common_baseline((*training, *validation))
+    dtype = getattr(torch, train_config.dtype)
+    samples = make_samples(training, model_config, dtype)
+    held_out = make_samples(validation, model_config, dtype)
+    numbers = statistics(samples, model_config)
+    energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    periodic = [bool(s.periodic.any()) for s in training]
+    on_gpu = choose_device(train_config.device) == "cuda"
+    record = {
+        "package_version": __version__,
+        "torch_version": torch.__version__,
+        "processor": torch.cuda.get_device_name() if on_gpu else _processor(),
+        "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
+        "training_structures": len(samples),
+        "validation_structures": len(held_out),
+        "closest_pairs": closest_pairs(samples, model_config),
+        "train": dataclasses.asdict(train_config),
+        **(provenance or {}),
+    }
+    if baseline is not None:
+        record["baseline"] = baseline
+    kind = "total" if baseline is None else "delta"
+    model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
+    return Start(model, samples, held_out)
+
+
+def check_stresses(
+    config: TrainConfig,
+    training: Sequence[Structure],
+    validation: Sequence[Structure],
+) -> None:
+    """Refuse a weight on stresses that no structure has.
+
+    Raises
+    ------
+    ValueError
+    """
+    weight = max(weights.stress for weights in config.stages())
+    if weight > 0 and all(s.stress is None for s in training):
+        raise ValueError(
+            f"training: expected stresses because their weight is {weight}, found none"
+        )
+    last = config.stages()[-1]
+    if last.stress > 0 and all(s.stress is None for s in validation):
+        if last.energy + last.forces == 0:
+            raise ValueError(
+                "validation: expected stresses because nothing else has a weight, "
+                "found none"
+            )
+        log.warning("validation scores leave out stresses, of which there are none")
 
 
 def choose_device(name: str) -> str:
+    """The device of a config, "cpu" or "cuda"; "auto" takes CUDA where there is any.
+
+    Raises
+    ------
+    ValueError
+        If "cuda" was asked for and there is none.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -24,32 +120,5 @@ def choose_device(name: str) -> str:
     return name
 
 
-def training_record(
-    samples: Sequence[Sample],
-    held_out: Sequence[Sample],
-    structures: Sequence[Structure],
-    model_config: AllegroConfig,
-    train_config: TrainConfig,
-) -> dict[str, Any]:
-    """What a model file keeps of its training, JSON values.
-
-    Parameters
-    ----------
-    samples, held_out : sequence of Sample
-        Of training and validation.
-    structures : sequence of Structure
-        Those of training.
-    model_config : AllegroConfig
-    train_config : TrainConfig
-    """
-    periodic = [bool(s.periodic.any()) for s in structures]
-    return {
-        "package_version": __version__,
-        "torch_version": torch.__version__,
-        "processor": platform.processor() or platform.machine(),
-        "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
-        "training_structures": len(samples),
-        "validation_structures": len(held_out),
-        "closest_pairs": closest_pairs(samples, model_config),
-        "train": dataclasses.asdict(train_config),
-    }
+def _processor() -> str:
+    return platform.processor() or platform.machine()

@@ -10,29 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from ..classical.fingerprint import common_baseline
 from ..kernels.training.sparse import use_sparse_products
-from ..model import AllegroConfig, AllegroEnergy
+from ..model import AllegroConfig
 from ..model.file import Model, load_model, read_header
 from ..structure import Structure
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
 from .module import EpochOrder, TrainingModule
-from .record import MONITOR, TrainingRecord
-from .resume import check_same, find_checkpoint, remove_training
-from .samples import collate, make_samples
-from .start import choose_device, training_record
-from .statistics import statistics
-
-log = logging.getLogger(__name__)
+from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
+from .resume import CHECKPOINTS, check_same, find_checkpoint, remove_training
+from .samples import collate
+from .start import Start, check_stresses, choose_device, start_training
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
@@ -61,8 +56,8 @@ def train(
 ) -> Model:
     """Train and return the model with the best validation score.
 
-    The score is the loss of the validation set.
-    Structures that ``subtract_baseline`` has been at make a model of kind delta.
+    The score is the loss of the validation set. Structures whose labels
+    ``subtract_baseline`` has changed make a model of kind delta.
 
     Parameters
     ----------
@@ -88,93 +83,34 @@ def train(
         If ``output`` holds a training, and neither ``resume`` nor ``overwrite`` is set.
     ValueError
         If labels are missing, an element is not in the config, there is nothing to
-        resume or what is there was another model or other data, or the loss is not
-        finite.
+        resume or it was another model or other data, or the loss is not finite.
     """
     output = Path(output)
-    if output.exists() and not output.is_dir():
-        raise FileExistsError(f"expected a folder at {output}, found a file")
     device = choose_device(train_config.device)
-    if resume and overwrite:
-        raise ValueError("expected either resume or overwrite, found both")
-    checkpoint = find_checkpoint(output, resume, overwrite)
-    for name, structures in (("training", training), ("validation", validation)):
-        check_labels(name, structures)
-    stress = max(weights.stress for weights in train_config.stages())
-    if stress > 0 and all(s.stress is None for s in training):
-        raise ValueError(
-            f"training: expected stresses because their weight is {stress}, found none"
-        )
-    last = train_config.stages()[-1]
-    if last.stress > 0 and all(s.stress is None for s in validation):
-        if last.energy + last.forces == 0:
-            raise ValueError(
-                "validation: expected stresses because nothing else has a weight, "
-                "found none"
-            )
-        log.warning("validation scores leave out stresses, of which there are none")
-    baseline = common_baseline((*training, *validation))
-    dtype = getattr(torch, train_config.dtype)
-    samples = make_samples(training, model_config, dtype)
-    held_out = make_samples(validation, model_config, dtype)
-    dense = None
-    if train_config.compile:
-        if device == "cpu":
-            require_compiler()
-        dense = DenseCollate(samples, model_config, train_config.batch_size)
-    numbers = statistics(samples, model_config)
-    energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    checkpoint = find_checkpoint(
+        output, CHECKPOINTS, resume=resume, overwrite=overwrite
+    )
+    check_labels("training", training)
+    check_labels("validation", validation)
+    check_stresses(train_config, training, validation)
+    if train_config.compile and device == "cpu":
+        require_compiler()
+    start = start_training(model_config, train_config, training, validation, provenance)
+    loaders = _loaders(start, train_config)
     if device == "cpu":
-        use_sparse_products(energy)
-    record = training_record(samples, held_out, training, model_config, train_config)
-    record |= provenance or {}
-    if baseline is not None:
-        record["baseline"] = baseline
-    kind = "total" if baseline is None else "delta"
-    model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
+        use_sparse_products(start.model.energy)
     if resume:
-        check_same(model, read_header(output / "model.safetensors"), output)
+        check_same(start.model, read_header(output / MODEL), output)
     if overwrite:
         remove_training(output)
-
     output.mkdir(parents=True, exist_ok=True)
-    steps_per_epoch = -(-len(samples) // train_config.batch_size)
-    module = TrainingModule(model, train_config, steps_per_epoch)
-    callbacks: list[pl.Callback] = [TrainingRecord(output, model)]
-    if train_config.ema_decay > 0:
-        # All weights in one call: EMAWeightAveraging takes a quarter of a small step.
-        average = get_ema_multi_avg_fn(train_config.ema_decay)
-        callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
-    if train_config.early_stop_patience > 0:
-        callbacks.append(
-            EarlyStopping(
-                MONITOR, patience=train_config.early_stop_patience, mode="min"
-            )
-        )
-    callbacks.append(
-        ModelCheckpoint(output / "checkpoints", "{epoch:06d}", save_top_k=1)
-    )
-    if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
-    order = EpochOrder(len(samples), train_config.seed)
-    loaders = [
-        DataLoader(
-            data,
-            batch_size=train_config.batch_size,
-            sampler=sampler,
-            collate_fn=join or (lambda s: collate(s, model_config)),
-        )
-        for data, sampler, join in (
-            (samples, order, dense),
-            (held_out, None, None),
-        )
-    ]
+    module = TrainingModule(start.model, train_config, len(loaders[0]))
     with _without_remarks():
         trainer = pl.Trainer(
             accelerator=device,
             devices=1,
             max_epochs=train_config.max_epochs,
-            callbacks=callbacks,
+            callbacks=_callbacks(output, start.model, train_config, progress),
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
@@ -183,7 +119,45 @@ def train(
             num_sanity_val_steps=0,
         )
         _fit(trainer, module, loaders, checkpoint)
-    return load_model(output / "model.safetensors")
+    return load_model(output / MODEL)
+
+
+def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
+    """Batches of training and validation."""
+    network = start.model.config
+
+    def join(samples: Sequence[Any]) -> Any:
+        return collate(samples, network)
+
+    dense = None
+    if config.compile:
+        dense = DenseCollate(start.training, network, config.batch_size)
+    order = EpochOrder(len(start.training), config.seed)
+    return [
+        DataLoader(
+            start.training, config.batch_size, sampler=order, collate_fn=dense or join
+        ),
+        DataLoader(start.validation, config.batch_size, collate_fn=join),
+    ]
+
+
+def _callbacks(
+    output: Path, model: Model, config: TrainConfig, progress: bool
+) -> list[pl.Callback]:
+    callbacks: list[pl.Callback] = [TrainingRecord(TrainingLog(output, model))]
+    if config.ema_decay > 0:
+        # All weights in one call: EMAWeightAveraging takes a quarter of a small step.
+        average = get_ema_multi_avg_fn(config.ema_decay)
+        callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
+    if config.early_stop_patience > 0:
+        patience = config.early_stop_patience
+        callbacks.append(EarlyStopping(MONITOR, patience=patience, mode="min"))
+    callbacks.append(
+        ModelCheckpoint(output / "checkpoints", "{epoch:06d}", save_top_k=1)
+    )
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    return callbacks
 
 
 def _fit(
@@ -202,7 +176,7 @@ def _fit(
 
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    """Silence Lightning on what is chosen here; a user's console shows our lines."""
+    """Silence Lightning's remarks, so that a user's console shows our lines."""
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -17,28 +17,40 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.model.file import load_model
-from openmm_allegro.training import graphs
+from openmm_allegro.training.graphs import GraphTraining, train_together
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml
 
 ACCURACY = Path(__file__).parents[2] / "benchmarks" / "accuracy"
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.extxyz"
 TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
-SCRIPTS = ("prepare", "run", "table", "search", "together", "hardware")
-TOGETHER = """
-[data]
-training = ["frames.extxyz"]
-validation_size = 4
+SCRIPTS = (
+    "hardware",
+    "molecules",
+    "prepare",
+    "run",
+    "search",
+    "table",
+    "together",
+    "variants",
+)
+NETWORK = """
 [model]
 elements = ["C", "H", "O"]
-cutoff = 5.0
 l_max = 1
-num_layers = 2
 num_scalar_features = 8
-num_tensor_features = 6
 two_body_width = 8
 latent_width = 8
 readout_width = 8
+"""
+TOGETHER = f"""
+[data]
+training = ["frames.extxyz"]
+validation_size = 4
+{NETWORK}
+cutoff = 5.0
+num_layers = 2
+num_tensor_features = 6
 [train]
 seed = 1
 max_epochs = 3
@@ -51,6 +63,19 @@ warmup_steps = 5
 forces_loss = "l2mae"
 ema_decay = 0.995
 device = "cpu"
+"""
+ONE_BY_ONE = f"""
+[data]
+training = ["data/ethanol_train.extxyz"]
+test = ["data/ethanol_test.extxyz"]
+validation_size = 4
+{NETWORK}
+cutoff = 3.0
+num_layers = 1
+num_tensor_features = 4
+[train]
+max_epochs = 2
+optimizer = "muon"
 """
 
 
@@ -65,7 +90,8 @@ def load_script(monkeypatch, tmp_path):
         for other in SCRIPTS:
             monkeypatch.delitem(sys.modules, other, raising=False)
         script = importlib.import_module(name)
-        monkeypatch.setattr(script, "HERE", tmp_path, raising=False)
+        for module in (script, importlib.import_module("molecules")):
+            monkeypatch.setattr(module, "HERE", tmp_path, raising=False)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         return script
 
@@ -114,35 +140,14 @@ def test_arrays_become_labelled_frames(load_script, monkeypatch, tmp_path):
         np.testing.assert_allclose(new.positions, old.positions, atol=1e-6)
 
 
-CONFIG = """
-[data]
-training = ["data/ethanol_train.extxyz"]
-test = ["data/ethanol_test.extxyz"]
-validation_size = 4
-[model]
-elements = ["H", "C", "O"]
-cutoff = 3.0
-l_max = 1
-num_layers = 1
-num_scalar_features = 8
-num_tensor_features = 4
-two_body_width = 8
-latent_width = 8
-readout_width = 8
-[train]
-max_epochs = 2
-optimizer = "muon"
-"""
-
-
 @pytest.fixture
 def small_benchmark(tmp_path):
     (tmp_path / "data").mkdir()
     for part in ("train", "test"):
         (tmp_path / "data" / f"ethanol_{part}.extxyz").write_bytes(ETHANOL.read_bytes())
-    (tmp_path / "ethanol.toml").write_text(CONFIG)
+    (tmp_path / "ethanol.toml").write_text(ONE_BY_ONE)
     (tmp_path / "search").mkdir()
-    base = CONFIG.replace('"data/', '"../data/')
+    base = ONE_BY_ONE.replace('"data/', '"../data/')
     (tmp_path / "search" / "base.toml").write_text(base)
     published = (ACCURACY / "published.json").read_bytes()
     (tmp_path / "published.json").write_bytes(published)
@@ -208,13 +213,27 @@ def molecule(tmp_path):
     return config, read_data(config["data"], tmp_path)
 
 
+def make(molecule, output, *, resume=False, table="train", **changes):
+    """A training of the molecule, with other settings in a table of the config."""
+    config, (training, validation, record) = molecule
+    config = config | {table: dataclasses.replace(config[table], **changes)}
+    return GraphTraining(
+        config["model"],
+        config["train"],
+        training,
+        validation,
+        output,
+        resume=resume,
+        provenance=record,
+    )
+
+
 def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     """On a CPU, where the same steps come without graphs."""
     config, data = molecule
-    made = "small", config, data, tmp_path
-    ours = graphs.Training(*made, plain=True, device="cpu")
-    together = load_script("together")
-    together.train_together([ours], 1, 3)
+    ours = make(molecule, tmp_path / "small")
+    ours.model.provenance["trainings_at_once"] = 3
+    load_script("together").train_and_keep([ours], 1)
     theirs = train(
         config["model"],
         config["train"],
@@ -224,7 +243,7 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     )
     checkpoint = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     state = torch.load(checkpoint, weights_only=True)["current_model_state"]
-    for name, weight in ours.energy.named_parameters():
+    for name, weight in ours.step.energy.named_parameters():
         expected = state[f"energy.{name}"]
         torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-5)
     logs = [tmp_path / "logs" / "small.csv", tmp_path / "run" / "log.csv"]
@@ -235,97 +254,92 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
             [float(r[key]) for r in b], rel=1e-4
         )
     model = load_model(tmp_path / "models" / "small.safetensors")
-    assert {*model.provenance} == {*theirs.provenance} - {"baseline"}
+    assert {*model.provenance} - {"trainings_at_once"} == {*theirs.provenance}
     result = json.loads((tmp_path / "results" / "small.json").read_text())
     assert result["hardware"]["trainings_at_once"] == 3
 
-    again = graphs.Training(*made, plain=True, device="cpu")
-    assert not again.resume()
-    for key, value in ours._tensors().items():
-        torch.testing.assert_close(again._tensors()[key], value, rtol=0, atol=0)
+    again = make(molecule, tmp_path / "small", resume=True)
+    assert again.done
+    for key, value in ours.step.tensors().items():
+        torch.testing.assert_close(again.step.tensors()[key], value, rtol=0, atol=0)
     for table, setting in (
         ("train", {"weight_decay": 0.02}),
         ("model", {"envelope_p": 5.0}),
         ("model", {"latent_width": 16}),
         ("train", {"max_epochs": 2}),
     ):
-        changed = dataclasses.replace(config[table], **setting)
-        other = config | {table: changed}, data, tmp_path
-        other = graphs.Training("small", *other, plain=True, device="cpu")
         with pytest.raises(ValueError, match=f"expected .*{next(iter(setting))}"):
-            other.resume()
+            make(molecule, tmp_path / "small", resume=True, table=table, **setting)
+    with pytest.raises(FileExistsError, match="one with a training in it"):
+        make(molecule, tmp_path / "small")
 
 
 def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule):
+    good, bad = (make(molecule, tmp_path / name) for name in ("good", "bad"))
+    good.model.provenance["trainings_at_once"] = 2
+    bad.step.loss.fill_(torch.nan)
     together = load_script("together")
-    trainings = [
-        graphs.Training(name, *molecule, tmp_path, plain=True, device="cpu")
-        for name in ("good", "bad")
-    ]
-    trainings[1].loss.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="bad: expected a finite loss"):
-        together.train_together(trainings, 2)
-    assert (tmp_path / "models" / "good.safetensors").exists()
-    assert not (tmp_path / "models" / "bad.safetensors").exists()
+        together.train_and_keep([good, bad], 2)
+    assert good.done and (tmp_path / "models" / "good.safetensors").exists()
+    assert not bad.done and not (tmp_path / "models" / "bad.safetensors").exists()
     steps = (tmp_path / "logs" / "good.csv").read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in steps] == ["8", "12"]  # epochs 2 and 3
 
 
-def test_an_interrupted_training_goes_on(load_script, tmp_path, molecule):
-    together = load_script("together")
-    first = graphs.Training("small", *molecule, tmp_path, plain=True, device="cpu")
+def test_an_interrupted_training_goes_on(tmp_path, molecule):
+    first = make(molecule, tmp_path / "small")
     for _ in range(2):
         for _ in range(first.steps):
             first.replay()
-        first.validate()
-        first.write(1.0)
+        first.save(*first.validate(), 1.0)
     # killed after the log's row, before the state
-    rows = (tmp_path / "states" / "small.csv").read_text()
+    path = tmp_path / "small" / "log.csv"
+    rows = path.read_text()
     extra = rows.splitlines()[-1].replace("1,8,", "2,12,", 1)
-    (tmp_path / "states" / "small.csv").write_text(f"{rows}{extra}\n")
-    second = graphs.Training("small", *molecule, tmp_path, plain=True, device="cpu")
-    together.train_together([second], 1)
-    written = (tmp_path / "logs" / "small.csv").read_text().splitlines()[1:]
+    path.write_text(f"{rows}{extra}\n")
+    second = make(molecule, tmp_path / "small", resume=True)
+    train_together([second], every=1)
+    written = path.read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in written] == ["4", "8", "12"]
 
 
 @pytest.mark.parametrize(
-    "setting",
+    "changes",
     [
-        'schedule = "plateau"',
-        "gradient_clip = 1.0",
-        'dtype = "float64"',
-        "late_epoch = 1\nlate_weights = [9.0, 1.0, 0.0]",
+        {"schedule": "plateau"},
+        {"gradient_clip": 1.0},
+        {"dtype": "float64"},
+        {"late_epoch": 1, "late_weights": (9.0, 1.0, 0.0)},
     ],
+    ids=lambda changes: next(iter(changes)),
 )
-def test_together_refuses_what_it_cannot_do(load_script, tmp_path, molecule, setting):
-    (tmp_path / "small.toml").write_text(TOGETHER + setting)
-    config = read_toml(tmp_path / "small.toml", TABLES)
-    data = molecule[1]
-    with pytest.raises(ValueError, match=f"small: expected .*found {setting[:5]}"):
-        graphs.Training("small", config, data, tmp_path, device="cpu")
+def test_together_refuses_what_it_cannot_do(tmp_path, molecule, changes):
+    setting = next(iter(changes))
+    with pytest.raises(ValueError, match=f"small: expected .*found {setting}"):
+        make(molecule, tmp_path / "small", **changes)
+    assert not (tmp_path / "small").exists()
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("plain", [True, False])
-def test_graphs_are_the_same_steps(load_script, tmp_path, molecule, plain):
-    config, data = molecule
+@pytest.mark.parametrize("compile", [False, True])
+def test_graphs_are_the_same_steps(tmp_path, molecule, compile):
     averages = []
     for device in ("cpu", "cuda"):
-        made = "small", config, data, tmp_path / device
-        plainly = plain or device == "cpu"
-        training = graphs.Training(*made, plain=plainly, device=device)
+        settings = {"device": device, "compile": compile and device == "cuda"}
+        training = make(molecule, tmp_path / device, **settings)
         for _ in range(8):
             training.replay()
-        assert int(training.step) == 8
-        averages.append({k: w.cpu() for k, w in training.averaged.named_parameters()})
+        assert int(training.step.step) == 8
+        weights = training.step.averaged.named_parameters()
+        averages.append({key: weight.cpu() for key, weight in weights})
     for name, weight in averages[0].items():
         torch.testing.assert_close(averages[1][name], weight, rtol=0, atol=1e-3)
 
 
 def test_all_variants_of_a_study_are_configs(load_script, monkeypatch):
     search = load_script("search")
-    monkeypatch.setattr(search, "HERE", ACCURACY)
+    monkeypatch.setattr(search.molecules, "HERE", ACCURACY)
     for _, epochs in search.STUDIES.values():
         for name, changes in search.VARIANTS.items():
             train = search._config(changes, epochs)["train"]
@@ -342,7 +356,7 @@ def test_search_together_leaves_out_what_needs_the_host(
     monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
     some = ("plateau", "no averaging", "energy weight 100 at the end", "l_max 1")
     monkeypatch.setattr(search, "VARIANTS", {n: search.VARIANTS[n] for n in some})
-    search._measure_together([], "few", "cpu")
+    search._measure_together([], "few")
     assert list(search._results()["few"]) == ["l_max 1"]
     printed = capsys.readouterr().out
     for name in some[:3]:
@@ -356,7 +370,7 @@ def test_search_together_measures_the_same(load_script, small_benchmark, monkeyp
     fast = {"l_max": 2, "learning_rate": 0.02, "warmup_steps": 5}
     monkeypatch.setitem(search.VARIANTS, "l_max 2", fast)
     for _ in range(2):  # not the one before again
-        search._measure_together(["l_max 2"], "few", "cpu")
+        search._measure_together(["l_max 2"], "few")
     together = search._results()["few"]["l_max 2"]
     assert together["hardware"].pop("trainings_at_once") == 1
     alone = search._measure(search.VARIANTS["l_max 2"], "few")
