@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Pages of the manual: their tables are those of the code, their Python runs."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from test_examples import execute
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tables_are_up_to_date(page, tables):
+    """If not: python docs/tables.py."""
+    text = page.read_text(encoding="utf-8")
+    assert tables.filled(text) == text
+    assert text.count("<!-- settings: ") == len(tables.TABLE.findall(text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (DOCS / target).exists(), target
+
+
+def test_python_of_training_runs(tmp_path):
+    pytest.importorskip("lightning")
+    blocks = PYTHON.findall((DOCS / "train.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 2
+    (tmp_path / "blocks.py").write_text("\n".join(blocks))
+    execute(["blocks.py"], tmp_path)
+    for name in ("ethanol", "seed_0", "seed_1"):
+        assert (tmp_path / "runs" / name / "model.safetensors").exists()
