@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Train an Allegro model on energies, forces and stresses, with Lightning."""
 
-import logging
 import signal
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from ..kernels.training.sparse import use_sparse_products
 from ..model import AllegroConfig
 from ..model.file import Model, load_model, read_header
 from ..structure import Structure
+from ..utils.quiet import quiet
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
@@ -30,16 +28,6 @@ from .samples import collate
 from .start import Start, check_stresses, choose_device, start_training
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
-
-# Lightning's remarks on choices that are made here, not by the user.
-OWN_WARNINGS = (
-    "GPU available but not used",
-    ".*does not have many workers",
-    "Checkpoint directory .* exists and is not empty",
-    "The dirpath has changed from",
-    "Be aware that when using `ckpt_path`, callbacks",
-    r".*isinstance\(treespec, LeafSpec\)",
-)
 
 
 def train(
@@ -105,7 +93,7 @@ def train(
         remove_training(output)
     output.mkdir(parents=True, exist_ok=True)
     module = TrainingModule(start.model, train_config, len(loaders[0]))
-    with _without_remarks():
+    with quiet("lightning"):
         trainer = pl.Trainer(
             accelerator=device,
             devices=1,
@@ -172,20 +160,3 @@ def _fit(
     except SystemExit as error:
         signal.signal(signal.SIGINT, handler)  # Lightning has set it to ignore
         raise KeyboardInterrupt from error
-
-
-@contextmanager
-def _without_remarks() -> Iterator[None]:
-    """Silence Lightning's remarks, so that a user's console shows our lines."""
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in OWN_WARNINGS:
-                warnings.filterwarnings("ignore", message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
