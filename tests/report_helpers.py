@@ -55,6 +55,23 @@ def walk(topology, n_frames, cells=CUBIC, *, time_step=0.5, step=0.04, seed=0):
     return trajectory
 
 
+def lattice(topology, n_frames, *, spacing=0.6, spread=0.05, time_step=0.5, seed=0):
+    """Trajectory of molecules about the sites of a cubic lattice, with shells."""
+    rng = np.random.default_rng(seed)
+    residues = list(topology.residues)
+    n = round(len(residues) ** (1 / 3))
+    assert n**3 == len(residues)
+    sites = spacing * np.stack(np.meshgrid(*[np.arange(n)] * 3), -1).reshape(-1, 3)
+    sites = rng.permutation(sites)
+    centers = sites + spread * rng.normal(size=(n_frames, len(residues), 3))
+    trajectory = walk(topology, n_frames, n * spacing * np.eye(3), time_step=time_step)
+    first = [residue.atom(0).index for residue in residues]
+    moved = centers - trajectory.xyz[:, first]
+    sizes = [residue.n_atoms for residue in residues]
+    trajectory.xyz = trajectory.xyz + np.repeat(moved, sizes, axis=1).astype(np.float32)
+    return trajectory
+
+
 def write_run(prefix, trajectory=None, *, rows=200, temperature=300.0, **record):
     """Write the files of a run; `record` overrides what its record says."""
     n_atoms = 44 if trajectory is None else trajectory.n_atoms

@@ -3,7 +3,6 @@
 
 import argparse
 import dataclasses
-import logging
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,6 @@ def analyze(options: argparse.Namespace) -> None:
         runs, words = find_runs(words)
         source = Source(runs, window, options.temperature)
     subjects = quantity.read_subjects(words)
-    # It says at import which library its Fourier transforms are from.
-    logging.getLogger("freud").setLevel(logging.WARNING)
     measurement = quantity.measure(source, subjects, chosen)
     notes = [*measurement.notes, *(source.notes if source else ())]
     if source and source.temperatures_differ:

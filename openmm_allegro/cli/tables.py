@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..measure.measurement import Row
+from ..measure.measurement import Row, amount
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -22,22 +20,6 @@ def table(rows: Iterable[Row]) -> str:
         for line in cells
     )
     return "\n".join(line.rstrip() for line in lines)
-
-
-def amount(value: float, error: float | None) -> str:
-    """Write ``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
-    from ..analysis.figures.figure import with_error
-
-    if error is None or not np.isfinite(error) or not np.isfinite(value):
-        return f"{value:.4g}"
-    size = max(abs(value), abs(error))
-    if error <= 1e-6 * size:
-        return f"{value:.4g}"
-    exponent = int(np.floor(np.log10(size)))
-    if -3 <= exponent < 5:
-        return with_error(value, error)
-    scaled = with_error(value / 10.0**exponent, error / 10.0**exponent)
-    return f"({scaled})e{exponent}"
 
 
 def write_csv(path: Path, curves: dict[str, dict[str, Any]]) -> None:

@@ -70,6 +70,22 @@ class Measurement:
         return next(r for r in self.rows if (r.item, r.quantity) == (item, quantity))
 
 
+def amount(value: float, error: float | None) -> str:
+    """Write ``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
+    from ..analysis.figures.figure import with_error
+
+    if error is None or not np.isfinite(error) or not np.isfinite(value):
+        return f"{value:.4g}"
+    size = max(abs(value), abs(error))
+    if error <= 1e-6 * size:
+        return f"{value:.4g}"
+    exponent = int(np.floor(np.log10(size)))
+    if -3 <= exponent < 5:
+        return with_error(value, error)
+    scaled = with_error(value / 10.0**exponent, error / 10.0**exponent)
+    return f"({scaled})e{exponent}"
+
+
 def each(
     subjects: Mapping[str, Any], measure: Callable[[str, Any], Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:

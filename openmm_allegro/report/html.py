@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from ..analysis.figures.figure import with_error
+from ..measure.measurement import amount
 
 
 class Markup(str):
@@ -110,10 +110,10 @@ def figure(draw, folder, alt, caption=None, *, wide=False):
 
 
 def measured(value, error, scale=1.0):
-    """``2.31 ± 0.04``, of a value and its error, both times `scale`."""
+    """Write ``2.31 ± 0.04``, of a value and its error, both times `scale`."""
     if not np.isfinite(value):
         return "not found"
-    return with_error(scale * value, scale * error).replace("-", "−")
+    return amount(scale * value, scale * error).replace("-", "−")
 
 
 def attempt(title, function, *arguments):

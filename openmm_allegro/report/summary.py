@@ -136,8 +136,7 @@ def footer(runs, production, command):
     if production.run.has_frames:
         chosen = paragraph(
             f"Structure and kinetics are of {production.run.stage} from "
-            f"{production.start:.4g} ps on ({production.reason}). "
-            + " ".join(production.source.notes)
+            f"{production.start:.4g} ps on ({production.reason})."
         )
     return section(
         "How this page was made",

@@ -3,8 +3,6 @@
 
 import numpy as np
 
-from ..analysis import drift, plot_series, plot_temperature
-from ..analysis.figures.figure import COLORS, new_figure
 from ..units import EV_TO_KJ_PER_MOL
 from .html import (
     attempt,
@@ -59,6 +57,8 @@ def _wanted(runs, key):
 
 
 def _plot(runs, key, folder):
+    from ..analysis import drift, plot_series, plot_temperature
+
     ylabel = {
         "temperature": "Temperature (K)",
         "potential": _RELATIVE.format("Potential"),
@@ -147,6 +147,8 @@ def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
     -------
     Path
     """
+    from ..analysis.figures.figure import COLORS, new_figure
+
     with new_figure(path) as axes:
         axes.figure.set_size_inches(7.0, 2.7)
         axes.plot(

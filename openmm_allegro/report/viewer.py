@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 
-from ..analysis.frames import cell_vectors
 from ..runs.species import bond_pairs, find_kinds
 from .html import Markup, join, note, tag
 
@@ -83,6 +82,8 @@ def pack(trajectory):
         int16, frame by frame, that times `scale` are nm.
     said : str
     """
+    from ..analysis.frames import cell_vectors
+
     kinds = find_kinds(trajectory.topology)
     atoms, left_out = _chosen(kinds, trajectory.n_atoms)
     n_frames = min(MAX_FRAMES, trajectory.n_frames, max(1, _BYTES // (6 * len(atoms))))

@@ -64,18 +64,17 @@ def read_table(path: Path) -> Table:
     """
     with open(path, newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
-    names = [name.lstrip("#").strip('"') for name in lines[0]] if lines else []
+    names = _names(lines[0]) if lines else []
     if COLUMNS["time"] not in names:
         raise ValueError(
             f'expected a column "{COLUMNS["time"]}" in {path}, found '
             f"{', '.join(names) or 'nothing'}"
         )
     places = {key: names.index(name) for key, name in COLUMNS.items() if name in names}
-    header = [cell.lstrip("#") for cell in lines[0]]
     rows = [
         [_number(row[place]) for place in places.values()]
         for row in lines[1:]
-        if len(row) == len(names) and [cell.lstrip("#") for cell in row] != header
+        if len(row) == len(names) and _names(row) != names
     ]
     values = np.array(rows, dtype=float).reshape(len(rows), len(places))
     return dict(zip(places, values.T, strict=True))
@@ -192,6 +191,10 @@ def degrees_of_freedom(table: Table) -> int:
         raise ValueError("expected kinetic energies at a temperature, found none")
     ratio = table["kinetic"][warm] / table["temperature"][warm]
     return round(float(np.median(ratio)) * 2e3 / gas_constant)
+
+
+def _names(row: list[str]) -> list[str]:
+    return [name.lstrip("#").strip('"') for name in row]
 
 
 def _number(cell: str) -> float:

@@ -96,17 +96,19 @@ class Source:
             Whether to begin at 0, unless another start was asked for.
         """
         runs = self.runs if runs is None else list(runs)
-        key = tuple(run.name for run in runs), joined, positions, least, whole
+        joined = joined and len(runs) > 1
+        if whole:
+            starts = [self.window.start or 0.0] * len(runs)
+        elif joined:
+            starts = [self.start(runs[0]).time] * len(runs)
+        else:
+            starts = [self.start(run).time for run in runs]
+        window = self.window
+        if window.stride is None and positions is not None:
+            stride = self._stride(runs, starts, positions, least)
+            window = replace(window, stride=stride)
+        key = tuple(run.name for run in runs), joined, *starts, window.stride or 1
         if key not in self._frames:
-            starts = [self.window.start or 0.0 if whole else self.start(runs[0]).time]
-            starts *= len(runs)
-            if not joined and not whole:
-                starts = [self.start(run).time for run in runs]
-            window = self.window
-            if window.stride is None and positions is not None:
-                window = replace(
-                    window, stride=self._stride(runs, starts, positions, least)
-                )
             self._frames[key] = Frames(runs, window, starts, joined)
         return self._frames[key]
 
@@ -190,7 +192,7 @@ class Source:
         for frames in self._frames.values():
             if frames.n_frames and frames.stride > 1 and self.window.stride is None:
                 notes.append(
-                    f"Every {frames.stride} frames one was taken, "
+                    f"Every {_ordinal(frames.stride)} frame was taken, "
                     f"{frames.n_frames} in all; --stride 1 takes each."
                 )
         return list(dict.fromkeys(notes))
@@ -230,3 +232,9 @@ class Source:
             return 1
         wanted = max(least, positions // self.topology.n_atoms)
         return max(1, -(-sum(numbers) // wanted))
+
+
+def _ordinal(number: int) -> str:
+    """Write ``2nd``, ``13th``."""
+    last = 0 if number % 100 in (11, 12, 13) else number % 10
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Distances between groups of atoms: histograms and neighbour lists, in any cell."""
 
-import freud
 import mdtraj
 import numpy as np
 
+from ...utils.quiet import quiet
 from ..frames import cell_vectors, largest_radius
+
+with quiet("freud"):
+    import freud
 
 # Distances held in memory at a time: 5e6 float32 are 20 MB, a few times that in all.
 _BLOCK = 5_000_000
