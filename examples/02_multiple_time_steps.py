@@ -35,7 +35,7 @@ pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
 potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
 
 
-def context_of(step: float, substeps: int) -> openmm.Context:
+def make_context(step: float, substeps: int) -> openmm.Context:
     system, groups = potential.create_system(pdb.topology), [(0, 1)]
     if substeps:
         groups.append((1, substeps))
@@ -54,14 +54,14 @@ def context_of(step: float, substeps: int) -> openmm.Context:
     return openmm.Context(system, openmm.MTSIntegrator(step * 0.001, groups))
 
 
-context = context_of(0.5, 0)
+context = make_context(0.5, 0)
 context.setPositions(pdb.positions)
 context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
 context.getIntegrator().step(10 if options.quick else 500)
 start = context.getState(positions=True, velocities=True)
 print("model / bonds   fluctuation         drift               s/ps")
 for step, substeps in RUNS[2:4] if options.quick else RUNS:
-    context = context_of(step, substeps)
+    context = make_context(step, substeps)
     context.setState(start)
     totals, seconds = [], 0.0
     for _ in range(4 if options.quick else round(options.ps / 0.006)):
