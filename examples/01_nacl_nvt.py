@@ -12,8 +12,14 @@ import numpy as np
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
-from openmm_allegro.analysis import RDF, coordination_number, diffusion, rdf
-from openmm_allegro.analysis.figures.plots import plot_rdf, plot_temperature
+from openmm_allegro.analysis import (
+    RDF,
+    coordination_number,
+    diffusion,
+    plot_rdf,
+    plot_temperature,
+    rdf,
+)
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
 

@@ -1,11 +1,54 @@
 # SPDX-License-Identifier: MIT
-"""Figures of motion: correlation functions, spectra, van Hove, Arrhenius, traces."""
+"""Figures of motion: displacements, correlation functions, spectra, Arrhenius lines."""
 
 from pathlib import Path
 
 import numpy as np
 
-from .figure import COLORS, band, colored, new_figure, with_error
+from .figure import (
+    DASHED,
+    band,
+    colored,
+    mark,
+    new_figure,
+    plot_curves,
+    with_error,
+)
+
+# 1 cm²/s in nm²/ps
+_NM2_PER_PS = 100
+
+
+def plot_msd(diffusions, path, *, title=None):
+    """Plot mean square displacements with their fitted lines, 6 D t + intercept.
+
+    Parameters
+    ----------
+    diffusions : dict of str to Diffusion
+        For each label what `diffusion` returns.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    with new_figure(path, title) as axes:
+        for label, result, color in colored(diffusions, "diffusion result"):
+            t, value = result.lag_times, with_error(*(1e5 * x for x in result[:2]))
+            text = f"{label}: {value}"
+            band(axes, t, result.msd, result.msd_error, color, label=text)
+            fitted = t[t >= result.fit_start]
+            line = 6 * _NM2_PER_PS * result.coefficient * fitted + result.intercept
+            axes.plot(fitted, line, color="black", **DASHED)
+        axes.plot([], [], color="black", label="fit", **DASHED)
+        axes.set(xlabel="Lag time (ps)", ylabel="MSD (nm²)", ylim=(0, None))
+        axes.set_xlim(0, max(d.lag_times[-1] for d in diffusions.values()))
+        axes.legend(loc="upper left", title="$D$ (10⁻⁵ cm²/s)", alignment="left")
+    return Path(path)
 
 
 def plot_vacf(results, path, *, title=None):
@@ -23,13 +66,12 @@ def plot_vacf(results, path, *, title=None):
     Path
         The file written.
     """
-    with new_figure(path, title) as axes:
-        axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-        for label, (times, values, error), color in colored(results):
-            band(axes, times, values / values[0], error / values[0], color, label=label)
-        axes.set(xlabel="Time (ps)", ylabel="$C(t)/C(0)$", xlim=(0, None))
-        axes.legend()
-    return Path(path)
+    curves = {
+        label: (times, values / values[0], error / values[0])
+        for label, (times, values, error) in results.items()
+    }
+    axis = {"xlabel": "Time (ps)", "ylabel": "$C(t)/C(0)$", "xlim": (0, None)}
+    return plot_curves(curves, path, axis, title=title, level=0.0)
 
 
 def plot_density_of_states(results, path, *, max_wavenumber=None, title=None):
@@ -48,17 +90,17 @@ def plot_density_of_states(results, path, *, max_wavenumber=None, title=None):
     -------
     Path
     """
-    with new_figure(path, title) as axes:
-        end = 0.0
-        for label, found, color in colored(results):
-            # States per THz, drawn over wavenumbers: 1 THz is 33.4 1/cm.
-            band(axes, found.wavenumber, found.density, found.error, color, label=label)
-            share = np.cumsum(found.density) / found.density.sum()
-            end = max(end, 1.05 * found.wavenumber[np.searchsorted(share, 0.999)])
-        axes.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel="States per atom and THz")
-        axes.set(xlim=(0, max_wavenumber or end), ylim=(0, None))
-        axes.legend()
-    return Path(path)
+    # States per THz, drawn over wavenumbers: 1 THz is 33.4 1/cm.
+    curves = {label: (x.wavenumber, x.density, x.error) for label, x in results.items()}
+    if max_wavenumber is None:
+        max_wavenumber = max(map(_last_wavenumber, results.values()), default=None)
+    axis = {
+        "xlabel": "Wavenumber (cm$^{-1}$)",
+        "ylabel": "States per atom and THz",
+        "xlim": (0, max_wavenumber),
+        "ylim": (0, None),
+    }
+    return plot_curves(curves, path, axis, title=title)
 
 
 def plot_green_kubo(results, path, *, ylabel, scale=1.0, title=None):
@@ -80,37 +122,23 @@ def plot_green_kubo(results, path, *, ylabel, scale=1.0, title=None):
     Path
     """
     with new_figure(path, title) as axes:
-        for label, found, color in colored(results):
-            value, error = (scale * x for x in found.coefficient)
-            band(
-                axes,
-                found.lag_times,
-                scale * found.running,
-                scale * found.running_error,
-                color,
-                label=f"{label}: {with_error(value, error)}",
-            )
-            axes.errorbar(
-                found.cutoff,
-                value,
-                error,
-                color=color,
-                marker="o",
-                markersize=3,
-                capsize=2,
-                linewidth=0.9,
-            )
+        for label, result, color in colored(results):
+            value, error = (scale * x for x in result.coefficient)
+            running, band_error = scale * result.running, scale * result.running_error
+            text = f"{label}: {with_error(value, error)}"
+            band(axes, result.lag_times, running, band_error, color, label=text)
+            mark(axes, result.cutoff, value, error, color)
         axes.set(xlabel="Upper limit (ps)", ylabel=ylabel, xlim=(0, None))
         axes.legend()
     return Path(path)
 
 
-def plot_van_hove(found, path, *, distinct=False, title=None):
+def plot_van_hove(result, path, *, distinct=False, title=None):
     """Plot a van Hove function at its lag times.
 
     Parameters
     ----------
-    found : VanHove
+    result : VanHove
     path : str or Path
         File to write.
     distinct : bool, optional
@@ -122,20 +150,15 @@ def plot_van_hove(found, path, *, distinct=False, title=None):
     Path
     """
     curves = {
-        f"{time:.3g} ps": (value, error)
+        f"{time:.3g} ps": (result.r, value, error)
         for time, value, error in zip(
-            found.lag_times, found.values, found.error, strict=True
+            result.lag_times, result.values, result.error, strict=True
         )
     }
-    with new_figure(path, title) as axes:
-        if distinct:
-            axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-        for label, (value, error), color in colored(curves):
-            band(axes, found.r, value, error, color, label=label)
-        name = r"$G_d(r, t)/\rho$" if distinct else r"$4\pi r^2 G_s(r, t)$ (nm$^{-1}$)"
-        axes.set(xlabel="$r$ (nm)", ylabel=name, xlim=(0, None), ylim=(0, None))
-        axes.legend()
-    return Path(path)
+    name = r"$G_d(r, t)/\rho$" if distinct else r"$4\pi r^2 G_s(r, t)$ (nm$^{-1}$)"
+    axis = {"xlabel": "$r$ (nm)", "ylabel": name, "xlim": (0, None), "ylim": (0, None)}
+    level = 1.0 if distinct else None
+    return plot_curves(curves, path, axis, title=title, level=level)
 
 
 def plot_non_gaussian(results, path, *, title=None):
@@ -152,13 +175,8 @@ def plot_non_gaussian(results, path, *, title=None):
     -------
     Path
     """
-    with new_figure(path, title) as axes:
-        axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-        for label, (times, values, error), color in colored(results):
-            band(axes, times, values, error, color, label=label)
-        axes.set(xlabel="Time (ps)", ylabel=r"$\alpha_2(t)$", xscale="log")
-        axes.legend()
-    return Path(path)
+    axis = {"xlabel": "Time (ps)", "ylabel": r"$\alpha_2(t)$", "xscale": "log"}
+    return plot_curves(results, path, axis, title=title, level=0.0)
 
 
 def plot_arrhenius(results, path, *, ylabel, title=None):
@@ -180,68 +198,18 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
     """
     with new_figure(path, title) as axes:
         for label, (temperatures, values, errors, line), color in colored(results):
-            energy = with_error(*line.activation_energy)
-            axes.errorbar(
-                1000 / np.asarray(temperatures),
-                values,
-                errors,
-                fmt="o",
-                color=color,
-                markersize=3,
-                capsize=2,
-                linewidth=0.9,
-                label=f"{label}: {energy} kJ/mol",
-            )
-            inverse = np.linspace(
-                1 / np.max(temperatures), 1 / np.min(temperatures), 50
-            )
-            drawn = np.array([line.at(1 / x) for x in inverse])
-            band(axes, 1000 * inverse, *drawn.T, color, linewidth=0.9)
+            inverse = 1000 / np.asarray(temperatures)
+            text = f"{label}: {with_error(*line.activation_energy)} kJ/mol"
+            mark(axes, inverse, values, errors, color, text)
+            drawn = np.linspace(inverse.min(), inverse.max(), 50)
+            heights = np.array([line.at(1000 / x) for x in drawn])
+            band(axes, drawn, *heights.T, color, style={"linewidth": 0.9})
         axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
         axes.legend()
     return Path(path)
 
 
-def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None):
-    """Plot a trace, as energy, density or volume, with its mean or its drift.
-
-    Parameters
-    ----------
-    time, values : (n,) arrays
-        Times in ps, ascending, and values.
-    path : str or Path
-        File to write.
-    ylabel : str
-        Quantity and unit.
-    mean, drift : Estimate, optional
-        From `density` or `series_mean`, and from `drift`.
-    title : str, optional
-
-    Returns
-    -------
-    Path
-    """
-    time, values = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
-    if time.ndim != 1 or time.shape != values.shape or len(time) < 2:
-        raise ValueError(
-            "expected time and values of one length, at least 2, found shapes "
-            f"{time.shape} and {values.shape}"
-        )
-    with new_figure(path, title) as axes:
-        axes.plot(
-            time, values, color=COLORS[5], linewidth=0.5, rasterized=len(time) > 5000
-        )
-        if mean is not None:
-            level = np.full(2, mean.value)
-            label = f"mean {with_error(*mean)}"
-            band(axes, time[[0, -1]], level, mean.error, COLORS[0], label=label)
-        if drift is not None:
-            line = values.mean() + drift.value * (time - time.mean())
-            label = f"drift {drift.value:.2g} ± {drift.error:.1g} per ps"
-            axes.plot(time, line, "--", color="black", linewidth=0.9, label=label)
-        axes.set(xlabel="Time (ps)", ylabel=ylabel, xlim=(time[0], time[-1]))
-        if mean is not None or drift is not None:
-            low, high = axes.get_ylim()
-            axes.set_ylim(low, high + 0.15 * (high - low))
-            axes.legend(loc="upper center", ncols=2)
-    return Path(path)
+def _last_wavenumber(spectrum):
+    """Wavenumber a little beyond 99.9 % of the states."""
+    share = np.cumsum(spectrum.density) / spectrum.density.sum()
+    return 1.05 * spectrum.wavenumber[np.searchsorted(share, 0.999)]

@@ -5,12 +5,15 @@ Figures are made without pyplot: no global state, no window, nothing to close.
 """
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
 # Okabe and Ito's palette, told apart by colour-blind readers; black is for references.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SIZE = (3.5, 2.7)  # inches: one column of a journal
+# Fits, levels and what others measured.
+DASHED = {"linestyle": "--", "linewidth": 0.9}
 
 
 @contextmanager
@@ -44,12 +47,65 @@ def new_figure(path, title=None):
         figure.savefig(path, dpi=300)
 
 
-def band(axes, x, y, error, color, **style):
-    """Draw a curve with the band of its errors, which may be None."""
+def plot_curves(curves, path, axis, *, title=None, level=None, dashed=None):
+    """Plot curves with the bands of their errors.
+
+    Parameters
+    ----------
+    curves : dict of str to (x, y, error)
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    axis : dict
+        Labels, limits and scales, as ``matplotlib.axes.Axes.set`` takes them.
+    title : str, optional
+    level : float, optional
+        Where a thin line marks what y is without structure or motion.
+    dashed : dict of str to (x, y), optional
+        Curves to compare with, drawn dashed in black and grey.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    with new_figure(path, title) as axes:
+        draw_level(axes, level)
+        for label, (x, y, error), color in colored(curves):
+            band(axes, x, y, error, color, label=label)
+        draw_references(axes, dashed or {})
+        axes.set(**axis)
+        axes.legend()
+    return Path(path)
+
+
+def draw_level(axes, level):
+    """Draw a thin line behind the curves, where `level` is not None."""
+    if level is not None:
+        axes.axhline(level, color="0.8", linewidth=0.8, zorder=0)
+
+
+def draw_references(axes, curves):
+    """Draw curves, a dict of str to (x, y), dashed in black and grey."""
+    shades = np.linspace(0.0, 0.6, len(curves))
+    for (label, (x, y, *_)), shade in zip(curves.items(), shades, strict=True):
+        axes.plot(x, y, color=str(shade), label=label, **DASHED)
+
+
+def mark(axes, x, y, error, color, label=None):
+    """Draw points with the bars of their errors."""
+    style = {"fmt": "o", "markersize": 3, "capsize": 2, "linewidth": 0.9}
+    axes.errorbar(x, y, error, color=color, label=label, **style)
+
+
+def band(axes, x, y, error, color, *, label=None, style=None):
+    """Draw a curve with the band of its errors, which may be None.
+
+    `style` holds other properties of its line, such as `DASHED`.
+    """
     y = np.asarray(y)
     if error is not None:
         axes.fill_between(x, y - error, y + error, color=color, alpha=0.25, linewidth=0)
-    axes.plot(x, y, color=color, **style)
+    axes.plot(x, y, color=color, label=label, **(style or {}))
 
 
 def bars(

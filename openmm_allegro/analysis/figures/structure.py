@@ -1,11 +1,86 @@
 # SPDX-License-Identifier: MIT
-"""Figures of structure: potentials of mean force, S(q), angles, environments."""
+"""Figures of structure: g(r), potentials of mean force, S(q), angles."""
 
 from pathlib import Path
 
 import numpy as np
 
-from .figure import band, bars, colored, new_figure, with_error
+from .figure import (
+    COLORS,
+    DASHED,
+    band,
+    colored,
+    draw_level,
+    draw_references,
+    new_figure,
+    plot_curves,
+)
+
+# Where a potential of mean force is known worse than this, in kJ/mol, its error would
+# hide the rest.
+_KNOWN = 1.0
+
+
+def plot_rdf(
+    results,
+    path,
+    *,
+    reference=None,
+    reference_name="reference",
+    coordination=None,
+    title=None,
+):
+    """Plot radial distribution functions.
+
+    Parameters
+    ----------
+    results : dict of str to (r, g) or RadialDistribution
+        For each label what `rdf` returns: distances in nm and g(r); or what
+        `radial_distributions` does, drawn with its errors.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    reference : dict of str to (r, g), optional
+        Measured or *ab initio* curves, drawn dashed: in the colour of the result of
+        the same label, else in black and grey.
+    reference_name : str, optional
+        What dashed curves of the results' labels are, for the legend.
+    coordination : dict of str to Coordination, optional
+        For labels of `results`: the number goes into the legend and its radius is
+        marked on the axis.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    _check_curves(results, "results")
+    coordination = coordination or {}
+    unknown = set(coordination) - set(results)
+    if unknown:
+        raise ValueError(
+            f"expected coordination only for {sorted(results)}, found {sorted(unknown)}"
+        )
+    with new_figure(path, title) as axes:
+        draw_level(axes, 1.0)
+        for label, (r, g, *errors), color in colored(results):
+            shell = coordination.get(label)
+            if shell is not None:
+                label = f"{label}, $n$ = {shell.number:.2f}"
+                _mark_radius(axes, shell.r_max, color)
+            band(axes, r, g, errors[0] if errors else None, color, label=label)
+        if reference:
+            _check_curves(reference, "reference")
+            _draw_reference(axes, reference, list(results), reference_name)
+        limit = max(np.max(r) for r, *_ in results.values())
+        start = min(
+            np.asarray(r)[np.argmax(np.asarray(g) > 0)] for r, g, *_ in results.values()
+        )
+        axes.set(xlabel="$r$ (nm)", ylabel="$g(r)$", ylim=(0, None))
+        axes.set_xlim(max(0.0, start - 0.05 * limit), limit)
+        axes.legend()
+    return Path(path)
 
 
 def plot_potential(results, path, *, title=None):
@@ -23,26 +98,25 @@ def plot_potential(results, path, *, title=None):
     Path
         The file written.
     """
-    with new_figure(path, title) as axes:
-        axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-        lowest, highest = 0.0, 0.0
-        for label, (r, potential, error), color in colored(results):
-            # A few pairs at the wall have errors that would hide the rest.
-            known = error < 1.0
-            if not known.any():
-                raise ValueError(
-                    "expected a potential known to 1 kJ/mol at some distance, found "
-                    f"none in {label!r}; give more frames or wider bins"
-                )
-            band(axes, r[known], potential[known], error[known], color, label=label)
-            lowest = min(lowest, potential[known].min())
-            beyond = known & (r >= r[known][np.argmin(potential[known])])
-            highest = max(highest, potential[beyond].max())
-        room = 0.15 * (highest - lowest)
-        axes.set(xlabel="$r$ (nm)", ylabel="Potential of mean force (kJ/mol)")
-        axes.set_ylim(lowest - room, highest + 4 * room)
-        axes.legend()
-    return Path(path)
+    curves, lowest, highest = {}, 0.0, 0.0
+    for label, (r, potential, error) in results.items():
+        known = error < _KNOWN
+        if not known.any():
+            raise ValueError(
+                "expected a potential known to 1 kJ/mol at some distance, found "
+                f"none in {label!r}; give more frames or wider bins"
+            )
+        r, potential, error = r[known], potential[known], error[known]
+        curves[label] = r, potential, error
+        lowest = min(lowest, potential.min())
+        highest = max(highest, potential[np.argmin(potential) :].max())
+    room = 0.15 * (highest - lowest)
+    axis = {
+        "xlabel": "$r$ (nm)",
+        "ylabel": "Potential of mean force (kJ/mol)",
+        "ylim": (lowest - room, highest + 4 * room),
+    }
+    return plot_curves(curves, path, axis, title=title, level=0.0)
 
 
 def plot_structure_factor(results, path, *, reference=None, title=None):
@@ -63,18 +137,9 @@ def plot_structure_factor(results, path, *, reference=None, title=None):
     -------
     Path
     """
-    with new_figure(path, title) as axes:
-        axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-        for label, (q, (value, error)), color in colored(results):
-            band(axes, q, value, error, color, label=label)
-        shades = iter(np.linspace(0.0, 0.6, len(reference or {})))
-        for label, (q, value) in (reference or {}).items():
-            axes.plot(
-                q, value, "--", color=str(next(shades)), linewidth=0.9, label=label
-            )
-        axes.set(xlabel="$q$ (nm$^{-1}$)", ylabel="$S(q)$", xlim=(0, None))
-        axes.legend()
-    return Path(path)
+    curves = {label: (q, *estimate) for label, (q, estimate) in results.items()}
+    axis = {"xlabel": "$q$ (nm$^{-1}$)", "ylabel": "$S(q)$", "xlim": (0, None)}
+    return plot_curves(curves, path, axis, title=title, level=1.0, dashed=reference)
 
 
 def plot_angles(results, path, *, title=None):
@@ -91,77 +156,50 @@ def plot_angles(results, path, *, title=None):
     -------
     Path
     """
-    with new_figure(path, title) as axes:
-        for label, found, color in colored(results):
-            band(axes, found.angle, found.density, found.error, color, label=label)
-        angle = np.linspace(0, 180, 181)
-        random = np.sin(np.radians(angle)) * np.pi / 360
-        axes.plot(angle, random, "--", color="0.6", linewidth=0.9, label="random")
-        axes.set(xlabel="Angle (°)", ylabel="Probability (1/°)", ylim=(0, None))
-        axes.set(xlim=(0, 180), xticks=np.arange(0, 181, 30))
-        axes.legend()
-    return Path(path)
+    curves = {label: (x.angle, x.density, x.error) for label, x in results.items()}
+    angle = np.linspace(0, 180, 181)
+    random = {"random": (angle, np.sin(np.radians(angle)) * np.pi / 360)}
+    axis = {
+        "xlabel": "Angle (°)",
+        "ylabel": "Probability (1/°)",
+        "xlim": (0, 180),
+        "xticks": np.arange(0, 181, 30),
+        "ylim": (0, None),
+    }
+    return plot_curves(curves, path, axis, title=title, dashed=random)
 
 
-def plot_speciation(environments, kinds, path, *, most=8, title=None):
-    """Plot the most frequent environments as bars.
-
-    Parameters
-    ----------
-    environments : dict of tuple to Estimate
-        From `speciation`.
-    kinds : sequence of str
-        Names of the neighbours, in the order of the tuples.
-    path : str or Path
-        File to write.
-    most : int, optional
-        Bars at most.
-    title : str, optional
-
-    Returns
-    -------
-    Path
-    """
-    if not environments:
-        raise ValueError("expected at least one environment, found none")
-    shown = list(environments.items())[:most]
-    names = [
-        "\n".join(f"{n} {kind}" for n, kind in zip(key, kinds, strict=True))
-        for key, _ in shown
-    ]
-    with new_figure(path, title) as axes:
-        bars(axes, *np.transpose([estimate for _, estimate in shown]), names=names)
-        axes.set(ylabel="Part of the centres", ylim=(0, None))
-    return Path(path)
+def _check_curves(curves, name):
+    if not curves:
+        raise ValueError(f"expected at least one curve in {name}, found none")
+    for label, (r, g, *_) in curves.items():
+        if np.ndim(r) != 1 or np.shape(r) != np.shape(g):
+            raise ValueError(
+                f"expected r and g of one length for {label!r}, found shapes "
+                f"{np.shape(r)} and {np.shape(g)}"
+            )
 
 
-def plot_clusters(clusters, path, *, title=None):
-    """Plot the part of the ions in clusters of each size.
+def _mark_radius(axes, radius, color):
+    """Mark a radius on the lower axis."""
+    low = axes.get_xaxis_transform()
+    axes.plot(
+        [radius] * 2,
+        [0, 0.05],
+        color=color,
+        linewidth=2.5,
+        transform=low,
+        solid_capstyle="butt",
+    )
 
-    Parameters
-    ----------
-    clusters : Clusters
-    path : str or Path
-        File to write.
-    title : str, optional
 
-    Returns
-    -------
-    Path
-    """
-    with new_figure(path, title) as axes:
-        bars(axes, *clusters.fraction, at=clusters.sizes, width=0.8)
-        axes.set(
-            xlabel="Ions in the cluster", ylabel="Part of the ions", ylim=(0, None)
-        )
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.text(
-            0.96,
-            0.94,
-            f"mean {with_error(*clusters.mean_size)}",
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            fontsize=7,
-        )
-    return Path(path)
+def _draw_reference(axes, reference, labels, name):
+    """Draw reference curves: in the colour of the result of the same label, or grey."""
+    shared = [label for label in labels if label in reference]
+    for label in shared:
+        r, g, *_ = reference[label]
+        color = COLORS[labels.index(label) % len(COLORS)]
+        axes.plot(r, g, color=color, **DASHED)
+    draw_references(axes, {k: x for k, x in reference.items() if k not in shared})
+    if shared:
+        axes.plot([], [], color="0.4", label=name, **DASHED)

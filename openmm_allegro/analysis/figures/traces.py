@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Figures of values over the time of a run."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .figure import COLORS, DASHED, band, new_figure, with_error
+
+# Of more points a curve is drawn as pixels, or a PDF would be megabytes.
+_POINTS = 5000
+
+
+def plot_temperature(time, temperature, path, *, target=None, window=None, title=None):
+    """Plot a temperature trace with its running mean.
+
+    Parameters
+    ----------
+    time : (n,) array
+        Times in ps, ascending.
+    temperature : (n,) array
+        Instantaneous temperatures in K.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+    target : float, optional
+        Temperature of the thermostat in K, drawn as a line.
+    window : float, optional
+        Width of the running mean in ps. Default: about a twentieth of the trace.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    time, temperature = _checked(time, temperature, "temperature")
+    if not np.all(np.diff(time) > 0):
+        raise ValueError("expected ascending times, found times that fall or repeat")
+    span = time[-1] - time[0]
+    window = float(f"{span / 20:.1g}") if window is None else window
+    if not 0 < window <= span:
+        raise ValueError(f"expected 0 < window <= {span:.6g} ps, found {window:.6g} ps")
+    middle, mean = _running_mean(time, temperature, window)
+    with new_figure(path, title) as axes:
+        factor = _draw_trace(
+            axes, time, temperature, "Temperature (K)", label="instantaneous", alpha=0.7
+        )
+        axes.plot(middle * factor, mean, color=COLORS[0], label=f"{window:.3g} ps mean")
+        if target is not None:
+            label = f"target {target:g} K"
+            axes.axhline(target, color="black", label=label, **DASHED)
+        _add_legend_above(axes, columns=3, fontsize=6.5, columnspacing=0.8)
+    return Path(path)
+
+
+def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None):
+    """Plot a trace, as energy, density or volume, with its mean or its drift.
+
+    Parameters
+    ----------
+    time, values : (n,) arrays
+        Times in ps, ascending, and values.
+    path : str or Path
+        File to write.
+    ylabel : str
+        Quantity and unit.
+    mean, drift : Estimate, optional
+        From `density` or `series_mean`, and from `drift`.
+    title : str, optional
+
+    Returns
+    -------
+    Path
+    """
+    time, values = _checked(time, values, "values")
+    with new_figure(path, title) as axes:
+        factor = _draw_trace(axes, time, values, ylabel)
+        if mean is not None:
+            level, label = np.full(2, mean.value), f"mean {with_error(*mean)}"
+            ends = time[[0, -1]] * factor
+            band(axes, ends, level, mean.error, COLORS[0], label=label)
+        if drift is not None:
+            line = values.mean() + drift.value * (time - time.mean())
+            label = f"drift {drift.value:.2g} ± {drift.error:.1g} per ps"
+            axes.plot(time * factor, line, color="black", label=label, **DASHED)
+        if mean is not None or drift is not None:
+            _add_legend_above(axes, columns=2)
+    return Path(path)
+
+
+def _checked(time, values, name):
+    """Arrays of times and values; ValueError, by the name, unless they fit."""
+    time, values = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
+    if time.ndim != 1 or time.shape != values.shape or len(time) < 2:
+        raise ValueError(
+            f"expected time and {name} of one length, at least 2, found shapes "
+            f"{time.shape} and {values.shape}"
+        )
+    return time, values
+
+
+def _draw_trace(axes, time, values, ylabel, *, label=None, alpha=1.0):
+    """Draw values over time, in ps or ns; return the factor of the unit."""
+    unit, factor = ("ns", 1e-3) if time[-1] - time[0] >= 1000 else ("ps", 1.0)
+    axes.plot(
+        time * factor,
+        values,
+        color=COLORS[5],
+        linewidth=0.5,
+        alpha=alpha,
+        label=label,
+        rasterized=len(time) > _POINTS,
+    )
+    axes.set(xlabel=f"Time ({unit})", ylabel=ylabel)
+    axes.set_xlim(time[0] * factor, time[-1] * factor)
+    return factor
+
+
+def _running_mean(time, values, window):
+    """Centred mean over `window` ps, where the whole window lies in the trace."""
+    step = (time[-1] - time[0]) / (len(time) - 1)
+    width = min(max(1, round(window / step)), len(values))
+    weights = np.full(width, 1 / width)
+    middle = np.convolve(time, weights, mode="valid")
+    return middle, np.convolve(values, weights, mode="valid")
+
+
+def _add_legend_above(axes, *, columns, fontsize=None, columnspacing=None):
+    """Put the legend above the trace, so that it hides none of it."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.15 * (high - low))
+    axes.legend(
+        loc="upper center",
+        ncols=columns,
+        fontsize=fontsize,
+        columnspacing=columnspacing,
+    )
