@@ -93,22 +93,12 @@ def langevin_msd(rng):
 
 
 def lines(rng):
-    lengths, temperatures = (
-        np.array([1.5, 2.0, 3.0, 5.0]),
-        np.array([300, 350, 400, 500]),
-    )
-    exact = 2.4e-5 - np.array(
-        [analysis.yeh_hummer_correction(x, 300, 0.8) for x in lengths]
-    )
-    errors = np.array([1e-7, 2e-7, 1e-7, 3e-7])
-    box = analysis.infinite_box(lengths, rng.normal(exact, errors), errors, 300)
+    temperatures = np.array([300, 350, 400, 500])
     exact = 3e-3 * np.exp(-25.0 / (1e-3 * gas_constant * temperatures))
     errors = exact * np.array([0.1, 0.05, 0.05, 0.03])
     line = analysis.arrhenius(temperatures, rng.normal(exact, errors), errors)
     replicas = analysis.replica_mean([(rng.normal(5, 0.3), 0.3) for _ in range(4)])
     return {
-        "D of the infinite box": (*box.coefficient, 2.4e-5),
-        "viscosity": (*box.viscosity, 0.8),
         "activation energy": (*line.activation_energy, 25.0),
         "mean of 4 replicas": (*replicas, 5.0),
     }

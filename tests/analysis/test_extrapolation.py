@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Lines of known slope: infinite boxes, Arrhenius, replicas."""
+"""Corrections and lines of known values: boxes, Arrhenius, replicas."""
 
 import numpy as np
 import pytest
 
 from openmm_allegro.analysis import (
     arrhenius,
-    infinite_box,
     replica_mean,
     yeh_hummer_correction,
 )
@@ -19,30 +18,6 @@ def test_correction_is_stokes_einstein_of_the_box():
     assert expected == pytest.approx(2.78e-6, rel=0.01)
     with pytest.raises(ValueError, match="viscosity above 0"):
         yeh_hummer_correction(2.5, 298, 0.0)
-
-
-def test_infinite_box_gives_coefficient_and_viscosity_back():
-    lengths = np.array([1.5, 2.0, 3.0, 5.0])
-    exact = 2.4e-5 - np.array([yeh_hummer_correction(x, 300, 0.8) for x in lengths])
-    errors = np.array([1e-7, 2e-7, 1e-7, 3e-7])
-    found = infinite_box(lengths, exact, errors, 300)
-    assert found.coefficient.value == pytest.approx(2.4e-5)
-    assert found.viscosity.value == pytest.approx(0.8)
-
-    rng = np.random.default_rng(41)
-    repeats = [
-        infinite_box(lengths, rng.normal(exact, errors), errors, 300)
-        for _ in range(400)
-    ]
-    for name, true in (("coefficient", 2.4e-5), ("viscosity", 0.8)):
-        inside = [
-            abs(getattr(r, name)[0] - true) < getattr(r, name)[1] for r in repeats
-        ]
-        assert 0.61 < np.mean(inside) < 0.75  # three deviations of 400 trials
-    with pytest.raises(ValueError, match="grow with the box"):
-        infinite_box(lengths, exact[::-1], errors, 300)
-    with pytest.raises(ValueError, match="two different box lengths"):
-        infinite_box([2.0, 2.0], [1e-5, 1e-5], [1e-7, 1e-7], 300)
 
 
 def test_arrhenius_gives_its_energy_back_with_an_honest_error():

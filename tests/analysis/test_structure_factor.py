@@ -6,12 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, TRICLINIC, make_trajectory, uniform_gas
+from scipy.integrate import trapezoid
 
-from openmm_allegro.analysis import (
-    fourier_of_rdf,
-    radial_distributions,
-    structure_factor,
-)
+from openmm_allegro.analysis import radial_distributions, structure_factor
 from openmm_allegro.analysis.structure.structure_factor import _wave_indices
 
 
@@ -23,6 +20,18 @@ def dimers(cell, n_frames, n, length, elements, rng):
     positions = np.concatenate([first, first + arms], axis=1)
     symbols = [elements[0]] * n + [elements[1]] * n
     return make_trajectory(positions, cell, symbols)
+
+
+def fourier_of_rdf(r, g, density, q, *, lorch=False):
+    """S(q) = 1 + 4 π ρ ∫ r² [g(r) - 1] sin(qr) / qr dr, up to the end of g(r).
+
+    With Lorch's window, doi:10.1088/0022-3719/2/2/305.
+    """
+    kernel = r**2 * (g - 1)
+    if lorch:
+        kernel = kernel * np.sinc(r / (r[-1] + 0.5 * (r[1] - r[0])))
+    waves = np.sinc(np.outer(q, r) / np.pi)
+    return 1 + 4 * np.pi * density * trapezoid(kernel * waves, r, axis=1)
 
 
 @pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
@@ -78,10 +87,11 @@ def test_lattice_scatters_at_its_reciprocal_vectors_alone():
 def test_weights_are_those_of_the_tables():
     rng = np.random.default_rng(93)
     trajectory = dimers(CUBIC, 12, 20, 0.1, ["O", "H"], rng)
-    found = structure_factor(trajectory, 30.0, bin_width=3.0, vectors_per_bin=20)
-    heavy = structure_factor(
-        trajectory, 30.0, bin_width=3.0, vectors_per_bin=20, isotopes={"H": 2}
-    )
+    options = {"bin_width": 3.0, "vectors_per_bin": 20}
+    square = structure_factor(trajectory, 30.0, **options)
+    options["norm"] = "squared mean"
+    found = structure_factor(trajectory, 30.0, **options)
+    heavy = structure_factor(trajectory, 30.0, isotopes={"H": 2}, **options)
 
     def mix(oxygen, hydrogen):
         p = {name: found.partial[name].value - 1 for name in ("O-O", "H-O", "H-H")}
@@ -91,9 +101,6 @@ def test_weights_are_those_of_the_tables():
 
     np.testing.assert_allclose(found.neutron.value, mix(5.8037, -3.7409), rtol=1e-3)
     np.testing.assert_allclose(heavy.neutron.value, mix(5.8037, 6.6681), rtol=1e-3)
-    square = structure_factor(
-        trajectory, 30.0, bin_width=3.0, vectors_per_bin=20, norm="mean square"
-    )
     factor = (5.8037 - 3.7409) ** 2 / (2 * (5.8037**2 + 3.7409**2))
     np.testing.assert_allclose(
         square.neutron.value - 1, factor * (found.neutron.value - 1), rtol=1e-4

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Coefficients beyond one run: infinite box, other temperatures."""
+"""Corrections of coefficients for the box, and lines through temperatures."""
 
 from typing import NamedTuple
 
@@ -13,21 +13,6 @@ _XI = 2.837297
 # k T / (viscosity length) in SI is m²/s; with mPa s and nm: 1 J / (1e-3 Pa s 1e-9 m)
 # = 1e12 m²/s = 1e16 cm²/s.
 _CM2_PER_S = 1e16
-
-
-class InfiniteBox(NamedTuple):
-    """Diffusion coefficient of an infinite system, from cubic boxes.
-
-    Attributes
-    ----------
-    coefficient : Estimate
-        In cm²/s.
-    viscosity : Estimate
-        Shear viscosity in mPa s that the dependence on the box implies.
-    """
-
-    coefficient: Estimate
-    viscosity: Estimate
 
 
 class Arrhenius(NamedTuple):
@@ -60,7 +45,7 @@ class Arrhenius(NamedTuple):
 
 
 def yeh_hummer_correction(box_length, temperature, viscosity):
-    r"""What a cubic periodic box takes from a diffusion coefficient, to be added to it.
+    r"""Correct a diffusion coefficient for its cubic periodic box, by adding this.
 
     .. math:: D_\infty - D_L = \frac{2.837297\, k_B T}{6 \pi \eta L}
 
@@ -91,39 +76,6 @@ def yeh_hummer_correction(box_length, temperature, viscosity):
     return _XI * energy / (6 * np.pi * viscosity * box_length) * _CM2_PER_S
 
 
-def infinite_box(box_lengths, coefficients, errors, temperature):
-    """Extrapolate the diffusion coefficients of cubic boxes of several sizes.
-
-    A straight line in 1/L, weighted by the errors: see `yeh_hummer_correction`.
-
-    Parameters
-    ----------
-    box_lengths : (n,) array
-        In nm, at least two different ones.
-    coefficients, errors : (n,) arrays
-        In cm²/s.
-    temperature : float
-        In K.
-
-    Returns
-    -------
-    InfiniteBox
-    """
-    lengths, values, errors = _checked(box_lengths, coefficients, errors, "box lengths")
-    (intercept, fall), covariance, _ = _line(1 / lengths, values, errors)
-    deviations = np.sqrt(np.diag(covariance))
-    if not fall < 0:
-        raise ValueError(
-            "expected diffusion coefficients that grow with the box, found a slope of "
-            f"{-fall:.3g} ± {deviations[1]:.3g} cm²/s nm"
-        )
-    viscosity = yeh_hummer_correction(1.0, temperature, 1.0) / -fall
-    return InfiniteBox(
-        Estimate(float(intercept), float(deviations[0])),
-        Estimate(float(viscosity), float(viscosity * deviations[1] / -fall)),
-    )
-
-
 def arrhenius(temperatures, values, errors):
     r"""Activation energy of diffusion coefficients, conductivities or rates.
 
@@ -142,9 +94,7 @@ def arrhenius(temperatures, values, errors):
     -------
     Arrhenius
     """
-    temperatures, values, errors = _checked(
-        temperatures, values, errors, "temperatures"
-    )
+    temperatures, values, errors = _checked(temperatures, values, errors)
     if not np.all(values > 0):
         raise ValueError(f"expected values above 0, found {values.min():.6g}")
     parameters, covariance, chi_squared = _line(
@@ -163,17 +113,17 @@ def _rt(temperature):
     return 1e-3 * gas_constant * np.asarray(temperature, dtype=float)
 
 
-def _checked(abscissae, values, errors, name):
-    """The three as float arrays of one length, with what a line needs."""
-    arrays = [np.asarray(x, dtype=float) for x in (abscissae, values, errors)]
+def _checked(temperatures, values, errors):
+    """Float arrays of one length; ValueError unless a line can be laid through them."""
+    arrays = [np.asarray(x, dtype=float) for x in (temperatures, values, errors)]
     if arrays[0].ndim != 1 or len({x.shape for x in arrays}) != 1:
         raise ValueError(
-            f"expected as many {name} as values and errors, found shapes "
+            "expected as many temperatures as values and errors, found shapes "
             + ", ".join(str(x.shape) for x in arrays)
         )
     if not np.all(arrays[0] > 0) or len(np.unique(arrays[0])) < 2:
         raise ValueError(
-            f"expected at least two different {name} above 0, found {arrays[0]}"
+            f"expected at least two different temperatures above 0, found {arrays[0]}"
         )
     if not np.all(arrays[2] > 0):
         raise ValueError(f"expected errors above 0, found {arrays[2].min():.6g}")

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import periodictable
-from scipy.integrate import trapezoid
 
 from ..frames import cell_vectors, chunked, stretch_starts
 from ..statistics import Estimate, jackknife, sum_blocks
@@ -147,35 +146,6 @@ def structure_factor(
             * ones
         ),
     )
-
-
-def fourier_of_rdf(r, g, density, q, *, lorch=False):
-    r"""Structure factor of a radial distribution function.
-
-    .. math:: S(q) = 1 + 4 \pi \rho \int_0^R r^2 [g(r) - 1] \frac{\sin qr}{qr} dr
-
-    Parameters
-    ----------
-    r, g : (n_bins,) arrays
-        Distances in nm and g(r), from `rdf`.
-    density : float
-        Atoms per nm³.
-    q : (n,) array
-        Wave vectors in 1/nm, above 0.
-    lorch : bool, optional
-        Damp the ripples that the end of g(r) makes by sin(πr/R) / (πr/R) (Lorch, J.
-        Phys. C 2, 229, 1969, doi:10.1088/0022-3719/2/2/305).
-
-    Returns
-    -------
-    (n,) array
-    """
-    r, q = np.asarray(r, dtype=float), np.asarray(q, dtype=float)
-    kernel = r**2 * (np.asarray(g) - 1)
-    if lorch:
-        kernel = kernel * np.sinc(r / (r[-1] + 0.5 * (r[1] - r[0])))
-    waves = np.sinc(np.outer(q, r) / np.pi)
-    return 1 + 4 * np.pi * density * trapezoid(kernel * waves, r, axis=1)
 
 
 def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
