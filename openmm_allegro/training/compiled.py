@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A training step as one compiled program: loss and gradients from a dense batch.
+"""Compile the loss of a batch and its gradients to one program.
 
 Forces are derivatives, so the gradient of their loss is a second derivative, which
 torch.compile cannot take by itself. The step is therefore traced with both derivatives
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class DenseBatch(NamedTuple):
-    """B samples of n atoms each, N = B·n, every centre with K entries."""
+    """B samples of n atoms each, N = B·n, with K entries for every centre."""
 
     types: Tensor  # [N] int64
     neighbors: Tensor  # [N, K] int64, 0 in padding
@@ -41,12 +41,12 @@ Loss = Callable[[Any, Prediction], Tensor]
 
 
 class DenseCollate:
-    """Joins batches of one size to a ``DenseBatch``; the rest of an epoch as others.
+    """Join a full batch to a ``DenseBatch``, and the rest of an epoch to a ``Batch``.
 
     Parameters
     ----------
     samples : sequence of Sample
-        All that batches will be made of.
+        All samples of the training.
     config : AllegroConfig
     batch_size : int
 
@@ -96,9 +96,9 @@ class DenseCollate:
 
 
 class CompiledLoss:
-    """A loss of predictions, with its gradients by the weights, compiled.
+    """Compiled loss of a batch, with its gradients by the weights.
 
-    Called with the module and a batch; its value can be differentiated once.
+    The value of a call can be differentiated once.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class CompiledLoss:
         return _KnownGradient.apply(self.program, batch, *weights)
 
     def trace(self, energy: torch.nn.Module, batch: DenseBatch) -> torch.fx.GraphModule:
-        """From weights and a batch of this shape to the loss and its gradients."""
+        """Trace the program from weights and a batch to loss and gradients."""
         names, weights = zip(*energy.named_parameters(), strict=True)
 
         def step(weights: list[Tensor], batch: DenseBatch) -> tuple[Tensor, ...]:
@@ -139,7 +139,7 @@ class CompiledLoss:
         return make_fx(step)([w.detach() for w in weights], batch)
 
     def compile(self, energy: torch.nn.Module, batch: DenseBatch) -> Callable[..., Any]:
-        """As ``trace``, compiled."""
+        """Trace and compile the program."""
         if batch.vectors.device.type == "cpu":
             require_compiler()
         log.info("compiling the training step, which takes a minute or two")
@@ -156,12 +156,12 @@ class CompiledLoss:
 def _predict(
     energy: torch.nn.Module, weights: dict[str, Tensor], batch: DenseBatch, stress: bool
 ) -> Prediction:
-    """As ``evaluate.predict`` with other weights, without branches on values."""
+    """Predict as ``evaluate.predict``, with other weights and without branches."""
     frames = len(batch.sizes)
     vectors = batch.vectors.detach().requires_grad_(True)
     inputs = vectors, batch.types, batch.types[batch.neighbors]
-    of_centers = functional_call(energy, weights, inputs)
-    (gradient,) = torch.autograd.grad(of_centers.sum(), vectors, create_graph=True)
+    terms = functional_call(energy, weights, inputs)  # a centre's energy each
+    (gradient,) = torch.autograd.grad(terms.sum(), vectors, create_graph=True)
     atoms = len(batch.types)
     centers = torch.arange(atoms, device=gradient.device)
     forces = forces_from_pairs(gradient, centers, batch.neighbors, atoms)
@@ -170,11 +170,11 @@ def _predict(
         per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
         strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
         stresses = stresses_of(strains, batch.volumes)
-    return Prediction(of_centers.view(frames, -1).sum(1), forces, stresses)
+    return Prediction(terms.view(frames, -1).sum(1), forces, stresses)
 
 
 class _KnownGradient(torch.autograd.Function):
-    """A value whose gradients come out of the program that computes it."""
+    """Value whose gradients are computed by the same program."""
 
     @staticmethod
     def forward(ctx: Any, program: Any, batch: DenseBatch, *weights: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ class _KnownGradient(torch.autograd.Function):
 
 
 def require_compiler() -> None:
-    """Refuse to go on without one, before any work.
+    """Refuse to compile without a C++ compiler.
 
     Raises
     ------

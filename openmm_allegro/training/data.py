@@ -19,13 +19,19 @@ log = logging.getLogger(__name__)
 def read_data(
     config: DataConfig, folder: str | Path
 ) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
-    """Training and validation structures, and a record of the files they came from.
+    """Read training and validation structures, and record the files they came from.
 
     Parameters
     ----------
     config : DataConfig
     folder : path
-        What relative paths start from.
+        Start of relative paths.
+
+    Returns
+    -------
+    training, validation : list of Structure
+    record : dict
+        SHA-256 of each file, and the split; JSON values.
 
     Raises
     ------
@@ -66,11 +72,9 @@ def read_data(
 
 
 def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
-    """Test structures, with the labels that a model of this data is to reproduce.
+    """Read test structures, less the baseline if there is one.
 
-    Parameters, Raises
-    ------------------
-    As ``read_data``.
+    Parameters and errors are those of ``read_data``.
     """
     folder = Path(folder)
     return read_labelled(
@@ -82,14 +86,15 @@ def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
 def read_labelled(
     files: Sequence[str | Path], baseline: Sequence[str | Path] = ()
 ) -> list[Structure]:
-    """Structures of some files, less what a force field says of them.
+    """Read structures, and subtract the labels that a force field gives them.
 
     Parameters
     ----------
     files : sequence of path
         As ``read_structures``.
     baseline : sequence of path
-        Serialized Systems, one for each composition; none to leave the labels whole.
+        Serialized Systems, one for each composition; none to leave the labels as they
+        are.
 
     Raises
     ------
@@ -108,7 +113,7 @@ def read_labelled(
 def split(
     structures: Sequence[Structure], sizes: Sequence[int], seed: int = 0
 ) -> list[list[Structure]]:
-    """Random disjoint subsets.
+    """Draw random disjoint subsets.
 
     Parameters
     ----------
@@ -124,7 +129,7 @@ def split(
     Raises
     ------
     ValueError
-        If more structures are asked for than there are.
+        If the sizes are negative or sum to more structures than there are.
     """
     if min(sizes, default=0) < 0 or sum(sizes) > len(structures):
         raise ValueError(
@@ -140,7 +145,13 @@ def split(
 
 
 def check_labels(name: str, structures: Sequence[Structure]) -> None:
-    """Refuse none, and structures without an energy or forces.
+    """Refuse an empty set, and structures without an energy or forces.
+
+    Parameters
+    ----------
+    name : str
+        Of the set, for the message.
+    structures : sequence of Structure
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How well a model reproduces reference energies, forces and stresses."""
+"""Compare a model with reference energies, forces and stresses."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,14 +17,11 @@ from .samples import Batch, Block, collate, make_samples
 
 
 class Prediction(NamedTuple):
-    """Energies [B] (eV, float64), forces [N, 3] (eV/Å), stresses [B, 3, 3] (eV/Å³).
+    """Energies, forces and stresses of B frames with N atoms."""
 
-    Stresses of frames without a volume are zero.
-    """
-
-    energies: Tensor
-    forces: Tensor
-    stresses: Tensor
+    energies: Tensor  # [B] float64, eV
+    forces: Tensor  # [N, 3] eV/Å
+    stresses: Tensor  # [B, 3, 3] eV/Å³, zero without a volume
 
 
 def predict(
@@ -34,7 +31,7 @@ def predict(
     training: bool = False,
     stress: bool = True,
 ) -> Prediction:
-    """Energies, forces and stresses of a batch.
+    """Predict energies, forces and stresses of a batch.
 
     Parameters
     ----------
@@ -43,7 +40,7 @@ def predict(
     training : bool
         Keep the graph, so that a loss on forces can be differentiated.
     stress : bool
-        Whether stresses are wanted; zeros where not.
+        Whether to compute stresses; zeros otherwise.
     """
     atoms = len(batch.types)
     energies = torch.zeros_like(batch.energies)
@@ -56,13 +53,13 @@ def predict(
         shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
         types = batch.types[centers], batch.types[neighbors]
         with torch.enable_grad():
-            of_centers = energy.of_blocks(vectors, *types, shapes)
+            terms = energy.of_blocks(vectors, *types, shapes)
             (gradient,) = torch.autograd.grad(
-                of_centers.sum(), vectors, create_graph=training
+                terms.sum(), vectors, create_graph=training
             )
         if not training:
-            of_centers = of_centers.detach()
-        energies = energies.index_add(0, batch.frames[centers], of_centers)
+            terms = terms.detach()
+        energies = energies.index_add(0, batch.frames[centers], terms)
         gradients = as_blocks(gradient, shapes)
         for (c, n, v), g in zip(group, gradients, strict=True):
             forces = forces + forces_from_pairs(g, c, n, atoms)
@@ -74,7 +71,10 @@ def predict(
 
 
 def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
-    """From dE/d(strain) [B, 3, 3] (eV) and volumes [B]; zeros without a volume."""
+    """Stresses from dE/d(strain) [B, 3, 3] (eV) and volumes [B] (Å³).
+
+    Zeros without a volume.
+    """
     volumes = torch.where(volumes > 0, volumes, torch.inf)[:, None, None]
     return 0.5 * (strains + strains.transpose(1, 2)) / volumes
 
@@ -86,7 +86,7 @@ def evaluate(
     batch_size: int = 4,
     distances: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
-    """Errors of a model on labelled structures.
+    """Compute the errors of a model on labelled structures.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def evaluate(
     dict
         ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
         energies per atom (eV), forces (eV/Å), stresses (eV/Å³; NaN where unknown) and
-        the element of each atom; and ``energy_shift``, the part of each energy per atom
-        that the model's element shifts make up.
+        the element of each atom; and ``energy_shift``, the contribution of the model's
+        element shifts to each energy per atom.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def evaluate(
 def gather_arrays(
     batches: Sequence[Batch], predictions: Sequence[Prediction]
 ) -> dict[str, np.ndarray]:
-    """Reference and prediction of several batches as flat arrays."""
+    """Join references and predictions of several batches to flat arrays."""
     sizes = torch.cat([b.sizes for b in batches]).double()
     pairs = {
         "energy": (
@@ -169,7 +169,7 @@ def gather_arrays(
 def error_metrics(
     arrays: dict[str, np.ndarray], elements: Sequence[str]
 ) -> dict[str, Any]:
-    """Mean absolute and root-mean-square errors, in meV.
+    """Compute mean absolute and root-mean-square errors, in meV.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
 
 
 def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Blocks that the network takes together: few operations, bounded memory."""
+    """Group blocks for the network: few operations, bounded memory."""
     groups: list[list[Block]] = []
     entries = 0
     for block in blocks:

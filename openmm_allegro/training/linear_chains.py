@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Linear maps that follow each other with nothing between them, in training.
+"""Fix the first of two linear maps that follow each other.
 
 The scalars of a pair leave each network through a linear layer and enter the next ones
-through another. The two say no more than one; trained both, by noisy gradients, they
-lose rank together: at the end of long trainings half of the singular values of either
-are a hundredth of what they were.
+through another. Their product is no more general than one map. If noisy gradients train
+both, they lose rank together: at the end of long trainings half of the singular values
+of either are a hundredth of what they were.
 """
 
 import logging
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Parameter]:
     """Keep the first map of each chain at an orthogonal matrix of the same size.
 
-    What follows can make up for any change of it, so the network loses nothing. That
-    holds where there are at least as many scalars as inputs of the map (the width of
-    the hidden layer before it); others are left alone. Gradients by the fixed columns
-    are zero from now on; against weight decay see ``keep_fixed``.
+    The second map can make up for any change of the first, so the network loses
+    nothing. That holds where there are at least as many scalars as inputs of the map
+    (the width of the hidden layer before it); other maps are trained. Gradients of the
+    fixed columns are zero from now on; ``keep_fixed`` undoes their weight decay.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
     Returns
     -------
     list of Parameter
-        Those that are fixed, in their first ``num_scalar_features`` columns.
+        Weights whose first ``num_scalar_features`` columns are fixed.
     """
     network = energy.network
     scalars = network.scalars
@@ -50,7 +50,7 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
         square = torch.randn(
             (scalars, scalars), generator=generator, dtype=torch.float64
         )
-        # rows of unit variance per entry, as those of the layers are
+        # rows of unit variance per entry, like those of the layers
         start = torch.linalg.qr(square).Q[:rows] * scalars**0.5
         with torch.no_grad():
             weight[:, :scalars] = start.to(weight)
@@ -63,7 +63,7 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
 def keep_fixed(
     optimizer: torch.optim.Optimizer, fixed: list[torch.nn.Parameter], scalars: int
 ) -> None:
-    """Undo what weight decay does to the first ``scalars`` columns of ``fixed``."""
+    """Undo the weight decay of the first ``scalars`` columns of ``fixed``."""
     columns = [weight.detach()[:, :scalars].clone() for weight in fixed]
 
     @torch.no_grad()

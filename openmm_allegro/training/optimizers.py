@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Optimisers of the network's weights, nearly all of which are matrices."""
+"""Optimisers of the network's weights, most of which are matrices."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .config import TrainConfig
 
-# Of the odd polynomial that takes singular values between 0 and 1 to about 1 when it is
-# applied five times; K. Jordan et al., "Muon", 2024, kellerjordan.github.io/posts/muon.
+# Coefficients of the odd polynomial that takes singular values between 0 and 1 to about
+# 1 when it is applied five times; K. Jordan et al., "Muon", 2024,
+# kellerjordan.github.io/posts/muon.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 FEWEST = 5  # rows and columns
@@ -22,12 +23,19 @@ ADAM_EPS = 1e-8
 def make_optimizer(
     config: TrainConfig, module: torch.nn.Module
 ) -> torch.optim.Optimizer:
-    """The optimiser that ``config`` names, of the module's weights."""
+    """Make the optimiser that a config names, for the weights of a module.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    module : Module
+        Its weights are those of a network's, by name.
+    """
     if config.optimizer == "adam":
         rate, decay = config.learning_rate, config.weight_decay
         if decay == 0:
             return torch.optim.Adam(module.parameters(), lr=rate)
-        # Bessel roots are no weights: a fraction less of them is another function.
+        # Bessel roots are not weights: to shrink them is to change the functions.
         weights = [p for p in module.parameters() if p.ndim > 1]
         others = [p for p in module.parameters() if p.ndim <= 1]
         groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
@@ -52,12 +60,12 @@ class Muon(torch.optim.Optimizer):
     A step is ``lr · sqrt(max(rows, columns)) · U Vᵀ`` with U S Vᵀ the singular value
     decomposition of the momentum, so that the root mean square of its entries is about
     ``lr``, whatever the shape: J. Liu et al., doi:10.48550/arXiv.2502.16982, sec. 2.2.
-    What is no matrix, or has fewer than 5 rows or columns and so too few directions to
-    share a step among, takes steps of Adam at half the rate; the caller may name others
-    (embeddings) with ``adam``.
+    Other tensors, and matrices with fewer than 5 rows or columns, which have too few
+    directions to share a step among, take steps of Adam at half the rate; so do those
+    that the caller names with ``adam`` (embeddings).
 
-    ``torch.optim.Muon`` does its products in bfloat16, which most CPUs do slowly, and
-    each matrix by itself; here those of one shape are taken together in their own
+    ``torch.optim.Muon`` multiplies in bfloat16, which is slow on most CPUs, and each
+    matrix by itself; here matrices of one shape are multiplied together in their own
     precision.
 
     Parameters
@@ -69,10 +77,10 @@ class Muon(torch.optim.Optimizer):
     momentum : float
         Of Nesterov's kind.
     adam : iterable of Parameter
-        Others that take steps of Adam.
+        Parameters that take steps of Adam whatever their shape.
     weight_decay : float
-        Times the rate, the fraction that matrices lose in each step, apart from what
-        the gradient does (I. Loshchilov and F. Hutter, doi:10.48550/arXiv.1711.05101).
+        Fraction, times the rate, that matrices lose in each step, apart from the step
+        by the gradient (I. Loshchilov and F. Hutter, doi:10.48550/arXiv.1711.05101).
     """
 
     def __init__(
@@ -90,7 +98,7 @@ class Muon(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:  # of checkpoints from before there was any
+        for group in self.param_groups:  # checkpoints of earlier versions lack it
             group.setdefault("weight_decay", 0.0)
 
     @torch.no_grad()
@@ -148,7 +156,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """U Vᵀ of each of ``matrices`` [n, rows, columns], rows ≤ columns, nearly.
+    """Approximate U Vᵀ of each of ``matrices`` [n, rows, columns], rows ≤ columns.
 
     Singular values come out between about 0.7 and 1.2 unless they are below some 1e-3
     of the largest; those of a zero matrix stay zero.

@@ -13,9 +13,9 @@ from ..model.elements import element_types
 from ..neighbors import LARGEST_BLOCK, PADDING, PairList, center_blocks
 from ..structure import Structure
 
-# What center_blocks lets rows be filled to, and for how many centres: less padding than
-# its defaults, since the network takes several of these blocks at once.
-FILL = 0.75, 4
+# Arguments of center_blocks for less padding than by its defaults, since the network
+# takes several of these blocks at once.
+FILL = {"smallest_fill": 0.75, "smallest_block": 4}
 
 Block = tuple[Tensor, Tensor, Tensor]  # centres, neighbours, vectors
 
@@ -51,7 +51,7 @@ def make_samples(
     config: AllegroConfig,
     dtype: torch.dtype = torch.float32,
 ) -> list[Sample]:
-    """Find each structure's pairs once.
+    """Find the pairs of each structure, once for all epochs.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def make_samples(
         one position.
     """
     table = config.cutoff_table()
-    find = PairList(config.cutoff)
+    pairs = PairList(config.cutoff)
     samples = []
     for index, structure in enumerate(structures):
         where = structure.source or f"structure {index}"
         types = element_types(structure.symbols, config.elements, where)
         cell = torch.tensor(structure.cell)
         periodic = torch.tensor(structure.periodic)
-        centers, neighbors, vectors = find(
+        centers, neighbors, vectors = pairs(
             torch.tensor(structure.positions), cell, periodic
         )
         same = (vectors == 0).all(-1)
@@ -102,7 +102,13 @@ def make_samples(
 
 
 def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
-    """Join samples to one batch."""
+    """Join samples to one batch.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    config : AllegroConfig
+    """
     sizes = [len(s.types) for s in samples]
     offsets = np.cumsum([0, *sizes[:-1]]).tolist()
     vectors = torch.cat([s.vectors for s in samples])
@@ -113,7 +119,7 @@ def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
         sum(sizes),
         PADDING * config.cutoff,
         LARGEST_BLOCK,
-        *FILL,
+        **FILL,
     )
     return Batch(
         frames=torch.repeat_interleave(torch.tensor(sizes)),
@@ -123,7 +129,7 @@ def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
 
 
 def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """Types, sizes, labels and volumes of samples, as in ``Batch``."""
+    """Join types, sizes, labels and volumes of samples, as in ``Batch``."""
     nan, dtype = float("nan"), samples[0].vectors.dtype
     sizes = [len(s.types) for s in samples]
     energies = [nan if s.energy is None else s.energy for s in samples]

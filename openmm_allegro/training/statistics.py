@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Compute the statistics of training data that a model is scaled by."""
+"""Compute the statistics of training data that scale and shift a model."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from .samples import Sample
 
 
 def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
-    """Neighbour counts, energy scale and energy shifts of training data.
+    """Compute neighbour counts, energy scale and energy shifts.
 
     The scale is the root mean square of the force components. With several compositions
     the shifts are the least-squares energies per element; where the compositions do not
@@ -38,7 +38,7 @@ def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
         pairs += np.bincount(s.types[s.centers], minlength=count)
         atoms += np.bincount(s.types, minlength=count)
     mean = max(pairs.sum() / atoms.sum(), 1.0)
-    # An element with few or no neighbours must not blow its features up.
+    # Features of an element with few or no neighbours must not become large.
     neighbors = np.where(pairs > 0, pairs / np.maximum(atoms, 1), mean)
 
     composition = np.array(
@@ -56,10 +56,18 @@ def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
 
 
 def closest_pairs(samples: Sequence[Sample], config: AllegroConfig) -> dict[str, float]:
-    """The smallest distance of each pair of elements that is within a cutoff, Å.
+    """Find the smallest distance of each pair of elements within their cutoff.
 
-    Rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are like
-    ``"H-O"``, in alphabetical order.
+    Parameters
+    ----------
+    samples : sequence of Sample
+    config : AllegroConfig
+
+    Returns
+    -------
+    dict of str to float
+        Å, rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are
+        like ``"H-O"``, in alphabetical order.
     """
     count = len(config.elements)
     smallest = torch.full((count * count,), torch.inf, dtype=torch.float64)
