@@ -19,6 +19,32 @@ def refuse_existing(parser: argparse.ArgumentParser, path: Path, force: bool) ->
         parser.error(f"expected no file yet at {path}; --force replaces it")
 
 
+def equilibration_parser(
+    description: str, folder: Path, *, model: str, start: str, box: str, output: str
+) -> argparse.ArgumentParser:
+    """Make a parser with the options that equilibrations share.
+
+    Parameters
+    ----------
+    description : str
+    folder : Path
+        Folder of the files below, which are defaults.
+    model : str
+        File of the model.
+    start, box : str
+        Option of the box to start from, without dashes, and its file.
+    output : str
+        File to write.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", type=Path, default=folder / model)
+    parser.add_argument(f"--{start}", type=Path, default=folder / box)
+    parser.add_argument("--output", type=Path, default=folder / output)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--force", action="store_true", help="replace the output")
+    return parser
+
+
 def equilibrate(
     topology: app.Topology,
     positions: unit.Quantity,
@@ -62,6 +88,13 @@ def equilibrate(
             seed=1,
         )
         return openmm.XmlSerializer.deserialize(paths["state"].read_text())
+
+
+def write_box(path: Path, topology: app.Topology, positions: unit.Quantity) -> None:
+    """Write a PDB file that keeps the residues' numbers, and print its name."""
+    with open(path, "w") as file:
+        app.PDBFile.writeFile(topology, positions, file, keepIds=True)
+    print(path)
 
 
 def virial_pressure(stress: np.ndarray) -> float:

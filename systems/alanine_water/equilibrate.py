@@ -4,7 +4,6 @@
 python systems/alanine_water/equilibrate.py [--npt 25000] [--nvt 5000] [--force]
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,7 +16,12 @@ from openmm import app, unit
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from common import equilibrate, refuse_existing  # noqa: E402
+from common import (  # noqa: E402
+    equilibrate,
+    equilibration_parser,
+    refuse_existing,
+    write_box,
+)
 
 from openmm_allegro import AllegroPotential  # noqa: E402
 
@@ -58,14 +62,16 @@ def molecules(topology):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=FOLDER / "alanine.safetensors")
-    parser.add_argument("--solvated", type=Path, default=FOLDER / "solvated.pdb")
-    parser.add_argument("--output", type=Path, default=FOLDER / "alanine_water.pdb")
+    parser = equilibration_parser(
+        __doc__.splitlines()[0],
+        FOLDER,
+        model="alanine.safetensors",
+        start="solvated",
+        box="solvated.pdb",
+        output="alanine_water.pdb",
+    )
     parser.add_argument("--npt", type=int, default=25000, help="classical, of 2 fs")
     parser.add_argument("--nvt", type=int, default=5000, help="ML/MM, of 1 fs")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
     refuse_existing(parser, options.output, options.force)
     torch.set_num_threads(options.threads)
@@ -82,9 +88,7 @@ def main():
     state = equilibrate(
         topology, positions, system, steps=options.nvt, threads=options.threads
     )
-    with open(options.output, "w") as file:
-        app.PDBFile.writeFile(topology, state.getPositions(), file, keepIds=True)
-    print(options.output)
+    write_box(options.output, topology, state.getPositions())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 python systems/ec_emc/equilibrate.py [--nvt 5000] [--npt 20000] [--threads 2] [--force]
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,20 +13,27 @@ from openmm import app
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from common import equilibrate, refuse_existing  # noqa: E402
+from common import (  # noqa: E402
+    equilibrate,
+    equilibration_parser,
+    refuse_existing,
+    write_box,
+)
 
 from openmm_allegro import AllegroPotential  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=FOLDER / "ec_emc.safetensors")
-    parser.add_argument("--frame", type=Path, default=FOLDER / "frame.pdb")
-    parser.add_argument("--output", type=Path, default=FOLDER / "ec_emc.pdb")
+    parser = equilibration_parser(
+        __doc__.splitlines()[0],
+        FOLDER,
+        model="ec_emc.safetensors",
+        start="frame",
+        box="frame.pdb",
+        output="ec_emc.pdb",
+    )
     parser.add_argument("--nvt", type=int, default=5000, help="steps of 1 fs at 300 K")
     parser.add_argument("--npt", type=int, default=20000, help="steps of 1 fs at 1 bar")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--force", action="store_true", help="replace the output")
     options = parser.parse_args()
     refuse_existing(parser, options.output, options.force)
     torch.set_num_threads(options.threads)
@@ -49,9 +55,7 @@ def main() -> None:
         )
         positions = state.getPositions()
         topology.setPeriodicBoxVectors(state.getPeriodicBoxVectors())
-    with open(options.output, "w") as file:
-        app.PDBFile.writeFile(topology, positions, file, keepIds=True)
-    print(options.output)
+    write_box(options.output, topology, positions)
 
 
 if __name__ == "__main__":
