@@ -4,21 +4,17 @@
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 
 import torch
+
+from openmm_allegro.utils.process import processor_name
 
 
 def hardware(threads: int) -> dict:
     """Describe processor, threads used, GPU and versions of numerical packages."""
-    name = platform.processor() or platform.machine()
-    for line in _cpuinfo():
-        if line.startswith("model name"):
-            name = line.split(":", 1)[1].strip()
-            break
     packages = ("torch", "openmm", "openmmtorch", "vesin-torch", "e3nn")
     return {
-        "processor": name,
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads_used": threads,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -32,8 +28,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Training speed: this package, an earlier commit of it and nequip-allegro.
-
-The same weights, frames, batches, loss (squared errors of energies per atom and of
-forces) and Adam; each variant in a process of its own, which takes epochs in turn with
-the others, collation included, pair lists found beforehand. nequip's processes keep
-their memory, see peers.py. nequip's compiled model runs batches of one frame eagerly.
-Our compiled step needs frames of one size and batches that fill the epoch. "Dense"
-variants make the centres' matrices, which kernels.sparse spares a training on a CPU;
-"graphs" (CUDA alone) is training.graphs', with its data on the GPU and averaging.
+"""Time training: this package, an earlier commit of it and nequip-allegro.
 
     python benchmarks/training.py MODEL FRAMES [--before CHECKOUT] [--rounds 5]
     python benchmarks/training.py MODEL FRAMES --device cuda
 
 write benchmarks/results/training.json and training_cuda.json. ``--before`` names a
 folder with another commit of this repository. Needs the extra `all`.
+
+All variants have the same weights, frames, batches, loss (squared errors of energies
+per atom and of forces) and Adam. Each runs in a process of its own, and the processes
+take epochs in turn; collation is counted, the search for pairs is not. nequip's
+processes keep freed memory, see peers.py. nequip's compiled model runs batches of one
+frame eagerly. Our compiled step needs frames of one size and batches that fill the
+epoch. "Dense" variants build the matrices of the centres, which the sparse products of
+a training on a CPU do without; "graphs" (CUDA alone) is training.graphs, with its data
+on the GPU and averaged weights.
 """
 
 import argparse
@@ -95,17 +96,12 @@ def _commit(folder: Path) -> str:
 
 
 def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) -> dict:
-    chosen = [v for v in options.variants if v != "ours, before" or options.before]
-    if options.device == "cpu":
-        chosen = [v for v in chosen if v != "ours, graphs"]
-    else:  # there is no sparse kernel
-        without = ("ours", "ours, compiled", "ours, before")
-        chosen = [v for v in chosen if v not in without]
-    if batch == 1 and "nequip compile" in chosen:
-        chosen.remove("nequip compile")
-    workers, times = {}, {}
-    for variant in chosen:
-        workers[variant] = _start(variant, batch, threads, peer, options)
+    """Time all variants, print a line for each, and return their numbers."""
+    workers = {
+        variant: _start(variant, batch, threads, peer, options)
+        for variant in _chosen(batch, options)
+    }
+    times: dict[str, list] = {}
     for _ in range(options.rounds):
         for variant, worker in workers.items():
             if worker.poll() is None:
@@ -113,36 +109,52 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
                 answer = worker.stdout.readline()
                 if answer:
                     times.setdefault(variant, []).append(json.loads(answer))
-    found = {}
+    results = {}
     for variant, worker in workers.items():
         worker.stdin.close()
-        found[variant] = {"failed": worker.wait()}
+        status = worker.wait()
         if variant not in times:
+            results[variant] = {"failed": status}
             print(f"  {variant:21s} failed", flush=True)
             continue
         wall, processor = np.transpose(times[variant])
-        found[variant] = {
+        results[variant] = {
             "samples_per_second": 1.0 / np.median(wall),
             "ms_per_sample": 1e3 * np.median(wall),
             "spread_ms": [1e3 * wall.min(), 1e3 * wall.max()],
             "processor_ms_per_sample": 1e3 * np.median(processor),
         }
-    dense = "" if options.device == "cpu" else ", dense"
-    for variant, numbers in found.items():
+    _compare_with_ours(results, "" if options.device == "cpu" else ", dense")
+    return results
+
+
+def _chosen(batch: int, options: argparse.Namespace) -> list[str]:
+    """Variants that can run."""
+    without = {"ours, graphs"} if options.device == "cpu" else set()
+    if options.device != "cpu":  # there is no sparse kernel
+        without |= {"ours", "ours, compiled", "ours, before"}
+    if not options.before:
+        without.add("ours, before")
+    if batch == 1:
+        without.add("nequip compile")
+    return [variant for variant in options.variants if variant not in without]
+
+
+def _compare_with_ours(results: dict[str, dict], dense: str) -> None:
+    for variant, numbers in results.items():
         if "failed" in numbers:
             continue
         line = f"  {variant:21s} {numbers['samples_per_second']:8.2f} samples/s"
         line += f" {numbers['processor_ms_per_sample']:9.1f} ms of processor"
         for kind in ("ours", "ours, compiled"):
-            base = found.get(kind + dense, {})
-            # Against our compiled step only nequip's compete.
+            base = results.get(kind + dense, {})
+            # Only nequip's variants are compared with our compiled step.
             wanted = kind == "ours" or variant.startswith("nequip")
             if wanted and base is not numbers and "ms_per_sample" in base:
                 ratio = numbers["ms_per_sample"] / base["ms_per_sample"]
                 numbers.setdefault("times_slower_than", {})[kind + dense] = ratio
                 line += f"  {ratio:6.2f} x slower than {kind}"
         print(line, flush=True)
-    return found
 
 
 def _start(

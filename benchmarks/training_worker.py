@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One variant of training.py: an epoch for each line of its input."""
+"""Train one variant of training.py, an epoch for each line of the input."""
 
 import json
 import sys
@@ -81,7 +81,7 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
 
 
 def _graphs(model, frames, count, batch):
-    """As training.graphs trains: whole steps, chosen from data on the GPU."""
+    """Take whole steps from data on the GPU, as training.graphs does."""
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.training.config import TrainConfig
     from openmm_allegro.training.graphs import GraphTraining
@@ -135,12 +135,12 @@ def _nequip(model, frames, count, device, peer, mode):
         ]
         inputs = AtomicDataDict.batched_from_list(inputs)
         wanted, inputs = (move_data_to_device(d, device) for d in (wanted, inputs))
-        found = net(inputs)
+        predicted = net(inputs)
         sizes = torch.tensor(
             [[len(data["atom_types"])] for data in chosen], device=device
         )
-        energy = (found["total_energy"] - wanted["energy"]) / sizes
-        forces = found["forces"] - wanted["forces"]
+        energy = (predicted["total_energy"] - wanted["energy"]) / sizes
+        forces = predicted["forces"] - wanted["forces"]
         (energy.square().mean() + forces.square().mean()).backward()
         optimizer.step()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Make the extended XYZ files that the configs beside this script name.
+"""Write the extended XYZ files that the configs beside this script name.
 
     python benchmarks/accuracy/prepare.py --rmd17 FOLDER --3bpa FOLDER
 

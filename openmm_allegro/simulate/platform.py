@@ -2,11 +2,12 @@
 """The hardware of a run: an OpenMM platform, threads, and their record."""
 
 import contextlib
-import platform
 from collections.abc import Iterator
 
 import openmm
 import torch
+
+from ..utils.process import processor_name
 
 # Fastest first. OpenCL is left out: openmm-torch does not run there.
 _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
@@ -33,7 +34,7 @@ def describe_hardware(context: openmm.Context) -> dict[str, str | int]:
     """Describe what a Context computes on, for the record of a run."""
     chosen = context.getPlatform()
     names = chosen.getPropertyNames()
-    hardware: dict[str, str | int] = {"processor": _processor()}
+    hardware: dict[str, str | int] = {"processor": processor_name()}
     if "DeviceName" in names:
         hardware["device"] = chosen.getPropertyValue(context, "DeviceName")
     if "Threads" in names:
@@ -51,12 +52,3 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _processor() -> str:
-    """The processor's name as Linux has it."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()

@@ -3,7 +3,6 @@
 
 import dataclasses
 import logging
-import platform
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from ..classical.fingerprint import common_baseline
 from ..model import AllegroConfig, AllegroEnergy
 from ..model.file import Model
 from ..structure import Structure
+from ..utils.process import processor_name
 from .config import TrainConfig
 from .samples import Sample, make_samples
 from .statistics import closest_pairs, statistics
@@ -64,7 +64,7 @@ def start_training(
     record = {
         "package_version": __version__,
         "torch_version": torch.__version__,
-        "processor": torch.cuda.get_device_name() if on_gpu else _processor(),
+        "processor": torch.cuda.get_device_name() if on_gpu else processor_name(),
         "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
         "training_structures": len(samples),
         "validation_structures": len(held_out),
@@ -118,7 +118,3 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("expected a CUDA device because device = 'cuda', found none")
     return name
-
-
-def _processor() -> str:
-    return platform.processor() or platform.machine()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Memory and signals of a process that works for long."""
+"""Processor, memory and signals of a process that works for long."""
 
 import contextlib
 import ctypes
+import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,15 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEPT = 2**30
 _KEPT_BY_OLDER = 2**25  # the most that glibc before 2.35 takes
+
+
+def processor_name() -> str:
+    """Name of the processor as Linux has it, or its architecture."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def keep_freed_memory() -> None:
