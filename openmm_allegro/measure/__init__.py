@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Measure each quantity once: defaults, rows with units, figure."""
+"""Measure each quantity once: its defaults, its rows with units, its figure.
+
+``analyze`` prints a measurement and ``report`` renders it; both get it here, so a run
+has one set of numbers. A quantity is a module with its settings (a frozen dataclass),
+``measure_x(source, subjects, settings) -> Measurement`` and a ``Quantity`` that says
+how it is asked for. To add one, write the module, list it in ``quantities.py``, and
+show ``production.measure("x")`` in a section of ``report``.
+"""

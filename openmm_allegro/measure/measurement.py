@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of a source.
+    """Numbers measured of a source, and their figure.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from .measurement import Measurement
 
 @dataclass(frozen=True)
 class Quantity:
-    """What the command, the page and the manual know of a quantity.
+    """A quantity, as the command, the page and the manual know it.
 
     Attributes
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who is beside whom: environments of ions, and clusters of them."""
+"""Environments of ions, and clusters of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether a run was sound: drift of the energy, temperature, bonds, watchdogs."""
+"""Soundness of a run: drift of the energy, temperature, bonds, watchdogs."""
 
 from dataclasses import dataclass
 from pathlib import Path

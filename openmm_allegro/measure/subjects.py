@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is measured where nothing is named: pairs, species, triplets that matter."""
+"""Pairs and species that are measured where nothing is named."""
 
 from itertools import combinations_with_replacement
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Pair(NamedTuple):
 
     @property
     def like(self) -> bool:
-        """Whether centres and neighbours are the same atoms."""
+        """True if centres and neighbours are the same atoms."""
         return np.array_equal(self.a, self.b)
 
 

@@ -15,7 +15,7 @@ def exchanges(run):
 
 
 def no_kinetics(run):
-    """What is there instead of the kinetics of frames of one temperature."""
+    """Say why frames of one temperature have no kinetics."""
     return section(
         "Kinetics",
         note(

@@ -26,11 +26,11 @@ def join(*parts):
 
 def tag(name, *content, **attributes):
     """Element of a name, with attributes (``class_`` for class) and content."""
-    found = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
         for key, value in attributes.items()
     )
-    return Markup(f"<{name}{found}>{join(*content)}</{name}>")
+    return Markup(f"<{name}{written}>{join(*content)}</{name}>")
 
 
 def section(title, *content):
@@ -117,7 +117,7 @@ def measured(value, error, scale=1.0):
 
 
 def attempt(title, function, *arguments):
-    """What a part of the analysis gives, or why it gives nothing, as HTML.
+    """Show what a function gives as a part of a section, or why it gives nothing.
 
     Only ValueError says that the data does not allow an analysis: what else is raised
     is a mistake of ours, and goes on.

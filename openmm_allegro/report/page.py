@@ -26,7 +26,7 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
     """Write a page about a run: what was run, traces, structure, kinetics, a look.
 
     The page is one file without references to others, and opens without a network.
-    What the data does not allow is said with its reason in the place of the result.
+    Where the data does not allow a result, the reason stands in its place.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the page is about: the equilibrated part of one run, measured when asked for."""
+"""The equilibrated part of one run, measured when a section asks for it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ from ..runs.window import Window
 
 @dataclass
 class Findings:
-    """What sections have to say beyond themselves.
+    """Warnings and first results that sections leave for the top of the page.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Production:
 
     @property
     def reason(self) -> str:
-        """Why it starts there."""
+        """Reason of the start, for a reader."""
         return self.source.start(self.run).reason
 
     @property

@@ -24,7 +24,7 @@ _SHOWN = {
 
 
 def summary(runs, run, production):
-    """What was run; details are those of `run`, the one that is analysed."""
+    """Show what was run, in detail of `run`, the one that is analysed."""
     record = run.record
     friction = number(record.get("friction_per_ps"), "g", " per ps")
     if run.ensemble == "nve":
@@ -93,11 +93,11 @@ def summary(runs, run, production):
 
 def alert_list(runs, findings):
     """Section of warnings and remarks."""
-    said = list(findings.alerts)
+    alerts = list(findings.alerts)
     for run in runs:
         asked = run.record.get("steps", 0)
         if run.done < asked:
-            said.insert(
+            alerts.insert(
                 0,
                 (
                     "warning",
@@ -105,20 +105,20 @@ def alert_list(runs, findings):
                 ),
             )
         if "stopped" in run.record:
-            said.insert(
+            alerts.insert(
                 0, ("warning", f"{run.stage} was stopped: {run.record['stopped']}.")
             )
         bad = [k for k, x in run.table.items() if not np.isfinite(x).all()]
         if bad:
-            said.insert(
+            alerts.insert(
                 0,
                 ("warning", f"{run.stage}: NaN or infinity in the {', '.join(bad)}."),
             )
         if not run.table and run.simulated > 0 and not run.tempered:
-            said.append(
+            alerts.append(
                 ("note", f"{run.stage}: no table of energies that can be read.")
             )
-    boxes = [note(message, kind=kind) for kind, message in said]
+    boxes = [note(message, kind=kind) for kind, message in alerts]
     events = [(run.stage, event) for run in runs for event in read_events(run)]
     if events:
         boxes.append(_events(events))
@@ -174,12 +174,12 @@ def number(value, form=".3g", unit=""):
 
 
 def _temperature(run, unit):
-    """``300``, or ``300 → 500`` for a ramp; of NVE, that of the first velocities."""
+    """Write ``300``, or ``300 → 500`` for a ramp; of NVE, that of first velocities."""
     value = run.record.get("temperature_k")
     if value is None:
         return ""
-    said = " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
-    return f"{said} at first" if run.ensemble == "nve" else said
+    text = " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
+    return f"{text} at first" if run.ensemble == "nve" else text
 
 
 def _model(record):
@@ -263,10 +263,10 @@ def _events(events, most=20):
 
 
 def _versions():
-    found = [f"openmm_allegro {__version__}", f"Python {platform.python_version()}"]
+    versions = [f"openmm_allegro {__version__}", f"Python {platform.python_version()}"]
     for name in _USED:
         try:
-            found.append(f"{name} {version(name)}")
+            versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -47,7 +47,7 @@ def traces(runs, production, findings):
 
 
 def _wanted(runs, key):
-    """Whether a column is worth a figure."""
+    """Tell whether a column is worth a figure."""
     there = [run for run in runs if key in run.table]
     if key == "total":  # conserved without a thermostat only
         return any(run.ensemble == "nve" for run in there)
@@ -117,14 +117,14 @@ def _scale(run, key):
 
 def _targets(runs, edges):
     """Times and temperatures of each run's thermostat, which may follow a ramp."""
-    found = []
+    targets = []
     for run, begin, end in zip(runs, edges[:-1], edges[1:], strict=True):
         target = run.record.get("temperature_k")
         if run.ensemble != "nve" and target is not None and end > begin:
             levels = np.atleast_1d(np.asarray(target, dtype=float))
             levels = np.repeat(levels, 2) if len(levels) == 1 else levels
-            found.append((np.linspace(begin, end, len(levels)), levels))
-    return found
+            targets.append((np.linspace(begin, end, len(levels)), levels))
+    return targets
 
 
 def plot_stages(times, values, runs, edges, path, ylabel, targets=()):

@@ -35,7 +35,7 @@ def viewer(trajectory, identity="viewer"):
     identity : str
         Name of the element in the page.
     """
-    scene, said = pack(trajectory)
+    scene, remark = pack(trajectory)
     # "<" could end the script.
     content = json.dumps(scene, separators=(",", ":")).replace("<", "\\u003c")
     button = {"type": "button"}
@@ -66,12 +66,12 @@ def viewer(trajectory, identity="viewer"):
             id=identity,
         ),
         tag("noscript", note("The viewer needs JavaScript.")),
-        tag("p", "Drag to turn, wheel to zoom, press a name to hide it. ", said),
+        tag("p", "Drag to turn, wheel to zoom, press a name to hide it. ", remark),
     )
 
 
 def pack(trajectory):
-    """What the viewer draws, and a sentence about what it leaves out.
+    """Pack what the viewer draws, and say what it leaves out.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def pack(trajectory):
         radius in nm), ``bonds``, ``cells`` (rows of cell vectors in nm of each frame,
         or None), ``times`` in ps, ``scale`` and ``positions``: base64 of little-endian
         int16, frame by frame, that times `scale` are nm.
-    said : str
+    remark : str
     """
     from ..analysis.frames import cell_vectors
 
@@ -114,11 +114,11 @@ def pack(trajectory):
         "scale": scale,
         "positions": base64.b64encode(packed.tobytes()).decode(),
     }
-    said = (
+    remark = (
         f"Shown are {len(frames)} frames of {trajectory.n_frames}"
         f"{left_out}; positions are rounded to {1e3 * scale / 2:.1g} pm."
     )
-    return scene, said
+    return scene, remark
 
 
 def gather(trajectory, kinds, cells):
@@ -148,7 +148,7 @@ def _chosen(kinds, n_atoms):
     """Atoms to draw, and what to say of the others."""
     if n_atoms <= MAX_ATOMS:
         return np.arange(n_atoms), f", all {n_atoms:,} atoms"
-    room, chosen, said = MAX_ATOMS, [], []
+    room, chosen, parts = MAX_ATOMS, [], []
     # The rare are what one looks for; the most frequent is the solvent.
     for kind in reversed(kinds):
         size, there = len(kind.molecules[0]), len(kind.molecules)
@@ -157,11 +157,11 @@ def _chosen(kinds, n_atoms):
         chosen += [kind.molecules[i] for i in picked]
         room -= size * len(picked)
         if len(picked) < there:
-            said.append(f"{len(picked):,} of {there:,} {kind.name}")
+            parts.append(f"{len(picked):,} of {there:,} {kind.name}")
     if not chosen:  # a single molecule, larger than can be drawn
         chosen = [np.unique(np.linspace(0, n_atoms - 1, MAX_ATOMS).astype(int))]
     atoms = np.sort(np.concatenate(chosen))
     return atoms, (
         f", and {len(atoms):,} atoms of {n_atoms:,}"
-        + (f" ({', '.join(said)})" if said else "")
+        + (f" ({', '.join(parts)})" if parts else "")
     )

@@ -98,7 +98,6 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
     ----------
     run : Run
     window : Window
-        Without a start: from the first line on.
     needed : sequence of str
         Keys of `COLUMNS` that have to be there.
 
@@ -121,12 +120,8 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
             f"{', '.join(COLUMNS[key] for key in table)}"
         )
     time = table["time"]
-    inside = np.isfinite(time)
-    if window.start is not None:
-        inside &= time >= window.start * (1 - 1e-9)
-    if window.stop is not None:
-        inside &= time <= window.stop * (1 + 1e-9)
-    rows = np.flatnonzero(inside)[:: window.stride or 1]
+    rows = np.flatnonzero(np.isfinite(time) & window.holds(time))
+    rows = rows[:: window.stride or 1]
     if len(rows) == 0:
         raise ValueError(
             f"expected lines of {run.energies} between --start and --stop, found none"

@@ -24,10 +24,8 @@ class Frames:
     Parameters
     ----------
     runs : sequence of Run
-    window : Window
-        Its stride is 1 if None; its start is not used.
-    starts : sequence of float
-        Time in ps of the first frame of each run, or of all where `joined`.
+    windows : sequence of Window
+        One for each run, alike but for the start; a stride of None is 1.
     joined : bool
         Whether the runs are pieces of one.
 
@@ -46,12 +44,11 @@ class Frames:
     def __init__(
         self,
         runs: Sequence[Run],
-        window: Window,
-        starts: Sequence[float],
+        windows: Sequence[Window],
         joined: bool = False,
     ):
-        self._runs, self._window, self._starts = runs, window, starts
-        self._joined, self.stride = joined, window.stride or 1
+        self._runs, self._windows, self._joined = runs, windows, joined
+        self.stride = windows[0].stride or 1
         self._kept: list[Any] | None = None
         self.n_frames, self.first_time, self.last_time = 0, np.nan, np.nan
         self.cell, self.volume = None, np.nan
@@ -119,16 +116,16 @@ class Frames:
         """Read the frames of the window from the disk."""
         last_read, some = -np.inf, False
         index, taken = count(), 0
-        for run, start in zip(self._runs, self._starts, strict=True):
+        for run, window in zip(self._runs, self._windows, strict=True):
             if not self._joined:
                 index, taken = count(), 0
             for chunk in _chunks(run):
-                if self._window.time_step is not None:
+                if window.time_step is not None:
                     frames = np.array([next(index) for _ in range(chunk.n_frames)])
-                    chunk.time = frames * self._window.time_step
+                    chunk.time = frames * window.time_step
                 times = np.asarray(chunk.time, dtype=float)
                 last_read = max(last_read, times[-1])
-                inside = np.flatnonzero(inside_of(times, start, self._window.stop))
+                inside = np.flatnonzero(window.holds(times))
                 kept = inside[(taken + np.arange(len(inside))) % self.stride == 0]
                 taken += len(inside)
                 if len(kept) == 0:
@@ -142,16 +139,7 @@ class Frames:
             )
 
 
-def inside_of(times: np.ndarray, start: float | None, stop: float | None) -> np.ndarray:
-    """Mark the times (n,) in ps that are in a window, both ends included."""
-    low = -np.inf if start is None else start
-    high = np.inf if stop is None else stop
-    # Times in files are float32.
-    slack = 1e-6 * np.abs(times) + 1e-9
-    return (times >= low - slack) & (times <= high + slack)
-
-
-def count_frames(run: Run, window: Window, start: float) -> int | None:
+def count_frames(run: Run, window: Window) -> int | None:
     """Estimate the frames of a run in a window without reading them.
 
     Returns
@@ -180,7 +168,8 @@ def count_frames(run: Run, window: Window, start: float) -> int | None:
     except Exception:  # what cannot be counted is read as it is
         return None
     stop = last if window.stop is None else min(last, window.stop)
-    part = (stop - max(first, start)) / (last - first) if last > first else 1.0
+    start = first if window.start is None else max(first, window.start)
+    part = (stop - start) / (last - first) if last > first else 1.0
     return max(0, min(total, 1 + round(part * (total - 1))))
 
 

@@ -78,7 +78,7 @@ class Run:
 
     @property
     def has_frames(self) -> bool:
-        """Whether there is a topology and something in the trajectory."""
+        """True if there is a topology, and something in the trajectory."""
         if self.trajectory is None or self.trajectory.stat().st_size == 0:
             return False
         return self.topology is not None or self.trajectory.suffix.lower() in HDF5
@@ -96,7 +96,7 @@ class Run:
 
     @property
     def tempered(self) -> bool:
-        """Whether replicas exchanged temperatures: time has jumps in it."""
+        """True if replicas exchanged temperatures: time has jumps in it."""
         return self.record.get("method") == "parallel-tempering"
 
     @property

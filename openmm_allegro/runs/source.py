@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is measured: runs, the part of them that is taken, and what is known of them."""
+"""Runs, the part of them that is measured, and what is known of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -97,19 +97,16 @@ class Source:
         """
         runs = self.runs if runs is None else list(runs)
         joined = joined and len(runs) > 1
-        if whole:
-            starts = [self.window.start or 0.0] * len(runs)
-        elif joined:
-            starts = [self.start(runs[0]).time] * len(runs)
-        else:
-            starts = [self.start(run).time for run in runs]
-        window = self.window
-        if window.stride is None and positions is not None:
-            stride = self._stride(runs, starts, positions, least)
-            window = replace(window, stride=stride)
-        key = tuple(run.name for run in runs), joined, *starts, window.stride or 1
+        starts = [self.window.start or 0.0] * len(runs)
+        if not whole:
+            starts = [self.start(runs[0] if joined else run).time for run in runs]
+        windows = [replace(self.window, start=start) for start in starts]
+        if self.window.stride is None and positions is not None:
+            stride = self._stride(runs, windows, positions, least)
+            windows = [replace(window, stride=stride) for window in windows]
+        key = tuple(run.name for run in runs), joined, tuple(windows)
         if key not in self._frames:
-            self._frames[key] = Frames(runs, window, starts, joined)
+            self._frames[key] = Frames(runs, windows, joined)
         return self._frames[key]
 
     def series(self, positions: int | None = None) -> Iterator[Series]:
@@ -128,13 +125,11 @@ class Source:
 
     def energies(self, run: Run, needed: Sequence[str] = ()) -> Table:
         """Read the energies of a run in the window, see `energies_between`."""
-        window = replace(self.window, start=self.start(run).time)
-        return energies_between(run, window, needed)
+        return energies_between(run, self._window_of(run), needed)
 
     def velocities(self, run: Run, selection: Any, reference: Any = "all") -> Any:
         """Read velocities of a run in the window, see `velocities_between`."""
-        start = self.start(run).time
-        return velocities_between(run, self.window, start, selection, reference)
+        return velocities_between(run, self._window_of(run), selection, reference)
 
     def temperature(self, run: Run | None = None) -> float:
         """Temperature in K: as given, of the thermostat, or of NVE the mean.
@@ -158,7 +153,7 @@ class Source:
 
     @property
     def temperatures_differ(self) -> bool:
-        """Whether the runs' records have several temperatures, and none was given.
+        """True if the runs' records have several temperatures, and none was given.
 
         Means over such runs, or one temperature for all, would say nothing.
         """
@@ -221,13 +216,18 @@ class Source:
         levels = temperatures(run)
         return levels[0] if len(set(levels)) == 1 else None
 
+    def _window_of(self, run: Run) -> Window:
+        return replace(self.window, start=self.start(run).time)
+
     def _stride(
-        self, runs: Sequence[Run], starts: Sequence[float], positions: int, least: int
+        self,
+        runs: Sequence[Run],
+        windows: Sequence[Window],
+        positions: int,
+        least: int,
     ) -> int:
-        numbers = [
-            count_frames(run, self.window, start)
-            for run, start in zip(runs, starts, strict=True)
-        ]
+        """Choose a stride that leaves about so many positions of atoms."""
+        numbers = list(map(count_frames, runs, windows))
         if None in numbers:
             return 1
         wanted = max(least, positions // self.topology.n_atoms)

@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
     @property
     def monoatomic(self):
-        """Whether each molecule is a single atom."""
+        """True if each molecule is a single atom."""
         return len(self.molecules[0]) == 1
 
     @property

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .frames import inside_of
 from .run import Run
 from .window import Window
 
@@ -33,7 +32,6 @@ def has_velocities(path: Path) -> bool:
 def velocities_between(
     run: Run,
     window: Window,
-    start: float,
     selection: Any,
     reference: Any = "all",
 ) -> Any:
@@ -43,9 +41,6 @@ def velocities_between(
     ----------
     run : Run
     window : Window
-        Its start is not used.
-    start : float
-        In ps.
     selection : str or (n,) array of int
     reference : str or array, optional
         Atoms whose centre of mass is at rest; None leaves velocities as they are.
@@ -83,7 +78,7 @@ def velocities_between(
         ) from error
     if window.time_step is not None:
         times = np.arange(len(times)) * window.time_step
-    inside = inside_of(times, start, window.stop)
+    inside = window.holds(times)
     if not inside.any():
         raise ValueError(
             "expected frames between --start and --stop, found the last at "

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which part of a run is measured."""
+"""The part of a run that is measured."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..utils.settings import check_settings, setting
 
@@ -36,3 +37,11 @@ class Window:
 
     def __post_init__(self) -> None:
         check_settings(self, "frames")
+
+    def holds(self, times: Any) -> Any:
+        """Mark the times (n,) in ps that are in the window, both ends included."""
+        low = float("-inf") if self.start is None else self.start
+        high = float("inf") if self.stop is None else self.stop
+        # Times in files are float32.
+        slack = 1e-6 * abs(times) + 1e-9
+        return (times >= low - slack) & (times <= high + slack)
