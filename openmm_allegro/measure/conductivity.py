@@ -16,9 +16,21 @@ from ..utils.settings import check_settings, setting
 from .diffusion import fit_start_setting
 from .measurement import Measurement, Row, over_runs
 from .quantity import Quantity, blocks_setting, max_lag_setting
-from .velocities import cutoff_setting, green_kubo_units, unfinished
+from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
 
 _ONSAGER = "mol²/(J m s)"
+_UNITS = green_kubo_units("S/m") | {
+    "einstein": "S/m",
+    "nernst_einstein": "S/m",
+    "haven_ratio": "1",
+    "transference": "1",
+    "matrix": "S/m",
+    "onsager": _ONSAGER,
+    "self_part": "S/m",
+    "displacement": "e² nm²",
+    "fit_start": "ps",
+    "net_charge": "e",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,9 @@ class ConductivitySettings:
         about="Whose centre of mass is at rest: a selection, all, or cell",
         metavar="SELECTION",
     )
-    max_lag: float | None = max_lag_setting()
+    max_lag: float | None = max_lag_setting(
+        "of velocities 2 ps, or nearly a block; of paths a twentieth"
+    )
     fit_start: float | None = fit_start_setting()
     velocities: str | None = setting(
         None,
@@ -71,13 +85,13 @@ def measure_conductivity(
         Results by run: fields of a Conductivity, ``green_kubo`` (GreenKubo or None) and
         ``charges`` (by species).
     """
-    from ..analysis import conductivity, plot_conductivity, plot_green_kubo
+    from ..analysis import conductivity, plot_conductivity
 
     settings = settings or ConductivitySettings()
     if settings.velocities is not None and len(source.runs) > 1:
         raise ValueError("expected --velocities with one run, found several")
     reference = _reference(settings.reference)
-    results, integrals, rows, notes, first = {}, {}, [], [], None
+    results, rows, notes, first = {}, [], [], None
     for series in source.series():
         label = "all" + series.suffix
         charges = read_charges(settings.charges, series.frames.topology)
@@ -91,20 +105,9 @@ def measure_conductivity(
             fit_start=settings.fit_start,
             n_blocks=settings.blocks,
         )
-        rows += _rows(result, series.suffix)
-        integral = None
-        try:
-            integral = _green_kubo(source, series, charges, reference, settings)
-        except ValueError as error:  # Einstein's is worth having without it
-            if settings.velocities is not None:
-                raise
-            notes.append(f"{label}: no conductivity of Green and Kubo, {error}.")
-        if integral is not None:
-            integrals[label] = integral
-            rows += [
-                Row(label, "conductivity, Green-Kubo", *integral.coefficient, "S/m"),
-                Row(label, "integrated to", integral.cutoff, None, "ps"),
-            ]
+        integral, missing = _integral(source, series, charges, reference, settings)
+        rows += _rows(result, integral, series.suffix)
+        notes += [f"{label}: {note}" for note in missing]
         notes += _notes(label, result, integral, settings.cutoff)
         results[label] = result._asdict() | {
             "green_kubo": integral,
@@ -112,33 +115,12 @@ def measure_conductivity(
             "origin_of_charges": charges.origin,
         }
         first = first or result
-
-    def draw_integrals(path: Path) -> None:
-        if not integrals:
-            raise ValueError(
-                "expected velocities with --plot-green-kubo, found none; give "
-                "--velocities"
-            )
-        plot_green_kubo(integrals, path, ylabel=r"$\sigma(t)$ (S/m)")
-
     if len(results) > 1:
         notes.append("A figure is of the first run.")
     return Measurement(
         over_runs(rows, source),
         results,
-        green_kubo_units("S/m")
-        | {
-            "einstein": "S/m",
-            "nernst_einstein": "S/m",
-            "haven_ratio": "1",
-            "transference": "1",
-            "matrix": "S/m",
-            "onsager": _ONSAGER,
-            "self_part": "S/m",
-            "displacement": "e² nm²",
-            "fit_start": "ps",
-            "net_charge": "e",
-        },
+        _UNITS,
         {
             label: {
                 "lag time (ps)": result["lag_times"],
@@ -147,7 +129,7 @@ def measure_conductivity(
             for label, result in results.items()
         },
         lambda path: plot_conductivity(first, path),
-        {"green_kubo": draw_integrals},
+        {"green_kubo": lambda path: _draw_integrals(results, path)},
         notes,
     )
 
@@ -165,8 +147,8 @@ QUANTITY = Quantity(
 )
 
 
-def _rows(result: Any, suffix: str) -> list[Row]:
-    """Make the table of a Conductivity."""
+def _rows(result: Any, integral: Any, suffix: str) -> list[Row]:
+    """Make the table of a Conductivity, and of a GreenKubo where there is one."""
     label = "all" + suffix
     rows = [
         Row(label, "conductivity", *result.einstein, "S/m"),
@@ -185,6 +167,11 @@ def _rows(result: Any, suffix: str) -> list[Row]:
             value = (float(x[i, j]) for x in result.onsager)
             pair = f"{first}-{result.species[j]}{suffix}"
             rows.append(Row(pair, "Onsager coefficient", *value, _ONSAGER))
+    if integral is not None:
+        rows += [
+            Row(label, "conductivity, Green-Kubo", *integral.coefficient, "S/m"),
+            Row(label, "integrated to", integral.cutoff, None, "ps"),
+        ]
     return rows
 
 
@@ -197,6 +184,22 @@ def _notes(label: str, result: Any, integral: Any, cutoff: float | None) -> list
             "the conductivity too depends on the frame of reference."
         )
     return notes if integral is None else notes + unfinished(label, integral, cutoff)
+
+
+def _integral(
+    source: Source,
+    series: Series,
+    charges: Charges,
+    reference: str | None,
+    settings: ConductivitySettings,
+) -> tuple[Any, list[str]]:
+    """GreenKubo of a run or None, and the reason if its velocities do not allow it."""
+    try:
+        return _green_kubo(source, series, charges, reference, settings), []
+    except ValueError as error:  # Einstein's is worth having without it
+        if settings.velocities is not None:
+            raise
+        return None, [f"no conductivity of Green and Kubo, {error}."]
 
 
 def _green_kubo(
@@ -220,10 +223,21 @@ def _green_kubo(
         source.temperature(run),
         series.frames.volume,
         velocities.time_step,
-        max_lag=settings.max_lag,
+        max_lag=longest_lag(velocities, settings),
         cutoff=settings.cutoff,
         n_blocks=settings.blocks,
     )
+
+
+def _draw_integrals(results: dict[str, Any], path: Path) -> None:
+    from ..analysis import plot_green_kubo
+
+    integrals = {k: x["green_kubo"] for k, x in results.items() if x["green_kubo"]}
+    if not integrals:
+        raise ValueError(
+            "expected velocities with --plot-green-kubo, found none; give --velocities"
+        )
+    plot_green_kubo(integrals, path, ylabel=r"$\sigma(t)$ (S/m)")
 
 
 def _with_velocities(run: Run, given: str | None) -> Run | None:

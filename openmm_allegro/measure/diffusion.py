@@ -14,6 +14,18 @@ from .measurement import Measurement, Row, each, over_runs
 from .quantity import Quantity, blocks_setting, max_lag_setting
 from .subjects import default_species
 
+_UNITS = {
+    "coefficient": "cm²/s",
+    "error": "cm²/s",
+    "lag_times": "ps",
+    "msd": "nm²",
+    "msd_error": "nm²",
+    "fit_start": "ps",
+    "intercept": "nm²",
+    "box_length": "nm",
+    "correction": "cm²/s",
+}
+
 
 def fit_start_setting() -> Any:
     """Declare where the fit to a mean square displacement begins."""
@@ -67,17 +79,20 @@ def measure_diffusion(
         Results by item: fields of a Diffusion; with a viscosity ``box_length`` and
         ``correction`` too.
     """
-    from ..analysis import diffusion, plot_msd, yeh_hummer_correction
+    from ..analysis import diffusion, plot_msd
 
     settings = settings or DiffusionSettings()
     subjects = subjects or default_species(source)
-    curves, failed, rows, infinite = {}, {}, [], {}
-    series = list(source.series())
+    items = {
+        name + series.suffix: (series, selection)
+        for series in source.series()
+        for name, selection in subjects.items()
+    }
 
-    def measure(label, subject):
-        one, selection = subject
+    def measure(_, item):
+        series, selection = item
         return diffusion(
-            one.frames,
+            series.frames,
             selection,
             remove_drift=not settings.keep_drift,
             max_lag=settings.max_lag,
@@ -85,43 +100,21 @@ def measure_diffusion(
             n_blocks=settings.blocks,
         )
 
-    items = {
-        name + one.suffix: (one, selection)
-        for one in series
-        for name, selection in subjects.items()
-    }
     curves, failed = each(items, measure)
+    rows, results = [], {}
     for label, curve in curves.items():
-        one, _ = items[label]
+        infinite, more = _infinite_box(label, curve, items[label][0], source, settings)
+        results[label] = curve._asdict() | infinite
         rows += [
             Row(label, "D", curve.coefficient, curve.error, "cm²/s"),
             Row(label, "fitted from", curve.fit_start, None, "ps"),
             Row(label, "to", float(curve.lag_times[-1]), None, "ps"),
+            *more,
         ]
-        if settings.viscosity is not None:
-            length = _cubic_length(one.frames)
-            temperature = source.temperature(one.run)
-            added = yeh_hummer_correction(length, temperature, settings.viscosity)
-            infinite[label] = {"box_length": length, "correction": added}
-            value = curve.coefficient + added
-            rows.append(Row(label, "D of an infinite box", value, curve.error, "cm²/s"))
     return Measurement(
         over_runs(rows, source),
-        {
-            label: curve._asdict() | infinite.get(label, {})
-            for label, curve in curves.items()
-        },
-        {
-            "coefficient": "cm²/s",
-            "error": "cm²/s",
-            "lag_times": "ps",
-            "msd": "nm²",
-            "msd_error": "nm²",
-            "fit_start": "ps",
-            "intercept": "nm²",
-            "box_length": "nm",
-            "correction": "cm²/s",
-        },
+        results,
+        _UNITS,
         {
             label: {
                 "lag time (ps)": curve.lag_times,
@@ -147,6 +140,19 @@ QUANTITY = Quantity(
     window=("start", "stop", "stride", "time_step", "join"),
     temperature=True,
 )
+
+
+def _infinite_box(label, curve, series, source, settings):
+    """Length of the box and its correction, and the row of the corrected D."""
+    from ..analysis import yeh_hummer_correction
+
+    if settings.viscosity is None:
+        return {}, []
+    length, temperature = _cubic_length(series.frames), source.temperature(series.run)
+    added = yeh_hummer_correction(length, temperature, settings.viscosity)
+    value = curve.coefficient + added
+    row = Row(label, "D of an infinite box", value, curve.error, "cm²/s")
+    return {"box_length": length, "correction": added}, [row]
 
 
 def _cubic_length(frames: Frames) -> float:

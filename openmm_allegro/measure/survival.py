@@ -17,6 +17,18 @@ from .subjects import default_pairs
 _BEYOND = 1.1
 # Part of the contacts that may outlast the integral of a residence time.
 _REMAINING = 0.05
+_UNITS = {
+    "lifetime": "ps",
+    "residence_time": "ps",
+    "lag_times": "ps",
+    "continuous": "1",
+    "continuous_error": "1",
+    "intermittent": "1",
+    "intermittent_error": "1",
+    "random": "1",
+    "remaining": "1",
+    "radii": "nm",
+}
 
 
 @dataclass(frozen=True)
@@ -91,40 +103,18 @@ def measure_survival(
 
     curves, not_measured = each(items, measure)
     failed |= not_measured
-    rows, notes = [], [f"{label}: {reason}." for label, reason in failed.items()]
+    notes = [f"{label}: {reason}." for label, reason in failed.items()]
+    rows = []
     for label, curve in curves.items():
-        inner, outer = items[label][2]
-        rows += [
-            Row(label, "lifetime", *curve.lifetime, "ps"),
-            Row(label, "residence time", *curve.residence_time, "ps"),
-            Row(label, "breaks", curve.n_breaks, None, ""),
-            Row(label, "formed within", inner, None, "nm"),
-            Row(label, "broken beyond", outer, None, "nm"),
-        ]
-        if curve.remaining > _REMAINING:
-            notes.append(
-                f"{label}: the residence time is a lower bound; "
-                f"{curve.remaining:.0%} of the contacts outlast its integral. "
-                "Give a longer --max-lag."
-            )
+        rows += _rows(label, curve, items[label][2])
+        notes += _lower_bound(label, curve)
     return Measurement(
         over_runs(rows, source),
         {
             label: curve._asdict() | {"radii": items[label][2]}
             for label, curve in curves.items()
         },
-        {
-            "lifetime": "ps",
-            "residence_time": "ps",
-            "lag_times": "ps",
-            "continuous": "1",
-            "continuous_error": "1",
-            "intermittent": "1",
-            "intermittent_error": "1",
-            "random": "1",
-            "remaining": "1",
-            "radii": "nm",
-        },
+        _UNITS,
         {
             label: {
                 "lag time (ps)": curve.lag_times,
@@ -172,3 +162,24 @@ def _radii(
     if settings.outer is not None:
         outer = one_each(settings.outer, subjects, "--outer")
     return {label: (inner[label], outer[label]) for label in inner}, failed
+
+
+def _rows(label: str, curve: Any, radii: tuple[float, float]) -> list[Row]:
+    """Make the table of a Survival."""
+    return [
+        Row(label, "lifetime", *curve.lifetime, "ps"),
+        Row(label, "residence time", *curve.residence_time, "ps"),
+        Row(label, "breaks", curve.n_breaks, None, ""),
+        Row(label, "formed within", radii[0], None, "nm"),
+        Row(label, "broken beyond", radii[1], None, "nm"),
+    ]
+
+
+def _lower_bound(label: str, curve: Any) -> list[str]:
+    """Note if contacts outlast the integral of the residence time."""
+    if not curve.remaining > _REMAINING:
+        return []
+    return [
+        f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of the "
+        "contacts outlast its integral. Give a longer --max-lag."
+    ]

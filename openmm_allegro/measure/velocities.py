@@ -115,7 +115,7 @@ def measure_vacf(
         function = results[label] = velocity_autocorrelation(
             some.values,
             some.time_step,
-            max_lag=_longest_lag(some, settings),
+            max_lag=longest_lag(some, settings),
             n_blocks=settings.blocks,
         )
         start = float(function.values[0]), float(function.error[0])
@@ -229,7 +229,7 @@ def measure_green_kubo(
         integral = results[label] = green_kubo_diffusion(
             some.values,
             some.time_step,
-            max_lag=_longest_lag(some, settings),
+            max_lag=longest_lag(some, settings),
             cutoff=settings.cutoff,
             n_blocks=settings.blocks,
         )
@@ -304,7 +304,7 @@ def green_kubo_units(unit: str) -> dict[str, str]:
     }
 
 
-def _longest_lag(velocities: Any, settings: Any) -> float:
+def longest_lag(velocities: Any, settings: Any) -> float:
     """Choose the longest lag in ps: as asked, or less than a block."""
     if settings.max_lag is not None:
         return settings.max_lag

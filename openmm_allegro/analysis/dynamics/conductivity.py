@@ -128,11 +128,10 @@ def conductivity(
     """
     _check_temperature(temperature)
     first, source = chunked(source)
-    found = find_species(first, charges, species)
-    atoms = np.concatenate([one.atoms for one in found])
+    ions = find_species(first, charges, species)
+    atoms = np.concatenate([kind.atoms for kind in ions])
     paths = follow(source, atoms, reference=reference, time_step=time_step)
-    moved = charge_paths(paths.positions, found)
-
+    moved = charge_paths(paths.positions, ions)
     n_frames, time_step = len(paths.positions), paths.time_step
     lags = frame_lags(n_frames, time_step, max_lag, n_blocks)[1:]
     lags = np.unique(np.linspace(1, lags[-1], min(_MAX_LAGS, len(lags))).astype(int))
@@ -140,33 +139,15 @@ def conductivity(
     start = _start(lags, sums, n_frames, moved, fit_start, time_step)
     weights, _ = slope_weights(lags[start:], n_frames)
     weights *= _CHARGE_FLOW / (6 * Boltzmann * temperature * paths.volume * time_step)
-
-    def estimate(function):
-        return jackknife(
-            lambda both, own, n: function(
-                np.tensordot(weights, both / n[:, None, None], 1),
-                np.tensordot(weights, own / n[:, None], 1),
-            ),
-            *(values[:, start:] for values in sums),
-        )
-
-    valences = np.array([one.valence for one in found])
-    faraday = _FARADAY**2 * np.outer(valences, valences)
     together, _, origins = sums
     return Conductivity(
-        species=tuple(one.name for one in found),
-        einstein=estimate(lambda both, own: both.sum()),
-        nernst_einstein=estimate(lambda both, own: own.sum()),
-        haven_ratio=estimate(lambda both, own: own.sum() / both.sum()),
-        transference=estimate(lambda both, own: both.sum(axis=1) / both.sum()),
-        matrix=estimate(lambda both, own: both),
-        onsager=estimate(lambda both, own: both / faraday),
-        self_part=estimate(lambda both, own: own),
+        species=tuple(kind.name for kind in ions),
+        **_parts(weights, [x[:, start:] for x in sums], ions),
         lag_times=lags * time_step,
         displacement=together.sum(axis=(0, 2, 3)) / origins.sum(axis=0),
         fit_start=float(lags[start] * time_step),
         reference=_described(reference),
-        net_charge=float(sum(one.charges.sum() for one in found)),
+        net_charge=float(sum(kind.charges.sum() for kind in ions)),
     )
 
 
@@ -254,6 +235,34 @@ def _check_temperature(temperature):
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
 
 
+def _parts(weights, sums, ions):
+    """Estimates of a Conductivity, by name, from weights (n_lags,) of the slope.
+
+    `sums` are those of `charge_displacements`, at the lags of the fit.
+    """
+
+    def estimate(function):
+        return jackknife(
+            lambda both, own, n: function(
+                np.tensordot(weights, both / n[:, None, None], 1),
+                np.tensordot(weights, own / n[:, None], 1),
+            ),
+            *sums,
+        )
+
+    valences = np.array([kind.valence for kind in ions])
+    faraday = _FARADAY**2 * np.outer(valences, valences)
+    return {
+        "einstein": estimate(lambda both, own: both.sum()),
+        "nernst_einstein": estimate(lambda both, own: own.sum()),
+        "haven_ratio": estimate(lambda both, own: own.sum() / both.sum()),
+        "transference": estimate(lambda both, own: both.sum(axis=1) / both.sum()),
+        "matrix": estimate(lambda both, own: both),
+        "onsager": estimate(lambda both, own: both / faraday),
+        "self_part": estimate(lambda both, own: own),
+    }
+
+
 def _start(lags, sums, n_frames, paths, fit_start, time_step):
     """Index of the first lag of the fit."""
     together, alone, origins = sums
@@ -277,6 +286,7 @@ def _start(lags, sums, n_frames, paths, fit_start, time_step):
 
 
 def _described(reference):
+    """Name a frame of reference."""
     if reference is None:
         return "cell"
     return reference if isinstance(reference, str) else f"{len(reference)} atoms"

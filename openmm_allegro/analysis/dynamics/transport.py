@@ -101,38 +101,9 @@ def diffusion(
     if n_frames < _MIN_FRAMES:
         raise ValueError(f"expected at least {_MIN_FRAMES} frames, found {n_frames}")
     lags = _lags(n_frames, paths.time_step, max_lag)
-    lag_times = lags * paths.time_step
     edges = _block_edges(n_frames, lags[-1], n_blocks)
     sums = [x[:, lags] for x in _squares(paths.positions, lags[-1], edges)]
-    msd, msd_error = jackknife(np.divide, *sums)
-    # Float32 coordinates of a few nm carry rounding errors near 1e-13 nm².
-    if msd.max() < 1e-10 or not np.all(msd_error > 1e-9 * msd):
-        raise ValueError(
-            "expected atoms that move independently, found a largest mean square "
-            f"displacement of {msd.max():.3g} nm², equal for all"
-        )
-    if fit_start is None:
-        fit_start = lag_times[linear_start(lags, msd, n_frames, len(paths.atoms))]
-    fitted = lag_times >= fit_start * (1 - 1e-6)
-    if fitted.sum() < 3:
-        raise ValueError(
-            f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
-            f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
-        )
-    weights, of_intercept = line_weights(lags[fitted], n_frames)
-    weights *= _NM2_PER_PS_IN_CM2_PER_S / (6 * paths.time_step)
-    coefficient = jackknife(
-        lambda squares, terms: weights @ (squares / terms),
-        *(x[:, fitted] for x in sums),
-    )
-    return Diffusion(
-        *coefficient,
-        lag_times=lag_times,
-        msd=msd,
-        msd_error=msd_error,
-        fit_start=float(lag_times[fitted][0]),
-        intercept=float(of_intercept @ msd[fitted]),
-    )
+    return _fit(lags, *sums, paths, fit_start)
 
 
 def mean_square_displacement(positions, *, max_lag=None):
@@ -170,6 +141,42 @@ def mean_square_displacement(positions, *, max_lag=None):
 
     sums, counts = _squares(positions, max_lag, np.array([0, n_frames]))
     return np.arange(max_lag + 1), np.maximum(sums[0] / counts[0], 0.0)
+
+
+def _fit(lags, squares, counts, paths, fit_start):
+    """Lay a line through the MSD of block sums (n_blocks, n_lags); a Diffusion."""
+    n_frames, n_atoms, _ = paths.positions.shape
+    lag_times = lags * paths.time_step
+    msd, msd_error = jackknife(np.divide, squares, counts)
+    # Float32 coordinates of a few nm carry rounding errors near 1e-13 nm².
+    if msd.max() < 1e-10 or not np.all(msd_error > 1e-9 * msd):
+        raise ValueError(
+            "expected atoms that move independently, found a largest mean square "
+            f"displacement of {msd.max():.3g} nm², equal for all"
+        )
+    if fit_start is None:
+        fit_start = lag_times[linear_start(lags, msd, n_frames, n_atoms)]
+    fitted = lag_times >= fit_start * (1 - 1e-6)
+    if fitted.sum() < 3:
+        raise ValueError(
+            f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
+            f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
+        )
+    slope, intercept = line_weights(lags[fitted], n_frames)
+    slope *= _NM2_PER_PS_IN_CM2_PER_S / (6 * paths.time_step)
+    coefficient = jackknife(
+        lambda total, terms: slope @ (total / terms),
+        squares[:, fitted],
+        counts[:, fitted],
+    )
+    return Diffusion(
+        *coefficient,
+        lag_times=lag_times,
+        msd=msd,
+        msd_error=msd_error,
+        fit_start=float(lag_times[fitted][0]),
+        intercept=float(intercept @ msd[fitted]),
+    )
 
 
 def _lags(n_frames, time_step, max_lag):

@@ -92,60 +92,96 @@ def structure_factor(
         )
     first, chunks = chunked(source)
     symbols = np.array([atom.element.symbol for atom in first.topology.atoms])
-    elements = sorted(set(symbols))
-    groups = [np.flatnonzero(symbols == element) for element in elements]
-    pairs = list(combinations_with_replacement(range(len(elements)), 2))
+    elements = _find_elements(symbols)
     n_bins = int(np.ceil(q_max / bin_width * (1 - 1e-9)))
     indices = _wave_indices(
         cell_vectors(first)[0], q_max, bin_width, n_bins, vectors_per_bin, seed
     )
-    products, lengths, terms = [], [], []
-    for chunk in chunks:
-        of_frames = [
-            _of_frame(xyz, cell, indices, groups, pairs, bin_width, n_bins)
-            for xyz, cell in zip(chunk.xyz, cell_vectors(chunk), strict=True)
-        ]
-        starts = stretch_starts(chunk.n_frames)
-        for kept, of_frame in zip(
-            (products, lengths, terms), zip(*of_frames, strict=True), strict=True
-        ):
-            kept.append(np.add.reduceat(np.array(of_frame), starts, axis=0))
+    products, lengths, terms = _sum_waves(chunks, elements, indices, bin_width, n_bins)
     products, lengths, terms = (
-        sum_blocks(np.concatenate(x), n_blocks) for x in (products, lengths, terms)
+        sum_blocks(x, n_blocks) for x in (products, lengths, terms)
     )
     used = terms.sum(axis=0) > 0
     q = lengths.sum(axis=0)[used] / terms.sum(axis=0)[used]
-    parts = np.array([len(group) for group in groups]) / len(symbols)
-    ones = np.ones((len(elements), len(q)))
-
-    def total(weights):
-        def of_sums(found, n):
-            partial = _faber_ziman(found / n / len(symbols), pairs, parts)
-            scale = np.sum(parts[:, None] * weights, axis=0) ** 2
-            if norm == "mean square":
-                scale = np.sum(parts[:, None] * weights**2, axis=0)
-            return 1 + _weigh(partial - 1, pairs, parts[:, None] * weights) / scale
-
-        return jackknife(of_sums, products[..., used], terms[:, None, used])
-
-    partial = jackknife(
-        lambda found, n: _faber_ziman(found / n / len(symbols), pairs, parts),
-        products[..., used],
-        terms[:, None, used],
-    )
+    sums = products[..., used] / len(symbols), terms[:, None, used]
+    scattering = np.array([_length(name, isotopes) for name in elements.names])
+    ones = np.ones((len(elements.names), len(q)))
     return StructureFactor(
         q=q,
-        partial={
-            f"{elements[a]}-{elements[b]}": Estimate(*(x[i] for x in partial))
-            for i, (a, b) in enumerate(pairs)
-        },
-        number=total(ones),
-        xray=total(np.array([_form_factor(element, q) for element in elements])),
-        neutron=total(
-            np.array([_length(element, isotopes) for element in elements])[:, None]
-            * ones
+        partial=_partial(sums, elements),
+        number=_total(sums, elements, ones, norm),
+        xray=_total(
+            sums, elements, np.array([_form_factor(x, q) for x in elements.names]), norm
         ),
+        neutron=_total(sums, elements, scattering[:, None] * ones, norm),
     )
+
+
+class _Elements(NamedTuple):
+    """Elements of a system, sorted by name.
+
+    Attributes
+    ----------
+    names : list of str
+    atoms : list of (n,) arrays of int
+    parts : (n_elements,) array
+        Of all atoms.
+    pairs : list of (int, int)
+        Indices of elements.
+    """
+
+    names: list
+    atoms: list
+    parts: np.ndarray
+    pairs: list
+
+
+def _find_elements(symbols):
+    names = sorted(set(symbols))
+    atoms = [np.flatnonzero(symbols == name) for name in names]
+    parts = np.array([len(some) for some in atoms]) / len(symbols)
+    pairs = list(combinations_with_replacement(range(len(names)), 2))
+    return _Elements(names, atoms, parts, pairs)
+
+
+def _sum_waves(chunks, elements, indices, bin_width, n_bins):
+    """Sums of products of waves, lengths and numbers, each (n_stretches, ..., n_bins).
+
+    Some ten stretches of frames are cut from a chunk.
+    """
+    sums = [], [], []
+    for chunk in chunks:
+        by_frame = [
+            _of_frame(xyz, cell, indices, elements, bin_width, n_bins)
+            for xyz, cell in zip(chunk.xyz, cell_vectors(chunk), strict=True)
+        ]
+        starts = stretch_starts(chunk.n_frames)
+        for kept, values in zip(sums, zip(*by_frame, strict=True), strict=True):
+            kept.append(np.add.reduceat(np.array(values), starts, axis=0))
+    return tuple(np.concatenate(kept) for kept in sums)
+
+
+def _partial(sums, elements):
+    """Partial structure factors, Estimates by pair of elements, from block sums."""
+    partial = jackknife(lambda total, n: _faber_ziman(total / n, elements), *sums)
+    return {
+        f"{elements.names[a]}-{elements.names[b]}": Estimate(*(x[i] for x in partial))
+        for i, (a, b) in enumerate(elements.pairs)
+    }
+
+
+def _total(sums, elements, weights, norm):
+    """Structure factor of weights (n_elements, n_bins), an Estimate."""
+    parts = elements.parts[:, None]
+    scale = np.sum(parts * weights, axis=0) ** 2
+    if norm == "mean square":
+        scale = np.sum(parts * weights**2, axis=0)
+
+    def estimate(total, n):
+        partial = _faber_ziman(total / n, elements)
+        return 1 + _weigh(partial - 1, elements.pairs, parts * weights) / scale
+
+    return jackknife(estimate, *sums)
 
 
 def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
@@ -180,20 +216,20 @@ def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
     return kept
 
 
-def _of_frame(positions, cell, indices, groups, pairs, bin_width, n_bins):
+def _of_frame(positions, cell, indices, elements, bin_width, n_bins):
     """Sums over wave vectors per bin: products of densities, lengths, numbers."""
     inverse = np.linalg.inv(cell)
     lengths = 2 * np.pi * np.linalg.norm(indices @ inverse.T, axis=1)
     bins = np.minimum((lengths / bin_width).astype(int), n_bins)
     densities = _densities(
-        np.asarray(positions, dtype=float) @ inverse, indices, groups
+        np.asarray(positions, dtype=float) @ inverse, indices, elements.atoms
     )
-    found = np.empty((len(pairs), n_bins))
-    for i, (a, b) in enumerate(pairs):
+    products = np.empty((len(elements.pairs), n_bins))
+    for i, (a, b) in enumerate(elements.pairs):
         product = (densities[a] * np.conj(densities[b])).real
-        found[i] = np.bincount(bins, product, minlength=n_bins + 1)[:n_bins]
-    of_lengths = np.bincount(bins, lengths, minlength=n_bins + 1)[:n_bins]
-    return found, of_lengths, np.bincount(bins, minlength=n_bins + 1)[:n_bins]
+        products[i] = np.bincount(bins, product, minlength=n_bins + 1)[:n_bins]
+    total = np.bincount(bins, lengths, minlength=n_bins + 1)[:n_bins]
+    return products, total, np.bincount(bins, minlength=n_bins + 1)[:n_bins]
 
 
 def _densities(fractional, indices, groups):
@@ -217,8 +253,9 @@ def _densities(fractional, indices, groups):
     return waves
 
 
-def _faber_ziman(products, pairs, parts):
+def _faber_ziman(products, elements):
     """Partials (n_pairs, n_bins) from products of densities over N."""
+    pairs, parts = elements.pairs, elements.parts
     own = np.array([parts[a] if a == b else 0.0 for a, b in pairs])
     scale = np.array([parts[a] * parts[b] for a, b in pairs])
     return 1 + (products - own[:, None]) / scale[:, None]
@@ -232,10 +269,12 @@ def _weigh(partial, pairs, weights):
 
 
 def _form_factor(symbol, q):
+    """X-ray form factor (n,) of a neutral atom in electrons."""
     return periodictable.elements.symbol(symbol).xray.f0(q / 10.0)
 
 
 def _length(symbol, isotopes):
+    """Coherent scattering length for neutrons in fm."""
     element = periodictable.elements.symbol(symbol)
     if isotopes and symbol in isotopes:
         element = element[isotopes[symbol]]
