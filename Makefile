@@ -32,7 +32,7 @@ $(STAMP): FORCE
 endif
 FORCE:
 
-$(STAMP): pyproject.toml setup.py $(wildcard openmm_allegro/kernels/cpu/*.h openmm_allegro/kernels/cpu/*.cpp)
+$(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/,*.h cpu/*.h cpu/*.cpp))
 	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || { \
 	  echo "error: '$(PYTHON)' not found; name a Python 3.11 to 3.13:" \
 	    "make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

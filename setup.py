@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The fused kernel, once for each instruction set; left out without a compiler."""
+"""Compile the kernels once for each instruction set; without a compiler, leave them."""
 
 import platform
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-HEADERS = [
-    f"openmm_allegro/kernels/cpu/{name}.h"
-    for name in (
-        *("vector", "network", "tensor", "program", "block"),
-        *("contraction", "projection"),
-    )
-]
+KERNELS = Path("openmm_allegro/kernels")
+HEADERS = [str(KERNELS / "allegro.h"), *map(str, sorted(KERNELS.glob("cpu/*.h")))]
 BUILDS = {"_generic": ["-DWIDTH=16", "-DROWS=4"]}
 if platform.machine() in ("x86_64", "AMD64"):
     # Not -march=x86-64-v3 and -v4, which compilers before GCC 11 do not know.
@@ -25,7 +21,7 @@ setup(
     ext_modules=[
         Extension(
             f"openmm_allegro.kernels.cpu.{name}",
-            ["openmm_allegro/kernels/cpu/allegro_cpu.cpp"],
+            [str(KERNELS / "cpu" / "allegro_cpu.cpp")],
             depends=HEADERS,
             extra_compile_args=FLAGS + flags,
             extra_link_args=["-pthread"],

@@ -32,7 +32,7 @@ from unittest.mock import patch
 import numpy as np
 from hardware import hardware
 
-from openmm_allegro.kernels.inference import operator as fused
+from openmm_allegro.kernels.library import library
 
 try:
     import numba
@@ -76,7 +76,7 @@ def main() -> None:
         "build": build,
         "numba": {p: metadata.version(p) for p in ("numba", "llvmlite")},
         "cpu_seconds_build": used.ru_utime + used.ru_stime,
-        "megabytes_kernel": Path(fused.library()._name).stat().st_size / 1e6,
+        "megabytes_kernel": Path(library()._name).stat().st_size / 1e6,
         "megabytes_numba_llvmlite": sum(f.size or 0 for f in parts) / 1e6,
         "rounds": rounds,
         "results": results,
@@ -131,7 +131,7 @@ def _compile_cpp() -> tuple[ctypes.CDLL, str]:
     """Build the wrapper like the extension that this processor loads."""
     with patch("setuptools.setup"):
         setup = runpy.run_path(str(ROOT / "setup.py"))
-    name = Path(fused.library()._name).name.partition(".")[0]
+    name = Path(library()._name).name.partition(".")[0]
     compiler = os.environ.get("CXX", sysconfig.get_config_var("CXX").split()[0])
     command = [compiler, *setup["FLAGS"], *setup["BUILDS"][name], "-fPIC", "-shared"]
     with tempfile.TemporaryDirectory() as folder:

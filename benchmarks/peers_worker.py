@@ -106,7 +106,8 @@ def _peer_system(atoms, file):
 
 def _our_system(atoms, file, variant):
     from openmm_allegro import AllegroPotential
-    from openmm_allegro.kernels.inference.fold import LINEAR, fold
+    from openmm_allegro.kernels.inference.fold import fold
+    from openmm_allegro.kernels.inference.program import Code, unpack
     from openmm_allegro.neighbors import VerletList
 
     potential = AllegroPotential(file)
@@ -117,12 +118,9 @@ def _our_system(atoms, file, variant):
     }
     system = potential.create_system(_topology(atoms), **options[variant])
     # multiply-adds of the dense layers, forward and backward, for the matrix rate
-    numbers = fold(potential.model.energy, torch.float32).integers.tolist()
-    start = 21 + numbers[2]
-    operations = [
-        numbers[start + 8 * n : start + 8 * n + 8] for n in range(numbers[13])
-    ]
-    dense = sum(2 * op[2] * op[4] for op in operations if op[0] == LINEAR)
+    program = fold(potential.model.energy, torch.float32)
+    linear = [op for op in unpack(program).operations() if op.code == Code.LINEAR]
+    dense = sum(2 * op.depth * op.width for op in linear)
     pairs = VerletList(potential.model.config.cutoff, 0.0)
     box = torch.tensor(atoms.cell.array), torch.ones(3, dtype=torch.bool)
     pairs(torch.tensor(atoms.positions), *box)

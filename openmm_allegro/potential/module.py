@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..kernels.inference.fold import Program, fold
-from ..kernels.inference.operator import library
+from ..kernels.inference.fold import fold
+from ..kernels.inference.program import Program
 from ..kernels.inference.table import fold_with_table
+from ..kernels.library import library
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.elements import element_types
 from ..model.file import Model

@@ -17,14 +17,12 @@ from helpers import (
     tiny_energy,
 )
 
+from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator as fused
 from openmm_allegro.kernels.inference import twin
-from openmm_allegro.kernels.inference.fold import fold
-from openmm_allegro.kernels.inference.table import (
-    fold_with_table,
-    force_error,
-    tabulated,
-)
+from openmm_allegro.kernels.inference.fold import fold, fold_parts
+from openmm_allegro.kernels.inference.table import TableFunctions, fold_with_table
+from openmm_allegro.kernels.inference.table_error import force_error
 from openmm_allegro.neighbors import VerletList
 
 CASES = {
@@ -61,7 +59,7 @@ CASES = {
     },
     "a degree left out": {"edge_irreps": ("0e", "2e")},
 }
-BUILDS = ["twin", *fused._BUILDS]
+BUILDS = ["twin", *library.BUILDS]
 
 
 def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
@@ -86,13 +84,23 @@ def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
     return energies, forces, 0.5 * (strain + strain.T)
 
 
+def tabulated(energy, dtype, intervals):
+    """The program of a model with a table of so many intervals."""
+    folded = fold_parts(energy, dtype)
+    return folded.program(TableFunctions(energy, folded.combined).table(intervals))
+
+
 def load(build):
-    found = importlib.util.find_spec(f"openmm_allegro.kernels.{build}")
-    if found is None:
-        pytest.skip(f"{build} was not built")
-    if not fused._BUILDS[build] <= fused._processor_flags():
-        pytest.skip(f"this processor cannot run {build}")
-    return ctypes.CDLL(found.origin)
+    """A compiled library; only what cannot run here is left out."""
+    loaded = library.load(build)
+    if loaded is None:
+        assert not library.BUILDS[build] <= library.processor_flags() or not any(
+            importlib.util.find_spec(f"openmm_allegro.kernels.cpu.{name}")
+            for name in library.BUILDS
+        )
+        pytest.skip(f"{build} was not built or does not run here")
+    assert library.is_current(loaded)
+    return loaded
 
 
 def test_folding_is_exact():
@@ -136,7 +144,8 @@ def test_threads_and_blocks_do_not_matter():
         cell=torch.tensor(4 * cell),
         types=atoms.types.repeat(64),
     )
-    name = next(n for n in BUILDS[1:] if fused._BUILDS[n] <= fused._processor_flags())
+    flags = library.processor_flags()
+    name = next(n for n in BUILDS[1:] if library.BUILDS[n] <= flags)
     one = evaluate(name, energy, config, many, torch.float64)
     small = evaluate(name, energy, config, atoms, torch.float64)
     torch.testing.assert_close(one[0], small[0].repeat(64), atol=1e-11, rtol=0)
@@ -198,11 +207,11 @@ def test_without_the_kernel_the_twin_answers(monkeypatch, caplog):
     energy = tiny_energy(config)
     atoms = random_atoms("triclinic")
     expected = evaluate("twin", energy, config, atoms, torch.float64)
-    fused.library.cache_clear()
+    library.library.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     try:
-        assert fused.library() is None
-        assert fused.library() is None
+        assert library.library() is None
+        assert library.library() is None
         assert len(caplog.records) == 1  # one line, not one for each step
         pairs = VerletList(config.cutoff, 0.0)
         pairs(atoms.positions, atoms.cell, atoms.periodic)
@@ -211,7 +220,7 @@ def test_without_the_kernel_the_twin_answers(monkeypatch, caplog):
             *(pairs.neighbors, pairs.shifts, *fold(energy, torch.float64)),
         )
     finally:
-        fused.library.cache_clear()
+        library.library.cache_clear()
     torch.testing.assert_close(found[1], expected[1], atol=1e-11, rtol=0)
 
 
@@ -303,12 +312,18 @@ def test_a_program_of_another_version_is_refused():
             function(*arguments)
 
 
-def test_a_kernel_of_another_version_is_not_used(monkeypatch, caplog):
-    monkeypatch.setattr(fused, "FORMAT", 99)
-    fused.library.cache_clear()
+@pytest.mark.parametrize("number", ["FORMAT", "INTERFACE"])
+def test_a_kernel_of_another_version_is_not_used(monkeypatch, caplog, number):
+    monkeypatch.setattr(library, number, 99)
+    library.library.cache_clear()
     try:
-        assert fused.library() is None
+        assert library.library() is None
     finally:
-        fused.library.cache_clear()
-    if any(importlib.util.find_spec(f"openmm_allegro.kernels.{n}") for n in BUILDS[1:]):
+        library.library.cache_clear()
+    if any(map(library.load, library.BUILDS)):
         assert "of another version" in caplog.text
+
+
+def test_a_library_without_one_of_the_functions_is_not_used():
+    """One compiled before the functions of the header were what they are."""
+    assert not library.is_current(ctypes.CDLL(None))

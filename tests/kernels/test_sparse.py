@@ -2,16 +2,14 @@
 """The products that training on a CPU takes term by term, and their derivatives."""
 
 import copy
-import ctypes
-import importlib.util
 import itertools
 
 import pytest
 import torch
 from training_helpers import ethanol, fit, short, tiny_config
 
-from openmm_allegro.kernels.inference import operator as fused
-from openmm_allegro.kernels.training import contraction, projection, sparse
+from openmm_allegro.kernels import library
+from openmm_allegro.kernels.training import contraction, operators, projection, sparse
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.samples import collate, make_samples
@@ -21,7 +19,7 @@ SIZES = {0: 4, 1: 3, 2: 5}  # components of each array
 PATHS = 3
 
 needs_kernel = pytest.mark.skipif(
-    projection.products() is None, reason="the kernel was not built"
+    library.library() is None, reason="the kernel was not built"
 )
 
 
@@ -41,16 +39,15 @@ def arrays(centers, channels, dtype=torch.float64):
     return [torch.randn(s, generator=generator, dtype=dtype) for s in shapes]
 
 
-@pytest.fixture(params=list(fused._BUILDS))
+@pytest.fixture(params=list(library.BUILDS))
 def build(request, monkeypatch):
     """The kernel for one of the instruction sets."""
-    name = request.param
-    found = importlib.util.find_spec(f"openmm_allegro.kernels.{name}")
-    if found is None or not fused._BUILDS[name] <= fused._processor_flags():
-        pytest.skip(f"{name} was not built or does not run here")
-    loaded = ctypes.CDLL(found.origin)
-    for module in (contraction, projection):
-        monkeypatch.setattr(module, "products", lambda: loaded)
+    loaded = library.load(request.param)
+    if loaded is None:
+        pytest.skip(f"{request.param} was not built or does not run here")
+    assert library.is_current(loaded)
+    for module in (contraction, operators, projection):
+        monkeypatch.setattr(module, "library", lambda: loaded)
 
 
 @pytest.mark.usefixtures("build")
@@ -277,7 +274,7 @@ def test_training_on_a_cpu_takes_it(tmp_path, monkeypatch):
 
 
 def test_without_the_kernel_the_network_stays_as_it_is(monkeypatch):
-    monkeypatch.setattr(sparse, "products", lambda: None)
+    monkeypatch.setattr(sparse, "library", lambda: None)
     config = tiny_config()
     samples = make_samples(ethanol()[:2], config, torch.float64)
     energy = AllegroEnergy(config, statistics(samples, config), 3)

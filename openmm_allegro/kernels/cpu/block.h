@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The loop over blocks of centres: from positions to rows, and from rows to forces.
-// Included once per instruction set, after program.h.
+// Included after operations.h.
 
 // Room for at least this many rows. What the columns of new rows hold must be finite.
 template <typename T> static void reserve(const Model &m, Workspace<T> &w, long rows) {
@@ -14,10 +14,10 @@ template <typename T> static void reserve(const Model &m, Workspace<T> &w, long 
 }
 
 template <typename T>
-static void add_pair(const Model &m, Workspace<T> &w, const Atoms &atoms, int center,
+static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, int center,
                      long pair, double *energy) {
   const int neighbor = atoms.neighbors[pair];
-  const signed char *shift = atoms.shifts + 3 * pair;
+  const int8_t *shift = atoms.shifts + 3 * pair;
   double d[3], r2 = 0.0;
   for (int axis = 0; axis < 3; ++axis) {
     d[axis] = atoms.positions[3 * neighbor + axis] - atoms.positions[3 * center + axis];
@@ -60,11 +60,11 @@ static double row_energy(const Model &m, const Workspace<T> &w, int row) {
   typedef typename Vector<T>::V V;
   V total = {};
   for (int n = 0; n < m.operations; ++n) {
-    const long *op = m.operation + 8 * n;
-    if (op[0] != ENERGY) continue;
-    const T *x = &w.x[(long)row * m.stride + op[1]];
-    const T *weight = (const T *)m.weights + op[3];
-    for (long i = 0; i < op[2]; i += lanes<T>) total += load(x + i) * load(weight + i);
+    if (m.operation[n].code != ALLEGRO_ENERGY) continue;
+    const auto &op = as<allegro_energy>(m.operation[n]);
+    const T *x = &w.x[(long)row * m.stride + op.source];
+    const T *weight = (const T *)m.weights + op.weights;
+    for (long i = 0; i < op.width; i += lanes<T>) total += load(x + i) * load(weight + i);
   }
   return sum<T>(total) * m.factors[w.kinds[row] / m.types];
 }
@@ -111,10 +111,10 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
 
 // Energies of the centres [begin, end), their contributions to all forces and to the strain.
 template <typename T>
-static void evaluate(const Model &m, const Atoms &atoms, long begin, long end,
+static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
                      double *energies, double *forces, double *strain) {
   Workspace<T> w;
-  const long rows = std::max(32L, 400000 / (m.stride * (long)sizeof(T)));
+  const long rows = std::max(32L, 400000 / ((long)m.stride * (long)sizeof(T)));
   reserve(m, w, 2 * rows);
   w.environment.resize(m.components * m.channels);
   w.gradient.resize(2L * m.widest * m.channels);
@@ -143,8 +143,8 @@ static void evaluate(const Model &m, const Atoms &atoms, long begin, long end,
   }
 }
 
-void run(const Model &m, const Atoms &atoms, long begin, long end, double *energies,
-         double *forces, double *strain) {
+static void run(const Model &m, const allegro_atoms &atoms, long begin, long end,
+                double *energies, double *forces, double *strain) {
   (m.is_double ? evaluate<double> : evaluate<float>)(m, atoms, begin, end, energies, forces,
                                                      strain);
 }

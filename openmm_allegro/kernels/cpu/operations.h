@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The operations of the program on the rows of a block, forward and backward. Included
-// once per instruction set, after tensor.h.
+// after tensor.h.
 
 // Cubic Hermite interpolation of a row's first segments, and their derivatives by x.
 template <typename T> static void interpolate(const Model &m, Workspace<T> &w, int row) {
   typedef typename Vector<T>::V V;
   const double nodes = m.points / (1.0 - m.table_from);  // for each unit of x
   const double place = (w.scaled[4 * row + 2] - m.table_from) * nodes;
-  const long node = std::min((long)place, m.points - 1), width = m.first_width;
+  const long node = std::min((long)place, (long)m.points - 1), width = m.first_width;
   const T t = T(place - node), scale = T(nodes);
   const T *cubic =
       (const T *)m.weights + m.table + 4 * width * (m.points * w.kinds[row] + node);
@@ -20,79 +20,117 @@ template <typename T> static void interpolate(const Model &m, Workspace<T> &w, i
   }
 }
 
+// A row's part of the weights of a TYPES or SPLINE operation, `size` for each kind of pair.
 template <typename T>
-static void forward_operation(const Model &m, Workspace<T> &w, const long *op, int begin,
-                              int end) {
+static inline const T *of_kind(const Model &m, const Workspace<T> &w, long start, int row,
+                               long size) {
+  return (const T *)m.weights + start + (long)w.kinds[row] * size;
+}
+
+template <typename T>
+static void forward_operation(const Model &m, Workspace<T> &w, long n, int begin, int end) {
+  const allegro_operation &operation = m.operation[n];
   const T *weights = (const T *)m.weights;
   T *x = &w.x[begin * m.stride];
-  if (op[0] == LINEAR) {
-    product(x + op[1], weights + op[5], x + op[3], m.stride, end - begin, op[2],
-            padded<T>(op[4]), op[7]);
-  } else if (op[0] == ACTIVATION) {
-    for (int row = begin; row < end; ++row, x += m.stride)
-      activate(op[1], x + op[2], x + op[4], op[3]);
-  } else if (op[0] == TYPES) {
-    for (int row = begin; row < end; ++row, x += m.stride) {
-      const T *scale = weights + op[3] + (long)w.kinds[row] * op[2];
-      for (int i = 0; i < op[2]; ++i) x[op[1] + i] *= scale[i];
+  switch (operation.code) {
+    case ALLEGRO_LINEAR: {
+      const auto &op = as<allegro_linear>(operation);
+      product(x + op.source, weights + op.forward, x + op.target, m.stride, end - begin,
+              op.depth, padded<T>(op.width), op.add);
+      break;
     }
-  } else if (op[0] == SPLINE) {
-    for (int row = begin; row < end; ++row, x += m.stride) {
-      const T *table = weights + op[3] + (long)w.kinds[row] * op[2] * m.radial;
-      std::fill(x + op[1], x + op[1] + op[2], T(0));
-      for (int k = 0; k < m.radial; ++k)
-        for (int i = 0; i < op[2]; ++i)
-          x[op[1] + i] += x[m.basis + k] * table[k * op[2] + i];
+    case ALLEGRO_ACTIVATION: {
+      const auto &op = as<allegro_activation>(operation);
+      for (int row = begin; row < end; ++row, x += m.stride)
+        activate(op.kind, x + op.target, x + op.slope, op.width);
+      break;
     }
-  } else if (op[0] == TENSOR) {
-    tensor(m, w, op, false);
+    case ALLEGRO_TYPES: {
+      const auto &op = as<allegro_types>(operation);
+      for (int row = begin; row < end; ++row, x += m.stride) {
+        const T *scale = of_kind(m, w, op.weights, row, op.width);
+        for (int i = 0; i < op.width; ++i) x[op.target + i] *= scale[i];
+      }
+      break;
+    }
+    case ALLEGRO_SPLINE: {
+      const auto &op = as<allegro_spline>(operation);
+      for (int row = begin; row < end; ++row, x += m.stride) {
+        const T *table = of_kind(m, w, op.weights, row, op.width * m.radial);
+        std::fill(x + op.target, x + op.target + op.width, T(0));
+        for (int k = 0; k < m.radial; ++k)
+          for (int i = 0; i < op.width; ++i)
+            x[op.target + i] += x[m.basis + k] * table[k * op.width + i];
+      }
+      break;
+    }
+    case ALLEGRO_TENSOR: tensor(m, w, as<allegro_tensor>(operation), false);
+  }
+}
+
+template <typename T>
+static void spline_backward(const Model &m, const allegro_spline &op, const T *table,
+                            T *g) {
+  for (int k = 0; k < m.radial; ++k) {
+    T total = 0;
+    for (int i = 0; i < op.width; ++i) total += g[op.target + i] * table[k * op.width + i];
+    g[m.basis + k] += total;
   }
 }
 
 template <typename T>
 static void backward_operation(const Model &m, Workspace<T> &w, long n, int begin,
                                int end) {
-  const long *op = m.operation + 8 * n;
+  const allegro_operation &operation = m.operation[n];
   const T *weights = (const T *)m.weights;
   T *x = &w.x[begin * m.stride], *g = &w.g[begin * m.stride];
-  if (op[0] == LINEAR) {
-    product(g + op[3], weights + op[6], g + op[1], m.stride, end - begin, op[4],
-            padded<T>(op[2]), !m.overwrites[n]);
-  } else if (op[0] == ACTIVATION) {
-    for (int row = begin; row < end; ++row, x += m.stride, g += m.stride)
-      for (int i = 0; i < op[3]; ++i) g[op[2] + i] *= x[op[4] + i];
-  } else if (op[0] == TYPES) {
-    for (int row = begin; row < end; ++row, g += m.stride) {
-      const T *scale = weights + op[3] + (long)w.kinds[row] * op[2];
-      for (int i = 0; i < op[2]; ++i) g[op[1] + i] *= scale[i];
+  switch (operation.code) {
+    case ALLEGRO_LINEAR: {
+      const auto &op = as<allegro_linear>(operation);
+      product(g + op.target, weights + op.backward, g + op.source, m.stride, end - begin,
+              op.width, padded<T>(op.depth), !m.overwrites[n]);
+      break;
     }
-  } else if (op[0] == SPLINE) {
-    for (int row = begin; row < end; ++row, g += m.stride) {
-      const T *table = weights + op[3] + (long)w.kinds[row] * op[2] * m.radial;
-      for (int k = 0; k < m.radial; ++k) {
-        T total = 0;
-        for (int i = 0; i < op[2]; ++i) total += g[op[1] + i] * table[k * op[2] + i];
-        g[m.basis + k] += total;
+    case ALLEGRO_ACTIVATION: {
+      const auto &op = as<allegro_activation>(operation);
+      for (int row = begin; row < end; ++row, x += m.stride, g += m.stride)
+        for (int i = 0; i < op.width; ++i) g[op.target + i] *= x[op.slope + i];
+      break;
+    }
+    case ALLEGRO_TYPES: {
+      const auto &op = as<allegro_types>(operation);
+      for (int row = begin; row < end; ++row, g += m.stride) {
+        const T *scale = of_kind(m, w, op.weights, row, op.width);
+        for (int i = 0; i < op.width; ++i) g[op.target + i] *= scale[i];
       }
+      break;
     }
-  } else if (op[0] == TENSOR) {
-    tensor(m, w, op, true);
-  } else {  // ENERGY
-    for (int row = begin; row < end; ++row, g += m.stride) {
-      const T factor = T(m.factors[w.kinds[row] / m.types]);
-      for (int i = 0; i < op[2]; ++i) g[op[1] + i] += factor * weights[op[3] + i];
+    case ALLEGRO_SPLINE: {
+      const auto &op = as<allegro_spline>(operation);
+      for (int row = begin; row < end; ++row, g += m.stride)
+        spline_backward(m, op, of_kind(m, w, op.weights, row, op.width * m.radial), g);
+      break;
+    }
+    case ALLEGRO_TENSOR: tensor(m, w, as<allegro_tensor>(operation), true); break;
+    case ALLEGRO_ENERGY: {
+      const auto &op = as<allegro_energy>(operation);
+      for (int row = begin; row < end; ++row, g += m.stride) {
+        const T factor = T(m.factors[w.kinds[row] / m.types]);
+        for (int i = 0; i < op.width; ++i)
+          g[op.source + i] += factor * weights[op.weights + i];
+      }
     }
   }
 }
 
-// Whether what depends on a row's distance alone is computed, not taken from the table.
-// So it is where the distance is not a number, which has no place in the table.
+// True where functions of a row's distance are computed, not taken from the table. This
+// includes distances that are not numbers, which have no place in the table.
 template <typename T>
 static bool is_exact(const Model &m, const Workspace<T> &w, int row) {
   return !m.points || !(w.scaled[4 * row + 2] >= m.table_from);
 }
 
-// Calls f for each run of such rows.
+// Calls f(begin, end) for each run of such rows.
 template <typename T, typename F>
 static void each_exact(const Model &m, const Workspace<T> &w, F f) {
   const int rows = w.neighbors.size();
@@ -110,12 +148,12 @@ template <typename T> static void forward(const Model &m, Workspace<T> &w) {
       radial(m, w.scaled[4 * row + 2], values + m.basis, values + m.slope);
     }
     for (long n = 0; n < m.stage; ++n)
-      forward_operation(m, w, m.operation + 8 * n, begin, end);
+      forward_operation(m, w, n, begin, end);
   });
   for (int row = 0; row < rows; ++row)
     if (!is_exact(m, w, row)) interpolate(m, w, row);
   for (long n = m.stage; n < m.operations; ++n)
-    forward_operation(m, w, m.operation + 8 * n, 0, rows);
+    forward_operation(m, w, n, 0, rows);
 }
 
 template <typename T> static void backward(const Model &m, Workspace<T> &w) {

@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Energy and forces of some centres, forward and backward, by the program of fold.py.
-//
-// Included once per instruction set, after vector.h. All pairs of a few centres are the
-// rows of one matrix X whose columns are the values along the network; G has the
-// derivatives of the energy by them. A row of X stays in the cache from the first to the
-// last operation, and nothing of it outlives the block.
-
-template <typename T> struct Workspace {
-  std::vector<T> x, g;                         // [rows, stride]
-  std::vector<double> unit[3], distance;       // [rows]
-  std::vector<T> slopes;                       // [rows, first_width], from the table
-  std::vector<double> scaled;                  // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
-  std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
-  std::vector<int> first, atoms;               // of the block's centres
-  std::vector<T> environment, gradient;        // [A, U]
-  std::vector<T> operators, d_operators;       // [centres, all layers' A, D, U]
-  std::vector<T> chain;                        // [centres, all layers' t, A, U]
-};
+// What the direction and the distance of a pair give alone: spherical harmonics, radial
+// functions and the nuclear repulsion. Included after model.h.
 
 // Spherical harmonics of unit vectors, one in each lane; with `gradient`, [3 A], their
 // derivatives (not projected).
@@ -32,15 +16,15 @@ static void harmonics(const Model &m, const Lanes *u, Lanes *value, Lanes *gradi
   if (gradient)
     for (int a = 0; a < 3 * m.components; ++a) gradient[a] = Lanes{};
   for (int term = 0; term < m.terms; ++term) {
-    const long *t = m.term + 4 * term;
+    const allegro_term &t = m.term[term];
     const double c = m.term_value[term];
-    const Lanes x = power[0][t[1]], y = power[1][t[2]], z = power[2][t[3]];
-    value[t[0]] += c * x * y * z;
+    const Lanes x = power[0][t.x], y = power[1][t.y], z = power[2][t.z];
+    value[t.component] += c * x * y * z;
     if (!gradient) continue;
-    Lanes *slope = gradient + 3 * t[0];
-    if (t[1]) slope[0] += c * t[1] * power[0][t[1] - 1] * y * z;
-    if (t[2]) slope[1] += c * t[2] * x * power[1][t[2] - 1] * z;
-    if (t[3]) slope[2] += c * t[3] * x * y * power[2][t[3] - 1];
+    Lanes *slope = gradient + 3 * t.component;
+    if (t.x) slope[0] += c * t.x * power[0][t.x - 1] * y * z;
+    if (t.y) slope[1] += c * t.y * x * power[1][t.y - 1] * z;
+    if (t.z) slope[2] += c * t.z * x * y * power[2][t.z - 1];
   }
 }
 

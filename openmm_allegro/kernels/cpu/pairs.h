@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sums over a centre's pairs, components and channels, degree by degree; projection.py.
-
-struct Pairs {
-  long centers, neighbors, components, channels, degrees;
-  long row;                // elements from one pair's weights to the next one's
-  const long *components_of;  // of each degree, at most 9
-};
+// Sums over a centre's pairs, components and channels, degree by degree.
 
 // f(M, degree, first component of it, M components) for each degree.
-template <typename F> static void for_degrees(const Pairs &p, const F &f) {
+template <typename F> static void for_degrees(const allegro_pairs &p, const F &f) {
   for (long l = 0, a = 0; l < p.degrees; a += p.components_of[l], ++l)
     switch (p.components_of[l]) {
       case 1: f(std::integral_constant<int, 1>(), l, a); break;
@@ -21,9 +15,11 @@ template <typename F> static void for_degrees(const Pairs &p, const F &f) {
 
 // out[c, a, u] = Σ_k y[c, k, a] w[c, k, l(a), u]
 template <typename T>
-static void project(const Pairs &p, const T *y, const T *w, T *out, long begin, long end) {
+static void project(const allegro_pairs &p, long begin, long end) {
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
+  const T *y = (const T *)p.y, *w = (const T *)p.w;
+  T *out = (T *)p.v;
   const long A = p.components, U = p.channels;
   for (long c = begin; c < end; ++c) {
     const T *yc = y + c * p.neighbors * A, *wc = w + c * p.neighbors * p.row;
@@ -52,9 +48,11 @@ static void project(const Pairs &p, const T *y, const T *w, T *out, long begin, 
 
 // out[c, k, l, u] = Σ_{a of l} y[c, k, a] v[c, a, u]
 template <typename T>
-static void spread(const Pairs &p, const T *y, const T *v, T *out, long begin, long end) {
+static void spread(const allegro_pairs &p, long begin, long end) {
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
+  const T *y = (const T *)p.y, *v = (const T *)p.v;
+  T *out = (T *)p.w;
   const long A = p.components, U = p.channels, row = p.degrees * U;
   for (long c = begin; c < end; ++c) {
     const T *yc = y + c * p.neighbors * A, *vc = v + c * A * U;
@@ -83,9 +81,11 @@ static void spread(const Pairs &p, const T *y, const T *v, T *out, long begin, l
 
 // out[c, k, a] = Σ_u w[c, k, l(a), u] v[c, a, u]
 template <typename T>
-static void meet(const Pairs &p, const T *w, const T *v, T *out, long begin, long end) {
+static void meet(const allegro_pairs &p, long begin, long end) {
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
+  const T *w = (const T *)p.w, *v = (const T *)p.v;
+  T *out = (T *)p.y;
   const long A = p.components, U = p.channels;
   std::vector<T> sums(A * L), ends(A + L);
   for (long c = begin; c < end; ++c) {

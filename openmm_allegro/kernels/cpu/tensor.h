@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The tensor product of a layer, forward and backward, for the rows of one centre.
 //
-// Included once per instruction set, after network.h. N is the number of degrees of the
+// Included after model.h. N is the number of degrees of the
 // spherical harmonics where these are 0 to N - 1, which gives loops fixed bounds; it is 0
 // for any others.
 
@@ -125,11 +125,12 @@ static void scalars_backward(const Model &m, Workspace<T> &w, long from, long to
 template <typename T>
 static void contract(const Model &m, const Layer &l, const T *from, T *to, bool back) {
   const int U = m.channels;
-  std::fill(to, to + (back ? m.components : l.in * l.out) * U, T(0));
-  const T *weight = (const T *)m.weights + l.weight;
+  std::fill(to, to + (back ? m.components : l.dim_in * l.dim_out) * U, T(0));
+  const T *weight = (const T *)m.weights + l.weights;
   for (long n = 0; n < l.entries; ++n) {
-    const long *entry = l.entry + 3 * n;
-    const long place = (entry[0] * l.out + entry[1]) * U, b = entry[2] * U;
+    const allegro_entry &entry = l.entry[n];
+    const long place = (entry.row * l.dim_out + entry.column) * U;
+    const long b = entry.environment * U;
     const T *source = from + (back ? place : b);
     T *target = to + (back ? b : place);
     for (int u = 0; u < U; u += lanes<T>)
@@ -139,13 +140,13 @@ static void contract(const Model &m, const Layer &l, const T *from, T *to, bool 
 
 // One layer's environment, operator and scalars of one centre.
 template <typename T, int N>
-static void tensor_forward(const Model &m, Workspace<T> &w, const long *op, int slot,
+static void tensor_forward(const Model &m, Workspace<T> &w, const allegro_tensor &op, int slot,
                            int begin, int end) {
-  const int U = m.channels, layer = op[1];
+  const int U = m.channels, layer = op.layer;
   const Layer &l = m.layer[layer];
   T *gamma = w.environment.data();
   std::fill(gamma, gamma + m.components * U, T(0));
-  sum_environment<T, N>(m, w, op[3], begin, end, gamma);
+  sum_environment<T, N>(m, w, op.environment, begin, end, gamma);
   const T norm = T(m.norm[w.kinds[begin] / m.types]);
   for (int i = 0; i < m.components * U; ++i) gamma[i] *= norm;
   T *M = &w.operators[(long)slot * m.operator_size + l.start];
@@ -153,44 +154,44 @@ static void tensor_forward(const Model &m, Workspace<T> &w, const long *op, int 
   // v = M0 M1 ... m, each product kept for the way back
   T *chain = &w.chain[(long)slot * m.chain_size + l.chain];
   T *t = chain + (long)layer * m.widest * U;
-  for (int a = 0; a < l.in; ++a)
-    std::copy(M + (long)a * l.out * U, M + ((long)a * l.out + 1) * U, t + a * U);
+  for (int a = 0; a < l.dim_in; ++a)
+    std::copy(M + (long)a * l.dim_out * U, M + ((long)a * l.dim_out + 1) * U, t + a * U);
   for (int j = layer - 1; j >= 0; --j) {
     const Layer &before = m.layer[j];
     const T *B = &w.operators[(long)slot * m.operator_size + before.start];
     const T *next = t;
     t = chain + (long)j * m.widest * U;
-    std::fill(t, t + before.in * U, T(0));
-    for (int a = 0; a < before.in; ++a)
-      for (int d = 0; d < before.out; ++d)
+    std::fill(t, t + before.dim_in * U, T(0));
+    for (int a = 0; a < before.dim_in; ++a)
+      for (int d = 0; d < before.dim_out; ++d)
         for (int u = 0; u < U; u += lanes<T>)
           store(t + a * U + u,
                 load(t + a * U + u) +
-                    load(B + ((long)a * before.out + d) * U + u) * load(next + d * U + u));
+                    load(B + ((long)a * before.dim_out + d) * U + u) * load(next + d * U + u));
   }
-  scalars_forward<T, N>(m, w, op[2], op[4], begin, end, t);
+  scalars_forward<T, N>(m, w, op.tensor, op.target, begin, end, t);
 }
 
 // The way back through the same.
 template <typename T, int N>
-static void tensor_backward(const Model &m, Workspace<T> &w, const long *op, int slot,
+static void tensor_backward(const Model &m, Workspace<T> &w, const allegro_tensor &op, int slot,
                             int begin, int end) {
-  const int U = m.channels, layer = op[1];
+  const int U = m.channels, layer = op.layer;
   const Layer &l = m.layer[layer];
   T *chain = &w.chain[(long)slot * m.chain_size + l.chain];
   T *dt = w.gradient.data(), *dt_next = dt + (long)m.widest * U;
   std::fill(dt, dt + (long)m.widest * U, T(0));
-  scalars_backward<T, N>(m, w, op[2], op[4], begin, end, chain, dt);
+  scalars_backward<T, N>(m, w, op.tensor, op.target, begin, end, chain, dt);
   for (int j = 0; j < layer; ++j) {
     const Layer &before = m.layer[j];
     const T *B = &w.operators[(long)slot * m.operator_size + before.start];
     T *dB = &w.d_operators[(long)slot * m.operator_size + before.start];
     const T *next = chain + (long)(j + 1) * m.widest * U;
-    std::fill(dt_next, dt_next + (long)before.out * U, T(0));
-    for (int a = 0; a < before.in; ++a)
-      for (int d = 0; d < before.out; ++d)
+    std::fill(dt_next, dt_next + (long)before.dim_out * U, T(0));
+    for (int a = 0; a < before.dim_in; ++a)
+      for (int d = 0; d < before.dim_out; ++d)
         for (int u = 0; u < U; u += lanes<T>) {
-          const long at = ((long)a * before.out + d) * U + u;
+          const long at = ((long)a * before.dim_out + d) * U + u;
           const auto da = load(dt + a * U + u);
           store(dB + at, load(dB + at) + da * load(next + d * U + u));
           store(dt_next + d * U + u, load(dt_next + d * U + u) + load(B + at) * da);
@@ -198,28 +199,28 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const long *op, int
     std::swap(dt, dt_next);
   }
   T *dM = &w.d_operators[(long)slot * m.operator_size + l.start];
-  for (int a = 0; a < l.in; ++a)
+  for (int a = 0; a < l.dim_in; ++a)
     for (int u = 0; u < U; u += lanes<T>) {
-      T *target = dM + (long)a * l.out * U + u;
+      T *target = dM + (long)a * l.dim_out * U + u;
       store(target, load(target) + load(dt + a * U + u));
     }
   T *gamma = w.environment.data();
   contract(m, l, dM, gamma, true);
   const T norm = T(m.norm[w.kinds[begin] / m.types]);
   for (int i = 0; i < m.components * U; ++i) gamma[i] *= norm;
-  environment_backward<T, N>(m, w, op[3], begin, end, gamma);
+  environment_backward<T, N>(m, w, op.environment, begin, end, gamma);
 }
 
 // A tensor product of all centres of the block.
 template <typename T, int N>
-static void tensor(const Model &m, Workspace<T> &w, const long *op, bool back) {
+static void tensor(const Model &m, Workspace<T> &w, const allegro_tensor &op, bool back) {
   for (size_t c = 0; c < w.atoms.size(); ++c)
     (back ? tensor_backward<T, N> : tensor_forward<T, N>)(m, w, op, c, w.first[c],
                                                          w.first[c + 1]);
 }
 
 template <typename T>
-static void tensor(const Model &m, Workspace<T> &w, const long *op, bool back) {
+static void tensor(const Model &m, Workspace<T> &w, const allegro_tensor &op, bool back) {
   const bool standard = m.components == m.degrees * m.degrees;
   switch (standard ? m.degrees : 0) {
     case 1: return tensor<T, 1>(m, w, op, back);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""All that depends on the distance alone as piecewise cubics, one set for each pair.
+"""Tables of all that depends on the distance of a pair and its elements alone.
 
 Cubic Hermite interpolation in x = r / cutoff for each ordered pair of elements, from
 ``TABLE_FROM`` to 1; closer pairs are computed.
@@ -10,17 +10,15 @@ import logging
 from collections.abc import Sequence
 
 import torch
-from ase.data import atomic_numbers, covalent_radii
 from torch import Tensor
 
 from ...model import AllegroEnergy
-from .fold import TABLE_FROM, Folder, Program, fold
+from .fold import TABLE_FROM, fold_parts
+from .program import Program
+from .table_error import ENVIRONMENTS, force_error
 
 _log = logging.getLogger(__name__)
 INTERVALS = (128, 256, 512, 1024, 2048, 4096)
-# Of the force error: random surroundings of each element, and their shortest distances
-# over the sum of the covalent radii. Bonds vibrate to some 0.85 of it.
-ENVIRONMENTS, NEAREST = 64, 0.8
 
 
 def fold_with_table(
@@ -29,7 +27,7 @@ def fold_with_table(
     elements: Sequence[str],
     tolerance: float = 3e-5,
 ) -> Program:
-    """The program of a model with a table as fine as it must be.
+    """Fold a model to a program with a table as fine as it must be.
 
     Logs a bound on the error of forces that the table and the precision bring, see
     ``force_error``.
@@ -44,13 +42,13 @@ def fold_with_table(
         Largest error of a tabulated function's slope, as a fraction of the largest
         slope; up to 4096 intervals are tried.
     """
-    folder = Folder(energy, dtype)
-    functions = _Functions(energy, folder.combined)
+    folded = fold_parts(energy, dtype)
+    functions = TableFunctions(energy, folded.combined)
     for intervals in INTERVALS:
         value, slope = functions.error(intervals)
         if slope <= tolerance:
             break
-    program = folder.program(functions.table(intervals))
+    program = folded.program(functions.table(intervals))
     bound, seen = force_error(energy, program, elements)
     _log.info(
         "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
@@ -62,85 +60,15 @@ def fold_with_table(
     return program
 
 
-def tabulated(energy: AllegroEnergy, dtype: torch.dtype, intervals: int) -> Program:
-    """The program of a model with a table of so many intervals."""
-    folder = Folder(energy, dtype)
-    return folder.program(_Functions(energy, folder.combined).table(intervals))
+class TableFunctions:
+    """Functions of the distance and the elements alone, in double precision.
 
-
-def force_error(
-    energy: AllegroEnergy, program: Program, elements: Sequence[str]
-) -> tuple[float, float]:
-    """How far forces of a program may be from the exact ones in double precision.
-
-    Measured in random environments with as many neighbours as the model was trained
-    with, at any distances from short bonds on: forces there are larger than in a
-    liquid, and so are errors. The bound takes the errors g_ij of all derivatives of one
-    centre's energy by the vectors to its neighbours with the same sign, and as much
-    again from the centres that it is a neighbour of: |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
-
-    Returns
-    -------
-    bound, seen : float
-        eV/Å; ``seen`` is the largest error of a component of the force on a centre, of
-        its own energy alone.
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    combined : Tensor [depth, width]
+        See ``fold.Folded``.
     """
-    exact = fold(energy, torch.float64)
-    environments = _environments(energy, elements)
-    found = torch.ops.openmm_allegro.evaluate(*environments, *program)[1]
-    wanted = torch.ops.openmm_allegro.evaluate(*environments, *exact)[1]
-    difference = found - wanted
-    offsets = environments[3]
-    sizes = offsets.diff()
-    centers = torch.nonzero(sizes).squeeze(1)
-    neighbors = torch.repeat_interleave(centers, sizes[centers])
-    size = difference.norm(dim=1)
-    size[centers] = 0.0
-    others = torch.nonzero(sizes == 0).squeeze(1)
-    sums = torch.zeros_like(size).index_add(0, neighbors, size[others])
-    return 2.0 * float(sums.max()), float(difference[centers].abs().max())
-
-
-def _environments(energy: AllegroEnergy, elements: Sequence[str]) -> tuple[Tensor, ...]:
-    """Clusters of a centre and its neighbours, far apart, as ``twin.evaluate`` wants.
-
-    Only the first atom of each has pairs.
-    """
-    network = energy.network
-    generator = torch.Generator().manual_seed(0)
-    numbers = network.environment_norm.double().cpu().pow(-2).round().long()
-    centers = torch.arange(len(elements)).repeat_interleave(ENVIRONMENTS)
-    sizes = numbers[centers].clamp(min=1)
-    count = int(sizes.sum())
-    kinds = torch.randint(len(elements), (count,), generator=generator)
-    direction = torch.randn(count, 3, dtype=torch.float64, generator=generator)
-    uniform = torch.rand(count, dtype=torch.float64, generator=generator)
-    of_each = torch.repeat_interleave(centers, sizes)
-    cutoffs = network.embedding.cutoffs(of_each, kinds).double().cpu()
-    radii = torch.tensor([covalent_radii[atomic_numbers[e]] for e in elements])
-    nearest = NEAREST * (radii[of_each] + radii[kinds])
-    nearest = nearest.clamp(TABLE_FROM * cutoffs, 0.9 * cutoffs)
-    r = (nearest**3 + (cutoffs**3 - nearest**3) * uniform).pow(1 / 3)
-    vectors = r.unsqueeze(1) * torch.nn.functional.normalize(direction, dim=1)
-    first = torch.cumsum(sizes + 1, 0) - sizes - 1  # atom numbers of the centres
-    is_neighbor = torch.ones(count + len(sizes), dtype=torch.bool)
-    is_neighbor[first] = False
-    positions = torch.zeros(len(is_neighbor), 3, dtype=torch.float64)
-    positions[is_neighbor] = vectors
-    types = torch.zeros(len(is_neighbor), dtype=torch.int64)
-    types[is_neighbor], types[first] = kinds, centers
-    degrees = torch.zeros(len(is_neighbor), dtype=torch.int64)
-    degrees[first] = sizes
-    offsets = torch.zeros(len(is_neighbor) + 1, dtype=torch.int64)
-    offsets[1:] = torch.cumsum(degrees, 0)
-    neighbors = torch.nonzero(is_neighbor).squeeze(1).to(torch.int32)
-    shifts = torch.zeros(count, 3, dtype=torch.int8)
-    cell = torch.zeros(3, 3, dtype=torch.float64)
-    return positions, cell, types, offsets, neighbors, shifts
-
-
-class _Functions:
-    """What depends on the distance alone, and its slopes, in double precision."""
 
     def __init__(self, energy: AllegroEnergy, combined: Tensor) -> None:
         network = copy.deepcopy(energy.network).double().cpu()
@@ -150,7 +78,7 @@ class _Functions:
     def table(self, intervals: int) -> Tensor:
         """Coefficients of each interval's cubic: [T², intervals, 4, width].
 
-        Not the values at its ends: a slope from their difference would lose digits.
+        Coefficients, because a slope from the values at both ends would lose digits.
         """
         kinds = range(self.types**2)
         return torch.stack([self._cubics(kind, intervals)[0] for kind in kinds])
@@ -165,9 +93,9 @@ class _Functions:
                 exact = self._values(x[:-1] + t * step, kind)
                 value = p + t * (s + t * (b + t * c))
                 slope = (s + t * (2.0 * b + t * 3.0 * c)) / step
-                for i, found in enumerate((value, slope)):
+                for i, estimate in enumerate((value, slope)):
                     scale = exact[i].abs().amax().clamp(min=1e-12)
-                    error = (found - exact[i]).abs().amax() / scale
+                    error = (estimate - exact[i]).abs().amax() / scale
                     errors[i] = torch.maximum(errors[i], error)
         return float(errors[0]), float(errors[1])
 

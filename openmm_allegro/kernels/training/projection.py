@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sums over a centre's pairs, components and channels, degree by degree.
 
-With harmonics y of each pair, weights w of each pair and degree, and numbers v of each
+With harmonics y of each pair, weights w of each pair and degree, and features v of each
 centre and component, l(a) the degree of component a, the three operators are
 
     project:  v[c, a, u]    = Σ_k y[c, k, a] w[c, k, l(a), u]
@@ -12,7 +12,6 @@ and the derivatives of each are the other two. As products of matrices they woul
 through all pairs of degrees, l_max + 1 times as much.
 """
 
-import ctypes
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,14 +19,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..inference.operator import present
+from ..header import filled
+from ..library import library
+from .operators import define, runs_compiled, threads_for
 
-Twin = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
-NAMES = ("project", "spread", "meet")
+# Arrays that each operator takes, in order; it makes the third one.
+FACTORS = {"project": "yw", "spread": "yv", "meet": "wv"}
+NAMES = tuple(FACTORS)
+_MAKER = {({*"ywv"} - {*factors}).pop(): name for name, factors in FACTORS.items()}
+_MAX_DEGREES = 9
 
 
 def project(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
-    """See above; differentiable any number of times, as are the others.
+    """Sum over pairs, see above; differentiable any number of times, as are the others.
 
     Parameters
     ----------
@@ -44,12 +48,12 @@ def project(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def spread(y: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """``y`` [C, K, A], ``v`` [C, A, U] → [C, K, L, U], see above."""
+    """Sum over components: ``y`` [C, K, A], ``v`` [C, A, U] → [C, K, L, U]."""
     return torch.ops.openmm_allegro.spread(y, v, list(sizes))
 
 
 def meet(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """``w`` [C, K, L, U], ``v`` [C, A, U] → [C, K, A], see above."""
+    """Sum over channels: ``w`` [C, K, L, U], ``v`` [C, A, U] → [C, K, A]."""
     return torch.ops.openmm_allegro.meet(w, v, list(sizes))
 
 
@@ -70,98 +74,89 @@ def meet_in_torch(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 @functools.cache
-def products() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where it was not built or is an older one."""
-    loaded = present()
-    return loaded if hasattr(loaded, "openmm_allegro_project") else None
-
-
-def compiled_for(*arrays: Tensor) -> bool:
-    """Whether the kernel is there for arrays of these precisions.
-
-    Raises
-    ------
-    TypeError
-        If they are not of one precision.
-    """
-    found = {a.dtype for a in arrays}
-    if len(found) > 1:
-        raise TypeError(f"products: expected arrays of one dtype, found {found}")
-    return products() is not None and found <= {torch.float32, torch.float64}
-
-
-def threads_for(centers: int) -> int:
-    """A thread is not worth its start for a few centres."""
-    return max(1, min(torch.get_num_threads(), centers // 64))
+def register() -> None:
+    """Make the operators known to torch; once in a process."""
+    for name, in_torch in (
+        ("project", project_in_torch),
+        ("spread", spread_in_torch),
+        ("meet", meet_in_torch),
+    ):
+        define(
+            f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor",
+            functools.partial(_on_cpu, name, in_torch),
+            in_torch,
+            functools.partial(_empty, name),
+            functools.partial(_backward, name),
+            _save,
+        )
 
 
 def _degrees(sizes: Sequence[int]) -> list[int]:
+    """Degree of each component."""
     return [degree for degree, size in enumerate(sizes) for _ in range(size)]
 
 
-def _shape(name: str, left: Tensor, right: Tensor, degrees: int) -> tuple[int, ...]:
-    centers, neighbors = left.shape[:2]
-    if name == "project":
-        return centers, left.shape[2], right.shape[3]
-    if name == "spread":
-        return centers, neighbors, degrees, right.shape[2]
-    return centers, neighbors, right.shape[1]
-
-
-def _expected(
+def _shapes(
     name: str, left: Tensor, right: Tensor, sizes: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes of both factors, from sizes that either must have."""
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of all three arrays, from sizes that either factor must have."""
     centers, neighbors = left.shape[:2]
-    of_pairs = centers, neighbors, sum(sizes)
-    weights = (
-        centers,
-        neighbors,
-        len(sizes),
-        (left if name == "meet" else right).shape[-1],
-    )
-    of_centers = centers, sum(sizes), right.shape[-1]
-    if name == "project":
-        return of_pairs, weights
-    return (of_pairs if name == "spread" else weights), of_centers
+    channels = left.shape[-1] if name == "meet" else right.shape[-1]
+    return {
+        "y": (centers, neighbors, sum(sizes)),
+        "w": (centers, neighbors, len(sizes), channels),
+        "v": (centers, sum(sizes), right.shape[-1]),
+    }
+
+
+def _result(name: str) -> str:
+    return next(array for array, maker in _MAKER.items() if maker == name)
 
 
 def _empty(name: str, left: Tensor, right: Tensor, sizes: Sequence[int]) -> Tensor:
-    return left.new_empty(_shape(name, left, right, len(sizes)))
+    return left.new_empty(_shapes(name, left, right, sizes)[_result(name)])
 
 
 def _on_cpu(
-    name: str, twin: Twin, left: Tensor, right: Tensor, sizes: Sequence[int]
+    name: str,
+    in_torch: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    left: Tensor,
+    right: Tensor,
+    sizes: Sequence[int],
 ) -> Tensor:
-    expected = _expected(name, left, right, sizes)
+    shapes = _shapes(name, left, right, sizes)
+    expected = tuple(shapes[factor] for factor in FACTORS[name])
     found = tuple(left.shape), tuple(right.shape)
     if found != expected:
         raise ValueError(f"{name}: expected shapes {expected}, found {found}")
-    if not compiled_for(left, right):
-        return twin(left, right, sizes)
-    out = _empty(name, left, right, sizes)
-    weights = {"project": right, "spread": out, "meet": left}[name]
-    if not _rows(weights):
-        weights = weights.contiguous()
-    left = weights if name == "meet" else left.contiguous()
-    right = weights if name == "project" else right.contiguous()
-    centers, neighbors, degrees, channels = weights.shape
-    numbers = [centers, neighbors, sum(sizes), channels, degrees]
-    numbers += [weights.stride(1) if neighbors > 1 else degrees * channels, *sizes]
-    products().openmm_allegro_project(
-        ctypes.c_long(NAMES.index(name)),
-        (ctypes.c_long * len(numbers))(*numbers),
-        ctypes.c_long(out.dtype == torch.float64),
-        ctypes.c_void_p(left.data_ptr()),
-        ctypes.c_void_p(right.data_ptr()),
-        ctypes.c_long(threads_for(centers)),
-        ctypes.c_void_p(out.data_ptr()),
+    if not runs_compiled(left, right):
+        return in_torch(left, right, sizes)
+    result = left.new_empty(shapes[_result(name)])
+    arrays = dict(zip(FACTORS[name], (left, right), strict=True))
+    arrays = {
+        key: a if key == "w" and _has_equal_rows(a) else a.contiguous()
+        for key, a in arrays.items()
+    } | {_result(name): result}
+    centers, neighbors, degrees, channels = arrays["w"].shape
+    row = arrays["w"].stride(1) if neighbors > 1 else degrees * channels
+    pairs = filled(
+        "allegro_pairs",
+        centers=centers,
+        neighbors=neighbors,
+        components=sum(sizes),
+        channels=channels,
+        degrees=degrees,
+        row=row,
+        components_of=[*sizes, *[0] * (_MAX_DEGREES - degrees)],
+        is_double=result.dtype == torch.float64,
+        **arrays,
     )
-    return out
+    getattr(library(), f"allegro_{name}")(pairs, threads_for(centers))
+    return result
 
 
-def _rows(weights: Tensor) -> bool:
-    """Whether each pair's weights are together, and pairs in equal distances."""
+def _has_equal_rows(weights: Tensor) -> bool:
+    """Tell whether each pair's weights are together, and pairs in equal distances."""
     _, neighbors, _, channels = weights.shape
     centers, pairs, degrees, last = weights.stride()
     return (
@@ -177,74 +172,18 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(left, right)
 
 
-def _project_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    y, w = ctx.saved_tensors
-    need = ctx.needs_input_grad
-    return (
-        meet(w, upstream, ctx.sizes) if need[0] else None,
-        spread(y, upstream, ctx.sizes) if need[1] else None,
-        None,
-    )
-
-
-def _spread_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    y, v = ctx.saved_tensors
-    need = ctx.needs_input_grad
-    return (
-        meet(upstream, v, ctx.sizes) if need[0] else None,
-        project(y, upstream, ctx.sizes) if need[1] else None,
-        None,
-    )
-
-
-def _meet_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    w, v = ctx.saved_tensors
-    need = ctx.needs_input_grad
-    return (
-        spread(upstream, v, ctx.sizes) if need[0] else None,
-        project(upstream, w, ctx.sizes) if need[1] else None,
-        None,
-    )
-
-
-def define(
-    operators: torch.library.Library,
-    schema: str,
-    on_cpu: Callable[..., Tensor],
-    twin: Callable[..., Tensor],
-    empty: Callable[..., Tensor],
-    backward: Callable[..., tuple],
-    save: Callable[..., None],
-) -> None:
-    """An operator that can be traced and differentiated; ``twin`` runs on CUDA."""
-    operators.define(schema)
-    name = schema.partition("(")[0]
-    operators.impl(name, on_cpu, "CPU")
-    operators.impl(name, twin, "CUDA")
-    full = f"openmm_allegro::{name}"
-    torch.library.register_fake(full, empty, lib=operators)
-    torch.library.register_autograd(full, backward, setup_context=save, lib=operators)
-
-
-@functools.cache
-def register() -> torch.library.Library:
-    """Make the operators known to torch; once in a process."""
-    operators = torch.library.Library("openmm_allegro", "FRAGMENT")
-    for name, twin, backward in (
-        ("project", project_in_torch, _project_backward),
-        ("spread", spread_in_torch, _spread_backward),
-        ("meet", meet_in_torch, _meet_backward),
-    ):
-        define(
-            operators,
-            f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor",
-            functools.partial(_on_cpu, name, twin),
-            twin,
-            functools.partial(_empty, name),
-            backward,
-            _save,
-        )
-    return operators
+def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+    """Derivatives: what makes a factor from the other two arrays gives the one by it."""
+    arrays = dict(zip(FACTORS[name], ctx.saved_tensors, strict=True))
+    arrays[_result(name)] = upstream
+    gradients: list[Tensor | None] = [None, None, None]
+    for index, factor in enumerate(FACTORS[name]):
+        if ctx.needs_input_grad[index]:
+            maker = _MAKER[factor]
+            others = [arrays[key] for key in FACTORS[maker]]
+            operator = getattr(torch.ops.openmm_allegro, maker)
+            gradients[index] = operator(*others, ctx.sizes)
+    return tuple(gradients)
 
 
 register()

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from ...model import AllegroEnergy
 from ...model.allegro import Allegro
+from ..library import library
 from .contraction import contract
-from .projection import products, project, spread
+from .projection import project, spread
 
 
 class SparseProducts:
-    """From a layer's weights to the scalars of its pairs, as in ``Allegro.of_blocks``.
+    """Scalars of the pairs of a layer from its weights, as in ``Allegro.of_blocks``.
 
     ``M⁰ M¹ … m`` is taken from the right: each product is one ``contract``, and no
     matrix is made.
@@ -89,14 +90,14 @@ class SparseProducts:
 
 
 def use_sparse_products(energy: AllegroEnergy) -> bool:
-    """Let a model on the CPU train faster; whether the kernel for it is there.
+    """Let a model on the CPU train faster, and tell whether the kernel for it is there.
 
     Parameters
     ----------
     energy : AllegroEnergy
         Results are the same up to rounding.
     """
-    if products() is None:
+    if library() is None:
         return False
     energy.network.sparse = SparseProducts(energy.network)
     return True

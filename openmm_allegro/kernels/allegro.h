@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// C interface of the compiled kernels, and the layout of a model folded to a program.
+///
+/// This file is the only description of both. C++ includes it and Python reads it
+/// (`kernels/header.py`), so every declaration keeps its form: one field a line, with its
+/// sentence above it. A test compares the kernels with their twin in torch.
+///
+/// Lengths are in Å and energies in eV. Arrays are contiguous, the last index fastest.
+
+#ifndef OPENMM_ALLEGRO_H
+#define OPENMM_ALLEGRO_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Version of the program's layout. Serialized Systems hold programs, so raise it only
+/// where an array or an operation changes.
+#define ALLEGRO_FORMAT 2
+
+/// Version of the functions below and of the structs that they take. Raise it where one of
+/// them changes: libraries compiled before are then not used.
+#define ALLEGRO_INTERFACE 1
+
+/// Bytes of a row of a panel of packed weights, the same for all instruction sets.
+#define ALLEGRO_PANEL 128
+
+/// Bytes to which the tensor channels of one component are padded.
+#define ALLEGRO_CHANNELS 64
+
+// ---------------------------------------------------------------- the program of a model
+//
+// An ordered pair of atoms is a row of numbers. The program is a list of operations on
+// such rows; each reads segments of the row and writes one. A segment is named by the
+// column where it starts and is padded to whole panels. The derivatives of the energy by a
+// row have the same columns, and the operations in reverse order give them.
+//
+// A matrix [depth, width] of the weights is packed: its columns are cut into panels of
+// ALLEGRO_PANEL bytes, and each panel is stored row by row.
+
+/// Codes of the operations.
+enum allegro_code {
+  ALLEGRO_LINEAR = 0,
+  ALLEGRO_ACTIVATION = 1,
+  ALLEGRO_TYPES = 2,
+  ALLEGRO_SPLINE = 3,
+  ALLEGRO_TENSOR = 4,
+  ALLEGRO_ENERGY = 5
+};
+
+/// Nonlinearities of an activation.
+enum allegro_nonlinearity {
+  ALLEGRO_SILU = 0,
+  ALLEGRO_MISH = 1,
+  ALLEGRO_GELU = 2
+};
+
+/// Any operation: one of the structs that follow, by its code.
+typedef struct allegro_operation {
+  /// Which of enum allegro_code.
+  int64_t code;
+  /// Fields that depend on the code.
+  int64_t unused[7];
+} allegro_operation;
+
+/// target (+)= source · matrix.
+typedef struct allegro_linear {
+  /// ALLEGRO_LINEAR.
+  int64_t code;
+  /// Column where the input starts; it may lie within a segment.
+  int64_t source;
+  /// Numbers of the input.
+  int64_t depth;
+  /// Column where the output starts.
+  int64_t target;
+  /// Numbers of the output.
+  int64_t width;
+  /// Start of the packed matrix [depth, width] in the weights.
+  int64_t forward;
+  /// Start of the packed transposed matrix [width, depth] in the weights.
+  int64_t backward;
+  /// 1 to add to what the target holds, 0 to overwrite it.
+  int64_t add;
+} allegro_linear;
+
+/// x becomes f(x), and f'(x) is kept for the way back.
+typedef struct allegro_activation {
+  /// ALLEGRO_ACTIVATION.
+  int64_t code;
+  /// Which of enum allegro_nonlinearity.
+  int64_t kind;
+  /// Column where x starts.
+  int64_t target;
+  /// Numbers of x, with its padding.
+  int64_t width;
+  /// Column where f'(x) starts.
+  int64_t slope;
+  /// Zeros.
+  int64_t unused[3];
+} allegro_activation;
+
+/// x is multiplied by numbers that the elements of the pair choose.
+typedef struct allegro_types {
+  /// ALLEGRO_TYPES.
+  int64_t code;
+  /// Column where x starts.
+  int64_t target;
+  /// Numbers of x.
+  int64_t width;
+  /// Start of the factors [types, types, width] in the weights, centre first.
+  int64_t weights;
+  /// Zeros.
+  int64_t unused[4];
+} allegro_types;
+
+/// target = radial functions · a matrix that the elements of the pair choose.
+typedef struct allegro_spline {
+  /// ALLEGRO_SPLINE.
+  int64_t code;
+  /// Column where the output starts.
+  int64_t target;
+  /// Numbers of the output.
+  int64_t width;
+  /// Start of the matrices [types, types, radial, width] in the weights, centre first.
+  int64_t weights;
+  /// Zeros.
+  int64_t unused[4];
+} allegro_spline;
+
+/// Sum a layer's environment of the centre, make its operator, and project each pair's
+/// tensor features onto the chain of operators: one scalar a channel.
+typedef struct allegro_tensor {
+  /// ALLEGRO_TENSOR.
+  int64_t code;
+  /// Which layer, from 0.
+  int64_t layer;
+  /// Column of the weights [degrees, channels] of the pair's tensor features.
+  int64_t tensor;
+  /// Column of the weights [degrees, channels] of the pair's part of the environment.
+  int64_t environment;
+  /// Column where the scalars [channels] start.
+  int64_t target;
+  /// Zeros.
+  int64_t unused[3];
+} allegro_tensor;
+
+/// The pair's energy, over the factor of the centre's element, gains source · weights.
+typedef struct allegro_energy {
+  /// ALLEGRO_ENERGY.
+  int64_t code;
+  /// Column where the input starts.
+  int64_t source;
+  /// Numbers of the input.
+  int64_t width;
+  /// Start of the vector [width], with padding, in the weights.
+  int64_t weights;
+  /// Zeros.
+  int64_t unused[4];
+} allegro_energy;
+
+/// Sizes, columns and options: the first of the integers.
+typedef struct allegro_header {
+  /// ALLEGRO_FORMAT of the program.
+  int64_t format;
+  /// Columns of a row.
+  int64_t stride;
+  /// Components of the spherical harmonics of a pair, all degrees together.
+  int64_t components;
+  /// Tensor channels, with padding.
+  int64_t channels;
+  /// Elements that the model knows.
+  int64_t types;
+  /// Tensor products.
+  int64_t layers;
+  /// Radial functions.
+  int64_t radial;
+  /// 1 if the radial functions are splines, 0 if they are Bessel functions.
+  int64_t spline;
+  /// 1 if the roots of the Bessel functions are 1, 2, 3 and so on.
+  int64_t integer_roots;
+  /// 1 if the energy has the repulsion of Ziegler, Biersack and Littmark.
+  int64_t zbl;
+  /// Column of the radial functions.
+  int64_t basis;
+  /// Column of their derivatives by x = r / cutoff.
+  int64_t slope;
+  /// Column of the spherical harmonics.
+  int64_t harmonic;
+  /// Operations of the program.
+  int64_t operations;
+  /// Monomials that the spherical harmonics are sums of.
+  int64_t terms;
+  /// Largest number of components in the tensor track, at least `components`.
+  int64_t widest;
+  /// Operations that depend on the distance and the elements alone: the first ones.
+  int64_t stage;
+  /// Column where the results of those operations start that later ones read.
+  int64_t first;
+  /// Numbers of those results.
+  int64_t first_width;
+  /// Intervals of the two-body table, 0 without one.
+  int64_t points;
+  /// Start of the two-body table in the weights.
+  int64_t table;
+} allegro_header;
+
+/// A monomial c x^i y^j z^k of a spherical harmonic, its coefficient c being a constant.
+typedef struct allegro_term {
+  /// Component of the spherical harmonics to which it belongs.
+  int64_t component;
+  /// Power of x.
+  int64_t x;
+  /// Power of y.
+  int64_t y;
+  /// Power of z.
+  int64_t z;
+} allegro_term;
+
+/// A tensor product, followed by its entries.
+typedef struct allegro_layer {
+  /// Components of the features that enter: rows of the centre's operator.
+  int64_t dim_in;
+  /// Components of the features that leave: columns of the centre's operator.
+  int64_t dim_out;
+  /// Couplings that are not zero.
+  int64_t entries;
+  /// Start of the couplings [entries, channels] in the weights.
+  int64_t weights;
+} allegro_layer;
+
+/// Indices of a coupling that is not zero.
+typedef struct allegro_entry {
+  /// Row of the operator.
+  int64_t row;
+  /// Column of the operator.
+  int64_t column;
+  /// Component of the environment.
+  int64_t environment;
+} allegro_entry;
+
+/// Arrays of the integers after the allegro_header: type, name, length and meaning. For
+/// each layer an allegro_layer and its `entries` of allegro_entry follow.
+#define ALLEGRO_INTEGERS(X)                                                           \
+  X(int64_t, degree, components, "Number of each component's degree, from 0")         \
+  X(allegro_operation, operation, operations, "Operations, in the order of running")  \
+  X(allegro_term, term, terms, "Monomials of the spherical harmonics")
+
+/// Numbers that all pairs share: the first of the constants.
+typedef struct allegro_scalars {
+  /// Exponent of the envelope, or width of a spline as a fraction of the cutoff.
+  double envelope_p;
+  /// Exponent of the envelope of the nuclear repulsion.
+  double zbl_p;
+  /// Coulomb constant of the nuclear repulsion, eV Å.
+  double coulomb;
+  /// Start of the two-body table, as a fraction of the cutoff.
+  double table_from;
+} allegro_scalars;
+
+/// Arrays of the constants after the allegro_scalars: type, name, length and meaning.
+#define ALLEGRO_CONSTANTS(X)                                                          \
+  X(double, norm, types, "Factor of the environment of a centre of each element")     \
+  X(double, factors, types, "Factor of the energies of each centre's pairs, eV")      \
+  X(double, shifts, types, "Energy of an atom without neighbours, eV")                \
+  X(double, charges, types, "Nuclear charges, e")                                     \
+  X(double, cutoffs, types * types, "Cutoff of each ordered pair, centre first, Å")   \
+  X(double, roots, radial, "Roots of the Bessel functions, or where splines start")   \
+  X(double, term_value, terms, "Coefficient of each monomial")
+
+/// A model as three arrays, which must outlive what is opened with them.
+typedef struct allegro_program {
+  /// An allegro_header, ALLEGRO_INTEGERS and the layers.
+  const int64_t *integers;
+  /// An allegro_scalars and ALLEGRO_CONSTANTS.
+  const double *constants;
+  /// Weights as the operations name them, float or double. The table, if there is one, is
+  /// last: the cubics [types, types, points, 4, first_width] of t from 0 to 1 in each
+  /// interval, constant term first.
+  const void *weights;
+  /// 1 if the weights are double and the network runs in double precision.
+  int64_t is_double;
+} allegro_program;
+
+// -------------------------------------------------------------------- running a program
+
+/// Atoms and their pairs, grouped by centre. Pairs beyond their cutoff do not matter.
+typedef struct allegro_atoms {
+  /// Number of atoms.
+  int64_t count;
+  /// Positions [count, 3], Å.
+  const double *positions;
+  /// Box vectors [3, 3], one in a row, Å.
+  const double *cell;
+  /// Element of each atom [count], as the model numbers them.
+  const int64_t *types;
+  /// Where the pairs of each centre start [count + 1].
+  const int64_t *offsets;
+  /// Neighbour of each pair.
+  const int32_t *neighbors;
+  /// Image of each pair's neighbour [3], in box vectors.
+  const int8_t *shifts;
+} allegro_atoms;
+
+/// Where results go.
+typedef struct allegro_results {
+  /// Energies [count], eV; overwritten for each centre that is run.
+  double *energies;
+  /// Forces [count, 3], eV/Å; added to, on neighbours too.
+  double *forces;
+  /// Derivative of the energy by the strain [3, 3], eV; added to.
+  double *strain;
+} allegro_results;
+
+/// A program that has been read.
+typedef struct allegro_model allegro_model;
+
+/// ALLEGRO_FORMAT that the library was compiled with.
+int64_t allegro_format(void);
+
+/// ALLEGRO_INTERFACE that the library was compiled with.
+int64_t allegro_interface(void);
+
+/// Read a program; NULL if it is of another format. Its arrays are not copied.
+allegro_model *allegro_open(const allegro_program *program);
+
+/// Run the centres from `begin` to before `end` in the calling thread. Threads may share a
+/// model, but not the forces and the strain of the results.
+void allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
+                 int64_t end, const allegro_results *results);
+
+/// Run all centres on several threads, each with forces and strain of its own: these
+/// arrays are [threads, count, 3] and [threads, 3, 3], and sums over threads are the
+/// result. Equal arguments give equal results, to the last bit.
+void allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
+                         int64_t threads, const allegro_results *results);
+
+/// Free what allegro_open made.
+void allegro_close(allegro_model *model);
+
+// ------------------------------------------------------------------ products of training
+
+/// A sparse product of three arrays. With f = values · weights of the path, in each term
+///
+///     out[c, o, u] = sum of f first[c, i, u] second[c, j, u].
+typedef struct allegro_product {
+  /// Centres c.
+  int64_t centers;
+  /// Channels u.
+  int64_t channels;
+  /// Terms of the sum.
+  int64_t terms;
+  /// Weights of each channel.
+  int64_t paths;
+  /// Columns of `entries` that index the result or zeroth factor, `first` and `second`.
+  int64_t columns[3];
+  /// Components of the same three arrays.
+  int64_t sizes[3];
+  /// A component of each of three arrays and the path of each term [terms, 4].
+  const int64_t *entries;
+  /// Value of each term [terms].
+  const double *values;
+  /// 1 if the arrays are double, 0 if they are float.
+  int64_t is_double;
+  /// Weights [channels, paths]; for their gradient the zeroth factor [centers, ·, channels].
+  const void *zeroth;
+  /// First factor [centers, ·, channels].
+  const void *first;
+  /// Second factor [centers, ·, channels].
+  const void *second;
+  /// Result [centers, ·, channels]; for the weights' gradient [threads, channels, paths],
+  /// zeros at first, the sum over threads being the result.
+  void *out;
+} allegro_product;
+
+/// Harmonics, weights and features of the pairs of centres, each with as many neighbours.
+typedef struct allegro_pairs {
+  /// Centres c.
+  int64_t centers;
+  /// Neighbours k of each centre.
+  int64_t neighbors;
+  /// Components a of the harmonics.
+  int64_t components;
+  /// Channels u.
+  int64_t channels;
+  /// Degrees l of the harmonics.
+  int64_t degrees;
+  /// Numbers from one pair's weights to the next one's.
+  int64_t row;
+  /// Components of each degree: 1, 3, 5, 7 or 9.
+  int64_t components_of[9];
+  /// 1 if the arrays are double, 0 if they are float.
+  int64_t is_double;
+  /// Harmonics y [centers, neighbors, components].
+  void *y;
+  /// Weights w [centers, neighbors, degrees, channels], pairs a `row` apart.
+  void *w;
+  /// Features v [centers, components, channels].
+  void *v;
+} allegro_pairs;
+
+/// Take the product; 1 if an entry is beyond its array, and nothing is done then.
+int64_t allegro_contract(const allegro_product *product, int64_t threads);
+
+/// Gradient of the product by its weights, with the sum over c in the place of that over
+/// terms of one path; 1 as above.
+int64_t allegro_contract_weights(const allegro_product *product, int64_t threads);
+
+/// v[c, a, u] = sum over k of y[c, k, a] w[c, k, degree of a, u].
+void allegro_project(const allegro_pairs *pairs, int64_t threads);
+
+/// w[c, k, l, u] = sum over a of degree l of y[c, k, a] v[c, a, u]; rows are contiguous.
+void allegro_spread(const allegro_pairs *pairs, int64_t threads);
+
+/// y[c, k, a] = sum over u of w[c, k, degree of a, u] v[c, a, u].
+void allegro_meet(const allegro_pairs *pairs, int64_t threads);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

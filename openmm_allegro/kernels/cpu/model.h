@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// A program as the operations read it, with the plan of the way back, and the atoms and
+// rows that they work on. Included once per instruction set, after vector.h.
+
+constexpr int LARGEST = 32;  // spherical harmonics of a pair
+
+struct Layer : allegro_layer {
+  long start, chain;  // of its part of the centre's operators and chains
+  const allegro_entry *entry;
+};
+
+struct Range {
+  long begin, end;
+};
+
+struct Model : allegro_header, allegro_scalars {
+#define DECLARE(type, name, length, about) const type *name;
+  ALLEGRO_INTEGERS(DECLARE)
+  ALLEGRO_CONSTANTS(DECLARE)
+#undef DECLARE
+  const void *weights;
+  bool is_double;
+  std::vector<Layer> layer;
+  long operator_size, chain_size;     // of a centre, all layers together
+  long degrees;
+  std::vector<long> first_component;  // of each degree, and the end
+  std::vector<bool> overwrites;       // operations that are the first to write, backward
+  std::vector<Range> zeroed;          // columns whose derivatives are only added to
+};
+
+// All pairs of a few centres are the rows of one matrix x; g has the derivatives of the
+// energy by it. A row stays in the cache from the first to the last operation.
+template <typename T> struct Workspace {
+  std::vector<T> x, g;                         // [rows, stride]
+  std::vector<double> unit[3], distance;       // [rows]
+  std::vector<T> slopes;                       // [rows, first_width], from the table
+  std::vector<double> scaled;                  // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
+  std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
+  std::vector<int> first, atoms;               // of the block's centres
+  std::vector<T> environment, gradient;        // [A, U]
+  std::vector<T> operators, d_operators;       // [centres, all layers' A, D, U]
+  std::vector<T> chain;                        // [centres, all layers' t, A, U]
+};
+
+// An operation as the struct of its code.
+template <typename O> static inline const O &as(const allegro_operation &operation) {
+  static_assert(sizeof(O) == sizeof(allegro_operation));
+  return reinterpret_cast<const O &>(operation);
+}
+
+// Columns that the way back adds to: they must be zero before. Of operations that add to
+// the same columns the first one may write instead.
+struct BackwardPlan {
+  Model &m;
+  std::vector<bool> written, zeroed;
+
+  long room(long width) const {
+    return m.is_double ? padded<double>(width) : padded<float>(width);
+  }
+
+  void need(long begin, long width) {
+    for (long i = begin; i < std::min(begin + room(width), (long)m.stride); ++i)
+      if (!written[i]) written[i] = zeroed[i] = true;
+  }
+
+  void linear(const allegro_linear &op, long n) {
+    need(op.target, op.width);
+    const auto begin = written.begin() + op.source, end = begin + room(op.depth);
+    m.overwrites[n] = std::find(begin, end, true) == end;
+    if (m.overwrites[n]) std::fill(begin, end, true);
+    need(op.source, op.depth);
+  }
+
+  void tensor(const allegro_tensor &op) {
+    need(op.target, m.channels);
+    need(op.tensor, m.degrees * m.channels);
+    need(op.environment, m.degrees * m.channels);
+  }
+
+  void operation(long n) {
+    const allegro_operation &op = m.operation[n];
+    switch (op.code) {
+      case ALLEGRO_LINEAR: return linear(as<allegro_linear>(op), n);
+      case ALLEGRO_ACTIVATION: {
+        const auto &activation = as<allegro_activation>(op);
+        return need(activation.target, activation.width);
+      }
+      case ALLEGRO_TYPES: {
+        const auto &types = as<allegro_types>(op);
+        return need(types.target, types.width);
+      }
+      case ALLEGRO_SPLINE: {
+        const auto &spline = as<allegro_spline>(op);
+        return need(spline.target, spline.width);
+      }
+      case ALLEGRO_TENSOR: return tensor(as<allegro_tensor>(op));
+      case ALLEGRO_ENERGY: {
+        const auto &energy = as<allegro_energy>(op);
+        return need(energy.source, energy.width);
+      }
+    }
+  }
+};
+
+static void plan_backward(Model &m) {
+  BackwardPlan plan = {m, std::vector<bool>(m.stride), std::vector<bool>(m.stride)};
+  m.overwrites.assign(m.operations, false);
+  plan.need(m.harmonic, m.components);
+  plan.need(m.basis, m.radial);
+  for (long n = m.operations - 1; n >= 0; --n) plan.operation(n);
+  for (long i = 0; i < m.stride; ++i)
+    if (plan.zeroed[i]) {
+      const long begin = i;
+      while (i < m.stride && plan.zeroed[i]) ++i;
+      m.zeroed.push_back({begin, i});
+    }
+}
+
+// The struct at `from`, which then is at what follows.
+template <typename S, typename E> static const S &take(const E *&from) {
+  const S &taken = *reinterpret_cast<const S *>(from);
+  from += sizeof(S) / sizeof(E);
+  return taken;
+}
+
+static Model read(const allegro_program &program) {
+  const int64_t *integers = program.integers;
+  const double *constants = program.constants;
+  Model m;
+  static_cast<allegro_header &>(m) = take<allegro_header>(integers);
+  static_cast<allegro_scalars &>(m) = take<allegro_scalars>(constants);
+  const int64_t types = m.types, radial = m.radial, terms = m.terms;
+  const int64_t components = m.components, operations = m.operations;
+#define READ(type, name, length, about)            \
+  m.name = reinterpret_cast<const type *>(from); \
+  from += (length) * (sizeof(type) / sizeof(*from));
+  const int64_t *&from = integers;
+  ALLEGRO_INTEGERS(READ)
+#undef READ
+#define READ(type, name, length, about) m.name = constants, constants += length;
+  ALLEGRO_CONSTANTS(READ)
+#undef READ
+  m.operator_size = m.chain_size = 0;
+  for (long n = 0; n < m.layers; ++n) {
+    Layer l;
+    static_cast<allegro_layer &>(l) = take<allegro_layer>(integers);
+    l.entry = reinterpret_cast<const allegro_entry *>(integers);
+    integers += l.entries * (sizeof(allegro_entry) / sizeof(int64_t));
+    l.start = m.operator_size, m.operator_size += l.dim_in * l.dim_out * m.channels;
+    l.chain = m.chain_size, m.chain_size += (n + 1) * m.widest * m.channels;
+    m.layer.push_back(l);
+  }
+  for (long a = 0; a < m.components; ++a)
+    if (a == 0 || m.degree[a] != m.degree[a - 1]) m.first_component.push_back(a);
+  m.degrees = m.first_component.size();
+  m.first_component.push_back(m.components);
+  m.weights = program.weights;
+  m.is_double = program.is_double;
+  plan_backward(m);
+  return m;
+}

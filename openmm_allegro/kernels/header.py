@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Declarations of ``allegro.h``, which C++ includes and Python reads here."""
+
+import ctypes
+import enum
+import functools
+import re
+from collections import namedtuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PATH = Path(__file__).with_name("allegro.h")
+_TYPES = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
+
+
+class Array(NamedTuple):
+    """An array of a program: its type, name and length, a product of header fields."""
+
+    type: str
+    name: str
+    factors: tuple[str, ...]
+
+
+def constant(name: str) -> int:
+    """Value of a macro."""
+    return int(_search(rf"#define {name} (\d+)\n", name)[1])
+
+
+def enumeration(name: str) -> type[enum.IntEnum]:
+    """An enum with its names in capitals and without the prefix ``ALLEGRO_``."""
+    body = _search(rf"\benum {name} \{{(.*?)\}};", name)[1]
+    values = re.findall(r"ALLEGRO_(\w+) = (\d+)", body)
+    return enum.IntEnum(name, [(key, int(value)) for key, value in values])
+
+
+@functools.cache
+def record(name: str) -> Any:
+    """A struct of numbers as a named tuple, without what is unused at its end."""
+    return namedtuple(
+        name, [field for _, field, _ in _fields(name) if field != "unused"]
+    )
+
+
+def length(name: str) -> int:
+    """Numbers of a struct of numbers."""
+    return sum(int(count or 1) for _, _, count in _fields(name))
+
+
+def arrays(name: str) -> list[Array]:
+    """Arrays that a list such as ``ALLEGRO_CONSTANTS`` declares, in order."""
+    body = _search(rf"#define {name}\(X\)(.*?)\n\n", name)[1]
+    found = re.findall(r"\bX\((\w+), (\w+), ([\w *]+), \"[^\"]+\"\)", body)
+    return [Array(kind, key, tuple(size.split(" * "))) for kind, key, size in found]
+
+
+@functools.cache
+def structure(name: str) -> type[ctypes.Structure]:
+    """A struct for a function of the library; pointers are ``c_void_p``."""
+    fields = []
+    for kind, field, count in _fields(name):
+        plain = ctypes.c_void_p if "*" in kind else _TYPES[kind.strip()]
+        fields.append((field, plain * int(count) if count else plain))
+    return type(name, (ctypes.Structure,), {"_fields_": fields})
+
+
+def filled(name: str, **values: Any) -> ctypes.Structure:
+    """A struct with all its fields by name.
+
+    Parameters
+    ----------
+    name : str
+    **values
+        A number, a sequence of numbers, or a tensor for a pointer. The struct keeps the
+        tensors alive.
+
+    Raises
+    ------
+    TypeError
+        If a field is missing or unknown.
+    """
+    made = structure(name)()
+    names = [field for field, _ in made._fields_]
+    if sorted(names) != sorted(values):
+        raise TypeError(f"{name}: expected {sorted(names)}, found {sorted(values)}")
+    for field, kind in made._fields_:
+        value = values[field]
+        if kind is ctypes.c_void_p:
+            value = value.data_ptr()
+        elif issubclass(kind, ctypes.Array):
+            value = kind(*value)
+        setattr(made, field, value)
+    made.kept = values
+    return made
+
+
+def declare(library: ctypes.CDLL) -> None:
+    """Give the functions of a library the types of their arguments and results.
+
+    Raises
+    ------
+    AttributeError
+        If the library lacks one of them.
+    """
+    functions = re.findall(r"^(\w+) (\*?)(\w+)\(([^)]*)\);", _text(), re.MULTILINE)
+    for result, pointer, name, arguments in functions:
+        function = getattr(library, name)
+        function.argtypes = [
+            _argument(part) for part in arguments.split(",") if part.strip() != "void"
+        ]
+        function.restype = ctypes.c_void_p if pointer else _TYPES.get(result)
+
+
+def _argument(declaration: str) -> Any:
+    kind, is_pointer, _ = declaration.replace("const ", "").strip().partition(" *")
+    if not is_pointer:
+        return _TYPES[kind.split()[0]]
+    if re.search(rf"\b{kind} \{{", _text()):
+        return ctypes.POINTER(structure(kind))
+    return ctypes.c_void_p  # a handle, whose struct the header only names
+
+
+def _fields(name: str) -> list[tuple[str, str, str]]:
+    """Type, name and, for an array, length of each field of a struct."""
+    body = _search(rf"typedef struct {name} \{{(.*?)\}} {name};", name)[1]
+    return re.findall(r"(?:const )?(\w+ \*?)(\w+)(?:\[(\d+)\])?;", body)
+
+
+def _search(pattern: str, name: str) -> re.Match[str]:
+    found = re.search(pattern, _text(), re.DOTALL)
+    if found is None:
+        raise KeyError(f"expected a declaration of {name} in {PATH}, found none")
+    return found
+
+
+@functools.cache
+def _text() -> str:
+    """The header without its comments."""
+    return re.sub(r"//[^\n]*", "", PATH.read_text(encoding="utf-8"))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""A model folded to three flat arrays, in the layout that ``allegro.h`` describes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import header
+from ..library import FORMAT
+
+Code = header.enumeration("allegro_code")
+Header, Scalars = header.record("allegro_header"), header.record("allegro_scalars")
+Layer, Entry = header.record("allegro_layer"), header.record("allegro_entry")
+# The named tuple of each operation, such as ``allegro_linear`` for ``Code.LINEAR``.
+OPERATIONS = {code: header.record(f"allegro_{code.name.lower()}") for code in Code}
+PANEL = header.constant("ALLEGRO_PANEL")
+CHANNELS = header.constant("ALLEGRO_CHANNELS")
+_OPERATION_SIZE = header.length("allegro_operation")
+
+
+class Program(NamedTuple):
+    """Arrays that a kernel needs of a model, in eV and Å; see ``allegro_program``.
+
+    Attributes
+    ----------
+    integers : Tensor [*], int64
+    constants : Tensor [*], float64
+    weights : Tensor [*]
+        In the precision of the network.
+    """
+
+    integers: Tensor
+    constants: Tensor
+    weights: Tensor
+
+
+class Parts(NamedTuple):
+    """Arrays of a program by name.
+
+    Attributes
+    ----------
+    header : allegro_header
+    scalars : allegro_scalars
+    arrays : mapping of str to Tensor
+        Those of ``ALLEGRO_INTEGERS`` and ``ALLEGRO_CONSTANTS``.
+    layers : sequence of (allegro_layer, Tensor [entries, 3])
+    weights : Tensor
+    """
+
+    header: Any
+    scalars: Any
+    arrays: Mapping[str, Tensor]
+    layers: Sequence[tuple[Any, Tensor]]
+    weights: Tensor
+
+    def operations(self) -> list[Any]:
+        """Operations as the named tuples of their codes."""
+        rows = self.arrays["operation"].view(-1, _OPERATION_SIZE).tolist()
+        records = [OPERATIONS[Code(row[0])] for row in rows]
+        return [
+            record(*row[: len(record._fields)])
+            for record, row in zip(records, rows, strict=True)
+        ]
+
+
+def operation_row(operation: Any) -> list[int]:
+    """An operation with the zeros at its end."""
+    return [*operation, *[0] * (_OPERATION_SIZE - len(operation))]
+
+
+def pack(parts: Parts) -> Program:
+    """Put the parts of a program together.
+
+    Raises
+    ------
+    ValueError
+        If an array is not of the length that the header names.
+    """
+    integers = [torch.tensor(parts.header)]
+    integers += _in_order("ALLEGRO_INTEGERS", parts)
+    for layer, entries in parts.layers:
+        integers += [torch.tensor(layer), entries.flatten()]
+    constants = [torch.tensor(parts.scalars, dtype=torch.float64)]
+    constants += _in_order("ALLEGRO_CONSTANTS", parts)
+    return Program(torch.cat(integers), torch.cat(constants), parts.weights)
+
+
+def unpack(program: Program) -> Parts:
+    """Take the parts of a program apart; the arrays are views.
+
+    Raises
+    ------
+    RuntimeError
+        As ``check_format``.
+    """
+    integers, constants, weights = program
+    check_format(int(integers[0]))
+    numbers, integers = _cut(integers, len(Header._fields))
+    head = Header(*numbers.tolist())
+    numbers, constants = _cut(constants, len(Scalars._fields))
+    scalars = Scalars(*numbers.tolist())
+    arrays = {}
+    for array in header.arrays("ALLEGRO_INTEGERS"):
+        arrays[array.name], integers = _cut(integers, _length(array, head))
+    for array in header.arrays("ALLEGRO_CONSTANTS"):
+        arrays[array.name], constants = _cut(constants, _length(array, head))
+    layers = []
+    for _ in range(head.layers):
+        numbers, integers = _cut(integers, len(Layer._fields))
+        layer = Layer(*numbers.tolist())
+        entries, integers = _cut(integers, layer.entries * len(Entry._fields))
+        layers.append((layer, entries.view(-1, len(Entry._fields))))
+    return Parts(head, scalars, arrays, layers, weights)
+
+
+def check_format(found: int) -> None:
+    """Refuse the program of another version of this package.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    if found != FORMAT:
+        raise RuntimeError(
+            f"Allegro: expected a program of format {FORMAT}, found {found}: the "
+            "System comes from another version of openmm_allegro; create it again"
+        )
+
+
+def _in_order(name: str, parts: Parts) -> list[Tensor]:
+    flat = []
+    for array in header.arrays(name):
+        values = parts.arrays[array.name].flatten()
+        expected = _length(array, parts.header)
+        if len(values) != expected:
+            raise ValueError(
+                f"{array.name}: expected {expected} numbers, found {len(values)}"
+            )
+        flat.append(values)
+    return flat
+
+
+def _length(array: header.Array, head: Any) -> int:
+    """Numbers of an array."""
+    size = header.length(array.type) if array.type.startswith("allegro_") else 1
+    return size * math.prod(getattr(head, factor) for factor in array.factors)
+
+
+def _cut(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    return values[:count], values[count:]
