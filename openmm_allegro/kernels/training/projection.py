@@ -173,7 +173,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    """Derivatives: what makes a factor from the other two arrays gives the one by it."""
+    """Derivatives by both factors: each is made by the operator that makes it."""
     arrays = dict(zip(FACTORS[name], ctx.saved_tensors, strict=True))
     arrays[_result(name)] = upstream
     gradients: list[Tensor | None] = [None, None, None]
