@@ -7,7 +7,6 @@
 /// sentence above it. A test compares the kernels with their twin in torch.
 ///
 /// Lengths are in Å and energies in eV. Arrays are contiguous, the last index fastest.
-
 #ifndef OPENMM_ALLEGRO_H
 #define OPENMM_ALLEGRO_H
 
@@ -27,7 +26,6 @@ extern "C" {
 
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
-
 /// Bytes to which the tensor channels of one component are padded.
 #define ALLEGRO_CHANNELS 64
 
@@ -43,27 +41,19 @@ extern "C" {
 
 /// Codes of the operations.
 enum allegro_code {
-  ALLEGRO_LINEAR = 0,
-  ALLEGRO_ACTIVATION = 1,
-  ALLEGRO_TYPES = 2,
-  ALLEGRO_SPLINE = 3,
-  ALLEGRO_TENSOR = 4,
-  ALLEGRO_ENERGY = 5
+  ALLEGRO_LINEAR = 0, ALLEGRO_ACTIVATION = 1, ALLEGRO_TYPES = 2,
+  ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5
 };
 
 /// Nonlinearities of an activation.
-enum allegro_nonlinearity {
-  ALLEGRO_SILU = 0,
-  ALLEGRO_MISH = 1,
-  ALLEGRO_GELU = 2
-};
+enum allegro_nonlinearity { ALLEGRO_SILU = 0, ALLEGRO_MISH = 1, ALLEGRO_GELU = 2 };
 
-/// Any operation: one of the structs that follow, by its code.
+/// Any operation: the struct of its code, which follows, and then zeros.
 typedef struct allegro_operation {
   /// Which of enum allegro_code.
   int64_t code;
-  /// Fields that depend on the code.
-  int64_t unused[7];
+  /// Other fields of that struct.
+  int64_t rest[7];
 } allegro_operation;
 
 /// target (+)= source · matrix.
@@ -98,8 +88,6 @@ typedef struct allegro_activation {
   int64_t width;
   /// Column where f'(x) starts.
   int64_t slope;
-  /// Zeros.
-  int64_t unused[3];
 } allegro_activation;
 
 /// x is multiplied by numbers that the elements of the pair choose.
@@ -112,8 +100,6 @@ typedef struct allegro_types {
   int64_t width;
   /// Start of the factors [types, types, width] in the weights, centre first.
   int64_t weights;
-  /// Zeros.
-  int64_t unused[4];
 } allegro_types;
 
 /// target = radial functions · a matrix that the elements of the pair choose.
@@ -126,8 +112,6 @@ typedef struct allegro_spline {
   int64_t width;
   /// Start of the matrices [types, types, radial, width] in the weights, centre first.
   int64_t weights;
-  /// Zeros.
-  int64_t unused[4];
 } allegro_spline;
 
 /// Sum a layer's environment of the centre, make its operator, and project each pair's
@@ -143,8 +127,6 @@ typedef struct allegro_tensor {
   int64_t environment;
   /// Column where the scalars [channels] start.
   int64_t target;
-  /// Zeros.
-  int64_t unused[3];
 } allegro_tensor;
 
 /// The pair's energy, over the factor of the centre's element, gains source · weights.
@@ -157,8 +139,6 @@ typedef struct allegro_energy {
   int64_t width;
   /// Start of the vector [width], with padding, in the weights.
   int64_t weights;
-  /// Zeros.
-  int64_t unused[4];
 } allegro_energy;
 
 /// Sizes, columns and options: the first of the integers.
@@ -319,7 +299,6 @@ typedef struct allegro_model allegro_model;
 
 /// ALLEGRO_FORMAT that the library was compiled with.
 int64_t allegro_format(void);
-
 /// ALLEGRO_INTERFACE that the library was compiled with.
 int64_t allegro_interface(void);
 
@@ -403,17 +382,14 @@ typedef struct allegro_pairs {
 
 /// Take the product; 1 if an entry is beyond its array, and nothing is done then.
 int64_t allegro_contract(const allegro_product *product, int64_t threads);
-
 /// Gradient of the product by its weights, with the sum over c in the place of that over
 /// terms of one path; 1 as above.
 int64_t allegro_contract_weights(const allegro_product *product, int64_t threads);
 
 /// v[c, a, u] = sum over k of y[c, k, a] w[c, k, degree of a, u].
 void allegro_project(const allegro_pairs *pairs, int64_t threads);
-
 /// w[c, k, l, u] = sum over a of degree l of y[c, k, a] v[c, a, u]; rows are contiguous.
 void allegro_spread(const allegro_pairs *pairs, int64_t threads);
-
 /// y[c, k, a] = sum over u of w[c, k, degree of a, u] v[c, a, u].
 void allegro_meet(const allegro_pairs *pairs, int64_t threads);
 

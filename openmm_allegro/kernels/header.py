@@ -35,10 +35,8 @@ def enumeration(name: str) -> type[enum.IntEnum]:
 
 @functools.cache
 def record(name: str) -> Any:
-    """A struct of numbers as a named tuple, without what is unused at its end."""
-    return namedtuple(
-        name, [field for _, field, _ in _fields(name) if field != "unused"]
-    )
+    """A struct of numbers as a named tuple."""
+    return namedtuple(name, [field for _, field, _ in _fields(name)])
 
 
 def length(name: str) -> int:

@@ -49,9 +49,9 @@ def test_python_finds_all_that_is_declared():
         header.record("allegro_none")
 
 
-def test_operations_are_of_one_length():
+def test_every_operation_fits_into_a_row():
     for code in Code:
-        assert header.length(f"allegro_{code.name.lower()}") == 8
+        assert 1 < header.length(f"allegro_{code.name.lower()}") <= 8
 
 
 def test_structs_take_all_fields_and_no_others():

@@ -44,7 +44,7 @@ template <typename T> struct Workspace {
 
 // An operation as the struct of its code.
 template <typename O> static inline const O &as(const allegro_operation &operation) {
-  static_assert(sizeof(O) == sizeof(allegro_operation));
+  static_assert(sizeof(O) <= sizeof(allegro_operation));
   return reinterpret_cast<const O &>(operation);
 }
 
