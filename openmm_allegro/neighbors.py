@@ -2,9 +2,9 @@
 """Ordered pairs inside the cutoff, and their grouping by centre.
 
 The pairs themselves come from vesin (any triclinic box, also one smaller than the
-cutoff). A group of centres with about as many neighbours each becomes one dense block
-[C, K], padded with pairs beyond the cutoff, so that sums over neighbours are matrix
-products and memory is bounded by the size of a block.
+cutoff). Centres with similar numbers of neighbours become one dense block [C, K],
+padded with pairs beyond the cutoff: sums over neighbours are matrix products, and the
+size of a block bounds the memory.
 """
 
 import torch
@@ -17,7 +17,7 @@ PADDING = 1.5  # length of a padding vector over the largest cutoff
 
 
 class PairList(torch.nn.Module):
-    """Full list of ordered pairs, sorted by centre; scriptable.
+    """Full list of ordered pairs, sorted by centre; can be scripted.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def center_blocks(
     smallest_fill: float = 0.6,
     smallest_block: int = 8,
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Group centre-sorted pairs into dense blocks; scriptable.
+    """Group pairs that are sorted by centre into dense blocks; can be scripted.
 
     Parameters
     ----------
@@ -84,15 +84,16 @@ def center_blocks(
         Sorted by ``centers``.
     vectors : Tensor [P, 3]
     number_of_atoms : int
-        Every atom becomes a centre in exactly one block, also one without neighbours.
+        Every atom is a centre in exactly one block, even without neighbours.
     padding : float
         Length (Å) of a padding vector; must exceed the cutoff.
     largest_block : int
         Largest number of entries C · K of a block (a single centre may exceed it).
     smallest_fill : float
-        Padding takes at most what this leaves of a row, except where centres are few.
+        Smallest part of a row that pairs fill; the rest is padding. It does not bind
+        blocks of fewer centres than ``smallest_block``.
     smallest_block : int
-        How few.
+        Number of centres.
 
     Returns
     -------
@@ -133,14 +134,14 @@ def center_blocks(
 class VerletList(torch.nn.Module):
     """Pairs within cutoff + skin, kept until an atom may have come within the cutoff.
 
-    The list is found again when an atom has moved by more than half the skin since, or
-    when the box, the number of atoms or the device is another. Each copy of the module
-    has its own; scriptable. L. Verlet, doi:10.1103/PhysRev.159.98.
+    The list is built again when an atom has moved by more than half the skin, or when
+    the box, the number of atoms or the device has changed. Each copy of the module has
+    a list of its own; can be scripted. L. Verlet, doi:10.1103/PhysRev.159.98.
 
     Parameters
     ----------
     cutoff, skin : float
-        Å; a skin of 0 finds the pairs at each call.
+        Å; with a skin of 0 the list is built at each call.
     """
 
     def __init__(self, cutoff: float, skin: float) -> None:
@@ -148,7 +149,7 @@ class VerletList(torch.nn.Module):
         self.reach: float = float(cutoff) + float(skin)
         self.skin: float = float(skin)
         self.rebuilds: int = 0
-        # Plain attributes, for they are no part of what is saved or moved.
+        # Plain attributes: they are neither saved nor moved with the module.
         self.reference = torch.empty((0, 3), dtype=torch.float64)
         self.box = torch.zeros((3, 3), dtype=torch.float64)
         self.offsets = torch.zeros(1, dtype=torch.int64)
@@ -157,7 +158,7 @@ class VerletList(torch.nn.Module):
         self.shifts = torch.empty((0, 3), dtype=torch.int8)
 
     def forward(self, positions: Tensor, cell: Tensor, periodic: Tensor) -> None:
-        """Make the list valid for these positions.
+        """Build the list again unless it is valid for these positions.
 
         Afterwards ``centers`` and ``neighbors`` [P] (int32), sorted by centre,
         ``offsets`` [N + 1] (int64; where the pairs of each centre start) and ``shifts``
@@ -218,7 +219,7 @@ class VerletList(torch.nn.Module):
 
     @torch.jit.export
     def vectors(self, positions: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``centers`` and ``neighbors`` [P], int64, and the vectors between them."""
+        """Compute ``centers``, ``neighbors`` [P], int64, and their vectors [P, 3]."""
         centers = self.centers.to(torch.int64)
         neighbors = self.neighbors.to(torch.int64)
         images = torch.matmul(self.shifts.to(torch.float64), cell)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Atoms with positions, box and ab-initio labels, from files and OpenMM topologies."""
+"""Structures with ab-initio labels from files, and elements of OpenMM topologies."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Structure:
-    """One configuration and what an ab-initio calculation said about it.
+    """One configuration with its energy, forces and stress, if they are known.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Structure:
     source : str
         Where it was read, for messages.
     baseline : dict or None
-        What was subtracted from the labels, as ``fingerprint`` describes it.
+        Force field that was subtracted from the labels, see ``fingerprint``.
     """
 
     symbols: tuple[str, ...]
@@ -67,7 +67,7 @@ def read_structures(
     ----------
     path : path or sequence of paths
     labels : bool
-        Whether each frame must have an energy and forces.
+        Require an energy and forces in each frame.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def from_ase(
     where : str
         Name of the structure in error messages.
     labels : bool
-        Whether an energy and forces are required.
+        Require an energy and forces.
 
     Raises
     ------
@@ -163,18 +163,18 @@ def from_ase(
 def topology_symbols(
     topology: "app.Topology", atoms: Sequence[int] | None = None
 ) -> tuple[str, ...]:
-    """Chemical symbols of the atoms of an OpenMM topology.
+    """List the chemical symbols of the atoms of an OpenMM topology.
 
     Parameters
     ----------
     topology : openmm.app.Topology
     atoms : sequence of int, optional
-        Indices of the atoms that matter, in the order of the answer; all by default.
+        Indices of atoms, in the order of the result; all by default.
 
     Raises
     ------
     ValueError
-        If there are none, or one of them has no element (a virtual site).
+        If there is no atom, or one of them has no element (a virtual site).
     """
     chosen = list(topology.atoms())
     if atoms is not None:
@@ -192,7 +192,7 @@ def topology_symbols(
 
 
 def check_atoms(atoms: Iterable[int], count: int) -> list[int]:
-    """A region's atoms as a list of different indices below ``count``.
+    """Return a region's atoms as a list of different indices below ``count``.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The only conversion constants of the package.
+"""Conversion constants; there are no others in the package.
 
 The model side works in Å and eV, OpenMM in nm and kJ/mol. From the exact SI (2019)
 values of the elementary charge and Avogadro's number, doi:10.1103/RevModPhys.93.025010.

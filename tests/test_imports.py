@@ -131,6 +131,8 @@ LIGHT = ("utils", "analysis", "runs", "measure", "report")
     [
         ("import openmm_allegro", [*SLOW, "numpy", "scipy"]),
         ("from openmm_allegro import runs, utils", SLOW),
+        ("from openmm_allegro import kernels, model", SLOW),
+        ("from openmm_allegro import AllegroConfig; AllegroConfig(('O',), 5)", HEAVY),
         ("from openmm_allegro import measure", HEAVY),
         ("from openmm_allegro import analysis, report", ["torch", "e3nn"]),
         (HELP.format(["--help"]), [*SLOW, "numpy", "scipy"]),

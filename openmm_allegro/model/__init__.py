@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The network in torch: Å and eV, no OpenMM."""
 
-from .allegro import Allegro, as_blocks
-from .config import AllegroConfig
-from .energy import AllegroEnergy, Statistics, forces_from_pairs, virial_from_pairs
+from ..utils.lazy import lazy_names
 
 __all__ = [
     "Allegro",
@@ -14,3 +12,16 @@ __all__ = [
     "forces_from_pairs",
     "virial_from_pairs",
 ]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "allegro": ("Allegro", "as_blocks"),
+        "config": ("AllegroConfig",),
+        "energy": (
+            "AllegroEnergy",
+            "Statistics",
+            "forces_from_pairs",
+            "virial_from_pairs",
+        ),
+    },
+)

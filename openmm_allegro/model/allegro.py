@@ -19,7 +19,7 @@ from .tensor_product import CenterOperator, layer_irreps
 
 
 class Allegro(torch.nn.Module):
-    """Ordered pair energies from the vectors of each centre's neighbours.
+    """Compute ordered pair energies from the vectors to each centre's neighbours.
 
     Built in float64; ``.to(torch.float32)`` afterwards is exact for the constants.
 
@@ -84,7 +84,8 @@ class Allegro(torch.nn.Module):
         self.first_projection = ScalarMLP(
             scalars, scalars + env_dim, 0, 0, None, generator
         )
-        # Another way to a layer's scalars, which cannot be scripted: kernels.sparse
+        # Computes a layer's scalars faster in training on a CPU; it cannot be scripted.
+        # See kernels.training.sparse.
         self.sparse: Callable[..., Tensor] | None = None
         irreps = layer_irreps(harmonics, config.allowed_irreps(), config.num_layers)
         self.operators = torch.nn.ModuleList()
@@ -110,14 +111,14 @@ class Allegro(torch.nn.Module):
     def forward(
         self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor
     ) -> Tensor:
-        """Pair energies, dimensionless, before the sum over neighbours.
+        """Compute pair energies, dimensionless, before the sum over neighbours.
 
         Parameters
         ----------
         vectors : Tensor [C, K, 3]
             From centre to neighbour, Å; a padding entry is longer than the cutoff. May
-            be of higher precision than the weights: what depends on the distance or on
-            the direction alone is computed in that, and cast then.
+            be of higher precision than the weights: radial functions and spherical
+            harmonics are computed in it and cast then.
         center_types : Tensor [C], int64
         neighbor_types : Tensor [C, K], int64
 
@@ -141,7 +142,7 @@ class Allegro(torch.nn.Module):
         neighbor_types: Tensor,
         shapes: list[tuple[int, int]],
     ) -> Tensor:
-        """As ``forward`` for several blocks at once, P = Σ C·K pairs in all.
+        """Do the same as ``forward`` for several blocks of P = Σ C·K pairs in all.
 
         Parameters
         ----------
@@ -187,12 +188,12 @@ class Allegro(torch.nn.Module):
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scalars and environment weights; slices would fill zeros in training."""
+        """Split scalars from weights; slices would fill zeros in training."""
         parts = x.split([self.scalars, x.shape[-1] - self.scalars], -1)
         return parts[0], parts[1]
 
     def _environment(self, harmonics: list[Tensor], weights: list[Tensor]) -> Tensor:
-        """Σ_k w[c, k, l, u] Y[c, k, lm] as [U, ΣC, B].
+        """Sum Σ_k w[c, k, l, u] Y[c, k, lm]: [U, ΣC, B].
 
         One matrix product over all pairs of degrees and a mask: small matrices cost
         more per call than the products that are thrown away.
@@ -206,18 +207,18 @@ class Allegro(torch.nn.Module):
     def _pair_scalars(
         self, harmonics: list[Tensor], weights: Tensor, v: Tensor
     ) -> Tensor:
-        """Σ_l w[p, l, u] Σ_m Y[p, lm] v[u, c, lm] as [P, U], c the centre of p."""
+        """Sum Σ_l w[p, l, u] Σ_m Y[p, lm] v[u, c, lm], c the centre of p: [P, U]."""
         masked = v.permute(1, 2, 0).unsqueeze(2) * self.degree_mask  # [ΣC, A, L, U]
-        of_centers = masked.flatten(2).split([y.shape[0] for y in harmonics])
+        parts = masked.flatten(2).split([y.shape[0] for y in harmonics])
         projected: list[Tensor] = []
-        for y, m in zip(harmonics, of_centers):  # noqa: B905
+        for y, m in zip(harmonics, parts):  # noqa: B905
             projected.append(torch.matmul(y, m).flatten(0, 1))  # [C·K, L·U]
         products = weights * _join(projected)
         return products.unflatten(-1, (-1, self.channels)).sum(1)
 
 
 def as_blocks(x: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
-    """Views [C, K, ...] of the rows of ``x`` [P, ...]."""
+    """Split the rows of ``x`` [P, ...] into views [C, K, ...]."""
     blocks: list[Tensor] = []
     rows = x.split([shape[0] * shape[1] for shape in shapes])
     for part, shape in zip(rows, shapes):  # noqa: B905
@@ -226,10 +227,10 @@ def as_blocks(x: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
 
 
 def per_pair(x: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
-    """Each centre's entry of ``x`` [ΣC] for each of its pairs: [P]."""
+    """Repeat each centre's entry of ``x`` [ΣC] for each of its pairs: [P]."""
     parts: list[Tensor] = []
-    of_centers = x.split([shape[0] for shape in shapes])
-    for part, shape in zip(of_centers, shapes):  # noqa: B905
+    centers = x.split([shape[0] for shape in shapes])
+    for part, shape in zip(centers, shapes):  # noqa: B905
         parts.append(part.unsqueeze(-1).expand(shape[0], shape[1]).flatten())
     return _join(parts)
 
@@ -239,7 +240,7 @@ def _join(parts: list[Tensor]) -> Tensor:
 
 
 def _spherical_harmonics(irreps: list[o3.Irrep]) -> o3.SphericalHarmonics:
-    """e3nn's module around a plain function: a scripted one cannot be copied."""
+    """Make e3nn's module around a plain function: a scripted one cannot be copied."""
     before = get_optimization_defaults()["jit_mode"]
     set_optimization_defaults(jit_mode="eager")
     try:

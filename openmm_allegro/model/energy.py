@@ -14,7 +14,7 @@ from .radial import PairCutoffs, polynomial_envelope
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the model takes from its training data; one number per element.
+    """Numbers that the model takes from its training data, one for each element.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ class AllegroEnergy(torch.nn.Module):
 
     Notes
     -----
-    Built in float64. ``set_dtype`` changes the network alone: the element terms are
-    large (an all-electron oxygen atom has -2000 eV) and stay in float64.
+    Built in float64. ``set_dtype`` changes the network alone: the energies of the
+    elements are large (an all-electron oxygen atom has -2000 eV) and stay in float64.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class AllegroEnergy(torch.nn.Module):
     def forward(
         self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor
     ) -> Tensor:
-        """Energies of the centres.
+        """Compute the energies of the centres.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class AllegroEnergy(torch.nn.Module):
         neighbor_types: Tensor,
         shapes: list[tuple[int, int]],
     ) -> Tensor:
-        """As ``forward`` for several blocks at once, see ``Allegro.of_blocks``."""
+        """Do the same as ``forward`` for several blocks, see ``Allegro.of_blocks``."""
         pairs = self.network.of_blocks(vectors, center_types, neighbor_types, shapes)
         energies = torch.cat([e.sum(1) for e in as_blocks(pairs, shapes)])
         energies = energies.to(torch.float64)  # [ΣC]
@@ -177,7 +177,7 @@ class AllegroEnergy(torch.nn.Module):
 def forces_from_pairs(
     gradient: Tensor, centers: Tensor, neighbors: Tensor, number_of_atoms: int
 ) -> Tensor:
-    """Forces from the derivative of the energy by each pair vector.
+    """Sum forces from the derivative of the energy by each pair vector.
 
     Parameters
     ----------
@@ -195,13 +195,13 @@ def forces_from_pairs(
         (number_of_atoms, 3), dtype=gradient.dtype, device=gradient.device
     )
     forces = forces.index_add(0, centers, gradient.sum(1))
-    # scatter_add with an expanded index has a parallel path on the CPU, index_add not
+    # On the CPU, scatter_add with an expanded index is parallel and index_add is not.
     index = neighbors.reshape(-1, 1).expand(-1, 3)
     return forces.scatter_add(0, index, -gradient.reshape(-1, 3))
 
 
 def virial_from_pairs(gradient: Tensor, vectors: Tensor) -> Tensor:
-    """dE/d(strain) [3, 3] in eV: the sum of r ⊗ dE/dr over pairs, made symmetric.
+    """Sum dE/d(strain) [3, 3] in eV: r ⊗ dE/dr over pairs, made symmetric.
 
     Divided by the volume it is the stress (ASE's sign: tension is positive);
     its negative is the virial. Thompson et al., doi:10.1063/1.3245303.

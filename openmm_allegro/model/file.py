@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One safe file per model: safetensors with a JSON header, never code to unpickle."""
+"""Model files: safetensors with a JSON header, so that reading one runs no code."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass
 class Model:
-    """A network with all that is needed to use it and to know where it came from.
+    """A network with all that its use needs, and how it was made.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Model:
 
     @property
     def num_weights(self) -> int:
-        """Numbers that a training fits."""
+        """Number of weights that training fits."""
         return sum(p.numel() for p in self.energy.parameters())
 
 
@@ -99,9 +99,9 @@ def save_model(model: Model, path: str | Path) -> Path:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file, in a new folder if need be; an existing one is replaced at once."""
+    """Write a file and its folder; an existing file is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not safetensors' own save_file, whose files only their owner can read.
+    # Files of safetensors' own save_file can be read by their owner alone.
     replace_file(path, content)
 
 
@@ -158,7 +158,7 @@ def load_model(path: str | Path) -> Model:
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """The JSON header of a model file, without its weights.
+    """Read the JSON header of a model file, without its weights.
 
     Raises
     ------

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Multilayer perceptron without biases, so that a zero stays a zero."""
+"""Multilayer perceptron without biases: a zero stays a zero."""
 
 import math
 
 import torch
 from torch import Tensor
 
-NONLINEARITIES = {"silu": torch.nn.SiLU, "mish": torch.nn.Mish, "gelu": torch.nn.GELU}
+from .config import NONLINEARITIES
 
 
 class ScaledLinear(torch.nn.Module):
@@ -50,7 +50,7 @@ class ScalarMLP(torch.nn.Module):
     width : int
         Channels of each hidden layer.
     nonlinearity : str or None
-        A key of ``NONLINEARITIES``, or None for a linear network.
+        A key of ``config.NONLINEARITIES``, or None for a linear network.
     generator : torch.Generator
         Source of the initial weights.
     """
@@ -75,7 +75,7 @@ class ScalarMLP(torch.nn.Module):
         if nonlinearity is None:
             self.activation = torch.nn.Identity()
         else:
-            self.activation = NONLINEARITIES[nonlinearity]()
+            self.activation = getattr(torch.nn, NONLINEARITIES[nonlinearity])()
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [..., dim_in] → [..., dim_out]."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a pair knows from its distance and its two elements."""
+"""Embeddings of a pair's distance and its two elements."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from .mlp import ScalarMLP
 
 
 def polynomial_envelope(x: Tensor, p: float) -> Tensor:
-    """Smooth cutoff, 1 at x = 0 and 0 from x = 1 on, with two vanishing derivatives.
+    """Compute a smooth cutoff, 1 at x = 0 and 0 from x = 1 on.
+
+    Its first two derivatives vanish at x = 1.
 
     Gasteiger et al., doi:10.48550/arXiv.2003.03123, eq. 8.
 
@@ -37,7 +39,7 @@ def polynomial_envelope(x: Tensor, p: float) -> Tensor:
 
 
 class _Exact(torch.nn.Module):
-    """Constants stay in double precision when the network is made single."""
+    """A module whose constants stay in double precision when it is made single."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before = dict(self._buffers)
@@ -90,7 +92,7 @@ class ProductTypeEmbedding(torch.nn.Module):
     envelope_p : float
         Exponent of the envelope.
     trainable : bool
-        Whether the Bessel roots are parameters.
+        Make the Bessel roots parameters.
     dim : int
         Number of output channels E, even.
     generator : torch.Generator
@@ -169,7 +171,7 @@ class SplineEmbedding(_Exact):
         self.width: float = (span + 1) / num_splines
         starts = torch.arange(-span, num_splines - span, dtype=torch.float64)
         self.register_buffer("lower", starts / num_splines, persistent=False)
-        # about `span` of the functions are not zero at a time
+        # At any distance, about `span` of the functions are not zero.
         bound = math.sqrt(3.0 / max(span, 1))
         shape = (cutoffs.number_of_elements**2, dim * num_splines)
         uniform = torch.rand(shape, generator=generator, dtype=torch.float64)

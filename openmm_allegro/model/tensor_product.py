@@ -19,7 +19,7 @@ from torch import Tensor
 def layer_irreps(
     environment: list[o3.Irrep], allowed: list[o3.Irrep], num_layers: int
 ) -> list[list[o3.Irrep]]:
-    """Irreps of the pair's tensor features before each layer and after the last one.
+    """List the irreps of pairs' tensor features before each layer and after the last.
 
     Only irreps that can be reached from the spherical harmonics and that can still
     reach a scalar in the layers that remain are kept; the last entry is [0e].
@@ -51,7 +51,7 @@ def layer_irreps(
 def paths(
     irreps_in: list[o3.Irrep], environment: list[o3.Irrep], irreps_out: list[o3.Irrep]
 ) -> list[tuple[int, int, int]]:
-    """Indices (in, environment, out) of the allowed couplings, out slowest."""
+    """List indices (in, environment, out) of the allowed couplings, out slowest."""
     return [
         (i, j, k)
         for k, out in enumerate(irreps_out)
@@ -64,7 +64,7 @@ def paths(
 def coupling_tensor(
     irreps_in: list[o3.Irrep], environment: list[o3.Irrep], irreps_out: list[o3.Irrep]
 ) -> Tensor:
-    """Wigner-3j symbols of all paths, [P, A, B, C], times sqrt(2 l_out + 1).
+    """Compute Wigner-3j symbols of all paths, [P, A, B, C], times sqrt(2 l_out + 1).
 
     With that factor the product of inputs of unit variance per component has unit
     variance ("component" normalisation).
@@ -87,7 +87,7 @@ def coupling_tensor(
 
 
 class CenterOperator(torch.nn.Module):
-    """From a centre's environment to the matrix that acts on its pairs' features.
+    """Matrices that act on the features of a centre's pairs, from its environment.
 
     ``M[u, c, a, d] = Σ_b Σ_p weight[u, p] coupling[p, a, b, d] Γ[u, c, b]``
 
@@ -99,7 +99,7 @@ class CenterOperator(torch.nn.Module):
     channels : int
         Number of tensor channels U.
     channel_coupling : bool
-        Whether each channel has its own path weights (True) or all share them.
+        Give each channel its own path weights; else all share them.
     generator : torch.Generator
         Source of the initial weights, uniform on [-√3, √3].
     """
@@ -141,7 +141,7 @@ class CenterOperator(torch.nn.Module):
 
     @torch.jit.unused
     def entries(self) -> tuple[Tensor, Tensor]:
-        """Non-zero elements of the coupling: a, b, d and path [n, 4], values [n]."""
+        """List couplings that are not zero: a, b, d and path [n, 4], values [n]."""
         shape = len(self.coupling), self.dim_env, self.dim_in, self.dim_out
         coupling = self.coupling.detach().to("cpu", torch.float64).view(shape)
         where = coupling.nonzero()

@@ -55,7 +55,7 @@ def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:
     Parameters
     ----------
     default
-        Left out for a value that has to be given.
+        Left out for a value that has to be given. Each instance has a dict of its own.
     **meaning
         Attributes of ``Setting``; ``about`` is required.
 
@@ -74,7 +74,10 @@ def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:
     Traceback (most recent call last):
     ValueError: fit: expected start_ps of at least 0, found -1.0
     """
-    return dataclasses.field(default=default, metadata={_KEY: Setting(**meaning)})
+    metadata = {_KEY: Setting(**meaning)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def meaning_of(cls: type, name: str) -> Setting:
@@ -179,7 +182,7 @@ def _check(value: Any, meaning: Setting, expected: str) -> None:
     if (lowest is not None and value < lowest) or (
         highest is not None and value > highest
     ):
-        raise ValueError(f"{expected} of {_range(meaning)}, found {value}")
+        raise ValueError(f"{expected} {_range(meaning)}, found {value}")
     if meaning.above is not None and value <= meaning.above:
         raise ValueError(f"{expected} above {meaning.above:g}, found {value}")
     if meaning.below is not None and value >= meaning.below:
@@ -187,12 +190,12 @@ def _check(value: Any, meaning: Setting, expected: str) -> None:
 
 
 def _range(meaning: Setting) -> str:
-    parts = []
-    if meaning.minimum is not None:
-        parts.append(f"at least {_number(meaning.minimum)}")
-    if meaning.maximum is not None:
-        parts.append(f"at most {_number(meaning.maximum)}")
-    return " and ".join(parts)
+    lowest, highest = meaning.minimum, meaning.maximum
+    if lowest is None:
+        return "" if highest is None else f"of at most {_number(highest)}"
+    if highest is None:
+        return f"of at least {_number(lowest)}"
+    return f"from {_number(lowest)} to {_number(highest)}"
 
 
 def _number(value: float) -> str:
@@ -203,7 +206,7 @@ def _number(value: float) -> str:
 def _allowed(meaning: Setting) -> str:
     if meaning.choices:
         return ", ".join(f"`{choice}`" for choice in meaning.choices)
-    parts = [_range(meaning)]
+    parts = [_range(meaning).removeprefix("of ")]
     for word in ("above", "below"):
         bound = getattr(meaning, word)
         if bound is not None:

@@ -204,7 +204,7 @@ def test_after_a_round_trip_through_xml(systems):
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_list_lasts_many_steps(model, water_box, platform):
-    """That it is kept at all, in the module that OpenMM calls."""
+    """The module that OpenMM calls keeps its list."""
     symbols, positions, box = water_box
     module = force_module(model, symbols, periodic=True)
     arguments = [torch.tensor(positions), torch.tensor(box)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What lies beyond a cutoff does not count, and it comes to count smoothly."""
+"""Atoms beyond a cutoff do not count, and energies are smooth at it."""
 
 import math
 

@@ -130,7 +130,7 @@ def test_predict_joins_frames(config, energy):
 
 @pytest.mark.parametrize("overrides", [{}, {"bessel_trainable": True, "zbl": True}])
 def test_training_gradient_is_that_of_one_block_per_frame(overrides):
-    """Of a loss on energies, forces and stresses, however predict arranges pairs."""
+    """Gradients of a loss do not depend on how predict arranges pairs."""
     config = tiny_config(**overrides)
     energy = tiny_energy(config)
     frames = [random_atoms("triclinic", seed, count=14) for seed in (7, 8)]

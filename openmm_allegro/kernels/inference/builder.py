@@ -67,14 +67,14 @@ class Builder:
         return _rounded_up(width, self.panel)
 
     def segment(self, width: int, region: Region | None = None) -> Place:
-        """Reserve columns; where they start."""
+        """Reserve columns; return where they start."""
         region = self._region if region is None else region
         place = Place(region, self._widths[region])
         self._widths[region] += self.padded(width)
         return place
 
     def store(self, values: Tensor) -> int:
-        """Append weights; where they start."""
+        """Append weights; return where they start."""
         values = values.detach().to("cpu", self.dtype).flatten()
         start = self._size
         self._weights.append(values)
@@ -86,17 +86,17 @@ class Builder:
         self.operations.append(OPERATIONS[code](code=code, **fields))
 
     def end_stage(self, bank: Place) -> None:
-        """From here on, operations depend on more than the distance and the elements.
+        """End the operations that depend on the distance and the elements alone.
 
         Parameters
         ----------
         bank : Place
-            What the two-body network hides last.
+            Last hidden values of the two-body network.
         """
         self.stage, self._bank, self._region = len(self.operations), bank, Region.LATER
 
     def materialize(self, x: Expression) -> Place:
-        """Emit operations that compute an expression; where the result starts."""
+        """Emit operations that compute an expression; return where its value starts."""
         width = next(iter(x.values())).shape[1]
         add = self._bank is not None and self._bank in x
         target = self.share(x[self._bank]) if add else self.segment(width)
@@ -123,7 +123,7 @@ class Builder:
             self.emit(Code.ENERGY, source=source, width=width, weights=weights)
 
     def finish(self) -> Tensor:
-        """End the stage with the linear map of the bank: [depth, width]."""
+        """Emit the linear map of the bank [depth, width], and return it."""
         width = self._widths[Region.SHARED]
         combined = torch.zeros(len(self._shared[0][1]), width, dtype=torch.float64)
         for place, matrix in self._shared:
@@ -152,7 +152,7 @@ class Builder:
         )
 
     def weights(self) -> Tensor:
-        """All that was stored."""
+        """All weights that were stored, in order."""
         return torch.cat(self._weights)
 
     def _linear(self, source: Place, matrix: Tensor, target: Place, add: bool) -> None:

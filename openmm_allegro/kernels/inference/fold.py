@@ -179,7 +179,7 @@ def _embedding(builder: Builder, network: Allegro, basis: Place) -> Expression:
 def _tensor_track(
     builder: Builder, net: Allegro, two_body: Expression, shape: tuple[int, int]
 ) -> list[Expression]:
-    """Emit the tensor products and latent networks; the scalars before and after each.
+    """Emit tensor products and latent networks; return the scalars of all layers.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def _mlp(
     x: Expression,
     spread: tuple[int, tuple[int, int]] | None = None,
 ) -> Expression:
-    """Emit the hidden layers; the last map stays an expression."""
+    """Emit the hidden layers; the last linear map stays an expression."""
     # A scripted module has its class in `original_name`.
     activation = getattr(mlp.activation, "original_name", type(mlp.activation).__name__)
     kind = _Nonlinearity.__members__.get(activation.upper())

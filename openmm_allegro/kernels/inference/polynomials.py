@@ -7,7 +7,14 @@ import torch
 
 
 def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
-    """The spherical harmonics as polynomials: (component, i, j, k) of c x^i y^j z^k."""
+    """Fit the spherical harmonics by polynomials, sums of c x^i y^j z^k.
+
+    Returns
+    -------
+    terms : list of int
+        Component, i, j and k of each monomial, one after the other.
+    coefficients : list of float
+    """
     generator = torch.Generator().manual_seed(0)
     u = torch.randn(200, 3, dtype=torch.float64, generator=generator)
     u = u / u.norm(dim=1, keepdim=True)
@@ -23,8 +30,8 @@ def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
             for j in range(degree + 1 - i)
         ]
         monomials = torch.stack([(u ** torch.tensor(p)).prod(1) for p in powers], 1)
-        found = torch.linalg.lstsq(monomials, values[:, component]).solution
-        for power, value in zip(powers, found.tolist(), strict=True):
+        fit = torch.linalg.lstsq(monomials, values[:, component]).solution
+        for power, value in zip(powers, fit.tolist(), strict=True):
             if abs(value) > 1e-10:
                 terms += [component, *power]
                 coefficients.append(_root(value))
@@ -32,7 +39,7 @@ def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
 
 
 def _root(value: float) -> float:
-    """Without the rounding of the fit: all are roots of small fractions."""
+    """Remove the rounding of the fit: all are roots of small fractions."""
     fraction = round(value * value * 1024.0) / 1024.0
     exact = math.copysign(math.sqrt(fraction), value)
     return exact if abs(exact - value) < 1e-10 else value

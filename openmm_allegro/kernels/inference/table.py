@@ -84,7 +84,7 @@ class TableFunctions:
         return torch.stack([self._cubics(kind, intervals)[0] for kind in kinds])
 
     def error(self, intervals: int) -> tuple[float, float]:
-        """Largest error between the nodes, of values and of slopes, relative."""
+        """Largest relative errors of values and of slopes between the nodes."""
         errors = torch.zeros(2, dtype=torch.float64)
         for kind in range(self.types**2):
             cubic, x, step = self._cubics(kind, intervals)
