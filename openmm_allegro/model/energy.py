@@ -81,7 +81,7 @@ class ZBL(torch.nn.Module):
 
 
 class AllegroEnergy(torch.nn.Module):
-    """Energy of each atom: scale · Σ_j e_ij / sqrt(2 mean_neighbors) + shift (+ ZBL).
+    """Energy of each atom: scale · Σ_j e_ij / sqrt(2 mean_neighbors) + shift + terms.
 
     Parameters
     ----------
@@ -117,7 +117,11 @@ class AllegroEnergy(torch.nn.Module):
         scales = torch.tensor(statistics.scales, dtype=torch.float64)
         shifts = torch.tensor(statistics.shifts, dtype=torch.float64)
         self.network = Allegro(config, neighbors, seed)
-        self.zbl = ZBL(config) if config.zbl else None
+        # Added to the network's energy, by name. Each is called as ``ZBL.forward``; the
+        # fused kernel is used where it has them all (``kernels.inference.fold.TERMS``).
+        self.terms = torch.nn.ModuleDict()
+        if config.zbl:
+            self.terms["zbl"] = ZBL(config)
         factors = scales * (2.0 * neighbors).rsqrt()
         self.register_buffer("factors", factors, persistent=False)
         self.register_buffer("shifts", shifts, persistent=False)
@@ -164,13 +168,14 @@ class AllegroEnergy(torch.nn.Module):
         energies = torch.cat([e.sum(1) for e in as_blocks(pairs, shapes)])
         energies = energies.to(torch.float64)  # [ΣC]
         energies = energies * self.factors[center_types] + self.shifts[center_types]
-        if self.zbl is not None:
+        if len(self.terms) > 0:
             r = torch.linalg.vector_norm(
                 vectors.to(torch.float64), dim=-1, keepdim=True
             )
             kinds = per_pair(center_types, shapes), neighbor_types.unsqueeze(-1)
-            repulsion = as_blocks(self.zbl(r, kinds[0], kinds[1]), shapes)
-            energies = energies + torch.cat([e.sum(1) for e in repulsion])
+            for term in self.terms.values():
+                parts = as_blocks(term(r, kinds[0], kinds[1]), shapes)
+                energies = energies + torch.cat([e.sum(1) for e in parts])
         return energies
 
 

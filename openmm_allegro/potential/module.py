@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..kernels.inference.fold import fold
+from ..kernels.inference.fold import can_fold, fold
 from ..kernels.inference.program import Program
 from ..kernels.inference.table import fold_with_table
 from ..kernels.library import library
@@ -249,7 +249,9 @@ def force_module(
         atoms = range(len(types))
     energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])
     energy.requires_grad_(False)
-    is_fused = kernel == "fused" or (kernel == "auto" and library() is not None)
+    is_fused = kernel == "fused" or two_body == "table"
+    if kernel == "auto" and can_fold(model.energy):
+        is_fused = library() is not None
     program = None
     if is_fused:
         program = (

@@ -182,7 +182,7 @@ def _check(value: Any, meaning: Setting, expected: str) -> None:
     if (lowest is not None and value < lowest) or (
         highest is not None and value > highest
     ):
-        raise ValueError(f"{expected} {_range(meaning)}, found {value}")
+        raise ValueError(f"{expected} of {_range(meaning)}, found {value}")
     if meaning.above is not None and value <= meaning.above:
         raise ValueError(f"{expected} above {meaning.above:g}, found {value}")
     if meaning.below is not None and value >= meaning.below:
@@ -190,12 +190,12 @@ def _check(value: Any, meaning: Setting, expected: str) -> None:
 
 
 def _range(meaning: Setting) -> str:
-    lowest, highest = meaning.minimum, meaning.maximum
-    if lowest is None:
-        return "" if highest is None else f"of at most {_number(highest)}"
-    if highest is None:
-        return f"of at least {_number(lowest)}"
-    return f"from {_number(lowest)} to {_number(highest)}"
+    parts = []
+    if meaning.minimum is not None:
+        parts.append(f"at least {_number(meaning.minimum)}")
+    if meaning.maximum is not None:
+        parts.append(f"at most {_number(meaning.maximum)}")
+    return " and ".join(parts)
 
 
 def _number(value: float) -> str:
@@ -206,7 +206,7 @@ def _number(value: float) -> str:
 def _allowed(meaning: Setting) -> str:
     if meaning.choices:
         return ", ".join(f"`{choice}`" for choice in meaning.choices)
-    parts = [_range(meaning).removeprefix("of ")]
+    parts = [_range(meaning)]
     for word in ("above", "below"):
         bound = getattr(meaning, word)
         if bound is not None:

@@ -15,6 +15,7 @@ from helpers import (
     random_atoms,
     tiny_config,
     tiny_energy,
+    tiny_statistics,
 )
 
 from openmm_allegro.kernels import library
@@ -23,7 +24,9 @@ from openmm_allegro.kernels.inference import twin
 from openmm_allegro.kernels.inference.fold import fold, fold_parts
 from openmm_allegro.kernels.inference.table import TableFunctions, fold_with_table
 from openmm_allegro.kernels.inference.table_error import force_error
+from openmm_allegro.model.file import Model
 from openmm_allegro.neighbors import VerletList
+from openmm_allegro.potential.module import force_module
 
 CASES = {
     "two layers": {},
@@ -327,3 +330,31 @@ def test_a_kernel_of_another_version_is_not_used(monkeypatch, caplog, number):
 def test_a_library_without_one_of_the_functions_is_not_used():
     """One compiled before the functions of the header were what they are."""
     assert not library.is_current(ctypes.CDLL(None))
+
+
+class Spring(torch.nn.Module):
+    """A term of the energy that programs do not have."""
+
+    def forward(self, r, center_types, neighbor_types):
+        return (0.5 * (3.0 - r.clamp(max=3.0)) ** 2).sum(-1)
+
+
+def test_a_term_that_programs_lack_runs_in_torch():
+    """It is never left out: the fused kernel refuses it, and "auto" takes torch."""
+    config = tiny_config(zbl=True)
+    energy = tiny_energy(config)
+    atoms = random_atoms("isolated")
+    before = evaluate_structure(energy, config, *atoms)
+    energy.terms["spring"] = Spring()
+    expected = evaluate_structure(energy, config, *atoms)
+    assert (expected.forces - before.forces).abs().max() > 1e-3
+    with pytest.raises(ValueError, match=r"among \('zbl',\), found .*'spring'"):
+        fold(energy, torch.float64)
+    model = Model(config, tiny_statistics(config), energy, "total", "float64")
+    symbols = [config.elements[t] for t in atoms.types]
+    options = {"periodic": False, "precision": "double"}
+    with pytest.raises(ValueError, match="'spring'"):
+        force_module(model, symbols, kernel="fused", **options)
+    module = force_module(model, symbols, kernel="auto", **options)
+    found = module.evaluate(0.1 * atoms.positions)
+    torch.testing.assert_close(found[1], expected.forces, atol=1e-9, rtol=0)

@@ -45,7 +45,7 @@ class Bath:
         ({"friction": 0}, "expected friction above 0, found 0"),
         ({"friction": 9}, "expected friction below 9, found 9"),
         ({"friction": True}, "friction: expected float, found True"),
-        ({"steps": 11}, "steps from 1 to 10, found 11"),
+        ({"steps": 11}, "steps of at least 1 and at most 10, found 11"),
         ({"steps": 1.5}, "steps: expected int, found 1.5"),
     ],
 )

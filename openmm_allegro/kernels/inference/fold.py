@@ -19,6 +19,8 @@ from .builder import Builder, Expression, Place, Region
 from .polynomials import harmonic_terms
 from .program import FORMAT, Code, Header, Layer, Parts, Program, Scalars, pack
 
+# Terms of the energy, beside the network's, that programs have.
+TERMS = ("zbl",)
 # Tables start at this fraction of the cutoff; functions of closer pairs are computed.
 TABLE_FROM = 0.12
 _Nonlinearity = header.enumeration("allegro_nonlinearity")
@@ -55,6 +57,11 @@ class Folded:
         return pack(self.parts._replace(header=head, weights=weights))
 
 
+def can_fold(energy: AllegroEnergy) -> bool:
+    """Tell whether a program can have all terms of the energy."""
+    return set(energy.terms) <= set(TERMS)
+
+
 def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     """Fold a model to a program.
 
@@ -63,12 +70,22 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     energy : AllegroEnergy
     dtype : torch.dtype
         Of the network: float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If the energy has a term that programs do not have.
     """
     return fold_parts(energy, dtype).program()
 
 
 def fold_parts(energy: AllegroEnergy, dtype: torch.dtype) -> Folded:
     """Fold a model, with what a two-body table is made from."""
+    if not can_fold(energy):
+        raise ValueError(
+            f"the fused kernel expects terms of the energy among {TERMS}, found "
+            f"{tuple(energy.terms)}; kernel='plain' takes any"
+        )
     network, builder = energy.network, Builder(dtype)
     components, degrees, _ = network.degree_mask.shape
     channels = builder.padded_channels(network.channels)
@@ -102,7 +119,7 @@ def fold_parts(energy: AllegroEnergy, dtype: torch.dtype) -> Folded:
         radial=len(roots),
         spline=int(is_spline),
         integer_roots=int(not is_spline and torch.equal(roots, whole)),
-        zbl=int(energy.zbl is not None),
+        zbl=int(_zbl(energy) is not None),
         basis=builder.column(basis),
         slope=builder.column(slope),
         harmonic=builder.column(harmonic),
@@ -126,12 +143,16 @@ def _roots(network: Allegro) -> Tensor:
     return roots.detach().double().cpu()
 
 
+def _zbl(energy: AllegroEnergy) -> torch.nn.Module | None:
+    return energy.terms["zbl"] if "zbl" in energy.terms else None
+
+
 def _is_spline(embedding: torch.nn.Module) -> bool:
     return hasattr(embedding, "lower")  # also where it is scripted
 
 
 def _scalars(energy: AllegroEnergy) -> Scalars:
-    embedding, zbl = energy.network.embedding, energy.zbl
+    embedding, zbl = energy.network.embedding, _zbl(energy)
     return Scalars(
         envelope_p=embedding.width if _is_spline(embedding) else embedding.envelope_p,
         zbl_p=0.0 if zbl is None else zbl.envelope_p,
@@ -145,11 +166,12 @@ def _constants(energy: AllegroEnergy) -> dict[str, Tensor]:
     cutoffs = energy.network.embedding.cutoffs
     types = cutoffs.number_of_elements
     zero = torch.zeros(types, dtype=torch.float64)
+    zbl = _zbl(energy)
     return {
         "norm": energy.network.environment_norm.double().cpu(),
         "factors": energy.factors.cpu(),
         "shifts": energy.shifts.cpu(),
-        "charges": zero if energy.zbl is None else energy.zbl.z.cpu(),
+        "charges": zero if zbl is None else zbl.z.cpu(),
         "cutoffs": cutoffs.flat.double().cpu(),
     }
 
