@@ -55,22 +55,22 @@ def conda_name(spec):
 def pins(project, extra=None):
     """Normalised name → specifier of the core requirements or of one extra."""
     table = project["optional-dependencies"]
-    found = [requirements.Requirement(r) for r in table.get(extra, [])]
+    bounds = [requirements.Requirement(r) for r in table.get(extra, [])]
     if extra is None:
-        found = [requirements.Requirement(r) for r in project["dependencies"]]
-    return {utils.canonicalize_name(r.name): r.specifier for r in found}
+        bounds = [requirements.Requirement(r) for r in project["dependencies"]]
+    return {utils.canonicalize_name(r.name): r.specifier for r in bounds}
 
 
 def expand(project, extra):
     """An extra's pins with those of the extras it names by self-reference."""
-    found = pins(project, extra)
+    bounds = pins(project, extra)
     for line in project["optional-dependencies"][extra]:
         requirement = requirements.Requirement(line)
         if requirement.name == project["name"]:
             for inner in requirement.extras:
-                found |= expand(project, inner)
-    found.pop(project["name"], None)
-    return found
+                bounds |= expand(project, inner)
+    bounds.pop(project["name"], None)
+    return bounds
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_console_script_points_at_a_function(project):
     target = project["scripts"]["openmm-allegro"]
     module, _, attribute = target.partition(":")
     assert (module, attribute) == ("openmm_allegro.cli", "main")
-    found = getattr(importlib.import_module(module), attribute)
-    assert inspect.isfunction(found)
+    function = getattr(importlib.import_module(module), attribute)
+    assert inspect.isfunction(function)
 
 
 def test_openmmml_finds_the_potential(project):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that the command writes: checked before any work, and JSON of all kinds."""
+"""Check and write the files of the command."""
 
 import json
 import math
@@ -13,7 +13,7 @@ def add_force(parser: Any) -> None:
 
 
 def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> None:
-    """Refuse, before any work, a file that cannot be or should not be written."""
+    """Refuse a file that cannot or should not be written, before any work."""
     if path is None:
         return
     if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
@@ -36,7 +36,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Named tuples as objects, arrays as lists, what is not finite as None."""
+    """Convert to what JSON has: objects, lists, and null for what is not finite."""
     import numpy as np
 
     if hasattr(value, "_asdict"):

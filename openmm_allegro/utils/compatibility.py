@@ -21,15 +21,15 @@ def known_bad(
     openmm, openmmtorch, torch = (
         versions.get(name) or "" for name in ("openmm", "openmmtorch", "torch")
     )
-    if not _is(openmmtorch, "1.5"):
+    if not _is_of(openmmtorch, "1.5"):
         return []
     reasons = []
-    if _is(openmm, "8.6"):
+    if _is_of(openmm, "8.6"):
         reasons.append(
             f"openmm {openmm} with openmmtorch {openmmtorch}: the process crashes when "
             "a System with a TorchForce is copied or deserialized; expected openmm 8.5"
         )
-    if not from_conda and not _is(torch, "2.9"):
+    if not from_conda and not _is_of(torch, "2.9"):
         reasons.append(
             f"torch {torch or '(none)'} with openmmtorch {openmmtorch}: TorchForce is "
             "built against torch 2.9 and fails or crashes with others; expected 2.9"
@@ -70,5 +70,5 @@ def _is_from_conda(name: str) -> bool:
     return (installer or "").strip() == "conda"
 
 
-def _is(version: str, series: str) -> bool:
+def _is_of(version: str, series: str) -> bool:
     return version == series or version.startswith((series + ".", series + "+"))

@@ -12,9 +12,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def lock_output(output: str | Path) -> Iterator[None]:
-    """Be the only one who writes this output; folders are made.
+    """Keep other runs from writing an output, and make its folders.
 
-    The lock goes with the process that holds it, however that ends.
+    The lock ends with the process that holds it, however that ends.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def lock_output(output: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file to write that takes the place of ``path`` when all went well.
+    """Provide a path to write to; its file then takes the place of ``path``.
 
-    A kill or a full disk leaves the old one or the new.
+    A kill or a full disk leaves the old file or the new one.
     """
     partial = path.with_suffix(".partial" + path.suffix)  # mdtraj looks at the end
     partial.unlink(missing_ok=True)
@@ -73,13 +73,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, content: bytes | str) -> None:
-    """Write a file in one step."""
+    """Write a file in one step: a reader finds the old content or the new."""
     with replacing(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def flush_to_disk(path: Path) -> int:
-    """Wait until a file is on the disk; its size in bytes."""
+    """Wait until a file is on the disk, and return its size in bytes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -89,12 +89,12 @@ def flush_to_disk(path: Path) -> int:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Replace a JSON file."""
+    """Replace a JSON file by a record."""
     replace_file(path, json.dumps(record, indent=2) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What ``write_record`` wrote.
+    """Read a file that ``write_record`` wrote.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a user may get wrong: said before any long work, and nothing is lost by it."""
+"""Mistakes of a user are reported before any long work, and lose nothing."""
 
 import json
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line does what the functions do, and says what is wrong in one line."""
+"""The command line does what the functions do, and reports an error in one line."""
 
 import json
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a training asks of its process."""
+"""Memory that a training frees is taken again."""
 
 import platform
 import subprocess
@@ -37,10 +37,10 @@ def test_freed_memory_is_taken_again(megabytes):
     Without, all of a large one's come anew; those of a small one do not, and must not
     because of what was set.
     """
-    found = {}
+    pages = {}
     for mode in ("keep", "plain"):
         command = [sys.executable, "-c", FAULTS, mode, str(megabytes)]
         text = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[mode] = float(text.stdout)
-    assert found["keep"] < 0.1
-    assert megabytes < 64 or found["plain"] > 0.9
+        pages[mode] = float(text.stdout)
+    assert pages["keep"] < 0.1
+    assert megabytes < 64 or pages["plain"] > 0.9
