@@ -17,8 +17,15 @@ from typing import Any
 PACKAGE = __name__.partition(".")[0]
 # From the former name to the present one, both below the package.
 FORMER = {
+    "analysis.errors": "analysis.statistics",
+    "analysis.plots": (
+        "analysis.figures.structure",
+        "analysis.figures.traces",
+        "analysis.figures.dynamics",
+    ),
     "baseline": "classical.baseline",
     "committee": "potential.committee",
+    "config": "utils.config",
     "dataset": (
         "training.samples",
         "training.data",
@@ -27,7 +34,11 @@ FORMER = {
     ),
     "deploy": "potential.module",
     "dispersion": "classical.dispersion",
+    "ensembles": "simulate.ensembles",
     "evaluate": ("training.evaluate", "training.parity"),
+    "fingerprint": "classical.fingerprint",
+    "integrators": "simulate.integrators",
+    "link_atoms": "mixing.link_atoms",
     "modelfile": "model.file",
     "protocol": "simulate.protocol",
     "train": "training.train",
