@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Atoms, cells, times and chunks of trajectories, checked where they enter."""
+"""Atoms, cells, times and chunks of trajectories, checked where the user gives them."""
 
 from itertools import chain
 
@@ -42,7 +42,7 @@ def select_atoms(trajectory, selection):
 
 
 def vectors_of_atoms(values, name):
-    """Float array (n_frames, n_atoms, 3); ValueError, by the name, if it is another."""
+    """Make a finite float array (n_frames, n_atoms, 3); errors say its name."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 3 or values.shape[1] == 0 or values.shape[2] != 3:
         raise ValueError(
@@ -99,7 +99,7 @@ def largest_radius(cells):
 
 
 def check_radius(radius, cells, name="r_max"):
-    """ValueError unless the minimum image finds every neighbour within `radius` nm."""
+    """Refuse a radius in nm within which the minimum image misses neighbours."""
     allowed = largest_radius(cells)
     # Cells are stored in float32, so exactly half a box may come out a little larger.
     if not 0 < radius <= allowed * (1 + 1e-6):
@@ -111,10 +111,10 @@ def check_radius(radius, cells, name="r_max"):
 
 def masses(trajectory):
     """Masses (n_atoms,) of the elements in g/mol; ValueError if they are all zero."""
-    found = np.array([atom.element.mass for atom in trajectory.topology.atoms])
-    if not found.sum() > 0:
+    values = np.array([atom.element.mass for atom in trajectory.topology.atoms])
+    if not values.sum() > 0:
         raise ValueError("expected atoms with masses, found a total mass of 0")
-    return found
+    return values
 
 
 def frame_interval(times, time_step=None):
@@ -138,7 +138,7 @@ def frame_interval(times, time_step=None):
 
 
 def chunked(source, chunk_frames=None):
-    """First chunk of a trajectory or stream, and an iterator over all of its chunks.
+    """Split a trajectory or stream: its first chunk, and an iterator over all chunks.
 
     Parameters
     ----------
@@ -168,11 +168,12 @@ def chunked(source, chunk_frames=None):
 
 
 def stretch_starts(n_frames):
-    """First frames of up to ten stretches of near length that a chunk is cut into."""
+    """First frames of up to ten stretches, of about one length, of a chunk."""
     return np.unique(np.linspace(0, n_frames, 11).astype(int)[:-1])
 
 
 def _alike(chunks, n_atoms):
+    """Yield the chunks; ValueError at one with other atoms or broken positions."""
     n_frames = 0
     for chunk in chunks:
         if chunk.n_atoms != n_atoms:
@@ -185,15 +186,17 @@ def _alike(chunks, n_atoms):
 
 
 def _check_finite(values, first, name):
-    """ValueError with the frame, counted from `first`, that holds NaN or infinity.
+    """Refuse NaN and infinity; the error names the frame, counted from `first`.
 
     A neighbour search would not find such atoms, and a histogram not count them.
     """
     # The sum is finite unless a term is not: a check without a large array of bools.
     with np.errstate(invalid="ignore", over="ignore"):
-        of_frames = np.array([np.isfinite(frame.sum(dtype=float)) for frame in values])
-    if not of_frames.all():
+        frame_is_finite = np.array(
+            [np.isfinite(frame.sum(dtype=float)) for frame in values]
+        )
+    if not frame_is_finite.all():
         raise ValueError(
             f"expected finite {name}, found NaN or infinity in frame "
-            f"{first + int(np.argmin(of_frames))}"
+            f"{first + int(np.argmin(frame_is_finite))}"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether a run was sound: drift, temperature, bonds."""
+"""Checks of a run: drift, temperature, bonds."""
 
 from typing import NamedTuple
 
@@ -131,7 +131,7 @@ def check_temperature(times, temperatures, target, degrees_of_freedom):
 
 
 def bond_lengths(source, pairs=None, *, limit=1.5):
-    """Lengths of bonds, and whether any broke.
+    """Lengths of bonds, and those that broke.
 
     Parameters
     ----------

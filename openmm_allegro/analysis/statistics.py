@@ -54,11 +54,11 @@ def block_mean(values, weights=None):
         weights = np.ones(len(values))
     shape = (-1,) + (1,) * (values.ndim - 1)
     weights = np.asarray(weights, dtype=float).reshape(shape)
-    return jackknife(lambda sums, of: sums / of, values * weights, weights)
+    return jackknife(lambda total, weight: total / weight, values * weights, weights)
 
 
 def jackknife(estimator, *blocks):
-    """Any function of block sums, and its error by leaving out a block at a time.
+    """Function of block sums, and its error by leaving out a block at a time.
 
     Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
     doi:10.1137/1.9781611970319.
@@ -68,7 +68,7 @@ def jackknife(estimator, *blocks):
     estimator : callable
         Takes one sum over blocks per array of `blocks`, returns a number or an array.
     *blocks : (n_blocks, ...) arrays
-        What is summed, block by block.
+        Sums of each block.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def replica_mean(estimates):
 
 
 def sum_blocks(values, n_blocks):
-    """Sum consecutive rows of `values` (n, ...) into (n_blocks, ...) of near length."""
+    """Sum consecutive rows of `values` (n, ...) into (n_blocks, ...) of like length."""
     if not 2 <= n_blocks <= len(values):
         raise ValueError(
             f"expected 2 <= n_blocks <= {len(values)}, the stretches of frames there "
@@ -134,12 +134,12 @@ def sum_blocks(values, n_blocks):
 
 
 def block_edges(n, n_blocks):
-    """Where blocks of near length begin and end in `n` values, (n_blocks + 1,)."""
+    """Edges (n_blocks + 1,) of blocks of about one length in `n` values."""
     return np.linspace(0, n, n_blocks + 1).astype(int)
 
 
 def student_factor(n):
-    """What a standard error from `n` samples is multiplied by to bound 68.3 %."""
+    """Factor of a standard error from `n` samples that bounds 68.3 %."""
     return student.ppf(0.5 * (1 + _CONFIDENCE), n - 1)
 
 

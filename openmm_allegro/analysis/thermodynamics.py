@@ -154,18 +154,20 @@ def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
     factor = elementary_charge**2 * 1e-18 / (3 * epsilon_0 * Boltzmann * temperature)
     factor /= volume * _NM3
 
-    def of_sums(sums, squares, n):
+    def estimate(sums, squares, n):
         return 1 + factor * (squares / n - np.sum((sums / n) ** 2))
 
     sums = dipoles, np.sum(dipoles**2, axis=1), np.ones(len(dipoles))
-    return jackknife(of_sums, *(sum_blocks(values, n_blocks) for values in sums))
+    return jackknife(estimate, *(sum_blocks(values, n_blocks) for values in sums))
 
 
 def _above_zero(temperature):
+    """Return the temperature in K, which must be above 0."""
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
     return temperature
 
 
 def _scaled(estimate, factor):
+    """Multiply an Estimate."""
     return Estimate(estimate.value * factor, estimate.error * abs(factor))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ionic conductivity and what it is made of, from paths or from velocities."""
+"""Ionic conductivity and its parts, from paths or from velocities."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Conductivity(NamedTuple):
     einstein : Estimate
         Conductivity in S/m, from the collective displacement of charge.
     nernst_einstein : Estimate
-        What it would be in S/m if no two ions moved together.
+        The conductivity in S/m if no two ions moved together.
     haven_ratio : Estimate
         nernst_einstein / einstein: above 1 where ions of opposite charge move as
         pairs. Its inverse is called ionicity.
@@ -231,6 +231,7 @@ def green_kubo_conductivity(
 
 
 def _check_temperature(temperature):
+    """Refuse a temperature that is not above 0 K."""
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
 

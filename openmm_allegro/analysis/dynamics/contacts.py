@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When atoms are in contact: every pair's intervals, found frame by frame."""
+"""Contacts of atoms: the intervals of time in which each pair is together."""
 
 from typing import NamedTuple
 
@@ -88,8 +88,8 @@ def contacts(
         check_radius(r_out, cells, "r_out")
         times.append(np.asarray(chunk.time, dtype=float))
         for positions, cell in zip(chunk.xyz, cells, strict=True):
-            found = neighbor_pairs(positions, cell, a, b, r_out)
-            centers, neighbors, vectors = found
+            near_pairs = neighbor_pairs(positions, cell, a, b, r_out)
+            centers, neighbors, vectors = near_pairs
             # A pair of two shared atoms is found from both ends.
             keys, where = np.unique(
                 np.minimum(centers, neighbors) * first.n_atoms
@@ -109,7 +109,7 @@ def contacts(
 
 
 def _intervals(touching, tolerance):
-    """Keys, first and past-the-last frames of contact, from the keys of each frame."""
+    """Keys, first frames and first frames without contact, from each frame's keys."""
     keys = np.concatenate(touching)
     frames = np.repeat(np.arange(len(touching)), [len(held) for held in touching])
     order = np.lexsort((frames, keys))

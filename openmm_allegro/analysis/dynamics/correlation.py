@@ -55,8 +55,8 @@ class GreenKubo(NamedTuple):
 
 
 def correlation(sums, counts, time_step):
-    """Correlation function of block sums, see `block_correlations`."""
-    values, error = jackknife(lambda found, terms: found / terms, sums, counts)
+    """Correlation function of the block sums that `block_correlations` gives."""
+    values, error = jackknife(lambda total, terms: total / terms, sums, counts)
     return Correlation(np.arange(len(values)) * time_step, values, error)
 
 
@@ -70,7 +70,7 @@ def green_kubo(sums, counts, time_step, *, factor, cutoff=None):
     time_step : float
         Time between frames in ps.
     factor : float
-        What the integral is multiplied by.
+        Factor of the integral.
     cutoff : float, optional
         In ps. Default: `noise_start` of the correlation function.
 

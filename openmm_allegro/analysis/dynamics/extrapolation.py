@@ -45,7 +45,7 @@ class Arrhenius(NamedTuple):
 
 
 def yeh_hummer_correction(box_length, temperature, viscosity):
-    r"""Correct a diffusion coefficient for its cubic periodic box, by adding this.
+    r"""Increase of a diffusion coefficient from a cubic box to an infinite system.
 
     .. math:: D_\infty - D_L = \frac{2.837297\, k_B T}{6 \pi \eta L}
 
@@ -110,6 +110,7 @@ def arrhenius(temperatures, values, errors):
 
 
 def _rt(temperature):
+    """RT in kJ/mol."""
     return 1e-3 * gas_constant * np.asarray(temperature, dtype=float)
 
 

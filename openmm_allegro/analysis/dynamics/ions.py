@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ions of a trajectory, their charges and how their charge moves."""
+"""Ions of a trajectory, their charges, and the displacements of charge."""
 
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Species(NamedTuple):
 
 
 def find_species(trajectory, charges, selections=None):
-    """Species of ions from charges by element or by atom.
+    """Find the species of ions from charges by element or by atom.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def find_species(trajectory, charges, selections=None):
     for molecule in trajectory.topology.find_molecules():
         indices = [atom.index for atom in molecule]
         molecules[indices] = min(indices)
-    found, seen = [], np.array([], dtype=int)
+    species, seen = [], np.array([], dtype=int)
     for name, selection in selections.items():
         atoms = select_atoms(trajectory, selection)
         if not np.any(charges[atoms]):
@@ -75,18 +75,22 @@ def find_species(trajectory, charges, selections=None):
             raise ValueError(f"expected each atom in one species, found more in {name}")
         seen = np.union1d(seen, atoms)
         _, ions = np.unique(molecules[atoms], return_inverse=True)
-        found.append(Species(name, atoms, charges[atoms], ions))
-    return found
+        species.append(Species(name, atoms, charges[atoms], ions))
+    return species
 
 
 def charge_paths(positions, species):
-    """Charge times position of each ion, per species (n_frames, n_ions, 3) in e nm.
+    """Charge times position of each ion in e nm, an array for each species.
 
     Parameters
     ----------
     positions : (n_frames, n_atoms, 3) array
         Unwrapped positions in nm of the atoms of all `species`, one after the other.
     species : list of Species
+
+    Returns
+    -------
+    list of (n_frames, n_ions, 3) arrays
     """
     paths, first = [], 0
     for one in species:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long contacts last: lifetimes, continuous and intermittent survival."""
+"""Lifetimes of contacts, and their continuous and intermittent survival."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -134,8 +134,8 @@ def _both(present, lag):
 
 
 def _unbroken(contacts, edges):
-    """Origins of each block, (n_blocks, n_frames), whose contact outlasts each lag."""
-    found = []
+    """Numbers of origins (n_blocks, n_frames) whose contact outlasts each lag."""
+    lasting_by_block = []
     for start, stop in pairwise(edges):
         inside = (contacts.stops > start) & (contacts.starts < stop)
         first = np.maximum(contacts.starts[inside], start)
@@ -145,8 +145,8 @@ def _unbroken(contacts, edges):
         ends = np.bincount(left, minlength=contacts.n_frames + 1)
         begins = np.bincount(left - count, minlength=contacts.n_frames + 1)
         lasting = np.cumsum((ends - begins)[::-1])[::-1]
-        found.append(np.cumsum(lasting[::-1])[::-1][1:])
-    return np.array(found, dtype=float)
+        lasting_by_block.append(np.cumsum(lasting[::-1])[::-1][1:])
+    return np.array(lasting_by_block, dtype=float)
 
 
 def _lifetime(contacts, held, edges):
@@ -166,18 +166,17 @@ def _lifetime(contacts, held, edges):
 
 
 def _residence(times, again, origins, meetings, edges):
-    """Integral of what C(t) is above random encounters, until that is noise, and
-    what it is there."""
+    """Integral of C(t) above random encounters, up to its noise; and its last value."""
     even = np.arange(0, times[-1] + 0.5 * times[1], times[1])
     sums = again, origins, meetings, np.diff(edges)
 
-    def excess(found, of, met, frames):
-        random = met / frames
-        return np.interp(even, times, (found / of - random) / (1 - random))
+    def excess(together, origins, meetings, frames):
+        random = meetings / frames
+        return np.interp(even, times, (together / origins - random) / (1 - random))
 
     function = Correlation(even, *jackknife(excess, *sums))
     last = noise_start(function)
     integral = jackknife(
-        lambda *of: trapezoid(excess(*of)[: last + 1], even[: last + 1]), *sums
+        lambda *totals: trapezoid(excess(*totals)[: last + 1], even[: last + 1]), *sums
     )
     return integral, float(function.values[last])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Straight lines through mean square displacements: weights, and where they begin."""
+"""Straight lines through mean square displacements: their start and their weights."""
 
 import numpy as np
 

@@ -64,7 +64,7 @@ def unwrap(trajectory):
     """
     first, chunks = chunked(trajectory)
     everything = np.arange(first.n_atoms)
-    return np.concatenate([path for path, _ in _followed(chunks, everything)])
+    return np.concatenate([path for path, _ in _unwrap_chunks(chunks, everything)])
 
 
 def unwrap_molecules(trajectory):
@@ -125,18 +125,18 @@ def follow(source, selection="all", *, reference="all", time_step=None):
     """
     first, chunks = chunked(source)
     atoms = select_atoms(first, selection)
-    of_reference = np.array([], dtype=int)
+    at_rest_atoms = np.array([], dtype=int)
     if reference is not None:
-        of_reference = select_atoms(first, reference)
-        weights = masses(first)[of_reference]
+        at_rest_atoms = select_atoms(first, reference)
+        weights = masses(first)[at_rest_atoms]
         weights = weights / weights.sum()
-    needed = np.union1d(atoms, of_reference)
+    needed = np.union1d(atoms, at_rest_atoms)
     columns = np.searchsorted(needed, atoms)
-    frame_columns = np.searchsorted(needed, of_reference)
+    frame_columns = np.searchsorted(needed, at_rest_atoms)
     everything = np.array_equal(atoms, needed)
 
     positions, times, volumes = [], [], []
-    for path, chunk in _followed(chunks, needed):
+    for path, chunk in _unwrap_chunks(chunks, needed):
         kept = path if everything else path[:, columns]
         if reference is not None:
             at_rest = np.einsum("i,fix->fx", weights, path[:, frame_columns])
@@ -151,7 +151,7 @@ def follow(source, selection="all", *, reference="all", time_step=None):
     return Paths(positions, atoms, interval, float(np.concatenate(volumes).mean()))
 
 
-def _followed(chunks, atoms):
+def _unwrap_chunks(chunks, atoms):
     """Yield the unwrapped path of `atoms` in each chunk, and the chunk."""
     path = inside_before = None
     for chunk in chunks:

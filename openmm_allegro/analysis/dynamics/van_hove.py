@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where atoms are after a time: van Hove functions, non-Gaussian parameter."""
+"""Displacements of atoms after a time: van Hove functions, non-Gaussian parameter."""
 
 from typing import NamedTuple
 
@@ -79,9 +79,11 @@ def van_hove_self(
             distances = np.sqrt(np.einsum("fix,fix->fi", moved, moved))
             counts.append(np.histogram(distances, edges)[0])
             norms.append([distances.size])
-        found = jackknife(lambda n, of: n / of / np.diff(edges), counts, norms)
-        values.append(found.value)
-        errors.append(found.error)
+        density = jackknife(
+            lambda number, total: number / total / np.diff(edges), counts, norms
+        )
+        values.append(density.value)
+        errors.append(density.error)
     return _result(edges, lags * time_step, values, errors)
 
 
@@ -160,14 +162,14 @@ def van_hove_distinct(
                 count += np.histogram(np.linalg.norm(vectors, axis=1), edges)[0]
             counts.append(count)
             ideal.append(n_pairs * shells * np.sum(1 / volumes[block + lag]))
-        found = jackknife(np.divide, counts, ideal)
-        values.append(found.value)
-        errors.append(found.error)
+        ratio = jackknife(np.divide, counts, ideal)
+        values.append(ratio.value)
+        errors.append(ratio.error)
     return _result(edges, lags * time_step, values, errors)
 
 
 def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=10):
-    r"""How far displacements are from a Gaussian, 0 for free diffusion.
+    r"""Departure of displacements from a Gaussian, 0 for free diffusion.
 
     .. math::
         \alpha_2(t) = \frac{3 \langle \Delta r^4 \rangle}
@@ -201,14 +203,14 @@ def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=10):
         for x in range(3):
             squares += (positions[lag:, :, x] - positions[:-lag, :, x]) ** 2
         blocks = np.array_split(squares, n_blocks)
-        found = jackknife(
+        alpha = jackknife(
             lambda fourth, second, n: 0.6 * fourth * n / second**2 - 1,
             [np.sum(block**2) for block in blocks],
             [np.sum(block) for block in blocks],
             [block.size for block in blocks],
         )
-        values.append(found.value)
-        errors.append(found.error)
+        values.append(alpha.value)
+        errors.append(alpha.error)
     return Correlation(lags * time_step, np.array(values), np.array(errors))
 
 
@@ -225,6 +227,7 @@ def _nearest(lag_times, time_step, n_frames, n_blocks, smallest=1):
 
 
 def _edges(r_max, bin_width):
+    """Edges in nm of bins of about the width, which is checked."""
     if not 0 < bin_width <= r_max:
         raise ValueError(
             f"expected 0 < bin_width <= r_max = {r_max:.6g} nm, found {bin_width:.6g}"
@@ -233,5 +236,6 @@ def _edges(r_max, bin_width):
 
 
 def _result(edges, lag_times, values, errors):
+    """VanHove of the edges of bins."""
     centers = 0.5 * (edges[1:] + edges[:-1])
     return VanHove(centers, lag_times, np.array(values), np.array(errors))

@@ -65,7 +65,7 @@ class Spectrum(NamedTuple):
 
 
 def read_velocities(path, selection="all", *, reference="all", time_step=None):
-    """Velocities in an HDF5 trajectory of mdtraj's, which ``mdtraj.load`` drops.
+    """Read the velocities of an HDF5 trajectory of mdtraj's, which mdtraj.load drops.
 
     Parameters
     ----------
@@ -88,25 +88,25 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
     with HDF5TrajectoryFile(str(path)) as file:
         holder = _Holder(file.topology)
         atoms = select_atoms(holder, selection)
-        of_elements = element_masses(holder)
+        element_mass = element_masses(holder)
         if reference is not None:
             rest = select_atoms(holder, reference)
-            weights = of_elements[rest] / of_elements[rest].sum()
+            weights = element_mass[rest] / element_mass[rest].sum()
         # Piece by piece: the file holds positions too, and atoms not asked for.
         for frames in _pieces(file, holder.n_atoms):
             if frames.velocities is None:
                 raise ValueError(f"expected velocities in {path}, found none")
             some = np.asarray(frames.velocities[:, atoms], dtype=float)
             if reference is not None:
-                of_rest = frames.velocities[:, rest]
-                some -= np.einsum("i,fix->fx", weights, of_rest)[:, None]
+                at_rest = frames.velocities[:, rest]
+                some -= np.einsum("i,fix->fx", weights, at_rest)[:, None]
             values.append(some)
             times.append(frames.time)
             volumes.append(_volumes(frames))
     values, times, volumes = map(np.concatenate, (values, times, volumes))
     interval = frame_interval(times, time_step)
     return Velocities(
-        values, of_elements[atoms], atoms, interval, float(volumes.mean())
+        values, element_mass[atoms], atoms, interval, float(volumes.mean())
     )
 
 
@@ -237,7 +237,7 @@ class _Holder(NamedTuple):
 
 
 def _pieces(file, n_atoms):
-    """Yield what an HDF5 file holds, a number of frames at a time."""
+    """Yield the frames of an HDF5 file, a number of them at a time."""
     size, n_frames = max(1, _ATOMS_READ // n_atoms), len(file)
     if n_frames == 0:
         raise ValueError("expected at least one frame, found none")

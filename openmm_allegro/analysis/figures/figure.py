@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The look of all figures.
+"""Style of all figures, and what several of them draw.
 
 Figures are made without pyplot: no global state, no window, nothing to close.
 """
@@ -18,7 +18,7 @@ DASHED = {"linestyle": "--", "linewidth": 0.9}
 
 @contextmanager
 def new_figure(path, title=None):
-    """Give the axes of a one-column figure in the shared style; save it to `path`."""
+    """Make the axes of a one-column figure in the shared style; save it to `path`."""
     # Here, not at the top: analysis without plots needs no matplotlib.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ def plot_curves(curves, path, axis, *, title=None, level=None, dashed=None):
         Labels, limits and scales, as ``matplotlib.axes.Axes.set`` takes them.
     title : str, optional
     level : float, optional
-        Where a thin line marks what y is without structure or motion.
+        Value of y without structure or motion, marked by a thin line.
     dashed : dict of str to (x, y), optional
         Curves to compare with, drawn dashed in black and grey.
 
@@ -137,7 +137,7 @@ def colored(results, name="result"):
 
 
 def with_error(value, error):
-    """``2.31 ± 0.04``, to two digits of the error."""
+    """Write ``2.31 ± 0.04``, to two digits of the error."""
     if not np.isfinite(error) or error <= 0:
         return f"{value:.3g}"
     digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6))

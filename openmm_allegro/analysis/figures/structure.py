@@ -170,6 +170,7 @@ def plot_angles(results, path, *, title=None):
 
 
 def _check_curves(curves, name):
+    """Refuse curves of unequal lengths, and none at all."""
     if not curves:
         raise ValueError(f"expected at least one curve in {name}, found none")
     for label, (r, g, *_) in curves.items():

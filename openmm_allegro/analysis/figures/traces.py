@@ -90,7 +90,7 @@ def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None
 
 
 def _checked(time, values, name):
-    """Arrays of times and values; ValueError, by the name, unless they fit."""
+    """Make arrays of times and values; ValueError, by the name, unless they fit."""
     time, values = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
     if time.ndim != 1 or time.shape != values.shape or len(time) < 2:
         raise ValueError(

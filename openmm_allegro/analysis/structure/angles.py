@@ -21,7 +21,7 @@ class AngleDistribution(NamedTuple):
         Probability per degree, 1 in sum over all angles. Of neighbours in random
         directions it is sin(angle) π / 360.
     n_angles : int
-        Angles found.
+        Number of angles.
     """
 
     angle: np.ndarray
@@ -72,25 +72,25 @@ def angle_distribution(
         cells = cell_vectors(chunk)
         check_radius(max(r_ab, r_cb), cells, "r_ab and r_cb")
         for positions, cell in zip(chunk.xyz, cells, strict=True):
-            of_a = neighbor_pairs(positions, cell, b, a, r_ab)
-            of_c = of_a if like else neighbor_pairs(positions, cell, b, c, r_cb)
-            angles = _angles(of_a, of_c, like)
+            arms_a = neighbor_pairs(positions, cell, b, a, r_ab)
+            arms_c = arms_a if like else neighbor_pairs(positions, cell, b, c, r_cb)
+            angles = _angles(arms_a, arms_c, like)
             counts.append(np.histogram(angles, bins=n_bins, range=(0.0, 180.0))[0])
     counts = np.array(counts)
     if counts.sum() == 0:
         raise ValueError("expected at least one atom with two neighbours, found none")
     width = 180.0 / n_bins
     density, error = jackknife(
-        lambda found: found / (found.sum() * width), sum_blocks(counts, n_blocks)
+        lambda total: total / (total.sum() * width), sum_blocks(counts, n_blocks)
     )
     angle = (np.arange(n_bins) + 0.5) * width
     return AngleDistribution(angle, density, error, int(counts.sum()))
 
 
-def _angles(of_a, of_c, like):
+def _angles(arms_a, arms_c, like):
     """Angles in degrees between (centers, neighbors, vectors) around each centre."""
-    centers, a, arms = of_a
-    other_centers, c, other_arms = of_c
+    centers, a, arms = arms_a
+    other_centers, c, other_arms = arms_c
     starts = np.searchsorted(other_centers, centers, "left")
     numbers = np.searchsorted(other_centers, centers, "right") - starts
     i = np.repeat(np.arange(len(centers)), numbers)

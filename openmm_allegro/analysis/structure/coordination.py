@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What g(r) tells of a shell: coordination number and potential of mean force."""
+"""Shells of g(r): coordination numbers and potentials of mean force."""
 
 from typing import NamedTuple
 
@@ -95,8 +95,8 @@ def coordination_number(
     ValueError
         If no `r_max` is given and g(r) has no clear first peak and minimum.
     """
-    (found,) = histograms(trajectory, [(selection_a, selection_b)], r_max, bin_width)
-    return coordination_of(found, first_shell=r_max is None, n_blocks=n_blocks)
+    (counted,) = histograms(trajectory, [(selection_a, selection_b)], r_max, bin_width)
+    return coordination_of(counted, first_shell=r_max is None, n_blocks=n_blocks)
 
 
 def coordination_of(histogram, *, first_shell=True, n_blocks=10):
@@ -136,9 +136,9 @@ def potential_of_mean_force(distribution, temperature):
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
     rt = 1e-3 * gas_constant * temperature
-    found = distribution.g > 0
-    g, error = distribution.g[found], distribution.g_error[found]
-    return PotentialOfMeanForce(distribution.r[found], -rt * np.log(g), rt * error / g)
+    known = distribution.g > 0
+    g, error = distribution.g[known], distribution.g_error[known]
+    return PotentialOfMeanForce(distribution.r[known], -rt * np.log(g), rt * error / g)
 
 
 def _number(histogram, shell, n_blocks):
@@ -148,8 +148,7 @@ def _number(histogram, shell, n_blocks):
     if blocks < 2:
         return float(inside.sum() / histogram.exposure.sum()), np.nan
     inside, exposure = (sum_blocks(x, blocks) for x in (inside, histogram.exposure))
-    number = jackknife(lambda found, atoms: found / atoms, inside, exposure)
-    return number
+    return jackknife(np.divide, inside, exposure)
 
 
 def _first_minimum(edges, counts, ideal):

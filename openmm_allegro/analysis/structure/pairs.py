@@ -67,18 +67,21 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
         From the centre to the neighbour in nm.
     """
     box = _box(cell)
-    of_neighbors = positions if later is None else later
-    points, queries = box.wrap(of_neighbors[b]), box.wrap(positions[a])
+    targets = positions if later is None else later
+    points, queries = box.wrap(targets[b]), box.wrap(positions[a])
     # freud refuses exactly half the width.
     radius = min(r_max, largest_radius(np.asarray(cell)[None]) * (1 - 1e-6))
-    found = (
+    neighbor_list = (
         freud.locality.AABBQuery(box, points)
         .query(queries, {"mode": "ball", "r_max": radius, "exclude_ii": False})
         .toNeighborList()
     )
-    centers, neighbors = a[found.query_point_indices], b[found.point_indices]
+    centers, neighbors = (
+        a[neighbor_list.query_point_indices],
+        b[neighbor_list.point_indices],
+    )
     keep = centers != neighbors
-    return centers[keep], neighbors[keep], found.vectors[keep]
+    return centers[keep], neighbors[keep], neighbor_list.vectors[keep]
 
 
 def _box(cell):
@@ -88,7 +91,7 @@ def _box(cell):
 
 
 def _count_near(chunk, cells, a, b, r_max, n_bins):
-    """By freud's tree, whose cost grows with the pairs inside `r_max`."""
+    """Count with freud's tree, whose cost grows with the pairs inside `r_max`."""
     histogram = freud.density.RDF(bins=n_bins, r_max=r_max)
     search = {"mode": "ball", "r_max": r_max, "exclude_ii": False}
     counts = np.empty((chunk.n_frames, n_bins), dtype=np.int64)
@@ -103,15 +106,15 @@ def _count_near(chunk, cells, a, b, r_max, n_bins):
 
 
 def _count_all(chunk, a, b, r_max, n_bins):
-    """By mdtraj, over all pairs; each pair of like groups once, counted twice."""
+    """Measure all pairs with mdtraj; each pair of like groups once, counted twice."""
     like = np.array_equal(np.sort(a), np.sort(b))
     counts = np.zeros((chunk.n_frames, n_bins), dtype=np.int64)
     for pairs in _pair_blocks(a, b, like, max(1, _BLOCK // chunk.n_frames)):
         distances = mdtraj.compute_distances(chunk, pairs)
-        for of_frame, row in zip(counts, distances, strict=True):
+        for bin_counts, row in zip(counts, distances, strict=True):
             bins = (row[row < r_max] * (n_bins / r_max)).astype(np.intp)
             # In float32 a distance just below r_max may round up to the edge.
-            of_frame += np.bincount(np.minimum(bins, n_bins - 1), minlength=n_bins)
+            bin_counts += np.bincount(np.minimum(bins, n_bins - 1), minlength=n_bins)
     return counts * (2 if like else 1)
 
 

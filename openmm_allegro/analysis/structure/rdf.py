@@ -103,11 +103,11 @@ def rdf(
     >>> trajectory = mdtraj.load("npt.xtc", top="npt.pdb")  # doctest: +SKIP
     >>> r, g = rdf(trajectory, "element Li", "element O", r_max=0.8)  # doctest: +SKIP
     """
-    (found,) = histograms(
+    (counted,) = histograms(
         trajectory, [(selection_a, selection_b)], r_max, bin_width, chunk_frames
     )
-    centers = 0.5 * (found.edges[1:] + found.edges[:-1])
-    return RDF(centers, found.counts.sum(axis=0) / found.ideal.sum(axis=0))
+    centers = 0.5 * (counted.edges[1:] + counted.edges[:-1])
+    return RDF(centers, counted.counts.sum(axis=0) / counted.ideal.sum(axis=0))
 
 
 def radial_distributions(
@@ -136,10 +136,10 @@ def radial_distributions(
     """
     if not pairs:
         raise ValueError("expected at least one pair of selections, found none")
-    found = histograms(source, list(pairs.values()), r_max, bin_width, chunk_frames)
+    counted = histograms(source, list(pairs.values()), r_max, bin_width, chunk_frames)
     return {
-        label: distribution_of(of_pair, n_blocks)
-        for label, of_pair in zip(pairs, found, strict=True)
+        label: distribution_of(histogram, n_blocks)
+        for label, histogram in zip(pairs, counted, strict=True)
     }
 
 
@@ -171,7 +171,7 @@ class Histogram(NamedTuple):
     edges : (n_bins + 1,) array
         Bin edges in nm, from 0 to r_max.
     counts, ideal : (n_stretches, n_bins) arrays
-        Found and ideal-gas numbers of pairs.
+        Numbers of pairs, and those of an ideal gas.
     exposure : (n_stretches,) array
         Atoms a times frames.
     """
@@ -243,9 +243,9 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
 
 
 def distribution_of(histogram, n_blocks=10):
-    """RadialDistribution of a Histogram."""
+    """Make the RadialDistribution of a Histogram."""
     counts, ideal, exposure = (sum_blocks(x, n_blocks) for x in histogram[1:])
-    g = jackknife(lambda found, expected: found / expected, counts, ideal)
-    number = jackknife(lambda found, atoms: np.cumsum(found) / atoms, counts, exposure)
+    g = jackknife(np.divide, counts, ideal)
+    number = jackknife(lambda near, atoms: np.cumsum(near) / atoms, counts, exposure)
     edges = histogram.edges
     return RadialDistribution(0.5 * (edges[1:] + edges[:-1]), *g, *number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who is beside whom: coordination environments and clusters of ions."""
+"""Coordination environments and clusters of ions."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Clusters(NamedTuple):
 
 
 def speciation(source, centers, ligands, *, n_blocks=10):
-    """How often a centre has how many of each kind of neighbour.
+    """Frequencies of the environments of a centre: numbers of neighbours of each kind.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def speciation(source, centers, ligands, *, n_blocks=10):
     for positions, cell in _frames(chunks, [radius for _, radius in kinds]):
         counts = np.empty((len(a), len(kinds)), dtype=int)
         for k, (b, radius) in enumerate(kinds):
-            found, _, _ = neighbor_pairs(positions, cell, a, b, radius)
-            counts[:, k] = np.bincount(found, minlength=first.n_atoms)[a]
+            around, _, _ = neighbor_pairs(positions, cell, a, b, radius)
+            counts[:, k] = np.bincount(around, minlength=first.n_atoms)[a]
         environments, numbers = np.unique(counts, axis=0, return_counts=True)
         frames.append(
             dict(zip(map(tuple, environments.tolist()), numbers, strict=True))

@@ -137,6 +137,7 @@ class _Elements(NamedTuple):
 
 
 def _find_elements(symbols):
+    """Sort atoms by element."""
     names = sorted(set(symbols))
     atoms = [np.flatnonzero(symbols == name) for name in names]
     parts = np.array([len(some) for some in atoms]) / len(symbols)
