@@ -53,7 +53,7 @@ def analyze(options: argparse.Namespace) -> None:
         source = Source(runs, window, options.temperature)
     subjects = quantity.read_subjects(words)
     measurement = quantity.measure(source, subjects, chosen)
-    notes = [*measurement.notes, *(source.notes if source else ())]
+    notes = [*measurement.remarks, *(source.notes if source else ())]
     if source and source.temperatures_differ:
         notes.append("No means over the runs: their temperatures differ.")
     if measurement.rows:

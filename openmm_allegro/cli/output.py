@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..utils import files
+
 
 def add_force(parser: Any) -> None:
     """Add the option ``--force`` to a parser or a group of it."""
@@ -18,14 +20,7 @@ def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> No
         return
     if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
-    if path.is_dir():
-        raise FileExistsError(f"expected to write a file at {path}, found a folder")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"expected no file yet at {path}, found one; --force replaces it"
-        )
+    files.check_free(path, overwrite)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..runs.selections import triplets
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, each
-from .quantity import Quantity, blocks_setting
+from .quantity import Quantity, Settings, blocks_setting
 from .shells import POSITIONS, first_shells, shell_radii
 from .subjects import default_pairs
 
@@ -20,7 +20,7 @@ _MOST = 6
 
 
 @dataclass(frozen=True)
-class AngleSettings:
+class AngleSettings(Settings):
     """Settings of distributions of angles."""
 
     shell: tuple[float, ...] | None = setting(
@@ -34,7 +34,7 @@ class AngleSettings:
     blocks: int = blocks_setting()
 
     def __post_init__(self) -> None:
-        check_settings(self, "angles")
+        super().__post_init__()
         if self.shell and len(self.shell) > 2:
             raise ValueError(f"expected one --shell or two, found {len(self.shell)}")
 
@@ -104,7 +104,6 @@ def measure_angles(
             for label, x in curves.items()
         },
         lambda path: plot_angles(curves, path),
-        notes=[f"{label}: {reason}." for label, reason in failed.items()],
         failed=failed,
     )
 

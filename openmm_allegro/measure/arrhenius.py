@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row
-from .quantity import Quantity
+from .quantity import Quantity, Settings
 
 # What is taken of a file where nothing is named: its first quantity of these.
 _QUANTITIES = ("D", "conductivity", "residence time")
@@ -19,7 +19,7 @@ _NUMBER = r"[-+0-9.eE]+"
 
 
 @dataclass(frozen=True)
-class ArrheniusSettings:
+class ArrheniusSettings(Settings):
     """Settings of Arrhenius lines."""
 
     quantity_name: str | None = setting(
@@ -33,9 +33,6 @@ class ArrheniusSettings:
     )
     unit: str = setting("", about="Unit of values given as numbers, as cm²/s")
     at: tuple[float, ...] = setting((), about="Temperatures to predict", unit="K")
-
-    def __post_init__(self) -> None:
-        check_settings(self, "arrhenius")
 
 
 def measure_arrhenius(

@@ -12,10 +12,10 @@ from ..runs.run import Run
 from ..runs.selections import selections
 from ..runs.source import Series, Source
 from ..runs.velocities import has_velocities
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .diffusion import fit_start_setting
 from .measurement import Measurement, Row, over_runs
-from .quantity import Quantity, blocks_setting, max_lag_setting
+from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
 
 _ONSAGER = "mol²/(J m s)"
@@ -34,7 +34,7 @@ _UNITS = green_kubo_units("S/m") | {
 
 
 @dataclass(frozen=True)
-class ConductivitySettings:
+class ConductivitySettings(Settings):
     """Settings of the conductivity."""
 
     charges: str | None = setting(
@@ -60,9 +60,6 @@ class ConductivitySettings:
     )
     cutoff: float | None = cutoff_setting()
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "conductivity")
 
 
 def measure_conductivity(

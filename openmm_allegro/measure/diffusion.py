@@ -9,9 +9,9 @@ import numpy as np
 
 from ..runs.frames import Frames
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, each, over_runs
-from .quantity import Quantity, blocks_setting, max_lag_setting
+from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .subjects import default_species
 
 _UNITS = {
@@ -38,7 +38,7 @@ def fit_start_setting() -> Any:
 
 
 @dataclass(frozen=True)
-class DiffusionSettings:
+class DiffusionSettings(Settings):
     """Settings of self-diffusion."""
 
     max_lag: float | None = max_lag_setting("a fifth")
@@ -54,9 +54,6 @@ class DiffusionSettings:
         metavar="MPA_S",
     )
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "diffusion")
 
 
 def measure_diffusion(
@@ -124,7 +121,6 @@ def measure_diffusion(
             for label, curve in curves.items()
         },
         lambda path: plot_msd(curves, path),
-        notes=[f"{label}: {reason}." for label, reason in failed.items()],
         failed=failed,
     )
 

@@ -9,14 +9,20 @@ import numpy as np
 
 from ..runs.selections import pairs, selections
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, over_runs
-from .quantity import Quantity, bin_width_setting, blocks_setting, max_lag_setting
+from .quantity import (
+    Quantity,
+    Settings,
+    bin_width_setting,
+    blocks_setting,
+    max_lag_setting,
+)
 from .subjects import default_species
 
 
 @dataclass(frozen=True)
-class VanHoveSettings:
+class VanHoveSettings(Settings):
     """Settings of van Hove functions."""
 
     times: tuple[float, ...] = setting(
@@ -35,19 +41,13 @@ class VanHoveSettings:
     )
     blocks: int = blocks_setting()
 
-    def __post_init__(self) -> None:
-        check_settings(self, "van-hove")
-
 
 @dataclass(frozen=True)
-class NonGaussianSettings:
+class NonGaussianSettings(Settings):
     """Settings of the non-Gaussian parameter."""
 
     max_lag: float | None = max_lag_setting()
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "non-gaussian")
 
 
 def measure_van_hove(

@@ -65,9 +65,11 @@ class Measurement:
     notes: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def row(self, item: str, quantity: str) -> Row:
-        """Find a row of the table."""
-        return next(r for r in self.rows if (r.item, r.quantity) == (item, quantity))
+    @property
+    def remarks(self) -> list[str]:
+        """Notes, and the reasons of what could not be measured."""
+        failed = [f"{item}: {reason}." for item, reason in self.failed.items()]
+        return failed + self.notes
 
 
 def amount(value: float, error: float | None) -> str:

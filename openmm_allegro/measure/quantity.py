@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Declaration of a quantity, and the settings that several quantities share."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..runs.selections import selections
 from ..runs.source import Source
-from ..utils.settings import setting
+from ..utils.settings import check_settings, setting
 from .measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a quantity, held to the bounds that their fields declare."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__.removesuffix("Settings")
+        check_settings(self, re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower())
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,15 @@ import numpy as np
 
 from ..runs.selections import pairs
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row
-from .quantity import Quantity, bin_width_setting, blocks_setting, shell_setting
+from .quantity import (
+    Quantity,
+    Settings,
+    bin_width_setting,
+    blocks_setting,
+    shell_setting,
+)
 from .shells import count_distances, first_shell, one_each, whole_shell
 from .subjects import TOTAL, default_pairs, element_pairs
 
@@ -22,7 +28,7 @@ _UNITS = dict.fromkeys(("r", "r_max", "r_peak"), "nm") | dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class RdfSettings:
+class RdfSettings(Settings):
     """Settings of radial distributions."""
 
     r_max: float | None = setting(
@@ -39,9 +45,6 @@ class RdfSettings:
         "it",
     )
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "rdf")
 
 
 def measure_rdf(
@@ -92,7 +95,6 @@ def measure_rdf(
             for label, curve in curves.items()
         },
         lambda path: plot_rdf(curves, path, coordination=shells),
-        notes=[f"{k}: no coordination number, {why}." for k, why in failed.items()],
         failed=failed,
     )
     if settings.potential:
@@ -127,7 +129,7 @@ def _count(
             else:
                 shells[label] = first_shell(counted[label], settings.blocks)
         except ValueError as error:  # the curve is worth having without it
-            failed[label] = str(error)
+            failed[label] = f"no coordination number, {error}"
     return curves, shells, failed
 
 

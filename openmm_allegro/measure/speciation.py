@@ -9,30 +9,23 @@ import numpy as np
 
 from ..runs.selections import pairs
 from ..runs.source import Source
-from ..utils.settings import check_settings
 from .measurement import Measurement, Row, each
-from .quantity import Quantity, blocks_setting, shell_setting
+from .quantity import Quantity, Settings, blocks_setting, shell_setting
 from .shells import POSITIONS, first_shells, shell_radii
 from .subjects import default_pairs
 
 
 @dataclass(frozen=True)
-class SpeciationSettings:
+class SpeciationSettings(Settings):
     """Settings of environments."""
 
     shell: tuple[float, ...] | None = shell_setting()
     blocks: int = blocks_setting()
 
-    def __post_init__(self) -> None:
-        check_settings(self, "speciation")
-
 
 @dataclass(frozen=True)
 class ClusterSettings(SpeciationSettings):
     """Settings of clusters."""
-
-    def __post_init__(self) -> None:
-        check_settings(self, "clusters")
 
 
 class Environment(NamedTuple):
@@ -101,16 +94,14 @@ def measure_speciation(
         figures[name] = lambda path, found=of_center, kinds=list(ligands): (
             plot_speciation(found, kinds, path)
         )
-    notes = [f"{name}: {reason}." for name, reason in failed.items()]
-    if len(figures) > 1:
-        notes.append(f"The figure is of {next(iter(figures))}.")
+    first, *others = figures
     return Measurement(
         rows,
         results,
         {"shells": "nm", "value": "1", "error": "1"},
-        plot=next(iter(figures.values())),
+        plot=figures[first],
         figures=figures,
-        notes=notes,
+        notes=[f"The figure is of {first}."] if others else [],
         failed=failed,
     )
 

@@ -11,15 +11,15 @@ from ..runs.energies import Table, degrees_of_freedom
 from ..runs.frames import read_topology
 from ..runs.run import Run, read_events
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, each, over_runs
-from .quantity import Quantity
+from .quantity import Quantity, Settings
 
 _DRIFT = "kJ/(mol ps) per atom"
 
 
 @dataclass(frozen=True)
-class StabilitySettings:
+class StabilitySettings(Settings):
     """Settings of the check of a run."""
 
     limit: float = setting(
@@ -32,9 +32,6 @@ class StabilitySettings:
         about="Series that --plot draws",
         choices=("temperature", "energy"),
     )
-
-    def __post_init__(self) -> None:
-        check_settings(self, "stability")
 
 
 def measure_stability(
@@ -77,7 +74,6 @@ def measure_stability(
                 traces[label] = run, table
         if "trajectory" in measured and "bonds" not in results[label]:
             notes.append(f"No bonds in the topology of {run.name}.")
-        notes += [f"{label}: {reason}." for reason in reasons.values()]
         failed |= {f"{k} of {label}": reason for k, reason in reasons.items()}
         notes += _of_events(run)
 

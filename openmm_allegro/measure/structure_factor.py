@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row
-from .quantity import Quantity, blocks_setting
+from .quantity import Quantity, Settings, blocks_setting
 
 _NAMES = {"number": "number", "xray": "X-ray", "neutron": "neutron"}
 # Positions that waves are summed over, in ten frames at least: a large system averages
@@ -18,7 +18,7 @@ _POSITIONS, _LEAST = 40_000, 10
 
 
 @dataclass(frozen=True)
-class StructureFactorSettings:
+class StructureFactorSettings(Settings):
     """Settings of structure factors."""
 
     q_max: float = setting(
@@ -39,9 +39,6 @@ class StructureFactorSettings:
     )
     seed: int = setting(0, about="Seed of the choice of wave vectors")
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "structure-factor")
 
 
 def measure_structure_factor(

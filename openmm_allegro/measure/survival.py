@@ -7,9 +7,9 @@ from typing import Any
 
 from ..runs.selections import pairs
 from ..runs.source import Source
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, each, over_runs
-from .quantity import Quantity, blocks_setting, max_lag_setting
+from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .shells import POSITIONS, first_shells, one_each
 from .subjects import default_pairs
 
@@ -32,7 +32,7 @@ _UNITS = {
 
 
 @dataclass(frozen=True)
-class SurvivalSettings:
+class SurvivalSettings(Settings):
     """Settings of survival functions."""
 
     shell: tuple[float, ...] | None = setting(
@@ -54,9 +54,6 @@ class SurvivalSettings:
     )
     max_lag: float | None = max_lag_setting("nearly a block")
     blocks: int = blocks_setting(5)
-
-    def __post_init__(self) -> None:
-        check_settings(self, "survival")
 
 
 def measure_survival(
@@ -103,7 +100,7 @@ def measure_survival(
 
     curves, not_measured = each(items, measure)
     failed |= not_measured
-    notes = [f"{label}: {reason}." for label, reason in failed.items()]
+    notes = []
     rows = []
     for label, curve in curves.items():
         rows += _rows(label, curve, items[label][2])

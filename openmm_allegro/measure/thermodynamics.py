@@ -11,16 +11,16 @@ from ..runs.frames import read_topology
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.species import masses_of
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, over_runs
-from .quantity import Quantity, blocks_setting
+from .quantity import Quantity, Settings, blocks_setting
 
 _DENSITY = "density (kg/m³)"
 _ENERGY = "energy (kJ/mol)"
 
 
 @dataclass(frozen=True)
-class ThermodynamicsSettings:
+class ThermodynamicsSettings(Settings):
     """Settings of density and response functions."""
 
     ensemble: str | None = setting(
@@ -38,9 +38,6 @@ class ThermodynamicsSettings:
         metavar="O=-0.8,H=0.4",
     )
     blocks: int = blocks_setting()
-
-    def __post_init__(self) -> None:
-        check_settings(self, "thermodynamics")
 
 
 class _Trace(NamedTuple):

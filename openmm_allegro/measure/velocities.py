@@ -11,9 +11,9 @@ from ..runs.frames import read_topology
 from ..runs.selections import elements
 from ..runs.source import Source
 from ..runs.species import find_kinds
-from ..utils.settings import check_settings, setting
+from ..utils.settings import setting
 from .measurement import Measurement, Row, over_runs
-from .quantity import Quantity, blocks_setting, max_lag_setting
+from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 
 _WINDOW = ("start", "stop", "time_step")
 # Longest lag in ps: the cage and the vibrations, and little noise.
@@ -41,19 +41,16 @@ def cutoff_setting() -> Any:
 
 
 @dataclass(frozen=True)
-class VacfSettings:
+class VacfSettings(Settings):
     """Settings of velocity autocorrelation functions."""
 
     max_lag: float | None = max_lag_setting("2 ps, or nearly a block")
     keep_drift: bool = keep_drift_setting()
     blocks: int = blocks_setting()
 
-    def __post_init__(self) -> None:
-        check_settings(self, "vacf")
-
 
 @dataclass(frozen=True)
-class GreenKuboSettings:
+class GreenKuboSettings(Settings):
     """Settings of self-diffusion by Green and Kubo."""
 
     max_lag: float | None = max_lag_setting("2 ps, or nearly a block")
@@ -61,12 +58,9 @@ class GreenKuboSettings:
     keep_drift: bool = keep_drift_setting()
     blocks: int = blocks_setting()
 
-    def __post_init__(self) -> None:
-        check_settings(self, "green-kubo")
-
 
 @dataclass(frozen=True)
-class DensityOfStatesSettings:
+class DensityOfStatesSettings(Settings):
     """Settings of the vibrational density of states."""
 
     resolution: float | None = setting(
@@ -84,9 +78,6 @@ class DensityOfStatesSettings:
     )
     keep_drift: bool = keep_drift_setting()
     blocks: int = blocks_setting(5)
-
-    def __post_init__(self) -> None:
-        check_settings(self, "density-of-states")
 
 
 def measure_vacf(

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..runs.run import read_stages
-from ..utils.files import replace_file
+from ..utils.files import check_free, replace_file
 from .exchanges import exchanges, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
 from .kinetics import kinetics
@@ -86,17 +86,8 @@ def check_page(run, output=None, overwrite=False):
     run = Path(run)
     if output is None:
         output = run / "report.html" if run.is_dir() else f"{run}.html"
-    path = Path(output)
-    if path.is_dir():
-        raise FileExistsError(f"expected to write a file at {path}, found a folder")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"expected no file yet at {path}, found one; use another name, or "
-            "overwrite=True (--force)"
-        )
-    return path
+    check_free(Path(output), overwrite)
+    return Path(output)
 
 
 def _analysed(runs, stage):

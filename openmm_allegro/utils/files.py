@@ -10,6 +10,24 @@ from pathlib import Path
 from typing import Any
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse, before any work, a file that cannot be or should not be written.
+
+    Raises
+    ------
+    FileExistsError
+    """
+    if path.is_dir():
+        raise FileExistsError(f"expected to write a file at {path}, found a folder")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"expected no file yet at {path}, found one; use another name, or "
+            "overwrite=True (--force)"
+        )
+
+
 @contextlib.contextmanager
 def lock_output(output: str | Path) -> Iterator[None]:
     """Keep other runs from writing an output, and make its folders.
