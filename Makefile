@@ -7,6 +7,8 @@
 #   make clean                   remove .venv, runs/ and caches
 #
 #   PYTHON=python3.12            the Python that .venv is made with (3.11 to 3.13)
+#   WORKERS=2                    processes that run tests side by side, with a thread
+#                                each; 0: in the first one, for a debugger
 #   EXTRAS=train,analysis,dev    what to install: this one is without TorchForce, so
 #                                it takes any torch >= 2.9, one already in .venv too
 
@@ -14,6 +16,11 @@ PYTHON ?= python3
 # With an NVIDIA driver present, OpenMM's CUDA platform is worth its download.
 EXTRAS ?= all$(if $(shell command -v nvidia-smi 2>/dev/null),$(comma)cuda12)
 comma := ,
+
+# A worker begins with its own part of the files and takes over from the other at the
+# end, so that most models, trainings and imports are made once.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
 VENV_PYTHON := .venv/bin/python
 STAMP := .venv/.installed
@@ -55,10 +62,10 @@ demo: venv
 	$(VENV_PYTHON) examples/01_nacl_nvt.py --output runs/demo --force $(if $(STEPS),--steps $(STEPS))
 
 test: venv
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) $(PYTEST) $(PYTEST_ARGS)
 
 slow: venv
-	$(VENV_PYTHON) -m pytest -m slow $(PYTEST_ARGS)
+	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: venv
 	.venv/bin/ruff check .

@@ -3,6 +3,7 @@
 
 import importlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,6 +37,22 @@ SCRIPTS = (
     "run",
     "solids",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_execution():
+    """TorchScript as it stands: to optimise a module takes longer than its test."""
+    if torch := sys.modules.get("torch"):
+        torch._C._set_graph_executor_optimize(False)
+
+
+@pytest.fixture
+def optimized_execution():
+    """TorchScript as users run it: profiled first, then optimised."""
+    import torch
+
+    with torch.jit.optimized_execution(True):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +95,24 @@ def calculator(full_model):
     from openmm_allegro.interop.ase import AllegroCalculator
 
     return AllegroCalculator(full_model)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """``compile = True`` traces the training step, and runs the graph as it is."""
+    import torch
+
+    from openmm_allegro.training import train
+
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    monkeypatch.setattr(train, "require_compiler", lambda: None)
+
+
+@pytest.fixture
+def compiled():
+    """It compiles the graph as well."""
+    if not shutil.which("g++"):
+        pytest.skip("no C++ compiler")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """N-methylacetamide in water with Amber14, and a model: to make mixed Systems of."""
 
+import copy
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +84,12 @@ def solute() -> tuple[app.Topology, np.ndarray]:
 
 def solvated(side: float = 1.6) -> Classical:
     """In a box (nm) of water with a Na⁺ Cl⁻ pair; PME, X-H bonds of fixed length."""
+    box = _solvated(side)
+    return Classical(box.topology, box.positions.copy(), copy.deepcopy(box.system))
+
+
+@functools.cache
+def _solvated(side: float) -> Classical:
     field = force_field()
     topology, positions = solute()
     modeller = app.Modeller(topology, (positions / 10 + side / 2) * unit.nanometer)
@@ -130,6 +138,7 @@ def part(whole: Classical, atoms: list[int]) -> Classical:
     return isolated(modeller)
 
 
+@functools.cache
 def force_field() -> app.ForceField:
     """Amber14 with TIP3P-FB."""
     return app.ForceField("amber14-all.xml", "amber14/tip3pfb.xml")

@@ -98,12 +98,15 @@ def crystal(periodic, seed=0):
     return ase.Atoms(symbols, positions, cell=CELL if periodic else None, pbc=periodic)
 
 
-def nequip_result(path, atoms):
-    """Energy (eV), forces (eV/Å) and stress (eV/Å³) as nequip has them."""
+def nequip_result(model, atoms):
+    """Energy (eV), forces (eV/Å) and stress (eV/Å³) as nequip has them.
+
+    ``model`` is a file, or what ``load`` made of one.
+    """
     from nequip.data import compute_neighborlist_
     from nequip.data.ase import from_ase
 
-    theirs = load(path, None)
+    theirs = model if isinstance(model, torch.nn.Module) else load(model, None)
     with nequip_state():
         cutoff = float(theirs.metadata["r_max"])
         data = compute_neighborlist_(from_ase(atoms), r_max=cutoff)

@@ -2,11 +2,11 @@
 """README blocks, examples and systems run as they stand, only shorter."""
 
 import importlib.util
-import os
 import re
-import subprocess
+import runpy
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,21 +18,24 @@ ROOT = Path(__file__).parents[1]
 SYSTEM = ROOT / "systems" / "nacl_aq"
 
 
-def execute(arguments, folder):
-    """Run Python in a folder from which systems/ and tests/ can be reached."""
+@pytest.fixture
+def execute(tmp_path, monkeypatch, capsys):
+    """A function that runs a script in a folder of its own; what it prints."""
+    pytest.importorskip("openmmtorch")
     for name in ("systems", "tests"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
-    result = subprocess.run(
-        [sys.executable, "-W", "error::FutureWarning", *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | {"OPENMM_CPU_THREADS": "2", "OMP_NUM_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        with warnings.catch_warnings():
+            # as for a user, to whom others' warnings are no errors
+            warnings.simplefilter("default")
+            warnings.simplefilter("error", FutureWarning)
+            runpy.run_path(str(script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 def python_blocks():
@@ -45,13 +48,12 @@ def test_readme_has_python():
 
 
 @pytest.mark.parametrize("number", range(len(python_blocks())))
-def test_readme_block(number, tmp_path):
-    pytest.importorskip("openmmtorch")
+def test_readme_block(number, tmp_path, execute):
     code = re.sub(r"steps=\d+", "steps=40", python_blocks()[number])
     if "rdf(" in code:
         code += "\nassert g.max() > 1 and (r > 0).all()\n"
     (tmp_path / "block.py").write_text(code)
-    execute(["block.py"], tmp_path)
+    execute(tmp_path / "block.py")
 
 
 def test_protocol_of_the_readme():
@@ -70,10 +72,9 @@ def test_protocol_of_the_readme():
     assert {"model", "topology"} == set(content["system"])
 
 
-def test_nacl_example(tmp_path):
-    pytest.importorskip("openmmtorch")
+def test_nacl_example(tmp_path, execute):
     script = ROOT / "examples" / "01_nacl_nvt.py"
-    output = execute([script, "--quick", "--output", "demo"], tmp_path)
+    output = execute(script, "--quick", "--output", "demo")
     for name in ("Na-O", "Cl-O", "O-O", "temperature"):
         assert name in output
     for name in ("nvt.xtc", "nvt.csv", "nvt.xml", "rdf.png", "temperature.png"):
@@ -85,18 +86,17 @@ def test_multiple_time_steps_example(tmp_path):
     """Bonds integrated in finer steps: the total energy fluctuates less."""
     pytest.importorskip("openmmtorch")
     script = ROOT / "examples" / "02_multiple_time_steps.py"
-    output = execute([script, "--quick"], tmp_path)
+    output = execute(script, "--quick")
     single, multiple = re.findall(r"fs\s+([\d.]+) meV/atom", output)
     assert float(multiple) < 0.5 * float(single)
     assert len(script.read_text().splitlines()) <= 80
 
 
-def test_parallel_tempering_example(tmp_path):
-    pytest.importorskip("openmmtorch")
+def test_parallel_tempering_example(tmp_path, execute):
     if not importlib.util.find_spec("openmmtools"):
         pytest.skip("needs the extra multistate")
     script = ROOT / "examples" / "03_parallel_tempering.py"
-    output = execute([script, "--quick", "--output", "tempering"], tmp_path)
+    output = execute(script, "--quick", "--output", "tempering")
     # temperatures this close exchange often, whatever the seed
     rates = re.findall(r"(\d+)%", re.search("exchanged.*", output)[0])
     assert len(rates) == 3 and all(10 < int(rate) <= 100 for rate in rates)

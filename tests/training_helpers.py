@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -23,6 +24,9 @@ LIQUID = DATA / "ec_emc.extxyz"
 
 # columns of log.csv that differ between equal runs, or are empty in those of fit()
 UNMEASURED = ("seconds", "stress_rmse")
+
+# Fixtures of conftest for ``compile = True``: inductor and g++ take a minute.
+COMPILERS = ("traced", pytest.param("compiled", marks=pytest.mark.slow))
 
 
 @functools.cache

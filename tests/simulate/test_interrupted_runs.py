@@ -30,15 +30,21 @@ from openmm_allegro.simulate.watchdogs.watchdog import StopSimulation, Watchdogs
 from openmm_allegro.utils.files import lock_output
 
 
+@pytest.fixture(scope="module")
+def water(model, water_box):
+    """Topology, positions and System of eight molecules with our force."""
+    symbols, positions, box = water_box
+    topology = make_topology(symbols[:24], box, waters=True)
+    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    return topology, positions[:24], system
+
+
 @pytest.fixture(params=["harmonic", "water"])
-def system(request, model, water_box):
-    """Topology, positions and System, of oscillators and of our force."""
+def system(request):
+    """The same of oscillators and of that water."""
     if request.param == "harmonic":
         return harmonic_system()
-    symbols, positions, box = water_box
-    topology = make_topology(symbols, box, waters=True)
-    potential = AllegroPotential(model)
-    return topology, positions, potential.create_system(topology, backend="pythonforce")
+    return request.getfixturevalue("water")
 
 
 @pytest.mark.parametrize(
@@ -247,14 +253,10 @@ def test_a_watchdog_leaves_the_last_sane_checkpoint(tmp_path):
     assert read_energies(paths["energies"])[:, 5].max() < 2000
 
 
-def test_reporters_of_this_package_are_cut_too(model, water_box, tmp_path):
+def test_reporters_of_this_package_are_cut_too(water, tmp_path):
     from openmm_allegro.reporters import PressureReporter
 
-    symbols, positions, box = water_box
-    topology = make_topology(symbols, box, waters=True)
-    potential = AllegroPotential(model)
-    system = potential.create_system(topology, backend="pythonforce")
-    water, file = (topology, positions, system), tmp_path / "p.csv"
+    file = tmp_path / "p.csv"
     with pytest.raises(Killed):
         start(water, tmp_path / "x", reporters=[PressureReporter(file, 10), Killer(33)])
     assert len(np.loadtxt(file, delimiter=",")) == 3
@@ -263,14 +265,10 @@ def test_reporters_of_this_package_are_cut_too(model, water_box, tmp_path):
     np.testing.assert_array_equal(steps, np.arange(10, STEPS + 1, 10))
 
 
-def test_npt_goes_on(model, water_box, tmp_path):
-    symbols, positions, box = water_box
-    topology = make_topology(symbols, box, waters=True)
-    potential = AllegroPotential(model)
-    system = potential.create_system(topology, backend="pythonforce")
+def test_npt_goes_on(water, tmp_path):
     options = {"ensemble": "npt", "barostat_interval": 5}
-    start_killed((topology, positions, system), tmp_path / "x", 33, **options)
+    start_killed(water, tmp_path / "x", 33, **options)
     at_kill = openmm.XmlSerializer.deserialize((tmp_path / "x.xml").read_text())
-    paths = start((topology, positions, system), tmp_path / "x", resume=True, **options)
+    paths = start(water, tmp_path / "x", resume=True, **options)
     check_complete(paths, STEPS, INTERVAL, VELOCITIES)
     assert at_kill.getStepCount() == 20

@@ -2,12 +2,12 @@
 """The compiled training step has the loss and gradients of the plain one."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
 import torch
 from training_helpers import (
+    COMPILERS,
     ethanol,
     fit,
     liquid,
@@ -68,8 +68,7 @@ CASES = {
 
 @pytest.mark.parametrize("products", ["dense", "sparse"])
 @pytest.mark.parametrize("case", CASES)
-def test_traced_step_is_the_plain_one(case, products, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+def test_traced_step_is_the_plain_one(case, products, traced):
     structures, changes = CASES[case]
     module, samples, config = module_and_samples(structures, len(structures), **changes)
     plain = loss_and_gradients(module, collate(samples, config))
@@ -80,8 +79,7 @@ def test_traced_step_is_the_plain_one(case, products, monkeypatch):
     assert_same_step(loss_and_gradients(module, batch), plain)
 
 
-def test_trace_serves_other_weights_and_other_frames(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+def test_trace_serves_other_weights_and_other_frames(traced):
     module, samples, config = module_and_samples(ethanol()[:4], 2)
     join = DenseCollate(samples, config, 2)
     loss_and_gradients(module, join(samples[:2]))
@@ -116,9 +114,10 @@ def test_gradient_of_the_loss_by_finite_differences(monkeypatch):
     assert slope == pytest.approx((value(1e-5) - value(-1e-5)) / 2e-5, rel=1e-5)
 
 
-@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
-def test_compiled_training_learns_as_the_plain_one(tmp_path):
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_compiled_training_learns_as_the_plain_one(tmp_path, request, compiler):
     """Also with an epoch whose last batch is smaller."""
+    request.getfixturevalue(compiler)
     settings = short(batch_size=3, max_epochs=2)
     for name in ("plain", "compiled"):
         config = dataclasses.replace(settings, compile=name == "compiled")
@@ -130,8 +129,7 @@ def test_compiled_training_learns_as_the_plain_one(tmp_path):
         )
 
 
-def test_gradient_scales_with_what_the_loss_goes_into(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+def test_gradient_scales_with_what_the_loss_goes_into(traced):
     module, samples, config = module_and_samples(ethanol()[:2], 2)
     batch = DenseCollate(samples, config, 2)(samples)
     _, once = loss_and_gradients(module, batch)
@@ -195,8 +193,7 @@ def test_compiler_is_looked_for_before_anything_is_written(tmp_path, monkeypatch
     ],
     ids=["zbl and pair cutoffs", "splines", "trained roots"],
 )
-def test_traced_step_of_other_networks(changes, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+def test_traced_step_of_other_networks(changes, traced):
     module, samples, config = module_and_samples(ethanol()[:2], 2, network=changes)
     plain = loss_and_gradients(module, collate(samples, config))
     batch = DenseCollate(samples, config, 2)(samples)

@@ -84,12 +84,20 @@ def test_a_map_to_fewer_scalars_is_trained():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "compile"), [("adam", False), ("muon", False), ("muon", True)]
+    ("optimizer", "compiler"),
+    [
+        ("adam", None),
+        ("muon", None),
+        ("muon", "traced"),
+        pytest.param("muon", "compiled", marks=pytest.mark.slow),
+    ],
 )
-def test_training_leaves_them(tmp_path, optimizer, compile):
+def test_training_leaves_them(tmp_path, request, optimizer, compiler):
     """The other columns move; a resumed run goes on as one that was not stopped."""
+    if compiler:
+        request.getfixturevalue(compiler)
     model = config_of_ethanol(**WIDE, num_layers=2)
-    changes = {"optimizer": optimizer, "compile": compile, "seed": 4}
+    changes = {"optimizer": optimizer, "compile": bool(compiler), "seed": 4}
     changes |= {"fix_linear_chains": True, "weight_decay": 5.0}
     fit(tmp_path / "whole", short(max_epochs=2, **changes), model=model)
     fit(tmp_path / "parts", short(max_epochs=1, **changes), model=model)
