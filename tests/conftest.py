@@ -40,19 +40,23 @@ SCRIPTS = (
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_execution():
-    """TorchScript as it stands: to optimise a module takes longer than its test."""
+def no_profiling():
+    """TorchScript optimised once, not again for the shapes that it meets.
+
+    To optimise a module takes longer than most tests of it; results are the same.
+    """
     if torch := sys.modules.get("torch"):
-        torch._C._set_graph_executor_optimize(False)
+        torch._C._jit_set_profiling_mode(False)
 
 
 @pytest.fixture
-def optimized_execution():
-    """TorchScript as users run it: profiled first, then optimised."""
+def profiling():
+    """TorchScript as users run it: the second call has a graph of its own."""
     import torch
 
-    with torch.jit.optimized_execution(True):
-        yield
+    before = torch._C._jit_set_profiling_mode(True)
+    yield
+    torch._C._jit_set_profiling_mode(before)
 
 
 @pytest.fixture(scope="session")

@@ -178,7 +178,7 @@ def test_padding_does_not_count(config, energy):
 
 
 @pytest.mark.parametrize("zbl", [False, True])
-def test_scripted(zbl):
+def test_scripted(zbl, profiling):
     config = tiny_config(**FULL | {"zbl": zbl})
     energy = tiny_energy(config)
     atoms = random_atoms("triclinic")

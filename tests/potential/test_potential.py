@@ -115,7 +115,7 @@ def test_forces_are_the_gradient_in_openmm(model, water_box):
         assert -slope == pytest.approx(forces[atom, axis], abs=2e-3)
 
 
-def test_eager_scripted_reloaded(model, water_box, tmp_path):
+def test_eager_scripted_reloaded(model, water_box, tmp_path, profiling):
     symbols, positions, box = water_box
     expected_energy, expected_forces = reference(model, symbols, positions, box)
     scripted = force_module(model, symbols, periodic=True, precision="double")
