@@ -82,9 +82,8 @@ def test_nacl_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
-def test_multiple_time_steps_example(tmp_path):
+def test_multiple_time_steps_example(execute):
     """Bonds integrated in finer steps: the total energy fluctuates less."""
-    pytest.importorskip("openmmtorch")
     script = ROOT / "examples" / "02_multiple_time_steps.py"
     output = execute(script, "--quick")
     single, multiple = re.findall(r"fs\s+([\d.]+) meV/atom", output)
