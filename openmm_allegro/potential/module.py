@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..kernels.inference.fold import can_fold, fold
+from ..kernels.inference.operator import register
 from ..kernels.inference.program import Program
 from ..kernels.inference.table import fold_with_table
 from ..kernels.library import library
@@ -252,6 +253,7 @@ def force_module(
     is_fused = kernel == "fused" or two_body == "table"
     if kernel == "auto" and can_fold(model.energy):
         is_fused = library() is not None
+    register()  # the operator, which every module names
     program = None
     if is_fused:
         program = (
