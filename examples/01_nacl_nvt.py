@@ -11,15 +11,7 @@ import mdtraj
 import numpy as np
 from openmm import app, unit
 
-from openmm_allegro import AllegroPotential, run
-from openmm_allegro.analysis import (
-    RDF,
-    coordination_number,
-    diffusion,
-    plot_rdf,
-    plot_temperature,
-    rdf,
-)
+from openmm_allegro import AllegroPotential, analysis, run
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
 
@@ -52,10 +44,10 @@ table = np.genfromtxt(SYSTEM / "reference_rdf.csv", delimiter=",", names=True)
 print(f"\n{trajectory.n_frames} frames, {trajectory.time[-1]:.2f} ps in all")
 for pair in ("Na-O", "Cl-O", "O-O"):
     selections = [f"element {element}" for element in pair.split("-")]
-    curves[pair] = rdf(trajectory, *selections, bin_width=0.01)
-    reference[pair] = RDF(table["r_nm"], table[pair.replace("-", "")])
+    curves[pair] = analysis.rdf(trajectory, *selections, bin_width=0.01)
+    reference[pair] = analysis.RDF(table["r_nm"], table[pair.replace("-", "")])
     try:
-        shells[pair] = coordination_number(trajectory, *selections)
+        shells[pair] = analysis.coordination_number(trajectory, *selections)
     except ValueError as error:  # too short a run to have a clear first minimum
         print(f"{pair}: {error}")
         continue
@@ -68,15 +60,15 @@ energies = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1, ndmin=
 kelvin = energies[:, 5]
 print(f"temperature {kelvin[len(kelvin) // 4 :].mean():.1f} K")
 if trajectory.time[-1] > 5:
-    d = diffusion(trajectory, "element O")
+    d = analysis.diffusion(trajectory, "element O")
     print(f"D(water) = {d.coefficient:.2g} ± {d.error:.1g} cm²/s")
 figures = options.output / "rdf.png", options.output / "temperature.png"
-plot_rdf(
+analysis.plot_rdf(
     curves,
     figures[0],
     reference=reference,
     reference_name="frames of the DFT data",
     coordination=shells,
 )
-plot_temperature(energies[:, 1], kelvin, figures[1], target=300)
+analysis.plot_temperature(energies[:, 1], kelvin, figures[1], target=300)
 print("figures:", *figures)
