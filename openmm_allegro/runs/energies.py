@@ -1,35 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The table of energies that a run wrote, and where in it equilibrium begins."""
+"""Energies of a run in a window, and where in them equilibrium begins."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .run import Run
+from .table import COLUMNS, Table, read_table
 from .window import Window
 
-# Columns of OpenMM's StateDataReporter, by the names used here.
-COLUMNS = {
-    "step": "Step",
-    "time": "Time (ps)",
-    "potential": "Potential Energy (kJ/mole)",
-    "kinetic": "Kinetic Energy (kJ/mole)",
-    "total": "Total Energy (kJ/mole)",
-    "temperature": "Temperature (K)",
-    "volume": "Box Volume (nm^3)",
-    "density": "Density (g/mL)",
-}
 # Parts of a run at its thermostat's temperature that are left out at least and at most.
 _LEAST, _MOST = 0.1, 0.5
 # Values that the search for the end of equilibration looks at, and needs.
 _VALUES, _FEWEST = 2000, 50
 # Numbers of independent values are known to about a tenth.
 _AS_GOOD = 0.9
-
-Table = dict[str, np.ndarray]
 
 
 class Start(NamedTuple):
@@ -45,50 +31,6 @@ class Start(NamedTuple):
 
     time: float
     reason: str
-
-
-def read_table(path: Path) -> Table:
-    """Read the columns of a CSV that OpenMM's StateDataReporter wrote.
-
-    A last line cut short is left out, as is a header that a restart repeated.
-
-    Returns
-    -------
-    dict of str to (n,) array
-        By the keys of `COLUMNS`; NaN where a cell is no number.
-
-    Raises
-    ------
-    ValueError
-        If there is no column of times.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
-    names = _names(lines[0]) if lines else []
-    if COLUMNS["time"] not in names:
-        raise ValueError(
-            f'expected a column "{COLUMNS["time"]}" in {path}, found '
-            f"{', '.join(names) or 'nothing'}"
-        )
-    places = {key: names.index(name) for key, name in COLUMNS.items() if name in names}
-    rows = [
-        [_number(row[place]) for place in places.values()]
-        for row in lines[1:]
-        if len(row) == len(names) and _names(row) != names
-    ]
-    values = np.array(rows, dtype=float).reshape(len(rows), len(places))
-    return dict(zip(places, values.T, strict=True))
-
-
-def known_table(run: Run) -> Table:
-    """Read the energies of a run, or return {} where there are none to be read."""
-    if run.energies is None:
-        return {}
-    try:
-        table = read_table(run.energies)
-    except ValueError:
-        return {}
-    return table if "temperature" in table and len(table["time"]) else {}
 
 
 def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Table:
@@ -186,14 +128,3 @@ def degrees_of_freedom(table: Table) -> int:
         raise ValueError("expected kinetic energies at a temperature, found none")
     ratio = table["kinetic"][warm] / table["temperature"][warm]
     return round(float(np.median(ratio)) * 2e3 / gas_constant)
-
-
-def _names(row: list[str]) -> list[str]:
-    return [name.lstrip("#").strip('"') for name in row]
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan

@@ -17,6 +17,7 @@ from .names import (
     SUFFIXES,
     existing_file,
 )
+from .table import known_table
 
 # What a record holds as one number, where it holds it.
 _NUMBERS = (
@@ -57,10 +58,8 @@ class Run:
 
     @cached_property
     def table(self) -> dict[str, Any]:
-        """Energies by the keys of `energies.COLUMNS`; empty where there are none."""
-        from .energies import known_table
-
-        return known_table(self)
+        """Energies by the keys of `table.COLUMNS`; empty where there are none."""
+        return known_table(self.energies)
 
     @property
     def stage(self) -> str:

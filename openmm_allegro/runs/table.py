@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Read the table of energies that a run wrote."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+# Columns of OpenMM's StateDataReporter, by the names used here.
+COLUMNS = {
+    "step": "Step",
+    "time": "Time (ps)",
+    "potential": "Potential Energy (kJ/mole)",
+    "kinetic": "Kinetic Energy (kJ/mole)",
+    "total": "Total Energy (kJ/mole)",
+    "temperature": "Temperature (K)",
+    "volume": "Box Volume (nm^3)",
+    "density": "Density (g/mL)",
+}
+Table = dict[str, np.ndarray]
+
+
+def read_table(path: Path) -> Table:
+    """Read the columns of a CSV that OpenMM's StateDataReporter wrote.
+
+    A last line cut short is left out, as is a header that a restart repeated.
+
+    Returns
+    -------
+    dict of str to (n,) array
+        By the keys of `COLUMNS`; NaN where a cell is no number.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of times.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = list(csv.reader(file))
+    names = _names(lines[0]) if lines else []
+    if COLUMNS["time"] not in names:
+        raise ValueError(
+            f'expected a column "{COLUMNS["time"]}" in {path}, found '
+            f"{', '.join(names) or 'nothing'}"
+        )
+    places = {key: names.index(name) for key, name in COLUMNS.items() if name in names}
+    rows = [
+        [_number(row[place]) for place in places.values()]
+        for row in lines[1:]
+        if len(row) == len(names) and _names(row) != names
+    ]
+    values = np.array(rows, dtype=float).reshape(len(rows), len(places))
+    return dict(zip(places, values.T, strict=True))
+
+
+def known_table(path: Path | None) -> Table:
+    """Read the energies of a run, or return {} where there are none to be read."""
+    if path is None:
+        return {}
+    try:
+        table = read_table(path)
+    except ValueError:
+        return {}
+    return table if "temperature" in table and len(table["time"]) else {}
+
+
+def _names(row: list[str]) -> list[str]:
+    return [name.lstrip("#").strip('"') for name in row]
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
