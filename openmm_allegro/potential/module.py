@@ -271,4 +271,5 @@ def force_module(
         float(skin),
         program,
     )
+    register()  # the script calls the operator
     return torch.jit.script(module.eval())

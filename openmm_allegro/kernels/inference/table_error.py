@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...model import AllegroEnergy
 from .fold import TABLE_FROM, fold
+from .operator import register
 from .program import Program
 
 # Random environments of each element, and their shortest distances over the sum of the
@@ -33,6 +34,7 @@ def force_error(
         eV/Å; ``seen`` is the largest error of a component of the force on a centre, of
         its own energy alone.
     """
+    register()
     exact = fold(energy, torch.float64)
     environments = _environments(energy, elements)
     forces = torch.ops.openmm_allegro.evaluate(*environments, *program)[1]
