@@ -271,5 +271,4 @@ def force_module(
         float(skin),
         program,
     )
-    register()  # the script calls the operator
     return torch.jit.script(module.eval())
