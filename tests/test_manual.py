@@ -3,10 +3,10 @@
 
 import importlib.util
 import re
+import runpy
 from pathlib import Path
 
 import pytest
-from test_examples import execute
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -35,11 +35,13 @@ def test_links_lead_somewhere(page):
         assert (DOCS / target).exists(), target
 
 
-def test_python_of_training_runs(tmp_path):
+def test_python_of_training_runs(tmp_path, monkeypatch):
     pytest.importorskip("lightning")
     blocks = PYTHON.findall((DOCS / "train.md").read_text(encoding="utf-8"))
     assert len(blocks) == 2
+    (tmp_path / "tests").symlink_to(DOCS.parent / "tests")
     (tmp_path / "blocks.py").write_text("\n".join(blocks))
-    execute(["blocks.py"], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("blocks.py")
     for name in ("ethanol", "seed_0", "seed_1"):
         assert (tmp_path / "runs" / name / "model.safetensors").exists()

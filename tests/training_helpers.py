@@ -121,9 +121,11 @@ def fit(
     *,
     model: AllegroConfig | None = None,
     training: Sequence[Structure] | None = None,
+    validation: Sequence[Structure] | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> Model:
-    """16 frames of ethanol to train on, 4 to validate on: four steps an epoch."""
+    """Train on 16 frames of ethanol, validate on 4: four steps an epoch."""
     # Here, not at the top: most tests that use this module need no lightning.
     from openmm_allegro.training.train import train
 
@@ -131,9 +133,9 @@ def fit(
         model or tiny_config(),
         config,
         ethanol()[:16] if training is None else training,
-        ethanol()[16:],
+        ethanol()[16:] if validation is None else validation,
         output,
-        progress=False,
+        progress=progress,
         **options,
     )
 

@@ -31,6 +31,12 @@ from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.statistics import statistics
 
 
+@pytest.fixture
+def traced(monkeypatch):
+    """Run the traced step as it is, since compiling it takes long."""
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+
+
 def module_and_samples(structures, size, network=None, **changes):
     config = tiny_config(**({"num_layers": 2, "l_max": 2} | (network or {})))
     samples = make_samples(structures, config, torch.float64)
@@ -86,13 +92,12 @@ def test_trace_serves_other_weights_and_other_frames(traced):
     with torch.no_grad():
         for p in module.parameters():
             p.mul_(1.1)
-    traced = loss_and_gradients(module, join(samples[2:]))
-    assert_same_step(traced, loss_and_gradients(module, collate(samples[2:], config)))
+    step = loss_and_gradients(module, join(samples[2:]))
+    assert_same_step(step, loss_and_gradients(module, collate(samples[2:], config)))
 
 
-def test_gradient_of_the_loss_by_finite_differences(monkeypatch):
+def test_gradient_of_the_loss_by_finite_differences(traced):
     """By a central difference along a random direction, without autograd."""
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
     module, samples, config = module_and_samples(ethanol()[:2], 2)
     batch = DenseCollate(samples, config, 2)(samples)
     _, gradients = loss_and_gradients(module, batch)

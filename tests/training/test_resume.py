@@ -27,7 +27,6 @@ pytest.importorskip("lightning")
 from openmm_allegro.model.file import load_model
 from openmm_allegro.training import module as lightning_module
 from openmm_allegro.training import train as train_module
-from openmm_allegro.training.train import train
 
 
 class Crash(Exception):
@@ -194,25 +193,16 @@ def test_an_existing_training_is_not_overwritten(finished):
 
 def test_overwrite_starts_anew(tmp_path):
     """And what another epoch number had left behind is gone."""
-    data = ethanol()[:6]
-    arguments = data[:4], data[4:], tmp_path / "run"
-    train(tiny_config(), short(max_epochs=3), *arguments, progress=False)
+    frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
+    folder = tmp_path / "run"
+    fit(folder, short(max_epochs=3), **frames)
     with pytest.raises(FileExistsError, match="--force"):
-        train(tiny_config(), short(max_epochs=2), *arguments, progress=False)
-    train(
-        tiny_config(), short(max_epochs=2), *arguments, overwrite=True, progress=False
-    )
-    assert [int(row["epoch"]) for row in read_log(tmp_path / "run")] == [0, 1]
-    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+        fit(folder, short(max_epochs=2), **frames)
+    fit(folder, short(max_epochs=2), overwrite=True, **frames)
+    assert [int(row["epoch"]) for row in read_log(folder)] == [0, 1]
+    assert len(list((folder / "checkpoints").iterdir())) == 1
     with pytest.raises(ValueError, match="found both"):
-        train(
-            tiny_config(),
-            short(),
-            *arguments,
-            overwrite=True,
-            resume=True,
-            progress=False,
-        )
+        fit(folder, short(), overwrite=True, resume=True, **frames)
 
 
 def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkeypatch):

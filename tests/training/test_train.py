@@ -33,7 +33,7 @@ from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.loss import FORCES_LOSS
 from openmm_allegro.training.module import EpochOrder
 from openmm_allegro.training.record import COLUMNS
-from openmm_allegro.training.train import TrainConfig, train
+from openmm_allegro.training.train import TrainConfig
 
 MEASURED = [c for c in COLUMNS if c not in UNMEASURED]
 
@@ -135,16 +135,22 @@ def test_late_stress_weight_needs_stresses(tmp_path):
 
 def test_validation_on_stress_alone_needs_stresses(tmp_path):
     config = short(late_epoch=1, late_weights=(0.0, 0.0, 2.0))
-    structures = liquid()[:1], [without(liquid()[1], "stress")]
+    frames = {
+        "training": liquid()[:1],
+        "validation": [without(liquid()[1], "stress")],
+    }
     with pytest.raises(ValueError, match="validation: expected stresses"):
-        train(tiny_config(), config, *structures, tmp_path / "run", progress=False)
+        fit(tmp_path / "run", config, **frames)
 
 
 def test_validation_without_stresses_is_logged(tmp_path, caplog):
     config = short(max_epochs=1, stress_weight=2.0)
-    structures = liquid()[:1], [without(liquid()[1], "stress")]
-    with caplog.at_level(logging.WARNING, "openmm_allegro.training.train"):
-        train(tiny_config(), config, *structures, tmp_path / "run", progress=False)
+    frames = {
+        "training": liquid()[:1],
+        "validation": [without(liquid()[1], "stress")],
+    }
+    with caplog.at_level(logging.WARNING, "openmm_allegro.training.start"):
+        fit(tmp_path / "run", config, **frames)
     assert "validation scores leave out stresses" in caplog.text
 
 
@@ -156,8 +162,8 @@ def test_late_stress_weight_trains_on_stresses(tmp_path):
         late_weights=(0.0, 0.0, 1e6),
     )
     structures = liquid()[:2]
-    args = tiny_config(), config, structures, structures, tmp_path / "run"
-    model = train(*args, progress=False)
+    frames = {"training": structures, "validation": structures}
+    model = fit(tmp_path / "run", config, **frames)
     found = evaluate(model, structures)["metrics"]["stress_rmse"] / 1000
     assert read_log(tmp_path / "run")[1]["loss"] == pytest.approx(
         1e6 * found**2, rel=1e-3
@@ -271,7 +277,7 @@ def test_seed_decides_all(tmp_path):
 )
 def test_unusable_data(tmp_path, training, validation, config, message):
     with pytest.raises(ValueError, match=message):
-        train(tiny_config(), config, training, validation, tmp_path / "run")
+        fit(tmp_path / "run", config, training=training, validation=validation)
     assert not (tmp_path / "run").exists()
 
 
@@ -290,9 +296,7 @@ def test_stress_alone_trains_the_weights(tmp_path):
     only = dict(energy_weight=0.0, forces_weight=0.0, stress_weight=1e4)
     config = short(max_epochs=5, ema_decay=0.0, batch_size=2, **only)
     frames = liquid()
-    model = train(
-        tiny_config(), config, frames[:2], frames[2:], tmp_path / "run", progress=False
-    )
+    model = fit(tmp_path / "run", config, training=frames[:2], validation=frames[2:])
     rows = read_log(tmp_path / "run")
     assert all(math.isfinite(row["stress_rmse"]) for row in rows)
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
@@ -307,7 +311,7 @@ def test_stress_alone_trains_the_weights(tmp_path):
 def test_frames_without_stress_among_others_with(tmp_path):
     config = short(max_epochs=1, stress_weight=10.0, batch_size=1)
     frames = [liquid()[0], without(liquid()[1], "stress")]
-    train(tiny_config(), config, frames, frames, tmp_path / "run", progress=False)
+    fit(tmp_path / "run", config, training=frames, validation=frames)
     assert math.isfinite(read_log(tmp_path / "run")[0]["loss"])
 
 
@@ -325,6 +329,12 @@ def test_nothing_but_our_lines_on_the_console(tmp_path, capfd):
 
 def test_progress_line_shows_validation_errors(tmp_path, capfd):
     frames = ethanol()[:2]
-    train(tiny_config(), short(max_epochs=1), frames, frames, tmp_path / "run")
+    fit(
+        tmp_path / "run",
+        short(max_epochs=1),
+        training=frames,
+        validation=frames,
+        progress=True,
+    )
     shown = "".join(capfd.readouterr())
     assert "Epoch 0" in shown and "F_rmse_meV=" in shown and "E_rmse_meV=" in shown
