@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Systems with this package's forces can be read wherever it has been imported.
+"""Register the package's forces when OpenMM reads a System that has one.
 
-Reading needs torch, openmm-torch and the operators of the fused kernel, which take
-seconds to import and which most that import the package do without. So they are
-imported when they are needed: by OpenMM's deserializer where the text holds a
-TorchForce. A PythonForce brings its own function, ``forces``, which does the same.
+That takes torch, openmm-torch and the operators of the fused kernel: seconds that
+``import openmm_allegro`` should not cost those who do without. So OpenMM's readers are
+watched, and the import follows where the text holds a TorchForce. A PythonForce needs
+no watching: its function is unpickled by ``forces``, which registers the operators.
 """
 
 import functools
@@ -14,16 +14,16 @@ from typing import Any
 
 from .utils.after_import import after_import
 
-# All ways to read XML in openmm's Python layer end in one of these: XmlSerializer's
-# own, unpickling, and app.Simulation with the names of files.
+# Every way to read XML in OpenMM's Python layer ends in one of these: the deserializer,
+# unpickling a System or a Force, and app.Simulation with the names of files.
 _READERS = ("deserializeSystem", "_deserializeForce")
 
 
 def register() -> None:
     """Make the package's operators known to torch, and TorchForce to OpenMM.
 
-    OpenMM does so by itself when it reads a System that needs them. What reads
-    TorchScript archives with ``torch.jit.load`` calls this before.
+    It is called when OpenMM reads a System that needs them. Code that reads a module
+    with ``torch.jit.load`` has to call it before.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def register() -> None:
 
 
 def register_when_needed() -> None:
-    """Have OpenMM, now or when it will be imported, call ``register`` if it must."""
+    """Watch OpenMM's readers, now or once it is imported, to call ``register``."""
     after_import("openmm", _watch_readers)
 
 
@@ -52,7 +52,7 @@ def _watch_readers(openmm: ModuleType) -> None:
 def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
     @functools.wraps(reader)
     def read(inputString: str) -> Any:
-        if 'type="TorchForce"' in inputString:
+        if "TorchForce" in inputString:
             register()
         return reader(inputString)
 

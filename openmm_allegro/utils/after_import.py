@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Act on a module as soon as somebody imports it."""
+"""Act on a module as soon as it has been imported."""
 
 import importlib.abc
 import importlib.machinery
@@ -9,14 +9,14 @@ from types import ModuleType
 
 
 def after_import(name: str, action: Callable[[ModuleType], None]) -> None:
-    """Call ``action(module)`` once: now, or when the module will have been imported.
+    """Call ``action(module)`` once: now, or right after the module is imported.
 
     Parameters
     ----------
     name : str
-        Of a module outside any package.
+        Name of a module that is in no package.
     action : callable
-        What it raises, the import raises.
+        Takes the module; its errors are errors of the import.
     """
     if sys.modules.get(name) is not None:
         action(sys.modules[name])
