@@ -58,7 +58,7 @@ def default_pairs(source: Source) -> dict[str, Pair]:
         return element_pairs(source)
     symbols = _symbols(source)
     bound = np.concatenate([atoms for kind in molecules for atoms in kind.molecules])
-    elements = sorted(set(symbols[bound]) - {"H", "VS"})
+    elements = sorted(set(symbols[bound].tolist()) - {"H", "VS"})
     # Ions hold on to what is electronegative; carbon only where there is no other.
     elements = [element for element in elements if element != "C"] or elements
     pairs = []

@@ -2,13 +2,13 @@
 """A run on disk: its files and its record."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import read_record
 from .names import (
     HDF5,
     OTHER_SUFFIXES,
@@ -177,7 +177,7 @@ def read_stages(path: str | Path) -> list[Run]:
             f"expected {PROTOCOL} in the folder {path}, found none; of the runs "
             f"there give one: {', '.join(names) or 'none found'}"
         )
-    stages = _json(protocol).get("stages")
+    stages = read_record(protocol).get("stages")
     if not isinstance(stages, list) or not all(isinstance(s, str) for s in stages):
         raise ValueError(f"expected a list of names as stages of {protocol}")
     # A protocol that is under way has not begun all of its stages.
@@ -300,21 +300,11 @@ def _named_apart(runs: list[Run]) -> list[Run]:
     return renamed
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"expected JSON in {path}, found {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"expected a JSON object in {path}, found a {type(content).__name__}"
-        )
-    return content
-
-
 def _record(path: Path) -> dict[str, Any]:
     """Read the record of a run, or raise ValueError where a number is none."""
-    record = {key: value for key, value in _json(path).items() if value is not None}
+    record = {
+        key: value for key, value in read_record(path).items() if value is not None
+    }
     for key in _NUMBERS:
         if not isinstance(record.get(key, 0), int | float):
             raise ValueError(

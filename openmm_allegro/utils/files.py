@@ -130,5 +130,7 @@ def read_record(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"expected a JSON record in {path}, found {error}") from error
     if not isinstance(record, dict):
-        raise ValueError(f"expected a JSON object in {path}, found {type(record)}")
+        raise ValueError(
+            f"expected a JSON object in {path}, found a {type(record).__name__}"
+        )
     return record

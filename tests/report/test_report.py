@@ -340,7 +340,7 @@ def test_existing_output_and_missing_runs(tmp_path):
     with pytest.raises(FileExistsError, match=r"a folder at .*nvt\.html, found a file"):
         report(prefix, tmp_path / "nvt.html" / "page.html")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(ValueError, match=r"expected JSON in .*bad\.json"):
+    with pytest.raises(ValueError, match=r"expected a JSON record in .*bad\.json"):
         report(tmp_path / "bad")
 
 
