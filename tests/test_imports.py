@@ -155,6 +155,11 @@ LIGHT = ("utils", "analysis", "runs", "measure", "report")
         ("from openmm_allegro import runs, utils", SLOW),
         ("from openmm_allegro import measure", HEAVY),
         ("from openmm_allegro import analysis, report", ["torch", "e3nn"]),
+        (
+            "from openmm_allegro import AllegroPotential, run\n"
+            "from openmm_allegro.dataset import make_samples, split",
+            ["lightning"],
+        ),
         (HELP.format(["--help"]), [*SLOW, "numpy", "scipy"]),
         *((HELP.format([v, "--help"]), SLOW) for v in VERBS if v != "simulate"),
         (HELP.format(["analyze", "rdf", "--help"]), SLOW),
