@@ -32,7 +32,7 @@ class GraphStep:
     ----------
     averaged : AllegroEnergy
         The network with the moving average of the weights.
-    step : Tensor [1], int64
+    steps_done : Tensor [1], int64
         Number of steps done.
     loss : Tensor [], float64
         Sum of the losses since it was last set to zero.
@@ -57,7 +57,7 @@ class GraphStep:
         share = 1 - module.config.ema_decay
         self.shares = torch.full((self.total,), share, device=self.device)
         self.shares[0] = 1.0
-        self.step = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self.steps_done = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.loss = torch.zeros((), dtype=torch.float64, device=self.device)
         # Frames of one size make one dense batch each.
         dense = DenseCollate(samples, config, 1)
@@ -80,11 +80,11 @@ class GraphStep:
             self._take()
             return
         with torch.cuda.stream(self.stream):
-            self.graph.replay()
+            self.cuda_graph.replay()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a step changes, by name."""
-        tensors = {"step": self.step, "loss": self.loss}
+        tensors = {"step": self.steps_done, "loss": self.loss}
         for kind, energy in (("weights", self.energy), ("averaged", self.averaged)):
             for key, weight in energy.named_parameters():
                 tensors[f"{kind} {key}"] = weight.detach()
@@ -122,8 +122,8 @@ class GraphStep:
                 self._take()
         if self.stream is not None:
             torch.cuda.synchronize()
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, stream=self.stream):
+            self.cuda_graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.cuda_graph, stream=self.stream):
                 self._take()
             torch.cuda.synchronize()
         for key, value in self.tensors().items():
@@ -133,21 +133,23 @@ class GraphStep:
 
     @torch.no_grad()
     def _take(self) -> None:
-        batch = self._choose(self.order.index_select(0, self.step).flatten())
+        batch = self._choose(self.order.index_select(0, self.steps_done).flatten())
         weights = list(self.energy.parameters())
         loss, *gradients = self.program([w.detach() for w in weights], batch)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
         for weight in self.module.fixed:
             weight.grad[:, : self.energy.network.scalars] = 0.0
-        self.rate.copy_(self.rates.index_select(0, self.step).squeeze(0))
+        self.rate.copy_(self.rates.index_select(0, self.steps_done).squeeze(0))
         self.optimizer.step()
         averages = list(self.averaged.parameters())
         change = torch._foreach_sub(weights, averages)
-        torch._foreach_mul_(change, self.shares.index_select(0, self.step).squeeze(0))
+        torch._foreach_mul_(
+            change, self.shares.index_select(0, self.steps_done).squeeze(0)
+        )
         torch._foreach_add_(averages, change)
         self.loss += loss
-        self.step += 1
+        self.steps_done += 1
 
     def _choose(self, rows: Tensor) -> DenseBatch:
         """The frames ``rows`` [B] as a batch."""

@@ -146,32 +146,32 @@ class GraphTraining:
         self.seconds, self.saved_steps = 0.0, 0
         self.interval = self.steps  # steps between validations
         module = TrainingModule(self.model, train_config, self.steps).to(device)
-        self.step = GraphStep(module, samples, model_config)
-        self.model.energy = self.step.averaged  # the network that is saved
+        self.graph = GraphStep(module, samples, model_config)
+        self.model.energy = self.graph.averaged  # the network that is saved
         starts = range(0, len(held_out), VALIDATION_BATCH)
         parts = [held_out[start : start + VALIDATION_BATCH] for start in starts]
         self.validation = [
             move_data_to_device(collate(part, model_config), device) for part in parts
         ]
         if state is not None:
-            for key, value in self.step.tensors().items():
+            for key, value in self.graph.tensors().items():
                 value.copy_(state["tensors"][key])
             self.files.best, self.seconds = state["best"], state["seconds"]
-            self.saved_steps = int(self.step.step)
+            self.saved_steps = int(self.graph.steps_done)
         self.files.keep_epochs(self.saved_steps // self.steps)
 
     @property
     def done(self) -> bool:
         """Whether all epochs are trained and saved."""
-        return self.saved_steps == self.step.total
+        return self.saved_steps == self.graph.total
 
     def begin_interval(self, epochs: int) -> None:
         """Set the number of steps to the next validation."""
-        self.interval = min(epochs * self.steps, self.step.total - self.saved_steps)
+        self.interval = min(epochs * self.steps, self.graph.total - self.saved_steps)
 
     def replay(self) -> None:
         """Enqueue a step."""
-        self.step.replay()
+        self.graph.replay()
 
     def validate(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Metrics of the averaged weights after the enqueued steps, and a row of them.
@@ -181,24 +181,24 @@ class GraphTraining:
         FloatingPointError
             If a loss or a prediction was not finite.
         """
-        with torch.cuda.stream(self.step.stream):
-            energy = self.step.averaged
+        with torch.cuda.stream(self.graph.stream):
+            energy = self.graph.averaged
             validated = [(batch, predict(energy, batch)) for batch in self.validation]
-            step, loss = int(self.step.step), float(self.step.loss)
-            self.step.loss.zero_()
+            step, loss = int(self.graph.steps_done), float(self.graph.loss)
+            self.graph.loss.zero_()
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"{self.name}: expected a finite loss, found {loss} by step "
                     f"{step}; a lower learning_rate or less momentum may help"
                 )
             try:
-                metrics = self.step.module.metrics(validated)
+                metrics = self.graph.module.metrics(validated)
             except ValueError as error:  # infinite or NaN
                 raise FloatingPointError(f"{self.name}: {error}") from error
         return metrics, {
             "epoch": step // self.steps - 1,
             "step": step,
-            "learning_rate": float(self.step.rates[step]),
+            "learning_rate": float(self.graph.rates[step]),
             "loss": loss / self.interval,
         }
 
@@ -216,7 +216,7 @@ class GraphTraining:
         """
         self.seconds += seconds
         self.files.add(metrics, **values, seconds=round(self.seconds, 1))
-        tensors = self.step.tensors()
+        tensors = self.graph.tensors()
         state = {
             "tensors": {key: value.cpu() for key, value in tensors.items()},
             "best": self.files.best,

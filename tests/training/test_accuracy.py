@@ -243,7 +243,7 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
     )
     checkpoint = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     state = torch.load(checkpoint, weights_only=True)["current_model_state"]
-    for name, weight in ours.step.energy.named_parameters():
+    for name, weight in ours.graph.energy.named_parameters():
         expected = state[f"energy.{name}"]
         torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-5)
     logs = [tmp_path / "logs" / "small.csv", tmp_path / "run" / "log.csv"]
@@ -260,8 +260,8 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
 
     again = make(molecule, tmp_path / "small", resume=True)
     assert again.done
-    for key, value in ours.step.tensors().items():
-        torch.testing.assert_close(again.step.tensors()[key], value, rtol=0, atol=0)
+    for key, value in ours.graph.tensors().items():
+        torch.testing.assert_close(again.graph.tensors()[key], value, rtol=0, atol=0)
     for table, setting in (
         ("train", {"weight_decay": 0.02}),
         ("model", {"envelope_p": 5.0}),
@@ -277,7 +277,7 @@ def test_trainings_together_are_those_of_train(load_script, tmp_path, molecule):
 def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule):
     good, bad = (make(molecule, tmp_path / name) for name in ("good", "bad"))
     good.model.provenance["trainings_at_once"] = 2
-    bad.step.loss.fill_(torch.nan)
+    bad.graph.loss.fill_(torch.nan)
     together = load_script("together")
     with pytest.raises(FloatingPointError, match="bad: expected a finite loss"):
         together.train_and_keep([good, bad], 2)
@@ -330,8 +330,8 @@ def test_graphs_are_the_same_steps(tmp_path, molecule, compile):
         training = make(molecule, tmp_path / device, **settings)
         for _ in range(8):
             training.replay()
-        assert int(training.step.step) == 8
-        weights = training.step.averaged.named_parameters()
+        assert int(training.graph.steps_done) == 8
+        weights = training.graph.averaged.named_parameters()
         averages.append({key: weight.cpu() for key, weight in weights})
     for name, weight in averages[0].items():
         torch.testing.assert_close(averages[1][name], weight, rtol=0, atol=1e-3)
