@@ -7,6 +7,7 @@ watched, and the import follows where the text holds a TorchForce. A PythonForce
 no watching: its function is unpickled by ``forces``, which registers the operators.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from types import ModuleType
@@ -23,17 +24,14 @@ def register() -> None:
     """Make the package's operators known to torch, and TorchForce to OpenMM.
 
     It is called when OpenMM reads a System that needs them. Code that reads a module
-    with ``torch.jit.load`` has to call it before.
-
-    Raises
-    ------
-    ImportError
-        If openmm-torch cannot be imported.
+    with ``torch.jit.load`` has to call it before. Where openmm-torch is not installed,
+    there are the operators alone.
     """
     from .forces import register_operators, register_torch_force
 
     register_operators()
-    register_torch_force()
+    with contextlib.suppress(ImportError):
+        register_torch_force()
 
 
 def register_when_needed() -> None:
@@ -53,7 +51,18 @@ def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
     @functools.wraps(reader)
     def read(inputString: str) -> Any:
         if "TorchForce" in inputString:
-            register()
+            _register_all()
         return reader(inputString)
 
     return read
+
+
+def _register_all() -> None:
+    """Register as ``register``, or raise what the import of openmm-torch raised.
+
+    Without it, OpenMM would only report a force that it does not know.
+    """
+    from .forces import register_operators, register_torch_force
+
+    register_operators()
+    register_torch_force()

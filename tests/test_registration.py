@@ -14,6 +14,7 @@ import pytest
 from openmm import app
 from openmm_helpers import make_topology
 
+import openmm_allegro
 from openmm_allegro import AllegroPotential, registration
 
 
@@ -28,7 +29,7 @@ def system(model):
 def count(monkeypatch):
     """Number of times that OpenMM was about to read a TorchForce."""
     calls = []
-    monkeypatch.setattr(registration, "register", lambda: calls.append(1))
+    monkeypatch.setattr(registration, "_register_all", lambda: calls.append(1))
     return lambda: len(calls)
 
 
@@ -116,6 +117,7 @@ def test_a_missing_package_is_named(system, monkeypatch):
     register_torch_force.cache_clear()
     with pytest.raises(ImportError, match=r"openmm-allegro\[torchforce\]"):
         read_system(system, None)
+    openmm_allegro.register()
 
 
 LOADED = """
@@ -127,6 +129,9 @@ import importlib.util
 assert importlib.util.find_spec("openmm") is not None
 assert hasattr(XmlSerializer.deserializeSystem, "__wrapped__")
 assert "torch" not in sys.modules
+openmm_allegro.register()
+import torch
+assert torch.ops.openmm_allegro.evaluate is not None
 """
 
 
