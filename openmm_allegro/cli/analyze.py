@@ -16,7 +16,7 @@ from ..runs.source import Source
 from ..runs.window import Window
 from ..utils import settings
 from .output import add_force, check_free, write_json
-from .tables import table, write_csv
+from .tables import format_rows, write_csv
 
 _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
@@ -57,7 +57,7 @@ def analyze(options: argparse.Namespace) -> None:
     if source and source.temperatures_differ:
         notes.append("No means over the runs: their temperatures differ.")
     if measurement.rows:
-        print(table(measurement.rows))
+        print(format_rows(measurement.rows))
     for note in notes:
         print(note)
     _write(options, quantity, source, chosen, measurement, notes)

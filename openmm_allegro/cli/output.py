@@ -20,7 +20,7 @@ def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> No
         return
     if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
-    files.check_free(path, overwrite)
+    files.check_new_file(path, overwrite)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

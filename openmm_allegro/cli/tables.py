@@ -9,7 +9,7 @@ from typing import Any
 from ..measure.measurement import Row, amount
 
 
-def table(rows: Iterable[Row]) -> str:
+def format_rows(rows: Iterable[Row]) -> str:
     """Align rows as text."""
     cells = [
         (row.item, row.quantity, amount(row.value, row.error), row.unit) for row in rows

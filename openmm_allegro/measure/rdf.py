@@ -19,7 +19,7 @@ from .quantity import (
     shell_setting,
 )
 from .shells import count_distances, first_shell, one_each, whole_shell
-from .subjects import TOTAL, default_pairs, element_pairs
+from .subjects import TOTAL, all_element_pairs, default_pairs
 
 _ELEMENTS = "elements"
 _UNITS = dict.fromkeys(("r", "r_max", "r_peak"), "nm") | dict.fromkeys(
@@ -73,7 +73,7 @@ def measure_rdf(
     settings = settings or RdfSettings()
     temperature = source.temperature() if settings.potential else None
     if subjects == _ELEMENTS:
-        subjects = element_pairs(source)
+        subjects = all_element_pairs(source)
     curves, shells, failed = _count(source, subjects or default_pairs(source), settings)
     rows = []
     for label, shell in shells.items():

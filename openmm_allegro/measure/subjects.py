@@ -2,7 +2,7 @@
 """Pairs and species that are measured where nothing is named."""
 
 from itertools import combinations_with_replacement
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,16 +21,16 @@ class Pair(NamedTuple):
 
     Attributes
     ----------
-    a, b : arrays of int
-        Atoms.
+    a, b : arrays of int, or str
+        Atoms or selections.
     names : (str, str)
         Names of both, as elements.
     solvation : bool
         Whether it is an ion and an atom of a molecule.
     """
 
-    a: np.ndarray
-    b: np.ndarray
+    a: Any
+    b: Any
     names: tuple[str, str]
     solvation: bool = False
 
@@ -55,8 +55,8 @@ def default_pairs(source: Source) -> dict[str, Pair]:
     ions = [kind for kind in source.kinds if kind.monoatomic]
     molecules = [kind for kind in source.kinds if not kind.monoatomic]
     if not molecules:
-        return element_pairs(source)
-    symbols = _symbols(source)
+        return all_element_pairs(source)
+    symbols = np.array([atom.element.symbol for atom in source.topology.atoms])
     bound = np.concatenate([atoms for kind in molecules for atoms in kind.molecules])
     elements = sorted(set(symbols[bound].tolist()) - {"H", "VS"})
     # Ions hold on to what is electronegative; carbon only where there is no other.
@@ -78,30 +78,20 @@ def default_pairs(source: Source) -> dict[str, Pair]:
     return {"-".join(pair.names): pair for pair in pairs[:_MOST]}
 
 
-def element_pairs(source: Source) -> dict[str, Pair]:
+def all_element_pairs(source: Source) -> dict[str, Pair]:
     """Choose all pairs of elements, and the total."""
-    symbols = _symbols(source)
-    if len(symbols) < 2:
-        raise ValueError("expected at least two atoms, found one")
-    groups = {
-        symbol: np.flatnonzero(symbols == symbol) for symbol in np.unique(symbols)
+    from ..analysis import element_pairs
+
+    pairs = element_pairs(source)
+    return {
+        label: Pair(a, b, (a.removeprefix("element "), b.removeprefix("element ")))
+        for label, (a, b) in pairs.items()
     }
-    pairs = {
-        f"{first}-{second}": Pair(groups[first], groups[second], (first, second))
-        for first, second in combinations_with_replacement(map(str, groups), 2)
-        if first != second or len(groups[first]) > 1
-    }
-    atoms = np.arange(len(symbols))
-    return pairs | {TOTAL: Pair(atoms, atoms, (TOTAL, TOTAL))}
 
 
 def default_species(source: Source) -> dict[str, np.ndarray]:
     """Choose the centre of each molecule and ion, by the name of its kind."""
     return {kind.label: kind.centers for kind in source.kinds}
-
-
-def _symbols(source: Source) -> np.ndarray:
-    return np.array([atom.element.symbol for atom in source.topology.atoms])
 
 
 def _short_name(kind: Kind) -> str:

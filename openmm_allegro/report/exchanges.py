@@ -7,7 +7,7 @@ from ..runs.names import REPLICA_SUFFIXES
 from .html import attempt, note, section, table
 
 
-def exchanges(run):
+def exchanges_section(run):
     """Exchanges of a run of parallel tempering, or None if `run` is another one."""
     if not run.tempered:
         return None

@@ -29,7 +29,7 @@ _DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet
 _FORGOTTEN = 0.05
 
 
-def kinetics(production, findings):
+def kinetics_section(production, findings):
     """Show the kinetics of the production."""
     frames = production.source.frames()
     length = frames.last_time - frames.first_time

@@ -7,15 +7,22 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..runs.run import read_stages
-from ..utils.files import check_free, replace_file
-from .exchanges import exchanges, no_kinetics
+from ..utils.files import check_new_file, replace_file
+from .exchanges import exchanges_section, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
-from .kinetics import kinetics
-from .production import Findings, check_frames, prepare
-from .structure import structure
-from .summary import alert_list, command_line, composition, footer, number, summary
-from .traces import traces
-from .vibrations import vibrations
+from .kinetics import kinetics_section
+from .production import Findings, check_frames, make_production
+from .structure import structure_section
+from .summary import (
+    alert_list,
+    command_line,
+    composition,
+    footer,
+    number,
+    summary_section,
+)
+from .traces import traces_section
+from .vibrations import vibrations_section
 from .viewer import viewer
 
 # Positions that the viewer chooses from.
@@ -86,7 +93,7 @@ def check_page(run, output=None, overwrite=False):
     run = Path(run)
     if output is None:
         output = run / "report.html" if run.is_dir() else f"{run}.html"
-    check_free(Path(output), overwrite)
+    check_new_file(Path(output), overwrite)
     return Path(output)
 
 
@@ -104,7 +111,7 @@ def _analysed(runs, stage):
 
 def _content(runs, run, folder, command, *, start, charges):
     findings = Findings()
-    production = prepare(run, folder, start=start, charges=charges)
+    production = make_production(run, folder, start=start, charges=charges)
     missing = None
     try:
         check_frames(production)
@@ -113,7 +120,7 @@ def _content(runs, run, folder, command, *, start, charges):
         if (charges is not None or start is not None) and run.has_frames:
             raise
         missing = str(error)
-    shown = [traces(runs, production, findings), exchanges(run)]
+    shown = [traces_section(runs, production, findings), exchanges_section(run)]
     if missing is None:
         shown += _of_frames(runs, production, findings)
     else:
@@ -126,7 +133,7 @@ def _content(runs, run, folder, command, *, start, charges):
         (number(run.record.get("ns_per_day")) or "–", "ns/day", "speed"),
     ]
     sections = [
-        summary(runs, run, production),
+        summary_section(runs, run, production),
         alert_list(runs, findings),
         *(part for part in shown if part is not None),
         footer(runs, production, command),
@@ -143,9 +150,11 @@ def _of_frames(runs, production, findings):
     run = production.run
     with_velocities = [one for one in runs if one.velocities is not None]
     return [
-        structure(production, findings),
-        no_kinetics(run) if run.tempered else kinetics(production, findings),
-        vibrations(with_velocities[-1] if with_velocities else None, production),
+        structure_section(production, findings),
+        no_kinetics(run) if run.tempered else kinetics_section(production, findings),
+        vibrations_section(
+            with_velocities[-1] if with_velocities else None, production
+        ),
         section(
             "A look at the trajectory",
             attempt(f"{run.stage} in 3D", _look, production.source),

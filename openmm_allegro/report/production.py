@@ -94,7 +94,7 @@ class Production:
         return read_charges(self.charges_given, self.source.topology)
 
 
-def prepare(
+def make_production(
     run: Run,
     folder: Path,
     *,

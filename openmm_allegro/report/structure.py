@@ -19,7 +19,7 @@ from .production import Findings, Production
 _CURVES = 6  # in one figure
 
 
-def structure(production: Production, findings: Findings) -> Markup:
+def structure_section(production: Production, findings: Findings) -> Markup:
     """Show the structure of the production."""
     return section(
         "Structure",

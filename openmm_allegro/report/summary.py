@@ -23,7 +23,7 @@ _SHOWN = {
 }  # fmt: skip
 
 
-def summary(runs, run, production):
+def summary_section(runs, run, production):
     """Show what was run, in detail of `run`, the one that is analysed."""
     record = run.record
     friction = number(record.get("friction_per_ps"), "g", " per ps")

@@ -22,7 +22,7 @@ _RELATIVE = "{} energy − mean (meV/atom)"
 _FAR = 2.0
 
 
-def traces(runs, production, findings):
+def traces_section(runs, production, findings):
     """Show traces of all runs, and averages of the production."""
     parts = [
         attempt(title, _plot, runs, key, production.folder)

@@ -12,12 +12,12 @@ from .html import (
     side_by_side,
     table,
 )
-from .production import prepare
+from .production import make_production
 
 _TITLE = "Vibrations"
 
 
-def vibrations(run, production):
+def vibrations_section(run, production):
     """Show velocity autocorrelation, spectrum and Green-Kubo integrals of a run.
 
     Parameters
@@ -35,7 +35,7 @@ def vibrations(run, production):
                 "with velocities."
             ),
         )
-    own = prepare(run, production.folder, charges=production.charges_given)
+    own = make_production(run, production.folder, charges=production.charges_given)
     heat = None
     if run.ensemble != "nve":
         heat = note("The run has a thermostat, which changes how velocities decay.")

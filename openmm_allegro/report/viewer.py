@@ -35,7 +35,7 @@ def viewer(trajectory, identity="viewer"):
     identity : str
         Name of the element in the page.
     """
-    scene, remark = pack(trajectory)
+    scene, remark = pack_scene(trajectory)
     # "<" could end the script.
     content = json.dumps(scene, separators=(",", ":")).replace("<", "\\u003c")
     button = {"type": "button"}
@@ -70,7 +70,7 @@ def viewer(trajectory, identity="viewer"):
     )
 
 
-def pack(trajectory):
+def pack_scene(trajectory):
     """Pack what the viewer draws, and say what it leaves out.
 
     Returns

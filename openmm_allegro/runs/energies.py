@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .run import Run
-from .table import COLUMNS, Table, read_table
+from .table import ENERGY_COLUMNS, Table, read_table
 from .window import Window
 
 # Parts of a run at its thermostat's temperature that are left out at least and at most.
@@ -18,7 +18,7 @@ _VALUES, _FEWEST = 2000, 50
 _AS_GOOD = 0.9
 
 
-class Start(NamedTuple):
+class StartTime(NamedTuple):
     """Begin of what is measured.
 
     Attributes
@@ -41,7 +41,7 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
     run : Run
     window : Window
     needed : sequence of str
-        Keys of `COLUMNS` that have to be there.
+        Keys of `ENERGY_COLUMNS` that have to be there.
 
     Raises
     ------
@@ -55,11 +55,11 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
             f"expected the energies of {run.name}, a CSV file, found none"
         )
     table = read_table(run.energies)
-    missing = [COLUMNS[key] for key in needed if key not in table]
+    missing = [ENERGY_COLUMNS[key] for key in needed if key not in table]
     if missing:
         raise ValueError(
             f"expected columns {', '.join(missing)} in {run.energies}, found "
-            f"{', '.join(COLUMNS[key] for key in table)}"
+            f"{', '.join(ENERGY_COLUMNS[key] for key in table)}"
         )
     time = table["time"]
     rows = np.flatnonzero(np.isfinite(time) & window.holds(time))
@@ -71,7 +71,7 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
     return {key: column[rows] for key, column in table.items()}
 
 
-def equilibrated(run: Run) -> Start:
+def equilibrated(run: Run) -> StartTime:
     """Find where a run is equilibrated, by the potential energy of its table.
 
     An NVE run goes on from an equilibrated one, as a rule, so nothing of it is left
@@ -79,18 +79,18 @@ def equilibrated(run: Run) -> Start:
     """
     table = run.table
     if not table:
-        return Start(0.0, "there is no table of energies")
+        return StartTime(0.0, "there is no table of energies")
     least = 0.0 if run.ensemble == "nve" else _LEAST
     reason = f"{least:.0%} of the run" if least else "nothing is left out"
     times, energies = table["time"], table.get("potential")
     if energies is None or len(energies) < _FEWEST or not np.isfinite(energies).all():
         length = run.simulated if run.simulated > 0 else np.nanmax(times)
-        return Start(float(least * length), reason)
+        return StartTime(float(least * length), reason)
     part = equilibration(energies, least=least)
     if part > least:
         reason = "where most independent values of the potential energy are left"
     time = times[min(int(part * len(times)), len(times) - 1)] if part > 0 else 0.0
-    return Start(float(time), reason)
+    return StartTime(float(time), reason)
 
 
 def equilibration(values, least: float = _LEAST, most: float = _MOST) -> float:

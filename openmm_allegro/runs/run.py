@@ -58,7 +58,7 @@ class Run:
 
     @cached_property
     def table(self) -> dict[str, Any]:
-        """Energies by the keys of `table.COLUMNS`; empty where there are none."""
+        """Energies by the keys of `ENERGY_COLUMNS`; empty where there are none."""
         return known_table(self.energies)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .energies import Start, Table, energies_between, equilibrated
+from .energies import StartTime, Table, energies_between, equilibrated
 from .frames import Frames, count_frames, read_topology
 from .run import Run, temperatures
 from .species import Kind, find_kinds
@@ -60,13 +60,13 @@ class Source:
         self.runs, self.window = list(runs), window or Window()
         self.temperature_given = temperature
         self.memory: dict[Any, Any] = {}
-        self._starts: dict[str, Start] = {}
+        self._starts: dict[str, StartTime] = {}
         self._frames: dict[tuple, Frames] = {}
 
-    def start(self, run: Run) -> Start:
+    def start(self, run: Run) -> StartTime:
         """Find where a run begins to count: as asked, or where it is equilibrated."""
         if self.window.start is not None:
-            return Start(self.window.start, "as asked")
+            return StartTime(self.window.start, "as asked")
         if run.name not in self._starts:
             self._starts[run.name] = equilibrated(run)
         return self._starts[run.name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 # Columns of OpenMM's StateDataReporter, by the names used here.
-COLUMNS = {
+ENERGY_COLUMNS = {
     "step": "Step",
     "time": "Time (ps)",
     "potential": "Potential Energy (kJ/mole)",
@@ -28,7 +28,7 @@ def read_table(path: Path) -> Table:
     Returns
     -------
     dict of str to (n,) array
-        By the keys of `COLUMNS`; NaN where a cell is no number.
+        By the keys of `ENERGY_COLUMNS`; NaN where a cell is no number.
 
     Raises
     ------
@@ -38,12 +38,14 @@ def read_table(path: Path) -> Table:
     with open(path, newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
     names = _names(lines[0]) if lines else []
-    if COLUMNS["time"] not in names:
+    if ENERGY_COLUMNS["time"] not in names:
         raise ValueError(
-            f'expected a column "{COLUMNS["time"]}" in {path}, found '
+            f'expected a column "{ENERGY_COLUMNS["time"]}" in {path}, found '
             f"{', '.join(names) or 'nothing'}"
         )
-    places = {key: names.index(name) for key, name in COLUMNS.items() if name in names}
+    places = {
+        key: names.index(name) for key, name in ENERGY_COLUMNS.items() if name in names
+    }
     rows = [
         [_number(row[place]) for place in places.values()]
         for row in lines[1:]

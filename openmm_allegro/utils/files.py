@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_new_file(path: Path, overwrite: bool) -> None:
     """Refuse, before any work, a file that cannot be or should not be written.
 
     Raises

@@ -45,12 +45,12 @@ def shown(tmp_path_factory):
     productions = {}
     with pytest.MonkeyPatch.context() as patch:
         for module in (page, vibrations):
-            prepare = module.prepare
+            make = module.make_production
             patch.setattr(
                 module,
-                "prepare",
-                lambda run, *a, _prepare=prepare, **k: (
-                    productions.setdefault(run.name, []).append(_prepare(run, *a, **k))
+                "make_production",
+                lambda run, *a, _make=make, **k: (
+                    productions.setdefault(run.name, []).append(_make(run, *a, **k))
                     or productions[run.name][-1]
                 ),
             )

@@ -39,10 +39,10 @@ from openmm_allegro.report.kinetics import _thermostat  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
     Findings,
     Production,
-    prepare,
+    make_production,
 )
-from openmm_allegro.report.structure import structure  # noqa: E402
-from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack  # noqa: E402
+from openmm_allegro.report.structure import structure_section  # noqa: E402
+from openmm_allegro.report.viewer import MAX_ATOMS, gather, pack_scene  # noqa: E402
 from openmm_allegro.runs.charges import formal_charges  # noqa: E402
 from openmm_allegro.runs.energies import (  # noqa: E402
     degrees_of_freedom,
@@ -154,7 +154,7 @@ def test_molecules_of_the_viewer_are_whole_and_centred_in_the_cell(cell):
 
 def test_large_systems_are_thinned_for_the_viewer():
     trajectory = walk(salt_water(3000, 5), 3)
-    scene, said = pack(trajectory)
+    scene, said = pack_scene(trajectory)
     assert len(scene["elements"]) <= MAX_ATOMS
     assert "1,663 of 3,000 water" in said
     shown = [scene["kinds"][i][0] for i in scene["elements"]]
@@ -295,8 +295,8 @@ def test_pairs_are_counted_to_half_the_box_or_the_bound(
 
     monkeypatch.setattr(rdf, "histograms", count)
     prefix = write_run(tmp_path / "nvt", walk(salt_water(3, 1), 3, np.eye(3) * edge))
-    production = prepare(read_run(prefix), tmp_path, start=0.0)
-    page = structure(production, Findings())
+    production = make_production(read_run(prefix), tmp_path, start=0.0)
+    page = structure_section(production, Findings())
     assert asked and asked == [pytest.approx(r_max)] * len(asked)
     assert "Not computed: expected nothing more" in page
 
