@@ -3,28 +3,19 @@
 
 import json
 
+from training_helpers import training_toml
+
 from openmm_allegro.cli.main import main
 
-# A training of one epoch; l_max and the sizes are as small as they may be.
-TOML = """
-[data]
-training = ["ethanol.extxyz"]
-test = ["ethanol.extxyz"]
-validation_size = 4
-[model]
-elements = ["H", "C", "O"]
-cutoff = 3.0
-l_max = 1
-num_layers = 1
-num_scalar_features = 4
-num_tensor_features = 2
-two_body_width = 4
-latent_width = 4
-readout_width = 4
-[train]
-max_epochs = 1
-warmup_steps = 0
-"""
+# A training of one epoch.
+TOML = training_toml(
+    {
+        "training": ["ethanol.extxyz"],
+        "test": ["ethanol.extxyz"],
+        "validation_size": 4,
+    },
+    {"max_epochs": 1, "warmup_steps": 0},
+)
 
 
 def error_of(capsys, *arguments):

@@ -4,6 +4,7 @@
 import csv
 import dataclasses
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,18 @@ DATA = Path(__file__).parent / "data"
 ETHANOL = DATA / "ethanol.extxyz"
 LIQUID = DATA / "ec_emc.extxyz"
 
+# A network of a few hundred weights, but for its elements.
+TINY = {
+    "cutoff": 3.0,
+    "l_max": 1,
+    "num_layers": 1,
+    "num_scalar_features": 8,
+    "num_tensor_features": 4,
+    "num_bessels": 4,
+    "two_body_width": 8,
+    "latent_width": 8,
+    "readout_width": 8,
+}
 # columns of log.csv that differ between equal runs, or are empty in those of fit()
 UNMEASURED = ("seconds", "stress_rmse")
 
@@ -45,18 +58,17 @@ def tiny_config(
     elements: tuple[str, ...] = ("H", "C", "O"), **changes: Any
 ) -> AllegroConfig:
     """A network of a few hundred weights."""
-    values = dict(
-        cutoff=3.0,
-        l_max=1,
-        num_layers=1,
-        num_scalar_features=8,
-        num_tensor_features=4,
-        num_bessels=4,
-        two_body_width=8,
-        latent_width=8,
-        readout_width=8,
-    )
-    return AllegroConfig(elements, **(values | changes))
+    return AllegroConfig(elements, **(TINY | changes))
+
+
+def training_toml(data: dict[str, Any], train: dict[str, Any], **network: Any) -> str:
+    """Text of a TOML that trains a tiny network on ethanol."""
+    model = {"elements": ["C", "H", "O"]} | TINY | network
+    lines = []
+    for name, table in (("data", data), ("model", model), ("train", train)):
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
 
 
 def tiny_model(dtype: str = "float32", **changes: Any) -> Model:

@@ -10,7 +10,15 @@ import numpy as np
 import openmm
 import pytest
 from openmm_helpers import energy_and_forces, make_topology, water_system
-from training_helpers import ETHANOL, ethanol, fit, short, tiny_config, tiny_model
+from training_helpers import (
+    ETHANOL,
+    ethanol,
+    fit,
+    short,
+    tiny_config,
+    tiny_model,
+    training_toml,
+)
 
 from openmm_allegro import AllegroPotential, Model, load_model, save_model
 from openmm_allegro.classical.baseline import subtract_baseline
@@ -224,22 +232,15 @@ def test_training_refuses_labels_of_two_kinds(trained, tmp_path):
 
 def test_from_the_command_line(ethanol_system, tmp_path, capsys):
     (tmp_path / "mm.xml").write_text(openmm.XmlSerializer.serialize(ethanol_system))
-    text = f"""
-        [data]
-        training = ["{ETHANOL}"]
-        test = ["{ETHANOL}"]
-        validation_size = 4
-        baseline = ["mm.xml"]
-        [model]
-        elements = ["H", "C", "O"]
-        cutoff = 3.0
-        l_max = 1
-        num_layers = 1
-        num_scalar_features = 8
-        num_tensor_features = 4
-        [train]
-        max_epochs = 1
-    """
+    text = training_toml(
+        {
+            "training": [str(ETHANOL)],
+            "test": [str(ETHANOL)],
+            "validation_size": 4,
+            "baseline": ["mm.xml"],
+        },
+        {"max_epochs": 1},
+    )
     (tmp_path / "config.toml").write_text(text)
     output = tmp_path / "run"
     arguments = ["train", str(tmp_path / "config.toml"), "--output", str(output)]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ase.io import read, write
+from training_helpers import training_toml
 
 pytest.importorskip("lightning")
 
@@ -34,49 +35,35 @@ SCRIPTS = (
     "together",
     "variants",
 )
-NETWORK = """
-[model]
-elements = ["C", "H", "O"]
-l_max = 1
-num_scalar_features = 8
-two_body_width = 8
-latent_width = 8
-readout_width = 8
-"""
-TOGETHER = f"""
-[data]
-training = ["frames.extxyz"]
-validation_size = 4
-{NETWORK}
-cutoff = 5.0
-num_layers = 2
-num_tensor_features = 6
-[train]
-seed = 1
-max_epochs = 3
-batch_size = 2
-optimizer = "muon"
-learning_rate = 0.003
-weight_decay = 10.0
-fix_linear_chains = true
-warmup_steps = 5
-forces_loss = "l2mae"
-ema_decay = 0.995
-device = "cpu"
-"""
-ONE_BY_ONE = f"""
-[data]
-training = ["data/ethanol_train.extxyz"]
-test = ["data/ethanol_test.extxyz"]
-validation_size = 4
-{NETWORK}
-cutoff = 3.0
-num_layers = 1
-num_tensor_features = 4
-[train]
-max_epochs = 2
-optimizer = "muon"
-"""
+TOGETHER = training_toml(
+    {"training": ["frames.extxyz"], "validation_size": 4},
+    {
+        "seed": 1,
+        "max_epochs": 3,
+        "batch_size": 2,
+        "optimizer": "muon",
+        "learning_rate": 0.003,
+        "weight_decay": 10.0,
+        "fix_linear_chains": True,
+        "warmup_steps": 5,
+        "forces_loss": "l2mae",
+        "ema_decay": 0.995,
+        "device": "cpu",
+    },
+    cutoff=5.0,
+    num_layers=2,
+    num_tensor_features=6,
+    num_bessels=8,
+)
+ONE_BY_ONE = training_toml(
+    {
+        "training": ["data/ethanol_train.extxyz"],
+        "test": ["data/ethanol_test.extxyz"],
+        "validation_size": 4,
+    },
+    {"max_epochs": 2, "optimizer": "muon"},
+    num_bessels=8,
+)
 
 
 @pytest.fixture
