@@ -92,6 +92,18 @@ def langevin_msd(rng):
     return {"D from MSD": (found.coefficient, found.error, 1e-5)}
 
 
+def hops(rng):
+    """Atoms that rattle in a cage and hop 0.35 nm every 50 frames."""
+    jumps = rng.poisson(0.02, (600, 24, 1)) * rng.choice([-1, 1], (600, 24, 3))
+    paths = np.cumsum(jumps, axis=0) * 0.35 / np.sqrt(3)
+    paths = paths + 0.05 * rng.normal(size=paths.shape)
+    trajectory = make_trajectory(paths, BOX, ["Li"] * 24)
+    found = analysis.diffusion(trajectory, "all", remove_drift=False)
+    # <n²> of a Poisson number n of mean 0.02
+    exact = (0.02 + 0.02**2) * 0.35**2 / 6 * 1e-2
+    return {"D from MSD": (found.coefficient, found.error, exact)}
+
+
 def lines(rng):
     temperatures = np.array([300, 350, 400, 500])
     exact = 3e-3 * np.exp(-25.0 / (1e-3 * gas_constant * temperatures))
@@ -284,6 +296,7 @@ CASES = {
         neighbours,
         walk,
         langevin_msd,
+        hops,
         lines,
         langevin_velocities,
         paired_ions,

@@ -211,35 +211,50 @@ def walk_case(name, seeds):
     return Case(paths, truth, 1.0, float(start))
 
 
-def real_cases(files, topology, selection, start, piece):
-    """Pieces in time and groups of atoms of trajectories, at the shorter interval too.
+def read_paths(files, topology, selection):
+    """Unwrapped paths of a selection in each file, and the interval of frames in ps."""
+    found = [
+        follow(mdtraj.load(file, top=topology), selection) for file in files.split(",")
+    ]
+    return [one.positions for one in found], found[0].time_step
 
-    Yields
-    ------
-    name : str
-    Case
-        `truth` is NaN: each estimator is held against the mean of its own repeats.
+
+def pieces_case(paths, interval, start, piece, group=None):
+    """Pieces of `piece` ps, thinned, of all atoms or of groups of atoms.
+
+    The truth is NaN: each estimator is held against the mean of its own repeats.
     """
-    paths, interval = [], None
-    for file in files.split(","):
-        trajectory = mdtraj.load(file, top=topology)
-        found = follow(trajectory, selection)
-        paths.append(found.positions)
-        interval = found.time_step
-    for stride in (max(1, int(np.ceil(piece / interval / MOST * (1 - 1e-6)))), 1):
-        frames = round(piece / interval)
-        pieces = []
-        for path in paths:
-            groups = np.array_split(
-                np.arange(path.shape[1]), max(1, path.shape[1] // GROUP)
-            )
-            for first in range(0, len(path) - frames + 1, frames):
-                some = path[first : first + frames : stride]
-                pieces += [some[:, group] for group in groups]
-        step = interval * stride
-        yield f"{len(pieces)} × {piece:g} ps", Case(pieces, np.nan, step, start)
-        if stride == 1:
-            return
+    frames = round(piece / interval)
+    stride = max(1, int(np.ceil(frames / MOST)))
+    pieces = []
+    for path in paths:
+        groups = max(1, path.shape[1] // group) if group else 1
+        for first in range(0, len(path) - frames + 1, frames):
+            some = path[first : first + frames : stride]
+            pieces += np.array_split(some, groups, axis=1)
+    return Case(pieces, np.nan, interval * stride, start)
+
+
+def compare_whole(paths, interval, start, piece):
+    """Error of a whole trajectory by each estimator, and as its pieces scatter.
+
+    The scatter of n pieces over the root of n is what the error of the whole should be,
+    where pieces forget each other.
+    """
+    whole = pieces_case(paths, interval, start, min(map(len, paths)) * interval)
+    parts = pieces_case(paths, interval, start, piece)
+    values = [blocks(x, parts.time_step, start, 0)[0] for x in parts.paths]
+    by_scatter = np.std(values, ddof=1) / np.sqrt(len(values))
+    per_run = np.sqrt(len(whole.paths))
+    rows = {"scatter of pieces": {"value": np.mean(values), "error": by_scatter}}
+    for label, estimator in available().items():
+        found = np.array([estimator(x, whole.time_step, start, 0) for x in whole.paths])
+        error = np.sqrt(np.mean(found[:, 1] ** 2)) / per_run
+        rows[label] = {"value": found[:, 0].mean(), "error": error}
+    for label, row in rows.items():
+        value, error = (1e5 * row[key] for key in ("value", "error"))
+        print(f"    {label:<40}{value:14.4g} ± {error:.2g}", flush=True)
+    return rows | {"pieces": len(values)}
 
 
 def measure(case, estimator):
@@ -271,41 +286,57 @@ def measure(case, estimator):
     }
 
 
+def available():
+    """Estimators, without kinisi's where it is not installed."""
+    if importlib.util.find_spec("kinisi"):
+        return ESTIMATORS
+    return {k: x for k, x in ESTIMATORS.items() if not k.startswith("kinisi")}
+
+
+def compare(case, kinisi_seeds):
+    """Print and return what each estimator makes of a case."""
+    rows = {}
+    for label, estimator in available().items():
+        repeats = kinisi_seeds if label.startswith("kinisi") else None
+        row = measure(case._replace(paths=case.paths[:repeats]), estimator)
+        print(
+            f"    {label:<40}{1e5 * row['mean']:14.4g}"
+            f"{100 * row['coverage']:8.0f} ± {100 * row['uncertainty']:2.0f} %"
+            f"{row['error_over_scatter']:15.2f}{row['bias_over_scatter']:14.2f}"
+            f"{row['scatter_over_mean']:11.3f}{row['seconds']:10.4f}",
+            flush=True,
+        )
+        rows[label] = row
+    return rows
+
+
 def main(options):
     stored = options.results
     results = json.loads(stored.read_text())["results"] if stored.exists() else {}
-    names = [] if options.no_walks else list(WALKS)
-    cases = [(name, walk_case(name, options.seeds)) for name in names]
-    for name, *files, start, piece in options.trajectory:
-        found = real_cases(*files, float(start), float(piece))
-        cases += [(f"{name}, {label}", case) for label, case in found]
+
+    def keep(name, rows):
+        results[name] = rows
+        output = {"hardware": hardware(1), "results": results}
+        stored.write_text(json.dumps(output, indent=2).replace("NaN", "null") + "\n")
+
     print(
         f"{'':<44}{'D, 1e-5 cm²/s':>14}{'coverage':>15}{'error/scatter':>15}"
         f"{'bias/scatter':>14}{'scatter/D':>11}{'seconds':>10}"
     )
-    for name, case in cases:
-        name = f"{name}, every {case.time_step:g} ps"
+    for name in [] if options.no_walks else WALKS:
         print(name)
-        for label, estimator in ESTIMATORS.items():
-            needs = estimator in (kinisi, brownian_kinisi)
-            if needs and importlib.util.find_spec("kinisi") is None:
-                continue
-            if estimator is kinisi and len(case.paths[0]) > MOST:
-                continue
-            few = case
-            if needs:
-                few = case._replace(paths=case.paths[: options.kinisi_seeds])
-            row = results.setdefault(name, {})[label] = measure(few, estimator)
-            print(
-                f"    {label:<40}{1e5 * row['mean']:14.4g}"
-                f"{100 * row['coverage']:8.0f} ± {100 * row['uncertainty']:2.0f} %"
-                f"{row['error_over_scatter']:15.2f}{row['bias_over_scatter']:14.2f}"
-                f"{row['scatter_over_mean']:11.3f}{row['seconds']:10.4f}",
-                flush=True,
-            )
-        output = {"hardware": hardware(1), "results": results}
-        text = json.dumps(output, indent=2).replace("NaN", "null")
-        stored.write_text(text + "\n")
+        keep(name, compare(walk_case(name, options.seeds), options.kinisi_seeds))
+    for name, *files, start, piece in options.trajectory:
+        paths, interval = read_paths(*files)
+        start, piece = float(start), float(piece)
+        case = pieces_case(paths, interval, start, piece, GROUP)
+        label = f"{name}, {len(case.paths)} groups in pieces of {piece:g} ps"
+        print(label)
+        keep(label, compare(case, options.kinisi_seeds))
+        length = sum(map(len, paths)) * interval
+        label = f"{name}, {length:.0f} ps as a whole"
+        print(label)
+        keep(label, compare_whole(paths, interval, start, piece))
 
 
 if __name__ == "__main__":
