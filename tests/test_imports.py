@@ -2,6 +2,7 @@
 """Which module may import which, what may be loaded, and how long files may be."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,18 @@ def test_nothing_imports_systems_or_benchmarks():
     for name, path in modules().items():
         outside = {"systems", "benchmarks", "examples", "tests"}
         assert not foreign_imports(path) & outside, name
+
+
+def test_public_names():
+    """Those that a package exports are there, although they are imported late."""
+    for path in PACKAGE.glob("**/__init__.py"):
+        package = importlib.import_module(".".join(path.parent.relative_to(ROOT).parts))
+        for name in getattr(package, "__all__", []):
+            assert name in dir(package)
+            try:
+                assert getattr(package, name) is not None
+            except ModuleNotFoundError as error:  # an extra that is not installed
+                assert not error.name.startswith("openmm_allegro")
 
 
 def test_few_modules_at_the_root():
