@@ -25,8 +25,8 @@ from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.forces import copy_system
-from openmm_allegro.simulate.ensembles import add_barostat, whole_molecules
 from openmm_allegro.simulate.integrators import make_integrator
+from openmm_allegro.simulate.system import add_barostat, whole_molecules
 from openmm_allegro.units import KJ_PER_MOL_NM3_TO_BAR
 
 ROOT = Path(__file__).parents[1]

@@ -12,8 +12,8 @@ from openmm import app, unit
 from .._version import __version__
 from ..runs.names import REPLICA_SUFFIXES, check_existing
 from ..simulate.checks import check_integers, check_positions, check_resumed
-from ..simulate.ensembles import whole_molecules
 from ..simulate.platform import choose_platform, torch_threads
+from ..simulate.system import whole_molecules
 from ..utils.files import lock_output, read_record, write_record
 from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank

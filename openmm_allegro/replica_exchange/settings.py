@@ -9,7 +9,7 @@ from openmm import app, unit
 
 from ..forces import check_copy
 from ..simulate.checks import check_freedom, check_values
-from ..simulate.ensembles import BAROSTAT_CLASSES, check_ensemble
+from ..simulate.system import BAROSTAT_CLASSES, check_ensemble
 
 # Ours, and openmmtools' name.
 EXCHANGES = {"all": "swap-all", "neighbors": "swap-neighbors"}

@@ -9,9 +9,9 @@ from openmm import app, unit
 
 from ..forces import copy_system
 from .checks import check_freedom, check_integers, check_values
-from .ensembles import BAROSTATS, add_barostat, check_ensemble
 from .hydrogen_mass import repartition_hydrogen_mass
 from .integrators import add_andersen, choose_integrator
+from .system import BAROSTATS, add_barostat, check_ensemble
 
 # Steps between checkpoints, in whole report intervals.
 _CHECKPOINT_STEPS = 2000

@@ -19,12 +19,12 @@ from ..runs.names import check_output, paths_of
 from ..utils.files import lock_output, read_record
 from .checkpoint import read_checkpoint
 from .checks import check_integers, check_positions, check_resumed, check_start
-from .ensembles import whole_molecules
 from .integrators import make_integrator
 from .loop import Run, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
 from .settings import check_notes, check_settings, prepare_system
 from .start import add_reporters, go_on, start
+from .system import whole_molecules
 from .watchdogs.watchdog import Watchdogs
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from ..reporters import HDF5Reporter, XTCReporter
 from ..runs.names import remove_output
 from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
-from .ensembles import BAROSTATS
 from .integrators import start_temperature
 from .loop import Run
+from .system import BAROSTATS
 from .watchdogs.watchdog import Watchdog, Watchdogs
 
 log = logging.getLogger(__name__)
