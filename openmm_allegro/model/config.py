@@ -36,7 +36,7 @@ class AllegroConfig:
         about="Chemical symbols that the model knows, in the order of its weights"
     )
     cutoff: float = setting(about="Largest distance of a pair", unit="Å", above=0)
-    pair_cutoffs: dict[str, float] = setting(  # noqa: RUF009 (it is copied)
+    pair_cutoffs: dict[str, float] = setting(
         {},
         about="Shorter cutoffs of ordered pairs, 'H-O' for centre H and neighbour O",
         unit="Å",

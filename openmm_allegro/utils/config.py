@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""TOML tables to frozen dataclasses; a key nobody knows is an error.
+"""Read TOML tables into frozen dataclasses; an unknown key is an error.
 
 ``dataclasses.asdict`` is the way back.
 """
 
 import dataclasses
 import math
+import numbers
 import tomllib
 import types
 from collections.abc import Mapping
@@ -29,7 +30,8 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     Raises
     ------
     ValueError
-        If a key is unknown, a required one is missing, or a value is of the wrong type.
+        If a key is unknown, a required one is missing, or a value is of the wrong type
+        or out of range.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if not isinstance(table, Mapping):
@@ -53,10 +55,13 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
             f"{', '.join(table) or 'an empty table'}"
         )
     values = {
-        name: _checked(fields[name].type, value, f"{where}: {name}")
+        name: checked_value(fields[name].type, value, f"{where}: {name}")
         for name, value in table.items()
     }
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
 
 
 def check_types(instance: Any, where: str) -> None:
-    """Make the fields of a frozen dataclass what their annotations say.
+    """Convert the fields of a frozen dataclass to their annotated types.
 
     Lists become tuples and integers floats where those are annotated.
 
@@ -110,28 +115,45 @@ def check_types(instance: Any, where: str) -> None:
         If a value is of another type.
     """
     for f in dataclasses.fields(instance):
-        value = _checked(f.type, getattr(instance, f.name), f"{where}: {f.name}")
+        value = checked_value(f.type, getattr(instance, f.name), f"{where}: {f.name}")
         object.__setattr__(instance, f.name, value)
 
 
-def _checked(kind: Any, value: Any, where: str) -> Any:
-    """``value`` as the annotated type, or a ValueError."""
+def checked_value(kind: Any, value: Any, where: str) -> Any:
+    """Convert a value to the annotated type.
+
+    Parameters
+    ----------
+    kind : type
+        As a dataclass's field has it: ``float | None``, ``tuple[str, ...]``.
+    value
+    where : str
+        Beginning of the error message.
+
+    Raises
+    ------
+    ValueError
+        If the value is of another type, or a number is not finite.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if origin is types.UnionType:  # a type or None
         if value is None:
             return None
         (kind,) = (part for part in args if part is not types.NoneType)
-        return _checked(kind, value, where)
+        return checked_value(kind, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{where}: expected a list, found {value!r}")
-        return tuple(_checked(args[0], v, where) for v in value)
+        return tuple(checked_value(args[0], v, where) for v in value)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"{where}: expected a table, found {value!r}")
-        return {k: _checked(args[1], v, f"{where}.{k}") for k, v in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        return {k: checked_value(args[1], v, f"{where}.{k}") for k, v in value.items()}
+    if not isinstance(value, bool):  # NumPy's numbers are as good as Python's
+        if kind is int and isinstance(value, numbers.Integral):
+            value = int(value)
+        if kind is float and isinstance(value, numbers.Real):
+            value = float(value)
     # bool is an int in Python, but `seed = true` is a mistake
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")

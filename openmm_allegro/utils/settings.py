@@ -2,19 +2,24 @@
 """Settings declared once, as fields of a dataclass that know their bounds.
 
 A field made by ``setting`` has a unit, bounds and a sentence. The check of a value, the
-option of the command line and the row of the manual's table all come from it; the keys
-of a TOML table come from the dataclass itself (``utils.config``).
+option of the command line, the docstring and the row of the manual's table all come
+from it; the keys of a TOML table come from the dataclass itself (``utils.config``).
 """
 
 import argparse
 import dataclasses
+import math
+import textwrap
 import types
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
-from .config import check_types
+from .config import checked_value
+
+T = TypeVar("T")
 
 _KEY = "setting"
+_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
 
 
 class Setting(NamedTuple):
@@ -23,7 +28,8 @@ class Setting(NamedTuple):
     Attributes
     ----------
     about : str
-        One sentence, without its full stop.
+        One sentence, without its full stop; of a bool, what it does if true, with a
+        verb first.
     unit : str
         Empty for what has none.
     minimum, maximum : float, optional
@@ -33,9 +39,14 @@ class Setting(NamedTuple):
     choices : tuple
         All allowed values, or none where any will do.
     option : str
-        Name on the command line; the field's own, with hyphens, if empty.
+        Name on the command line and, with underscores, of an argument in Python; the
+        field's own if empty.
     metavar : str
-        Placeholder in the help; the unit in capitals if empty.
+        Placeholder in the help; the unit if empty.
+    recorded : bool
+        Whether the record of a run holds it.
+    may_change : bool
+        Whether a run that is resumed may have another value than it began with.
     """
 
     about: str
@@ -47,6 +58,8 @@ class Setting(NamedTuple):
     choices: tuple[Any, ...] = ()
     option: str = ""
     metavar: str = ""
+    recorded: bool = True
+    may_change: bool = False
 
 
 def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:
@@ -80,6 +93,56 @@ def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def setting_of(cls: type, name: str, /, **changes: Any) -> Any:
+    """Declare a field as another dataclass has it, but for the changes.
+
+    Parameters
+    ----------
+    cls : dataclass type
+    name : str
+        A field of it.
+    **changes
+        ``default``, or attributes of ``Setting``.
+    """
+    default = changes.pop("default", _settings(cls)[name].default)
+    return setting(default, **meaning_of(cls, name)._replace(**changes)._asdict())
+
+
+def documented(cls: type[T]) -> type[T]:
+    """Add the meaning of a dataclass's fields to its docstring; a decorator."""
+    lines = ["    Parameters", "    ----------"]
+    for name, field in _settings(cls).items():
+        meaning = field.metadata[_KEY]
+        kind = getattr(field.type, "__name__", str(field.type))
+        kind = str(field.type) if get_origin(field.type) else kind
+        unit = f", {meaning.unit}" if meaning.unit else ""
+        default = _shown_default(field)
+        about = meaning.about + (f" (default {default})" if default else "")
+        lines.append(f"    {name} : {kind}{unit}")
+        indent = " " * 8
+        lines += textwrap.wrap(
+            about + ".", 88, initial_indent=indent, subsequent_indent=indent
+        )
+    head, raises, tail = (cls.__doc__ or "").partition("    Raises\n")
+    parameters = "\n".join(lines) + "\n"
+    blank = "\n" if raises else "    "
+    cls.__doc__ = f"{head.rstrip()}\n\n{parameters}{blank}{raises}{tail}"
+    return cls
+
+
+def settings_of(cls: type) -> dict[str, Setting]:
+    """Meaning and bounds of all fields that were made by ``setting``, by name."""
+    return {name: field.metadata[_KEY] for name, field in _settings(cls).items()}
+
+
+def argument_names(cls: type) -> dict[str, str]:
+    """Names of fields by those that arguments in Python have for them."""
+    return {
+        meaning.option.replace("-", "_") or name: name
+        for name, meaning in settings_of(cls).items()
+    }
+
+
 def meaning_of(cls: type, name: str) -> Setting:
     """Meaning and bounds of a field by its name.
 
@@ -91,28 +154,38 @@ def meaning_of(cls: type, name: str) -> Setting:
     return _settings(cls)[name].metadata[_KEY]
 
 
-def check_settings(instance: Any, where: str) -> None:
+def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
     """Check types and bounds of a dataclass's fields, as they were declared.
 
-    Each number of a tuple is held to the bounds. None passes where it is allowed.
+    Each number of a tuple is held to the bounds. None passes where it is allowed. Lists
+    become tuples, and integers floats, where those are declared.
 
     Parameters
     ----------
     instance : dataclass
     where : str
-        What the error message begins with.
+        Beginning of the error message, if any.
+    bits : int
+        Bits of the largest integer, 31 for OpenMM's; any are allowed by default.
 
     Raises
     ------
     ValueError
         If a value is of another type or out of bounds.
     """
-    check_types(instance, where)
-    for name, field in _settings(type(instance)).items():
-        value = getattr(instance, name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if item is not None:
-                _check(item, field.metadata[_KEY], f"{where}: expected {name}")
+    start = f"{where}: " if where else ""
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if _KEY in field.metadata:
+            value = _checked_setting(field, value, start)
+            if bits and isinstance(value, int) and value >= 2**bits:
+                raise ValueError(
+                    f"{start}expected {field.name}{_range(field.metadata[_KEY])} and "
+                    f"below 2^{bits}, found {value}"
+                )
+        else:
+            value = checked_value(field.type, value, f"{start}{field.name}")
+        object.__setattr__(instance, field.name, value)
 
 
 def add_options(parser: Any, cls: type, names: Iterable[str] | None = None) -> None:
@@ -132,20 +205,26 @@ def add_options(parser: Any, cls: type, names: Iterable[str] | None = None) -> N
     for name in fields if names is None else names:
         field = fields[name]
         meaning = field.metadata[_KEY]
-        option = "--" + (meaning.option or name.replace("_", "-"))
+        option = option_of(cls, name)
         shared = {"dest": name, "default": argparse.SUPPRESS, "help": _help(field)}
         kind = _plain_type(field.type)
         if kind is bool:
             action = "store_false" if field.default is True else "store_true"
-            flag = option.replace("--", "--no-", 1) if field.default is True else option
-            parser.add_argument(flag, action=action, **shared)
+            parser.add_argument(option, action=action, **shared)
             continue
         if meaning.choices:
             parser.add_argument(option, type=kind, choices=meaning.choices, **shared)
             continue
-        metavar = meaning.metavar or meaning.unit.upper() or None
+        metavar = meaning.metavar or meaning.unit or None
         convert = _items(kind) if get_origin(kind) is tuple else kind
         parser.add_argument(option, type=convert, metavar=metavar, **shared)
+
+
+def option_of(cls: type, name: str) -> str:
+    """Spell a field as an option of the command line, such as ``--no-minimize``."""
+    field = _settings(cls)[name]
+    turned = "no-" if field.default is True else ""
+    return f"--{turned}{field.metadata[_KEY].option or name.replace('_', '-')}"
 
 
 def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
@@ -165,7 +244,7 @@ def settings_table(cls: type, names: Sequence[str] | None = None) -> str:
             _shown_default(field),
             meaning.unit,
             _allowed(meaning),
-            meaning.about,
+            meaning.about.replace("|", "\\|"),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -175,27 +254,53 @@ def _settings(cls: type) -> dict[str, dataclasses.Field]:
     return {f.name: f for f in dataclasses.fields(cls) if _KEY in f.metadata}
 
 
+def _checked_setting(field: dataclasses.Field, value: Any, start: str) -> Any:
+    """Value of the declared type and within its bounds, or a ValueError."""
+    name, meaning = field.name, field.metadata[_KEY]
+    for item in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(
+                f"{start}expected finite {name}{_range(meaning)}, found {item}"
+            )
+    try:
+        value = checked_value(field.type, value, name)
+    except ValueError as error:
+        words = _WORDS.get(_plain_type(field.type))
+        text = f"expected {words} for {name}, found {value!r}" if words else str(error)
+        raise ValueError(f"{start}{text}") from None
+    for item in value if isinstance(value, tuple) else (value,):
+        if item is not None:
+            _check(item, meaning, f"{start}expected {name}")
+    return value
+
+
 def _check(value: Any, meaning: Setting, expected: str) -> None:
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f"{expected} of {meaning.choices}, found {value!r}")
-    lowest, highest = meaning.minimum, meaning.maximum
-    if (lowest is not None and value < lowest) or (
-        highest is not None and value > highest
-    ):
-        raise ValueError(f"{expected} of {_range(meaning)}, found {value}")
-    if meaning.above is not None and value <= meaning.above:
-        raise ValueError(f"{expected} above {meaning.above:g}, found {value}")
-    if meaning.below is not None and value >= meaning.below:
-        raise ValueError(f"{expected} below {meaning.below:g}, found {value}")
+    outside = (
+        (meaning.minimum is not None and value < meaning.minimum)
+        or (meaning.above is not None and value <= meaning.above)
+        or (meaning.maximum is not None and value > meaning.maximum)
+        or (meaning.below is not None and value >= meaning.below)
+    )
+    if outside:
+        raise ValueError(f"{expected}{_range(meaning)}, found {value}")
 
 
 def _range(meaning: Setting) -> str:
+    """Bounds in words that follow a name: `` of at least 1 and below 9``."""
     parts = []
-    if meaning.minimum is not None:
-        parts.append(f"at least {_number(meaning.minimum)}")
-    if meaning.maximum is not None:
-        parts.append(f"at most {_number(meaning.maximum)}")
-    return " and ".join(parts)
+    for words, bound in (
+        ("at least", meaning.minimum),
+        ("above", meaning.above),
+        ("at most", meaning.maximum),
+        ("below", meaning.below),
+    ):
+        if bound is not None:
+            parts.append(f"{words} {_number(bound)}")
+    if not parts:
+        return ""
+    return (" of " if parts[0].startswith("at") else " ") + " and ".join(parts)
 
 
 def _number(value: float) -> str:
@@ -206,12 +311,7 @@ def _number(value: float) -> str:
 def _allowed(meaning: Setting) -> str:
     if meaning.choices:
         return ", ".join(f"`{choice}`" for choice in meaning.choices)
-    parts = [_range(meaning)]
-    for word in ("above", "below"):
-        bound = getattr(meaning, word)
-        if bound is not None:
-            parts.append(f"{word} {bound:g}")
-    return " and ".join(part for part in parts if part)
+    return _range(meaning).removeprefix(" of ").strip()
 
 
 def _plain_type(kind: Any) -> Any:
@@ -239,6 +339,8 @@ def _items(kind: Any) -> Any:
 def _help(field: dataclasses.Field) -> str:
     meaning = field.metadata[_KEY]
     text = meaning.about + (f", {meaning.unit}" if meaning.unit else "")
+    if field.default is True:
+        text = f"Do not {text[0].lower()}{text[1:]}"
     if _plain_type(field.type) is not bool:
         default = _shown_default(field)
         text += f" (default {default})" if default else ""
@@ -249,7 +351,7 @@ def _shown_default(field: dataclasses.Field) -> str:
     if field.default in (dataclasses.MISSING, None, "", ()):
         return ""
     if isinstance(field.default, tuple):
-        return ",".join(f"{item:g}" for item in field.default)
+        return ", ".join(f"{item:g}" for item in field.default)
     if isinstance(field.default, bool):
         return str(field.default).lower()
     return str(field.default)

@@ -5,16 +5,21 @@ import argparse
 import dataclasses
 import doctest
 
+import numpy as np
 import pytest
 
 from openmm_allegro.utils import settings
 from openmm_allegro.utils.config import from_mapping
 from openmm_allegro.utils.settings import (
     add_options,
+    argument_names,
     check_settings,
+    documented,
     given_options,
     meaning_of,
+    option_of,
     setting,
+    setting_of,
     settings_table,
 )
 
@@ -29,7 +34,7 @@ class Bath:
     )
     friction: float | None = setting(None, about="Rate", unit="1/ps", above=0, below=9)
     steps: int = setting(5, about="Steps", minimum=1, maximum=10)
-    minimize: bool = setting(True, about="Leave the minimisation out")
+    minimize: bool = setting(True, about="Minimise first")
     note: str = "not a setting"
 
     def __post_init__(self):
@@ -42,11 +47,13 @@ class Bath:
         ({"kind": "x"}, r"bath: expected kind of \('langevin', 'none'\), found 'x'"),
         ({"temperature_k": (300, -1)}, "temperature_k of at least 0, found -1"),
         ({"temperature_k": 300}, "temperature_k: expected a list, found 300"),
-        ({"friction": 0}, "expected friction above 0, found 0"),
-        ({"friction": 9}, "expected friction below 9, found 9"),
-        ({"friction": True}, "friction: expected float, found True"),
+        ({"friction": 0}, "expected friction above 0 and below 9, found 0"),
+        ({"friction": 9}, "expected friction above 0 and below 9, found 9"),
+        ({"friction": True}, "bath: expected a number for friction, found True"),
+        ({"friction": float("nan")}, "finite friction above 0 and below 9, found nan"),
+        ({"temperature_k": [300, float("inf")]}, "finite temperature_k of at least 0"),
         ({"steps": 11}, "steps of at least 1 and at most 10, found 11"),
-        ({"steps": 1.5}, "steps: expected int, found 1.5"),
+        ({"steps": 1.5}, "bath: expected an integer for steps, found 1.5"),
     ],
 )
 def test_out_of_bounds(values, message):
@@ -56,7 +63,9 @@ def test_out_of_bounds(values, message):
 
 def test_none_is_allowed_where_declared():
     assert Bath(friction=None).friction is None
-    with pytest.raises(ValueError, match="steps: expected int, found None"):
+    with pytest.raises(
+        ValueError, match="bath: expected an integer for steps, found None"
+    ):
         Bath(steps=None)
 
 
@@ -86,11 +95,73 @@ def test_help_and_manual_say_the_same():
     add_options(parser, Bath, ["steps", "temperature_k"])
     text = " ".join(parser.format_help().split())
     assert "Temperature, K (default 300)" in text and "--kind" not in text
+    add_options(parser, Bath, ["minimize"])
+    assert "--no-minimize Do not minimise first" in " ".join(
+        parser.format_help().split()
+    )
     table = settings_table(Bath)
     assert "| `temperature_k` | 300 | K | at least 0 | Temperature |" in table
     assert "| `friction` |  | 1/ps | above 0 and below 9 | Rate |" in table
     assert "not a setting" not in table
     assert meaning_of(Bath, "steps").maximum == 10
+
+
+@documented
+@dataclasses.dataclass(frozen=True)
+class Ice:
+    """A thermostat that cools.
+
+    Raises
+    ------
+    ValueError
+        If it is warm.
+    """
+
+    temperature_k: tuple[float, ...] = setting_of(
+        Bath, "temperature_k", default=(200.0,), maximum=273.0
+    )
+    kinds: dict[str, float] = setting({}, about="Amounts")
+
+
+def test_a_field_as_elsewhere_with_changes():
+    assert Ice().temperature_k == (200.0,) and Ice().kinds == {}
+    with pytest.raises(
+        ValueError, match=r"^expected temperature_k of at least 0 and at"
+    ):
+        check_settings(Ice(temperature_k=(300.0,)))
+    assert option_of(Ice, "temperature_k") == "--temperature"
+    assert argument_names(Ice) == {"temperature": "temperature_k", "kinds": "kinds"}
+
+
+def test_fields_are_in_the_docstring():
+    assert Ice.__doc__.splitlines()[2:9] == [
+        "    Parameters",
+        "    ----------",
+        "    temperature_k : tuple[float, ...], K",
+        "        Temperature (default 200).",
+        "    kinds : dict[str, float]",
+        "        Amounts.",
+        "",
+    ]
+
+
+def test_numbers_of_numpy():
+    assert Bath(steps=np.int64(3), friction=np.float32(0.5)).friction == 0.5
+    assert type(Bath(steps=np.int64(3)).steps) is int
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A count of a program that has 31 bits for it."""
+
+    seed: int = setting(0, about="Seed", minimum=0)
+
+
+def test_integers_of_31_bits():
+    check_settings(Count(2**31))
+    check_settings(Count(2**31 - 1), bits=31)
+    with pytest.raises(ValueError, match=r"seed of at least 0 and below 2\^31, found"):
+        check_settings(Count(2**31), bits=31)
 
 
 def test_example():
