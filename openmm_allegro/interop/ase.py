@@ -18,7 +18,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..model.elements import element_types
 from ..model.file import Model, load_model
 from ..potential.checks import check_total
-from ..potential.module import PRECISIONS, force_module
+from ..potential.module import script_model
+from ..potential.options import ForceOptions
 from ..structure import Structure, from_ase
 from ..units import NM_TO_ANGSTROM
 
@@ -40,7 +41,7 @@ class AllegroCalculator(Calculator):
     model : path or Model
         A model file (``*.safetensors``), or the result of ``load_model`` or ``train``.
     precision : str
-        "single", "mixed" or "double", as in ``potential.module.force_module``.
+        "single", "mixed" or "double", as in ``ForceOptions``.
     device : str or torch.device, optional
         "cpu" or "cuda"; by default, cuda if there is one.
 
@@ -78,11 +79,7 @@ class AllegroCalculator(Calculator):
         super().__init__()
         self.model = model if isinstance(model, Model) else load_model(model)
         check_total(self.model, "AllegroCalculator")
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"
-            )
-        self.precision = precision
+        self.precision = ForceOptions(precision=precision).precision
         self.device = _device(device)
         # The last module, and the elements and periodicity it was scripted for.
         self._scripted: tuple[Any, torch.jit.ScriptModule] | None = None
@@ -181,11 +178,10 @@ class AllegroCalculator(Calculator):
         """Script the module of these elements and this periodicity, once."""
         key = (structure.symbols, tuple(structure.periodic.tolist()))
         if self._scripted is None or self._scripted[0] != key:
-            # Checked here, for the message of force_module would name a topology.
+            # Checked here, for the message of script_model would name a topology.
             element_types(structure.symbols, self.model.config.elements, "atoms")
-            module = force_module(
-                self.model, key[0], periodic=key[1], precision=self.precision
-            )
+            options = ForceOptions(precision=self.precision)
+            module = script_model(self.model, key[0], options, periodic=key[1])
             self._scripted = (key, module.to(self.device))
         return self._scripted[1]
 

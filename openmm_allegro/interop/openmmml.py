@@ -5,6 +5,7 @@ OpenMM-ML loads this module through the entry point ``openmmml.potentials``. Not
 the package imports it. Names are OpenMM-ML's (camelCase).
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from ..forces import default_backend, make_force
 from ..model.file import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
 from ..potential.committee import committee_module
+from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
 
-_OPTIONS = ("precision", "backend", "device", "periodic")
+_OPTIONS = (*(f.name for f in dataclasses.fields(ForceOptions)), "device", "periodic")
 
 
 # The class stands before the import of openmmml, and without its base class, because
@@ -79,9 +81,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
 
     Options of ``MLPotential.createSystem`` and ``createMixedSystem``:
 
-    precision : str
-        "single", "mixed" (default) or "double", as in
-        ``AllegroPotential.create_system``.
+    precision, kernel, two_body, skin
+        As in ``ForceOptions``.
     backend : str
         "torchforce" or "pythonforce". The default is TorchForce if openmm-torch is
         installed beside openmm before 8.6, otherwise PythonForce: OpenMM-ML copies the
@@ -112,7 +113,6 @@ class AllegroPotentialImpl(MLPotentialImpl):
         system: openmm.System,
         atoms: Iterable[int] | None,
         forceGroup: int,
-        precision: str = "mixed",
         backend: str | None = None,
         device: str | torch.device | None = None,
         periodic: bool | None = None,
@@ -133,8 +133,10 @@ class AllegroPotentialImpl(MLPotentialImpl):
         atoms : iterable of int, optional
             The atoms of the model; all by default. The model must know their elements.
         forceGroup : int
-        precision, backend, device, periodic
+        backend, device, periodic
             See the class.
+        **args
+            Other options of the class. OpenMM-ML adds those of its embedding.
 
         Raises
         ------
@@ -146,6 +148,10 @@ class AllegroPotentialImpl(MLPotentialImpl):
         """
         known = _OPTIONS if atoms is None else _OPTIONS + _EMBEDDING_OPTIONS
         _refuse_unknown(args, known, "allegro")
+        options = ForceOptions(
+            backend=default_backend() if backend is None else backend,
+            **{name: value for name, value in args.items() if name in _OPTIONS},
+        )
         if periodic not in (None, True, False):
             raise ValueError(f"allegro: expected periodic of bool, found {periodic!r}")
         models = self.potential.models
@@ -164,13 +170,10 @@ class AllegroPotentialImpl(MLPotentialImpl):
                     or system.usesPeriodicBoundaryConditions()
                 )
         module = committee_module(
-            models, symbols, atoms=atoms, periodic=periodic, precision=precision
+            models, symbols, options, atoms=atoms, periodic=periodic
         )
         force = make_force(
-            module,
-            backend=default_backend() if backend is None else backend,
-            periodic=periodic,
-            device=device,
+            module, backend=options.backend, periodic=periodic, device=device
         )
         markers = bond_markers(topology, periodic, atoms)
         for added in (force, markers):

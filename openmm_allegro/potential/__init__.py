@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Put a trained model into an ``openmm.System``."""
 
-from .potential import AllegroPotential
+from ..utils.lazy import lazy_names
 
-__all__ = ["AllegroPotential"]
+__all__ = ["AllegroPotential", "ForceOptions"]
+__getattr__, __dir__ = lazy_names(
+    __name__, {"options": ("ForceOptions",), "potential": ("AllegroPotential",)}
+)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What models and a topology must be to become a System."""
+"""Checks of models and topologies before a System is made of them."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,13 @@ from ..structure import check_cell
 
 
 def check_total(model: Model, where: str) -> None:
-    """Refuse a model that is a correction to a force field, by the name of the caller.
+    """Refuse a model that is a correction to a force field.
+
+    Parameters
+    ----------
+    model : Model
+    where : str
+        Beginning of the error message: the caller's name.
 
     Raises
     ------
@@ -27,14 +33,14 @@ def check_total(model: Model, where: str) -> None:
 def is_periodic(
     models: Sequence[Model], topology: app.Topology, periodic: bool | None
 ) -> bool:
-    """Whether a System of the model, or of a committee, alone is to be periodic.
+    """Decide whether a System without a force field is periodic.
 
     Parameters
     ----------
     models : sequence of Model
     topology : openmm.app.Topology
     periodic : bool, optional
-        What the user asked for; by default, whether the topology has a box.
+        The user's choice; by default, whether the topology has a box.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def is_periodic(
 
 
 def check_topology_box(topology: app.Topology) -> None:
-    """Refuse a degenerate box; to have none is fine.
+    """Refuse a degenerate box; a topology without one passes.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Several models as one: the mean of energies and forces, and how much they differ.
+"""Several models as one: the mean of energies and forces, and their deviation.
 
-Models trained with several seeds agree where there were data, and part where there were
+Models trained with several seeds agree where they had data, and differ where they had
 none: C. Schran, K. Brezina and O. Marsalek, doi:10.1063/5.0016004. Of M members,
 
     F_i = 1/M Σ_m F_i^m,    s_i = sqrt(1/(M − 1) Σ_m |F_i^m − F_i|²),
@@ -25,19 +25,20 @@ from ..model.file import Model
 from ..structure import topology_symbols
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .checks import is_periodic
-from .module import force_module
+from .module import script_model
+from .options import DEFAULT_OPTIONS, ForceOptions
 
 
 class Uncertainty(NamedTuple):
     """Mean and standard deviation (M − 1) over the members of a committee, N atoms.
 
-    How an energy is shared among atoms is each member's own choice, so deviations of
-    the atoms' energies may be larger than what the energy of all would suggest.
+    Each member shares its energy among the atoms in its own way, so the energies of
+    single atoms may deviate more than the total energy suggests.
     """
 
-    energy: float  # of all atoms, eV
+    energy: float  # total, eV
     energy_std: float  # eV
-    energies: np.ndarray  # [N] of atoms, eV
+    energies: np.ndarray  # [N] per atom, eV
     energies_std: np.ndarray  # [N] eV
     forces: np.ndarray  # [N, 3] eV/Å
     forces_std: np.ndarray  # [N] of the force vector, s_i above, eV/Å
@@ -51,7 +52,7 @@ class CommitteeModule(torch.nn.Module):
     members : sequence of ScriptModule
         Two or more of ``force_module``, which may be ``capped``.
     atoms : sequence of int
-        Which of the particles the models' atoms are, without caps; n.
+        Particle indices of the models' n atoms, without caps.
     """
 
     def __init__(
@@ -79,12 +80,12 @@ class CommitteeModule(torch.nn.Module):
     def evaluate(
         self, positions: Tensor, boxvectors: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Means of what ``ForceModule.evaluate`` gives: eV, eV/Å, eV.
+        """Mean results of ``ForceModule.evaluate``: eV, eV/Å, eV.
 
         Raises
         ------
         RuntimeError
-            If the members are capped: the energies of caps are no atom's.
+            If the members are capped, because a cap's energy belongs to no atom.
         """
         energies: list[Tensor] = []
         forces: list[Tensor] = []
@@ -119,24 +120,22 @@ class CommitteeModule(torch.nn.Module):
 def committee_module(
     models: Sequence[Model],
     symbols: Sequence[str],
+    options: ForceOptions = DEFAULT_OPTIONS,
     *,
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
     periodic: bool,
-    precision: str = "mixed",
-    kernel: str = "auto",
-    skin: float | None = None,
-    two_body: str = "exact",
 ) -> torch.jit.ScriptModule:
-    """``force_module`` of one model, or of several a scripted CommitteeModule.
+    """Script one model, or several as a CommitteeModule.
 
     Parameters
     ----------
     models : sequence of Model
-    symbols, atoms, periodic, precision, kernel, skin, two_body
+    symbols, atoms, periodic
         As ``force_module``; the last of the atoms are the caps.
+    options : ForceOptions
     caps : sequence of Cap
-        Of each member, see ``mixing.link_atoms.capped``.
+        Caps of each member, see ``mixing.link_atoms.capped``.
 
     Raises
     ------
@@ -148,16 +147,7 @@ def committee_module(
         if len(models) > 1:
             where = f"topology, member {number} of the committee"
             element_types(symbols, model.config.elements, where)
-        module = force_module(
-            model,
-            symbols,
-            atoms=atoms,
-            periodic=periodic,
-            precision=precision,
-            kernel=kernel,
-            skin=skin,
-            two_body=two_body,
-        )
+        module = script_model(model, symbols, options, atoms=atoms, periodic=periodic)
         members.append(capped(module, caps))
     if len(members) == 1:
         return members[0]
@@ -167,7 +157,7 @@ def committee_module(
 
 
 def check_members(models: Sequence[Model]) -> None:
-    """Refuse models that are not of the same energy.
+    """Refuse models that do not predict the same energy.
 
     Raises
     ------
@@ -193,12 +183,11 @@ def uncertainty(
     models: Sequence[Model],
     topology: app.Topology,
     positions: Any,
+    options: ForceOptions,
     *,
-    precision: str = "mixed",
-    kernel: str = "auto",
     periodic: bool | None = None,
 ) -> Uncertainty:
-    """See ``AllegroPotential.uncertainty``."""
+    """Evaluate the members one by one; see ``AllegroPotential.uncertainty``."""
     if len(models) < 2:
         raise ValueError(
             "uncertainty: expected a committee, AllegroPotential([a, b, ...]), found "
@@ -218,19 +207,12 @@ def uncertainty(
     if periodic:
         box = topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)
         arguments.append(torch.tensor(box, dtype=torch.float64))
-    found = []
+    results = []
     for model in models:
-        module = committee_module(
-            [model],
-            symbols,
-            periodic=periodic,
-            precision=precision,
-            kernel=kernel,
-            skin=0.0,
-        )
+        module = committee_module([model], symbols, options, periodic=periodic)
         with torch.enable_grad():
-            found.append([x.numpy() for x in module.evaluate(*arguments)[:2]])
-    energies, forces = (np.stack(values) for values in zip(*found, strict=True))
+            results.append([x.numpy() for x in module.evaluate(*arguments)[:2]])
+    energies, forces = (np.stack(values) for values in zip(*results, strict=True))
     totals = energies.sum(axis=1)
     return Uncertainty(
         float(totals.mean()),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a trained model to the module that an OpenMM force calls, in nm and kJ/mol."""
+"""Module that an OpenMM force calls, made of a trained model: nm and kJ/mol."""
 
 import copy
 from collections.abc import Sequence
@@ -17,16 +17,15 @@ from ..model.elements import element_types
 from ..model.file import Model
 from ..neighbors import LARGEST_BLOCK, PADDING, VerletList, center_blocks
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
+from .options import ForceOptions
 
-# Of the network; "mixed" differs from "single" in distances, radial functions and
-# spherical harmonics, which it keeps in double.
+# Of the network, by ForceOptions.precision; "mixed" differs from "single" in what it
+# keeps in double.
 PRECISIONS = {
     "single": torch.float32,
     "mixed": torch.float32,
     "double": torch.float64,
 }
-KERNELS = ("auto", "fused", "plain")
-TWO_BODY = ("exact", "table")
 
 
 class ForceModule(torch.nn.Module):
@@ -46,11 +45,12 @@ class ForceModule(torch.nn.Module):
     periodic : bool or sequence of 3 bool
         Whether the box repeats, in all directions or along each of its vectors.
     dtype : torch.dtype
-        Of the vectors that the network is given, and of what it makes of them alone.
+        Precision of the vectors between atoms, and of the radial functions and
+        spherical harmonics of them.
     skin : float
-        Å, of the pair list.
+        Reach of the pair list beyond the cutoff, Å.
     program : Program, optional
-        For the fused kernel; on the CPU it runs in the place of the network.
+        Program of the fused kernel, which runs on the CPU instead of the network.
     """
 
     def __init__(
@@ -164,13 +164,13 @@ class ForceModule(torch.nn.Module):
         ):
             # Detached: to() may be no copy, and strain would then come with a graph.
             v = block_vectors.to(self.dtype).detach().requires_grad_(True)
-            of_centers = self.energy(
+            center_energies = self.energy(
                 v, self.types[block_centers], self.types[block_neighbors]
             )
-            gradient = torch.autograd.grad([of_centers.sum()], [v])[0]
+            gradient = torch.autograd.grad([center_energies.sum()], [v])[0]
             assert gradient is not None  # for TorchScript
             gradient = gradient.to(torch.float64)
-            energies[block_centers] = of_centers.detach()
+            energies[block_centers] = center_energies.detach()
             forces += forces_from_pairs(gradient, block_centers, block_neighbors, count)
             strain += virial_from_pairs(gradient, block_vectors)
         return energies, forces, strain
@@ -198,47 +198,33 @@ def force_module(
         Their particle indices; the first n particles if not given.
     periodic : bool or sequence of 3 bool
         Whether the box repeats, in all directions or along each of its vectors.
-    precision : str
-        "single", "double", or "mixed": distances, radial functions and spherical
-        harmonics in double, the network in single. Sums are always in double.
-    kernel : str
-        "fused": the compiled kernel on the CPU, plain torch on CUDA; "plain": torch
-        everywhere; "auto": fused where it was built. The fused kernel takes "single"
-        as "mixed".
-    skin : float, optional
-        By how much (Å) the pair list reaches beyond the cutoff; by default a fifth of
-        the cutoff, at most 1 Å.
-    two_body : str
-        "exact", or "table": the fused kernel interpolates what depends on the distance
-        alone (cubic Hermite, a table for each ordered pair of elements), except below
-        0.12 of the cutoff. Forces are the derivatives of that energy. What the
-        interpolation costs in accuracy is logged.
+    precision, kernel, skin, two_body
+        As in ``ForceOptions``.
 
     Raises
     ------
     ImportError
         If the fused kernel was asked for and was not built.
     ValueError
-        If there are no atoms, an element, the precision or the kernel is unknown, or
-        the skin negative.
+        If there are no atoms, an element is unknown, or as ``ForceOptions``.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"expected precision of {tuple(PRECISIONS)}, found {precision!r}"
-        )
-    if kernel not in KERNELS:
-        raise ValueError(f"expected kernel of {KERNELS}, found {kernel!r}")
-    if skin is None:
-        skin = min(1.0, 0.2 * model.config.cutoff)
-    if not 0.0 <= skin < float("inf"):
-        raise ValueError(f"expected a skin of at least 0 Å, found {skin}")
-    if two_body not in TWO_BODY:
-        raise ValueError(f"expected two_body of {TWO_BODY}, found {two_body!r}")
-    if two_body == "table" and kernel == "plain":
-        raise ValueError(
-            "two_body='table' expects the fused kernel, found kernel='plain'"
-        )
-    if (kernel == "fused" or two_body == "table") and library() is None:
+    options = ForceOptions(
+        precision=precision, kernel=kernel, skin=skin, two_body=two_body
+    )
+    return script_model(model, symbols, options, atoms=atoms, periodic=periodic)
+
+
+def script_model(
+    model: Model,
+    symbols: Sequence[str],
+    options: ForceOptions,
+    *,
+    atoms: Sequence[int] | None = None,
+    periodic: bool | Sequence[bool],
+) -> torch.jit.ScriptModule:
+    """Script a model as ``force_module`` does, from options that were checked."""
+    wants_kernel = options.kernel == "fused" or options.two_body == "table"
+    if wants_kernel and library() is None:
         raise ImportError(
             "expected the compiled kernel, which kernel='fused' and two_body='table' "
             "need, found none; install the package again where there is a C++ compiler"
@@ -248,27 +234,29 @@ def force_module(
         raise ValueError("expected at least one atom, found none")
     if atoms is None:
         atoms = range(len(types))
-    energy = copy.deepcopy(model.energy).set_dtype(PRECISIONS[precision])
+    dtype = PRECISIONS[options.precision]
+    energy = copy.deepcopy(model.energy).set_dtype(dtype)
     energy.requires_grad_(False)
-    is_fused = kernel == "fused" or two_body == "table"
-    if kernel == "auto" and can_fold(model.energy):
+    is_fused = wants_kernel
+    if options.kernel == "auto" and can_fold(model.energy):
         is_fused = library() is not None
     register()  # the operator, which every module names
     program = None
     if is_fused:
         program = (
-            fold_with_table(model.energy, PRECISIONS[precision], model.config.elements)
-            if two_body == "table"
-            else fold(model.energy, PRECISIONS[precision])
+            fold_with_table(model.energy, dtype, model.config.elements)
+            if options.two_body == "table"
+            else fold(model.energy, dtype)
         )
+    skin = min(1.0, 0.2 * model.config.cutoff) if options.skin is None else options.skin
     module = ForceModule(
         energy,
         model.config.cutoff_table(),
         types,
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
-        torch.float32 if precision == "single" else torch.float64,
-        float(skin),
+        torch.float32 if options.precision == "single" else torch.float64,
+        skin,
         program,
     )
     return torch.jit.script(module.eval())

@@ -21,10 +21,13 @@ from openmm_helpers import (
 from openmm_allegro import AllegroPotential, Model, save_model
 from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.potential.committee import committee_module
-from openmm_allegro.potential.module import force_module
+from openmm_allegro.potential.module import force_module, script_model
+from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.reporters import PressureReporter, UncertaintyReporter
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM as FORCE
 from openmm_allegro.units import EV_TO_KJ_PER_MOL
+
+DOUBLE = ForceOptions(precision="double")
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +119,13 @@ def test_eager_is_scripted_and_reloaded(model, water, tmp_path, profiling):
 
     symbols, positions, box = water
     arguments = torch.tensor(positions), torch.tensor(box)
-    options = {"periodic": True, "precision": "double"}
     small = {"l_max": 1, "num_layers": 1}  # the smaller, the sooner optimised
     members = [sibling(model, 7, **small), sibling(model, 8, cutoff=2.8, **small)]
-    scripted = committee_module(members, symbols, **options)
+    scripted = committee_module(members, symbols, DOUBLE, periodic=True)
     torch.jit.save(scripted, str(tmp_path / "module.pt"))
     eager = CommitteeModule(
-        [force_module(m, symbols, **options) for m in members], range(len(symbols))
+        [script_model(m, symbols, DOUBLE, periodic=True) for m in members],
+        range(len(symbols)),
     )
     for module in (scripted, torch.jit.load(str(tmp_path / "module.pt"))):
         for _ in range(2):
@@ -137,7 +140,7 @@ def test_eager_is_scripted_and_reloaded(model, water, tmp_path, profiling):
 
 def test_forces_are_derivatives_of_the_mean_energy(members, water):
     symbols, positions, box = water
-    module = committee_module(members, symbols, periodic=True, precision="double")
+    module = committee_module(members, symbols, DOUBLE, periodic=True)
     box = torch.tensor(box)
     forces = module(torch.tensor(positions), box)[1]
     for atom, axis in ((0, 0), (1, 2), (7, 1)):
@@ -156,7 +159,7 @@ def test_order_and_repetition_of_members(members, water):
     arguments = torch.tensor(positions), torch.tensor(box)
 
     def module(chosen):
-        return committee_module(chosen, symbols, periodic=True, precision="double")
+        return committee_module(chosen, symbols, DOUBLE, periodic=True)
 
     first, second = module(members), module(members[::-1])
     for a, b in zip(first(*arguments), second(*arguments), strict=True):

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Options of the force that computes a model, declared once."""
+
+from dataclasses import dataclass
+
+from ..utils.settings import check_settings, documented, setting
+
+
+@documented
+@dataclass(frozen=True)
+class ForceOptions:
+    """Ways to compute a model in OpenMM, none of which changes what it predicts.
+
+    ``AllegroPotential``'s methods take them as keyword arguments, the ``[system]``
+    table of a protocol as keys, and ``openmm-allegro simulate`` as options. Results
+    differ by rounding, and with ``two_body="table"`` by an interpolation.
+
+    Raises
+    ------
+    ValueError
+        If a value is unknown or out of range, or options contradict each other.
+    """
+
+    backend: str = setting(
+        "torchforce",
+        about="Class of the OpenMM force: TorchForce of openmm-torch, or PythonForce "
+        "of OpenMM alone, which runs with any torch",
+        choices=("torchforce", "pythonforce"),
+    )
+    precision: str = setting(
+        "mixed",
+        about="Precision of the network; mixed keeps distances, radial functions and "
+        "spherical harmonics in double. Sums are always in double",
+        choices=("single", "mixed", "double"),
+    )
+    kernel: str = setting(
+        "auto",
+        about="Code of the network on the CPU: fused is compiled and takes single as "
+        "mixed, plain is torch, auto is fused where it was built and can compute the "
+        "model. CUDA always runs plain. A System with the fused kernel needs import "
+        "openmm_allegro in each process that uses it",
+        choices=("auto", "fused", "plain"),
+    )
+    two_body: str = setting(
+        "exact",
+        about="Functions of the distance alone in the fused kernel: exact, or a table "
+        "for each ordered pair of elements, interpolated by cubic Hermite splines from "
+        "0.12 of the cutoff on. Forces are the derivatives of that energy; the error "
+        "in accuracy is logged",
+        choices=("exact", "table"),
+    )
+    skin: float | None = setting(
+        None,
+        about="Reach of the pair list beyond the cutoff, by default a fifth of the "
+        "cutoff and at most 1 Å; 0 finds the pairs at every step",
+        unit="Å",
+        minimum=0.0,
+        metavar="ANGSTROM",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.two_body == "table" and self.kernel == "plain":
+            raise ValueError(
+                "two_body='table' expects the fused kernel, found kernel='plain'"
+            )
+
+
+DEFAULT_OPTIONS = ForceOptions()
