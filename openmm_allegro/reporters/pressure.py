@@ -16,7 +16,7 @@ from .table import TableReporter
 
 _DIAGONAL = {"Pxx": (0, 0), "Pyy": (1, 1), "Pzz": (2, 2)}
 _SHEAR = {"Pxy": (0, 1), "Pxz": (0, 2), "Pyz": (1, 2)}
-# By how much lengths are changed, either way, to differentiate the energy by numbers.
+# Relative change of lengths, either way, in numerical derivatives of the energy.
 _STRAIN = 1e-3
 
 
@@ -61,7 +61,7 @@ class PressureReporter(TableReporter):
     def values(
         self, simulation: app.Simulation, state: openmm.State
     ) -> dict[str, float | int]:
-        """What a line has, by the names of the columns."""
+        """Compute the numbers of a line, by the names of their columns."""
         if self._system is None:
             self._system = _describe(simulation.context)
         tensor, volume = _pressure(simulation.context, state, self._system)
@@ -79,11 +79,11 @@ class PressureReporter(TableReporter):
 
 
 class _System(NamedTuple):
-    """What a report needs and does not change."""
+    """Properties of a System that do not change between reports."""
 
-    molecules: np.ndarray  # [N] int, of which molecule each particle is
+    molecules: np.ndarray  # [N] int, the molecule of each particle
     masses: np.ndarray  # [N], Da
-    module: torch.jit.ScriptModule | None  # where it is the only interaction
+    module: torch.jit.ScriptModule | None  # if it is the only interaction
 
 
 def _describe(context: openmm.Context) -> _System:
@@ -141,14 +141,14 @@ def _pressure(
 
 
 def _sums(values: np.ndarray, molecules: np.ndarray) -> np.ndarray:
-    """Over the atoms [N, 3] of each molecule [M, 3]."""
+    """Sum values of atoms [N, 3] over the atoms of each molecule [M, 3]."""
     return np.stack([np.bincount(molecules, column) for column in values.T], axis=1)
 
 
 def _strain_of_model(
     system: _System, positions: np.ndarray, centers: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
-    """dU/dε [3, 3], kJ/mol: that of all atoms, less what turns and stretches them."""
+    """dU/dε [3, 3], kJ/mol, of a strain that moves whole molecules."""
     device = system.module.atoms.device
     arguments = [torch.tensor(x, device=device) for x in (positions, box)]
     with torch.enable_grad():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What reporters that write lines of numbers have in common."""
+"""The base of reporters that write lines of numbers."""
 
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -9,9 +9,9 @@ from openmm import app, unit
 
 
 class TableReporter:
-    """Write CSV every few steps, the step and the time first; the base of others.
+    """Write CSV every few steps, the step and the time first; a base class.
 
-    A subclass has ``include``, what the State is to hold, and ``values``.
+    A subclass has ``include``, the names of what the State must hold, and ``values``.
 
     Parameters
     ----------
@@ -19,12 +19,12 @@ class TableReporter:
     interval : int
         Steps between lines.
     append : bool
-        Whether to go on behind what is in the file, rather than replace it.
+        Whether to append to the file rather than replace it.
 
     Attributes
     ----------
     path : Path
-        Of the file, where it was given by its name.
+        Path of the file, if it was given by its name.
     """
 
     include: ClassVar[list[str]] = []
@@ -40,7 +40,7 @@ class TableReporter:
             self.path = Path(file)
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        """When the next report is due and what it needs; OpenMM calls this."""
+        """Tell OpenMM when the next report is due and what it needs."""
         return next_report(simulation, self._interval, *self.include)
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
@@ -63,7 +63,7 @@ class TableReporter:
     def values(
         self, simulation: app.Simulation, state: openmm.State
     ) -> dict[str, float | int]:
-        """What a line has, by the names of the columns."""
+        """Compute the numbers of a line, by the names of their columns."""
         raise NotImplementedError
 
     def __del__(self) -> None:
@@ -72,7 +72,7 @@ class TableReporter:
 
 
 def check_interval(interval: int) -> None:
-    """Raise a ValueError if there is no step between two reports."""
+    """Refuse an interval below one step."""
     if interval < 1:
         raise ValueError(f"expected an interval of at least 1, found {interval}")
 
@@ -80,6 +80,6 @@ def check_interval(interval: int) -> None:
 def next_report(
     simulation: app.Simulation, interval: int, *include: str
 ) -> dict[str, Any]:
-    """What ``describeNextReport`` returns, for positions that are not wrapped."""
+    """Make the result of ``describeNextReport``, for positions that are not wrapped."""
     steps = interval - simulation.currentStep % interval
     return {"steps": steps, "periodic": False, "include": list(include)}

@@ -13,9 +13,9 @@ from .table import TableReporter
 class EnergyTermsReporter(TableReporter):
     """Write the potential energy of each force group, kJ/mol, as CSV.
 
-    A column is named by the forces of its group; forces that are to be told apart need
+    The column of a group has the names of its forces. To separate forces, give them
     groups of their own (``force.setForceGroup``, or ``separate_groups``). The last
-    column is the sum. It costs an evaluation of each group.
+    column is the sum. A report costs an evaluation of each group.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class EnergyTermsReporter(TableReporter):
     def values(
         self, simulation: app.Simulation, state: openmm.State
     ) -> dict[str, float | int]:
-        """Energies by the names of the forces."""
+        """Compute the energies, by the names of the forces."""
         if self._groups is None:
             self._groups = _groups_of(simulation.system)
         energies = {}
         for group, names in self._groups.items():
-            found = simulation.context.getState(energy=True, groups={group})
-            energies[f"{names} (kJ/mole)"] = found.getPotentialEnergy().value_in_unit(
+            state = simulation.context.getState(energy=True, groups={group})
+            energies[f"{names} (kJ/mole)"] = state.getPotentialEnergy().value_in_unit(
                 unit.kilojoule_per_mole
             )
         return energies | {"Sum (kJ/mole)": sum(energies.values())}
@@ -72,7 +72,7 @@ def separate_groups(system: openmm.System) -> None:
 
 
 def _groups_of(system: openmm.System) -> dict[int, str]:
-    """For each group in use, the names of its forces; of two of a name, numbered."""
+    """Names of the forces of each group in use, made unique by the group's number."""
     groups: dict[int, list[str]] = {}
     for force in system.getForces():
         if _has_energy(force):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Frames that a kill leaves readable: XTC, and HDF5 with velocities."""
+"""Reporters of frames that stay readable after a kill: XTC, HDF5 with velocities."""
 
 import os
 import shutil
@@ -14,25 +14,25 @@ from ..runs.names import parts_of
 from ..utils.files import replacing
 from .table import check_interval, next_report
 
-# Of a file of frames in HDF5 that is still added to.
+# Largest size of a part file that frames are still added to.
 _PART_BYTES = 16_000_000
 
 
 class XTCReporter:
     """Write positions, not wrapped into the box, as XTC.
 
-    As OpenMM's reporter of that name, but each frame reaches the file in a single
-    write, and a file that has vanished is an error.
+    It differs from OpenMM's reporter of that name: each frame reaches the file in a
+    single write, and a file that has vanished is an error.
 
     Parameters
     ----------
     file : path
-        Frames are appended to it; it is made, or replaced, with the first one if
-        ``append`` is not set.
+        Frames are appended to it. Without ``append``, the first one makes or replaces
+        it.
     interval : int
         Steps between frames.
     append : bool
-        Whether the file must be there and is continued.
+        Whether the file must exist and is continued.
 
     Raises
     ------
@@ -46,13 +46,13 @@ class XTCReporter:
         self._started = append
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        """When the next report is due and what it needs; OpenMM calls this."""
+        """Tell OpenMM when the next report is due and what it needs."""
         return next_report(simulation, self._interval, "positions")
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Append a frame; OpenMM calls this."""
         if not self._started:
-            # append may be set now: by a run that goes on
+            # a run that is resumed may have set append meanwhile
             if not (self.append and self.path.exists()):
                 self.path.write_bytes(b"")
             self._started = True
@@ -78,20 +78,19 @@ class XTCReporter:
 class HDF5Reporter:
     """Write positions and velocities in mdtraj's HDF5 format, safe against kills.
 
-    A kill in the middle of a write can ruin an HDF5 file. So frames are collected, and
-    ``commit`` (which ``run`` calls before each checkpoint) adds them to a copy of the
-    youngest of several part files, which then takes its place. ``finish`` makes one
-    file of the parts. Who gives it to a Simulation calls both; ``run`` makes its own
-    (``velocity_interval``).
+    A kill during a write can ruin an HDF5 file. So frames are collected, and ``commit``
+    adds them to a copy of the youngest of several part files, which then takes its
+    place. ``finish`` makes one file of the parts. ``run(velocity_interval=...)`` makes
+    this reporter and calls both; if you give one to a Simulation, call them yourself.
 
     Parameters
     ----------
     file : path
-        The file in the end; parts are in the folder ``file.parts``.
+        Name of the finished file; parts are in the folder ``file.parts``.
     interval : int
         Steps between frames.
     frames : int
-        How many of the frames that are there already to keep.
+        Number of existing frames to keep.
 
     Raises
     ------
@@ -111,11 +110,11 @@ class HDF5Reporter:
         self._cut(frames)
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        """When the next report is due and what it needs; OpenMM calls this."""
+        """Tell OpenMM when the next report is due and what it needs."""
         return next_report(simulation, self._interval, "positions", "velocities")
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
-        """Keep a frame; OpenMM calls this."""
+        """Collect a frame; OpenMM calls this."""
         if self._topology is None:
             import mdtraj
 
@@ -131,12 +130,12 @@ class HDF5Reporter:
         self._waiting.append(frame)
 
     def commit(self) -> None:
-        """Bring all frames to the disk.
+        """Write all frames to the disk.
 
         Raises
         ------
         OSError
-            If it is full, for instance; what was committed before stays.
+            If it is full, for instance; earlier commits stay.
         """
         if not self._waiting:
             return
@@ -157,7 +156,7 @@ class HDF5Reporter:
         self._waiting.clear()
 
     def finish(self) -> None:
-        """Make one file of the parts."""
+        """Join the parts in one file."""
         self.commit()
         if not self._folder.exists():
             return
@@ -172,12 +171,12 @@ class HDF5Reporter:
         return sorted(self._folder.glob("?????.h5"))
 
     def _cut(self, frames: int) -> None:
-        """Keep that many frames, in parts."""
+        """Cut the existing frames to that many, in parts."""
         if frames == 0:
             self.path.unlink(missing_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
             return
-        # A finished run that is to be longer; parts beside it are left of its making.
+        # A finished run that is to be longer; parts beside it are left over.
         if self.path.exists():
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
@@ -197,12 +196,12 @@ class HDF5Reporter:
 
 
 def append_bytes(path: Path, content: bytes) -> None:
-    """Add to a file that must exist, in one write.
+    """Append to a file that must exist, in one write.
 
     Raises
     ------
     OSError
-        If it does not exist, or not all could be written; then nothing was.
+        If it does not exist, or not all could be written. It is unchanged then.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
@@ -219,7 +218,7 @@ def append_bytes(path: Path, content: bytes) -> None:
 
 
 def _lengths_and_angles(state: openmm.State) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths of the box vectors, nm, and the angles between them, degrees."""
+    """Lengths of the box vectors, nm, and angles between them, degrees."""
     box = state.getPeriodicBoxVectors(asNumpy=True)._value
     lengths = np.linalg.norm(box, axis=1)
     units = box / lengths[:, None]
@@ -243,7 +242,7 @@ def _append(path: Path, topology: Any, frames: dict[str, np.ndarray]) -> None:
 
 
 def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
-    """One file of several; of the last no more than ``keep`` frames."""
+    """Join files, each with at most ``keep`` frames."""
     from mdtraj.formats import HDF5TrajectoryFile
 
     names = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much the members of a force committee differ along a simulation."""
+"""Deviation of the forces of a committee along a simulation."""
 
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ class UncertaintyReporter(TableReporter):
 
     The deviation of an atom is the standard deviation over the members of the force
     vector on it, see ``committee``. A line has the largest and the mean over the atoms
-    of the models, and the index of the particle with the largest. It costs an
+    of the models, and the index of the particle with the largest. A report costs an
     evaluation of each member.
 
     Parameters
@@ -42,7 +42,7 @@ class UncertaintyReporter(TableReporter):
     def values(
         self, simulation: app.Simulation, state: openmm.State
     ) -> dict[str, float | int]:
-        """What a line has, by the names of the columns."""
+        """Compute the numbers of a line, by the names of their columns."""
         if self._module is None:
             self._module = committee_of(simulation.context)
         deviations = force_deviations(
@@ -59,7 +59,7 @@ class UncertaintyReporter(TableReporter):
 
 
 def committee_of(context: openmm.Context) -> torch.jit.ScriptModule:
-    """A copy of the module of a Context's one committee, where the Context computes.
+    """Copy the module of a Context's committee to the device of the Context.
 
     Raises
     ------
@@ -78,7 +78,15 @@ def committee_of(context: openmm.Context) -> torch.jit.ScriptModule:
 def force_deviations(
     module: torch.jit.ScriptModule, positions: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
-    """Deviations (eV/Å) of the forces on ``module.atoms``; positions and box in nm."""
+    """Compute deviations of the forces on ``module.atoms``, eV/Å.
+
+    Parameters
+    ----------
+    module : ScriptModule
+        From ``committee_of``.
+    positions : ndarray [N, 3], nm
+    box : ndarray [3, 3], nm
+    """
     device = module.atoms.device
     arguments = [torch.tensor(x, device=device) for x in (positions, box)]
     with torch.enable_grad():
