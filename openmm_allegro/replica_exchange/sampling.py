@@ -6,33 +6,25 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openmm
 from openmm import app, unit
 
 from .._version import __version__
 from ..runs.names import REPLICA_SUFFIXES, check_existing
-from ..simulate.checks import check_integers, check_positions, check_resumed
+from ..simulate.checks import check_positions, check_resumed
 from ..simulate.platform import choose_platform, torch_threads
+from ..simulate.quantities import without_units
+from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
 from ..utils.files import lock_output, read_record, write_record
 from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
-from .settings import check_settings, check_system
+from .settings import TemperingSettings, check_system, in_kelvin
 from .storage import repair
 
-_COUNTS = ("iterations", "steps_per_iteration", "checkpoint_interval")
-# Values of the record that a resumed run must share with the run before.
-_FIXED = (
-    "temperatures_k",
-    "ensemble",
-    "pressure_bar",
-    "steps_per_iteration",
-    "timestep_fs",
-    "friction_per_ps",
-    "exchange",
-    "checkpoint_interval",
-    "atoms",
-)
+# Values that a resumed run may have other ones of.
+_MAY_CHANGE = ("iterations", "steps")
 
 
 def parallel_tempering(
@@ -76,33 +68,14 @@ def parallel_tempering(
         Prefix of the files to write.
     temperatures : [K] Quantity
         Ascending, as from ``temperature_ladder``.
-    iterations : int
-        Total number, including those before a resumption.
-    steps_per_iteration : int
+    iterations, steps_per_iteration, checkpoint_interval : int
     timestep, friction : Quantity
     pressure : Quantity, optional
-        Selects NPT, with an isotropic Monte Carlo barostat every 25 steps.
     exchange : str
-        "all" makes K³ attempts between any two replicas; "neighbors" makes one attempt
-        for every other pair of neighbours.
     minimize : bool
-        Whether to minimise the energy first, until forces are of thermal size.
-    checkpoint_interval : int
-        Iterations between checkpoints, which alone hold positions.
-    platform : str, optional
-        Name of an OpenMM platform; by default, the fastest available.
-    threads : int, optional
-        As in ``run``.
-    seed : int
-        Seed of velocities, thermostat and exchanges, but not of the barostat; 0 draws
-        one, which is recorded.
-    resume : bool
-        Whether to resume from the last checkpoint of this output, or start if there is
-        none. It works after a kill at any moment.
-    overwrite : bool
-        Whether existing output may be replaced.
-    progress : bool
-        Whether to show progress.
+        See ``TemperingSettings`` for these.
+    platform, threads, seed, resume, overwrite, progress
+        As ``run``. The seed is not a barostat's. What has no checkpoint begins anew.
 
     Returns
     -------
@@ -114,59 +87,57 @@ def parallel_tempering(
 
     Raises
     ------
-    FileExistsError
-        If output exists and neither ``resume`` nor ``overwrite`` is set, or the record
-        to resume from is missing.
-    ValueError
-        If a value is out of range, the System does not fit or has a barostat, or a run
-        is resumed with other settings than it had.
-    RuntimeError
-        If the simulation becomes unstable, or another run writes to the output.
-    ImportError
-        If openmmtools is missing.
+    FileExistsError, ImportError, RuntimeError, ValueError
+        As ``run``; ImportError if openmmtools is missing.
     """
-    if resume and overwrite:
-        raise ValueError(
-            "expected overwrite or resume, found both: one replaces the files from "
-            "which the other resumes"
-        )
-    settings = check_settings(temperatures, timestep, friction, pressure, exchange)
-    counts = check_integers(
-        {"seed": 0, **dict.fromkeys(_COUNTS, 1)},
-        iterations=iterations,
-        steps_per_iteration=steps_per_iteration,
-        checkpoint_interval=checkpoint_interval,
-        seed=seed,
-    )
+    arguments = {
+        "iterations": iterations,
+        "steps_per_iteration": steps_per_iteration,
+        "timestep": timestep,
+        "friction": friction,
+        "pressure": pressure,
+        "exchange": exchange,
+        "minimize": bool(minimize),
+        "checkpoint_interval": checkpoint_interval,
+    }
+    execution = Execution(platform, threads, seed, overwrite, resume, progress)
+    kelvin = np.atleast_1d(in_kelvin(temperatures)).astype(float).tolist()
+    settings = TemperingSettings(kelvin, **without_units(TemperingSettings, arguments))
+    return _temper(topology, positions, system, output, settings, execution)
+
+
+def _temper(
+    topology: app.Topology,
+    positions: Any,
+    system: openmm.System,
+    output: str | Path,
+    settings: TemperingSettings,
+    execution: Execution,
+) -> dict[str, Path]:
     coordinates = check_positions(positions, topology, system)
-    check_system(settings["ensemble"], topology, system)
+    asked = settings.record()
+    check_system(asked["ensemble"], topology, system)
     if system.usesPeriodicBoundaryConditions():
         coordinates = whole_molecules(coordinates, topology, system)
-    chosen = choose_platform(platform)
-    properties = {}
-    if threads is not None and "Threads" in chosen.getPropertyNames():
-        properties["Threads"] = str(threads)
-    record = {
+    platform, properties = choose_platform(execution.platform, execution.threads)
+    record = asked | {
         "package_version": __version__,
         "openmm_version": openmm.version.version,
         "method": "parallel-tempering",
-        "platform": chosen.getName(),
+        "platform": platform.getName(),
         "platform_properties": properties,
         "forces": [force.getName() for force in system.getForces()],
         "atoms": system.getNumParticles(),
         "periodic": system.usesPeriodicBoundaryConditions(),
         "integrator": "langevin-middle",
-        **settings,
-        **counts,
-        "steps": counts["iterations"] * counts["steps_per_iteration"],
-        "report_interval": counts["steps_per_iteration"],
-        "minimized": minimize,
-        "seed": counts["seed"] or random.SystemRandom().randrange(1, 2**31),
+        "minimized": settings.minimize,
+        "seed": execution.seed or random.SystemRandom().randrange(1, 2**31),
         "completed_iterations": 0,
         "completed_steps": 0,
         "resumed_at": [],
         "finished": False,
     }
+    fixed = {name: record[name] for name in (*asked, "atoms")}
     paths = {
         name: Path(f"{output}{suffix}") for name, suffix in REPLICA_SUFFIXES.items()
     }
@@ -174,42 +145,43 @@ def parallel_tempering(
         from .replicas import Replicas  # imports openmmtools
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)
-    with quiet("openmmtools", "pymbar"), torch_threads(threads), lock:
-        resumed, record = on_first_rank(_prepare, paths, record, resume, overwrite)
-        replicas = Replicas(chosen, properties, paths, record)
+    with quiet("openmmtools", "pymbar"), torch_threads(execution.threads), lock:
+        resumed, record = on_first_rank(_prepare, paths, record, fixed, execution)
+        replicas = Replicas(platform, properties, paths, record)
         try:
             if resumed:
                 replicas.load()
             else:
                 replicas.create(topology, system, coordinates)
-            replicas.run(progress)
+            replicas.run(execution.progress)
         finally:
             replicas.close()
     return paths
 
 
 def _prepare(
-    paths: dict[str, Path], record: dict[str, Any], resume: bool, overwrite: bool
+    paths: dict[str, Path],
+    record: dict[str, Any],
+    fixed: dict[str, Any],
+    execution: Execution,
 ) -> tuple[bool, dict[str, Any]]:
-    """Decide if a run is resumed, and make the record, the same for all ranks."""
-    check_existing(paths, overwrite, resume)
-    if resume and paths["record"].exists():
+    """Look for a run to resume; return whether there is one, and its record.
+
+    Under mpirun one rank does this for all.
+    """
+    check_existing(paths, execution.overwrite, execution.resume)
+    if execution.resume and paths["record"].exists():
         before = read_record(paths["record"])
         done = repair(paths)
         if done is not None:
             done *= before["steps_per_iteration"]
             check_resumed(
-                {"temperature_k": None, **before, "completed_steps": done},
-                {name: record.get(name) for name in _FIXED},
-                record["steps"],
-                paths["record"],
+                before | {"completed_steps": done}, fixed, paths["record"], _MAY_CHANGE
             )
-            lengths = {name: record[name] for name in ("iterations", "steps")}
-            resumed_at = [*before["resumed_at"], done]
-            return True, before | lengths | {
-                "resumed_at": resumed_at,
-                "finished": False,
-            }
+            asked = {name: record[name] for name in _MAY_CHANGE}
+            resumed = [*before["resumed_at"], done]
+            again = {"resumed_at": resumed, "finished": False}
+            return True, before | asked | again
     for path in paths.values():
         path.unlink(missing_ok=True)
     write_record(paths["record"], record)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What parallel tempering is asked for, checked before any long work."""
+"""Settings of parallel tempering, and checks of its System before any long work."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,17 +9,91 @@ import openmm
 from openmm import app, unit
 
 from ..forces import check_copy
-from ..simulate.checks import check_freedom, check_values
+from ..simulate.checks import check_freedom
+from ..simulate.settings import RunSettings
 from ..simulate.system import BAROSTAT_CLASSES, check_ensemble
+from ..utils.settings import (
+    check_settings,
+    documented,
+    setting,
+    setting_of,
+    settings_of,
+)
 
-# Ours, and openmmtools' name.
+# Schemes of exchanges, and openmmtools' names of them.
 EXCHANGES = {"all": "swap-all", "neighbors": "swap-neighbors"}
+
+
+@documented
+@dataclass(frozen=True)
+class TemperingSettings:
+    """Settings of parallel tempering, which has them as arguments, with units.
+
+    Raises
+    ------
+    ValueError
+        If a value is of another type or out of range, or temperatures do not ascend.
+    """
+
+    temperatures_k: tuple[float, ...] = setting(
+        about="Temperatures, ascending", unit="K", above=0.0, option="temperatures"
+    )
+    iterations: int = setting(
+        1000,
+        about="Exchanges in all, those before a resumption included",
+        minimum=1,
+        may_change=True,
+    )
+    steps_per_iteration: int = setting(200, about="Steps between exchanges", minimum=1)
+    timestep_fs: float = setting_of(RunSettings, "timestep_fs")
+    friction_per_ps: float = setting_of(RunSettings, "friction_per_ps")
+    pressure_bar: float | None = setting_of(
+        RunSettings,
+        "pressure_bar",
+        default=None,
+        about="Pressure of an isotropic Monte Carlo barostat with a move every 25 "
+        "steps; the volume is constant if not given",
+    )
+    exchange: str = setting(
+        "all",
+        about="Exchanges at each iteration: K³ attempts between any two of K replicas "
+        "(all), or one between every other pair of neighbours (neighbors)",
+        choices=tuple(EXCHANGES),
+    )
+    minimize: bool = setting_of(RunSettings, "minimize")
+    checkpoint_interval: int = setting(
+        10,
+        about="Iterations between checkpoints, the only ones with positions",
+        minimum=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, bits=31)
+        kelvin = self.temperatures_k
+        if len(kelvin) < 2 or not (np.diff(kelvin) > 0).all():
+            raise ValueError(
+                f"expected at least 2 ascending temperatures, found {list(kelvin)} K"
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Collect the values as a run's record has them."""
+        values = {
+            name: getattr(self, name)
+            for name, meaning in settings_of(TemperingSettings).items()
+            if meaning.recorded and getattr(self, name) is not None
+        }
+        return values | {
+            "ensemble": "nvt" if self.pressure_bar is None else "npt",
+            "temperatures_k": list(self.temperatures_k),
+            "steps": self.iterations * self.steps_per_iteration,
+            "report_interval": self.steps_per_iteration,
+        }
 
 
 def temperature_ladder(
     lowest: unit.Quantity, highest: unit.Quantity, count: int
 ) -> unit.Quantity:
-    """Temperatures in a geometric series.
+    """Make a geometric series of temperatures.
 
     Where the heat capacity does not depend on temperature, all neighbours exchange
     equally often (Kofke, doi:10.1063/1.1507776).
@@ -29,7 +104,7 @@ def temperature_ladder(
     count : int
         At least 2.
     """
-    kelvin = [_kelvin(value) for value in (lowest, highest)]
+    kelvin = [in_kelvin(value) for value in (lowest, highest)]
     if count < 2 or not 0 < kelvin[0] < kelvin[1]:
         raise ValueError(
             "expected at least 2 temperatures from a lower to a higher one, found "
@@ -38,35 +113,17 @@ def temperature_ladder(
     return np.geomspace(*kelvin, count) * unit.kelvin
 
 
-def check_settings(
-    temperatures: Any, timestep: Any, friction: Any, pressure: Any, exchange: str
-) -> dict[str, Any]:
-    """Values of the record, in the units of the names."""
-    kelvin = np.atleast_1d(_kelvin(temperatures)).astype(float)
-    if kelvin.ndim != 1 or len(kelvin) < 2 or not (np.diff(kelvin) > 0).all():
-        raise ValueError(
-            f"expected at least 2 ascending temperatures, found {kelvin.tolist()} K"
-        )
-    if exchange not in EXCHANGES:
-        raise ValueError(f"expected exchange of {list(EXCHANGES)}, found {exchange!r}")
-    ensemble = "nvt" if pressure is None else "npt"
-    values = check_values(
-        ensemble, kelvin[0] * unit.kelvin, timestep, friction, pressure
-    )
-    del values["temperature_k"]
-    return {
-        "ensemble": ensemble,
-        "temperatures_k": kelvin.tolist(),
-        **values,
-        "exchange": exchange,
-    }
+def in_kelvin(value: Any) -> Any:
+    """Convert temperatures to numbers; a list of quantities will do.
 
-
-def _kelvin(value: Any) -> Any:
+    Raises
+    ------
+    ValueError
+        If they are no temperatures.
+    """
     if not unit.is_quantity(value) or not value.unit.is_compatible(unit.kelvin):
-        # a list of quantities is one as well
         if isinstance(value, list | tuple) and all(map(unit.is_quantity, value)):
-            return [_kelvin(each) for each in value]
+            return [in_kelvin(each) for each in value]
         raise ValueError(
             "expected temperatures as a quantity in kelvin, such as "
             f"[300, 330]*kelvin, found {value!r}"
@@ -75,6 +132,12 @@ def _kelvin(value: Any) -> Any:
 
 
 def check_system(ensemble: str, topology: app.Topology, system: openmm.System) -> None:
+    """Refuse a System that does not fit the ensemble, or cannot be copied.
+
+    Raises
+    ------
+    ValueError, ImportError
+    """
     for force in system.getForces():
         if isinstance(force, (*BAROSTAT_CLASSES, openmm.AndersenThermostat)):
             raise ValueError(

@@ -63,17 +63,12 @@ def check_output(
         If one exists and neither ``overwrite`` nor ``resume`` is set, or ``resume`` and
         there is no record to go on with.
     ValueError
-        If ``output`` is a folder, or both are set.
+        If ``output`` is a folder.
     """
     if str(output).endswith(("/", os.sep)) or Path(output).is_dir():
         raise ValueError(
             "expected the prefix of files to write, such as runs/nacl, found the "
             f"folder {output}"
-        )
-    if overwrite and resume:
-        raise ValueError(
-            "expected overwrite (--force) or resume (--resume), found both: one "
-            "replaces what the other goes on with"
         )
     paths = paths_of(output)
     check_existing(paths, overwrite, resume)

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Run a System in an ensemble, once or in stages, so that nothing is lost."""
 
-from .protocol import Stage, run_protocol
-from .simulation import run
+from ..utils.lazy import lazy_names
 
-__all__ = ["Stage", "run", "run_protocol"]
+__all__ = ["RunSettings", "Stage", "run", "run_protocol"]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "protocol": ("run_protocol",),
+        "settings": ("RunSettings", "Stage"),
+        "simulation": ("run",),
+    },
+)

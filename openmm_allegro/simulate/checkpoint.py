@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Checkpoints: all that a run needs to go on as if it had not been interrupted.
+"""Checkpoints, from which a run continues as if it had not been interrupted.
 
 One zip file, replaced in one step, holds OpenMM's own checkpoint (exact, for the same
-platform and version), the same as a portable State, and how long each file that the
-run appends to was. What was appended later is cut off before a run goes on, so that no
-frame is there twice or missing.
+platform and version), the same as a portable State, and the length of each file that
+the run appends to. Before a run is resumed, its files are cut to these lengths, so that
+no frame is repeated or missing.
 """
 
 import io
@@ -21,8 +21,8 @@ from openmm import app
 
 from ..utils.files import flush_to_disk, replace_file
 
-# By how much all atoms are moved, and moved back, so that lists of pairs are found
-# anew: more than half of any skin.
+# All atoms are moved by this and back, which makes lists of pairs invalid: it is more
+# than half of any skin.
 _AWAY = 1.0  # nm
 
 
@@ -33,15 +33,15 @@ class Checkpoint(NamedTuple):
     ----------
     step : int
     platform, openmm_version, integrator : str
-        Those that ``exact`` can be loaded with.
+        Platform, version and integrator that ``exact`` can be loaded with.
     sizes : dict of str to int
-        Bytes of each file that is appended to; names relative to the checkpoint.
+        Bytes of each file that grows, by its path relative to the checkpoint.
     frames : int
         Frames with velocities that have been written.
     watchdogs : dict
-        What they remember.
+        Memory of the watchdogs.
     exact : bytes
-        From ``Context.createCheckpoint``.
+        Result of ``Context.createCheckpoint``.
     state : str
         XML of a State with positions, velocities, box and parameters.
     """
@@ -64,11 +64,11 @@ def make_checkpoint(
     frames: int,
     watchdogs: dict[str, Any],
 ) -> Checkpoint:
-    """Of a simulation as it is; its lists of pairs are forgotten.
+    """Make a checkpoint of a simulation; its lists of pairs are forgotten.
 
-    A run that goes on from a checkpoint finds its pairs anew. For its forces to be the
-    same to the last bit, the run that wrote it has to do so at the same step, since the
-    order of pairs decides how sums are rounded.
+    A run that is resumed builds its lists anew. For its forces to be the same to the
+    last bit, the run that wrote the checkpoint has to do so at the same step, because
+    the order of pairs decides how sums are rounded.
     """
     context = simulation.context
     state = context.getState(positions=True, velocities=True, parameters=True)
@@ -88,13 +88,13 @@ def make_checkpoint(
 
 
 def restore(context: openmm.Context, checkpoint: Checkpoint, integrator: str) -> bool:
-    """Bring a new Context to where the run was.
+    """Bring a new Context to the state of a checkpoint.
 
     Returns
     -------
     bool
-        Whether the state is exact, with random numbers and thermostats. It is not
-        where platform, version or integrator are others, which the State alone serves.
+        Whether the state is exact, with random numbers and thermostats. With another
+        platform, version or integrator, positions and velocities alone are restored.
     """
     here = (context.getPlatform().getName(), openmm.version.version, integrator)
     exact = here == (
@@ -115,7 +115,7 @@ def restore(context: openmm.Context, checkpoint: Checkpoint, integrator: str) ->
 
 
 def forget_pairs(context: openmm.Context) -> None:
-    """Have all lists of pairs in the Context found anew at the next step."""
+    """Make a Context build all its lists of pairs anew at the next step."""
     positions = context.getState(positions=True).getPositions(asNumpy=True)._value
     away = positions + np.array([_AWAY, 0.0, 0.0])
     context.setPositions(away)
@@ -141,7 +141,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """What ``write_checkpoint`` wrote.
+    """Read a checkpoint that ``write_checkpoint`` wrote.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def sizes_of(files: dict[str, Path]) -> dict[str, int]:
-    """Bytes of the files that exist, after all of them are safely on the disk.
+    """Measure the files that exist, in bytes, after they are safely on the disk.
 
     Raises
     ------
@@ -176,13 +176,13 @@ def sizes_of(files: dict[str, Path]) -> dict[str, int]:
 
 
 def cut_files(files: dict[str, Path], sizes: dict[str, int]) -> None:
-    """Take from files what was appended after ``sizes_of`` measured them.
+    """Cut files to the sizes that ``sizes_of`` measured.
 
     Raises
     ------
     ValueError
-        If a file is shorter than that, or missing, or nothing writes it any more;
-        nothing is cut then.
+        If a file is shorter than that, or missing, or no reporter writes it any more.
+        Nothing is cut then.
     """
     for name, size in sizes.items():
         if name not in files:
@@ -190,12 +190,13 @@ def cut_files(files: dict[str, Path], sizes: dict[str, int]) -> None:
                 f"expected a reporter that writes {name}, as the run had one, found "
                 "none; give the same reporters, or start anew (overwrite=True)"
             )
-        found = files[name].stat().st_size if files[name].is_file() else None
-        if found is None or found < size:
+        present = files[name].stat().st_size if files[name].is_file() else None
+        if present is None or present < size:
+            found = "no such file" if present is None else present
             raise ValueError(
                 f"expected at least {size} bytes in {files[name]}, as the checkpoint "
-                f"has it, found {'no such file' if found is None else found}; bring "
-                "it back, or start anew (overwrite=True, --force)"
+                f"has it, found {found}; bring it back, or start anew (overwrite=True, "
+                "--force)"
             )
     for name, path in files.items():
         if path.is_file():

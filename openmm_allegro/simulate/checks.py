@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What a simulation is asked for, checked before any long work.
+"""Checks of a System, positions, notes and an earlier run, before any long work.
 
 Each function raises a ValueError that says what was expected and what was found.
 """
 
+import dataclasses
+import json
 import math
-import operator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +15,64 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-ENSEMBLES = ("nvt", "nve", "npt", "npt-anisotropic", "npt-flexible")
+from ..potential.options import DEFAULT_OPTIONS
+from ..utils.settings import settings_of
+from .settings import Execution, RunSettings
+
+_SETTINGS = settings_of(RunSettings)
+# Names that a record has of the run itself; notes have others.
+RECORD_KEYS = frozenset(
+    (
+        *(name for name, meaning in _SETTINGS.items() if meaning.recorded),
+        *("atoms", "seed", "minimized", "package_version", "openmm_version"),
+        *("platform", "platform_properties", "hardware", "forces"),
+        *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
+        "ns_per_day",
+    )
+)
+# Settings that a run may be resumed with another value of.
+CHANGEABLE = frozenset(name for name, m in _SETTINGS.items() if m.may_change)
+# Settings that a record lacks where they have their default.
+_OPTIONAL = {
+    field.name: None
+    for field in dataclasses.fields(RunSettings)
+    if field.default is None
+}
+# Older records lack options of the force that came later.
+_DEFAULTS = dataclasses.asdict(DEFAULT_OPTIONS) | _OPTIONAL
 
 
-def check_integers(lowest: dict[str, int], **values: Any) -> dict[str, int]:
-    """Values as integers, none below what ``lowest`` has for its name."""
-    checked = {}
-    for name, value in values.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise ValueError(f"expected an integer for {name}, found {value!r}")
-        checked[name] = operator.index(value)
-        if not lowest[name] <= checked[name] < 2**31:
-            raise ValueError(
-                f"expected {name} of at least {lowest[name]} and below 2^31, found "
-                f"{value}"
-            )
-    return checked
+def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:
+    """Convert notes for a record to what JSON will give back.
 
-
-def check_values(
-    ensemble: str, temperature: Any, timestep: Any, friction: Any, pressure: Any
-) -> dict[str, Any]:
-    """What the ensemble is simulated at, in the units of the names.
-
-    The temperature may be several, of a ramp; then it is a list.
+    Raises
+    ------
+    ValueError
+        If they are no JSON object, or have names that the record has for the run.
     """
-    if ensemble not in ENSEMBLES:
-        raise ValueError(f"expected ensemble of {ENSEMBLES}, found {ensemble!r}")
-    wanted = {
-        "temperature_k": (temperature, unit.kelvin),
-        "timestep_fs": (timestep, unit.femtosecond),
-        "friction_per_ps": (friction, unit.picosecond**-1),
-    }
-    if ensemble.startswith("npt"):
-        wanted["pressure_bar"] = (pressure, unit.bar)
-    values = {}
-    for name, (value, in_unit) in wanted.items():
-        if not unit.is_quantity(value) or not value.unit.is_compatible(in_unit):
-            raise ValueError(
-                f"expected a quantity in {in_unit} for {name.rsplit('_', 1)[0]}, such "
-                f"as 300*kelvin, found {value!r}"
-            )
-        found = np.asarray(value.value_in_unit(in_unit), dtype=float)
-        if found.ndim > (name == "temperature_k") or found.size == 0:
-            raise ValueError(
-                f"expected one number for {name}, or several temperatures of a ramp, "
-                f"found {value!r}"
-            )
-        # a pressure may be none, or a tension
-        lowest = -math.inf if name == "pressure_bar" else 0.0
-        if not (np.isfinite(found) & (found > lowest)).all():
-            raise ValueError(
-                f"expected {name} above {lowest:g}, found {found.tolist()}"
-            )
-        values[name] = found.tolist()
-    if ensemble == "nve" and np.ndim(values["temperature_k"]):
+    try:
+        converted = json.loads(json.dumps(notes or {}, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected notes of JSON values, found {error}") from error
+    if not isinstance(converted, dict):
+        raise ValueError(f"expected notes in a dict, found {notes!r}")
+    taken = sorted(RECORD_KEYS & set(converted))
+    if taken:
         raise ValueError(
-            "expected one temperature (of the first velocities) in ensemble 'nve', "
-            f"found {values['temperature_k']} K"
+            "expected notes of other names than the record has for the run itself, "
+            f"found {', '.join(taken)}"
         )
-    return values
+    return converted
+
+
+def check_seeds(seed: int, count: int) -> None:
+    """Refuse a seed whose successors, one for each stage, are no seeds."""
+    Execution(seed=seed)
+    if seed > 2**31 - count:
+        raise ValueError(
+            f"expected a seed of at most {2**31 - count}, for each of {count} stages "
+            f"has the next one, found {seed}"
+        )
 
 
 def check_freedom(system: openmm.System) -> None:
@@ -109,6 +109,7 @@ def check_start(simulation: app.Simulation) -> None:
 def check_positions(
     positions: Any, topology: app.Topology, system: openmm.System
 ) -> np.ndarray:
+    """Convert positions to an array [N, 3] in nm."""
     if unit.is_quantity(positions):
         positions = positions.value_in_unit(unit.nanometer)
     coordinates = np.array(positions, dtype=float)
@@ -132,43 +133,47 @@ def check_positions(
 
 
 def check_resumed(
-    before: dict[str, Any], settings: dict[str, Any], steps: int, path: Path
+    before: dict[str, Any],
+    asked: dict[str, Any],
+    path: Path,
+    may_change: Collection[str] = CHANGEABLE,
 ) -> None:
-    """Refuse to go on with a run that is another than the one asked for.
+    """Refuse to resume a run that is another than the one asked for.
 
     Parameters
     ----------
     before : dict
         Record of the run that was interrupted.
-    settings : dict
-        Values of the same names that must be the same, but for "steps" and
-        "checkpoint_interval". Where a file's ``_sha256`` is the same, its name may be
-        another.
-    steps : int
-        Asked for.
+    asked : dict
+        Values of the same names. Where a file's ``_sha256`` is the same, its name may
+        be another.
     path : Path
-        Of the record, for messages.
+        Path of the record, for messages.
+    may_change : collection of str
+        Names of values that may differ; "steps" must be among them.
     """
-    names = [*settings, *{"hydrogen_mass_da"}.difference(settings)]
-    differences = [
-        f"{name} {before.get(name)!r} rather than {settings.get(name)!r}"
-        for name in names
-        if before.get(name) != settings.get(name)
-        and name not in ("steps", "checkpoint_interval")
-        and not _same_file(name, before, settings)
-    ]
+    differences = []
+    for name in dict.fromkeys([*asked, *_OPTIONAL]):
+        old, new = (values.get(name, _DEFAULTS.get(name)) for values in (before, asked))
+        if (
+            old != new
+            and name not in may_change
+            and not _same_file(name, before, asked)
+        ):
+            differences.append(f"{name} {old!r} rather than {new!r}")
     if differences:
         raise ValueError(
-            f"expected to go on with the run of {path}, found another: "
+            f"expected to resume the run of {path}, found another: "
             f"{', '.join(differences)}; ask for the same, or start anew "
             "(overwrite=True, --force)"
         )
+    steps = asked["steps"]
     if steps < before["completed_steps"]:
         raise ValueError(
             f"expected at least the {before['completed_steps']} steps that {path} has "
             f"already, found {steps}"
         )
-    ramp = isinstance(before["temperature_k"], list)
+    ramp = isinstance(before.get("temperature_k"), list)
     if ramp and steps != before["steps"]:
         raise ValueError(
             f"expected the {before['steps']} steps of {path}, because its temperature "
@@ -176,6 +181,6 @@ def check_resumed(
         )
 
 
-def _same_file(name: str, before: dict[str, Any], settings: dict[str, Any]) -> bool:
-    digest = settings.get(f"{name}_sha256")
+def _same_file(name: str, before: dict[str, Any], asked: dict[str, Any]) -> bool:
+    digest = asked.get(f"{name}_sha256")
     return digest is not None and before.get(f"{name}_sha256") == digest

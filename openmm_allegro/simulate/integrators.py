@@ -1,55 +1,78 @@
 # SPDX-License-Identifier: MIT
-"""Integrators and thermostats by name, and their temperature while a run goes on."""
+"""Integrators and thermostats by name, and changes of their temperature.
+
+A new one is a line of ``_KINDS``. OpenMM is imported when an integrator is made; their
+names are known without it.
+"""
+
+from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
-import openmm
-from openmm import unit
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..utils.quiet import quiet
 
-# Each takes temperature (K), friction (1/ps) and timestep (ps); values without units
-# are in those for OpenMM.
-_OPENMM: dict[str, Callable[[float, float, float], openmm.Integrator]] = {
-    "verlet": lambda kelvin, friction, step: openmm.VerletIntegrator(step),
-    "langevin-middle": openmm.LangevinMiddleIntegrator,
-    "nose-hoover": openmm.NoseHooverIntegrator,
-    "andersen": lambda kelvin, friction, step: openmm.VerletIntegrator(step),
+if TYPE_CHECKING:
+    import openmm
+
+_BATH = ("temperature", "friction", "timestep")
+
+
+class _Kind(NamedTuple):
+    """Class of an integrator and the arguments that it takes, in order."""
+
+    package: str
+    name: str
+    arguments: tuple[str, ...] = _BATH
+    # a force that is the thermostat of an integrator without one
+    thermostat: str = ""
+
+    @property
+    def keeps_energy(self) -> bool:
+        return "temperature" not in self.arguments and not self.thermostat
+
+
+_KINDS = {
+    "verlet": _Kind("openmm", "VerletIntegrator", ("timestep",)),
+    # Zhang et al., doi:10.1021/acs.jpca.9b02771
+    "langevin-middle": _Kind("openmm", "LangevinMiddleIntegrator"),
+    # chains, Martyna et al., doi:10.1063/1.463940
+    "nose-hoover": _Kind("openmm", "NoseHooverIntegrator"),
+    # doi:10.1063/1.439486
+    "andersen": _Kind(
+        "openmm", "VerletIntegrator", ("timestep",), "AndersenThermostat"
+    ),
+    "baoab": _Kind("openmmtools", "BAOABIntegrator"),
+    "geodesic-baoab": _Kind("openmmtools", "GeodesicBAOABIntegrator"),
+    "vvvr": _Kind("openmmtools", "VVVRIntegrator"),
+    "ghmc": _Kind("openmmtools", "GHMCIntegrator"),
+    "nose-hoover-chain": _Kind(
+        "openmmtools", "NoseHooverChainVelocityVerletIntegrator", ("system", *_BATH)
+    ),
+    "andersen-velocity-verlet": _Kind(
+        "openmmtools", "AndersenVelocityVerletIntegrator"
+    ),
+    "velocity-verlet": _Kind("openmmtools", "VelocityVerletIntegrator", ("timestep",)),
 }
-_OPENMMTOOLS = {
-    "baoab": "BAOABIntegrator",
-    "geodesic-baoab": "GeodesicBAOABIntegrator",
-    "vvvr": "VVVRIntegrator",
-    "ghmc": "GHMCIntegrator",
-    "nose-hoover-chain": "NoseHooverChainVelocityVerletIntegrator",
-    "andersen-velocity-verlet": "AndersenVelocityVerletIntegrator",
-    "velocity-verlet": "VelocityVerletIntegrator",
-}
-# Those that keep the energy rather than a temperature.
-_WITHOUT_THERMOSTAT = ("verlet", "velocity-verlet")
-INTEGRATORS = ("auto", *_OPENMM, *_OPENMMTOOLS)
+INTEGRATORS = ("auto", *_KINDS)
 
 
 def choose_integrator(name: str, ensemble: str) -> str:
-    """The integrator's name, for "auto" too.
+    """Replace "auto" by the integrator of an ensemble.
 
     Raises
     ------
     ValueError
-        If it is unknown, or keeps a temperature in "nve", or none elsewhere.
+        If the integrator keeps a temperature in "nve", or none elsewhere.
     """
     if name == "auto":
         return "verlet" if ensemble == "nve" else "langevin-middle"
-    if name not in INTEGRATORS:
-        raise ValueError(f"expected integrator of {INTEGRATORS}, found {name!r}")
-    if (name in _WITHOUT_THERMOSTAT) != (ensemble == "nve"):
+    if _KINDS[name].keeps_energy != (ensemble == "nve"):
         fitting = [
             other
-            for other in INTEGRATORS[1:]
-            if (other in _WITHOUT_THERMOSTAT) == (ensemble == "nve")
+            for other, kind in _KINDS.items()
+            if kind.keeps_energy == (ensemble == "nve")
         ]
         raise ValueError(
             f"expected for ensemble {ensemble!r} an integrator of {fitting}, found "
@@ -61,17 +84,14 @@ def choose_integrator(name: str, ensemble: str) -> str:
 def make_integrator(
     name: str, system: openmm.System, values: dict[str, Any], seed: int
 ) -> openmm.Integrator:
-    """An integrator by its name.
+    """Make an integrator by its name.
 
     Parameters
     ----------
     name : str
-        One of ``INTEGRATORS`` but "auto". "langevin-middle" (Zhang et al.,
-        doi:10.1021/acs.jpca.9b02771), "nose-hoover" (chains, Martyna et al.,
-        doi:10.1063/1.463940) and "verlet" are OpenMM's; "andersen" is OpenMM's Verlet,
-        for a System to which ``add_andersen`` added the thermostat; others are
-        openmmtools' classes.
+        One of ``INTEGRATORS`` but "auto".
     system : openmm.System
+        With the thermostat that ``add_thermostat`` adds.
     values : dict
         "temperature_k", "friction_per_ps" (of Langevin dynamics; the collision
         frequency of Nosé-Hoover and Andersen thermostats) and "timestep_fs".
@@ -82,47 +102,71 @@ def make_integrator(
     ImportError
         If openmmtools is needed and missing.
     """
-    kelvin = start_temperature(values["temperature_k"])
-    friction, step = values["friction_per_ps"], values["timestep_fs"] * 1e-3
-    if name in _OPENMM:
-        integrator = _OPENMM[name](kelvin, friction, step)
-    else:
-        make = getattr(_openmmtools(), _OPENMMTOOLS[name])
-        timestep = step * unit.picosecond
-        thermostat = kelvin * unit.kelvin, friction / unit.picosecond
-        if name == "velocity-verlet":
-            integrator = make(timestep)
-        elif name == "nose-hoover-chain":
-            integrator = make(system, *thermostat, timestep)
-        else:
-            integrator = make(*thermostat, timestep)
+    import openmm
+    from openmm import unit
+
+    kind = _KINDS[name]
+    package = openmm if kind.package == "openmm" else _openmmtools()
+    arguments = {
+        "system": system,
+        "temperature": start_temperature(values["temperature_k"]) * unit.kelvin,
+        "friction": values["friction_per_ps"] / unit.picosecond,
+        "timestep": values["timestep_fs"] * 1e-3 * unit.picosecond,
+    }
+    make = getattr(package, kind.name)
+    integrator = make(*(arguments[argument] for argument in kind.arguments))
     if hasattr(integrator, "setRandomNumberSeed"):
         integrator.setRandomNumberSeed(seed)
     return integrator
 
 
-def add_andersen(system: openmm.System, values: dict[str, Any], seed: int) -> None:
-    """Add OpenMM's Andersen thermostat (doi:10.1063/1.439486) to a System."""
-    thermostat = openmm.AndersenThermostat(
-        start_temperature(values["temperature_k"]), values["friction_per_ps"]
-    )
-    thermostat.setRandomNumberSeed(seed)
-    system.addForce(thermostat)
+def add_thermostat(system: openmm.System, values: dict[str, Any], seed: int) -> None:
+    """Add the force that is the thermostat of an integrator, if it needs one.
+
+    Parameters
+    ----------
+    system : openmm.System
+        Modified.
+    values : dict
+        As ``make_integrator``, and "integrator".
+    seed : int
+    """
+    import openmm
+
+    name = _KINDS[values["integrator"]].thermostat
+    if name:
+        kelvin = start_temperature(values["temperature_k"])
+        thermostat = getattr(openmm, name)(kelvin, values["friction_per_ps"])
+        thermostat.setRandomNumberSeed(seed)
+        system.addForce(thermostat)
 
 
 def start_temperature(temperature: float | Sequence[float]) -> float:
-    """The first of a ramp's temperatures, or the temperature."""
-    return float(np.atleast_1d(temperature)[0])
+    """Choose the first of a ramp's temperatures, or the only one."""
+    return float(temperature[0] if isinstance(temperature, Sequence) else temperature)
 
 
 def temperature_at(temperature: float | Sequence[float], fraction: float) -> float:
-    """Temperature after a fraction of a ramp, which is linear between its values."""
+    """Interpolate a ramp, which is linear between its temperatures.
+
+    Parameters
+    ----------
+    temperature : float or sequence of float
+        K.
+    fraction : float
+        Part of the ramp that is over, 0 to 1.
+    """
+    import numpy as np
+
     values = np.atleast_1d(temperature)
     return float(np.interp(fraction, np.linspace(0, 1, len(values)), values))
 
 
 def set_temperature(context: openmm.Context, kelvin: float) -> None:
     """Change the temperature of the thermostat and the barostat of a Context."""
+    import openmm
+    from openmm import unit
+
     integrator = context.getIntegrator()
     if hasattr(integrator, "setTemperature"):
         integrator.setTemperature(kelvin * unit.kelvin)
@@ -137,7 +181,7 @@ def set_temperature(context: openmm.Context, kelvin: float) -> None:
 
 
 def _openmmtools() -> Any:
-    """openmmtools' module of integrators."""
+    """Import openmmtools' integrators without the messages of pymbar."""
     try:
         with quiet("pymbar"):
             return importlib.import_module("openmmtools.integrators")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Step after step: checkpoints, temperature ramps, progress, and ends of all kinds."""
+"""The loop over steps: checkpoints, temperature ramps, progress and its ends."""
 
 import contextlib
 import json
@@ -33,19 +33,23 @@ _PIECE = 10
 
 
 @dataclass
-class Run:
-    """A run and what belongs to it.
+class Job:
+    """A run in progress.
 
     Attributes
     ----------
     simulation : openmm.app.Simulation
     paths : dict of str to Path
     record : dict
-        What is written to ``paths["record"]``.
+        Content of ``paths["record"]``.
     own : list
-        Reporters that the user gave, of this package, with a ``path``.
+        The user's reporters whose files are cut to the checkpoint.
     save_after : float, optional
-        Seconds after which a checkpoint is written before its turn.
+        Seconds after the last checkpoint when one is written before its turn.
+    velocities : HDF5Reporter, optional
+    watchdog : Watchdog, optional
+    saved : float
+        Time of the last checkpoint.
     """
 
     simulation: app.Simulation
@@ -63,7 +67,7 @@ class Run:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What is appended to, by names that hold where the run is moved to."""
+        """Files that grow, by paths relative to the record: a run may be moved."""
         paths = paths_of(self.prefix)
         names = ("trajectory", "energies", "events", "event_frames")
         files = [paths[name] for name in names]
@@ -72,12 +76,12 @@ class Run:
         return {os.path.relpath(path, folder): path for path in files}
 
 
-def run_steps(job: Run, progress: bool) -> None:
-    """Step until all is done, or something happens; see ``simulate.run``."""
+def run_steps(job: Job, progress: bool) -> None:
+    """Step until the end, a signal or an error; see ``run``."""
     simulation, record = job.simulation, job.record
     steps, begin = record["steps"], simulation.currentStep
     started = time.monotonic()
-    # A log file is to hold a line every half minute, a terminal a live one.
+    # A log file gets a line every half minute, a terminal a live one.
     pause = 0.2 if sys.stderr.isatty() else 30.0
     with (
         tqdm(
@@ -89,7 +93,7 @@ def run_steps(job: Run, progress: bool) -> None:
             mininterval=pause,
         ) as bar,
         interruptible() as interrupted,
-        _explained(job),
+        _with_explanation(job),
     ):
         if "checkpoint_step" not in record:
             save(job)
@@ -118,8 +122,8 @@ def run_steps(job: Run, progress: bool) -> None:
         log.info("%d steps at %.3g ns/day", steps - begin, record["ns_per_day"])
 
 
-def save(job: Run) -> None:
-    """Bring all to the disk, the checkpoint last, if the simulation is sane.
+def save(job: Job) -> None:
+    """Write everything to the disk, the checkpoint last, if the simulation is sane.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def save(job: Run) -> None:
     StopSimulation
         From a watchdog.
     OSError
-        If not all could be written; the last checkpoint is as it was.
+        If something could not be written; the last checkpoint stays.
     """
     simulation, record, paths = job.simulation, job.record, job.paths
     include = {"positions", "velocities"}
@@ -146,7 +150,7 @@ def save(job: Run) -> None:
         record["integrator"],
         sizes_of(job.files),
         job.velocities.frames if job.velocities else 0,
-        # as JSON has it, so that nothing is shared with what goes on
+        # a copy, because the run changes its own
         json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
     )
     write_checkpoint(paths["checkpoint"], checkpoint)
@@ -156,14 +160,14 @@ def save(job: Run) -> None:
     job.saved = time.monotonic()
 
 
-def _piece(job: Run) -> int:
-    """Steps to the next multiple of what matters: the same wherever a run resumed."""
+def _piece(job: Job) -> int:
+    """Steps until the next report, checkpoint or look; a resumed run has the same."""
     step, record = job.simulation.currentStep, job.record
     intervals = (min(_PIECE, record["report_interval"]), record["checkpoint_interval"])
     return min(record["steps"] - step, *(n - step % n for n in intervals))
 
 
-def _ramp(job: Run) -> None:
+def _ramp(job: Job) -> None:
     temperature = job.record["temperature_k"]
     if isinstance(temperature, list):
         fraction = job.simulation.currentStep / job.record["steps"]
@@ -171,8 +175,8 @@ def _ramp(job: Run) -> None:
 
 
 @contextlib.contextmanager
-def _explained(job: Run) -> Any:
-    """Errors of a run with what happened and what is left."""
+def _with_explanation(job: Job) -> Any:
+    """Raise errors again, with the step and the files that are left."""
     try:
         yield
     except (StopSimulation, openmm.OpenMMException, ValueError, OSError) as error:
@@ -191,7 +195,7 @@ def _explained(job: Run) -> Any:
         if isinstance(error, OSError):
             raise RuntimeError(
                 f"expected to write the output of the run, found {text} at step "
-                f"{job.simulation.currentStep}; {left}: mend that and go on with "
+                f"{job.simulation.currentStep}; {left}: mend that and continue with "
                 "resume=True (--resume)"
             ) from error
         what = "expected a simulation and reporters without errors, found one"

@@ -13,8 +13,22 @@ from ..utils.process import processor_name
 _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
 
 
-def choose_platform(name: str | None) -> openmm.Platform:
+def choose_platform(
+    name: str | None, threads: int | None = None
+) -> tuple[openmm.Platform, dict[str, str]]:
     """Get an OpenMM platform by its name, or the fastest that is present.
+
+    Parameters
+    ----------
+    name : str, optional
+    threads : int, optional
+        Threads of the platform, if it has that property.
+
+    Returns
+    -------
+    platform : openmm.Platform
+    properties : dict
+        Properties of a Context on it.
 
     Raises
     ------
@@ -27,7 +41,10 @@ def choose_platform(name: str | None) -> openmm.Platform:
         name = next(p for p in _PLATFORMS if p in present)
     if name not in present:
         raise ValueError(f"expected a platform of {present}, found {name!r}")
-    return openmm.Platform.getPlatformByName(name)
+    chosen = openmm.Platform.getPlatformByName(name)
+    if threads is None or "Threads" not in chosen.getPropertyNames():
+        return chosen, {}
+    return chosen, {"Threads": str(threads)}
 
 
 def describe_hardware(context: openmm.Context) -> dict[str, str | int]:

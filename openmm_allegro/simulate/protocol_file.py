@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A protocol as a TOML file: the System, its stages, and what is watched."""
+"""Read a protocol from a TOML file: its System, stages and watchdogs."""
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,50 +13,13 @@ from ..classical.baseline import read_system
 from ..model.file import Model
 from ..potential.potential import AllegroPotential
 from ..utils.config import from_mapping
-from .protocol import Stage
+from .settings import Stage
+from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
-
-_OPTIONS = ("backend", "precision", "kernel", "two_body", "skin")
-
-
-@dataclass(frozen=True)
-class SystemConfig:
-    """The ``[system]`` table: what is simulated. Paths are relative to the file.
-
-    Parameters
-    ----------
-    topology : str
-        PDB with positions and box.
-    model : tuple of str
-        Model file, or several of a committee.
-    baseline : str
-        XML of the force field's System, for models of kind delta.
-    system : str
-        XML of a System, in the place of ``model``: a mixed one, for instance.
-    no_periodic : bool
-        Whether a box does not repeat.
-    flexible_molecules : bool
-        Whether volume moves shift atoms, not molecules.
-    backend, precision, kernel, two_body : str
-    skin : float
-        As ``AllegroPotential.create_system``; below 0 the default.
-    """
-
-    topology: str
-    model: tuple[str, ...] = ()
-    baseline: str = ""
-    system: str = ""
-    no_periodic: bool = False
-    flexible_molecules: bool = False
-    backend: str = "torchforce"
-    precision: str = "mixed"
-    kernel: str = "auto"
-    two_body: str = "exact"
-    skin: float = -1.0
 
 
 class Prepared(NamedTuple):
-    """A System to be simulated.
+    """A System with its positions, ready to be simulated.
 
     Attributes
     ----------
@@ -65,7 +27,7 @@ class Prepared(NamedTuple):
     positions : [N, 3] Quantity
     system : openmm.System
     models : tuple of Model
-        None where the System came from a file.
+        Empty where the System came from a file.
     notes : dict
         Models and options, for the records of runs.
     """
@@ -78,7 +40,7 @@ class Prepared(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """What ``run_protocol`` takes.
+    """Arguments of ``run_protocol``.
 
     Attributes
     ----------
@@ -104,7 +66,7 @@ def read_protocol(path: str | Path) -> Protocol:
     FileNotFoundError
         If the file or one that it names is missing.
     ValueError
-        If a table, key or value is not what it has to be.
+        If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
     if not path.is_file():
@@ -124,10 +86,7 @@ def read_protocol(path: str | Path) -> Protocol:
     watchdogs = None
     if "watchdogs" in content:
         watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
-    table = dict(content.get("system", {}))
-    if isinstance(table.get("model"), str):
-        table["model"] = [table["model"]]
-    config = from_mapping(SystemConfig, table, f"{path} [system]")
+    config = _read_system(content, path)
     try:
         prepared = prepare(config, path.parent)
     except (ValueError, FileNotFoundError) as error:
@@ -145,23 +104,16 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     FileNotFoundError
         If a file is missing.
     ValueError
-        If there are both a model and a System or neither, or from
-        ``AllegroPotential``.
+        As ``AllegroPotential``.
     """
-    if bool(config.model) == bool(config.system):
-        raise ValueError(
-            f"expected model or system, found {'both' if config.model else 'neither'}"
-        )
     pdb = _read_pdb(folder / config.topology)
     if config.system:
         system = read_system(folder / config.system)
         notes = _file_notes("system_xml", [folder / config.system])
         return Prepared(pdb.topology, pdb.positions, system, (), notes)
     models = [folder / name for name in config.model]
-    choices: dict[str, Any] = {name: getattr(config, name) for name in _OPTIONS}
-    if config.skin < 0:
-        choices["skin"] = None
-    arguments = choices | {"periodic": False if config.no_periodic else None}
+    options = config.force_options
+    arguments = options | {"periodic": False if config.no_periodic else None}
     potential = AllegroPotential(models)
     if config.baseline:
         mm_system = read_system(folder / config.baseline)
@@ -169,20 +121,14 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
-    notes = _file_notes("model", models) | choices
+    notes = _file_notes("model", models) | options
     if config.baseline:
         notes |= _file_notes("baseline", [folder / config.baseline])
     return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)
 
 
 def _read_pdb(path: Path) -> app.PDBFile:
-    """A PDB file.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, or OpenMM cannot read it.
-    """
+    """Read a PDB file, or say what is wrong with it."""
     if not path.is_file():
         raise FileNotFoundError(f"expected a PDB file, found nothing at {path}")
     try:
@@ -196,12 +142,25 @@ def _read_pdb(path: Path) -> app.PDBFile:
 
 
 def _file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
-    """What a record says of files: of one, not of a list of one."""
-    found = [str(path) for path in paths]
+    """Names and hashes of files for a record; of one file without a list."""
+    names = [str(path) for path in paths]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     if len(paths) == 1:
-        return {name: found[0], f"{name}_sha256": hashes[0]}
-    return {name: found, f"{name}_sha256": hashes}
+        return {name: names[0], f"{name}_sha256": hashes[0]}
+    return {name: names, f"{name}_sha256": hashes}
+
+
+def _read_system(content: dict[str, Any], path: Path) -> SystemConfig:
+    table = content.get("system", {})
+    if isinstance(table, dict):
+        table = dict(table)
+        if isinstance(table.get("model"), str):
+            table["model"] = [table["model"]]
+        # older files say -1.0 for the default
+        skin = table.get("skin")
+        if isinstance(skin, int | float) and skin < 0:
+            del table["skin"]
+    return from_mapping(SystemConfig, table, f"{path} [system]")
 
 
 def _read_stages(content: dict[str, Any], path: Path) -> list[Stage]:

@@ -1,165 +1,267 @@
 # SPDX-License-Identifier: MIT
-"""What a run is asked for, checked as a whole, and the System that it asks for."""
+"""Settings of runs, declared once; importing them loads neither torch nor OpenMM."""
 
-import json
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import openmm
-from openmm import app, unit
-
-from ..forces import copy_system
-from .checks import check_freedom, check_integers, check_values
-from .hydrogen_mass import repartition_hydrogen_mass
-from .integrators import add_andersen, choose_integrator
-from .system import BAROSTATS, add_barostat, check_ensemble
-
-# Steps between checkpoints, in whole report intervals.
-_CHECKPOINT_STEPS = 2000
-_LOWEST = {
-    "steps": 0,
-    "report_interval": 1,
-    "velocity_interval": 0,
-    "checkpoint_interval": 1,
-    "barostat_interval": 1,
-    "seed": 0,
-}
-# What a record can have of a run itself; notes have other names.
-RECORD_KEYS = frozenset(
-    (
-        *_LOWEST,
-        *("atoms", "ensemble", "integrator", "temperature_k", "timestep_fs"),
-        *("friction_per_ps", "pressure_bar", "hydrogen_mass_da", "minimized"),
-        *("package_version", "openmm_version", "platform", "platform_properties"),
-        *("hardware", "forces", "completed_steps", "checkpoint_step", "resumed_at"),
-        *("finished", "stopped", "ns_per_day"),
-    )
+from ..utils.settings import (
+    check_settings,
+    documented,
+    setting,
+    setting_of,
+    settings_of,
 )
+from .integrators import INTEGRATORS, choose_integrator
+
+# The barostat of each ensemble, a class of OpenMM, or none at constant volume.
+ENSEMBLES: dict[str, str | None] = {
+    "nvt": None,
+    "nve": None,
+    "npt": "MonteCarloBarostat",
+    "npt-anisotropic": "MonteCarloAnisotropicBarostat",
+    "npt-flexible": "MonteCarloFlexibleBarostat",
+}
+# Settings of what an ensemble at constant volume does not have.
+_OF_BAROSTATS = ("pressure_bar", "barostat_interval")
+# Steps between checkpoints by default, but for whole report intervals.
+_CHECKPOINT_STEPS = 2000
 
 
-def check_settings(
-    topology: app.Topology,
-    system: openmm.System,
-    *,
-    steps: int,
-    ensemble: str,
-    integrator: str,
-    temperature: unit.Quantity,
-    timestep: unit.Quantity,
-    friction: unit.Quantity,
-    pressure: unit.Quantity,
-    barostat_interval: int,
-    hydrogen_mass: unit.Quantity | None,
-    report_interval: int,
-    velocity_interval: int,
-    checkpoint_interval: int | None,
-    minimize: bool,
-    seed: int,
-) -> dict[str, Any]:
-    """Arguments of ``simulate.run`` as its record has them.
+@documented
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a simulation; ``run`` has them as arguments, with units.
 
     Raises
     ------
     ValueError
-        As ``run``, for all but positions and files.
+        If a value is of another type or out of range, or two contradict each other.
     """
-    whole = check_integers(
-        _LOWEST,
-        steps=steps,
-        report_interval=report_interval,
-        velocity_interval=velocity_interval,
-        checkpoint_interval=checkpoint_interval or _checkpoint_steps(report_interval),
-        barostat_interval=barostat_interval,
-        seed=seed,
+
+    steps: int = setting(
+        10_000,
+        about="Number of steps; 0 only minimises. A finished run that is resumed with "
+        "more becomes longer",
+        minimum=0,
+        may_change=True,
     )
-    _check_intervals(whole, minimize)
-    if ensemble not in BAROSTATS:
-        del whole["barostat_interval"]
-    values = check_values(ensemble, temperature, timestep, friction, pressure)
-    if hydrogen_mass is not None:
-        values["hydrogen_mass_da"] = _dalton(hydrogen_mass)
-    settings = {
-        "atoms": system.getNumParticles(),
-        "ensemble": ensemble,
-        "integrator": choose_integrator(integrator, ensemble),
-        **values,
-        **whole,
-    }
-    check_freedom(system)
-    check_ensemble(ensemble, topology, system)
-    return settings
+    ensemble: str = setting(
+        "nvt",
+        about="Constant temperature (nvt), energy (nve), or temperature and pressure "
+        "with OpenMM's Monte Carlo barostat, which scales the box (npt), each of its "
+        "lengths (npt-anisotropic), or lengths and angles (npt-flexible)",
+        choices=tuple(ENSEMBLES),
+    )
+    integrator: str = setting(
+        "auto",
+        about="Integrator and thermostat; auto is verlet in nve, else langevin-middle",
+        choices=INTEGRATORS,
+    )
+    temperature_k: tuple[float, ...] = setting(
+        (300.0,),
+        about="Temperature of thermostat, barostat and first velocities; several are a "
+        "ramp over all steps, linear from each to the next",
+        unit="K",
+        above=0.0,
+        option="temperature",
+    )
+    timestep_fs: float = setting(
+        0.5, about="Time step", unit="fs", above=0.0, option="timestep"
+    )
+    friction_per_ps: float = setting(
+        1.0,
+        about="Friction of Langevin dynamics, collision frequency of other thermostats",
+        unit="1/ps",
+        above=0.0,
+        option="friction",
+    )
+    pressure_bar: float = setting(
+        1.0,
+        about="Pressure of the barostat; may be negative",
+        unit="bar",
+        option="pressure",
+    )
+    barostat_interval: int = setting(
+        25, about="Steps between attempts to change the volume", minimum=1
+    )
+    hydrogen_mass_da: float | None = setting(
+        None,
+        about="Mass of hydrogens, taken from the atoms they are bonded to; their own "
+        "if not given",
+        unit="Da",
+        above=0.0,
+        below=12.0,
+        option="hydrogen-mass",
+    )
+    report_interval: int = setting(
+        20,
+        about="Steps between frames and between lines of energies, at most all steps",
+        minimum=1,
+    )
+    velocity_interval: int = setting(
+        0, about="Steps between frames with velocities in HDF5; 0 for none", minimum=0
+    )
+    checkpoint_interval: int | None = setting(
+        None,
+        about="Steps between checkpoints; if not given, about 2000 in whole report "
+        "intervals, or a quarter of an hour where that is sooner",
+        minimum=1,
+        may_change=True,
+    )
+    minimize: bool = setting(
+        True,
+        about="Minimise the energy first, until forces are of thermal size",
+        recorded=False,
+    )
+    draw_velocities: bool = setting(
+        False,
+        about="Draw new velocities where another run's end has velocities",
+        recorded=False,
+    )
+
+    _where: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.temperature_k, int | float):
+            object.__setattr__(self, "temperature_k", (self.temperature_k,))
+        for name in ("hydrogen_mass_da", "checkpoint_interval"):
+            if getattr(self, name) == 0:  # files say so; TOML knows no None
+                object.__setattr__(self, name, None)
+        check_settings(self, self._where, bits=31)
+        try:
+            _check_together(self)
+        except ValueError as error:
+            where = f"{self._where}: " if self._where else ""
+            raise ValueError(f"{where}{error}") from None
+
+    @property
+    def has_barostat(self) -> bool:
+        """Whether the volume changes."""
+        return ENSEMBLES[self.ensemble] is not None
+
+    def record(self) -> dict[str, Any]:
+        """Collect the values as a run's record has them, without what it lacks.
+
+        Defaults are worked out: the integrator, and steps between checkpoints. One
+        temperature is a number, several are a list.
+        """
+        values = {
+            name: getattr(self, name)
+            for name, meaning in settings_of(type(self)).items()
+            if meaning.recorded and (self.has_barostat or name not in _OF_BAROSTATS)
+        }
+        values["integrator"] = choose_integrator(self.integrator, self.ensemble)
+        kelvin = list(self.temperature_k)
+        values["temperature_k"] = kelvin if len(kelvin) > 1 else kelvin[0]
+        if self.checkpoint_interval is None:
+            reports = max(1, _CHECKPOINT_STEPS // self.report_interval)
+            values["checkpoint_interval"] = reports * self.report_interval
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:
-    """Notes for a record, as JSON will give them back.
+@dataclass(frozen=True)
+class _Named:
+    """First field of a stage."""
+
+    name: str = setting(
+        about="Name of the stage, part of its files' names: letters, digits, - and _",
+        recorded=False,
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class Stage(RunSettings, _Named):
+    """One run of a protocol; field for field a ``[[stages]]`` table of its TOML.
+
+    Each begins with the positions, the velocities and the box that the one before
+    ended with. ``[300, 3000]`` heats, ``[600, 900, 600]`` anneals. An instant quench is
+    a stage at a lower temperature with ``draw_velocities``.
 
     Raises
     ------
     ValueError
-        If they are no JSON object, or have names that the record has for the run.
+        As ``RunSettings``, or if the name cannot be one of a file.
     """
-    try:
-        found = json.loads(json.dumps(notes or {}, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected notes of JSON values, found {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"expected notes in a dict, found {notes!r}")
-    taken = sorted(RECORD_KEYS & set(found))
-    if taken:
-        raise ValueError(
-            "expected notes of other names than the record has for the run itself, "
-            f"found {', '.join(taken)}"
-        )
-    return found
+
+    steps: int = setting_of(RunSettings, "steps", default=0)
+    minimize: bool = setting_of(RunSettings, "minimize", default=False)
+
+    @property
+    def _where(self) -> str:
+        return f"stage {self.name}"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
+            raise ValueError(
+                f"stage {self.name!r}: expected a name of letters, digits, - and _, "
+                f"found {self.name!r}"
+            )
 
 
-def prepare_system(
-    system: openmm.System,
-    topology: app.Topology,
-    settings: dict[str, Any],
-    seed: int,
-) -> openmm.System:
-    """A copy of a System with all that ``check_settings`` says.
+@documented
+@dataclass(frozen=True)
+class Execution:
+    """Settings of how a run is carried out, which are no part of what is simulated.
 
     Raises
     ------
     ValueError
-        From ``repartition_hydrogen_mass``.
+        If a value is of another type or out of range, or two contradict each other.
     """
-    system = copy_system(system)
-    if "hydrogen_mass_da" in settings:
-        repartition_hydrogen_mass(system, topology, settings["hydrogen_mass_da"])
-    if settings["ensemble"] in BAROSTATS:
-        add_barostat(settings["ensemble"], system, settings, seed)
-    if settings["integrator"] == "andersen":
-        add_andersen(system, settings, seed)
-    return system
+
+    platform: str | None = setting(
+        None, about="Name of an OpenMM platform; the fastest present by default"
+    )
+    threads: int | None = setting(
+        None,
+        about="Threads of the CPU platform and of the model on the CPU; by default all "
+        "processors, and torch's number",
+        minimum=1,
+    )
+    seed: int = setting(
+        0,
+        about="Seed of velocities and thermostat; 0 draws one, which is recorded",
+        minimum=0,
+    )
+    overwrite: bool = setting(False, about="Replace existing output")
+    resume: bool = setting(
+        False,
+        about="Continue existing output, from its last checkpoint, if there is any",
+    )
+    progress: bool = setting(True, about="Show progress, with ns/day and the time left")
+
+    def __post_init__(self) -> None:
+        check_settings(self, bits=31)
+        if self.overwrite and self.resume:
+            raise ValueError(
+                "expected overwrite (--force) or resume (--resume), found both: one "
+                "replaces what the other continues"
+            )
 
 
-def _checkpoint_steps(report_interval: Any) -> int:
-    interval = report_interval if isinstance(report_interval, int) else 1
-    return max(1, _CHECKPOINT_STEPS // max(interval, 1)) * max(interval, 1)
-
-
-def _check_intervals(whole: dict[str, int], minimize: bool) -> None:
-    steps = whole["steps"]
-    if steps == 0 and not minimize:
+def _check_together(settings: RunSettings) -> None:
+    """Refuse values that contradict each other."""
+    steps = settings.steps
+    if steps == 0 and not settings.minimize:
         raise ValueError(
             "expected steps of at least 1, or minimize, found 0 steps and no "
             "minimisation: nothing to do"
         )
     for name in ("report_interval", "velocity_interval"):
-        if whole[name] > steps > 0:
+        interval = getattr(settings, name)
+        if interval > steps > 0:
             raise ValueError(
-                f"expected {name} of at most steps = {steps}, found {whole[name]}: "
+                f"expected {name} of at most steps = {steps}, found {interval}: "
                 "nothing would be written"
             )
-
-
-def _dalton(mass: Any) -> float:
-    if not unit.is_quantity(mass) or not mass.unit.is_compatible(unit.dalton):
+    if not settings.temperature_k:
+        raise ValueError("expected a temperature, found none")
+    if settings.ensemble == "nve" and len(settings.temperature_k) > 1:
         raise ValueError(
-            f"expected a quantity in dalton for hydrogen_mass, found {mass!r}"
+            "expected one temperature (of the first velocities) in ensemble 'nve', "
+            f"found {list(settings.temperature_k)} K"
         )
-    if not 0 < mass.value_in_unit(unit.dalton) < 12:
-        raise ValueError(f"expected hydrogen_mass between 0 and 12 Da, found {mass}")
-    return float(mass.value_in_unit(unit.dalton))
+    choose_integrator(settings.integrator, settings.ensemble)

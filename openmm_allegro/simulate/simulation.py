@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Run a System in an ensemble and write what happened, so that nothing is lost."""
+"""Run a System in an ensemble, so that a kill at any moment loses nothing."""
 
-import contextlib
-import copy
-import logging
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,22 +8,9 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
-from .._version import __version__
-from ..reporters import HDF5Reporter, XTCReporter
-from ..reporters.table import TableReporter
-from ..runs.names import check_output, paths_of
-from ..utils.files import lock_output, read_record
-from .checkpoint import read_checkpoint
-from .checks import check_integers, check_positions, check_resumed, check_start
-from .integrators import make_integrator
-from .loop import Run, run_steps
-from .platform import choose_platform, describe_hardware, torch_threads
-from .settings import check_notes, check_settings, prepare_system
-from .start import add_reporters, go_on, start
-from .system import whole_molecules
+from .execute import execute
+from .quantities import run_settings
 from .watchdogs.watchdog import Watchdogs
-
-log = logging.getLogger(__name__)
 
 
 def run(
@@ -63,12 +46,12 @@ def run(
 ) -> dict[str, Path]:
     """Minimise and run molecular dynamics.
 
-    A kill at any moment leaves files that can be read and a checkpoint; ``resume=True``
-    goes on from there, without a frame that is there twice or missing. On the platforms
-    Reference and CPU (with the property DeterministicForces where classical forces are
-    computed, too), at constant volume, the run is then the same to the last bit as one
-    that was never interrupted; where a signal or the clock brought a checkpoint out of
-    its turn, but for rounding. A barostat starts anew to find the size of its moves.
+    A kill at any moment leaves files that can be read and a checkpoint. ``resume=True``
+    continues from there; no frame is repeated or missing. On the platforms Reference
+    and CPU (with the property DeterministicForces where there are classical forces) and
+    at constant volume, the result is then the same to the last bit as without the
+    interruption. It is the same but for rounding if a signal or the clock caused the
+    last checkpoint. A barostat tunes the size of its moves anew.
 
     Parameters
     ----------
@@ -78,62 +61,54 @@ def run(
     output : path
         Prefix of the files to write, such as ``runs/nacl``.
     steps : int
-        0 if there is no more to do than to minimise. A finished run that is resumed
-        with more becomes longer.
+        Steps in all, those before a resumption included; 0 only minimises.
     ensemble : str
-        "nvt", "nve", or "npt", "npt-anisotropic", "npt-flexible": as "nvt", with
-        OpenMM's Monte Carlo barostat (Åqvist et al.,
-        doi:10.1016/j.cplett.2003.12.039) that scales the box, each of its lengths, or
-        lengths and angles. Molecules move as the System has them
-        (``create_system(rigid_molecules=...)``).
+        "nvt", "nve", "npt", "npt-anisotropic" or "npt-flexible"; the last three have a
+        Monte Carlo barostat (Åqvist et al., doi:10.1016/j.cplett.2003.12.039) that
+        moves molecules, as ``create_system(rigid_molecules=...)`` made them.
     integrator : str
-        See ``integrators``; "auto" is "verlet" in "nve", else "langevin-middle".
+        One of ``simulate.integrators.INTEGRATORS``.
     temperature : Quantity
-        Of the thermostat, the barostat and the initial velocities. Several are a ramp
-        over all steps, linear from each to the next: ``[300, 3000] * kelvin``.
+        Several are a ramp over all steps: ``[300, 3000] * kelvin``.
     timestep : Quantity
     friction : Quantity
-        Of Langevin dynamics; the collision frequency of other thermostats.
+        Inverse time.
     pressure : Quantity
-        Of the barostat.
+        Pressure of the barostat.
     barostat_interval : int
-        Steps between attempts to change the volume.
+        Steps between volume moves.
     hydrogen_mass : Quantity, optional
-        Mass of hydrogens, taken from the atoms they are bonded to.
     report_interval : int
-        Steps between frames and between lines of energies; at most ``steps``.
+        Steps between frames and between lines of energies.
     velocity_interval : int
         Steps between frames with velocities in HDF5; 0 for none.
     checkpoint_interval : int, optional
-        Steps between checkpoints. By default about 2,000, in whole report intervals,
-        or sooner: a quarter of an hour after the last one.
+        Steps between checkpoints. ``RunSettings`` has more on the settings up to here.
     reporters : sequence of OpenMM reporters
-        More of them, such as ``reporters.PressureReporter``. The files of this
-        package's reporters (with a path) are cut to the checkpoint when a run is
-        resumed, as its own are; others' are not.
+        Further reporters, such as ``reporters.PressureReporter``. When a run is
+        resumed, files of this package's reporters are cut to the checkpoint; files of
+        others are not.
     watchdogs : Watchdogs, optional
-        What to look for, and what to do then.
+        Limits to watch, and what to do beyond them.
     minimize : bool
-        Whether to minimise the energy first, until forces are of thermal size
-        (``simulate.start.MINIMIZER_TOLERANCE``).
+        Whether to minimise the energy first, until forces are of thermal size.
     state : openmm.State, optional
-        Of the end of another run, to begin with: its positions, velocities and box
-        stand for ``positions``, the System's box and velocities that are drawn.
+        End of another run: its positions, velocities and box replace ``positions``, the
+        System's box and velocities that are drawn.
     draw_velocities : bool
-        Whether to draw velocities all the same.
+        Whether to draw velocities in spite of ``state``.
     platform : str, optional
         Name of an OpenMM platform; the fastest present by default.
     threads : int, optional
-        Threads of the CPU platform and of the model on the CPU; by default, all
-        processors and what ``torch.get_num_threads`` says.
+        Threads of the CPU platform and of the model on the CPU.
     notes : dict, optional
         JSON values to keep in the record, by names that it does not have itself.
     seed : int
-        Of velocities and thermostat, below 2³¹; 0 draws one, which is recorded.
+        Seed of velocities and thermostat, below 2³¹; 0 draws one, which is recorded.
     overwrite : bool
         Whether existing output may be replaced.
     resume : bool
-        Whether to go on with existing output, if there is any.
+        Whether to continue existing output, if there is any.
     progress : bool
         Whether to show progress, with ns/day and the time left.
 
@@ -143,7 +118,7 @@ def run(
         ``topology`` (PDB), ``trajectory`` (XTC, not wrapped into the box), ``energies``
         (CSV; under NPT with the density), ``state`` (XML with positions, velocities and
         box), ``system`` (XML, with the barostat if any), ``checkpoint``, ``record``
-        (JSON of what was run), and ``velocities`` (HDF5) if asked for.
+        (JSON of settings and progress), and ``velocities`` (HDF5) if asked for.
 
     Raises
     ------
@@ -157,138 +132,42 @@ def run(
         to be resumed is another one, or lacks files.
     RuntimeError
         If the simulation becomes unstable, a reporter fails, a watchdog stops it
-        (StopSimulation), the output cannot be written, or another run writes it; what
-        was written stays, with the last sane checkpoint.
+        (StopSimulation), the output cannot be written, or another run writes it. The
+        files stay as they are then, with the last sane checkpoint.
     """
-    paths = check_output(output, overwrite, resume)
-    if velocity_interval:
-        paths["velocities"] = paths_of(output)["velocities"]
-    if any(isinstance(reporter, HDF5Reporter) for reporter in reporters):
-        raise ValueError(
-            "expected velocity_interval for velocities in HDF5, found an HDF5Reporter "
-            "among the reporters, whose frames would not be part of checkpoints"
-        )
-    notes = check_notes(notes)
-    asked = check_settings(
-        topology,
-        system,
-        steps=steps,
-        ensemble=ensemble,
-        integrator=integrator,
-        temperature=temperature,
-        timestep=timestep,
-        friction=friction,
-        pressure=pressure,
-        barostat_interval=barostat_interval,
-        hydrogen_mass=hydrogen_mass,
-        report_interval=report_interval,
-        velocity_interval=velocity_interval,
-        checkpoint_interval=checkpoint_interval,
-        minimize=minimize,
-        seed=seed,
-    )
-    if threads is not None:
-        check_integers({"threads": 1}, threads=threads)
-    coordinates = check_positions(
-        positions if state is None else _positions(state), topology, system
-    )
-
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch_threads(threads))
-        before: dict[str, Any] = {}
-        checkpoint = None
-        if resume and paths["record"].exists():
-            stack.enter_context(lock_output(output))
-            before = read_record(paths["record"])
-            if paths["checkpoint"].exists():
-                checkpoint = read_checkpoint(paths["checkpoint"])
-        seed = asked["seed"] or before.get("seed", 0)
-        seed = seed or random.SystemRandom().randrange(1, 2**31)
-        settings = {**notes, **asked, "seed": seed}
-        if before:
-            check_resumed(before, settings, asked["steps"], paths["record"])
-            if before.get("finished") and before["steps"] == settings["steps"]:
-                log.info("%s is finished already", output)
-                return paths
-            if checkpoint is None and before["completed_steps"] > 0:
-                raise ValueError(
-                    f"expected the checkpoint {paths['checkpoint']} of a run that has "
-                    f"{before['completed_steps']} steps, found none; bring it back, or "
-                    "start anew (overwrite=True, --force)"
-                )
-        # other random numbers than from the start on, where they are not restored
-        step = checkpoint.step if checkpoint else 0
-        fresh = (seed + step) % 2**31
-        system = prepare_system(system, topology, settings, fresh)
-        box = None
-        if system.usesPeriodicBoundaryConditions():
-            if state is not None:
-                system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
-            vectors = system.getDefaultPeriodicBoxVectors()
-            box = [v.value_in_unit(unit.nanometer) for v in vectors] * unit.nanometer
-            coordinates = whole_molecules(coordinates, topology, system)
-        # files have the box that is simulated, or none, whatever the topology has
-        topology = copy.copy(topology)
-        topology.setPeriodicBoxVectors(box)
-        chosen = choose_platform(platform)
-        properties = {}
-        if threads is not None and "Threads" in chosen.getPropertyNames():
-            properties["Threads"] = str(threads)
-        simulation = app.Simulation(
-            topology,
-            system,
-            make_integrator(settings["integrator"], system, settings, fresh),
-            chosen,
-            properties,
-        )
-        simulation.context.setPositions(coordinates)
-        check_start(simulation)
-        if not before:
-            stack.enter_context(lock_output(output))
-            if not overwrite:  # another run may have written meanwhile
-                check_output(output)
-        record = {
-            **settings,
-            "package_version": __version__,
-            "openmm_version": openmm.version.version,
-            "platform": chosen.getName(),
-            "platform_properties": properties,
-            "hardware": describe_hardware(simulation.context),
-            "forces": [force.getName() for force in system.getForces()],
-            "minimized": before.get("minimized") if checkpoint else minimize,
-            "completed_steps": step,
-            "resumed_at": [*before.get("resumed_at", []), step] if checkpoint else [],
-            "finished": False,
+    settings, execution = run_settings(
+        {
+            "steps": steps,
+            "ensemble": ensemble,
+            "integrator": integrator,
+            "temperature": temperature,
+            "timestep": timestep,
+            "friction": friction,
+            "pressure": pressure,
+            "barostat_interval": barostat_interval,
+            "hydrogen_mass": hydrogen_mass,
+            "report_interval": report_interval,
+            "velocity_interval": velocity_interval,
+            "checkpoint_interval": checkpoint_interval,
+            "minimize": bool(minimize),
+            "draw_velocities": bool(draw_velocities),
+            "platform": platform,
+            "threads": threads,
+            "seed": seed,
+            "overwrite": bool(overwrite),
+            "resume": bool(resume),
+            "progress": bool(progress),
         }
-        if checkpoint:
-            record["checkpoint_step"] = step
-        job = Run(
-            simulation,
-            paths,
-            record,
-            _cut_with_the_run(reporters),
-            save_after=None if checkpoint_interval else 900.0,
-        )
-        if checkpoint is None:
-            start(job, minimize, state, draw_velocities)
-        else:
-            go_on(job, checkpoint)
-        add_reporters(job, checkpoint, reporters, watchdogs)
-        run_steps(job, progress)
-    return paths
-
-
-def _cut_with_the_run(reporters: Sequence[Any]) -> list[Any]:
-    """Those whose files are cut to the checkpoint when a run goes on."""
-    own = (TableReporter, XTCReporter)
-    return [r for r in reporters if isinstance(r, own) and hasattr(r, "path")]
-
-
-def _positions(state: openmm.State) -> unit.Quantity:
-    try:
-        return state.getPositions()
-    except openmm.OpenMMException as error:
-        raise ValueError(
-            "expected a state with positions, context.getState(positions=True, "
-            f"velocities=True), found {error}"
-        ) from error
+    )
+    return execute(
+        topology,
+        positions,
+        system,
+        output,
+        settings,
+        execution,
+        reporters=reporters,
+        watchdogs=watchdogs,
+        state=state,
+        notes=notes,
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a run begins, and how it goes on after an interruption."""
+"""Start a run, or resume it from a checkpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -9,12 +9,13 @@ import openmm
 from openmm import app, unit
 
 from ..reporters import HDF5Reporter, XTCReporter
+from ..reporters.table import TableReporter
 from ..runs.names import remove_output
 from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
 from .integrators import start_temperature
-from .loop import Run
-from .system import BAROSTATS
+from .loop import Job
+from .settings import ENSEMBLES, RunSettings
 from .watchdogs.watchdog import Watchdog, Watchdogs
 
 log = logging.getLogger(__name__)
@@ -24,10 +25,36 @@ log = logging.getLogger(__name__)
 MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
 
 
-def start(
-    job: Run, minimize: bool, state: openmm.State | None, draw_velocities: bool
-) -> None:
-    """Bring a new run to its first step; what was there before goes."""
+def check_reporters(reporters: Sequence[Any]) -> None:
+    """Refuse an HDF5Reporter, which ``run`` has to make itself.
+
+    Raises
+    ------
+    ValueError
+    """
+    if any(isinstance(reporter, HDF5Reporter) for reporter in reporters):
+        raise ValueError(
+            "expected velocity_interval for velocities in HDF5, found an HDF5Reporter "
+            "among the reporters, whose frames would not be part of checkpoints"
+        )
+
+
+def own_reporters(reporters: Sequence[Any]) -> list[Any]:
+    """Select reporters whose files are cut to the checkpoint when a run is resumed."""
+    own = (TableReporter, XTCReporter)
+    return [r for r in reporters if isinstance(r, own) and hasattr(r, "path")]
+
+
+def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
+    """Bring a new run to its first step; earlier output is removed.
+
+    Parameters
+    ----------
+    job : Job
+    settings : RunSettings
+    state : openmm.State or None
+        End of another run, whose velocities are kept.
+    """
     simulation, paths, record = job.simulation, job.paths, job.record
     # In this order a kill leaves no checkpoint of another run than the record's, and
     # no files without a record.
@@ -36,7 +63,7 @@ def start(
     remove_output(job.prefix, keep=("record",))
     replace_file(paths["system"], openmm.XmlSerializer.serialize(simulation.system))
     context = simulation.context
-    if minimize:
+    if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
         simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
     with open(paths["topology"], "w") as file:
@@ -46,32 +73,32 @@ def start(
             file,
             keepIds=True,
         )
-    if state is None or draw_velocities or not _has_velocities(state):
+    if state is None or settings.draw_velocities or not _has_velocities(state):
         kelvin = start_temperature(record["temperature_k"])
         context.setVelocitiesToTemperature(kelvin, record["seed"])
     else:
         context.setVelocities(state.getVelocities())
 
 
-def go_on(job: Run, checkpoint: Checkpoint) -> None:
-    """Bring a run to where its checkpoint was.
+def resume_from(checkpoint: Checkpoint, job: Job) -> None:
+    """Bring a run to the step of its checkpoint.
 
     Raises
     ------
     ValueError
-        If files or reporters of before are gone.
+        If files that the run had written, or reporters that it had, are missing.
     """
     cut_files(job.files, checkpoint.sizes)
     integrator = job.record["integrator"]
     if not restore(job.simulation.context, checkpoint, integrator):
         log.warning(
-            "going on from positions and velocities alone: the checkpoint (platform "
-            "%s, OpenMM %s) is of another platform, version, machine or of other "
+            "resuming from positions and velocities alone: the checkpoint (platform "
+            "%s, OpenMM %s) is of another platform, version, machine or number of "
             "threads",
             checkpoint.platform,
             checkpoint.openmm_version,
         )
-    log.info("going on after step %d", checkpoint.step)
+    log.info("resuming after step %d", checkpoint.step)
     if checkpoint.step == job.record["steps"]:
         # a kill just after the last checkpoint may have left the state behind
         replace_file(job.paths["state"], checkpoint.state)
@@ -79,12 +106,12 @@ def go_on(job: Run, checkpoint: Checkpoint) -> None:
 
 
 def add_reporters(
-    job: Run,
+    job: Job,
     checkpoint: Checkpoint | None,
     more: Sequence[Any],
     watchdogs: Watchdogs | None,
 ) -> None:
-    """Add all that writes or watches, to new files or behind what is there."""
+    """Add the reporters of a run, which continue the files of a checkpoint."""
     simulation, paths, record = job.simulation, job.paths, job.record
     append, interval = checkpoint is not None, record["report_interval"]
     for reporter in job.own:
@@ -116,13 +143,13 @@ def add_reporters(
             totalEnergy=True,
             temperature=True,
             volume=simulation.system.usesPeriodicBoundaryConditions(),
-            density=record["ensemble"] in BAROSTATS,
+            density=ENSEMBLES[record["ensemble"]] is not None,
             speed=True,
             append=append and paths["energies"].stat().st_size > 0,
         ),
         *filter(None, [job.velocities]),
         *more,
-        # last, for it may stop the run: the frame is to be written before
+        # last, because it may stop the run, and the frame should be written before
         *filter(None, [job.watchdog]),
     ]
 

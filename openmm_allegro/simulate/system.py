@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What makes an ensemble at constant pressure, and what it asks of a System."""
+"""The System that is simulated: with the ensemble's barostat and heavier hydrogens."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,10 @@ import openmm
 from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
-from .integrators import start_temperature
+from ..forces import copy_system
+from .integrators import add_thermostat, start_temperature
+from .settings import ENSEMBLES
 
-# Each attempts a volume move every so many steps (barostat_interval).
-BAROSTATS: dict[str, Callable[[float, float, int], openmm.Force]] = {
-    "npt": openmm.MonteCarloBarostat,
-    "npt-anisotropic": lambda bar, kelvin, interval: (
-        openmm.MonteCarloAnisotropicBarostat(
-            openmm.Vec3(bar, bar, bar), kelvin, True, True, True, interval
-        )
-    ),
-    "npt-flexible": openmm.MonteCarloFlexibleBarostat,
-}
 BAROSTAT_CLASSES = (
     openmm.MonteCarloBarostat,
     openmm.MonteCarloAnisotropicBarostat,
@@ -30,10 +21,41 @@ BAROSTAT_CLASSES = (
 )
 
 
+def prepare_system(
+    system: openmm.System,
+    topology: app.Topology,
+    values: dict[str, Any],
+    seed: int,
+) -> openmm.System:
+    """Copy a System and add what the settings of a run need.
+
+    Parameters
+    ----------
+    system : openmm.System
+    topology : openmm.app.Topology
+    values : dict
+        From ``RunSettings.record``.
+    seed : int
+        Seed of thermostat and barostat.
+
+    Raises
+    ------
+    ValueError
+        As ``repartition_hydrogen_mass``.
+    """
+    system = copy_system(system)
+    if "hydrogen_mass_da" in values:
+        repartition_hydrogen_mass(system, topology, values["hydrogen_mass_da"])
+    if ENSEMBLES[values["ensemble"]]:
+        add_barostat(values["ensemble"], system, values, seed)
+    add_thermostat(system, values, seed)
+    return system
+
+
 def check_ensemble(
     ensemble: str, topology: app.Topology, system: openmm.System
 ) -> None:
-    """Refuse a System that the ensemble cannot be simulated with.
+    """Refuse a System that does not fit the ensemble.
 
     Warns (UserWarning) where a barostat will move atoms that look like molecules.
 
@@ -43,11 +65,12 @@ def check_ensemble(
         If the System has a barostat or a thermostat of its own that is not switched
         off, or if volume is to change and the System is not periodic.
     """
+    barostats = [name for name, barostat in ENSEMBLES.items() if barostat]
     for force in system.getForces():
         if isinstance(force, BAROSTAT_CLASSES) and force.getFrequency() > 0:
             raise ValueError(
                 f"ensemble {ensemble!r}: expected a System without a barostat, found "
-                f"{force.getName()}; leave it to run, which has {list(BAROSTATS)}, or "
+                f"{force.getName()}; leave it to run, which has {barostats}, or "
                 "use openmm.app.Simulation"
             )
         if (
@@ -59,7 +82,7 @@ def check_ensemble(
                 f"{force.getName()}; leave it to run (integrator='andersen'), or use "
                 "openmm.app.Simulation"
             )
-    if ensemble not in BAROSTATS:
+    if not ENSEMBLES[ensemble]:
         return
     if not system.usesPeriodicBoundaryConditions():
         raise ValueError(
@@ -87,9 +110,13 @@ def add_barostat(
     ensemble: str, system: openmm.System, values: dict[str, Any], seed: int
 ) -> None:
     """Add the barostat of an ensemble to a System."""
-    barostat = BAROSTATS[ensemble](
-        values["pressure_bar"],
+    pressure, axes = values["pressure_bar"], ()
+    if ensemble == "npt-anisotropic":
+        pressure, axes = openmm.Vec3(pressure, pressure, pressure), (True, True, True)
+    barostat = getattr(openmm, ENSEMBLES[ensemble])(
+        pressure,
         start_temperature(values["temperature_k"]),
+        *axes,
         values["barostat_interval"],
     )
     # another than the thermostat's, lest both draw the same numbers
@@ -100,7 +127,7 @@ def add_barostat(
 def whole_molecules(
     positions: np.ndarray, topology: app.Topology, system: openmm.System
 ) -> np.ndarray:
-    """Positions with bonded atoms side by side rather than on both sides of the box.
+    """Move bonded atoms side by side rather than to both sides of the box.
 
     A barostat moves the atoms of a molecule by one vector, which would tear a molecule
     that is wrapped around the box. The energy is the same.
@@ -109,9 +136,13 @@ def whole_molecules(
     ----------
     positions : array [N, 3], nm
     topology : openmm.app.Topology
-        Its bonds say what is a molecule.
+        Its bonds define the molecules.
     system : openmm.System
-        Its box is taken.
+        Its box is used.
+
+    Returns
+    -------
+    array [N, 3], nm
     """
     box = np.array(
         [v.value_in_unit(unit.nanometer) for v in system.getDefaultPeriodicBoxVectors()]
@@ -134,3 +165,54 @@ def whole_molecules(
                 placed.add(other)
                 waiting.append(other)
     return positions
+
+
+def repartition_hydrogen_mass(
+    system: openmm.System, topology: app.Topology, mass: float
+) -> None:
+    """Give every hydrogen of a System a mass, taken from the atom it is bonded to.
+
+    Masses change what moves how fast, not the distribution of positions (Hopkins et
+    al., doi:10.1021/ct5010406).
+
+    Parameters
+    ----------
+    system : openmm.System
+        Is changed.
+    topology : openmm.app.Topology
+        Its bonds are used.
+    mass : float
+        Da, of each hydrogen.
+
+    Raises
+    ------
+    ValueError
+        If a hydrogen has no bond to another element, or what it is bonded to would
+        weigh less than it.
+    """
+    partners: dict[int, int] = {}
+    for bond in topology.bonds():
+        for atom, other in ((bond.atom1, bond.atom2), (bond.atom2, bond.atom1)):
+            # a virtual site has no element, and no mass to give
+            if atom.element == app.element.hydrogen != (other.element or atom.element):
+                partners[atom.index] = other.index
+    hydrogens = [a for a in topology.atoms() if a.element == app.element.hydrogen]
+    loose = [atom.index for atom in hydrogens if atom.index not in partners]
+    if loose:
+        raise ValueError(
+            f"hydrogen_mass: expected bonds of all {len(hydrogens)} hydrogens in the "
+            f"topology, found none of {len(loose)} (the first with index {loose[0]})"
+        )
+    masses = [system.getParticleMass(i)._value for i in range(system.getNumParticles())]
+    for hydrogen, other in partners.items():
+        if masses[hydrogen] > 0:  # else it is held where it is
+            masses[other] -= mass - masses[hydrogen]
+            masses[hydrogen] = mass
+    for hydrogen, other in partners.items():
+        if masses[hydrogen] > 0 and masses[other] < masses[hydrogen]:
+            raise ValueError(
+                f"hydrogen_mass: expected atoms heavier than their hydrogens of {mass} "
+                f"Da, found {masses[other]:.3f} Da left for atom {other}"
+            )
+    for index, value in enumerate(masses):
+        system.setParticleMass(index, value)

@@ -23,7 +23,7 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
 from openmm_allegro.model.file import Model
 from openmm_allegro.potential.module import force_module
-from openmm_allegro.simulate.checks import ENSEMBLES
+from openmm_allegro.simulate.settings import ENSEMBLES
 from openmm_allegro.training.evaluate import error_metrics, evaluate
 
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.extxyz"
@@ -131,13 +131,24 @@ def test_not_a_pdb(water, capsys, content, words):
         (["--output", "{folder}/water", "--force"], "other than the input"),
         (["--output", "{folder}/x", "--seed", "99999999999"], "below 2^31"),
         (["--output", "{folder}/x", "--report-interval", "100"], "at most steps = 4"),
-        (["--output", "{folder}/x", "--backend", "none"], "torchforce"),
+        (["--output", "{folder}/x", "--skin", "-1"], "skin of at least 0, found -1"),
     ],
 )
 def test_simulate_options(water, capsys, options, words):
     model, pdb, folder = water
     options = [o.format(folder=folder) for o in options]
     assert words in error_of(capsys, "simulate", model, pdb, *SHORT, *options)
+    assert not list(folder.glob("*.xtc"))
+
+
+def test_simulate_choices(water, capsys):
+    model, pdb, folder = water
+    options = ["--output", str(folder / "x"), "--backend", "none"]
+    with pytest.raises(SystemExit) as error:
+        main(["simulate", model, pdb, *options])
+    assert error.value.code == 2
+    message = capsys.readouterr().err
+    assert "torchforce" in message and "'none'" in message
     assert not list(folder.glob("*.xtc"))
 
 

@@ -21,8 +21,8 @@ from run_helpers import (
 )
 
 from openmm_allegro.reporters.table import TableReporter
+from openmm_allegro.simulate import execute as simulate
 from openmm_allegro.simulate import loop as run_loop
-from openmm_allegro.simulate import simulation as simulate
 from openmm_allegro.simulate.protocol import run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol
 

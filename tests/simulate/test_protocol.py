@@ -15,10 +15,10 @@ from run_helpers import Killed, check_complete, final_state, read_energies
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.model.file import save_model
 from openmm_allegro.reporters.terms import EnergyTermsReporter, separate_groups
-from openmm_allegro.simulate.hydrogen_mass import repartition_hydrogen_mass
 from openmm_allegro.simulate.integrators import INTEGRATORS, temperature_at
 from openmm_allegro.simulate.protocol import Stage, run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol
+from openmm_allegro.simulate.system import repartition_hydrogen_mass
 
 QUICK = {"platform": "Reference", "seed": 5, "progress": False}
 STAGES = [
@@ -110,13 +110,13 @@ def test_a_tenth_stage_renames_none(tmp_path):
 @pytest.mark.parametrize(
     ("stage", "options", "words"),
     [
-        (Stage("b", 60, ensemble="npt2"), {}, "stage b: expected ensemble"),
-        (Stage("b", 60, ensemble="npt"), {}, "stage b: .*periodic System"),
-        (Stage("b", 60, integrator="leapfrog"), {}, "stage b: expected integrator"),
-        (Stage("b", 10), {}, "stage b: expected report_interval of at most"),
-        (Stage("b", 60, hydrogen_mass_da=14.0), {}, "stage b: expected hydrogen_mass"),
-        (Stage("b", 60), {"seed": 2**31 - 1}, "seed of at most"),
-        (Stage("b", 60), {"seed": -1}, "seed of at least 0"),
+        ({"ensemble": "npt2"}, {}, "stage b: expected ensemble"),
+        ({"ensemble": "npt"}, {}, "stage b: .*periodic System"),
+        ({"integrator": "leapfrog"}, {}, "stage b: expected integrator"),
+        ({"steps": 10}, {}, "stage b: expected report_interval of at most"),
+        ({"hydrogen_mass_da": 14.0}, {}, "stage b: expected hydrogen_mass"),
+        ({}, {"seed": 2**31 - 1}, "seed of at most"),
+        ({}, {"seed": -1}, "seed of at least 0"),
     ],
 )
 def test_later_stages_are_checked_before_the_first(tmp_path, stage, options, words):
@@ -126,7 +126,7 @@ def test_later_stages_are_checked_before_the_first(tmp_path, stage, options, wor
     with pytest.raises(ValueError, match=words):
         run_protocol(
             *system,
-            [Stage("a", 20), stage],
+            [Stage("a", 20), Stage("b", **({"steps": 60} | stage))],
             tmp_path / "p",
             overwrite=True,
             **(QUICK | options),
@@ -215,7 +215,10 @@ def test_every_thermostat_has_its_temperature(tmp_path, integrator):
         ({"temperature": [300, -1] * unit.kelvin}, "above 0"),
         ({"temperature": [] * unit.kelvin}, "found"),
         ({"hydrogen_mass": 3}, "dalton for hydrogen_mass"),
-        ({"hydrogen_mass": 13 * unit.dalton}, "between 0 and 12"),
+        (
+            {"hydrogen_mass": 13 * unit.dalton},
+            "hydrogen_mass_da above 0 and below 12, found 13",
+        ),
         ({"velocity_interval": 20_000}, "velocity_interval of at most steps"),
         ({"checkpoint_interval": -1}, "checkpoint_interval of at least 1"),
     ],

@@ -12,7 +12,7 @@ from openmm import unit
 from openmm_helpers import harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
-from openmm_allegro.simulate.settings import RECORD_KEYS
+from openmm_allegro.simulate.checks import RECORD_KEYS
 
 KELVIN = 300 * unit.kelvin
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Watch a simulation: warn, keep the frame, or stop."""
 
-from .settings import Watchdogs
-from .watchdog import StopSimulation, Watchdog
+from ...utils.lazy import lazy_names
 
 __all__ = ["StopSimulation", "Watchdog", "Watchdogs"]
+__getattr__, __dir__ = lazy_names(
+    __name__, {"settings": ("Watchdogs",), "watchdog": ("StopSimulation", "Watchdog")}
+)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits that watchdogs look after: functions that say what is beyond them."""
+"""Limits of watchdogs: functions of a frame that name a limit that was crossed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from .settings import Watchdogs
 
 
 class Frame(NamedTuple):
-    """What a watchdog sees."""
+    """A frame of a simulation."""
 
     positions: np.ndarray  # [N, 3] nm
     velocities: np.ndarray  # [N, 3] nm/ps
@@ -25,7 +25,7 @@ class Frame(NamedTuple):
     energy: float | None  # kJ/mol, where it is watched
 
 
-# What is beyond the limit, in words, or nothing.
+# Returns a message where the limit is crossed, else None.
 Limit = Callable[[Frame], str | None]
 
 
@@ -35,16 +35,16 @@ def make_limits(
     start: np.ndarray | None,
     memory: dict[str, Any],
 ) -> list[tuple[str, Limit]]:
-    """The limits that are set, by their kinds.
+    """Make the limits that are set, with their kinds.
 
     Parameters
     ----------
     settings : Watchdogs
     simulation : openmm.app.Simulation
     start : ndarray [N, 3] or None
-        nm, where bonds have their first lengths.
+        Positions, nm, that bonds have their first lengths at.
     memory : dict
-        Where the first energy per atom is kept, as ``first_energy``.
+        Keeps the first energy per atom, as ``first_energy``.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def make_limits(
 
 
 def find_nan(frame: Frame) -> str | None:
-    """Where a frame has NaN or infinity, in words."""
+    """Describe NaN or infinity in a frame, if any."""
     for name in ("positions", "velocities"):
         bad = np.flatnonzero(~np.isfinite(getattr(frame, name)).all(axis=1))
         if bad.size:
@@ -101,13 +101,13 @@ def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
     )
 
     def limit(frame: Frame) -> str | None:
-        found = masses @ np.square(frame.velocities).sum(axis=1)
-        found /= freedom * gas_constant
-        if lowest <= found <= highest:
+        kelvin = masses @ np.square(frame.velocities).sum(axis=1)
+        kelvin /= freedom * gas_constant
+        if lowest <= kelvin <= highest:
             return None
         return (
             f"expected a temperature of {lowest:g} to {highest:g} K, found "
-            f"{found:.6g} K"
+            f"{kelvin:.6g} K"
         )
 
     return limit
@@ -115,12 +115,12 @@ def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
 
 def _energy(lowest: float, highest: float) -> Limit:
     def limit(frame: Frame) -> str | None:
-        found = frame.energy / len(frame.positions)
-        if lowest <= found <= highest:
+        energy = frame.energy / len(frame.positions)
+        if lowest <= energy <= highest:
             return None
         return (
             f"expected a potential energy of {lowest:g} to {highest:g} kJ/mol an atom, "
-            f"found {found:.8g}"
+            f"found {energy:.8g}"
         )
 
     return limit
@@ -128,15 +128,15 @@ def _energy(lowest: float, highest: float) -> Limit:
 
 def _energy_jump(largest: float, memory: dict[str, Any]) -> Limit:
     def limit(frame: Frame) -> str | None:
-        found = frame.energy / len(frame.positions)
+        energy = frame.energy / len(frame.positions)
         if memory["first_energy"] is None:
-            memory["first_energy"] = found
+            memory["first_energy"] = energy
         first = memory["first_energy"]
-        if abs(found - first) <= largest:
+        if abs(energy - first) <= largest:
             return None
         return (
             f"expected a potential energy within {largest:g} kJ/mol an atom of "
-            f"{first:.8g} at first, found {found:.8g}"
+            f"{first:.8g} at first, found {energy:.8g}"
         )
 
     return limit
@@ -182,7 +182,7 @@ def _closest(closest: dict[str, float], simulation: app.Simulation) -> Limit:
 
 
 def _model_atoms(simulation: app.Simulation) -> list[int]:
-    """Those of the Allegro forces, or all that have an element."""
+    """Indices of the atoms of Allegro forces, or of all that have an element."""
     atoms = list(simulation.topology.atoms())
     chosen: set[int] = set()
     for module in force_modules(simulation.system):
@@ -202,7 +202,7 @@ def _bonds(stretch: float, topology: app.Topology, start: np.ndarray | None) -> 
     first: np.ndarray | None = None
 
     def lengths(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-        """Å, to the nearest image."""
+        """Lengths of the bonds, Å, to the nearest image."""
         vectors = positions[pairs[:, 1]] - positions[pairs[:, 0]]
         if box is not None:
             vectors -= np.linalg.solve(box.T, vectors.T).T.round() @ box
@@ -212,15 +212,15 @@ def _bonds(stretch: float, topology: app.Topology, start: np.ndarray | None) -> 
         nonlocal first
         if first is None:
             first = lengths(frame.positions if start is None else start, frame.box)
-        found = lengths(frame.positions, frame.box)
-        long = np.flatnonzero(found > stretch * first)
+        now = lengths(frame.positions, frame.box)
+        long = np.flatnonzero(now > stretch * first)
         if not long.size:
             return None
-        worst = long[np.argmax(found[long] / first[long])]
+        worst = long[np.argmax(now[long] / first[long])]
         i, j = pairs[worst]
         return (
             f"expected bonds of at most {stretch:g} times their first length, found "
-            f"{names[i]}-{names[j]} of {found[worst]:.4f} Å, {first[worst]:.4f} Å at "
+            f"{names[i]}-{names[j]} of {now[worst]:.4f} Å, {first[worst]:.4f} Å at "
             f"first, {long.size} bonds in all"
         )
 
@@ -236,14 +236,14 @@ def _deviation(largest: float, context: openmm.Context) -> Limit:
 
     def limit(frame: Frame) -> str | None:
         box = np.zeros((3, 3)) if frame.box is None else frame.box
-        found = force_deviations(module, frame.positions, box)
-        worst = int(found.argmax())
-        if found[worst] <= largest:
+        deviations = force_deviations(module, frame.positions, box)
+        worst = int(deviations.argmax())
+        if deviations[worst] <= largest:
             return None
         return (
             f"expected forces that deviate by at most {largest:g} eV/Å, found "
-            f"{found[worst]:.6g} at atom {atoms[worst]}, "
-            f"{np.count_nonzero(found > largest)} atoms in all"
+            f"{deviations[worst]:.6g} at atom {atoms[worst]}, "
+            f"{np.count_nonzero(deviations > largest)} atoms in all"
         )
 
     return limit

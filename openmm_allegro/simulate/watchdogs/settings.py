@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What a simulation is watched for."""
+"""Settings of watchdogs: the limits of a sane simulation."""
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from ase.data import atomic_numbers
 
 from ...model.file import Model
-from ...utils.config import check_types
+from ...utils.settings import check_settings, documented, setting
 
-# What is done where the settings do not say otherwise. NaN always stops.
+# Actions where the settings have none. NaN always stops.
 DEFAULT_ACTIONS = {
     "temperature": "stop",
     "energy": "stop",
@@ -24,43 +24,13 @@ DEFAULT_ACTIONS = {
 ACTIONS = ("warn", "frame", "stop")
 
 
+@documented
 @dataclass(frozen=True)
 class Watchdogs:
     """Limits of a sane simulation; field for field the ``[watchdogs]`` table of a TOML.
 
-    What is empty or 0 is not watched. NaN in positions, velocities or a watched energy
-    always is, and stops.
-
-    Parameters
-    ----------
-    interval : int
-        Steps between looks. A look at the energy costs an evaluation of all forces, at
-        the deviation one of each member of the committee, at the rest far less.
-    temperature_k : tuple of 2 float
-        Lowest and highest temperature, K, of the velocities as the integrator has them
-        (half a step from the positions in some).
-    energy_per_atom : tuple of 2 float
-        Lowest and highest potential energy over the number of particles, kJ/mol.
-    energy_jump : float
-        By how much that may differ from its first value, kJ/mol.
-    closest : dict of str to float
-        Smallest distances of pairs of elements, Å: ``{"H-O": 0.8}``. Only atoms of the
-        Allegro force count, or all in a System without one.
-    closest_of_training : float
-        The same for all pairs of the model's elements, as a multiple of the smallest
-        distance in its training data: with 1, no pair may be closer than one ever was.
-        A pair that was never within the model's cutoff must stay beyond it. What
-        ``closest`` says comes first. Needs ``for_models``.
-    bond_stretch : float
-        Largest length of a bond of the topology over its length at the start, above 1.
-    deviation : float
-        Largest deviation of the force on an atom among the members of a committee, eV/Å
-        (see ``committee``).
-    actions : dict of str to str
-        For ``temperature``, ``energy``, ``energy_jump``, ``closest`` (both), ``bonds``
-        and ``deviation``: "warn", "frame" (warn, and keep the frame) or "stop" (keep
-        the frame and raise StopSimulation). The first three stop if not given, the
-        others keep the frame.
+    A limit that is empty or 0 is not watched. NaN in positions, velocities or a watched
+    energy always is, and stops.
 
     Raises
     ------
@@ -68,37 +38,85 @@ class Watchdogs:
         If a value is out of range or a name unknown.
     """
 
-    interval: int = 10
-    temperature_k: tuple[float, ...] = ()
-    energy_per_atom: tuple[float, ...] = ()
-    energy_jump: float = 0.0
-    closest: dict[str, float] = field(default_factory=dict)
-    closest_of_training: float = 0.0
-    bond_stretch: float = 0.0
-    deviation: float = 0.0
-    actions: dict[str, str] = field(default_factory=dict)
+    interval: int = setting(
+        10,
+        about="Steps between looks. A look at the energy costs an evaluation of all "
+        "forces, at the deviation one of each member of the committee, at the rest far "
+        "less",
+        minimum=1,
+    )
+    temperature_k: tuple[float, ...] = setting(
+        (),
+        about="Lowest and highest temperature of the velocities as the integrator has "
+        "them (half a step from the positions in some)",
+        unit="K",
+    )
+    energy_per_atom: tuple[float, ...] = setting(
+        (),
+        about="Lowest and highest potential energy over the number of particles",
+        unit="kJ/mol",
+    )
+    energy_jump: float = setting(
+        0.0,
+        about="Largest difference of that from its first value",
+        unit="kJ/mol",
+        minimum=0.0,
+    )
+    closest: dict[str, float] = setting(
+        {},
+        about="Smallest distances of pairs of elements, {H-O = 0.8}. Only atoms of the "
+        "Allegro force count, or all in a System without one",
+        unit="Å",
+    )
+    closest_of_training: float = setting(
+        0.0,
+        about="The same for all pairs of the model's elements, as a multiple of the "
+        "smallest distance in its training data: with 1, no pair may be closer than "
+        "one ever was. A pair that was never within the model's cutoff must stay "
+        "beyond it. Values of closest come first. Needs for_models",
+        minimum=0.0,
+    )
+    bond_stretch: float = setting(
+        0.0,
+        about="Largest length of a bond of the topology over its length at the start, "
+        "above 1",
+    )
+    deviation: float = setting(
+        0.0,
+        about="Largest deviation of the force on an atom among the members of a "
+        "committee",
+        unit="eV/Å",
+        minimum=0.0,
+    )
+    actions: dict[str, str] = setting(
+        {},
+        about="Action of each limit: warn, frame (warn, and keep the frame) or stop "
+        "(keep the frame, and raise StopSimulation). temperature, energy and "
+        "energy_jump stop if not given; closest (both), bonds and deviation keep the "
+        "frame",
+    )
 
     def __post_init__(self) -> None:
-        check_types(self, "watchdogs")
+        check_settings(self, "watchdogs")
         _check(self)
 
     def action(self, kind: str) -> str:
-        """What is done when a limit is crossed."""
+        """Name the action that follows when a limit is crossed."""
         return "stop" if kind == "nan" else (DEFAULT_ACTIONS | self.actions)[kind]
 
     def for_models(self, models: Sequence[Model]) -> "Watchdogs":
-        """The same, with distances in the place of ``closest_of_training``.
+        """Replace ``closest_of_training`` by distances.
 
         Parameters
         ----------
         models : sequence of Model
-            ``AllegroPotential.models``. Of several the largest distance counts: below
+            ``AllegroPotential.models``. The largest distance among them counts: below
             it, one of them has no data.
 
         Raises
         ------
         ValueError
-            If a model file does not say how close atoms came in its training data.
+            If a model file does not hold how close atoms came in its training data.
         """
         if not self.closest_of_training:
             return self
@@ -109,12 +127,12 @@ class Watchdogs:
 
 
 def closest_pairs(models: Sequence[Model]) -> dict[str, float]:
-    """How close atoms of each pair of elements came in the training data of models.
+    """Find how close atoms of each pair of elements came in training data.
 
     Parameters
     ----------
     models : sequence of Model
-        Of several, the largest distance counts.
+        The largest distance among them counts.
 
     Returns
     -------
@@ -125,12 +143,12 @@ def closest_pairs(models: Sequence[Model]) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If a model file does not say so.
+        If a model file does not hold it.
     """
     result: dict[str, float] = {}
     for number, model in enumerate(models):
-        found = model.provenance.get("closest_pairs")
-        if found is None:
+        trained = model.provenance.get("closest_pairs")
+        if trained is None:
             raise ValueError(
                 "closest_of_training: expected a model file that says how close atoms "
                 "came in its training data, found none in the provenance of model "
@@ -142,7 +160,7 @@ def closest_pairs(models: Sequence[Model]) -> dict[str, float]:
         for i, first in enumerate(elements):
             for j, second in enumerate(elements[: i + 1]):
                 pair = "-".join(sorted((first, second)))
-                distance = found.get(pair, limits[i][j])
+                distance = trained.get(pair, limits[i][j])
                 result[pair] = max(result.get(pair, 0.0), distance)
     return result
 
@@ -152,7 +170,6 @@ def _check(settings: Watchdogs) -> None:
         if not condition:
             raise ValueError(f"watchdogs: expected {expected}, found {found!r}")
 
-    require(settings.interval >= 1, "an interval of at least 1", settings.interval)
     for name in ("temperature_k", "energy_per_atom"):
         limits = getattr(settings, name)
         require(
@@ -160,9 +177,6 @@ def _check(settings: Watchdogs) -> None:
             f"{name} of a lowest and a higher highest value",
             limits,
         )
-    for name in ("energy_jump", "closest_of_training", "deviation"):
-        value = getattr(settings, name)
-        require(value >= 0, f"{name} of at least 0", value)
     stretch = settings.bond_stretch
     require(stretch == 0 or stretch > 1, "bond_stretch above 1, or 0 for none", stretch)
     seen = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Watch a simulation for what it should not do: warn, keep the frame, or stop."""
+"""Watch a simulation: warn, keep the frame, or stop beyond a limit."""
 
 import csv
 import logging
@@ -25,7 +25,7 @@ COLUMNS = ("step", "time_ps", "watchdog", "action", "message")
 
 
 class StopSimulation(RuntimeError):
-    """A watchdog whose action is "stop" has found its limit crossed."""
+    """A limit was crossed whose action is "stop"."""
 
 
 class Watchdog:
@@ -35,19 +35,20 @@ class Watchdog:
     has been within it: a line of ``PREFIX.events.csv`` (step, time_ps, watchdog,
     action, message) and, with the actions "frame" and "stop", the frame at the end of
     ``PREFIX.events.xyz`` (extended XYZ, Å, positions not wrapped: ``read_structures``
-    takes it). Both files are closed after each, and only grow; neither is there before
-    the first event. The log has a warning for the first event of each kind, the tenth,
-    the hundredth and so on.
+    takes it). Both files are closed after each event, and only grow; neither exists
+    before the first one. The log has a warning for the first event of each kind, the
+    tenth, the hundredth and so on.
 
     Parameters
     ----------
     settings : Watchdogs
     simulation : openmm.app.Simulation
-        Whose topology, System and Context are watched.
+        Its topology, System and Context are watched.
     prefix : path
-        Of the files, such as ``runs/nacl``.
+        Prefix of the files, such as ``runs/nacl``.
     start : ndarray [N, 3], optional
-        nm, where bonds have their first lengths; by default, the first frame looked at.
+        Positions, nm, that bonds have their first lengths at; by default, those of the
+        first frame that is looked at.
 
     Raises
     ------
@@ -76,7 +77,7 @@ class Watchdog:
         self.settings = settings
         paths = paths_of(prefix)
         self.path, self.frames = paths["events"], paths["event_frames"]
-        # What getState must be asked for.
+        # arguments of getState
         self.include = ["positions", "velocities"]
         if settings.energy_per_atom or settings.energy_jump:
             self.include.append("energy")
@@ -92,7 +93,7 @@ class Watchdog:
             "first_energy": None,
         }
         self._limits = make_limits(settings, simulation, start, self._memory)
-        self._last: tuple[int, str] | None = None  # step, and why it was to stop
+        self._last: tuple[int, str] | None = None  # step, and reason to stop
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         """When the next look is due and what it needs; OpenMM calls this."""
@@ -122,15 +123,15 @@ class Watchdog:
             raise StopSimulation(self._last[1])
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to know; JSON values."""
+        """Return what a resumed run needs to know, as JSON values."""
         return self._memory
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
+        """Restore what ``state_dict`` returned."""
         self._memory.update(state)
 
     def _look(self, state: openmm.State, step: int) -> str:
-        """Write what has happened; say why to stop, or nothing."""
+        """Write events; return the reason to stop, or nothing."""
         frame = Frame(
             state.getPositions(asNumpy=True)._value,
             state.getVelocities(asNumpy=True)._value,
@@ -140,22 +141,22 @@ class Watchdog:
             state.getPotentialEnergy()._value if "energy" in self.include else None,
         )
         nan = find_nan(frame)
-        found = {"nan": nan} if nan else {}
-        if not nan:  # which nothing can be measured in
+        crossed = {"nan": nan} if nan else {}
+        if not nan:  # else nothing can be measured
             for kind, limit in self._limits:
                 message = limit(frame)
                 if message:
-                    found[kind] = message
+                    crossed[kind] = message
         time = state.getTime().value_in_unit(unit.picosecond)
-        fresh = [kind for kind in found if kind not in self._memory["beyond"]]
-        self._memory["beyond"] = list(found)
+        fresh = [kind for kind in crossed if kind not in self._memory["beyond"]]
+        self._memory["beyond"] = list(crossed)
         for kind in fresh:
-            self._write_event(step, time, kind, found[kind])
+            self._write_event(step, time, kind, crossed[kind])
         if any(self.settings.action(kind) != "warn" for kind in fresh) and not nan:
             self._write_frame(frame, step, time, fresh)
-        stops = [k for k in found if self.settings.action(k) == "stop"]
+        stops = [k for k in crossed if self.settings.action(k) == "stop"]
         return "; ".join(
-            f"watchdog {kind} at step {step} ({time:.6g} ps): {found[kind]}"
+            f"watchdog {kind} at step {step} ({time:.6g} ps): {crossed[kind]}"
             for kind in stops
         )
 

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Carry out a run from its settings: prepare, start or resume, step."""
+
+import contextlib
+import copy
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openmm
+from openmm import app, unit
+
+from .._version import __version__
+from ..runs.names import check_output, paths_of
+from ..utils.files import lock_output, read_record
+from .checkpoint import Checkpoint, read_checkpoint
+from .checks import (
+    check_freedom,
+    check_notes,
+    check_positions,
+    check_resumed,
+    check_start,
+)
+from .integrators import make_integrator
+from .loop import Job, run_steps
+from .platform import choose_platform, describe_hardware, torch_threads
+from .settings import Execution, RunSettings
+from .start import add_reporters, check_reporters, own_reporters, resume_from, start
+from .system import check_ensemble, prepare_system, whole_molecules
+from .watchdogs.watchdog import Watchdogs
+
+log = logging.getLogger(__name__)
+
+# Seconds between checkpoints where the user does not say how many steps.
+_SAVE_AFTER = 900.0
+
+
+def execute(
+    topology: app.Topology,
+    positions: Any,
+    system: openmm.System,
+    output: str | Path,
+    settings: RunSettings,
+    execution: Execution,
+    *,
+    reporters: Sequence[Any] = (),
+    watchdogs: Watchdogs | None = None,
+    state: openmm.State | None = None,
+    notes: dict[str, Any] | None = None,
+) -> dict[str, Path]:
+    """Do what ``run`` does, with settings that were checked when they were made."""
+    paths = check_output(output, execution.overwrite, execution.resume)
+    if settings.velocity_interval:
+        paths["velocities"] = paths_of(output)["velocities"]
+    check_reporters(reporters)
+    asked = check_notes(notes) | {"atoms": system.getNumParticles()}
+    asked |= settings.record()
+    check_freedom(system)
+    check_ensemble(settings.ensemble, topology, system)
+    coordinates = check_positions(
+        positions if state is None else _positions(state), topology, system
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch_threads(execution.threads))
+        before: dict[str, Any] = {}
+        checkpoint = None
+        if execution.resume and paths["record"].exists():
+            stack.enter_context(lock_output(output))
+            before, checkpoint = _read_earlier(paths)
+        seed = execution.seed or before.get("seed", 0)
+        asked["seed"] = seed or random.SystemRandom().randrange(1, 2**31)
+        if before and _is_finished(before, checkpoint, asked, paths):
+            log.info("%s is finished already", output)
+            return paths
+        # random numbers that are not restored are to be others than from the start on
+        fresh = (asked["seed"] + (checkpoint.step if checkpoint else 0)) % 2**31
+        system = prepare_system(system, topology, asked, fresh)
+        if state is not None and system.usesPeriodicBoundaryConditions():
+            system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+        integrator = make_integrator(asked["integrator"], system, asked, fresh)
+        platform, properties = choose_platform(execution.platform, execution.threads)
+        simulation = app.Simulation(
+            _with_box_of(system, topology), system, integrator, platform, properties
+        )
+        if system.usesPeriodicBoundaryConditions():
+            coordinates = whole_molecules(coordinates, topology, system)
+        simulation.context.setPositions(coordinates)
+        check_start(simulation)
+        if not before:
+            stack.enter_context(lock_output(output))
+            if not execution.overwrite:  # another run may have written meanwhile
+                check_output(output)
+        record = asked | {"platform_properties": properties}
+        record |= _progress(simulation, before, checkpoint, settings.minimize)
+        save_after = None if settings.checkpoint_interval else _SAVE_AFTER
+        job = Job(simulation, paths, record, own_reporters(reporters), save_after)
+        if checkpoint is None:
+            start(job, settings, state)
+        else:
+            resume_from(checkpoint, job)
+        add_reporters(job, checkpoint, reporters, watchdogs)
+        run_steps(job, execution.progress)
+    return paths
+
+
+def _positions(state: openmm.State) -> unit.Quantity:
+    try:
+        return state.getPositions()
+    except openmm.OpenMMException as error:
+        raise ValueError(
+            "expected a state with positions, context.getState(positions=True, "
+            f"velocities=True), found {error}"
+        ) from error
+
+
+def _read_earlier(paths: dict[str, Path]) -> tuple[dict[str, Any], Checkpoint | None]:
+    """Record and last checkpoint of a run that is to be resumed."""
+    before = read_record(paths["record"])
+    if not paths["checkpoint"].exists():
+        return before, None
+    return before, read_checkpoint(paths["checkpoint"])
+
+
+def _is_finished(
+    before: dict[str, Any],
+    checkpoint: Checkpoint | None,
+    asked: dict[str, Any],
+    paths: dict[str, Path],
+) -> bool:
+    """Check that a run can be resumed; True if nothing is left to do."""
+    check_resumed(before, asked, paths["record"])
+    if before.get("finished") and before["steps"] == asked["steps"]:
+        return True
+    if checkpoint is None and before["completed_steps"] > 0:
+        raise ValueError(
+            f"expected the checkpoint {paths['checkpoint']} of a run that has "
+            f"{before['completed_steps']} steps, found none; bring it back, or start "
+            "anew (overwrite=True, --force)"
+        )
+    return False
+
+
+def _with_box_of(system: openmm.System, topology: app.Topology) -> app.Topology:
+    """Topology with the box that is simulated, or none, for the files."""
+    box = None
+    if system.usesPeriodicBoundaryConditions():
+        vectors = system.getDefaultPeriodicBoxVectors()
+        box = [v.value_in_unit(unit.nanometer) for v in vectors] * unit.nanometer
+    topology = copy.copy(topology)
+    topology.setPeriodicBoxVectors(box)
+    return topology
+
+
+def _progress(
+    simulation: app.Simulation,
+    before: dict[str, Any],
+    checkpoint: Checkpoint | None,
+    minimize: bool,
+) -> dict[str, Any]:
+    """Part of the record that is not asked for: where the run is, and on what."""
+    step = checkpoint.step if checkpoint else 0
+    context = simulation.context
+    progress = {
+        "package_version": __version__,
+        "openmm_version": openmm.version.version,
+        "platform": context.getPlatform().getName(),
+        "hardware": describe_hardware(context),
+        "forces": [force.getName() for force in simulation.system.getForces()],
+        "minimized": before.get("minimized") if checkpoint else minimize,
+        "completed_steps": step,
+        "resumed_at": [*before.get("resumed_at", []), step] if checkpoint else [],
+        "finished": False,
+    }
+    if checkpoint:
+        progress["checkpoint_step"] = step
+    return progress

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Settings of the System of a protocol, declared once."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ..potential.options import ForceOptions
+from ..utils.settings import documented, setting
+
+
+@dataclass(frozen=True)
+class FilesConfig:
+    """Keys of the ``[system]`` table that are no options of the force."""
+
+    topology: str = setting(about="PDB file with positions and box")
+    model: tuple[str, ...] = setting(
+        (), about="Model file, or several, which are a committee"
+    )
+    baseline: str = setting(
+        "", about="XML of the force field's System, for a model of kind delta"
+    )
+    system: str = setting(
+        "", about="XML of a System in the place of a model: a mixed one, for instance"
+    )
+    no_periodic: bool = setting(
+        False, about="Leave out interactions with periodic images, box or no box"
+    )
+    flexible_molecules: bool = setting(
+        False, about="Let volume moves shift atoms, not molecules: for solids"
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class SystemConfig(ForceOptions, FilesConfig):
+    """The ``[system]`` table of a protocol; paths are relative to its file.
+
+    Raises
+    ------
+    ValueError
+        As ``ForceOptions``, or if there are both a model and a System or neither.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.model) == bool(self.system):
+            found = "both" if self.model else "neither"
+            raise ValueError(f"expected model or system, found {found}")
+
+    @property
+    def force_options(self) -> dict[str, Any]:
+        """The fields of ForceOptions alone."""
+        names = [field.name for field in dataclasses.fields(ForceOptions)]
+        return {name: getattr(self, name) for name in names}
