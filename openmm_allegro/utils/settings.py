@@ -85,7 +85,7 @@ def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:
     2.0
     >>> Fit(-1.0)
     Traceback (most recent call last):
-    ValueError: fit: expected start_ps of at least 0, found -1.0
+    ValueError: fit: expected start_ps of at least 0 ps, found -1.0
     """
     metadata = {_KEY: Setting(**meaning)}
     if isinstance(default, dict):
@@ -300,7 +300,9 @@ def _range(meaning: Setting) -> str:
             parts.append(f"{words} {_number(bound)}")
     if not parts:
         return ""
-    return (" of " if parts[0].startswith("at") else " ") + " and ".join(parts)
+    # the name of an option lacks the unit that the field's own name has
+    unit = f" {meaning.unit}" if meaning.unit and not meaning.option else ""
+    return (" of " if parts[0].startswith("at") else " ") + " and ".join(parts) + unit
 
 
 def _number(value: float) -> str:
@@ -311,7 +313,7 @@ def _number(value: float) -> str:
 def _allowed(meaning: Setting) -> str:
     if meaning.choices:
         return ", ".join(f"`{choice}`" for choice in meaning.choices)
-    return _range(meaning).removeprefix(" of ").strip()
+    return _range(meaning._replace(unit="")).removeprefix(" of ").strip()
 
 
 def _plain_type(kind: Any) -> Any:
