@@ -2,10 +2,12 @@
 """Pairs counted by distance, and the shells that g(r) shows; each counted once."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from ..runs.frames import Frames
 from ..runs.source import Source
 
 # Positions of atoms that structure is measured of: more would take minutes in a large
@@ -128,28 +130,54 @@ def count_distances(
     counted, inside : dict of str to Histogram
         To `r_max`, and within each of the `shells`.
     """
-    from ..analysis.structure.rdf import histograms
-
-    frames = source.frames(positions=POSITIONS)
-    if r_max is None:
-        r_max = min(_R_MAX, frames.largest_radius())
-    wanted = {label: (pair, r_max) for label, pair in subjects.items()}
-    inside = {label: (subjects[label], r) for label, r in (shells or {}).items()}
-    keys, missing = {}, {}
-    for name, asked in (("counted", wanted), ("inside", inside)):
-        for label, (pair, radius) in asked.items():
-            key = (*map(_key, pair[:2]), radius, bin_width)
-            keys[name, label] = key
-            if key not in source.memory:
-                missing[key] = tuple(pair[:2]), radius
+    wanted = {("counted", label): (pair, r_max) for label, pair in subjects.items()}
+    for label, radius in (shells or {}).items():
+        wanted["inside", label] = subjects[label], radius
+    keys = {
+        name: (*map(_key, pair[:2]), radius, bin_width)
+        for name, (pair, radius) in wanted.items()
+    }
+    missing = {
+        key: (tuple(wanted[name][0][:2]), wanted[name][1])
+        for name, key in keys.items()
+        if key not in source.memory
+    }
     if missing:
-        pairs, radii = zip(*missing.values(), strict=True)
-        made = histograms(frames, pairs, np.array(radii), bin_width)
+        frames = source.frames(positions=POSITIONS)
+        made = _histograms(frames, *zip(*missing.values(), strict=True), bin_width)
         source.memory.update(zip(missing, made, strict=True))
     return tuple(
-        {label: source.memory[keys[name, label]] for label in asked}
-        for name, asked in (("counted", wanted), ("inside", inside))
+        {label: source.memory[key] for (kind, label), key in keys.items() if kind == of}
+        for of in ("counted", "inside")
     )
+
+
+def _histograms(
+    frames: Frames,
+    pairs: Sequence[tuple[Any, Any]],
+    radii: Sequence[float | None],
+    bin_width: float,
+) -> list[Any]:
+    """Count pairs to the radii; None stands for the largest that all cells allow."""
+    from ..analysis.frames import cell_vectors, largest_radius
+    from ..analysis.structure.rdf import histograms
+
+    def count(source: Any, widest: float) -> list[Any]:
+        known = [widest if radius is None else radius for radius in radii]
+        return histograms(source, pairs, known, bin_width)
+
+    chunks = iter(frames)
+    first = next(chunks)
+    widest = min(_R_MAX, largest_radius(cell_vectors(first)))
+    try:
+        return count(chain([first], chunks), widest)
+    except ValueError:
+        for _ in chunks:  # so that all frames have been read, and may be kept
+            pass
+        narrowest = min(_R_MAX, frames.largest_radius())
+        if narrowest >= widest:
+            raise
+        return count(frames, narrowest)  # of a cell that shrank after the first frames
 
 
 def _key(selection: Any) -> Any:

@@ -13,6 +13,7 @@ from report_helpers import lattice, salt_water, write_run  # noqa: E402
 
 from openmm_allegro.cli.main import main  # noqa: E402
 from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.runs import frames  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 from openmm_allegro.runs.window import Window  # noqa: E402
@@ -54,6 +55,25 @@ def test_rdf_reads_each_trajectory_once(options, prefix, reads, tmp_path):
     ]
     assert main(["analyze", "rdf", str(prefix), *options, *output]) == 0
     assert reads == ["nvt.xtc"]
+
+
+def test_rdf_reads_once_what_is_too_large_to_be_kept(prefix, reads, monkeypatch):
+    monkeypatch.setattr(frames, "_KEPT", 0)
+    assert main(["analyze", "rdf", str(prefix), "--shell", "0.7"]) == 0
+    assert reads == ["nvt.xtc"]
+
+
+def test_a_cell_that_shrinks_ends_the_distribution(tmp_path, reads):
+    """Half the smallest cell is the end, though the first frames allow more."""
+    trajectory = lattice(salt_water(21, 3), 150)
+    trajectory.unitcell_lengths *= np.linspace(1, 0.98, 150)[:, None]
+    prefix = write_run(tmp_path / "npt", trajectory, ensemble="npt")
+    out = tmp_path / "g.json"
+    command = ["analyze", "rdf", str(prefix), "Na-O", "--start", "0"]
+    assert main([*command, "--json", str(out)]) == 0
+    r = json.loads(out.read_text())["results"]["Na-O"]["distribution"]["r"]
+    assert r[-1] == pytest.approx(0.9 * 0.98, abs=0.005)
+    assert reads == ["npt.xtc"]
 
 
 def test_rdf_of_several_runs_reads_each_once(prefix, reads, tmp_path):
@@ -98,9 +118,9 @@ def test_frames_begin_where_the_energies_are_equilibrated(prefix, capsys, tmp_pa
 def test_large_systems_are_thinned_unless_a_stride_is_asked_for(prefix):
     source = Source([read_run(prefix)], Window(start=5))
     atoms = source.topology.n_atoms
-    frames = source.frames(positions=10 * atoms, least=5)
-    taken = np.concatenate([chunk.time for chunk in frames])
-    assert frames.stride == 5 and len(taken) == frames.n_frames == 10
+    some = source.frames(positions=10 * atoms, least=5)
+    taken = np.concatenate([chunk.time for chunk in some])
+    assert some.stride == 5 and len(taken) == some.n_frames == 10
     np.testing.assert_allclose(np.diff(taken), 2.5)
     assert "Every 5th frame was taken, 10 in all" in " ".join(source.notes)
     asked = Source([read_run(prefix)], Window(start=5, stride=2))
