@@ -27,7 +27,7 @@ import mdtraj
 import numpy as np
 from hardware import hardware
 
-sys.path += [str(Path(__file__).parents[1] / x) for x in ("tests", "tests/analysis")]
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from analysis_helpers import langevin, make_trajectory, random_walk, two_states
 
 from openmm_allegro.analysis import diffusion, follow, mean_square_displacement

@@ -113,6 +113,33 @@ def test_reported_error_is_the_scatter_of_repeats():
     assert 0.10 < np.mean(np.square(z)) < 3.3
 
 
+def test_the_error_holds_for_atoms_that_hop_rarely():
+    """The error of Brownian motion would be three times too small, and z² ten."""
+    z, exact = [], 0.02 * 0.35**2 / 6 * 1e-2
+    for seed in range(12):
+        rng = np.random.default_rng(200 + seed)
+        arms = rng.normal(size=(300, 24, 3))
+        arms *= 0.35 / np.linalg.norm(arms, axis=-1, keepdims=True)
+        walk = np.cumsum(arms * (rng.random((300, 24, 1)) < 0.02), axis=0)
+        walk += 0.05 * rng.normal(size=walk.shape)
+        trajectory = make_trajectory(walk, 30 * np.eye(3), ["Li"] * 24)
+        result = diffusion(trajectory, "all", remove_drift=False)
+        z.append((result.coefficient - exact) / result.error)
+    # 99.8 % interval of the mean of 12 squared standard normal numbers.
+    assert 0.18 < np.mean(np.square(z)) < 2.75
+
+
+def test_blocks_of_origins_reach_the_longest_lag():
+    """With few origins of the longest lag, blocks are cut from those."""
+    walk = random_walk(60, 8, 1e-3, np.random.default_rng(17))
+    trajectory = make_trajectory(wrap(walk, CUBIC), CUBIC, ["Li"] * 8)
+    result = diffusion(trajectory, "all", max_lag=57.0, n_blocks=5)
+    assert np.isfinite(result.msd_error).all()
+    assert np.isfinite(result.error)
+    with pytest.raises(ValueError, match="n_blocks <= 30"):
+        diffusion(trajectory, "all", n_blocks=31)
+
+
 def test_drift_of_the_centre_of_mass_is_removed():
     rng = np.random.default_rng(14)
     elements = ["Li"] * 20 + ["Cl"] * 20

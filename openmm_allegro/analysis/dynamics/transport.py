@@ -233,10 +233,14 @@ def _squares(positions, max_lag, edges):
         paths = np.ascontiguousarray(paths.T)
         for i, (start, stop) in enumerate(pairwise(edges)):
             padded = next_fast_len(int(stop - start + max_lag), real=True)
-            product = np.conj(rfft(paths[:, start:stop], n=padded))
-            product *= rfft(paths[:, start : stop + max_lag], n=padded)
+            product = rfft(paths[:, start:stop], n=padded)
+            if stop == n_frames:  # nothing comes after the block
+                product = product.real**2 + product.imag**2
+            else:
+                later = rfft(paths[:, start : stop + max_lag], n=padded)
+                product = np.conj(product) * later
             correlation = irfft(product.sum(axis=0), n=padded)[: len(lags)]
-            later = np.minimum([start + lags, ends[i] + lags], n_frames)
+            first_end, last_end = np.minimum([start + lags, ends[i] + lags], n_frames)
             sums[i] += square[ends[i]] - square[start] - 2 * correlation
-            sums[i] += square[later[1]] - square[later[0]]
+            sums[i] += square[last_end] - square[first_end]
     return sums, (ends - edges[:-1, None]) * n_atoms
