@@ -31,12 +31,6 @@ from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.statistics import statistics
 
 
-@pytest.fixture
-def traced(monkeypatch):
-    """Run the traced step as it is, since compiling it takes long."""
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
-
-
 def module_and_samples(structures, size, network=None, **changes):
     config = tiny_config(**({"num_layers": 2, "l_max": 2} | (network or {})))
     samples = make_samples(structures, config, torch.float64)

@@ -28,7 +28,6 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model.file import load_model
-from openmm_allegro.training import train as train_module
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.loss import FORCES_LOSS
 from openmm_allegro.training.module import EpochOrder
@@ -103,10 +102,8 @@ def test_score_is_the_loss_of_the_validation_set(finished):
 
 
 @pytest.mark.parametrize("compile", [False, True], ids=["plain", "compiled"])
-def test_late_weights_make_the_loss_from_their_epoch_on(tmp_path, monkeypatch, compile):
+def test_late_weights_make_the_loss_from_their_epoch_on(tmp_path, traced, compile):
     """With a rate of nearly nothing the errors stay, and the loss is a sum of them."""
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
-    monkeypatch.setattr(train_module, "require_compiler", lambda: None)
     config = standing(
         max_epochs=3,
         energy_weight=3.0,
