@@ -81,6 +81,7 @@ def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
     else:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(fused, "library", lambda: load(build))
+            patch.delenv("OPENMM_CPU_THREADS", raising=False)
             patch.setattr(torch, "get_num_threads", lambda: threads)
             found = torch.ops.openmm_allegro.evaluate(*arguments)
     energies, forces, strain = found
