@@ -90,27 +90,18 @@ def _add_parser(quantities: Any, quantity: Quantity) -> None:
         option = f"--plot-{name.replace('_', '-')}"
         output.add_argument(option, type=Path, metavar="FILE", help="the same, of it")
     add_force(output)
-    settings.add_options(parser, quantity.settings)
-    _require(parser, quantity.settings)
+    settings.add_options(parser, quantity.settings, require=True)
     if quantity.temperature:
         parser.add_argument(
-            "--temperature", type=float, metavar="K", help="K (default: the run's)"
+            "--temperature",
+            type=float,
+            metavar="K",
+            help="temperature, K (default: the run's)",
         )
     if quantity.needs_runs:
         settings.add_options(
             parser.add_argument_group("frames"), Window, quantity.window
         )
-
-
-def _require(parser: argparse.ArgumentParser, declared: type) -> None:
-    """Require the options of fields that have no default."""
-    required = {
-        field.name
-        for field in dataclasses.fields(declared)
-        if field.default is dataclasses.MISSING
-    }
-    for action in parser._actions:
-        action.required = action.required or action.dest in required
 
 
 def _write(

@@ -80,7 +80,7 @@ def blocks_setting(default: int = 10) -> Any:
 
 def bin_width_setting(default: float) -> Any:
     """Declare the width of bins of distances."""
-    return setting(default, about="Width of the bins", unit="nm", above=0)
+    return setting(default, about="Width of the bins", unit="nm", above=0, metavar="NM")
 
 
 def shell_setting() -> Any:

@@ -2,12 +2,11 @@
 """The equilibrated part of one run, measured when a section asks for it."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from ..measure.measurement import Measurement
 from ..measure.quantities import QUANTITIES
-from ..runs.charges import Charges, read_charges
+from ..runs.charges import read_charges
 from ..runs.names import HDF5, SUFFIXES
 from ..runs.run import Run
 from ..runs.source import Source
@@ -87,11 +86,6 @@ class Production:
     def kinds(self) -> list[Kind]:
         """Kinds of molecules and ions."""
         return self.source.kinds
-
-    @cached_property
-    def charges(self) -> Charges:
-        """Charges of the ions; ValueError where they are not known."""
-        return read_charges(self.charges_given, self.source.topology)
 
 
 def make_production(

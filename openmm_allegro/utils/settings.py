@@ -188,7 +188,13 @@ def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
         object.__setattr__(instance, field.name, value)
 
 
-def add_options(parser: Any, cls: type, names: Iterable[str] | None = None) -> None:
+def add_options(
+    parser: Any,
+    cls: type,
+    names: Iterable[str] | None = None,
+    *,
+    require: bool = False,
+) -> None:
     """Add an option for each field, absent from the result where it is not given.
 
     A flag turns a bool over: ``--name``, or ``--no-name`` where the default is true.
@@ -200,6 +206,8 @@ def add_options(parser: Any, cls: type, names: Iterable[str] | None = None) -> N
     cls : dataclass type
     names : iterable of str, optional
         Fields to take; all that were made by ``setting`` by default.
+    require : bool, optional
+        True if fields without a default have to be given on the command line.
     """
     fields = _settings(cls)
     for name in fields if names is None else names:
@@ -207,6 +215,8 @@ def add_options(parser: Any, cls: type, names: Iterable[str] | None = None) -> N
         meaning = field.metadata[_KEY]
         option = option_of(cls, name)
         shared = {"dest": name, "default": argparse.SUPPRESS, "help": _help(field)}
+        if require and field.default is dataclasses.MISSING:
+            shared["required"] = True
         kind = _plain_type(field.type)
         if kind is bool:
             action = "store_false" if field.default is True else "store_true"

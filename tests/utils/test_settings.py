@@ -25,6 +25,13 @@ from openmm_allegro.utils.settings import (
 
 
 @dataclasses.dataclass(frozen=True)
+class Times:
+    """Settings of which one has no default."""
+
+    times: tuple[float, ...] = setting(about="Times", unit="ps")
+
+
+@dataclasses.dataclass(frozen=True)
 class Bath:
     """A thermostat of no simulation."""
 
@@ -91,6 +98,17 @@ def test_options_become_fields():
         parsed("--temperature", "3,x")
     with pytest.raises(argparse.ArgumentError, match="invalid choice: 'y'"):
         parsed("--kind", "y")
+
+
+def test_fields_without_a_default_are_required_where_that_is_asked_for():
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_options(parser, Times, require=True)
+    assert parser.parse_args(["--times", "1"]).times == (1.0,)
+    with pytest.raises((argparse.ArgumentError, SystemExit)):
+        parser.parse_args([])
+    parser = argparse.ArgumentParser()
+    add_options(parser, Times)
+    assert "times" not in parser.parse_args([])
 
 
 def test_help_and_manual_say_the_same():
