@@ -5,6 +5,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..potential.options import ForceOptions
+from ..utils.settings import add_options as add_settings
+from ..utils.settings import given_options
 from .output import add_force, check_free, write_json
 
 
@@ -28,12 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="with --plot: what the axes call the labels, such as PBE",
     )
-    parser.add_argument(
-        "--precision",
-        default="mixed",
-        choices=("single", "mixed", "double"),
-        help="of the network (default mixed)",
-    )
+    add_settings(parser, ForceOptions, ["precision"])
     add_force(parser)
 
 
@@ -50,8 +48,9 @@ def evaluate(options: argparse.Namespace) -> None:
     check_free(options.json, options.force)
     check_free(options.plot, options.force, image=True)
     model = load_model(options.model)
-    model.energy.set_dtype(PRECISIONS[options.precision])
-    distances = torch.float32 if options.precision == "single" else torch.float64
+    precision = ForceOptions(**given_options(options, ForceOptions)).precision
+    model.energy.set_dtype(PRECISIONS[precision])
+    distances = torch.float32 if precision == "single" else torch.float64
     structures = read_labelled(options.data, options.baseline)
     result = evaluate(model, structures, distances=distances)
     print_metrics(result["metrics"])
