@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Activation energies of what other quantities gave at several temperatures."""
+"""Activation energies from other quantities at several temperatures."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class ArrheniusSettings(Settings):
         metavar="NAME",
     )
     item: str | None = setting(
-        None, about="Whose, as Na (default: all in every file)", metavar="NAME"
+        None, about="Item, as Na (default: all that every file has)", metavar="NAME"
     )
     unit: str = setting("", about="Unit of values given as numbers, as cm²/s")
     at: tuple[float, ...] = setting((), about="Temperatures to predict", unit="K")

@@ -46,7 +46,7 @@ class ConductivitySettings(Settings):
     )
     reference: str = setting(
         "all",
-        about="Whose centre of mass is at rest: a selection, all, or cell",
+        about="Atoms whose centre of mass is at rest: a selection, all, or cell",
         metavar="SELECTION",
     )
     max_lag: float | None = max_lag_setting(
@@ -173,7 +173,7 @@ def _rows(result: Any, integral: Any, suffix: str) -> list[Row]:
 
 
 def _notes(label: str, result: Any, integral: Any, cutoff: float | None) -> list[str]:
-    """Say what the numbers depend on, and what they lack."""
+    """Name the frame of reference, a net charge and an integral without end."""
     notes = [f"{label}: frame of reference: {result.reference}."]
     if abs(result.net_charge) > 1e-3:
         notes.append(
@@ -206,7 +206,7 @@ def _green_kubo(
     reference: str | None,
     settings: ConductivitySettings,
 ) -> Any:
-    """Integrate the current of a run whose velocities there are, or return None."""
+    """Integrate the correlation of the current; None without velocities."""
     from ..analysis import green_kubo_conductivity
 
     run = _with_velocities(series.run, settings.velocities)
@@ -227,6 +227,7 @@ def _green_kubo(
 
 
 def _draw_integrals(results: dict[str, Any], path: Path) -> None:
+    """Draw the integrals of the runs that have velocities."""
     from ..analysis import plot_green_kubo
 
     integrals = {k: x["green_kubo"] for k, x in results.items() if x["green_kubo"]}
@@ -251,4 +252,5 @@ def _with_velocities(run: Run, given: str | None) -> Run | None:
 
 
 def _reference(text: str) -> str | None:
+    """Selection of the atoms of reference; None for the frame of the cell."""
     return None if text == "cell" else next(iter(selections([text]).values()))

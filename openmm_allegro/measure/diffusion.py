@@ -28,10 +28,10 @@ _UNITS = {
 
 
 def fit_start_setting() -> Any:
-    """Declare where the fit to a mean square displacement begins."""
+    """Declare the start of the fit to a mean square displacement."""
     return setting(
         None,
-        about="Lag time at which motion is diffusive, ps (default: found)",
+        about="Lag time from which motion is diffusive, ps (default: found)",
         above=0,
         metavar="PS",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where atoms are after a time: van Hove functions and the non-Gaussian parameter."""
+"""Displacements of atoms: van Hove functions and the non-Gaussian parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class NonGaussianSettings(Settings):
 def measure_van_hove(
     source: Source, subjects: list[str] | None, settings: VanHoveSettings
 ) -> Measurement:
-    """Measure how far atoms move in a time, or where others are around their place.
+    """Measure the self part of the van Hove function, or its distinct part.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long pairs stay together: lifetimes and residence times."""
+"""Lifetimes, residence times and survival functions of contacts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def measure_survival(
     subjects: Mapping[str, Sequence[Any]] | None = None,
     settings: SurvivalSettings | None = None,
 ) -> Measurement:
-    """Measure how long contacts hold: lifetimes, residence times, survival functions.
+    """Measure lifetimes, residence times and survival functions of contacts.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def measure_survival(
     Returns
     -------
     Measurement
-        Results by pair: a Survival; ``radii`` has (inner, outer) in nm.
+        Results by pair: fields of a Survival; ``radii`` (inner, outer) in nm;
+        ``lower_bound``, whether contacts outlast the integral of the residence time.
     """
     from ..analysis import contacts, plot_survival, survival
 
@@ -108,7 +109,8 @@ def measure_survival(
     return Measurement(
         over_runs(rows, source),
         {
-            label: curve._asdict() | {"radii": items[label][2]}
+            label: curve._asdict()
+            | {"radii": items[label][2], "lower_bound": _is_lower_bound(curve)}
             for label, curve in curves.items()
         },
         _UNITS,
@@ -144,7 +146,7 @@ QUANTITY = Quantity(
 def _radii(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: SurvivalSettings
 ) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
-    """Choose where contacts of each pair form and break, in nm."""
+    """Choose the radii in nm at which contacts of each pair form and break."""
     if settings.shell is not None:
         inner = one_each(settings.shell, subjects, "--shell")
         outer, failed = inner, {}
@@ -172,9 +174,13 @@ def _rows(label: str, curve: Any, radii: tuple[float, float]) -> list[Row]:
     ]
 
 
+def _is_lower_bound(curve: Any) -> bool:
+    return bool(curve.remaining > _REMAINING)
+
+
 def _lower_bound(label: str, curve: Any) -> list[str]:
     """Note if contacts outlast the integral of the residence time."""
-    if not curve.remaining > _REMAINING:
+    if not _is_lower_bound(curve):
         return []
     return [
         f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of the "

@@ -24,14 +24,14 @@ _FINEST, _HIGHEST = 1.0, 4500.0
 
 
 def keep_drift_setting() -> Any:
-    """Declare whether the centre of mass may move."""
+    """Declare the option to keep the motion of the centre of mass."""
     return setting(
         False, about="Do not subtract the velocity of the centre of mass of all atoms"
     )
 
 
 def cutoff_setting() -> Any:
-    """Declare where a Green-Kubo integral is read."""
+    """Declare the end of a Green-Kubo integral."""
     return setting(
         None,
         about="End of the integral, ps (default: where the function is noise)",
@@ -311,7 +311,7 @@ def longest_lag(velocities: Any, settings: Any) -> float:
 def _resolution(
     velocities: Any, settings: DensityOfStatesSettings
 ) -> tuple[float, list[str]]:
-    """Choose the width of a line in THz, and say what the frames can show."""
+    """Choose the width of a line in THz, and note the limits of the frames."""
     n_frames, dt = len(velocities.values), velocities.time_step
     # Each block is a window long at least.
     finest = 1.5 * settings.blocks * 1.01 / (n_frames * dt)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Section of the page: diffusion, conductivity and how long shells last."""
+"""Section of the page: diffusion, conductivity and residence in shells."""
 
 import numpy as np
 
@@ -25,8 +25,6 @@ _KINDS = 6
 _ENOUGH = 10
 # Thermostats that leave collective motion as it is, and none at all.
 _DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet")
-# What may be left of C(t) where its integral ends.
-_FORGOTTEN = 0.05
 
 
 def kinetics_section(production, findings):
@@ -119,7 +117,7 @@ def _diffusion(production, findings):
 
 
 def _thermostat(record):
-    """What a stochastic thermostat does to motion."""
+    """Note that a stochastic thermostat slows motion."""
     integrator = record.get("integrator", _DETERMINISTIC[0])
     if integrator in _DETERMINISTIC:
         return None
@@ -133,7 +131,7 @@ def _thermostat(record):
 
 
 def _finite_box(source):
-    """Say what Yeh and Hummer would add, in a box that is about cubic."""
+    """Give the correction of Yeh and Hummer, in a box that is about cubic."""
     from ..analysis import yeh_hummer_correction
 
     lengths, angles = (x.mean(axis=0) for x in source.frames().cell_parameters())
@@ -214,7 +212,7 @@ def _residence(production):
     rows, reasons = [], failures(measurement)
     for label, result in measurement.results.items():
         residence = measured(*result["residence_time"])
-        if result["remaining"] > _FORGOTTEN:
+        if result["lower_bound"]:
             residence = f"above {residence}"
         if result["n_breaks"] < _BREAKS:
             text = f"{dashed(label)}: {result['n_breaks']} breaks tell little."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Section of the page: what velocities tell."""
+"""Section of the page: quantities of velocities."""
 
 from .html import (
     attempt,

@@ -309,6 +309,7 @@ def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
             "lifetime": (1.0, 0.1),
             "residence_time": (2.0, 0.1),
             "remaining": 0.2,
+            "lower_bound": True,
             "n_breaks": breaks,
             "lag_times": np.arange(3.0),
             "radii": (0.25, 0.33),
