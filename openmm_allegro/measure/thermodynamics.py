@@ -177,7 +177,7 @@ def _measure_run(source: Source, run: Run, settings: ThermodynamicsSettings):
 def _series(source: Source, run: Run):
     """Times in ps, volumes in nm³, total and potential energies in kJ/mol; None if not.
 
-    Volumes that vary at other times than the energies come without these.
+    Volumes that vary at other times than the energies come without total energies.
     """
     if run.energies is None:
         return *_volumes(source, run), None, None
@@ -187,7 +187,7 @@ def _series(source: Source, run: Run):
         own, volumes = _volumes(source, run)
         if volumes is not None:
             if np.ptp(volumes) > 1e-5 * volumes[0]:
-                return own, volumes, None, None
+                return own, volumes, None, table.get("potential")
             volumes = np.full(len(times), volumes[0])
     return times, volumes, table.get("total"), table.get("potential")
 
