@@ -147,7 +147,7 @@ def _of_energies(source: Source, run: Run, settings: StabilitySettings):
         "energy_drift": dict(zip(("value", "error"), per_atom, strict=True))
     }
     rows = [("drift of the energy", *per_atom, unit)]
-    target = source.temperature_given or run.target
+    target = source.target(run)
     if target is None:
         mean = series_mean(table["temperature"])
         results["temperature"] = {"mean": mean}
@@ -237,7 +237,7 @@ def _draw(
 
     time = table["time"]
     if settings.trace == "temperature":
-        target = source.temperature_given or run.target
+        target = source.target(run)
         plot_temperature(time, table["temperature"], path, target=target)
         return
     energy = table["total"] - table["total"].mean()

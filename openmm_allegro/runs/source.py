@@ -131,6 +131,11 @@ class Source:
         """Read velocities of a run in the window, see `velocities_between`."""
         return velocities_between(run, self._window_of(run), selection, reference)
 
+    def target(self, run: Run) -> float | None:
+        """Temperature of a run's thermostat in K, as given or as recorded, or None."""
+        given = self.temperature_given
+        return run.target if given is None else given
+
     def temperature(self, run: Run | None = None) -> float:
         """Temperature in K: as given, of the thermostat, or of NVE the mean.
 
@@ -140,11 +145,11 @@ class Source:
             If it is not known, or changes.
         """
         run = run or self.runs[0]
-        known = self.temperature_given or run.target
+        known = self.target(run)
         if known is None and run.ensemble == "nve":
             known = self._mean_temperature(run)
         if known is None or not known > 0:
-            levels = temperatures(run)
+            levels = temperatures(run) if known is None else [known]
             raise ValueError(
                 "expected --temperature in K, or a run whose record holds a constant "
                 f"one, found {', '.join(f'{x:g}' for x in levels) or 'none'}"

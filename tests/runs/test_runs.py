@@ -74,6 +74,8 @@ def test_temperature_of_thermostats_ramps_and_nve(tmp_path):
     )
     with pytest.raises(ValueError, match=r"--temperature in K, .* found 10, 300"):
         temperature("ramp", temperature=[10.0, 300.0])
+    with pytest.raises(ValueError, match=r"--temperature in K, .* found 0$"):
+        temperature("cold", given=0.0)
     assert temperature("ramp", given=200.0, temperature=[10.0, 300.0]) == 200
 
 
