@@ -34,7 +34,7 @@ FORMER = {
     ),
     "deploy": "potential.module",
     "dispersion": "classical.dispersion",
-    "ensembles": "simulate.ensembles",
+    "ensembles": "simulate.system",
     "evaluate": ("training.evaluate", "training.parity"),
     "fingerprint": "classical.fingerprint",
     "integrators": "simulate.integrators",

@@ -22,6 +22,7 @@ USED = {
     "config": ["read_toml"],
     "dataset": ["collate", "make_samples", "split", "statistics"],
     "deploy": ["force_module"],
+    "ensembles": ["add_barostat", "whole_molecules"],
     "evaluate": ["evaluate", "parity_plot", "predict"],
     "fingerprint": ["common_baseline"],
     "forces": ["copy_system"],
