@@ -53,7 +53,7 @@ class DiffusionSettings(Settings):
         above=0,
         metavar="MPA_S",
     )
-    blocks: int = blocks_setting()
+    blocks: int = blocks_setting(5)
 
 
 def measure_diffusion(

@@ -58,7 +58,7 @@ def diffusion(
     remove_drift=True,
     max_lag=None,
     fit_start=None,
-    n_blocks=10,
+    n_blocks=5,
 ):
     """Self-diffusion coefficient of the selected atoms, D = MSD / 6t at long times.
 
@@ -88,7 +88,8 @@ def diffusion(
         enter the fit. Default: found by comparing slopes (`linear_start`). Look at
         `plot_msd` before you trust it.
     n_blocks : int, optional
-        Blocks of time origins that the errors come from.
+        Blocks of time origins that the errors come from. Five are as long as the
+        longest lag is by default.
 
     Returns
     -------
