@@ -26,7 +26,7 @@ from .checks import (
 from .integrators import make_integrator
 from .loop import Job, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
-from .settings import Execution, RunSettings
+from .settings import Execution, RunSettings, check_work
 from .start import add_reporters, check_reporters, own_reporters, resume_from, start
 from .system import check_ensemble, prepare_system, whole_molecules
 from .watchdogs.watchdog import Watchdogs
@@ -51,6 +51,7 @@ def execute(
     notes: dict[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Do what ``run`` does, with settings that were checked when they were made."""
+    check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
     if settings.velocity_interval:
         paths["velocities"] = paths_of(output)["velocities"]

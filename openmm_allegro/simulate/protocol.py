@@ -15,7 +15,7 @@ from ..runs.names import PROTOCOL, paths_of, remove_output
 from ..utils.files import lock_output, read_record, write_record
 from .checks import check_freedom, check_seeds
 from .execute import execute
-from .settings import Execution, Stage
+from .settings import Execution, Stage, check_work
 from .system import check_ensemble, prepare_system
 from .watchdogs.watchdog import Watchdogs
 
@@ -116,6 +116,7 @@ def _check_stages(
     check_seeds(seed, len(given))
     for stage in stages:
         try:
+            check_work(stage)
             check_freedom(system)
             check_ensemble(stage.ensemble, topology, system)
             if stage.hydrogen_mass_da:

@@ -242,14 +242,23 @@ class Execution:
             )
 
 
-def _check_together(settings: RunSettings) -> None:
-    """Refuse values that contradict each other."""
-    steps = settings.steps
-    if steps == 0 and not settings.minimize:
+def check_work(settings: RunSettings) -> None:
+    """Refuse a run of no steps and no minimisation; a stage may be made as one.
+
+    Raises
+    ------
+    ValueError
+    """
+    if settings.steps == 0 and not settings.minimize:
         raise ValueError(
             "expected steps of at least 1, or minimize, found 0 steps and no "
             "minimisation: nothing to do"
         )
+
+
+def _check_together(settings: RunSettings) -> None:
+    """Refuse values that contradict each other."""
+    steps = settings.steps
     for name in ("report_interval", "velocity_interval"):
         interval = getattr(settings, name)
         if interval > steps > 0:
