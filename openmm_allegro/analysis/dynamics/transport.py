@@ -65,8 +65,9 @@ def diffusion(
     D is the best linear unbiased slope of the mean square displacements, with the
     covariance that they have in Brownian motion (`linear.line_weights`). Its error is
     a jackknife over blocks of time origins, which holds for hops and for particles that
-    move together too, where that of Brownian motion is several times too small. No
-    correction for the finite box is made: see `yeh_hummer_correction`.
+    move together too, where that of Brownian motion is several times too small. Of what
+    changes more slowly than a block it knows little. No correction for the finite box
+    is made: see `yeh_hummer_correction`.
 
     Parameters
     ----------
