@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The user's handle on a trained model: it makes OpenMM Systems of topologies."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,19 @@ from typing import Any
 import openmm
 from openmm import app
 
+from ..classical.bonds import bond_markers
+from ..classical.fingerprint import check_baseline, fingerprint
+from ..forces import make_force
+from ..mixing.checks import check_region, check_system
+from ..mixing.link_atoms import find_caps
+from ..mixing.region import mixed_system
 from ..model.file import Model, load_model
-from .committee import Uncertainty, check_members, uncertainty
+from ..structure import topology_symbols
+from .checks import check_total, is_periodic
+from .committee import Uncertainty, check_members, committee_module, uncertainty
 from .options import ForceOptions
-from .systems import corrected_system, region_system, total_system
+
+EMBEDDINGS = ("mechanical",)
 
 
 class AllegroPotential:
@@ -88,16 +98,8 @@ class AllegroPotential:
         ----------
         topology : openmm.app.Topology
             Every atom must be of an element that the model knows.
-        backend : str
-            "torchforce" or "pythonforce".
-        precision : str
-            "single", "mixed" or "double".
-        kernel : str
-            "auto", "fused" (compiled, on the CPU) or "plain" (torch).
-        skin : float, optional
-            Reach of the pair list beyond the cutoff, Å.
-        two_body : str
-            "exact" or "table". See ``ForceOptions`` for these five.
+        backend, precision, kernel, skin, two_body
+            As ``ForceOptions``.
         periodic : bool, optional
             Whether atoms interact with periodic images; by default, whether the
             topology has a box.
@@ -120,14 +122,23 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        return total_system(
-            self.models,
-            topology,
-            ForceOptions(backend, precision, kernel, two_body, skin),
-            periodic=periodic,
-            remove_cm_motion=remove_cm_motion,
-            rigid_molecules=rigid_molecules,
-        )
+        options = ForceOptions(backend, precision, kernel, two_body, skin)
+        check_total(self.models[0], "create_system")
+        symbols = topology_symbols(topology)
+        periodic = is_periodic(self.models, topology, periodic)
+        module = committee_module(self.models, symbols, options, periodic=periodic)
+
+        system = openmm.System()
+        for atom in topology.atoms():
+            system.addParticle(atom.element.mass)
+        if topology.getPeriodicBoxVectors() is not None:
+            system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        if rigid_molecules:
+            system.addForce(bond_markers(topology, periodic))
+        if remove_cm_motion:
+            system.addForce(openmm.CMMotionRemover())
+        return system
 
     def create_mixed_system(
         self,
@@ -176,7 +187,7 @@ class AllegroPotential:
             "error": the region's border may cut no bond. "cap": cut bonds end in
             hydrogens for the model, see ``mixing.link_atoms``.
         backend, precision, kernel, skin, two_body
-            As ``create_system``.
+            As ``ForceOptions``.
         force_group : int
             Group of the Allegro force (or of the force that holds it, with
             ``interpolate``) and of the region's bonds without strength.
@@ -197,16 +208,31 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        return region_system(
+        options = ForceOptions(backend, precision, kernel, two_body, skin)
+        check_total(self.models[0], "create_mixed_system")
+        if embedding not in EMBEDDINGS:
+            raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
+        atoms = check_region(topology, mm_system, atoms)
+        caps = find_caps(topology, atoms, link)
+        check_system(mm_system, atoms, max(m.config.cutoff for m in self.models))
+        periodic = mm_system.usesPeriodicBoundaryConditions()
+        # caps come after all particles, as atoms of the model alone
+        count = topology.getNumAtoms()
+        module = committee_module(
             self.models,
-            topology,
+            [*topology_symbols(topology, atoms), *["H"] * len(caps)],
+            options,
+            atoms=[*atoms, *range(count, count + len(caps))],
+            caps=caps,
+            periodic=periodic,
+        )
+        return mixed_system(
             mm_system,
             atoms,
-            ForceOptions(backend, precision, kernel, two_body, skin),
-            embedding=embedding,
+            make_force(module, backend=backend, periodic=periodic),
+            bond_markers(topology, periodic),
             interpolate=interpolate,
             remove_constraints=remove_constraints,
-            link=link,
             force_group=force_group,
         )
 
@@ -237,7 +263,7 @@ class AllegroPotential:
         mm_system : openmm.System
             With the topology's atoms; not changed.
         backend, precision, kernel, skin, two_body
-            As ``create_system``.
+            As ``ForceOptions``.
         periodic : bool, optional
             Whether atoms of the model interact with periodic images; by default,
             whether the System is periodic.
@@ -256,9 +282,25 @@ class AllegroPotential:
             If the backend's package is missing.
         """
         options = ForceOptions(backend, precision, kernel, two_body, skin)
-        return corrected_system(
-            self.models, topology, mm_system, options, periodic=periodic
-        )
+        model = self.models[0]
+        if model.kind != "delta":
+            raise ValueError(
+                f"add_to_system: expected a model of kind delta, found kind "
+                f"{model.kind}: it has the whole energy, which a force field would be "
+                "added to twice (create_system)"
+            )
+        symbols = topology_symbols(topology)
+        trained = model.provenance.get("baseline")
+        check_baseline(trained, fingerprint(mm_system, symbols), "mm_system")
+        if periodic is None:
+            periodic = mm_system.usesPeriodicBoundaryConditions()
+        module = committee_module(self.models, symbols, options, periodic=periodic)
+        system = copy.deepcopy(mm_system)
+        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        markers = bond_markers(topology, periodic)
+        if markers.getNumBonds():
+            system.addForce(markers)
+        return system
 
     def uncertainty(
         self,

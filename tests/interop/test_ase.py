@@ -32,12 +32,12 @@ def scripted(monkeypatch):
     """The symbols of each module that is scripted during the test."""
     calls = []
 
-    def force_module(model, symbols, **options):
+    def script_model(model, symbols, *options, **periodic):
         calls.append(list(symbols))
-        return original(model, symbols, **options)
+        return original(model, symbols, *options, **periodic)
 
-    original = interop.force_module
-    monkeypatch.setattr(interop, "force_module", force_module)
+    original = interop.script_model
+    monkeypatch.setattr(interop, "script_model", script_model)
     return calls
 
 
