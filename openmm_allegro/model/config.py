@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..units import COULOMB_EV_ANGSTROM
-from ..utils.config import check_types
 from ..utils.settings import check_settings, setting
 
 if TYPE_CHECKING:
@@ -123,10 +122,6 @@ class AllegroConfig:
     )
 
     def __post_init__(self) -> None:
-        check_types(self, "model config")
-        # With units, which the bounds' own messages do not name.
-        _require(self.cutoff > 0, "a cutoff above 0 Å", self.cutoff)
-        _require(self.zbl_coulomb > 0, "zbl_coulomb above 0 eV Å", self.zbl_coulomb)
         check_settings(self, "model config")
         _check_elements(self)
         _check_sizes(self)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..utils.config import check_types
+from ..utils.settings import check_settings
 from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
@@ -31,7 +31,7 @@ class Statistics:
     shifts: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        check_types(self, "statistics")
+        check_settings(self, "statistics")
         if not all(n > 0 for n in self.mean_neighbors):
             raise ValueError(
                 "statistics: expected mean_neighbors above 0 for each element, "

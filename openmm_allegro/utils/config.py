@@ -104,21 +104,6 @@ def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
     }
 
 
-def check_types(instance: Any, where: str) -> None:
-    """Convert the fields of a frozen dataclass to their annotated types.
-
-    Lists become tuples and integers floats where those are annotated.
-
-    Raises
-    ------
-    ValueError
-        If a value is of another type.
-    """
-    for f in dataclasses.fields(instance):
-        value = checked_value(f.type, getattr(instance, f.name), f"{where}: {f.name}")
-        object.__setattr__(instance, f.name, value)
-
-
 def checked_value(kind: Any, value: Any, where: str) -> Any:
     """Convert a value to the annotated type.
 

@@ -9,9 +9,10 @@ from it; the keys of a TOML table come from the dataclass itself (``utils.config
 import argparse
 import dataclasses
 import math
+import operator
 import textwrap
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from .config import checked_value
@@ -19,6 +20,13 @@ from .config import checked_value
 T = TypeVar("T")
 
 _KEY = "setting"
+# By the names of bounds: what a value must be, in words and as a test.
+_BOUNDS = {
+    "minimum": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "maximum": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -104,8 +112,9 @@ def setting_of(cls: type, name: str, /, **changes: Any) -> Any:
     **changes
         ``default``, or attributes of ``Setting``.
     """
-    default = changes.pop("default", _settings(cls)[name].default)
-    return setting(default, **meaning_of(cls, name)._replace(**changes)._asdict())
+    field = _settings(cls)[name]
+    default = changes.pop("default", field.default)
+    return setting(default, **field.metadata[_KEY]._replace(**changes)._asdict())
 
 
 def documented(cls: type[T]) -> type[T]:
@@ -141,17 +150,6 @@ def argument_names(cls: type) -> dict[str, str]:
         meaning.option.replace("-", "_") or name: name
         for name, meaning in settings_of(cls).items()
     }
-
-
-def meaning_of(cls: type, name: str) -> Setting:
-    """Meaning and bounds of a field by its name.
-
-    Raises
-    ------
-    KeyError
-        If there is no such field, or it was not made by ``setting``.
-    """
-    return _settings(cls)[name].metadata[_KEY]
 
 
 def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
@@ -242,12 +240,10 @@ def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
     return {name: getattr(options, name) for name in _settings(cls) if name in options}
 
 
-def settings_table(cls: type, names: Sequence[str] | None = None) -> str:
+def settings_table(cls: type) -> str:
     """Rows of Markdown: key, default, unit, allowed values and meaning."""
     lines = ["| key | default | unit | allowed | meaning |", "|---|---|---|---|---|"]
-    fields = _settings(cls)
-    for name in fields if names is None else names:
-        field = fields[name]
+    for name, field in _settings(cls).items():
         meaning = field.metadata[_KEY]
         cells = (
             f"`{name}`",
@@ -287,37 +283,26 @@ def _checked_setting(field: dataclasses.Field, value: Any, start: str) -> Any:
 def _check(value: Any, meaning: Setting, expected: str) -> None:
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f"{expected} of {meaning.choices}, found {value!r}")
-    outside = (
-        (meaning.minimum is not None and value < meaning.minimum)
-        or (meaning.above is not None and value <= meaning.above)
-        or (meaning.maximum is not None and value > meaning.maximum)
-        or (meaning.below is not None and value >= meaning.below)
-    )
-    if outside:
-        raise ValueError(f"{expected}{_range(meaning)}, found {value}")
+    for name, (_, holds) in _BOUNDS.items():
+        bound = getattr(meaning, name)
+        if bound is not None and not holds(value, bound):
+            raise ValueError(f"{expected}{_range(meaning)}, found {value}")
 
 
 def _range(meaning: Setting) -> str:
     """Bounds in words that follow a name: `` of at least 1 and below 9``."""
-    parts = []
-    for words, bound in (
-        ("at least", meaning.minimum),
-        ("above", meaning.above),
-        ("at most", meaning.maximum),
-        ("below", meaning.below),
-    ):
-        if bound is not None:
-            parts.append(f"{words} {_number(bound)}")
+    bounds = ((words, getattr(meaning, name)) for name, (words, _) in _BOUNDS.items())
+    # Integers in full, since a bound that is rounded would be another one.
+    parts = [
+        f"{words} {bound if isinstance(bound, int) else format(bound, 'g')}"
+        for words, bound in bounds
+        if bound is not None
+    ]
     if not parts:
         return ""
     # the name of an option lacks the unit that the field's own name has
     unit = f" {meaning.unit}" if meaning.unit and not meaning.option else ""
     return (" of " if parts[0].startswith("at") else " ") + " and ".join(parts) + unit
-
-
-def _number(value: float) -> str:
-    """Integers in full, since a bound that is rounded would be another one."""
-    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _allowed(meaning: Setting) -> str:

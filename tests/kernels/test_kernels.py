@@ -22,8 +22,11 @@ from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator as fused
 from openmm_allegro.kernels.inference import twin
 from openmm_allegro.kernels.inference.fold import fold, fold_parts
-from openmm_allegro.kernels.inference.table import TableFunctions, fold_with_table
-from openmm_allegro.kernels.inference.table_error import force_error
+from openmm_allegro.kernels.inference.table import (
+    TableFunctions,
+    fold_with_table,
+    force_error,
+)
 from openmm_allegro.model.file import Model
 from openmm_allegro.neighbors import VerletList
 from openmm_allegro.potential.module import force_module

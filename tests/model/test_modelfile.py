@@ -176,7 +176,7 @@ def change_header(**values):
         ),
         (
             lambda h, t: h["config"].update(cutoff=-5.0),
-            "a cutoff above 0 Å, found -5.0",
+            "expected cutoff above 0 Å, found -5.0",
         ),
         (lambda h, t: h["statistics"].update(scales=[1.0]), "3 scales, .* found 1"),
         (

@@ -16,10 +16,10 @@ from openmm_allegro.utils.settings import (
     check_settings,
     documented,
     given_options,
-    meaning_of,
     option_of,
     setting,
     setting_of,
+    settings_of,
     settings_table,
 )
 
@@ -124,7 +124,7 @@ def test_help_and_manual_say_the_same():
     assert "| `temperature_k` | 300 | K | at least 0 | Temperature |" in table
     assert "| `friction` |  | 1/ps | above 0 and below 9 | Rate |" in table
     assert "not a setting" not in table
-    assert meaning_of(Bath, "steps").maximum == 10
+    assert settings_of(Bath)["steps"].maximum == 10
 
 
 @documented

@@ -34,29 +34,20 @@ def register() -> torch.library.Library:
     return operators
 
 
-def _evaluate_on_cpu(
-    positions: Tensor,
-    cell: Tensor,
-    types: Tensor,
-    offsets: Tensor,
-    neighbors: Tensor,
-    shifts: Tensor,
-    integers: Tensor,
-    constants: Tensor,
-    weights: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See ``twin.evaluate``."""
     kernels = library()
     if kernels is None:
-        geometry = positions, cell, types, offsets, neighbors, shifts
-        return evaluate_in_torch(*geometry, integers, constants, weights)
+        return evaluate_in_torch(*arrays)
+    positions, cell, types, offsets, neighbors, shifts, *program = arrays
+    integers, constants, weights = program
     check_format(int(integers[0]))
     count = positions.shape[0]
     threads = _threads(count)
     energies = torch.zeros(count, dtype=torch.float64)
     forces = torch.zeros((threads, count, 3), dtype=torch.float64)
     strain = torch.zeros((threads, 3, 3), dtype=torch.float64)
-    program = filled(
+    folded = filled(
         "allegro_program",
         integers=integers.contiguous(),
         constants=constants.contiguous(),
@@ -74,7 +65,7 @@ def _evaluate_on_cpu(
         shifts=shifts.contiguous(),
     )
     results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
-    model = kernels.allegro_open(program)
+    model = kernels.allegro_open(folded)
     kernels.allegro_run_threads(model, atoms, threads, results)
     kernels.allegro_close(model)
     return energies, forces.sum(0), strain.sum(0)

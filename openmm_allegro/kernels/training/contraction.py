@@ -24,11 +24,6 @@ from ..library import library
 from .operators import define, runs_compiled, threads_for
 
 PATH = 3  # the column of entries that names the weight
-_ENTRIES = "Tensor entries, Tensor values, int[] columns"
-_SCHEMAS = (
-    f"contract(Tensor weights, Tensor x, Tensor y, {_ENTRIES}, int size) -> Tensor",
-    f"contract_weights(Tensor z, Tensor x, Tensor y, {_ENTRIES}, int paths) -> Tensor",
-)
 
 
 def contract(
@@ -97,82 +92,50 @@ def contract_weights_in_torch(
     return zeros.index_add(0, entries[:, PATH], terms).T.contiguous()
 
 
+IN_TORCH = {
+    "contract": contract_in_torch,
+    "contract_weights": contract_weights_in_torch,
+}
+
+
 @functools.cache
 def register() -> None:
     """Make the operators known to torch; once in a process."""
-    define(
-        _SCHEMAS[0],
-        _contract_on_cpu,
-        contract_in_torch,
-        lambda w, x, y, e, v, columns, size: x.new_empty(
-            (x.shape[0], size, x.shape[2])
-        ),
-        _contract_backward,
-        _save,
-    )
-    define(
-        _SCHEMAS[1],
-        _contract_weights_on_cpu,
-        contract_weights_in_torch,
-        lambda z, x, y, e, v, columns, paths: z.new_empty((z.shape[2], paths)),
-        _contract_weights_backward,
-        _save,
-    )
+    for name, in_torch in IN_TORCH.items():
+        define(
+            f"{name}(Tensor zeroth, Tensor x, Tensor y, Tensor entries, "
+            "Tensor values, int[] columns, int size) -> Tensor",
+            functools.partial(_on_cpu, name),
+            in_torch,
+            functools.partial(_empty, name),
+            functools.partial(_backward, name),
+            _save,
+        )
 
 
-def _contract_on_cpu(
-    weights: Tensor,
-    x: Tensor,
-    y: Tensor,
-    entries: Tensor,
-    values: Tensor,
-    columns: Sequence[int],
-    size: int,
-) -> Tensor:
-    if not runs_compiled(weights, x, y):
-        return contract_in_torch(weights, x, y, entries, values, columns, size)
-    out = x.new_empty((x.shape[0], size, x.shape[2]))
-    sizes, paths = (size, x.shape[1], y.shape[1]), weights.shape[1]
-    arrays, table = (weights, x, y), (entries, values, columns)
-    _run("contract", arrays, table, sizes, paths, threads_for(len(x)), out)
-    return out
+def _empty(name: str, zeroth: Tensor, x: Tensor, *rest: Any) -> Tensor:
+    """A result; the last of the arguments is the size of one of its dimensions."""
+    centers, _, channels = x.shape
+    size = rest[-1]
+    shape = (centers, size, channels) if name == "contract" else (channels, size)
+    return x.new_empty(shape)
 
 
-def _contract_weights_on_cpu(
-    z: Tensor,
-    x: Tensor,
-    y: Tensor,
-    entries: Tensor,
-    values: Tensor,
-    columns: Sequence[int],
-    paths: int,
-) -> Tensor:
-    if not runs_compiled(z, x, y):
-        return contract_weights_in_torch(z, x, y, entries, values, columns, paths)
-    threads = threads_for(len(z))
-    out = z.new_zeros((threads, z.shape[2], paths))
-    sizes = z.shape[1], x.shape[1], y.shape[1]
-    arrays, table = (z, x, y), (entries, values, columns)
-    _run("contract_weights", arrays, table, sizes, paths, threads, out)
-    return out.sum(0)
-
-
-def _run(
-    name: str,
-    arrays: tuple[Tensor, Tensor, Tensor],
-    table: tuple[Tensor, Tensor, Sequence[int]],
-    sizes: tuple[int, int, int],
-    paths: int,
-    threads: int,
-    out: Tensor,
-) -> None:
-    """Check the arrays and the table of entries, and call the compiled kernel."""
-    entries, values, columns = table
-    centers, _, channels = arrays[1].shape
-    shapes = [(centers, size, channels) for size in sizes]
+def _on_cpu(name: str, *arguments: Any) -> Tensor:
+    zeroth, x, y, entries, values, columns, size = arguments
+    if not runs_compiled(zeroth, x, y):
+        return IN_TORCH[name](*arguments)
+    centers, _, channels = x.shape
+    threads = threads_for(centers)
     if name == "contract":
-        shapes[0] = channels, paths
-    found = [tuple(a.shape) for a in arrays]
+        paths, sizes = zeroth.shape[1], (size, x.shape[1], y.shape[1])
+        shapes = (channels, paths), *((centers, n, channels) for n in sizes[1:])
+        out = _empty(name, *arguments)
+    else:
+        paths, sizes = size, (zeroth.shape[1], x.shape[1], y.shape[1])
+        shapes = tuple((centers, n, channels) for n in sizes)
+        out = x.new_zeros((threads, channels, paths))
+    found = tuple(tuple(a.shape) for a in (zeroth, x, y))
     if found != shapes:
         raise ValueError(f"{name}: expected arrays {shapes}, found {found}")
     kinds = entries.dtype, values.dtype, tuple(entries.shape)
@@ -181,7 +144,6 @@ def _run(
         raise ValueError(
             f"{name}: expected entries and values {expected}, found {kinds}"
         )
-    zeroth, first, second = (a.contiguous() for a in arrays)
     product = filled(
         "allegro_product",
         centers=centers,
@@ -193,9 +155,9 @@ def _run(
         entries=entries.contiguous(),
         values=values.contiguous(),
         is_double=out.dtype == torch.float64,
-        zeroth=zeroth,
-        first=first,
-        second=second,
+        zeroth=zeroth.contiguous(),
+        first=x.contiguous(),
+        second=y.contiguous(),
         out=out,
     )
     if getattr(library(), f"allegro_{name}")(product, threads):
@@ -203,6 +165,7 @@ def _run(
             f"{name}: expected components below {sizes} and paths below {paths} "
             "in entries, found others"
         )
+    return out if name == "contract" else out.sum(0)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -210,34 +173,23 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*tensors)
 
 
-def _contract_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    weights, x, y, *table = ctx.saved_tensors
+def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+    """Derivatives by the three arrays: those by x and y have the same form in both."""
+    zeroth, x, y, *table = ctx.saved_tensors
     a, b, c = ctx.columns
     operators, need = torch.ops.openmm_allegro, ctx.needs_input_grad
-    by_weights = by_x = by_y = None
+    if name == "contract":
+        weights, z, other = zeroth, upstream, operators.contract_weights
+    else:
+        weights, z, other = upstream, zeroth, operators.contract
+    by_zeroth = by_x = by_y = None
     if need[0]:
-        by_weights = operators.contract_weights(
-            upstream, x, y, *table, ctx.columns, weights.shape[1]
-        )
+        by_zeroth = other(upstream, x, y, *table, ctx.columns, zeroth.shape[1])
     if need[1]:
-        by_x = operators.contract(weights, upstream, y, *table, [b, a, c], x.shape[1])
+        by_x = operators.contract(weights, z, y, *table, [b, a, c], x.shape[1])
     if need[2]:
-        by_y = operators.contract(weights, x, upstream, *table, [c, b, a], y.shape[1])
-    return by_weights, by_x, by_y, None, None, None, None
-
-
-def _contract_weights_backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    z, x, y, *table = ctx.saved_tensors
-    a, b, c = ctx.columns
-    contracted, need = torch.ops.openmm_allegro.contract, ctx.needs_input_grad
-    by_z = by_x = by_y = None
-    if need[0]:
-        by_z = contracted(upstream, x, y, *table, [a, b, c], z.shape[1])
-    if need[1]:
-        by_x = contracted(upstream, z, y, *table, [b, a, c], x.shape[1])
-    if need[2]:
-        by_y = contracted(upstream, x, z, *table, [c, b, a], y.shape[1])
-    return by_z, by_x, by_y, None, None, None, None
+        by_y = operators.contract(weights, x, z, *table, [c, b, a], y.shape[1])
+    return by_zeroth, by_x, by_y, None, None, None, None
 
 
 register()
