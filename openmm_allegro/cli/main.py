@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .._version import __version__
+from ..utils.quiet import quiet
 
 # Verbs in the order of the help, and what each does.
 VERBS = {
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _make_parser(arguments).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         _, run_verb = _functions_of(options.verb)
-        run_verb(options)
+        with quiet("numexpr"):
+            run_verb(options)
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF.get((error.name or "").split(".")[0])
         hint = f"; pip install 'openmm-allegro[{extra}]'" if extra else ""

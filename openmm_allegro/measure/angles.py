@@ -10,7 +10,7 @@ import numpy as np
 from ..runs.selections import triplets
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each
+from .measurement import Measurement, Part, Row, measure_items
 from .quantity import Quantity, Settings, blocks_setting
 from .shells import POSITIONS, first_shells, shell_radii
 from .subjects import default_pairs
@@ -48,63 +48,53 @@ class Triplet(NamedTuple):
 
 def measure_angles(
     source: Source,
-    subjects: Mapping[str, Sequence[Any]] | None = None,
-    settings: AngleSettings | None = None,
+    subjects: Mapping[str, Sequence[Any]] | None,
+    settings: AngleSettings,
 ) -> Measurement:
     """Measure distributions of the angle a-b-c of neighbours a and c of b.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to (selection, selection, selection), optional
-        The centre is in the middle. Default: atoms of the solvent around each ion, or
-        the centres of molecules around each other where there are no ions.
-    settings : AngleSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by triplet: fields of an AngleDistribution, and ``r_ab``, ``r_cb``.
+    Where no triplet is named, it is of atoms of the solvent around each ion, or of the
+    centres of molecules around each other where there are no ions. Results by triplet:
+    fields of an AngleDistribution, and ``r_ab``, ``r_cb``.
     """
     from ..analysis import angle_distribution, plot_angles
 
-    settings = settings or AngleSettings()
     chosen = _with_radii(source, subjects, settings) if subjects else _default(source)
     frames = source.frames(positions=POSITIONS)
 
-    def measure(_, triplet):
-        return angle_distribution(
+    def measure(label, triplet):
+        r_ab, r_cb = triplet.radii
+        curve = angle_distribution(
             frames,
             *triplet.atoms,
-            *triplet.radii,
+            r_ab,
+            r_cb,
             n_bins=settings.bins,
             n_blocks=settings.blocks,
         )
-
-    curves, failed = each(chosen, measure)
-    rows, results, width = [], {}, 180.0 / settings.bins
-    for label, curve in curves.items():
-        r_ab, r_cb = chosen[label].radii
-        results[label] = curve._asdict() | {"r_ab": r_ab, "r_cb": r_cb}
-        mean = float(np.sum(curve.angle * curve.density) * width)
+        mean = float(np.sum(curve.angle * curve.density) * 180.0 / settings.bins)
         top = float(curve.angle[np.argmax(curve.density)])
-        rows += [
+        rows = [
             Row(label, "mean angle", mean, None, "°"),
             Row(label, "most frequent", top, None, "°"),
             Row(label, "within", r_ab, None, "nm"),
             Row(label, "and", r_cb, None, "nm"),
             Row(label, "angles", curve.n_angles, None, ""),
         ]
-    return Measurement(
-        rows,
-        results,
-        {"angle": "°", "density": "1/°", "error": "1/°", "r_ab": "nm", "r_cb": "nm"},
-        {
-            label: {"angle (°)": x.angle, "density (1/°)": x.density, "error": x.error}
-            for label, x in curves.items()
+        return Part(curve, rows, {"r_ab": r_ab, "r_cb": r_cb})
+
+    return measure_items(
+        chosen,
+        measure,
+        plot_angles,
+        units={
+            "angle": "°",
+            "density": "1/°",
+            "error": "1/°",
+            "r_ab": "nm",
+            "r_cb": "nm",
         },
-        lambda path: plot_angles(curves, path),
-        failed=failed,
+        columns={"angle (°)": "angle", "density (1/°)": "density", "error": "error"},
     )
 
 

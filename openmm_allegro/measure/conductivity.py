@@ -14,7 +14,7 @@ from ..runs.source import Series, Source
 from ..runs.velocities import has_velocities
 from ..utils.settings import setting
 from .diffusion import fit_start_setting
-from .measurement import Measurement, Row, over_runs
+from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
 
@@ -115,7 +115,7 @@ def measure_conductivity(
     if len(results) > 1:
         notes.append("A figure is of the first run.")
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         _UNITS,
         {

@@ -10,7 +10,7 @@ import numpy as np
 from ..runs.frames import Frames
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each, over_runs
+from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .subjects import default_species
 
@@ -109,7 +109,7 @@ def measure_diffusion(
             *more,
         ]
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         _UNITS,
         {

@@ -10,7 +10,7 @@ import numpy as np
 from ..runs.selections import pairs, selections
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, over_runs
+from .measurement import Measurement, Row
 from .quantity import (
     Quantity,
     Settings,
@@ -145,7 +145,7 @@ def measure_non_gaussian(
                 Row(label, "at", float(curve.lag_times[top]), None, "ps"),
             ]
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         {"lag_times": "ps", "values": "1", "error": "1"},
         {

@@ -72,6 +72,81 @@ class Measurement:
         return failed + self.notes
 
 
+@dataclass(frozen=True)
+class Part:
+    """Part of a measurement, of one item.
+
+    Attributes
+    ----------
+    value : NamedTuple
+        Its fields are the item's results.
+    rows : list of Row
+    more : dict
+        Further results.
+    notes : list of str
+    """
+
+    value: Any
+    rows: list[Row]
+    more: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def measure_items(
+    items: Mapping[str, Any],
+    measure: Callable[[str, Any], Part],
+    plot: Callable[[dict[str, Any], Path], Any],
+    *,
+    units: dict[str, str],
+    columns: Mapping[str, str],
+) -> Measurement:
+    """Measure items that are alike; see `each` for those that the data does not allow.
+
+    Parameters
+    ----------
+    items : mapping of str to object
+    measure : callable
+        Takes the label and the item.
+    plot : callable
+        Draws the values by label to a path.
+    units : dict of str to str
+    columns : mapping of str to str
+        Fields of a value by the titles of their columns in the CSV.
+    """
+    parts, failed = each(items, measure)
+    values = {label: part.value for label, part in parts.items()}
+    notes = [note for part in parts.values() for note in part.notes]
+    return Measurement(
+        [row for part in parts.values() for row in part.rows],
+        {label: part.value._asdict() | part.more for label, part in parts.items()},
+        units,
+        {
+            label: {title: getattr(value, name) for title, name in columns.items()}
+            for label, value in values.items()
+        },
+        lambda path: plot(values, path),
+        notes=list(dict.fromkeys(notes)),
+        failed=failed,
+    )
+
+
+def highest(
+    item: str,
+    name: str,
+    places: Any,
+    values: Any,
+    errors: Any,
+    unit: str,
+    unit_of_place: str,
+) -> list[Row]:
+    """Make the rows of the highest point of a curve, and of its place."""
+    top = int(np.argmax(values))
+    return [
+        Row(item, name, float(values[top]), float(errors[top]), unit),
+        Row(item, "at", float(places[top]), None, unit_of_place),
+    ]
+
+
 def amount(value: float, error: float | None) -> str:
     """Write ``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
     from ..analysis.figures.figure import with_error

@@ -3,13 +3,17 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..runs.selections import selections
 from ..runs.source import Source
 from ..utils.settings import check_settings, setting
-from .measurement import Measurement
+from .measurement import Measurement, over_runs
+
+# Fields of a window that structure takes, and motion.
+STRUCTURE = ("start", "stop", "stride", "time_step")
+MOTION = (*STRUCTURE, "join")
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,8 @@ class Quantity:
     ----------
     name : str
         ``analyze NAME``.
-    measure : callable
-        ``measure(source, subjects, settings)``; no subjects stand for those that the
-        quantity chooses.
+    compute : callable
+        ``compute(source, subjects, settings)``, see `measure`.
     settings : type
         Frozen dataclass of its options, made with ``utils.settings.setting``.
     about : str
@@ -40,6 +43,8 @@ class Quantity:
         What may be named, for the line of usage.
     read_subjects : callable
         Makes subjects of words, see `runs.selections`.
+    default : callable, optional
+        Chooses the subjects of a Source where none is named.
     aliases : tuple of str
     window : tuple of str
         Fields of `runs.window.Window` that it takes.
@@ -54,17 +59,45 @@ class Quantity:
     """
 
     name: str
-    measure: Callable[[Source | None, Any, Any], Measurement]
+    compute: Callable[[Source | None, Any, Any], Measurement]
     settings: type
     about: str
     subjects: str = "[SELECTION ...]"
     read_subjects: Callable[[Sequence[str]], Any] = selections
+    default: Callable[[Source], Any] | None = None
     aliases: tuple[str, ...] = ()
-    window: tuple[str, ...] = ("start", "stop", "stride", "time_step")
+    window: tuple[str, ...] = STRUCTURE
     temperature: bool = False
     curves: bool = True
     figures: tuple[str, ...] = field(default=())
     needs_runs: bool = True
+
+    def measure(
+        self, source: Source | None, subjects: Any = None, settings: Any = None
+    ) -> Measurement:
+        """Measure the quantity, and of several runs the means too.
+
+        Parameters
+        ----------
+        source : Source
+            None for a quantity that needs no runs.
+        subjects : optional
+            Such as `read_subjects` makes; by default what the quantity chooses.
+        settings : optional
+            By default those that its fields declare.
+
+        Raises
+        ------
+        ValueError
+            If the data does not allow it.
+        """
+        settings = settings or self.settings()
+        if not subjects and self.default is not None:
+            subjects = self.default(source)
+        measurement = self.compute(source, subjects, settings)
+        if source is None:
+            return measurement
+        return replace(measurement, rows=over_runs(measurement.rows, source))
 
 
 def blocks_setting(default: int = 10) -> Any:

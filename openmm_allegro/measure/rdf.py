@@ -49,32 +49,21 @@ class RdfSettings(Settings):
 
 def measure_rdf(
     source: Source,
-    subjects: Mapping[str, Sequence[Any]] | str | None = None,
-    settings: RdfSettings | None = None,
+    subjects: Mapping[str, Sequence[Any]] | str,
+    settings: RdfSettings,
 ) -> Measurement:
     """Measure g(r) and coordination numbers, and the potential of mean force if asked.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to (selection, selection), or "elements"
-        Centres and neighbours. Default: the pairs that matter.
-    settings : RdfSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by pair: ``distribution`` (RadialDistribution), ``coordination``
-        (Coordination, or None), ``potential_of_mean_force``. `failed` has the pairs
-        without a shell.
+    Results by pair: ``distribution`` (RadialDistribution), ``coordination``
+    (Coordination, or None), ``potential_of_mean_force``. `failed` has the pairs without
+    a shell.
     """
     from ..analysis import plot_rdf
 
-    settings = settings or RdfSettings()
     temperature = source.temperature() if settings.potential else None
     if subjects == _ELEMENTS:
         subjects = all_element_pairs(source)
-    curves, shells, failed = _count(source, subjects or default_pairs(source), settings)
+    curves, shells, failed = _count(source, subjects, settings)
     rows = []
     for label, shell in shells.items():
         rows += [
@@ -191,5 +180,6 @@ QUANTITY = Quantity(
     "elements and the total where there are no molecules or the word elements is given",
     subjects="[A-B ... | elements]",
     read_subjects=lambda items: _ELEMENTS if items == [_ELEMENTS] else pairs(items),
+    default=default_pairs,
     temperature=True,
 )

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,27 +45,17 @@ class Environment(NamedTuple):
 
 def measure_speciation(
     source: Source,
-    subjects: Mapping[str, Sequence[Any]] | None = None,
-    settings: SpeciationSettings | None = None,
+    subjects: Mapping[str, Sequence[Any]] | None,
+    settings: SpeciationSettings,
 ) -> Measurement:
     """Measure how often a centre has how many neighbours of each kind.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to (selection, selection), optional
-        Pairs of one centre. Default: each ion with its shells of solvent and of other
-        ions.
-    settings : SpeciationSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by centre: ``kinds``, ``shells`` (nm) and ``environments``.
+    Pairs are of one centre. Where none is named, it is each ion with its shells of
+    solvent and of other ions. Results by centre: ``kinds``, ``shells`` (nm) and
+    ``environments``.
     """
     from ..analysis import plot_speciation, speciation
 
-    settings = settings or SpeciationSettings()
     chosen = _of_pairs(source, subjects, settings) if subjects else _default(source)
     frames = source.frames(positions=POSITIONS)
 
@@ -91,9 +82,7 @@ def measure_speciation(
                 for numbers, (value, error) in of_center.items()
             ],
         }
-        figures[name] = lambda path, found=of_center, kinds=list(ligands): (
-            plot_speciation(found, kinds, path)
-        )
+        figures[name] = partial(plot_speciation, of_center, list(ligands))
     first, *others = figures
     return Measurement(
         rows,
@@ -108,30 +97,18 @@ def measure_speciation(
 
 def measure_clusters(
     source: Source,
-    subjects: Mapping[str, Sequence[Any]] | None = None,
-    settings: ClusterSettings | None = None,
+    subjects: Mapping[str, Sequence[Any]] | None,
+    settings: ClusterSettings,
 ) -> Measurement:
-    """Measure sizes of the clusters that contacts of a pair hold together.
+    """Measure sizes of the clusters that contacts of one pair hold together.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to (selection, selection)
-        One pair.
-    settings : ClusterSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by pair: fields of Clusters, and ``r_max``.
+    Results by pair: fields of Clusters, and ``r_max``.
     """
     from ..analysis import clusters, plot_clusters
 
-    settings = settings or ClusterSettings()
-    if not subjects:
-        raise ValueError("expected a pair such as Na-Cl, found none")
-    if len(subjects) != 1:
-        raise ValueError(f"expected one pair such as Na-Cl, found {' '.join(subjects)}")
+    if not subjects or len(subjects) != 1:
+        present = " ".join(subjects or ()) or "none"
+        raise ValueError(f"expected one pair such as Na-Cl, found {present}")
     ((label, pair),) = subjects.items()
     radius = shell_radii(source, subjects, settings.shell)[label]
     sizes = clusters(

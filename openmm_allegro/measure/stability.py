@@ -12,7 +12,7 @@ from ..runs.frames import read_topology
 from ..runs.run import Run, read_events
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each, over_runs
+from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings
 
 _DRIFT = "kJ/(mol ps) per atom"
@@ -35,29 +35,14 @@ class StabilitySettings(Settings):
 
 
 def measure_stability(
-    source: Source,
-    subjects: None = None,
-    settings: StabilitySettings | None = None,
+    source: Source, subjects: None, settings: StabilitySettings
 ) -> Measurement:
     """Measure drift and temperature of the equilibrated part, and bonds of all frames.
 
     A bond may break at any time, so bonds are looked at from the first frame on unless
-    a start was asked for.
-
-    Parameters
-    ----------
-    source : Source
-    subjects : None
-        There is nothing to name.
-    settings : StabilitySettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by run: ``energy_drift``, ``temperature``, ``bonds``, as far as the
-        files allow.
+    a start was asked for. Results by run: ``energy_drift``, ``temperature``, ``bonds``,
+    as far as the files allow.
     """
-    settings = settings or StabilitySettings()
     results, rows, notes, traces, failed = {}, [], [], {}, {}
     for run in source.runs:
         label = source.label(run)
@@ -83,7 +68,7 @@ def measure_stability(
         _draw(source, settings, path, *next(iter(traces.values())))
 
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         {
             "energy_drift": _DRIFT,

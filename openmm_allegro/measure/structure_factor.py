@@ -4,11 +4,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row
+from .measurement import Measurement, highest
 from .quantity import Quantity, Settings, blocks_setting
 
 _NAMES = {"number": "number", "xray": "X-ray", "neutron": "neutron"}
@@ -42,28 +40,15 @@ class StructureFactorSettings(Settings):
 
 
 def measure_structure_factor(
-    source: Source,
-    subjects: Sequence[str] | None = None,
-    settings: StructureFactorSettings | None = None,
+    source: Source, subjects: Sequence[str] | None, settings: StructureFactorSettings
 ) -> Measurement:
-    """Measure structure factors of all frames.
+    """Measure structure factors of all frames; results are those of a StructureFactor.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : sequence of str, optional
-        Curves of the table and the figure: number, xray, neutron or a pair such as
-        ``Cl-Na``. Default: xray and neutron.
-    settings : StructureFactorSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Its results are the fields of a StructureFactor.
+    Subjects are the curves of the table and the figure: number, xray, neutron or a pair
+    such as ``Cl-Na``. Default: xray and neutron.
     """
     from ..analysis import plot_structure_factor, structure_factor
 
-    settings = settings or StructureFactorSettings()
     shown = _curve_names(source, subjects or ("xray", "neutron"))
     frames = source.frames(positions=_POSITIONS, least=_LEAST)
     factor = structure_factor(
@@ -79,13 +64,8 @@ def measure_structure_factor(
     curves = {name: getattr(factor, name) for name in _NAMES} | factor.partial
     rows = []
     for name in shown:
-        value, error = curves[name]
-        peak = int(np.argmax(value))
         label = _NAMES.get(name, name)
-        rows += [
-            Row(label, "highest S(q)", float(value[peak]), float(error[peak]), ""),
-            Row(label, "at", float(factor.q[peak]), None, "1/nm"),
-        ]
+        rows += highest(label, "highest S(q)", factor.q, *curves[name], "", "1/nm")
     drawn = {_NAMES.get(name, name): (factor.q, curves[name]) for name in shown}
     return Measurement(
         rows,

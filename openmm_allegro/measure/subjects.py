@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Pairs and species that are measured where nothing is named."""
 
+from collections.abc import Mapping
 from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..runs.source import Source
+from ..runs.source import Series, Source
 from ..runs.species import Kind
 
 TOTAL = "total"
@@ -92,6 +93,17 @@ def all_element_pairs(source: Source) -> dict[str, Pair]:
 def default_species(source: Source) -> dict[str, np.ndarray]:
     """Choose the centre of each molecule and ion, by the name of its kind."""
     return {kind.label: kind.centers for kind in source.kinds}
+
+
+def in_each_series(
+    source: Source, subjects: Mapping[str, Any], positions: int | None = None
+) -> dict[str, tuple[Series, Any]]:
+    """List each subject in each series of frames, by a label that names both."""
+    return {
+        name + series.suffix: (series, subject)
+        for series in source.series(positions)
+        for name, subject in subjects.items()
+    }
 
 
 def _short_name(kind: Kind) -> str:

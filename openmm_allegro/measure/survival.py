@@ -8,7 +8,7 @@ from typing import Any
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each, over_runs
+from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .shells import POSITIONS, first_shells, one_each
 from .subjects import default_pairs
@@ -107,7 +107,7 @@ def measure_survival(
         rows += _rows(label, curve, items[label][2])
         notes += _lower_bound(label, curve)
     return Measurement(
-        over_runs(rows, source),
+        rows,
         {
             label: curve._asdict()
             | {"radii": items[label][2], "lower_bound": _is_lower_bound(curve)}

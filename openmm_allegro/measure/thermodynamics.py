@@ -12,7 +12,7 @@ from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.species import masses_of
 from ..utils.settings import setting
-from .measurement import Measurement, Row, over_runs
+from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting
 
 _DENSITY = "density (kg/m³)"
@@ -49,35 +49,19 @@ class _Trace(NamedTuple):
 
 
 def measure_thermodynamics(
-    source: Source,
-    subjects: None = None,
-    settings: ThermodynamicsSettings | None = None,
+    source: Source, subjects: None, settings: ThermodynamicsSettings
 ) -> Measurement:
     """Measure density, energy and response functions, as far as the files allow.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : None
-        There is nothing to name.
-    settings : ThermodynamicsSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by run: value and error of each quantity.
+    Results by run: value and error of each quantity.
     """
     from ..analysis import plot_series, series_mean
 
-    settings = settings or ThermodynamicsSettings()
     results, rows, notes, traces, units = {}, [], [], {}, {}
     for run in source.runs:
         label = source.label(run)
         values, of_run, traces[label] = _measure_run(source, run, settings)
-        results[label] = {
-            key: {"value": value.value, "error": value.error}
-            for key, (_, value, _) in values.items()
-        }
+        results[label] = {k: value._asdict() for k, (_, value, _) in values.items()}
         units |= {key: unit for key, (_, _, unit) in values.items()}
         rows += [
             Row(label, name, *value, unit) for name, value, unit in values.values()
@@ -85,7 +69,7 @@ def measure_thermodynamics(
         notes += [note for note in of_run if note not in notes]
     first = next(iter(traces.values()))
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         units,
         {

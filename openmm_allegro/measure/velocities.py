@@ -12,7 +12,7 @@ from ..runs.selections import elements
 from ..runs.source import Source
 from ..runs.species import find_kinds
 from ..utils.settings import setting
-from .measurement import Measurement, Row, over_runs
+from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 
 _WINDOW = ("start", "stop", "time_step")
@@ -116,7 +116,7 @@ def measure_vacf(
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         {"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
         {
@@ -170,7 +170,7 @@ def measure_density_of_states(
             Row(label, "at zero frequency", *at_rest, "1/THz per atom"),
         ]
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         {
             "frequency": "THz",
@@ -230,7 +230,7 @@ def measure_green_kubo(
         ]
         notes += unfinished(label, integral, settings.cutoff)
     return Measurement(
-        over_runs(rows, source),
+        rows,
         results,
         green_kubo_units("cm²/s"),
         {

@@ -43,6 +43,8 @@ _REMARKS = {
             )
         ),
     ),
+    # counts its threads when PyTables imports it
+    "numexpr": _Remarks(loggers=("numexpr.utils",)),
     # 1.5 imports simtk.openmm, which tells the root logger that it is old.
     "openmmtorch": _Remarks(messages={"": "simtk.openmm"}),
     "openmmtools": _Remarks(
@@ -71,7 +73,7 @@ def quiet(*packages: str) -> Iterator[None]:
     Parameters
     ----------
     *packages : str
-        "freud", "lightning", "openmmtools", "openmmtorch" or "pymbar".
+        "freud", "lightning", "numexpr", "openmmtools", "openmmtorch" or "pymbar".
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())

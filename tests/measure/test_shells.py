@@ -8,14 +8,14 @@ from report_helpers import lattice, salt_water, walk, write_run
 
 from openmm_allegro.analysis import coordination_number
 from openmm_allegro.analysis.structure.rdf import histograms
-from openmm_allegro.measure.angles import measure_angles
 from openmm_allegro.measure.quantities import QUANTITIES
-from openmm_allegro.measure.rdf import RdfSettings, measure_rdf
-from openmm_allegro.measure.speciation import measure_speciation
+from openmm_allegro.measure.rdf import RdfSettings
 from openmm_allegro.measure.subjects import default_pairs, default_species
 from openmm_allegro.runs.run import read_run
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
+
+RDF = QUANTITIES["rdf"]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def test_shells_that_are_asked_for_are_counted_whole(run):
     trajectory = mdtraj.load(str(run.trajectory), top=str(run.topology))
     source = Source([run], Window(start=0))
     pairs = {"Na-O": ("element Na", "element O"), "Cl-O": ("element Cl", "element O")}
-    results = measure_rdf(source, pairs, RdfSettings(shell=(0.7, 0.75))).results
+    results = RDF.measure(source, pairs, RdfSettings(shell=(0.7, 0.75))).results
     for (label, pair), radius in zip(pairs.items(), (0.7, 0.75), strict=True):
         expected = coordination_number(trajectory, *pair, r_max=radius)
         assert results[label]["coordination"] == pytest.approx(expected)
     with pytest.raises(ValueError, match="one --shell, or 2 for Na-O, Cl-O, found 3"):
-        measure_rdf(source, pairs, RdfSettings(shell=(0.1, 0.2, 0.3)))
+        RDF.measure(source, pairs, RdfSettings(shell=(0.1, 0.2, 0.3)))
 
 
 def test_what_is_measured_where_nothing_is_named(run):
@@ -51,11 +51,12 @@ def test_what_is_measured_where_nothing_is_named(run):
     assert list(default_species(source)) == ["water (O)", "Na", "Cl"]
     # Of three ions of a kind g(r) among them is noise.
     assert list(default_pairs(source)) == ["Na-O", "Cl-O", "Na-Cl", "O-O"]
-    assert set(measure_angles(source).results) == {"O-Na-O", "O-Cl-O"}
+    assert set(QUANTITIES["angles"].measure(source).results) == {"O-Na-O", "O-Cl-O"}
     # So few Na and Cl show no shell of each other.
-    kinds = {k: x["kinds"] for k, x in measure_speciation(source).results.items()}
+    environments = QUANTITIES["speciation"].measure(source).results
+    kinds = {k: x["kinds"] for k, x in environments.items()}
     assert kinds == {"Na": ["O"], "Cl": ["O"]}
-    elements = measure_rdf(source, "elements").results
+    elements = RDF.measure(source, "elements").results
     assert set(elements) == {
         *("Cl-Cl", "Cl-H", "Cl-Na", "Cl-O", "H-H", "H-Na", "H-O"),
         *("Na-Na", "Na-O", "O-O", "total"),
@@ -65,7 +66,7 @@ def test_what_is_measured_where_nothing_is_named(run):
 def test_one_molecule_has_no_pairs(tmp_path):
     prefix = write_run(tmp_path / "water", walk(salt_water(1, 0), 3))
     with pytest.raises(ValueError, match="at least two molecules or ions, found one"):
-        measure_rdf(Source([read_run(prefix)]))
+        RDF.measure(Source([read_run(prefix)]))
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
