@@ -122,7 +122,13 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(backend, precision, kernel, two_body, skin)
+        options = ForceOptions(
+            backend=backend,
+            precision=precision,
+            kernel=kernel,
+            two_body=two_body,
+            skin=skin,
+        )
         check_total(self.models[0], "create_system")
         symbols = topology_symbols(topology)
         periodic = is_periodic(self.models, topology, periodic)
@@ -208,7 +214,13 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(backend, precision, kernel, two_body, skin)
+        options = ForceOptions(
+            backend=backend,
+            precision=precision,
+            kernel=kernel,
+            two_body=two_body,
+            skin=skin,
+        )
         check_total(self.models[0], "create_mixed_system")
         if embedding not in EMBEDDINGS:
             raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
@@ -281,7 +293,13 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(backend, precision, kernel, two_body, skin)
+        options = ForceOptions(
+            backend=backend,
+            precision=precision,
+            kernel=kernel,
+            two_body=two_body,
+            skin=skin,
+        )
         model = self.models[0]
         if model.kind != "delta":
             raise ValueError(

@@ -5,9 +5,13 @@ import dataclasses
 import inspect
 import re
 
+import openmm
 import pytest
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, forces
+from openmm_allegro.classical.fingerprint import fingerprint
+from openmm_allegro.potential import potential
 from openmm_allegro.potential.module import PRECISIONS, force_module
 from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.utils.settings import settings_of
@@ -32,6 +36,48 @@ def test_arguments(function, missing):
     documented = re.findall(r"^ +([\w, ]+?)(?: : .*)?$", function.__doc__, re.MULTILINE)
     names = {name for line in documented for name in line.split(", ")}
     assert set(parameters) - {"self"} <= names
+
+
+class Arrived(Exception):
+    """Ends a method where its options have arrived."""
+
+
+@pytest.mark.parametrize("method", ["create", "mix", "add"])
+@pytest.mark.parametrize("option", DEFAULTS)
+def test_each_option_arrives(model, water_box, monkeypatch, method, option):
+    """What is asked for is what the module and the force are made with."""
+    choices = settings_of(ForceOptions)[option].choices
+    value = next(c for c in choices or [0.25] if c != DEFAULTS[option])
+    arrived = {}
+
+    def make_module(models, symbols, options, **_):
+        arrived.update(dataclasses.asdict(options))
+
+    def make_force(module, *, backend, **_):
+        assert backend == arrived["backend"]
+        raise Arrived
+
+    monkeypatch.setattr(potential, "committee_module", make_module)
+    monkeypatch.setattr(potential, "make_force", make_force)
+    symbols, _, box = water_box
+    topology = make_topology(symbols, box)
+    mm_system = openmm.System()
+    for atom in topology.atoms():
+        mm_system.addParticle(atom.element.mass)
+    if method == "add":
+        provenance = {"baseline": fingerprint(mm_system, symbols)}
+        model = dataclasses.replace(model, kind="delta", provenance=provenance)
+    allegro = AllegroPotential(model)
+    with pytest.raises(Arrived):
+        if method == "create":
+            allegro.create_system(topology, **{option: value})
+        elif method == "mix":
+            allegro.create_mixed_system(
+                topology, mm_system, [0, 1, 2], **{option: value}
+            )
+        else:
+            allegro.add_to_system(topology, mm_system, **{option: value})
+    assert arrived == DEFAULTS | {option: value}
 
 
 def test_names_of_choices_are_those_that_are_served():
