@@ -18,6 +18,7 @@ from openmm import app, unit
 from ..potential.options import DEFAULT_OPTIONS
 from ..utils.settings import settings_of
 from .settings import Execution, RunSettings
+from .system_config import SYSTEM_OPTIONS
 
 _SETTINGS = settings_of(RunSettings)
 # Names that a record has of the run itself; notes have others.
@@ -27,7 +28,7 @@ RECORD_KEYS = frozenset(
         *("atoms", "seed", "minimized", "package_version", "openmm_version"),
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
-        "ns_per_day",
+        *("ns_per_day", "stochastic_thermostat"),
     )
 )
 # Settings that a run may be resumed with another value of.
@@ -66,12 +67,12 @@ def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def check_seeds(seed: int, count: int) -> None:
-    """Refuse a seed whose successors, one for each stage, are no seeds."""
+    """Refuse a seed from which the stages' seeds would exceed the largest one."""
     Execution(seed=seed)
     if seed > 2**31 - count:
         raise ValueError(
-            f"expected a seed of at most {2**31 - count}, for each of {count} stages "
-            f"has the next one, found {seed}"
+            f"expected a seed of at most {2**31 - count}, because {count} stages take "
+            f"one after the other from it on, found {seed}"
         )
 
 
@@ -153,11 +154,14 @@ def check_resumed(
         Names of values that may differ; "steps" must be among them.
     """
     differences = []
+    # older records do not say which options their System was made with
+    unknown = {name for name in SYSTEM_OPTIONS if name not in before}
     for name in dict.fromkeys([*asked, *_OPTIONAL]):
         old, new = (values.get(name, _DEFAULTS.get(name)) for values in (before, asked))
         if (
             old != new
             and name not in may_change
+            and name not in unknown
             and not _same_file(name, before, asked)
         ):
             differences.append(f"{name} {old!r} rather than {new!r}")

@@ -121,7 +121,7 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
-    notes = _file_notes("model", models) | options
+    notes = _file_notes("model", models) | options | config.system_options
     if config.baseline:
         notes |= _file_notes("baseline", [folder / config.baseline])
     return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)

@@ -8,10 +8,13 @@ from typing import Any
 from ..potential.options import ForceOptions
 from ..utils.settings import documented, setting
 
+# Settings that decide what is simulated, and so are in the record of a run.
+SYSTEM_OPTIONS = ("no_periodic", "flexible_molecules")
+
 
 @dataclass(frozen=True)
 class FilesConfig:
-    """Keys of the ``[system]`` table that are no options of the force."""
+    """Keys of the ``[system]`` table other than the options of the force."""
 
     topology: str = setting(about="PDB file with positions and box")
     model: tuple[str, ...] = setting(
@@ -53,3 +56,8 @@ class SystemConfig(ForceOptions, FilesConfig):
         """The fields of ForceOptions alone."""
         names = [field.name for field in dataclasses.fields(ForceOptions)]
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def system_options(self) -> dict[str, Any]:
+        """The fields that ``SYSTEM_OPTIONS`` names."""
+        return {name: getattr(self, name) for name in SYSTEM_OPTIONS}

@@ -19,6 +19,8 @@ from openmm_allegro.simulate.integrators import INTEGRATORS, temperature_at
 from openmm_allegro.simulate.protocol import Stage, run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol
 from openmm_allegro.simulate.system import repartition_hydrogen_mass
+from openmm_allegro.simulate.system_config import SystemConfig
+from openmm_allegro.utils.settings import option_of
 
 QUICK = {"platform": "Reference", "seed": 5, "progress": False}
 STAGES = [
@@ -342,6 +344,27 @@ def test_protocol_of_a_file(folder, capsys):
     assert main([*arguments, "--resume"]) == 0
     assert main([*arguments, "--resume", "--steps", "5"]) == 2
     assert "--steps beside it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["no_periodic", "flexible_molecules"])
+def test_a_run_is_resumed_with_the_same_kind_of_system(folder, capsys, option):
+    from openmm_allegro.cli.main import main
+
+    inputs = [str(folder / name) for name in ("m.safetensors", "water.pdb", "x")]
+    run_again = ["simulate", *inputs[:2], "--output", inputs[2], "--resume"]
+    run_again += ["--report-interval", "2", "--steps"]
+    other = option_of(SystemConfig, option)
+    assert main([*run_again, "2"]) == 0
+    path = folder / "x.json"
+    record = json.loads(path.read_text())
+    assert record["no_periodic"] is record["flexible_molecules"] is False
+    assert main([*run_again, "4", other]) == 2
+    assert f"{option} False rather than True" in capsys.readouterr().err
+    # a record of before does not tell
+    del record[option]
+    path.write_text(json.dumps(record))
+    assert main([*run_again, "4", other]) == 0
+    assert json.loads(path.read_text())[option] is True
 
 
 @pytest.mark.parametrize(
