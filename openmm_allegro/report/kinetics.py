@@ -23,7 +23,7 @@ _BREAKS = 20
 _KINDS = 6
 # Particles whose paths are enough to show where their motion becomes diffusive.
 _ENOUGH = 10
-# Thermostats that leave collective motion as it is, and none at all.
+# Integrators of older records, which do not say that no random numbers enter.
 _DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet")
 
 
@@ -119,7 +119,8 @@ def _diffusion(production, findings):
 def _thermostat(record):
     """Note that a stochastic thermostat slows motion."""
     integrator = record.get("integrator", _DETERMINISTIC[0])
-    if integrator in _DETERMINISTIC:
+    by_name = integrator not in _DETERMINISTIC
+    if not record.get("stochastic_thermostat", by_name):
         return None
     friction = record.get("friction_per_ps")
     rate = "" if friction is None else f" ({friction:g} per ps)"

@@ -23,7 +23,7 @@ from .checks import (
     check_resumed,
     check_start,
 )
-from .integrators import make_integrator
+from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
 from .settings import Execution, RunSettings, check_work
@@ -94,6 +94,7 @@ def execute(
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
         record = asked | {"platform_properties": properties}
+        record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
         job = Job(simulation, paths, record, own_reporters(reporters), save_after)

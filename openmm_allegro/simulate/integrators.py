@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Integrators and thermostats by name, and changes of their temperature.
 
-A new one is a line of ``_KINDS``. OpenMM is imported when an integrator is made; their
+A new one is an entry of ``_KINDS``. OpenMM is imported when an integrator is made; the
 names are known without it.
 """
 
@@ -16,16 +16,20 @@ from ..utils.quiet import quiet
 if TYPE_CHECKING:
     import openmm
 
+_OPENMM = "openmm"
+_OPENMMTOOLS = "openmmtools.integrators"  # of the extra multistate
 _BATH = ("temperature", "friction", "timestep")
 
 
 class _Kind(NamedTuple):
-    """Class of an integrator and the arguments that it takes, in order."""
+    """Class of an integrator, and the arguments that it takes, in order."""
 
-    package: str
+    module: str
     name: str
+    # whether random numbers change velocities, which slows collective motion
+    stochastic: bool
     arguments: tuple[str, ...] = _BATH
-    # a force that is the thermostat of an integrator without one
+    # class of OpenMM that is the thermostat of an integrator without one
     thermostat: str = ""
 
     @property
@@ -34,26 +38,31 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "verlet": _Kind("openmm", "VerletIntegrator", ("timestep",)),
+    "verlet": _Kind(_OPENMM, "VerletIntegrator", False, ("timestep",)),
     # Zhang et al., doi:10.1021/acs.jpca.9b02771
-    "langevin-middle": _Kind("openmm", "LangevinMiddleIntegrator"),
+    "langevin-middle": _Kind(_OPENMM, "LangevinMiddleIntegrator", True),
     # chains, Martyna et al., doi:10.1063/1.463940
-    "nose-hoover": _Kind("openmm", "NoseHooverIntegrator"),
+    "nose-hoover": _Kind(_OPENMM, "NoseHooverIntegrator", False),
     # doi:10.1063/1.439486
     "andersen": _Kind(
-        "openmm", "VerletIntegrator", ("timestep",), "AndersenThermostat"
+        _OPENMM, "VerletIntegrator", True, ("timestep",), "AndersenThermostat"
     ),
-    "baoab": _Kind("openmmtools", "BAOABIntegrator"),
-    "geodesic-baoab": _Kind("openmmtools", "GeodesicBAOABIntegrator"),
-    "vvvr": _Kind("openmmtools", "VVVRIntegrator"),
-    "ghmc": _Kind("openmmtools", "GHMCIntegrator"),
+    "baoab": _Kind(_OPENMMTOOLS, "BAOABIntegrator", True),
+    "geodesic-baoab": _Kind(_OPENMMTOOLS, "GeodesicBAOABIntegrator", True),
+    "vvvr": _Kind(_OPENMMTOOLS, "VVVRIntegrator", True),
+    "ghmc": _Kind(_OPENMMTOOLS, "GHMCIntegrator", True),
     "nose-hoover-chain": _Kind(
-        "openmmtools", "NoseHooverChainVelocityVerletIntegrator", ("system", *_BATH)
+        _OPENMMTOOLS,
+        "NoseHooverChainVelocityVerletIntegrator",
+        False,
+        ("system", *_BATH),
     ),
     "andersen-velocity-verlet": _Kind(
-        "openmmtools", "AndersenVelocityVerletIntegrator"
+        _OPENMMTOOLS, "AndersenVelocityVerletIntegrator", True
     ),
-    "velocity-verlet": _Kind("openmmtools", "VelocityVerletIntegrator", ("timestep",)),
+    "velocity-verlet": _Kind(
+        _OPENMMTOOLS, "VelocityVerletIntegrator", False, ("timestep",)
+    ),
 }
 INTEGRATORS = ("auto", *_KINDS)
 
@@ -81,6 +90,11 @@ def choose_integrator(name: str, ensemble: str) -> str:
     return name
 
 
+def is_stochastic(name: str) -> bool:
+    """Tell whether an integrator or its thermostat draws random velocities."""
+    return _KINDS[name].stochastic
+
+
 def make_integrator(
     name: str, system: openmm.System, values: dict[str, Any], seed: int
 ) -> openmm.Integrator:
@@ -102,18 +116,17 @@ def make_integrator(
     ImportError
         If openmmtools is needed and missing.
     """
-    import openmm
     from openmm import unit
 
     kind = _KINDS[name]
-    package = openmm if kind.package == "openmm" else _openmmtools()
+    module = _import(kind.module)
     arguments = {
         "system": system,
         "temperature": start_temperature(values["temperature_k"]) * unit.kelvin,
         "friction": values["friction_per_ps"] / unit.picosecond,
         "timestep": values["timestep_fs"] * 1e-3 * unit.picosecond,
     }
-    make = getattr(package, kind.name)
+    make = getattr(module, kind.name)
     integrator = make(*(arguments[argument] for argument in kind.arguments))
     if hasattr(integrator, "setRandomNumberSeed"):
         integrator.setRandomNumberSeed(seed)
@@ -180,13 +193,13 @@ def set_temperature(context: openmm.Context, kelvin: float) -> None:
             context.setParameter(name, kelvin)
 
 
-def _openmmtools() -> Any:
-    """Import openmmtools' integrators without the messages of pymbar."""
+def _import(module: str) -> Any:
+    """Import a module of integrators without the messages of pymbar."""
     try:
         with quiet("pymbar"):
-            return importlib.import_module("openmmtools.integrators")
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"expected openmmtools, found that it cannot be imported ({error}); "
-            "pip install 'openmm-allegro[multistate]'"
+            f"expected {module.partition('.')[0]}, found that it cannot be imported "
+            f"({error}); pip install 'openmm-allegro[multistate]'"
         ) from error

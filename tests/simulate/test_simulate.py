@@ -55,6 +55,7 @@ def test_files(small_run, water_box):
     assert record["completed_steps"] == record["steps"] == 12
     assert record["temperature_k"] == 300
     assert record["platform"] == "CPU"
+    assert record["stochastic_thermostat"] is True
     assert set(record) <= RECORD_KEYS
     system = openmm.XmlSerializer.deserialize(paths["system"].read_text())
     state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
