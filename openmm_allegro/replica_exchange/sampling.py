@@ -12,9 +12,9 @@ from openmm import app, unit
 
 from .._version import __version__
 from ..runs.names import REPLICA_SUFFIXES, check_existing
+from ..simulate.arguments import without_units
 from ..simulate.checks import check_positions, check_resumed
 from ..simulate.platform import choose_platform, torch_threads
-from ..simulate.quantities import without_units
 from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
 from ..utils.files import lock_output, read_record, write_record

@@ -8,8 +8,8 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from .arguments import run_settings
 from .execute import execute
-from .quantities import run_settings
 from .watchdogs.watchdog import Watchdogs
 
 

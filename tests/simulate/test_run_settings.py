@@ -19,9 +19,9 @@ from openmm_allegro import Stage, run, run_protocol
 from openmm_allegro.cli.simulate import add_options
 from openmm_allegro.replica_exchange.sampling import parallel_tempering
 from openmm_allegro.replica_exchange.settings import TemperingSettings
+from openmm_allegro.simulate.arguments import UNITS, without_units
 from openmm_allegro.simulate.checks import CHANGEABLE, RECORD_KEYS
 from openmm_allegro.simulate.integrators import INTEGRATORS
-from openmm_allegro.simulate.quantities import UNITS, without_units
 from openmm_allegro.simulate.settings import Execution, RunSettings
 from openmm_allegro.simulate.system_config import SystemConfig
 from openmm_allegro.utils.settings import argument_names, option_of, settings_of
