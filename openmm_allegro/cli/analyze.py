@@ -15,7 +15,7 @@ from ..runs.run import find_runs
 from ..runs.source import Source
 from ..runs.window import Window
 from ..utils import settings
-from .output import add_force, check_free, write_json
+from .output import add_overwrite_option, check_free, write_json
 from .tables import format_rows, write_csv
 
 _SOURCES = """\
@@ -89,7 +89,7 @@ def _add_parser(quantities: Any, quantity: Quantity) -> None:
     for name in quantity.figures:
         option = f"--plot-{name.replace('_', '-')}"
         output.add_argument(option, type=Path, metavar="FILE", help="the same, of it")
-    add_force(output)
+    add_overwrite_option(output)
     settings.add_options(parser, quantity.settings, require=True)
     if quantity.temperature:
         parser.add_argument(

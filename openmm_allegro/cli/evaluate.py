@@ -8,7 +8,7 @@ from typing import Any
 from ..potential.options import ForceOptions
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
-from .output import add_force, check_free, write_json
+from .output import add_overwrite_option, check_free, write_json
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="with --plot: what the axes call the labels, such as PBE",
     )
     add_settings(parser, ForceOptions, ["precision"])
-    add_force(parser)
+    add_overwrite_option(parser)
 
 
 def evaluate(options: argparse.Namespace) -> None:

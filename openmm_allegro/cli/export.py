@@ -4,14 +4,14 @@
 import argparse
 from pathlib import Path
 
-from .output import add_force, check_free
+from .output import add_overwrite_option, check_free
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.add_argument("model", type=Path, help="*.safetensors")
     parser.add_argument("-o", "--output", type=Path, required=True, help="*.ckpt")
-    add_force(parser)
+    add_overwrite_option(parser)
 
 
 def export(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .output import add_force, check_free
+from .output import add_overwrite_option, check_free
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="element of a type whose name is no chemical symbol",
     )
     parser.add_argument("--model-key", help="which model of a file with several")
-    add_force(parser)
+    add_overwrite_option(parser)
 
 
 def import_(options: argparse.Namespace) -> None:

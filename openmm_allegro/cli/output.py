@@ -9,7 +9,7 @@ from typing import Any
 from ..utils import files
 
 
-def add_force(parser: Any) -> None:
+def add_overwrite_option(parser: Any) -> None:
     """Add the option ``--force`` to a parser or a group of it."""
     parser.add_argument("--force", action="store_true", help="replace existing output")
 

@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from .output import add_force
+from .output import add_overwrite_option
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stage", help="of a protocol (default: the last with a trajectory)"
     )
-    add_force(parser)
+    add_overwrite_option(parser)
 
 
 def report(options: argparse.Namespace) -> None:

@@ -8,9 +8,9 @@ from ..simulate.settings import Execution, RunSettings
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, option_of, settings_of
-from .output import add_force
+from .output import add_overwrite_option
 
-# A System of one run has its model and topology as arguments, and no earlier run.
+# A single run takes its model and topology as arguments, and follows no earlier run.
 _OF_RUN = [name for name in settings_of(RunSettings) if name != "draw_velocities"]
 _OF_SYSTEM = [
     name
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="prefix of the files; of a protocol, its folder",
     )
     add_settings(parser, Execution, ("platform", "threads", "seed", "resume"))
-    add_force(parser)
+    add_overwrite_option(parser)
     group = parser.add_argument_group("settings of a single run")
     add_settings(group, RunSettings, _OF_RUN)
     add_settings(group, SystemConfig, _OF_SYSTEM)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .evaluate import print_metrics
-from .output import add_force, check_free, write_json
+from .output import add_overwrite_option, check_free, write_json
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the training in the folder"
     )
-    add_force(parser)
+    add_overwrite_option(parser)
 
 
 def train(options: argparse.Namespace) -> None:

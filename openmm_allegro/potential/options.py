@@ -9,7 +9,7 @@ from ..utils.settings import check_settings, documented, setting
 @documented
 @dataclass(frozen=True)
 class ForceOptions:
-    """Ways to compute a model in OpenMM, none of which changes what it predicts.
+    """Choices of how OpenMM computes a model; the model predicts the same with any.
 
     ``AllegroPotential``'s methods take them as keyword arguments, the ``[system]``
     table of a protocol as keys, and ``openmm-allegro simulate`` as options. Results

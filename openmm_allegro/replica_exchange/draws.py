@@ -77,7 +77,7 @@ def seeded(seed: int, iteration: int) -> Iterator[None]:
 
 
 def _draw(*words: int) -> int:
-    """Make a seed above 0, which OpenMM takes for no seed."""
+    """Make a seed above 0; OpenMM replaces the seed 0 by a random one."""
     drawn = np.random.SeedSequence(words).generate_state(1)[0]
     return int(drawn % (2**31 - 1)) + 1
 

@@ -106,8 +106,8 @@ def _coordination(production):
         table(
             header,
             rows,
-            caption="First peak and first minimum of g(r), and the mean number of the "
-            "second within the minimum around the first.",
+            caption="First peak and first minimum of g(r) of a pair A–B, and the mean "
+            "number of neighbours B of an A within that minimum.",
         )
         if rows
         else None,

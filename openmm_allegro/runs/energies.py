@@ -12,21 +12,22 @@ from .window import Window
 
 # Parts of a run at its thermostat's temperature that are left out at least and at most.
 _LEAST, _MOST = 0.1, 0.5
-# Values that the search for the end of equilibration looks at, and needs.
+# Most and fewest values that the search for the end of equilibration takes.
 _VALUES, _FEWEST = 2000, 50
-# Numbers of independent values are known to about a tenth.
+# Starts with this part of the most independent values are as good: the number of
+# independent values is known to about a tenth.
 _AS_GOOD = 0.9
 
 
 class StartTime(NamedTuple):
-    """Begin of what is measured.
+    """Time from which a run is measured.
 
     Attributes
     ----------
     time : float
         In ps.
     reason : str
-        Why there, for a reader.
+        Reason for that time, in words for a reader.
     """
 
     time: float

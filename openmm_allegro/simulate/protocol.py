@@ -150,7 +150,7 @@ def _begin(
 
 
 def _names(stages: Sequence[Stage], before: Sequence[str]) -> list[str]:
-    """Number the stages, as before where there are more of them now."""
+    """Number the stages; names of earlier ones keep their number of digits."""
     width = before[0].index("-") if before else len(str(len(stages)))
     return [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, start=1)]
 

@@ -160,8 +160,8 @@ def _predict(
     frames = len(batch.sizes)
     vectors = batch.vectors.detach().requires_grad_(True)
     inputs = vectors, batch.types, batch.types[batch.neighbors]
-    terms = functional_call(energy, weights, inputs)  # a centre's energy each
-    (gradient,) = torch.autograd.grad(terms.sum(), vectors, create_graph=True)
+    energies = functional_call(energy, weights, inputs)  # of the centres
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
     atoms = len(batch.types)
     centers = torch.arange(atoms, device=gradient.device)
     forces = forces_from_pairs(gradient, centers, batch.neighbors, atoms)
@@ -170,7 +170,7 @@ def _predict(
         per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
         strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
         stresses = stresses_of(strains, batch.volumes)
-    return Prediction(terms.view(frames, -1).sum(1), forces, stresses)
+    return Prediction(energies.view(frames, -1).sum(1), forces, stresses)
 
 
 class _KnownGradient(torch.autograd.Function):

@@ -53,13 +53,13 @@ def predict(
         shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
         types = batch.types[centers], batch.types[neighbors]
         with torch.enable_grad():
-            terms = energy.of_blocks(vectors, *types, shapes)
+            parts = energy.of_blocks(vectors, *types, shapes)  # of the centres
             (gradient,) = torch.autograd.grad(
-                terms.sum(), vectors, create_graph=training
+                parts.sum(), vectors, create_graph=training
             )
         if not training:
-            terms = terms.detach()
-        energies = energies.index_add(0, batch.frames[centers], terms)
+            parts = parts.detach()
+        energies = energies.index_add(0, batch.frames[centers], parts)
         gradients = as_blocks(gradient, shapes)
         for (c, n, v), g in zip(group, gradients, strict=True):
             forces = forces + forces_from_pairs(g, c, n, atoms)

@@ -195,8 +195,8 @@ def add_options(
 ) -> None:
     """Add an option for each field, absent from the result where it is not given.
 
-    A flag turns a bool over: ``--name``, or ``--no-name`` where the default is true.
-    Several numbers are one argument, with commas.
+    A bool becomes a flag that reverses the default: ``--name`` where that is false,
+    ``--no-name`` where it is true. Several numbers are one argument, with commas.
 
     Parameters
     ----------

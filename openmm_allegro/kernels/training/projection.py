@@ -173,7 +173,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
-    """Derivatives by both factors: each is made by the operator that makes it."""
+    """Differentiate by both factors, each with the operator that makes its like."""
     arrays = dict(zip(FACTORS[name], ctx.saved_tensors, strict=True))
     arrays[_result(name)] = upstream
     gradients: list[Tensor | None] = [None, None, None]
