@@ -117,8 +117,9 @@ class AllegroEnergy(torch.nn.Module):
         scales = torch.tensor(statistics.scales, dtype=torch.float64)
         shifts = torch.tensor(statistics.shifts, dtype=torch.float64)
         self.network = Allegro(config, neighbors, seed)
-        # Added to the network's energy, by name. Each is called as ``ZBL.forward``; the
-        # fused kernel is used where it has them all (``kernels.inference.fold.TERMS``).
+        # Added to the network's energy, by name. Each is called as ``ZBL.forward``, and
+        # the model file holds its weights, if it has any. The fused kernel is used
+        # where it has all terms (``kernels.inference.fold.TERMS``).
         self.terms = torch.nn.ModuleDict()
         if config.zbl:
             self.terms["zbl"] = ZBL(config)

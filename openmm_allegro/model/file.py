@@ -91,7 +91,7 @@ def save_model(model: Model, path: str | Path) -> Path:
     dtype = _DTYPES[model.dtype]
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
-        for name, value in model.energy.network.state_dict().items()
+        for name, value in _weights(model.energy).items()
     }
     path = Path(path)
     write_file(path, save(tensors, metadata={FORMAT: json.dumps(header)}))
@@ -128,7 +128,7 @@ def load_model(path: str | Path) -> Model:
     energy = AllegroEnergy(parts["config"], parts["statistics"])
     with safe_open(path, framework="pt") as file:
         found = {name: file.get_tensor(name) for name in file.keys()}
-    expected = energy.network.state_dict()
+    expected = _weights(energy)
     shapes = {name: tuple(value.shape) for name, value in expected.items()}
     for name in sorted(set(shapes) | set(found)):
         shape = tuple(found[name].shape) if name in found else None
@@ -146,7 +146,8 @@ def load_model(path: str | Path) -> Model:
             raise ValueError(
                 f"{path}: expected finite weights, found NaN or infinity in {name}"
             )
-    energy.network.load_state_dict({k: v.to(torch.float64) for k, v in found.items()})
+    for name, value in expected.items():
+        value.copy_(found[name])
     return Model(
         parts["config"],
         parts["statistics"],
@@ -206,3 +207,12 @@ def read_header(path: str | Path) -> dict[str, Any]:
                 f"{header.get(name)!r}"
             )
     return header
+
+
+def _weights(energy: AllegroEnergy) -> dict[str, torch.Tensor]:
+    """List what training fits: the network's weights, and those of further terms.
+
+    They share their memory with the model.
+    """
+    terms = energy.terms.state_dict(prefix="terms.")
+    return {**energy.network.state_dict(), **terms}

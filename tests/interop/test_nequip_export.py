@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Models go back to nequip; what is not theirs or not ours is refused with a reason."""
 
+import copy
 import shlex
 import subprocess
 import sys
@@ -288,6 +289,10 @@ def test_bad_exports(model, tmp_path):
     config = tiny_config(zbl=True, zbl_coulomb=7.0)
     odd = Model(config, tiny_statistics(config), tiny_energy(config))
     with pytest.raises(ValueError, match="zbl_coulomb"):
+        export_model(odd, tmp_path / "model.ckpt")
+    odd = Model(model.config, model.statistics, copy.deepcopy(model.energy))
+    odd.energy.terms["spring"] = torch.nn.Identity()
+    with pytest.raises(ValueError, match=r"among \['zbl'\].*found spring"):
         export_model(odd, tmp_path / "model.ckpt")
     assert not list(tmp_path.iterdir())
 

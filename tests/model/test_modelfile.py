@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from training_helpers import ethanol, tiny_model
 
+from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model import file as modelfile
 from openmm_allegro.model.file import FORMAT, load_model, read_header, save_model
 from openmm_allegro.training.evaluate import predict
@@ -65,6 +66,45 @@ def test_round_trip_is_exact(tmp_path, dtype):
     kind = getattr(torch, dtype)
     first, second = energies(model, kind), energies(loaded, kind)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+class Spring(torch.nn.Module):
+    """A term of the energy with a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.strength = torch.nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+
+    def forward(self, r, center_types, neighbor_types):
+        return (self.strength * (3.0 - r.clamp(max=3.0)) ** 2).sum(-1)
+
+
+class EnergyWithSpring(AllegroEnergy):
+    """The energy as it is where somebody has added the term."""
+
+    def __init__(self, config, statistics, seed=0):
+        super().__init__(config, statistics, seed)
+        self.terms["spring"] = Spring()
+
+
+def test_weights_of_a_further_term_are_kept(tmp_path, monkeypatch):
+    model = tiny_model("float64", zbl=True)
+    names = set(contents(save_model(model, tmp_path / "without.safetensors"))[1])
+    assert names == set(model.energy.network.state_dict())
+    model.energy = EnergyWithSpring(model.config, model.statistics, seed=3)
+    with torch.no_grad():
+        model.energy.terms["spring"].strength.fill_(0.75)
+    path = save_model(model, tmp_path / "with.safetensors")
+    assert set(contents(path)[1]) == {*names, "terms.spring.strength"}
+    with pytest.raises(ValueError, match=r"terms\.spring\.strength of shape None"):
+        load_model(path)  # by a version that lacks the term
+    monkeypatch.setattr(modelfile, "AllegroEnergy", EnergyWithSpring)
+    loaded = load_model(path)
+    assert loaded.energy.terms["spring"].strength.item() == 0.75
+    first, second = energies(model, torch.float64), energies(loaded, torch.float64)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    with pytest.raises(ValueError, match=r"terms\.spring\.strength of shape \(\)"):
+        load_model(tmp_path / "without.safetensors")
 
 
 def test_loading_twice_gives_the_same_energies(path):

@@ -19,6 +19,8 @@ _SHAPES = {
     "latent": "allegro_mlp",
     "readout": "readout_mlp",
 }
+# Terms of the energy beside the network's that can be written.
+_TERMS = {"zbl"}
 _BUILDERS = "allegro.model.allegro_models"
 
 
@@ -35,6 +37,12 @@ def builder_arguments(model: Model, seed: int = 0) -> dict[str, Any]:
         raise ValueError(
             f"export: expected a model of kind total, found kind {model.kind}: nequip "
             "cannot record which baseline it corrects"
+        )
+    unknown = sorted(set(model.energy.terms) - _TERMS)
+    if unknown:
+        raise ValueError(
+            f"export: expected terms of the energy among {sorted(_TERMS)}, which "
+            f"nequip-allegro has too, found {', '.join(unknown)}"
         )
     arguments: dict[str, Any] = {
         "_target_": f"{_BUILDERS}.AllegroModel",
