@@ -3,7 +3,8 @@
 
 ``analyze`` prints a measurement and ``report`` renders it; both get it here, so a run
 has one set of numbers. A quantity is a module with its settings (a frozen dataclass),
-``measure_x(source, subjects, settings) -> Measurement`` and a ``Quantity`` that says
-how it is asked for. To add one, write the module, list it in ``quantities.py``, and
-show ``production.measure("x")`` in a section of ``report``.
+``measure_x(source, subjects, settings) -> Measurement``, most often by
+``measure_items``, and a ``Quantity`` that says how it is asked for. To add one, write
+the module, list it in ``quantities.py``, and show ``production.measure("x")`` in a
+section of ``report``.
 """

@@ -36,28 +36,15 @@ class ArrheniusSettings(Settings):
 
 
 def measure_arrhenius(
-    source: None,
-    subjects: Sequence[str],
-    settings: ArrheniusSettings | None = None,
+    source: None, subjects: Sequence[str], settings: ArrheniusSettings
 ) -> Measurement:
     """Fit Arrhenius lines to coefficients at several temperatures.
 
-    Parameters
-    ----------
-    source : None
-        Nothing of a run is read.
-    subjects : sequence of str
-        ``T=VALUE±ERROR``, or files that ``analyze --json`` wrote, as ``[T=]FILE``.
-    settings : ArrheniusSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by item: fields of an Arrhenius, its points and predictions.
+    Subjects are ``T=VALUE±ERROR``, or files that ``analyze --json`` wrote, as
+    ``[T=]FILE``. Results by item: fields of an Arrhenius, its points and predictions.
     """
     from ..analysis import arrhenius, plot_arrhenius
 
-    settings = settings or ArrheniusSettings()
     series, unit = _read(subjects, settings)
     results, lines, rows, columns = {}, {}, [], {}
     for item, points in series.items():

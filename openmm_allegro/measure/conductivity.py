@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Conductivity by Einstein, by Nernst and Einstein, by Green and Kubo."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from ..runs.source import Series, Source
 from ..runs.velocities import has_velocities
 from ..utils.settings import setting
 from .diffusion import fit_start_setting
-from .measurement import Measurement, Row
-from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
+from .measurement import Measurement, Part, Row, measure_items
+from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
 from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
 
 _ONSAGER = "mol²/(J m s)"
@@ -63,34 +64,21 @@ class ConductivitySettings(Settings):
 
 
 def measure_conductivity(
-    source: Source,
-    subjects: dict[str, Any] | None = None,
-    settings: ConductivitySettings | None = None,
+    source: Source, subjects: Mapping[str, Any] | None, settings: ConductivitySettings
 ) -> Measurement:
     """Measure the conductivity and its parts, from velocities too where there are any.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to selection, optional
-        Species. Default: those that carry the charges.
-    settings : ConductivitySettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by run: fields of a Conductivity, ``green_kubo`` (GreenKubo or None) and
-        ``charges`` (by species).
+    Subjects are species, by default those that carry the charges. Results by run:
+    fields of a Conductivity, ``green_kubo`` (GreenKubo or None) and ``charges`` (by
+    species).
     """
     from ..analysis import conductivity, plot_conductivity
 
-    settings = settings or ConductivitySettings()
     if settings.velocities is not None and len(source.runs) > 1:
         raise ValueError("expected --velocities with one run, found several")
     reference = _reference(settings.reference)
-    results, rows, notes, first = {}, [], [], None
-    for series in source.series():
-        label = "all" + series.suffix
+
+    def measure(label, series):
         charges = read_charges(settings.charges, series.frames.topology)
         result = conductivity(
             series.frames,
@@ -103,32 +91,30 @@ def measure_conductivity(
             n_blocks=settings.blocks,
         )
         integral, missing = _integral(source, series, charges, reference, settings)
-        rows += _rows(result, integral, series.suffix)
-        notes += [f"{label}: {note}" for note in missing]
+        notes = [f"{label}: {note}" for note in missing]
         notes += _notes(label, result, integral, settings.cutoff)
-        results[label] = result._asdict() | {
+        more = {
             "green_kubo": integral,
             "charges": charges.numbers,
             "origin_of_charges": charges.origin,
         }
-        first = first or result
-    if len(results) > 1:
-        notes.append("A figure is of the first run.")
-    return Measurement(
-        rows,
-        results,
-        _UNITS,
-        {
-            label: {
-                "lag time (ps)": result["lag_times"],
-                "displacement (e² nm²)": result["displacement"],
-            }
-            for label, result in results.items()
+        return Part(result, _rows(result, integral, series.suffix), more, notes)
+
+    measurement = measure_items(
+        {"all" + series.suffix: series for series in source.series()},
+        measure,
+        lambda results, path: plot_conductivity(next(iter(results.values())), path),
+        units=_UNITS,
+        columns={
+            "lag time (ps)": "lag_times",
+            "displacement (e² nm²)": "displacement",
         },
-        lambda path: plot_conductivity(first, path),
-        {"green_kubo": lambda path: _draw_integrals(results, path)},
-        notes,
     )
+    results, notes = measurement.results, measurement.notes
+    if len(results) > 1:
+        notes = [*notes, "A figure is of the first run."]
+    figures = {"green_kubo": lambda path: _draw_integrals(results, path)}
+    return replace(measurement, notes=notes, figures=figures)
 
 
 QUANTITY = Quantity(
@@ -138,7 +124,7 @@ QUANTITY = Quantity(
     "conductivity, S/m, and its parts: Haven ratio, transference numbers, Onsager "
     "coefficients; from velocities too where there is PREFIX.h5",
     subjects="[SPECIES ...]",
-    window=("start", "stop", "stride", "time_step", "join"),
+    window=MOTION,
     temperature=True,
     figures=("green_kubo",),
 )

@@ -10,9 +10,9 @@ import numpy as np
 from ..runs.frames import Frames
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each
-from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
-from .subjects import default_species
+from .measurement import Measurement, Part, Row, measure_items
+from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
+from .subjects import default_species, in_each_series
 
 _UNITS = {
     "coefficient": "cm²/s",
@@ -57,38 +57,18 @@ class DiffusionSettings(Settings):
 
 
 def measure_diffusion(
-    source: Source,
-    subjects: Mapping[str, Any] | None = None,
-    settings: DiffusionSettings | None = None,
+    source: Source, subjects: Mapping[str, Any], settings: DiffusionSettings
 ) -> Measurement:
-    """Measure self-diffusion coefficients, of several runs each and their mean.
+    """Measure self-diffusion coefficients.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to selection, optional
-        Default: the centre of each kind of molecule and ion.
-    settings : DiffusionSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by item: fields of a Diffusion; with a viscosity ``box_length`` and
-        ``correction`` too.
+    Results by item: fields of a Diffusion; with a viscosity ``box_length`` and
+    ``correction`` too.
     """
     from ..analysis import diffusion, plot_msd
 
-    settings = settings or DiffusionSettings()
-    subjects = subjects or default_species(source)
-    items = {
-        name + series.suffix: (series, selection)
-        for series in source.series()
-        for name, selection in subjects.items()
-    }
-
-    def measure(_, item):
+    def measure(label, item):
         series, selection = item
-        return diffusion(
+        curve = diffusion(
             series.frames,
             selection,
             remove_drift=not settings.keep_drift,
@@ -96,32 +76,25 @@ def measure_diffusion(
             fit_start=settings.fit_start,
             n_blocks=settings.blocks,
         )
-
-    curves, failed = each(items, measure)
-    rows, results = [], {}
-    for label, curve in curves.items():
-        infinite, more = _infinite_box(label, curve, items[label][0], source, settings)
-        results[label] = curve._asdict() | infinite
-        rows += [
+        infinite, more = _infinite_box(label, curve, series, source, settings)
+        rows = [
             Row(label, "D", curve.coefficient, curve.error, "cm²/s"),
             Row(label, "fitted from", curve.fit_start, None, "ps"),
             Row(label, "to", float(curve.lag_times[-1]), None, "ps"),
             *more,
         ]
-    return Measurement(
-        rows,
-        results,
-        _UNITS,
-        {
-            label: {
-                "lag time (ps)": curve.lag_times,
-                "msd (nm²)": curve.msd,
-                "msd_error (nm²)": curve.msd_error,
-            }
-            for label, curve in curves.items()
+        return Part(curve, rows, infinite)
+
+    return measure_items(
+        in_each_series(source, subjects),
+        measure,
+        plot_msd,
+        units=_UNITS,
+        columns={
+            "lag time (ps)": "lag_times",
+            "msd (nm²)": "msd",
+            "msd_error (nm²)": "msd_error",
         },
-        lambda path: plot_msd(curves, path),
-        failed=failed,
     )
 
 
@@ -133,7 +106,8 @@ QUANTITY = Quantity(
     "named, of the centre of each kind of molecule and ion (of water, its O); of "
     "several runs, each and their mean",
     aliases=("msd",),
-    window=("start", "stop", "stride", "time_step", "join"),
+    default=default_species,
+    window=MOTION,
     temperature=True,
 )
 

@@ -79,6 +79,11 @@ def default_pairs(source: Source) -> dict[str, Pair]:
     return {"-".join(pair.names): pair for pair in pairs[:_MOST]}
 
 
+def unlike_pairs(source: Source) -> dict[str, Pair]:
+    """Choose the pairs that matter, without those of like centres."""
+    return {k: pair for k, pair in default_pairs(source).items() if not pair.like}
+
+
 def all_element_pairs(source: Source) -> dict[str, Pair]:
     """Choose all pairs of elements, and the total."""
     from ..analysis import element_pairs

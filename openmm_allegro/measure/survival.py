@@ -2,16 +2,16 @@
 """Lifetimes, residence times and survival functions of contacts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
-from .measurement import Measurement, Row, each
-from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
+from .measurement import Measurement, Part, Row, measure_items
+from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
 from .shells import POSITIONS, first_shells, one_each
-from .subjects import default_pairs
+from .subjects import in_each_series, unlike_pairs
 
 # A contact breaks beyond so many times the first minimum of g(r).
 _BEYOND = 1.1
@@ -57,77 +57,61 @@ class SurvivalSettings(Settings):
 
 
 def measure_survival(
-    source: Source,
-    subjects: Mapping[str, Sequence[Any]] | None = None,
-    settings: SurvivalSettings | None = None,
+    source: Source, subjects: Mapping[str, Sequence[Any]], settings: SurvivalSettings
 ) -> Measurement:
     """Measure lifetimes, residence times and survival functions of contacts.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to (selection, selection), optional
-        Default: the pairs that matter, without those of like centres.
-    settings : SurvivalSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by pair: fields of a Survival; ``radii`` (inner, outer) in nm;
-        ``lower_bound``, whether contacts outlast the integral of the residence time.
+    Results by pair: fields of a Survival; ``radii`` (inner, outer) in nm;
+    ``lower_bound``, whether contacts outlast the integral of the residence time.
     """
     from ..analysis import contacts, plot_survival, survival
 
-    settings = settings or SurvivalSettings()
-    if not subjects:
-        subjects = {k: p for k, p in default_pairs(source).items() if not p.like}
-    radii, failed = _radii(source, subjects, settings)
-    items = {
-        name + series.suffix: (series, subjects[name], radii[name])
-        for series in source.series(POSITIONS)
-        for name in radii
-    }
+    radii, without_shell = _radii(source, subjects, settings)
 
-    def measure(_, item):
-        series, pair, (inner, outer) = item
+    def measure(label, item):
+        series, name = item
+        inner, outer = radii[name]
         touching = contacts(
-            series.frames, *pair[:2], inner, r_out=outer, tolerance=settings.tolerance
+            series.frames,
+            *subjects[name][:2],
+            inner,
+            r_out=outer,
+            tolerance=settings.tolerance,
         )
         longest = settings.max_lag
         if longest is None:
             frames = touching.n_frames // settings.blocks - 1
             longest = frames * touching.time_step
-        return survival(touching, max_lag=longest, n_blocks=settings.blocks)
+        curve = survival(touching, max_lag=longest, n_blocks=settings.blocks)
+        rows = [
+            Row(label, "lifetime", *curve.lifetime, "ps"),
+            Row(label, "residence time", *curve.residence_time, "ps"),
+            Row(label, "breaks", curve.n_breaks, None, ""),
+            Row(label, "formed within", inner, None, "nm"),
+            Row(label, "broken beyond", outer, None, "nm"),
+        ]
+        lower_bound = bool(curve.remaining > _REMAINING)
+        note = (
+            f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of "
+            "the contacts outlast its integral. Give a longer --max-lag."
+        )
+        more = {"radii": radii[name], "lower_bound": lower_bound}
+        return Part(curve, rows, more, [note] if lower_bound else [])
 
-    curves, not_measured = each(items, measure)
-    failed |= not_measured
-    notes = []
-    rows = []
-    for label, curve in curves.items():
-        rows += _rows(label, curve, items[label][2])
-        notes += _lower_bound(label, curve)
-    return Measurement(
-        rows,
-        {
-            label: curve._asdict()
-            | {"radii": items[label][2], "lower_bound": _is_lower_bound(curve)}
-            for label, curve in curves.items()
+    measurement = measure_items(
+        in_each_series(source, {name: name for name in radii}, POSITIONS),
+        measure,
+        plot_survival,
+        units=_UNITS,
+        columns={
+            "lag time (ps)": "lag_times",
+            "continuous": "continuous",
+            "continuous_error": "continuous_error",
+            "intermittent": "intermittent",
+            "intermittent_error": "intermittent_error",
         },
-        _UNITS,
-        {
-            label: {
-                "lag time (ps)": curve.lag_times,
-                "continuous": curve.continuous,
-                "continuous_error": curve.continuous_error,
-                "intermittent": curve.intermittent,
-                "intermittent_error": curve.intermittent_error,
-            }
-            for label, curve in curves.items()
-        },
-        lambda path: plot_survival(curves, path),
-        notes=notes,
-        failed=failed,
     )
+    return replace(measurement, failed=without_shell | measurement.failed)
 
 
 QUANTITY = Quantity(
@@ -138,8 +122,9 @@ QUANTITY = Quantity(
     "intermittent survival functions",
     subjects="[A-B ...]",
     read_subjects=pairs,
+    default=unlike_pairs,
     aliases=("residence",),
-    window=("start", "stop", "stride", "time_step", "join"),
+    window=MOTION,
 )
 
 
@@ -161,28 +146,3 @@ def _radii(
     if settings.outer is not None:
         outer = one_each(settings.outer, subjects, "--outer")
     return {label: (inner[label], outer[label]) for label in inner}, failed
-
-
-def _rows(label: str, curve: Any, radii: tuple[float, float]) -> list[Row]:
-    """Make the table of a Survival."""
-    return [
-        Row(label, "lifetime", *curve.lifetime, "ps"),
-        Row(label, "residence time", *curve.residence_time, "ps"),
-        Row(label, "breaks", curve.n_breaks, None, ""),
-        Row(label, "formed within", radii[0], None, "nm"),
-        Row(label, "broken beyond", radii[1], None, "nm"),
-    ]
-
-
-def _is_lower_bound(curve: Any) -> bool:
-    return bool(curve.remaining > _REMAINING)
-
-
-def _lower_bound(label: str, curve: Any) -> list[str]:
-    """Note if contacts outlast the integral of the residence time."""
-    if not _is_lower_bound(curve):
-        return []
-    return [
-        f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of the "
-        "contacts outlast its integral. Give a longer --max-lag."
-    ]

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Quantities of velocities: autocorrelation, density of states, Green-Kubo."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..runs.frames import read_topology
+from ..runs.run import Run
 from ..runs.selections import elements
 from ..runs.source import Source
 from ..runs.species import find_kinds
 from ..utils.settings import setting
-from .measurement import Measurement, Row
+from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 
 _WINDOW = ("start", "stop", "time_step")
@@ -81,170 +82,139 @@ class DensityOfStatesSettings(Settings):
 
 
 def measure_vacf(
-    source: Source,
-    subjects: Mapping[str, Any] | None = None,
-    settings: VacfSettings | None = None,
+    source: Source, subjects: Mapping[str, Any] | None, settings: VacfSettings
 ) -> Measurement:
-    """Measure velocity autocorrelation functions.
+    """Measure velocity autocorrelation functions, by default of each element.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to selection, optional
-        Default: each element.
-    settings : VacfSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by item: a Correlation.
+    Results by item: fields of a Correlation.
     """
     from ..analysis import plot_vacf, velocity_autocorrelation
 
-    settings, results, rows = settings or VacfSettings(), {}, []
-    for label, some in _each(source, subjects, settings, elements):
-        function = results[label] = velocity_autocorrelation(
-            some.values,
-            some.time_step,
-            max_lag=longest_lag(some, settings),
+    def measure(label, item):
+        velocities = _read(source, item, settings)
+        function = velocity_autocorrelation(
+            velocities.values,
+            velocities.time_step,
+            max_lag=longest_lag(velocities, settings),
             n_blocks=settings.blocks,
         )
         start = float(function.values[0]), float(function.error[0])
-        rows.append(Row(label, "C(0)", *start, "nm²/ps²"))
+        rows = [Row(label, "C(0)", *start, "nm²/ps²")]
         crossed = np.flatnonzero(function.values < 0)
         if len(crossed):
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
-    return Measurement(
-        rows,
-        results,
-        {"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
-        {
-            label: {"lag time (ps)": t, "C (nm²/ps²)": value, "error": error}
-            for label, (t, value, error) in results.items()
+        return Part(function, rows)
+
+    return measure_items(
+        _in_each_run(source, subjects, elements),
+        measure,
+        plot_vacf,
+        units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
+        columns={
+            "lag time (ps)": "lag_times",
+            "C (nm²/ps²)": "values",
+            "error": "error",
         },
-        lambda path: plot_vacf(results, path),
     )
 
 
 def measure_density_of_states(
     source: Source,
-    subjects: Mapping[str, Any] | None = None,
-    settings: DensityOfStatesSettings | None = None,
+    subjects: Mapping[str, Any] | None,
+    settings: DensityOfStatesSettings,
 ) -> Measurement:
-    """Measure the vibrational density of states.
+    """Measure the vibrational density of states, by default of each element.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to selection, optional
-        Default: each element.
-    settings : DensityOfStatesSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by item: a Spectrum.
+    Results by item: fields of a Spectrum.
     """
     from ..analysis import density_of_states, plot_density_of_states
 
-    settings, results, rows = settings or DensityOfStatesSettings(), {}, []
-    notes, highest_shown = [], _HIGHEST
-    for label, some in _each(source, subjects, settings, elements):
-        resolution, of_frames = _resolution(some, settings)
-        highest_shown = min(highest_shown, 1e3 / (2 * some.time_step) / 29.9792458)
-        notes += [note for note in of_frames if note not in notes]
-        spectrum = results[label] = density_of_states(
-            some.values,
-            some.masses,
-            some.time_step,
+    ends = [_HIGHEST]
+
+    def measure(label, item):
+        velocities = _read(source, item, settings)
+        resolution, notes = _resolution(velocities, settings)
+        ends.append(_highest_wavenumber(velocities.time_step))
+        spectrum = density_of_states(
+            velocities.values,
+            velocities.masses,
+            velocities.time_step,
             resolution=resolution,
             n_blocks=settings.blocks,
         )
-        top = int(np.argmax(spectrum.density))
-        highest = float(spectrum.density[top]), float(spectrum.error[top])
-        at_rest = float(spectrum.density[0]), float(spectrum.error[0])
-        rows += [
-            Row(label, "highest", *highest, "1/THz per atom"),
-            Row(label, "at", float(spectrum.wavenumber[top]), None, "1/cm"),
-            Row(label, "at zero frequency", *at_rest, "1/THz per atom"),
+        _, wavenumber, density, error = spectrum
+        unit = "1/THz per atom"
+        at_rest = float(density[0]), float(error[0])
+        rows = [
+            *highest(label, "highest", wavenumber, density, error, unit, "1/cm"),
+            Row(label, "at zero frequency", *at_rest, unit),
         ]
-    return Measurement(
-        rows,
-        results,
-        {
+        return Part(spectrum, rows, notes=notes)
+
+    def plot(spectra, path):
+        end = settings.max_wavenumber or min(ends)
+        return plot_density_of_states(spectra, path, max_wavenumber=end)
+
+    return measure_items(
+        _in_each_run(source, subjects, elements),
+        measure,
+        plot,
+        units={
             "frequency": "THz",
             "wavenumber": "1/cm",
             "density": "1/THz per atom",
             "error": "1/THz per atom",
         },
-        {
-            label: {
-                "frequency (THz)": spectrum.frequency,
-                "wavenumber (1/cm)": spectrum.wavenumber,
-                "density (1/THz per atom)": spectrum.density,
-                "error": spectrum.error,
-            }
-            for label, spectrum in results.items()
+        columns={
+            "frequency (THz)": "frequency",
+            "wavenumber (1/cm)": "wavenumber",
+            "density (1/THz per atom)": "density",
+            "error": "error",
         },
-        lambda path: plot_density_of_states(
-            results, path, max_wavenumber=settings.max_wavenumber or highest_shown
-        ),
-        notes=notes,
     )
 
 
 def measure_green_kubo(
-    source: Source,
-    subjects: Mapping[str, Any] | None = None,
-    settings: GreenKuboSettings | None = None,
+    source: Source, subjects: Mapping[str, Any] | None, settings: GreenKuboSettings
 ) -> Measurement:
     """Measure self-diffusion coefficients from velocities.
 
-    Parameters
-    ----------
-    source : Source
-    subjects : mapping of str to selection, optional
-        Default: the centre of each kind of molecule and ion.
-    settings : GreenKuboSettings, optional
-
-    Returns
-    -------
-    Measurement
-        Results by item: a GreenKubo.
+    By default of the centre of each kind of molecule and ion. Results by item: fields
+    of a GreenKubo.
     """
     from ..analysis import green_kubo_diffusion, plot_green_kubo
 
-    settings, results, rows, notes = settings or GreenKuboSettings(), {}, [], []
-    for label, some in _each(source, subjects, settings, _centers):
-        integral = results[label] = green_kubo_diffusion(
-            some.values,
-            some.time_step,
-            max_lag=longest_lag(some, settings),
+    def measure(label, item):
+        velocities = _read(source, item, settings)
+        integral = green_kubo_diffusion(
+            velocities.values,
+            velocities.time_step,
+            max_lag=longest_lag(velocities, settings),
             cutoff=settings.cutoff,
             n_blocks=settings.blocks,
         )
-        rows += [
+        rows = [
             Row(label, "D", *integral.coefficient, "cm²/s"),
             Row(label, "integrated to", integral.cutoff, None, "ps"),
         ]
-        notes += unfinished(label, integral, settings.cutoff)
-    return Measurement(
-        rows,
-        results,
-        green_kubo_units("cm²/s"),
-        {
-            label: {
-                "upper limit (ps)": integral.lag_times,
-                "integral (cm²/s)": integral.running,
-                "error (cm²/s)": integral.running_error,
-            }
-            for label, integral in results.items()
+        notes = unfinished(label, integral, settings.cutoff)
+        return Part(integral, rows, notes=notes)
+
+    def plot(integrals, path):
+        label = "$D(t)$ (10$^{-5}$ cm²/s)"
+        return plot_green_kubo(integrals, path, ylabel=label, scale=1e5)
+
+    return measure_items(
+        _in_each_run(source, subjects, _centers),
+        measure,
+        plot,
+        units=green_kubo_units("cm²/s"),
+        columns={
+            "upper limit (ps)": "lag_times",
+            "integral (cm²/s)": "running",
+            "error (cm²/s)": "running_error",
         },
-        lambda path: plot_green_kubo(
-            results, path, ylabel="$D(t)$ (10$^{-5}$ cm²/s)", scale=1e5
-        ),
-        notes=notes,
     )
 
 
@@ -322,18 +292,27 @@ def _resolution(
             f"{dt:.3g} ps"
         )
     notes = [f"Resolution {resolution:.2g} THz, {33.356 * resolution:.0f} cm⁻¹."]
-    highest = 1e3 / (2 * dt) / 29.9792458
-    if highest < _HIGHEST:
+    end = _highest_wavenumber(dt)
+    if end < _HIGHEST:
         notes.append(
-            f"Frames every {1e3 * dt:.3g} fs show vibrations up to {highest:.0f} cm⁻¹: "
+            f"Frames every {1e3 * dt:.3g} fs show vibrations up to {end:.0f} cm⁻¹: "
             "faster ones appear at wrong places."
         )
     return resolution, notes
 
 
-def _each(source: Source, subjects, settings, default) -> Iterator[tuple[str, Any]]:
-    """Give label and velocities of each selection of each run."""
-    reference = None if settings.keep_drift else "all"
+def _highest_wavenumber(time_step: float) -> float:
+    """Highest wavenumber in 1/cm that frames every so many ps show."""
+    return 1e3 / (2 * time_step) / 29.9792458
+
+
+def _in_each_run(
+    source: Source,
+    subjects: Mapping[str, Any] | None,
+    default: Callable[[Any], Mapping[str, Any]],
+) -> dict[str, tuple[Run, Any]]:
+    """List each selection in each run; by default those of its topology."""
+    items = {}
     for run in source.runs:
         chosen = subjects
         if not chosen and run.velocities:
@@ -342,7 +321,13 @@ def _each(source: Source, subjects, settings, default) -> Iterator[tuple[str, An
             chosen = default(read_topology(own))
         for name, selection in (chosen or {"all": "all"}).items():
             label = f"{name} ({run.name})" if len(source.runs) > 1 else name
-            yield label, source.velocities(run, selection, reference)
+            items[label] = run, selection
+    return items
+
+
+def _read(source: Source, item: tuple[Run, Any], settings: Any) -> Any:
+    """Read the velocities of a selection of a run."""
+    return source.velocities(*item, None if settings.keep_drift else "all")
 
 
 def _centers(topology: Any) -> dict[str, np.ndarray]:

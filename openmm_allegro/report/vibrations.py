@@ -79,11 +79,11 @@ def _integrals(own):
     rows = [
         (
             f"D of {label}",
-            measured(*x.coefficient, 1e5),
+            measured(*result["coefficient"], 1e5),
             "10⁻⁵ cm²/s",
-            f"{x.cutoff:.3g}",
+            f"{result['cutoff']:.3g}",
         )
-        for label, x in measurement.results.items()
+        for label, result in measurement.results.items()
     ]
     return join(
         figure(
