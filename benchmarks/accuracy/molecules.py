@@ -50,18 +50,22 @@ def check_names(
                 parser.error(f"expected {path}, found nothing; see prepare.py")
 
 
-def keep_training(name: str, folder: Path, **machine: Any) -> None:
+def keep_training(
+    name: str, folder: Path, output: Path | None = None, **machine: Any
+) -> None:
     """Copy a finished training's model and log, and write its time and hardware.
 
-    ``machine`` are values to add to the hardware. Results of tests of another model are
+    They come to folders in ``output``, by default where this script is. ``machine`` are
+    values to add to the hardware. Results of tests of another model are
     dropped.
     """
+    output = output or HERE
     for kind, source, suffix in (
         ("models", "model.safetensors", ".safetensors"),
         ("logs", "log.csv", ".csv"),
     ):
-        (HERE / kind).mkdir(exist_ok=True)
-        shutil.copy(folder / source, HERE / kind / f"{name}{suffix}")
+        (output / kind).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / source, output / kind / f"{name}{suffix}")
     with open(folder / "log.csv", newline="") as file:
         *_, last = csv.DictReader(file)
     results = {
@@ -69,7 +73,7 @@ def keep_training(name: str, folder: Path, **machine: Any) -> None:
         "training_hours": round(float(last["seconds"]) / 3600, 3),
         "hardware": hardware(machine.pop("threads", 1)) | machine,
     }
-    write_results(name, results)
+    write_results(name, results, output)
 
 
 def read_results(name: str) -> dict[str, Any]:
@@ -78,8 +82,10 @@ def read_results(name: str) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {"tests": {}}
 
 
-def write_results(name: str, results: dict[str, Any]) -> None:
-    """Write results/NAME.json."""
-    path = HERE / "results" / f"{name}.json"
+def write_results(
+    name: str, results: dict[str, Any], output: Path | None = None
+) -> None:
+    """Write results/NAME.json, by default where this script is."""
+    path = (output or HERE) / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")

@@ -7,7 +7,7 @@
 Each step is a CUDA graph (``openmm_allegro.training.graphs``), and the trainings share
 the GPU. Settings are those of the TOML, with a validation every ``--every`` epochs. An
 interrupted training is kept in ``states/`` and resumed from there; a finished one goes
-where run.py puts its own, and the second command adds the errors.
+where run.py puts its own, or to ``--output``, and the second command adds the errors.
 
 Several processes of one molecule each, beside CUDA's MPS server, take as long for a
 step and compile at the same time.
@@ -45,6 +45,9 @@ def main() -> None:
         "--again", action="store_true", help="train anew where there is a state"
     )
     parser.add_argument(
+        "--output", type=Path, default=molecules.HERE, help="folder of all results"
+    )
+    parser.add_argument(
         "--processes", type=_count, default=1, help="like this one that share the GPU"
     )
     options = parser.parse_args()
@@ -60,9 +63,9 @@ def main() -> None:
             _time([_make(n, p, Path(folder)) for n, p in parts.items()], options.steps)
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    states = molecules.HERE / "states"
+    states = options.output / "states"
     trainings = [_make(n, p, states, again=options.again) for n, p in parts.items()]
-    train_and_keep(trainings, options.every)
+    train_and_keep(trainings, options.every, options.output)
 
 
 def read_parts(name: str, at_once: int, *, plain: bool) -> tuple[Any, ...]:
@@ -82,7 +85,9 @@ def read_parts(name: str, at_once: int, *, plain: bool) -> tuple[Any, ...]:
     return config["model"], config["train"], *structures, provenance
 
 
-def train_and_keep(trainings: list[GraphTraining], every: int) -> None:
+def train_and_keep(
+    trainings: list[GraphTraining], every: int, output: Path | None = None
+) -> None:
     """Train and keep what is done, also where another training failed."""
     try:
         train_together(trainings, every=every)
@@ -93,6 +98,7 @@ def train_and_keep(trainings: list[GraphTraining], every: int) -> None:
                 molecules.keep_training(
                     training.name,
                     training.output,
+                    output,
                     trainings_at_once=model.provenance["trainings_at_once"],
                 )
 

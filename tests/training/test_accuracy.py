@@ -267,10 +267,12 @@ def test_a_diverging_training_leaves_the_others(load_script, tmp_path, molecule)
     bad.graph.loss.fill_(torch.nan)
     together = load_script("together")
     with pytest.raises(FloatingPointError, match="bad: expected a finite loss"):
-        together.train_and_keep([good, bad], 2)
-    assert good.done and (tmp_path / "models" / "good.safetensors").exists()
-    assert not bad.done and not (tmp_path / "models" / "bad.safetensors").exists()
-    steps = (tmp_path / "logs" / "good.csv").read_text().splitlines()[1:]
+        together.train_and_keep([good, bad], 2, tmp_path / "kept")
+    models = tmp_path / "kept" / "models"
+    assert good.done and (models / "good.safetensors").exists()
+    assert not bad.done and not (models / "bad.safetensors").exists()
+    assert (tmp_path / "kept" / "results" / "good.json").exists()
+    steps = (tmp_path / "kept" / "logs" / "good.csv").read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in steps] == ["8", "12"]  # epochs 2 and 3
 
 
