@@ -48,22 +48,7 @@ class PairList(torch.nn.Module):
         vectors : Tensor [P, 3]
             From centre to neighbour, Å, in the dtype of ``positions``.
         """
-        finder = vesin_torch.NeighborList(
-            cutoff=self.cutoff,
-            full_list=True,
-            sorted=True,
-            algorithm="auto",
-            skin=0.0,
-            n_threads=0,
-        )
-        centers, neighbors, vectors = finder.compute(
-            points=positions,
-            box=cell,
-            periodic=periodic,
-            quantities="ijD",
-            copy=True,
-        )
-        return centers, neighbors, vectors
+        return _find(self.cutoff, positions, cell, periodic, "ijD")
 
 
 def center_blocks(
@@ -177,21 +162,7 @@ class VerletList(torch.nn.Module):
         """
         if self._is_valid(positions, cell):
             return
-        finder = vesin_torch.NeighborList(
-            cutoff=self.reach,
-            full_list=True,
-            sorted=True,
-            algorithm="auto",
-            skin=0.0,
-            n_threads=0,
-        )
-        centers, neighbors, shifts = finder.compute(
-            points=positions,
-            box=cell,
-            periodic=periodic,
-            quantities="ijS",
-            copy=True,  # TorchScript may free the finder, and with it its memory
-        )
+        centers, neighbors, shifts = _find(self.reach, positions, cell, periodic, "ijS")
         if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
             raise RuntimeError(
                 "Allegro: expected neighbours at most 127 images away, found "
@@ -224,3 +195,25 @@ class VerletList(torch.nn.Module):
         neighbors = self.neighbors.to(torch.int64)
         images = torch.matmul(self.shifts.to(torch.float64), cell)
         return centers, neighbors, positions[neighbors] - positions[centers] + images
+
+
+def _find(
+    cutoff: float, positions: Tensor, cell: Tensor, periodic: Tensor, quantities: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find all pairs, and three quantities of vesin's for them; can be scripted."""
+    finder = vesin_torch.NeighborList(
+        cutoff=cutoff,
+        full_list=True,
+        sorted=True,
+        algorithm="auto",
+        skin=0.0,
+        n_threads=0,
+    )
+    first, second, third = finder.compute(
+        points=positions,
+        box=cell,
+        periodic=periodic,
+        quantities=quantities,
+        copy=True,  # TorchScript may free the finder, and with it its memory
+    )
+    return first, second, third

@@ -109,44 +109,21 @@ class Allegro(torch.nn.Module):
         self.readout = mlp(scalars * (config.num_layers + 1), 1, "readout")
 
     def forward(
-        self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor
-    ) -> Tensor:
-        """Compute pair energies, dimensionless, before the sum over neighbours.
-
-        Parameters
-        ----------
-        vectors : Tensor [C, K, 3]
-            From centre to neighbour, Å; a padding entry is longer than the cutoff. May
-            be of higher precision than the weights: radial functions and spherical
-            harmonics are computed in it and cast then.
-        center_types : Tensor [C], int64
-        neighbor_types : Tensor [C, K], int64
-
-        Returns
-        -------
-        Tensor [C, K]
-        """
-        shape = neighbor_types.shape
-        energies = self.of_blocks(
-            vectors.flatten(0, 1),
-            center_types,
-            neighbor_types.flatten(),
-            [(shape[0], shape[1])],
-        )
-        return energies.view(shape)
-
-    def of_blocks(
         self,
         vectors: Tensor,
         center_types: Tensor,
         neighbor_types: Tensor,
         shapes: list[tuple[int, int]],
     ) -> Tensor:
-        """Do the same as ``forward`` for several blocks of P = Σ C·K pairs in all.
+        """Compute pair energies, dimensionless, before the sum over neighbours.
 
         Parameters
         ----------
         vectors : Tensor [P, 3]
+            From centre to neighbour, Å, of the P = Σ C·K pairs of all blocks; a padding
+            entry is longer than the cutoff. May be of higher precision than the
+            weights: radial functions and spherical harmonics are computed in it and
+            cast then.
         center_types : Tensor [ΣC], int64
         neighbor_types : Tensor [P], int64
         shapes : list of (C, K)

@@ -150,22 +150,22 @@ class AllegroEnergy(torch.nn.Module):
         Tensor [C], float64, eV
         """
         shape = neighbor_types.shape
-        return self.of_blocks(
+        return self.block_energies(
             vectors.flatten(0, 1),
             center_types,
             neighbor_types.flatten(),
             [(shape[0], shape[1])],
         )
 
-    def of_blocks(
+    def block_energies(
         self,
         vectors: Tensor,
         center_types: Tensor,
         neighbor_types: Tensor,
         shapes: list[tuple[int, int]],
     ) -> Tensor:
-        """Do the same as ``forward`` for several blocks, see ``Allegro.of_blocks``."""
-        pairs = self.network.of_blocks(vectors, center_types, neighbor_types, shapes)
+        """Do the same as ``forward`` for several blocks, see ``Allegro.forward``."""
+        pairs = self.network(vectors, center_types, neighbor_types, shapes)
         energies = torch.cat([e.sum(1) for e in as_blocks(pairs, shapes)])
         energies = energies.to(torch.float64)  # [ΣC]
         energies = energies * self.factors[center_types] + self.shifts[center_types]

@@ -154,7 +154,7 @@ class Replicas:
                     raise KeyboardInterrupt
         record["finished"] = True
         on_first_rank(self._save)
-        on_first_rank(_remove, self.paths["backup"])
+        on_first_rank(self.paths["backup"].unlink, True)  # if there is one
 
     def close(self) -> None:
         """Close the files and free the Context."""
@@ -196,7 +196,3 @@ class Replicas:
 def _write_topology(path: Path, topology: app.Topology, positions: Any) -> None:
     with open(path, "w") as file:
         app.PDBFile.writeFile(topology, positions, file, keepIds=True)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)

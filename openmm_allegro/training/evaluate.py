@@ -53,7 +53,7 @@ def predict(
         shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
         types = batch.types[centers], batch.types[neighbors]
         with torch.enable_grad():
-            parts = energy.of_blocks(vectors, *types, shapes)  # of the centres
+            parts = energy.block_energies(vectors, *types, shapes)  # of the centres
             (gradient,) = torch.autograd.grad(
                 parts.sum(), vectors, create_graph=training
             )

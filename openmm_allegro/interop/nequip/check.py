@@ -133,7 +133,10 @@ def _our_terms(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor
         for centers, neighbors, vectors in batch.blocks:
             kinds = batch.types[centers], batch.types[neighbors]
             atom_energies[centers] = energy(vectors, *kinds)
-            values = energy.network(vectors, *kinds)
+            shape = neighbors.shape[0], neighbors.shape[1]
+            values = energy.network(
+                vectors.flatten(0, 1), kinds[0], kinds[1].flatten(), [shape]
+            ).view(shape)
             pairs = centers.unsqueeze(1).expand_as(neighbors), neighbors
             pair_energies.index_put_(pairs, values, accumulate=True)  # 0 for padding
     return atom_energies, pair_energies

@@ -14,7 +14,7 @@ from .projection import project, spread
 
 
 class SparseProducts:
-    """Scalars of the pairs of a layer from its weights, as in ``Allegro.of_blocks``.
+    """Scalars of the pairs of a layer from its weights, as in ``Allegro.forward``.
 
     ``M⁰ M¹ … m`` is taken from the right: each product is one ``contract``, and no
     matrix is made.
