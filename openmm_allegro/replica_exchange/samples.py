@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from openmm import unit
 
+from ..runs.names import REPLICA_SUFFIXES, replica_paths_of
 from ..utils.files import read_record, replacing
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def exchanges(output: str | Path) -> Exchanges:
 
 def write_exchanges(paths: dict[str, Path]) -> None:
     """Write a table of ``exchanges``: neighbours, then replicas."""
-    result = exchanges(str(paths["samples"]).removesuffix(".nc"))
+    output = str(paths["samples"]).removesuffix(REPLICA_SUFFIXES["samples"])
+    result = exchanges(output)
     with (
         replacing(paths["exchanges"]) as partial,
         open(partial, "w", newline="") as file,
@@ -170,12 +172,13 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
     record, (states,) = _read(output, "states")
     interval = record["checkpoint_interval"]
     iterations = np.arange(interval, len(states), interval)
-    with netCDF4.Dataset(f"{output}_checkpoint.nc") as file:
+    paths = replica_paths_of(output)
+    with netCDF4.Dataset(paths["checkpoint"]) as file:
         rows = iterations // interval
         positions = np.asarray(file["positions"][rows])
         boxes = np.asarray(file["box_vectors"][rows]) if record["periodic"] else None
     step = record["steps_per_iteration"] * record["timestep_fs"] * 1e-3
-    topology = mdtraj.load_topology(f"{output}.pdb")
+    topology = mdtraj.load_topology(paths["topology"])
     trajectories = []
     for replica in range(positions.shape[1]):
         trajectory = mdtraj.Trajectory(
@@ -232,7 +235,8 @@ def _read(output: str | Path, *names: str) -> tuple[dict[str, Any], list[np.ndar
     """Read the record, and variables up to the last complete iteration."""
     import netCDF4
 
-    record = read_record(Path(f"{output}.json"))
-    with netCDF4.Dataset(f"{output}.nc") as file:
+    paths = replica_paths_of(output)
+    record = read_record(paths["record"])
+    with netCDF4.Dataset(paths["samples"]) as file:
         last = int(file["last_iteration"][0])
         return record, [np.asarray(file[name][: last + 1]) for name in names]

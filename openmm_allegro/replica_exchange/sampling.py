@@ -11,7 +11,7 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
-from ..runs.names import REPLICA_SUFFIXES, check_existing
+from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
 from ..simulate.checks import check_positions, check_resumed
 from ..simulate.platform import choose_platform, torch_threads
@@ -138,9 +138,7 @@ def _temper(
         "finished": False,
     }
     fixed = {name: record[name] for name in (*asked, "atoms")}
-    paths = {
-        name: Path(f"{output}{suffix}") for name, suffix in REPLICA_SUFFIXES.items()
-    }
+    paths = replica_paths_of(output)
     with quiet("openmmtools", "pymbar"):
         from .replicas import Replicas  # imports openmmtools
 

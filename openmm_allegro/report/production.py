@@ -7,7 +7,7 @@ from pathlib import Path
 from ..measure.measurement import Measurement
 from ..measure.quantities import QUANTITIES
 from ..runs.charges import read_charges
-from ..runs.names import HDF5, SUFFIXES
+from ..runs.names import SUFFIXES, WITH_TOPOLOGY
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.species import Kind
@@ -122,7 +122,7 @@ def check_frames(production: Production) -> None:
         raise ValueError(
             f"expected a trajectory and a topology, found no "
             f"{run.name}{SUFFIXES['topology']}, or no frames in "
-            f"{run.name}{SUFFIXES['trajectory']} or {HDF5[0]}"
+            f"{run.name}{SUFFIXES['trajectory']} or {WITH_TOPOLOGY[0]}"
         )
     for _ in production.source.frames():  # all of it can be read
         pass

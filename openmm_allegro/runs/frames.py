@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .names import HDF5
+from .names import WITH_TOPOLOGY
 from .run import Run
 from .window import Window
 
@@ -218,6 +218,6 @@ def _chunks(run: Run) -> Iterator[Any]:
 
 def _topology_argument(run: Run) -> dict[str, Any]:
     """Name the topology for mdtraj's readers, unless the trajectory holds it."""
-    if run.trajectory.suffix.lower() in HDF5:
+    if run.trajectory.suffix.lower() in WITH_TOPOLOGY:
         return {}
     return {"top": read_topology(run)}

@@ -29,8 +29,13 @@ REPLICA_SUFFIXES = {
     "record": ".json",
     "backup": ".backup.zip",
 }
-# Trajectories that hold their topology, and may hold velocities.
-HDF5 = (".h5", ".hdf5")
+# Trajectories that a prefix is looked for with, the first that is there; named with
+# their topology, all that mdtraj reads are.
+TRAJECTORIES = (SUFFIXES["trajectory"],)
+# Trajectories that hold their topology.
+WITH_TOPOLOGY = (".h5", ".hdf5")
+# Trajectories that may hold velocities.
+WITH_VELOCITIES = (".h5", ".hdf5")
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 
@@ -39,6 +44,11 @@ def paths_of(output: str | Path) -> dict[str, Path]:
     """List all files that a run with this prefix can have, by their names here."""
     names = SUFFIXES | OTHER_SUFFIXES
     return {name: Path(f"{output}{suffix}") for name, suffix in names.items()}
+
+
+def replica_paths_of(output: str | Path) -> dict[str, Path]:
+    """List all files of replicas with this prefix, by their names here."""
+    return {name: Path(f"{output}{end}") for name, end in REPLICA_SUFFIXES.items()}
 
 
 def parts_of(path: Path) -> Path:

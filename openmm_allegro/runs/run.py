@@ -10,11 +10,13 @@ from typing import Any
 
 from ..utils.files import read_record
 from .names import (
-    HDF5,
     OTHER_SUFFIXES,
     PROTOCOL,
     REPLICA_SUFFIXES,
     SUFFIXES,
+    TRAJECTORIES,
+    WITH_TOPOLOGY,
+    WITH_VELOCITIES,
     existing_file,
 )
 from .table import known_table
@@ -80,7 +82,9 @@ class Run:
         """True if there is a topology, and something in the trajectory."""
         if self.trajectory is None or self.trajectory.stat().st_size == 0:
             return False
-        return self.topology is not None or self.trajectory.suffix.lower() in HDF5
+        if self.topology is not None:
+            return True
+        return self.trajectory.suffix.lower() in WITH_TOPOLOGY
 
     @property
     def done(self) -> int:
@@ -132,19 +136,17 @@ def read_run(prefix: str | Path) -> Run:
         If the record is no JSON object, or has no number where one belongs.
     """
     topology = existing_file(prefix, SUFFIXES["topology"])
-    velocities = existing_file(prefix, *HDF5)
-    trajectory = existing_file(prefix, SUFFIXES["trajectory"])
-    # HDF5 files hold their topology.
+    trajectory = existing_file(prefix, *TRAJECTORIES)
     unfit = trajectory is None or topology is None or not trajectory.stat().st_size
-    if unfit and velocities is not None:
-        trajectory = velocities
+    if unfit:
+        trajectory = existing_file(prefix, *WITH_TOPOLOGY) or trajectory
     record = existing_file(prefix, SUFFIXES["record"])
     return Run(
         name=str(prefix),
         trajectory=trajectory,
         topology=topology,
         energies=existing_file(prefix, SUFFIXES["energies"]),
-        velocities=velocities,
+        velocities=existing_file(prefix, *WITH_VELOCITIES),
         events=existing_file(prefix, OTHER_SUFFIXES["events"]),
         exchanges=existing_file(prefix, REPLICA_SUFFIXES["exchanges"]),
         record_file=record,
@@ -205,13 +207,14 @@ def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
     runs : list of Run
     selections : list of str
     """
-    kinds = [SUFFIXES[kind] for kind in ("trajectory", "energies", "record")]
+    kinds = [SUFFIXES[kind] for kind in ("energies", "record")]
+    kinds += [*TRAJECTORIES, *WITH_TOPOLOGY, *WITH_VELOCITIES]
     files, runs, rest = [], [], list(items)
     while rest:
         path = Path(rest[0])
         if path.is_file():
             files.append(path)
-        elif existing_file(rest[0], *kinds, *HDF5):
+        elif existing_file(rest[0], *kinds):
             runs.append(read_run(rest[0]))
         else:
             break
@@ -245,8 +248,8 @@ def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
     """Make runs of ``TRAJ [TRAJ ...] TOP``, and of files known by their endings."""
     energies = [p for p in files if p.suffix.lower() == SUFFIXES["energies"]]
     others = [path for path in files if path not in energies]
-    if all(path.suffix.lower() in HDF5 for path in others):
-        runs = [Run(path.stem, path, velocities=path) for path in others]
+    if all(path.suffix.lower() in WITH_TOPOLOGY for path in others):
+        runs = [_run_of_file(path) for path in others]
     elif len(others) == 1:
         raise FileNotFoundError(
             f"expected a topology after {others[0]}, found "
@@ -260,10 +263,7 @@ def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
                 "expected trajectories and then their one topology, found "
                 + " ".join(map(str, others))
             )
-        runs = [
-            Run(p.stem, p, topology, velocities=p if ending in HDF5 else None)
-            for p, ending in zip(paths, endings, strict=True)
-        ]
+        runs = [_run_of_file(path, topology) for path in paths]
     if not runs:
         return [Run(path.stem, energies=path) for path in energies]
     if energies and len(energies) != len(runs):
@@ -274,6 +274,12 @@ def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
     if not energies:
         return runs
     return [replace(run, energies=p) for run, p in zip(runs, energies, strict=True)]
+
+
+def _run_of_file(path: Path, topology: Path | None = None) -> Run:
+    """Make a run of a trajectory, in which there may be velocities."""
+    may_have = path.suffix.lower() in WITH_VELOCITIES
+    return Run(path.stem, path, topology, velocities=path if may_have else None)
 
 
 def _named_apart(runs: list[Run]) -> list[Run]:

@@ -19,7 +19,7 @@ from openmm import app
 from tqdm import tqdm
 
 from ..reporters import HDF5Reporter
-from ..runs.names import paths_of
+from ..runs.names import SUFFIXES, paths_of
 from ..utils.files import replace_file, write_record
 from ..utils.process import interruptible
 from .checkpoint import make_checkpoint, sizes_of, write_checkpoint
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def prefix(self) -> str:
-        return str(self.paths["record"])[: -len(".json")]
+        return str(self.paths["record"]).removesuffix(SUFFIXES["record"])
 
     @property
     def files(self) -> dict[str, Path]:

@@ -12,6 +12,7 @@ mdtraj = pytest.importorskip("mdtraj")
 
 from report_helpers import salt_water, walk, write_run  # noqa: E402
 
+from openmm_allegro.runs import run as run_module  # noqa: E402
 from openmm_allegro.runs.charges import read_charges  # noqa: E402
 from openmm_allegro.runs.energies import equilibrated, read_table  # noqa: E402
 from openmm_allegro.runs.names import paths_of  # noqa: E402
@@ -33,6 +34,23 @@ def test_a_prefix_and_files_are_the_same_run(tmp_path):
         paths[kind] for kind in ("trajectory", "topology", "energies")
     )
     assert not words and not alone.record and alone.target is None
+
+
+def test_another_format_is_found_by_its_ending(tmp_path, monkeypatch):
+    trajectory = walk(salt_water(3, 1), 5)
+    trajectory.save_pdb(str(tmp_path / "x.pdb"))
+    (tmp_path / "x.json").write_text("{}")
+    trajectory.save_dcd(str(tmp_path / "x.dcd"))
+    assert read_run(tmp_path / "x").trajectory is None
+    monkeypatch.setattr(run_module, "TRAJECTORIES", (".xtc", ".dcd"))
+    (run,), _ = find_runs([str(tmp_path / "x")])
+    assert run.trajectory == tmp_path / "x.dcd" and run.velocities is None
+    assert sum(chunk.n_frames for chunk in Source([run]).frames()) == 5
+    # one that holds its topology, and no velocities
+    monkeypatch.setattr(run_module, "TRAJECTORIES", (".xtc",))
+    monkeypatch.setattr(run_module, "WITH_TOPOLOGY", (".h5", ".pdb"))
+    run = read_run(tmp_path / "x")
+    assert run.trajectory == tmp_path / "x.pdb" and run.velocities is None
 
 
 def test_a_table_is_read_up_to_where_it_was_cut(tmp_path):
