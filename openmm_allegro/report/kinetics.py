@@ -14,7 +14,7 @@ from .html import (
     side_by_side,
     table,
 )
-from .structure import dashed, failures
+from .structure import dashed, failures, show
 
 # Atoms that have moved less than this, in nm, have not left their neighbours.
 _NEIGHBOR = 0.3
@@ -47,9 +47,10 @@ def kinetics_section(production, findings):
 
 def _diffusion(production, findings):
     measurement = production.measure("diffusion")
+    results = measurement.results
     numbers = {kind.label: len(kind.centers) for kind in production.kinds}
     rows, reasons = [], failures(measurement)
-    for label, result in list(measurement.results.items())[:_KINDS]:
+    for label, result in list(results.items())[:_KINDS]:
         value = measured(result["coefficient"], result["error"], 1e5)
         moved = np.sqrt(result["msd"][-1])
         rows.append(
@@ -66,12 +67,10 @@ def _diffusion(production, findings):
             continue
         findings.tiles.append((value, "10⁻⁵ cm²/s", f"D of {label}"))
         if result["error"] > 0.5 * result["coefficient"]:
-            findings.alerts.append(
-                ("note", f"D of {label} is known to half its value at best.")
-            )
-    if len(measurement.results) > _KINDS:
+            findings.warn(f"D of {label} is known to half its value at best.", "note")
+    if len(results) > _KINDS:
         reasons.append(note(f"Only the {_KINDS} most frequent of the kinds are here."))
-    few = [label for label in measurement.results if numbers[label] < _ENOUGH]
+    few = [label for label in results if numbers[label] < _ENOUGH]
     if few:
         reasons.append(
             note(
@@ -81,22 +80,17 @@ def _diffusion(production, findings):
             )
         )
     if findings.caged:
-        longest = next(iter(measurement.results.values()))["lag_times"][-1]
-        findings.alerts.append(
-            (
-                "warning",
-                f"Too short for diffusion: within {longest:.3g} ps, the longest lag, "
-                f"atoms have moved by no more than {', '.join(findings.caged)}. What "
-                "is given as their D, and a conductivity, is about the cage that "
-                "neighbours make.",
-            )
+        longest = next(iter(results.values()))["lag_times"][-1]
+        findings.warn(
+            f"Too short for diffusion: within {longest:.3g} ps, the longest lag, atoms "
+            f"have moved by no more than {', '.join(findings.caged)}. What is given as "
+            "their D, and a conductivity, is about the cage that neighbours make."
         )
     return join(
-        figure(
-            measurement.plot,
-            production.folder,
-            f"Mean square displacements of {', '.join(measurement.results)} with "
-            "fitted lines",
+        show(
+            production,
+            "diffusion",
+            "Mean square displacements of {items} with fitted lines",
             "Mean square displacement, and the line that gives D over the window used.",
         ),
         table(
@@ -151,15 +145,11 @@ def _finite_box(source):
 
 
 def _conductivity(production, findings):
-    measurement = production.measure("conductivity")
-    result = measurement.results["all"]
+    result = production.measure("conductivity").results["all"]
     if abs(result["net_charge"]) > 1e-6:
-        findings.alerts.append(
-            (
-                "warning",
-                f"The charges of the ions add up to {result['net_charge']:+g}: the "
-                "conductivity depends on the frame of reference.",
-            )
+        findings.warn(
+            f"The charges of the ions add up to {result['net_charge']:+g}: the "
+            "conductivity depends on the frame of reference."
         )
     given = ", ".join(f"{name} {x:+g}" for name, x in result["charges"].items())
     given = given.replace("-", "−")
@@ -184,17 +174,15 @@ def _conductivity(production, findings):
     if not findings.caged:
         findings.tiles.append((value, "S/m", "conductivity (Einstein)"))
     if einstein.error > 0.5 * abs(einstein.value):
-        findings.alerts.append(
-            (
-                "note",
-                f"The Einstein conductivity, {value} S/m, is hardly known: all ions "
-                "together give one displacement at a time, and this takes long runs.",
-            )
+        findings.warn(
+            f"The Einstein conductivity, {value} S/m, is hardly known: all ions "
+            "together give one displacement at a time, and this takes long runs.",
+            "note",
         )
     return join(
-        figure(
-            measurement.plot,
-            production.folder,
+        show(
+            production,
+            "conductivity",
             f"Bars of the parts of the conductivity; Einstein {value} S/m",
             "Parts of the conductivity.",
         ),

@@ -32,6 +32,10 @@ class Findings:
     tiles: list = field(default_factory=list)
     caged: list = field(default_factory=list)
 
+    def warn(self, text: str, kind: str = "warning") -> None:
+        """Leave a warning, or a note, for the top of the page."""
+        self.alerts.append((kind, text))
+
 
 @dataclass(frozen=True)
 class Production:

@@ -32,8 +32,21 @@ def structure_section(production: Production, findings: Findings) -> Markup:
             attempt("Coordination", _coordination, production),
             attempt("Bonds", _bonds, production, findings),
             *_environments(production),
-            attempt("Angles", _angles, production),
-            attempt("Structure factor", _waves, production),
+            attempt(
+                "Angles",
+                show,
+                production,
+                "angles",
+                "Distribution of the angles {items}",
+                "Angles between neighbours within the first minimum of g(r).",
+            ),
+            attempt(
+                "Structure factor",
+                show,
+                production,
+                "structure-factor",
+                "Structure factors as X-rays and neutrons see them",
+            ),
         ),
     )
 
@@ -145,26 +158,6 @@ def _environment(production, measurement, center):
     )
 
 
-def _angles(production):
-    measurement = production.measure("angles")
-    return figure(
-        measurement.plot,
-        production.folder,
-        f"Distribution of the angles {', '.join(map(dashed, measurement.results))}",
-        "Angles between neighbours within the first minimum of g(r).",
-    )
-
-
-def _waves(production):
-    measurement = production.measure("structure-factor")
-    return figure(
-        measurement.plot,
-        production.folder,
-        "Structure factors as X-rays and neutrons see them",
-        " ".join(measurement.notes),
-    )
-
-
 def _bonds(production, findings):
     bonds = production.measure("stability").results["all"].get("bonds")
     if bonds is None:
@@ -181,13 +174,9 @@ def _bonds(production, findings):
     ]
     limit = f"{bonds['limit']:g} times"
     if len(bonds["broken"]):
-        findings.alerts.append(
-            (
-                "warning",
-                f"Broken bonds of the topology: {len(bonds['broken'])} (ever over "
-                f"{limit} as long as at first), the first at "
-                f"{bonds['first_break']:.4g} ps.",
-            )
+        findings.warn(
+            f"Broken bonds of the topology: {len(bonds['broken'])} (ever over {limit} "
+            f"as long as at first), the first at {bonds['first_break']:.4g} ps."
         )
     return join(
         table(("bond", "number", "mean (nm)", "longest (nm)", "broken"), rows),
@@ -198,6 +187,24 @@ def _bonds(production, findings):
 def dashed(label: str) -> str:
     """Write a pair with the dash that a reader expects: ``Na–O``."""
     return label.replace("-", "–")
+
+
+def show(production: Production, name: str, alt: str, caption: str = "") -> Markup:
+    """Show the figure of a quantity; its notes stand below where there is no caption.
+
+    Parameters
+    ----------
+    alt : str
+        Text for who does not see it; ``{items}`` stands for what was measured.
+    """
+    measurement = production.measure(name)
+    items = ", ".join(map(dashed, measurement.results))
+    return figure(
+        measurement.plot,
+        production.folder,
+        alt.format(items=items),
+        caption or " ".join(measurement.notes),
+    )
 
 
 def failures(measurement) -> list[Markup]:

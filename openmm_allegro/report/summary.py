@@ -93,32 +93,22 @@ def summary_section(runs, run, production):
 
 def alert_list(runs, findings):
     """Section of warnings and remarks."""
-    alerts = list(findings.alerts)
+    first, last = [], []
     for run in runs:
-        asked = run.record.get("steps", 0)
-        if run.done < asked:
-            alerts.insert(
-                0,
-                (
-                    "warning",
-                    f"{run.stage} is unfinished: {run.progress} steps.",
-                ),
-            )
-        if "stopped" in run.record:
-            alerts.insert(
-                0, ("warning", f"{run.stage} was stopped: {run.record['stopped']}.")
-            )
         bad = [k for k, x in run.table.items() if not np.isfinite(x).all()]
         if bad:
-            alerts.insert(
-                0,
-                ("warning", f"{run.stage}: NaN or infinity in the {', '.join(bad)}."),
-            )
+            first.append(f"{run.stage}: NaN or infinity in the {', '.join(bad)}.")
+        if "stopped" in run.record:
+            first.append(f"{run.stage} was stopped: {run.record['stopped']}.")
+        if run.done < run.record.get("steps", 0):
+            first.append(f"{run.stage} is unfinished: {run.progress} steps.")
         if not run.table and run.simulated > 0 and not run.tempered:
-            alerts.append(
-                ("note", f"{run.stage}: no table of energies that can be read.")
-            )
-    boxes = [note(message, kind=kind) for kind, message in alerts]
+            last.append(f"{run.stage}: no table of energies that can be read.")
+    boxes = [
+        *(note(message, kind="warning") for message in first),
+        *(note(message, kind=kind) for kind, message in findings.alerts),
+        *(note(message) for message in last),
+    ]
     events = [(run.stage, event) for run in runs for event in read_events(run)]
     if events:
         boxes.append(_events(events))

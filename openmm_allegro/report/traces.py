@@ -226,12 +226,9 @@ def _temperature(run, sound, findings):
     target, deviation = check["target"], check["deviation"]
     findings.tiles.append((mean, "K", f"temperature, target {target:g} K"))
     if abs(deviation) > _FAR:
-        findings.alerts.append(
-            (
-                "warning",
-                f"The mean temperature of {run.stage}, {mean} K, is "
-                f"{abs(deviation):.1f} errors from the {target:g} K of the thermostat.",
-            )
+        findings.warn(
+            f"The mean temperature of {run.stage}, {mean} K, is {abs(deviation):.1f} "
+            f"errors from the {target:g} K of the thermostat."
         )
     return [
         ("temperature", mean, "K"),
@@ -252,7 +249,6 @@ def _drift(run, sound, findings):
     shown = measured(value, error, _MEV)
     findings.tiles.append((shown, "meV/atom/ps", "drift of the energy"))
     if abs(value) > _FAR * error:
-        findings.alerts.append(
-            ("note", f"The total energy of {run.stage} drifts by {shown} meV/atom/ps.")
-        )
+        text = f"The total energy of {run.stage} drifts by {shown} meV/atom/ps."
+        findings.warn(text, "note")
     return [("drift of the total energy", shown, "meV/atom/ps")]

@@ -3,7 +3,6 @@
 
 from .html import (
     attempt,
-    figure,
     join,
     measured,
     note,
@@ -13,6 +12,7 @@ from .html import (
     table,
 )
 from .production import make_production
+from .structure import show
 
 _TITLE = "Vibrations"
 
@@ -47,35 +47,28 @@ def vibrations_section(run, production):
         ),
         heat,
         side_by_side(
-            attempt("Density of states", _spectrum, own),
-            attempt("Velocity autocorrelation", _decay, own),
+            attempt(
+                "Density of states",
+                show,
+                own,
+                "density-of-states",
+                "Vibrational density of states of {items}",
+            ),
+            attempt(
+                "Velocity autocorrelation",
+                show,
+                own,
+                "vacf",
+                "Velocity autocorrelation of {items}",
+                "The band is the error.",
+            ),
             attempt("Green–Kubo", _integrals, own),
         ),
     )
 
 
-def _spectrum(own):
-    measurement = own.measure("density-of-states")
-    return figure(
-        measurement.plot,
-        own.folder,
-        f"Vibrational density of states of {', '.join(measurement.results)}",
-        " ".join(measurement.notes),
-    )
-
-
-def _decay(own):
-    measurement = own.measure("vacf")
-    return figure(
-        measurement.plot,
-        own.folder,
-        f"Velocity autocorrelation of {', '.join(measurement.results)}",
-        "The band is the error.",
-    )
-
-
 def _integrals(own):
-    measurement = own.measure("green-kubo")
+    results = own.measure("green-kubo").results
     rows = [
         (
             f"D of {label}",
@@ -83,12 +76,12 @@ def _integrals(own):
             "10⁻⁵ cm²/s",
             f"{result['cutoff']:.3g}",
         )
-        for label, result in measurement.results.items()
+        for label, result in results.items()
     ]
     return join(
-        figure(
-            measurement.plot,
-            own.folder,
+        show(
+            own,
+            "green-kubo",
             "Running integrals of the velocity autocorrelation",
             "The integrals are read at the points, where what follows is noise.",
         ),

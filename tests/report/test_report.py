@@ -152,6 +152,14 @@ def test_molecules_of_the_viewer_are_whole_and_centred_in_the_cell(cell):
     np.testing.assert_allclose(bonds, 0.0957, atol=1e-3)
 
 
+def test_page_of_frames_without_a_cell_says_what_needs_one(tmp_path):
+    trajectory = walk(salt_water(), 60)
+    trajectory.unitcell_vectors = None
+    text = Page(report(write_run(tmp_path / "run", trajectory)).read_text()).text
+    reason = "Not computed: expected a trajectory with a unit cell, found none"
+    assert f"Diffusion {reason}" in text and f"Structure factor {reason}" in text
+
+
 def test_large_systems_are_thinned_for_the_viewer():
     trajectory = walk(salt_water(3000, 5), 3)
     scene, said = pack_scene(trajectory)
