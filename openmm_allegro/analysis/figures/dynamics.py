@@ -13,12 +13,14 @@ from .figure import (
     new_figure,
     plot_curves,
     with_error,
+    writes_figure,
 )
 
 # 1 cm²/s in nm²/ps
 _NM2_PER_PS = 100
 
 
+@writes_figure
 def plot_msd(diffusions, path, *, title=None):
     """Plot mean square displacements with their fitted lines, 6 D t + intercept.
 
@@ -26,15 +28,6 @@ def plot_msd(diffusions, path, *, title=None):
     ----------
     diffusions : dict of str to Diffusion
         For each label what `diffusion` returns.
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
-    title : str, optional
-        Title of the figure.
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     with new_figure(path, title) as axes:
         for label, result, color in colored(diffusions, "diffusion result"):
@@ -51,20 +44,13 @@ def plot_msd(diffusions, path, *, title=None):
     return Path(path)
 
 
+@writes_figure
 def plot_vacf(results, path, *, title=None):
     """Plot velocity autocorrelation functions, each over its value at 0.
 
     Parameters
     ----------
     results : dict of str to Correlation
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
-    title : str, optional
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     curves = {
         label: (times, values / values[0], error / values[0])
@@ -74,21 +60,15 @@ def plot_vacf(results, path, *, title=None):
     return plot_curves(curves, path, axis, title=title, level=0.0)
 
 
+@writes_figure
 def plot_density_of_states(results, path, *, max_wavenumber=None, title=None):
     """Plot vibrational densities of states.
 
     Parameters
     ----------
     results : dict of str to Spectrum
-    path : str or Path
-        File to write.
     max_wavenumber : float, optional
         Right end in 1/cm. Default: where all but 0.1 % of the states lie to the left.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     # States per THz, drawn over wavenumbers: 1 THz is 33.4 1/cm.
     curves = {label: (x.wavenumber, x.density, x.error) for label, x in results.items()}
@@ -103,23 +83,17 @@ def plot_density_of_states(results, path, *, max_wavenumber=None, title=None):
     return plot_curves(curves, path, axis, title=title)
 
 
+@writes_figure
 def plot_green_kubo(results, path, *, ylabel, scale=1.0, title=None):
     """Plot running Green-Kubo integrals and where they are read.
 
     Parameters
     ----------
     results : dict of str to GreenKubo
-    path : str or Path
-        File to write.
     ylabel : str
         As ``"$D(t)$ (10$^{-5}$ cm²/s)"``.
     scale : float, optional
         What the integrals are multiplied by, as 1e5.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     with new_figure(path, title) as axes:
         for label, result, color in colored(results):
@@ -133,21 +107,15 @@ def plot_green_kubo(results, path, *, ylabel, scale=1.0, title=None):
     return Path(path)
 
 
+@writes_figure
 def plot_van_hove(result, path, *, distinct=False, title=None):
     """Plot a van Hove function at its lag times.
 
     Parameters
     ----------
     result : VanHove
-    path : str or Path
-        File to write.
     distinct : bool, optional
         Whether it is the distinct part.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     curves = {
         f"{time:.3g} ps": (result.r, value, error)
@@ -161,24 +129,19 @@ def plot_van_hove(result, path, *, distinct=False, title=None):
     return plot_curves(curves, path, axis, title=title, level=level)
 
 
+@writes_figure
 def plot_non_gaussian(results, path, *, title=None):
     """Plot non-Gaussian parameters over the logarithm of time.
 
     Parameters
     ----------
     results : dict of str to Correlation
-    path : str or Path
-        File to write.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     axis = {"xlabel": "Time (ps)", "ylabel": r"$\alpha_2(t)$", "xscale": "log"}
     return plot_curves(results, path, axis, title=title, level=0.0)
 
 
+@writes_figure
 def plot_arrhenius(results, path, *, ylabel, title=None):
     """Plot values over inverse temperature with their Arrhenius lines.
 
@@ -186,15 +149,8 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
     ----------
     results : dict of str to (temperatures, values, errors, Arrhenius)
         What `arrhenius` was given, and what it returned.
-    path : str or Path
-        File to write.
     ylabel : str
         As ``"$D$ (cm²/s)"``.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     with new_figure(path, title) as axes:
         for label, (temperatures, values, errors, line), color in colored(results):

@@ -5,6 +5,7 @@ Figures are made without pyplot: no global state, no window, nothing to close.
 """
 
 from contextlib import contextmanager
+from inspect import cleandoc
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,24 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SIZE = (3.5, 2.7)  # inches: one column of a journal
 # Fits, levels and what others measured.
 DASHED = {"linestyle": "--", "linewidth": 0.9}
+# Lines of the docstring of every plot, after its other parameters.
+_SHARED = """\
+path : str or Path
+    File to write; its ending gives the format (png, pdf, svg).
+title : str, optional
+    Title of the figure.
+
+Returns
+-------
+Path
+    The file written.
+"""
+
+
+def writes_figure(plot):
+    """Document the file that a plot writes, and its title; a decorator."""
+    plot.__doc__ = f"{cleandoc(plot.__doc__ or '')}\n{_SHARED}"
+    return plot
 
 
 @contextmanager
@@ -47,26 +66,19 @@ def new_figure(path, title=None):
         figure.savefig(path, dpi=300)
 
 
+@writes_figure
 def plot_curves(curves, path, axis, *, title=None, level=None, dashed=None):
     """Plot curves with the bands of their errors.
 
     Parameters
     ----------
     curves : dict of str to (x, y, error)
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
     axis : dict
         Labels, limits and scales, as ``matplotlib.axes.Axes.set`` takes them.
-    title : str, optional
     level : float, optional
         Value of y without structure or motion, marked by a thin line.
     dashed : dict of str to (x, y), optional
         Curves to compare with, drawn dashed in black and grey.
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     with new_figure(path, title) as axes:
         draw_level(axes, level)

@@ -5,23 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from .figure import COLORS, DASHED, band, bars, colored, new_figure, with_error
+from .figure import (
+    COLORS,
+    DASHED,
+    band,
+    bars,
+    colored,
+    new_figure,
+    with_error,
+    writes_figure,
+)
 
 
+@writes_figure
 def plot_conductivity(result, path, *, title=None):
     """Plot a conductivity as bars: its parts, their sum, and Nernst-Einstein.
 
     Parameters
     ----------
     result : Conductivity
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
-    title : str, optional
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     with new_figure(path, title) as axes:
         axes.axhline(0.0, color="black", linewidth=0.8)
@@ -35,19 +37,13 @@ def plot_conductivity(result, path, *, title=None):
     return Path(path)
 
 
+@writes_figure
 def plot_survival(results, path, *, title=None):
     """Plot survival functions: continuous as lines, intermittent dashed.
 
     Parameters
     ----------
     results : dict of str to Survival
-    path : str or Path
-        File to write.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     with new_figure(path, title) as axes:
         for label, result, color in colored(results):
@@ -68,6 +64,7 @@ def plot_survival(results, path, *, title=None):
     return Path(path)
 
 
+@writes_figure
 def plot_speciation(environments, kinds, path, *, most=8, title=None):
     """Plot the most frequent environments as bars.
 
@@ -77,15 +74,8 @@ def plot_speciation(environments, kinds, path, *, most=8, title=None):
         From `speciation`.
     kinds : sequence of str
         Names of the neighbours, in the order of the tuples.
-    path : str or Path
-        File to write.
     most : int, optional
         Bars at most.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     if not environments:
         raise ValueError("expected at least one environment, found none")
@@ -100,19 +90,13 @@ def plot_speciation(environments, kinds, path, *, most=8, title=None):
     return Path(path)
 
 
+@writes_figure
 def plot_clusters(clusters, path, *, title=None):
     """Plot the part of the ions in clusters of each size.
 
     Parameters
     ----------
     clusters : Clusters
-    path : str or Path
-        File to write.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     with new_figure(path, title) as axes:
         bars(axes, *clusters.fraction, at=clusters.sizes, width=0.8)

@@ -14,6 +14,7 @@ from .figure import (
     draw_references,
     new_figure,
     plot_curves,
+    writes_figure,
 )
 
 # Where a potential of mean force is known worse than this, in kJ/mol, its error would
@@ -21,6 +22,7 @@ from .figure import (
 _KNOWN = 1.0
 
 
+@writes_figure
 def plot_rdf(
     results,
     path,
@@ -37,8 +39,6 @@ def plot_rdf(
     results : dict of str to (r, g) or RadialDistribution
         For each label what `rdf` returns: distances in nm and g(r); or what
         `radial_distributions` does, drawn with its errors.
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
     reference : dict of str to (r, g), optional
         Measured or *ab initio* curves, drawn dashed: in the colour of the result of
         the same label, else in black and grey.
@@ -47,13 +47,6 @@ def plot_rdf(
     coordination : dict of str to Coordination, optional
         For labels of `results`: the number goes into the legend and its radius is
         marked on the axis.
-    title : str, optional
-        Title of the figure.
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     _check_curves(results, "results")
     coordination = coordination or {}
@@ -83,20 +76,13 @@ def plot_rdf(
     return Path(path)
 
 
+@writes_figure
 def plot_potential(results, path, *, title=None):
     """Plot potentials of mean force.
 
     Parameters
     ----------
     results : dict of str to PotentialOfMeanForce
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
-    title : str, optional
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     curves, lowest, highest = {}, 0.0, 0.0
     for label, (r, potential, error) in results.items():
@@ -119,6 +105,7 @@ def plot_potential(results, path, *, title=None):
     return plot_curves(curves, path, axis, title=title, level=0.0)
 
 
+@writes_figure
 def plot_structure_factor(results, path, *, reference=None, title=None):
     """Plot structure factors.
 
@@ -127,34 +114,21 @@ def plot_structure_factor(results, path, *, reference=None, title=None):
     results : dict of str to (q, Estimate)
         Wave vectors in 1/nm and S(q), as ``{"X-ray": (s.q, s.xray)}`` for a
         StructureFactor s.
-    path : str or Path
-        File to write.
     reference : dict of str to (q, S), optional
         Measured curves, drawn dashed in black and grey.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     curves = {label: (q, *estimate) for label, (q, estimate) in results.items()}
     axis = {"xlabel": "$q$ (nm$^{-1}$)", "ylabel": "$S(q)$", "xlim": (0, None)}
     return plot_curves(curves, path, axis, title=title, level=1.0, dashed=reference)
 
 
+@writes_figure
 def plot_angles(results, path, *, title=None):
     """Plot distributions of angles, with that of random directions.
 
     Parameters
     ----------
     results : dict of str to AngleDistribution
-    path : str or Path
-        File to write.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     curves = {label: (x.angle, x.density, x.error) for label, x in results.items()}
     angle = np.linspace(0, 180, 181)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .figure import COLORS, DASHED, band, new_figure, with_error
+from .figure import COLORS, DASHED, band, new_figure, with_error, writes_figure
 
 # Of more points a curve is drawn as pixels, or a PDF would be megabytes.
 _POINTS = 5000
 
 
+@writes_figure
 def plot_temperature(time, temperature, path, *, target=None, window=None, title=None):
     """Plot a temperature trace with its running mean.
 
@@ -20,19 +21,10 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
         Times in ps, ascending.
     temperature : (n,) array
         Instantaneous temperatures in K.
-    path : str or Path
-        File to write; its ending gives the format (png, pdf, svg).
     target : float, optional
         Temperature of the thermostat in K, drawn as a line.
     window : float, optional
         Width of the running mean in ps. Default: about a twentieth of the trace.
-    title : str, optional
-        Title of the figure.
-
-    Returns
-    -------
-    Path
-        The file written.
     """
     time, temperature = _checked(time, temperature, "temperature")
     if not np.all(np.diff(time) > 0):
@@ -54,6 +46,7 @@ def plot_temperature(time, temperature, path, *, target=None, window=None, title
     return Path(path)
 
 
+@writes_figure
 def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None):
     """Plot a trace, as energy, density or volume, with its mean or its drift.
 
@@ -61,17 +54,10 @@ def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None
     ----------
     time, values : (n,) arrays
         Times in ps, ascending, and values.
-    path : str or Path
-        File to write.
     ylabel : str
         Quantity and unit.
     mean, drift : Estimate, optional
         From `density` or `series_mean`, and from `drift`.
-    title : str, optional
-
-    Returns
-    -------
-    Path
     """
     time, values = _checked(time, values, "values")
     with new_figure(path, title) as axes:
