@@ -10,22 +10,7 @@ from .registration import register, register_when_needed
 from .utils.former_names import keep_former_names
 from .utils.lazy import lazy_names
 
-__all__ = [
-    "AllegroConfig",
-    "AllegroPotential",
-    "Model",
-    "Stage",
-    "Structure",
-    "Watchdogs",
-    "__version__",
-    "load_model",
-    "read_structures",
-    "register",
-    "run",
-    "run_protocol",
-    "save_model",
-]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "model.config": ("AllegroConfig",),
@@ -37,6 +22,7 @@ __getattr__, __dir__ = lazy_names(
         "structure": ("Structure", "read_structures"),
     },
 )
+__all__ += ["__version__", "register"]
 
 keep_former_names()
 register_when_needed()

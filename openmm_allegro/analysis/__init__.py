@@ -95,5 +95,4 @@ _NAMES = {
     ),
 }
 
-__all__ = [name for names in _NAMES.values() for name in names]
-__getattr__, __dir__ = lazy_names(__name__, _NAMES)
+__all__, __getattr__, __dir__ = lazy_names(__name__, _NAMES)

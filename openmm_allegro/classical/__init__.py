@@ -3,15 +3,7 @@
 
 from ..utils.lazy import lazy_names
 
-__all__ = [
-    "by_composition",
-    "d3_force",
-    "evaluate_baseline",
-    "nonbonded_system",
-    "read_system",
-    "subtract_baseline",
-]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "baseline": (

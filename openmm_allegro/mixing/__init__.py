@@ -3,7 +3,6 @@
 
 from ..utils.lazy import lazy_names
 
-__all__ = ["inside_region", "mixed_system", "outside_region"]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__, {"region": ("inside_region", "mixed_system", "outside_region")}
 )

@@ -3,16 +3,7 @@
 
 from ..utils.lazy import lazy_names
 
-__all__ = [
-    "Allegro",
-    "AllegroConfig",
-    "AllegroEnergy",
-    "Statistics",
-    "as_blocks",
-    "forces_from_pairs",
-    "virial_from_pairs",
-]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "allegro": ("Allegro", "as_blocks"),

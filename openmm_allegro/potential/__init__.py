@@ -3,7 +3,6 @@
 
 from ..utils.lazy import lazy_names
 
-__all__ = ["AllegroPotential", "ForceOptions"]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__, {"options": ("ForceOptions",), "potential": ("AllegroPotential",)}
 )

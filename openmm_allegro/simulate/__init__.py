@@ -3,8 +3,7 @@
 
 from ..utils.lazy import lazy_names
 
-__all__ = ["RunSettings", "Stage", "run", "run_protocol"]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "protocol": ("run_protocol",),

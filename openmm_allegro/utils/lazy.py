@@ -9,8 +9,8 @@ from typing import Any
 
 def lazy_names(
     package: str, modules: Mapping[str, Sequence[str]]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make the ``__getattr__`` and ``__dir__`` of a package.
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Make the ``__all__``, ``__getattr__`` and ``__dir__`` of a package.
 
     Its submodules are found as attributes, too, imported before or not.
 
@@ -23,8 +23,9 @@ def lazy_names(
 
     Returns
     -------
-    tuple of callable
-        ``__getattr__`` and ``__dir__``, to be assigned in the package's ``__init__``.
+    tuple
+        ``__all__``, ``__getattr__`` and ``__dir__``, to be assigned in the package's
+        ``__init__``.
     """
     origin = {name: module for module, names in modules.items() for name in names}
 
@@ -40,4 +41,4 @@ def lazy_names(
     def list_names() -> list[str]:
         return sorted({*vars(importlib.import_module(package)), *origin})
 
-    return find, list_names
+    return list(origin), find, list_names

@@ -9,20 +9,11 @@ from typing import NamedTuple
 
 
 class _Remarks(NamedTuple):
-    """Remarks of a package that are of no use to a user of this one.
+    """Remarks of a package that are of no use to a user of this one."""
 
-    Attributes
-    ----------
-    messages : dict of str to str
-        From a logger's name to a part of the message that is left out.
-    loggers : tuple of str
-        Loggers whose messages below a warning are left out.
-    warnings : tuple of (str, str)
-        Regular expressions of the message and of the module that is warned.
-    """
-
-    messages: Mapping[str, str] = {}
-    loggers: tuple[str, ...] = ()
+    messages: Mapping[str, str] = {}  # from a logger's name to a part of a message
+    loggers: tuple[str, ...] = ()  # of which only warnings and errors get through
+    # Regular expressions of the message and of the module that is warned.
     warnings: tuple[tuple[str, str], ...] = ()
 
 

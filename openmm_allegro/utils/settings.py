@@ -31,43 +31,21 @@ _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a t
 
 
 class Setting(NamedTuple):
-    """Meaning and bounds of a field.
+    """Meaning and bounds of a field."""
 
-    Attributes
-    ----------
-    about : str
-        One sentence, without its full stop; of a bool, what it does if true, with a
-        verb first.
-    unit : str
-        Empty for what has none.
-    minimum, maximum : float, optional
-        Bounds that are allowed values.
-    above, below : float, optional
-        Bounds that are not.
-    choices : tuple
-        All allowed values, or none where any will do.
-    option : str
-        Name on the command line and, with underscores, of an argument in Python; the
-        field's own if empty.
-    metavar : str
-        Placeholder in the help; the unit if empty.
-    recorded : bool
-        Whether the record of a run holds it.
-    may_change : bool
-        Whether a run that is resumed may have another value than it began with.
-    """
-
-    about: str
+    about: str  # a sentence without full stop; of a bool, what it does: a verb first
     unit: str = ""
-    minimum: float | None = None
+    minimum: float | None = None  # itself allowed, as maximum is
     maximum: float | None = None
-    above: float | None = None
+    above: float | None = None  # itself not allowed, nor is below
     below: float | None = None
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Any, ...] = ()  # all allowed values, or none where any will do
+    # Name on the command line and, with underscores, of an argument in Python; the
+    # field's own if empty.
     option: str = ""
-    metavar: str = ""
-    recorded: bool = True
-    may_change: bool = False
+    metavar: str = ""  # placeholder in the help; the unit if empty
+    recorded: bool = True  # by the record of a run
+    may_change: bool = False  # when a run is resumed
 
 
 def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:

@@ -6,7 +6,6 @@ Needs the extra ``nequip``. Both models are the same function; see ``import_mode
 
 from ...utils.lazy import lazy_names
 
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__, {"convert": ("export_model", "import_model")}
 )
-__all__ = ["export_model", "import_model"]

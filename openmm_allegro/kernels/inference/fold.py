@@ -28,17 +28,11 @@ _Nonlinearity = header.enumeration("allegro_nonlinearity")
 
 @dataclass(frozen=True)
 class Folded:
-    """A folded model, to make programs from with and without a two-body table.
-
-    Parameters
-    ----------
-    parts : Parts
-    combined : Tensor [depth, width], float64
-        From the last hidden values of the two-body network to all that depends on the
-        distance and the elements alone.
-    """
+    """A folded model, to make programs from with and without a two-body table."""
 
     parts: Parts
+    # [depth, width], float64: from the last hidden values of the two-body network to
+    # all that depends on the distance and the elements alone.
     combined: Tensor
 
     def program(self, table: Tensor | None = None) -> Program:

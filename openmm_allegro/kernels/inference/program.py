@@ -22,38 +22,20 @@ _OPERATION_SIZE = header.length("allegro_operation")
 
 
 class Program(NamedTuple):
-    """Arrays that a kernel needs of a model, in eV and Å; see ``allegro_program``.
+    """Arrays that a kernel needs of a model, in eV and Å; see ``allegro_program``."""
 
-    Attributes
-    ----------
-    integers : Tensor [*], int64
-    constants : Tensor [*], float64
-    weights : Tensor [*]
-        In the precision of the network.
-    """
-
-    integers: Tensor
-    constants: Tensor
-    weights: Tensor
+    integers: Tensor  # int64
+    constants: Tensor  # float64
+    weights: Tensor  # in the precision of the network
 
 
 class Parts(NamedTuple):
-    """Arrays of a program by name.
+    """Arrays of a program by name."""
 
-    Attributes
-    ----------
-    header : allegro_header
-    scalars : allegro_scalars
-    arrays : mapping of str to Tensor
-        Those of ``ALLEGRO_INTEGERS`` and ``ALLEGRO_CONSTANTS``.
-    layers : sequence of (allegro_layer, Tensor [entries, 3])
-    weights : Tensor
-    """
-
-    header: Any
-    scalars: Any
-    arrays: Mapping[str, Tensor]
-    layers: Sequence[tuple[Any, Tensor]]
+    header: Any  # allegro_header
+    scalars: Any  # allegro_scalars
+    arrays: Mapping[str, Tensor]  # of ALLEGRO_INTEGERS and ALLEGRO_CONSTANTS
+    layers: Sequence[tuple[Any, Tensor]]  # allegro_layer, [entries, 3]
     weights: Tensor
 
     def operations(self) -> list[Any]:

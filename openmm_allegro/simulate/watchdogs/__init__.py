@@ -3,7 +3,6 @@
 
 from ...utils.lazy import lazy_names
 
-__all__ = ["StopSimulation", "Watchdog", "Watchdogs"]
-__getattr__, __dir__ = lazy_names(
+__all__, __getattr__, __dir__ = lazy_names(
     __name__, {"settings": ("Watchdogs",), "watchdog": ("StopSimulation", "Watchdog")}
 )
