@@ -127,6 +127,7 @@ QUANTITY = Quantity(
     window=MOTION,
     temperature=True,
     figures=("green_kubo",),
+    charges_of_ions=True,
 )
 
 

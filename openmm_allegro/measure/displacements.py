@@ -141,6 +141,7 @@ NON_GAUSSIAN = Quantity(
     "non-Gaussian parameter of displacements, 0 for free diffusion",
     default=default_species,
     window=MOTION,
+    section="kinetics",
 )
 
 

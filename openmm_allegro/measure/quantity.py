@@ -56,6 +56,12 @@ class Quantity:
         Names of further figures, each an option ``--plot-NAME``.
     needs_runs : bool
         Whether it is measured of runs; else of files that ``--json`` wrote.
+    charges_of_ions : bool
+        Whether its setting ``charges`` is the one that ``report`` takes.
+    section : str
+        Section of the page that shows its rows, figure and notes as they are:
+        "structure", "kinetics" or "vibrations". Empty for a quantity that a section
+        lays out by itself, or that the page leaves out.
     """
 
     name: str
@@ -71,6 +77,8 @@ class Quantity:
     curves: bool = True
     figures: tuple[str, ...] = field(default=())
     needs_runs: bool = True
+    charges_of_ions: bool = False
+    section: str = ""
 
     def measure(
         self, source: Source | None, subjects: Any = None, settings: Any = None

@@ -110,10 +110,11 @@ def figure(draw, folder, alt, caption=None, *, wide=False):
 
 
 def measured(value, error, scale=1.0):
-    """Write ``2.31 ± 0.04``, of a value and its error, both times `scale`."""
+    """Write ``2.31 ± 0.04``, of a value and its error if known, both times `scale`."""
     if not np.isfinite(value):
         return "not found"
-    return amount(scale * value, scale * error).replace("-", "−")
+    error = None if error is None else scale * error
+    return amount(scale * value, error).replace("-", "−")
 
 
 def attempt(title, function, *arguments):

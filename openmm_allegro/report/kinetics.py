@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from .further import further_parts
 from .html import (
     attempt,
     figure,
@@ -41,6 +42,7 @@ def kinetics_section(production, findings):
             attempt("Diffusion", _diffusion, production, findings),
             attempt("Conductivity", _conductivity, production, findings),
             attempt("Residence in the shells of ions", _residence, production),
+            *further_parts(production, "kinetics"),
         ),
     )
 

@@ -70,9 +70,10 @@ class Production:
         """
         if name not in self.measured:
             quantity = QUANTITIES[name]
-            settings = quantity.settings()
-            if self.charges_given is not None and name == "conductivity":
-                settings = quantity.settings(charges=self.charges_given)
+            given = {}
+            if quantity.charges_of_ions:
+                given["charges"] = self.charges_given
+            settings = quantity.settings(**given)
             self.measured[name] = quantity.measure(self.source, None, settings)
         return self.measured[name]
 

@@ -2,6 +2,7 @@
 """Section of the page: g(r), coordination, environments, angles, S(q), bonds."""
 
 from ..measure.subjects import TOTAL, default_pairs
+from .further import further_parts
 from .html import (
     Markup,
     attempt,
@@ -47,6 +48,7 @@ def structure_section(production: Production, findings: Findings) -> Markup:
                 "structure-factor",
                 "Structure factors as X-rays and neutrons see them",
             ),
+            *further_parts(production, "structure"),
         ),
     )
 

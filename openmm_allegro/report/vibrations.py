@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Section of the page: quantities of velocities."""
 
+from .further import further_parts
 from .html import (
     attempt,
     join,
@@ -63,6 +64,7 @@ def vibrations_section(run, production):
                 "The band is the error.",
             ),
             attempt("Green–Kubo", _integrals, own),
+            *further_parts(own, "vibrations"),
         ),
     )
 

@@ -363,10 +363,9 @@ def test_charges_that_do_not_fit_are_an_error(tmp_path):
 def test_stochastic_thermostats_slow_motion():
     assert _thermostat({"integrator": "nose-hoover"}) is None
     assert "baoab slows motion" in str(_thermostat({"integrator": "baoab"}))
-    record = {"integrator": "new", "stochastic_thermostat": False}
-    assert _thermostat(record) is None
-    record["stochastic_thermostat"] = True
+    record = {"integrator": "new", "stochastic_thermostat": True}
     assert "new slows motion" in str(_thermostat(record))
+    assert _thermostat(record | {"stochastic_thermostat": False}) is None
 
 
 def test_formal_charges_must_cancel():
