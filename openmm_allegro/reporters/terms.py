@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The potential energy, force by force."""
 
-from typing import ClassVar
-
 import openmm
 from openmm import app, unit
 
@@ -33,7 +31,6 @@ class EnergyTermsReporter(TableReporter):
     >>> simulation.reporters.append(EnergyTermsReporter("terms.csv", 100))
     """
 
-    include: ClassVar[list[str]] = []
     _groups: dict[int, str] | None = None
 
     def values(

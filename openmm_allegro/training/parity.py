@@ -10,19 +10,25 @@ import numpy as np
 from .evaluate import error_metrics
 
 
-class _Panel(NamedTuple):
-    """Values of one kind of label, in ``unit``."""
+class _Label(NamedTuple):
+    """A kind of label as it is drawn."""
 
-    name: str
     quantity: str
     unit: str
-    reference: np.ndarray
-    prediction: np.ndarray
-    colors: np.ndarray
-    size: float  # of the points
+    scale: float  # units in one of the arrays'
     error_unit: str
     error_scale: float  # error units in a unit
     digits: str
+    size: float  # of the points
+
+
+_LABELS = {
+    "energy": _Label(
+        "energy − elements' shifts", "meV/atom", 1000.0, "meV/atom", 1.0, ".2f", 12
+    ),
+    "forces": _Label("force", "eV/Å", 1.0, "meV/Å", 1000.0, ".1f", 2),
+    "stress": _Label("stress", "meV/Å³", 1000.0, "meV/Å³", 1.0, ".3g", 6),
+}
 
 
 def parity_plot(
@@ -55,18 +61,17 @@ def parity_plot(
     from matplotlib.figure import Figure
 
     metrics = error_metrics(arrays, elements)
-    panels = [_energies(arrays), _forces(arrays, len(elements))]
-    if "stress_rmse" in metrics:
-        panels.append(_stresses(arrays))
-    figure = Figure(figsize=(4.2 * len(panels), 6.0), layout="constrained")
-    above, below = figure.subplots(2, len(panels), height_ratios=(3, 1), sharex="col")
-    for axes, under, panel in zip(above, below, panels, strict=True):
-        _draw(axes, under, panel)
-        rmse = format(metrics[f"{panel.name}_rmse"], panel.digits)
-        axes.set_title(f"{panel.name}, RMSE {rmse} {panel.error_unit}", fontsize=10)
-        axes.set_ylabel(f"predicted {panel.quantity} ({panel.unit})")
-        under.set_xlabel(f"{reference} {panel.quantity} ({panel.unit})")
-        under.set_ylabel(f"error ({panel.error_unit})")
+    names = ["energy", "forces", *["stress"] * ("stress_rmse" in metrics)]
+    figure = Figure(figsize=(4.2 * len(names), 6.0), layout="constrained")
+    above, below = figure.subplots(2, len(names), height_ratios=(3, 1), sharex="col")
+    for axes, under, name in zip(above, below, names, strict=True):
+        label = _LABELS[name]
+        _draw(axes, under, label, *_values(arrays, name, len(elements)))
+        rmse = format(metrics[f"{name}_rmse"], label.digits)
+        axes.set_title(f"{name}, RMSE {rmse} {label.error_unit}", fontsize=10)
+        axes.set_ylabel(f"predicted {label.quantity} ({label.unit})")
+        under.set_xlabel(f"{reference} {label.quantity} ({label.unit})")
+        under.set_ylabel(f"error ({label.error_unit})")
     _add_legend(above[1], elements, metrics["forces_rmse_by_element"])
     if title:
         figure.suptitle(title, fontsize=11)
@@ -76,62 +81,37 @@ def parity_plot(
     return path
 
 
-def _energies(arrays: dict[str, np.ndarray]) -> _Panel:
-    # Without the elements' part, which would dwarf the rest where compositions differ.
-    shift = arrays.get("energy_shift", np.nanmean(arrays["energy_reference"]))
-    return _Panel(
-        "energy",
-        "energy − elements' shifts",
-        "meV/atom",
-        (arrays["energy_reference"] - shift) * 1000,
-        (arrays["energy_prediction"] - shift) * 1000,
-        np.full(len(arrays["energy_reference"]), "C0"),
-        12,
-        error_unit="meV/atom",
-        error_scale=1.0,
-        digits=".2f",
+def _values(
+    arrays: dict[str, np.ndarray], name: str, elements: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reference, prediction and colour of each point."""
+    shift = 0.0
+    if name == "energy":
+        # The elements' part would dwarf the rest where compositions differ.
+        shift = arrays.get("energy_shift", np.nanmean(arrays["energy_reference"]))
+    reference, prediction = (
+        (arrays[f"{name}_{kind}"] - shift).ravel() * _LABELS[name].scale
+        for kind in ("reference", "prediction")
     )
-
-
-def _forces(arrays: dict[str, np.ndarray], elements: int) -> _Panel:
+    if name != "forces":
+        return reference, prediction, np.full(len(reference), "C0")
     colors = np.array([f"C{i}" for i in range(elements)])
-    return _Panel(
-        "forces",
-        "force",
-        "eV/Å",
-        arrays["forces_reference"].ravel(),
-        arrays["forces_prediction"].ravel(),
-        np.repeat(colors[arrays["types"]], 3),
-        2,
-        error_unit="meV/Å",
-        error_scale=1000.0,
-        digits=".1f",
-    )
+    return reference, prediction, np.repeat(colors[arrays["types"]], 3)
 
 
-def _stresses(arrays: dict[str, np.ndarray]) -> _Panel:
-    reference = arrays["stress_reference"].ravel() * 1000
-    return _Panel(
-        "stress",
-        "stress",
-        "meV/Å³",
-        reference,
-        arrays["stress_prediction"].ravel() * 1000,
-        np.full(len(reference), "C0"),
-        6,
-        error_unit="meV/Å³",
-        error_scale=1.0,
-        digits=".3g",
-    )
-
-
-def _draw(axes: Any, below: Any, panel: _Panel) -> None:
+def _draw(
+    axes: Any,
+    below: Any,
+    label: _Label,
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    colors: np.ndarray,
+) -> None:
     """Draw points about the diagonal, and below them their distances from it."""
-    reference, prediction = panel.reference, panel.prediction
-    error = (prediction - reference) * panel.error_scale
+    error = (prediction - reference) * label.error_scale
     known = np.isfinite(error)
     # In random order, lest the last element cover the others; rare ones on top.
-    _, kinds, counts = np.unique(panel.colors, return_inverse=True, return_counts=True)
+    _, kinds, counts = np.unique(colors, return_inverse=True, return_counts=True)
     rare = counts[kinds] < 0.1 * len(kinds)
     order = np.argsort(np.random.default_rng(0).random(len(kinds)) + rare)
     order = order[known[order]]
@@ -139,9 +119,7 @@ def _draw(axes: Any, below: Any, panel: _Panel) -> None:
     margin = 0.05 * np.ptp(both) or 1.0
     limits = (both.min() - margin, both.max() + margin)
     largest = 1.1 * np.abs(error[known]).max() or 1.0
-    look = dict(
-        s=panel.size, c=panel.colors[order], linewidths=0, alpha=0.7, rasterized=True
-    )
+    look = dict(s=label.size, c=colors[order], linewidths=0, alpha=0.7, rasterized=True)
     axes.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
     axes.scatter(reference[order], prediction[order], **look)
     axes.set(xlim=limits, ylim=limits, box_aspect=1)

@@ -23,10 +23,11 @@ from ..header import filled
 from ..library import library
 from .operators import define, runs_compiled, threads_for
 
-# Arrays that each operator takes, in order; it makes the third one.
+# Arrays that each operator takes, in order, and the one that it makes.
 FACTORS = {"project": "yw", "spread": "yv", "meet": "wv"}
+RESULT = {"project": "v", "spread": "w", "meet": "y"}
 NAMES = tuple(FACTORS)
-_MAKER = {({*"ywv"} - {*factors}).pop(): name for name, factors in FACTORS.items()}
+_MAKER = {array: name for name, array in RESULT.items()}
 _MAX_DEGREES = 9
 
 
@@ -109,12 +110,8 @@ def _shapes(
     }
 
 
-def _result(name: str) -> str:
-    return next(array for array, maker in _MAKER.items() if maker == name)
-
-
 def _empty(name: str, left: Tensor, right: Tensor, sizes: Sequence[int]) -> Tensor:
-    return left.new_empty(_shapes(name, left, right, sizes)[_result(name)])
+    return left.new_empty(_shapes(name, left, right, sizes)[RESULT[name]])
 
 
 def _on_cpu(
@@ -131,12 +128,12 @@ def _on_cpu(
         raise ValueError(f"{name}: expected shapes {expected}, found {found}")
     if not runs_compiled(left, right):
         return in_torch(left, right, sizes)
-    result = left.new_empty(shapes[_result(name)])
+    result = left.new_empty(shapes[RESULT[name]])
     arrays = dict(zip(FACTORS[name], (left, right), strict=True))
     arrays = {
         key: a if key == "w" and _has_equal_rows(a) else a.contiguous()
         for key, a in arrays.items()
-    } | {_result(name): result}
+    } | {RESULT[name]: result}
     centers, neighbors, degrees, channels = arrays["w"].shape
     row = arrays["w"].stride(1) if neighbors > 1 else degrees * channels
     pairs = filled(
@@ -175,7 +172,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
     """Differentiate by both factors, each with the operator that makes its like."""
     arrays = dict(zip(FACTORS[name], ctx.saved_tensors, strict=True))
-    arrays[_result(name)] = upstream
+    arrays[RESULT[name]] = upstream
     gradients: list[Tensor | None] = [None, None, None]
     for index, factor in enumerate(FACTORS[name]):
         if ctx.needs_input_grad[index]:
