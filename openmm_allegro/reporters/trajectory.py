@@ -125,8 +125,11 @@ class HDF5Reporter:
             "time": state.getTime()._value,
         }
         if simulation.topology.getPeriodicBoxVectors() is not None:
-            lengths, angles = _lengths_and_angles(state)
-            frame |= {"cell_lengths": lengths, "cell_angles": angles}
+            from mdtraj.utils import box_vectors_to_lengths_and_angles
+
+            box = state.getPeriodicBoxVectors(asNumpy=True)._value
+            cell = box_vectors_to_lengths_and_angles(*box)  # nm, and degrees
+            frame |= {"cell_lengths": cell[:3], "cell_angles": cell[3:]}
         self._waiting.append(frame)
 
     def commit(self) -> None:
@@ -215,15 +218,6 @@ def append_bytes(path: Path, content: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _lengths_and_angles(state: openmm.State) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths of the box vectors, nm, and angles between them, degrees."""
-    box = state.getPeriodicBoxVectors(asNumpy=True)._value
-    lengths = np.linalg.norm(box, axis=1)
-    units = box / lengths[:, None]
-    cosines = [units[1] @ units[2], units[0] @ units[2], units[0] @ units[1]]
-    return lengths, np.degrees(np.arccos(cosines))
 
 
 def _append(path: Path, topology: Any, frames: dict[str, np.ndarray]) -> None:
