@@ -24,13 +24,6 @@ _LAG = 2.0
 _FINEST, _HIGHEST = 1.0, 4500.0
 
 
-def keep_drift_setting() -> Any:
-    """Declare the option to keep the motion of the centre of mass."""
-    return setting(
-        False, about="Do not subtract the velocity of the centre of mass of all atoms"
-    )
-
-
 def cutoff_setting() -> Any:
     """Declare the end of a Green-Kubo integral."""
     return setting(
@@ -42,26 +35,31 @@ def cutoff_setting() -> Any:
 
 
 @dataclass(frozen=True)
-class VacfSettings(Settings):
+class VelocitySettings(Settings):
+    """Settings of all quantities of velocities."""
+
+    keep_drift: bool = setting(
+        False, about="Do not subtract the velocity of the centre of mass of all atoms"
+    )
+    blocks: int = blocks_setting()
+
+
+@dataclass(frozen=True)
+class VacfSettings(VelocitySettings):
     """Settings of velocity autocorrelation functions."""
 
     max_lag: float | None = max_lag_setting("2 ps, or nearly a block")
-    keep_drift: bool = keep_drift_setting()
-    blocks: int = blocks_setting()
 
 
 @dataclass(frozen=True)
-class GreenKuboSettings(Settings):
+class GreenKuboSettings(VacfSettings):
     """Settings of self-diffusion by Green and Kubo."""
 
-    max_lag: float | None = max_lag_setting("2 ps, or nearly a block")
     cutoff: float | None = cutoff_setting()
-    keep_drift: bool = keep_drift_setting()
-    blocks: int = blocks_setting()
 
 
 @dataclass(frozen=True)
-class DensityOfStatesSettings(Settings):
+class DensityOfStatesSettings(VelocitySettings):
     """Settings of the vibrational density of states."""
 
     resolution: float | None = setting(
@@ -77,7 +75,6 @@ class DensityOfStatesSettings(Settings):
         above=0,
         metavar="W",
     )
-    keep_drift: bool = keep_drift_setting()
     blocks: int = blocks_setting(5)
 
 

@@ -25,15 +25,13 @@ _COLORS = {
 }  # fmt: skip
 
 
-def viewer(trajectory, identity="viewer"):
+def viewer(trajectory):
     """Viewer of a trajectory with controls, as HTML.
 
     Parameters
     ----------
     trajectory : mdtraj.Trajectory
         With or without a unit cell.
-    identity : str
-        Name of the element in the page.
     """
     scene, remark = pack_scene(trajectory)
     # "<" could end the script.
@@ -63,7 +61,7 @@ def viewer(trajectory, identity="viewer"):
             tag("div", class_="legend"),
             tag("script", Markup(content), type="application/json"),
             class_="viewer",
-            id=identity,
+            id="viewer",
         ),
         tag("noscript", note("The viewer needs JavaScript.")),
         tag("p", "Drag to turn, wheel to zoom, press a name to hide it. ", remark),

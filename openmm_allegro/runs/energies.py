@@ -94,7 +94,7 @@ def equilibrated(run: Run) -> StartTime:
     return StartTime(float(time), reason)
 
 
-def equilibration(values, least: float = _LEAST, most: float = _MOST) -> float:
+def equilibration(values, least: float = _LEAST) -> float:
     """Find the part of a series to leave out so that most independent values stay.
 
     Chodera, J. Chem. Theory Comput. 12, 1799, 2016, doi:10.1021/acs.jctc.5b00784, on
@@ -104,14 +104,14 @@ def equilibration(values, least: float = _LEAST, most: float = _MOST) -> float:
     ----------
     values : (n,) array
         As the potential energy.
-    least, most : float, optional
-        Bounds of the part.
+    least : float, optional
+        Least part; the largest is a half.
     """
     from ..analysis.statistics import statistical_inefficiency
 
     values = np.asarray(values, dtype=float)
     values = values[:: max(1, len(values) // _VALUES)]
-    parts = np.linspace(least, most, 21)
+    parts = np.linspace(least, _MOST, 21)
     independent = []
     for part in parts:
         kept = values[int(part * len(values)) :]

@@ -33,11 +33,9 @@ def triplets(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return _groups(items, 3, "triplets such as P-O-O")
 
 
-def elements(topology: Any, *, hydrogen: bool = True) -> dict[str, str]:
-    """Select each element of a topology, with hydrogen or without."""
+def elements(topology: Any) -> dict[str, str]:
+    """Select each element of a topology."""
     symbols = sorted({atom.element.symbol for atom in topology.atoms})
-    if not hydrogen and len(symbols) > 1:
-        symbols = [symbol for symbol in symbols if symbol != "H"]
     return {symbol: f"element {symbol}" for symbol in symbols}
 
 
