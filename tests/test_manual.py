@@ -35,6 +35,18 @@ def test_links_lead_somewhere(page):
         assert (DOCS / target).exists(), target
 
 
+def test_files_to_open_exist_and_are_three_at_most():
+    _, _, text = (DOCS / "layout.md").read_text("utf-8").partition("| to add | open |")
+    rows = [line.split("|")[2] for line in text.splitlines() if line.startswith("| a")]
+    assert len(rows) == 9
+    package = DOCS.parent / "openmm_allegro"
+    for row in rows:
+        names = re.findall(r"`([\w/]+(?:\.py|/))`", row)
+        assert len(names) <= 3, row
+        for name in names:
+            assert (package / name).exists(), name
+
+
 def test_python_of_training_runs(tmp_path, monkeypatch):
     pytest.importorskip("lightning")
     blocks = PYTHON.findall((DOCS / "train.md").read_text(encoding="utf-8"))

@@ -5,6 +5,6 @@
 has one set of numbers. A quantity is a module with its settings (a frozen dataclass),
 ``measure_x(source, subjects, settings) -> Measurement``, most often by
 ``measure_items``, and a ``Quantity`` that says how it is asked for. To add one, write
-the module, list it in ``quantities.py``, and show ``production.measure("x")`` in a
-section of ``report``.
+the module and list it in ``quantities.py``; ``Quantity(section=...)`` names the section
+of the page that shows it.
 """

@@ -19,7 +19,8 @@ _SHOWN = {
     "finished", "forces", "friction_per_ps", "hardware", "hydrogen_mass_da",
     "integrator", "minimized", "model", "model_sha256", "ns_per_day", "openmm_version",
     "package_version", "platform", "pressure_bar", "report_interval", "resumed_at",
-    "seed", "steps", "stopped", "temperature_k", "temperatures_k", "timestep_fs",
+    "seed", "steps", "stochastic_thermostat", "stopped", "temperature_k",
+    "temperatures_k", "timestep_fs",
 }  # fmt: skip
 
 
