@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One thread a worker; models, a training and a box of water for many tests."""
 
+import gc
 import importlib
 import os
 import shutil
@@ -37,6 +38,16 @@ SCRIPTS = (
     "run",
     "solids",
 )
+
+
+def pytest_collection_finish():
+    """Keep what the imports made out of the search for garbage.
+
+    There is so much of it that a search takes seconds; it is also made less often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
