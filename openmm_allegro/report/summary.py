@@ -78,7 +78,10 @@ def summary_section(runs, run, production):
                 f"OpenMM {record.get('openmm_version', 'not recorded')}",
             ),
             *(
-                (key.replace("_", " "), value)
+                (
+                    key.replace("_", " "),
+                    _yes(value) if isinstance(value, bool) else value,
+                )
                 for key, value in record.items()
                 if key not in _SHOWN and isinstance(value, (str, int, float))
             ),

@@ -44,7 +44,7 @@ def difference(
     samples = make_samples([structure], config, torch.float64)
     batch = collate(samples, config)
     ours = predict(energy, batch, stress=False)
-    atom_energies, pair_energies = _our_terms(energy, batch, len(structure))
+    atom_energies, pair_energies = _our_energies(energy, batch, len(structure))
 
     _to_double(theirs)
     types = samples[0].types
@@ -125,7 +125,7 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
     return structure, np.repeat(np.arange(len(pairs)), 4)
 
 
-def _our_terms(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor]:
+def _our_energies(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor]:
     """Compute energies of atoms [N] (eV) and of pairs [N, N] before the factors."""
     atom_energies = torch.zeros(count, dtype=torch.float64)
     pair_energies = torch.zeros((count, count), dtype=torch.float64)
