@@ -2,7 +2,6 @@
 """Read a protocol from a TOML file: its System, stages and watchdogs."""
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from openmm import app
 from ..classical.baseline import read_system
 from ..model.file import Model
 from ..potential.potential import AllegroPotential
-from ..utils.config import from_mapping
+from ..utils.config import from_mapping, read_tables
 from .settings import Stage
 from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
@@ -69,19 +68,7 @@ def read_protocol(path: str | Path) -> Protocol:
         If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a TOML file, found nothing at {path}")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected TOML, found {error}") from error
-    known = ("system", "run", "watchdogs", "stages")
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{path}: expected tables among {', '.join(known)}; found "
-            f"{', '.join(unknown)}"
-        )
+    content = read_tables(path, ("system", "run", "watchdogs", "stages"))
     stages = _read_stages(content, path)
     watchdogs = None
     if "watchdogs" in content:

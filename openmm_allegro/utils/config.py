@@ -9,7 +9,7 @@ import math
 import numbers
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -85,6 +85,21 @@ def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
     ValueError
         If it is no TOML, or as ``from_mapping``.
     """
+    content = read_tables(path, tables)
+    return {
+        name: from_mapping(cls, content.get(name, {}), f"{path} [{name}]")
+        for name, cls in tables.items()
+    }
+
+
+def read_tables(path: str | Path, known: Collection[str]) -> dict[str, Any]:
+    """Read a TOML file whose top-level tables are among the known ones.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_toml``.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a TOML file, found nothing at {path}")
@@ -92,16 +107,13 @@ def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected TOML, found {error}") from error
-    unknown = sorted(set(content) - set(tables))
+    unknown = sorted(set(content) - set(known))
     if unknown:
         raise ValueError(
-            f"{path}: expected tables among {', '.join(tables)}; found "
+            f"{path}: expected tables among {', '.join(known)}; found "
             f"{', '.join(unknown)}"
         )
-    return {
-        name: from_mapping(cls, content.get(name, {}), f"{path} [{name}]")
-        for name, cls in tables.items()
-    }
+    return content
 
 
 def checked_value(kind: Any, value: Any, where: str) -> Any:
