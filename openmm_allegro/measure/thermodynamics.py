@@ -9,6 +9,7 @@ import numpy as np
 from ..runs.charges import read_charges
 from ..runs.frames import read_topology
 from ..runs.run import Run
+from ..runs.selections import no_words
 from ..runs.source import Source
 from ..runs.species import masses_of
 from ..utils.settings import setting
@@ -94,7 +95,7 @@ QUANTITY = Quantity(
     "density, kg/m³, heat capacity, compressibility, thermal expansion and dielectric "
     "constant, as far as the ensemble and the files allow",
     subjects="[TRAJ TOP] [ENERGIES.csv]",
-    read_subjects=lambda words: None,
+    read_subjects=no_words,
     temperature=True,
 )
 

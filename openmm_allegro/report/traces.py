@@ -76,7 +76,7 @@ def _plot(runs, key, folder):
         targets = _targets(runs, edges) if key == "temperature" else []
 
         def draw(path):
-            return plot_stages(times, values, runs, edges, path, ylabel, targets)
+            return _plot_stages(times, values, runs, edges, path, ylabel, targets)
 
         return figure(draw, folder, alt, wide=True)
     (run,) = runs
@@ -127,27 +127,13 @@ def _targets(runs, edges):
     return targets
 
 
-def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
+def _plot_stages(times, values, runs, edges, path, ylabel, targets):
     """Plot a trace over the stages of a protocol, each marked by its name.
 
-    Parameters
-    ----------
-    times, values : (n,) arrays
-        Times in ps from the beginning of the first stage.
-    runs : list of Run
-    edges : (n_runs + 1,) sequence of float
-        Where stages begin and end, in ps.
-    path : Path
-        File to write.
-    ylabel : str
-    targets : sequence of (times, values), optional
-        Drawn dashed.
-
-    Returns
-    -------
-    Path
+    Stages begin and end at the `edges` (n_runs + 1,) in ps; the times and values of
+    their thermostats, `targets`, are drawn dashed.
     """
-    from ..analysis.figures.figure import COLORS, new_figure
+    from ..analysis.figures.figure import COLORS, DASHED, new_figure
 
     with new_figure(path) as axes:
         axes.figure.set_size_inches(7.0, 2.7)
@@ -155,27 +141,22 @@ def plot_stages(times, values, runs, edges, path, ylabel, targets=()):
             times, values, color=COLORS[5], linewidth=0.4, rasterized=len(times) > 5000
         )
         for at, level in targets:
-            axes.plot(at, level, "--", color="black", linewidth=0.9)
+            axes.plot(at, level, color="black", **DASHED)
         for run, begin, end in zip(runs, edges[:-1], edges[1:], strict=True):
             if end <= begin:
                 continue
+            share = (end - begin) / edges[-1]
             inside = (times > begin) & (times <= end)
-            axes.plot(
-                *(
-                    _means(x[inside], (end - begin) / edges[-1])
-                    for x in (times, values)
-                ),
-                color=COLORS[0],
-            )
+            means = (_means(x[inside], share) for x in (times, values))
+            axes.plot(*means, color=COLORS[0])
             axes.axvline(begin, color="0.6", linewidth=0.6)
-            wide = (end - begin) / edges[-1] > 0.012 * len(run.stage)
             axes.text(
                 begin,
                 1.02,
                 f" {run.stage}",
                 transform=axes.get_xaxis_transform(),
                 fontsize=6.5,
-                rotation=0 if wide else 35,
+                rotation=0 if share > 0.012 * len(run.stage) else 35,
                 ha="left",
                 va="bottom",
             )

@@ -33,6 +33,14 @@ def triplets(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return _groups(items, 3, "triplets such as P-O-O")
 
 
+def no_words(items: Sequence[str]) -> None:
+    """Refuse words where there is nothing to name."""
+    if items:
+        raise ValueError(
+            f"expected runs and their files alone, found {' '.join(items)}"
+        )
+
+
 def elements(topology: Any) -> dict[str, str]:
     """Select each element of a topology."""
     symbols = sorted({atom.element.symbol for atom in topology.atoms})

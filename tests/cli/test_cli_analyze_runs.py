@@ -280,6 +280,9 @@ def test_stability_of_a_run(energies, tmp_path, capsys):
     assert "off 310 K by" in printed
     (tmp_path / "no.csv").write_text("a,b\n1,2\n")
     assert '"Time (ps)"' in error_of(capsys, "stability", tmp_path / "no.csv")
+    for quantity in ("stability", "thermodynamics"):
+        message = error_of(capsys, quantity, energies, "nothing.csv")
+        assert "expected runs and their files alone, found nothing.csv" in message
 
 
 def test_stability_says_which_column_is_missing(tmp_path, capsys):
