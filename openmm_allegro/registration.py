@@ -9,11 +9,12 @@ no watching: its function is unpickled by ``forces``, which registers the operat
 
 import contextlib
 import functools
-from collections.abc import Callable
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
-
-from .utils.after_import import after_import
 
 # Every way to read XML in OpenMM's Python layer ends in one of these: the deserializer,
 # unpickling a System or a Force, and app.Simulation with the names of files.
@@ -36,7 +37,43 @@ def register() -> None:
 
 def register_when_needed() -> None:
     """Watch OpenMM's readers, now or once it is imported, to call ``register``."""
-    after_import("openmm", _watch_readers)
+    if sys.modules.get("openmm") is not None:
+        _watch_readers(sys.modules["openmm"])
+    else:
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Have the other finders find OpenMM, and watch its readers once it is executed."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "openmm":
+            return None
+        specs = (
+            finder.find_spec(fullname, path, target)
+            for finder in sys.meta_path
+            if finder is not self
+        )
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            self._watch_after(spec.loader)
+        return spec
+
+    def _watch_after(self, loader: importlib.abc.Loader) -> None:
+        execute = loader.exec_module
+
+        def execute_and_watch(module: ModuleType) -> None:
+            execute(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                _watch_readers(module)
+
+        loader.exec_module = execute_and_watch
 
 
 def _watch_readers(openmm: ModuleType) -> None:
