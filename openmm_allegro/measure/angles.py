@@ -106,6 +106,7 @@ QUANTITY = Quantity(
     "triplet is named, of the solvent around each ion, or of molecules",
     subjects="[A-B-C ...]",
     read_subjects=triplets,
+    section="structure",
 )
 
 

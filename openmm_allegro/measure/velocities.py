@@ -222,6 +222,7 @@ VACF = Quantity(
     "velocity autocorrelation functions, from PREFIX.h5; of each element where none is "
     "named",
     window=_WINDOW,
+    section="vibrations",
 )
 DENSITY_OF_STATES = Quantity(
     "density-of-states",
@@ -230,6 +231,7 @@ DENSITY_OF_STATES = Quantity(
     "vibrational density of states, from PREFIX.h5; of each element where none is "
     "named",
     window=_WINDOW,
+    section="vibrations",
 )
 GREEN_KUBO = Quantity(
     "green-kubo",

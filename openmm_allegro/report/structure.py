@@ -34,14 +34,6 @@ def structure_section(production: Production, findings: Findings) -> Markup:
             attempt("Bonds", _bonds, production, findings),
             *_environments(production),
             attempt(
-                "Angles",
-                show,
-                production,
-                "angles",
-                "Distribution of the angles {items}",
-                "Angles between neighbours within the first minimum of g(r).",
-            ),
-            attempt(
                 "Structure factor",
                 show,
                 production,

@@ -48,23 +48,8 @@ def vibrations_section(run, production):
         ),
         heat,
         side_by_side(
-            attempt(
-                "Density of states",
-                show,
-                own,
-                "density-of-states",
-                "Vibrational density of states of {items}",
-            ),
-            attempt(
-                "Velocity autocorrelation",
-                show,
-                own,
-                "vacf",
-                "Velocity autocorrelation of {items}",
-                "The band is the error.",
-            ),
-            attempt("Green–Kubo", _integrals, own),
             *further_parts(own, "vibrations"),
+            attempt("Green–Kubo", _integrals, own),
         ),
     )
 
