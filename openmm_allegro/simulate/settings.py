@@ -125,9 +125,6 @@ class RunSettings:
     def __post_init__(self) -> None:
         if isinstance(self.temperature_k, int | float):
             object.__setattr__(self, "temperature_k", (self.temperature_k,))
-        for name in ("hydrogen_mass_da", "checkpoint_interval"):
-            if getattr(self, name) == 0:  # files say so; TOML knows no None
-                object.__setattr__(self, name, None)
         check_settings(self, self._where, bits=31)
         try:
             _check_together(self)
@@ -193,6 +190,9 @@ class Stage(RunSettings, _Named):
         return f"stage {self.name}"
 
     def __post_init__(self) -> None:
+        for name in ("hydrogen_mass_da", "checkpoint_interval"):
+            if getattr(self, name) == 0:  # protocols say so; TOML knows no None
+                object.__setattr__(self, name, None)
         super().__post_init__()
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
             raise ValueError(

@@ -218,6 +218,11 @@ def test_every_thermostat_has_its_temperature(tmp_path, integrator):
         ({"temperature": [] * unit.kelvin}, "found"),
         ({"hydrogen_mass": 3}, "dalton for hydrogen_mass"),
         (
+            {"hydrogen_mass": 0 * unit.dalton},
+            "hydrogen_mass_da above 0 and below 12, found 0",
+        ),
+        ({"checkpoint_interval": 0}, "checkpoint_interval of at least 1, found 0"),
+        (
             {"hydrogen_mass": 13 * unit.dalton},
             "hydrogen_mass_da above 0 and below 12, found 13",
         ),
