@@ -33,14 +33,12 @@ RECORD_KEYS = frozenset(
 )
 # Settings that a run may be resumed with another value of.
 CHANGEABLE = frozenset(name for name, m in _SETTINGS.items() if m.may_change)
-# Settings that a record lacks where they have their default.
+# Settings that a record lacks where they are None.
 _OPTIONAL = {
     field.name: None
     for field in dataclasses.fields(RunSettings)
     if field.default is None
 }
-# Older records lack options of the force that came later.
-_DEFAULTS = dataclasses.asdict(DEFAULT_OPTIONS) | _OPTIONAL
 
 
 def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:
@@ -154,10 +152,13 @@ def check_resumed(
         Names of values that may differ; "steps" must be among them.
     """
     differences = []
+    # Older records lack settings and options of the force that came later.
+    defaults = dataclasses.asdict(DEFAULT_OPTIONS) | _OPTIONAL
+    defaults |= RunSettings(ensemble=before.get("ensemble", "nvt")).record()
     # older records do not say which options their System was made with
     unknown = {name for name in SYSTEM_OPTIONS if name not in before}
     for name in dict.fromkeys([*asked, *_OPTIONAL]):
-        old, new = (values.get(name, _DEFAULTS.get(name)) for values in (before, asked))
+        old, new = (values.get(name, defaults.get(name)) for values in (before, asked))
         if (
             old != new
             and name not in may_change

@@ -39,7 +39,9 @@ class TrainConfig:
         minimum=0,
         maximum=2**32 - 1,
     )
-    max_epochs: int = setting(100, about="Largest number of epochs", minimum=1)
+    max_epochs: int = setting(
+        100, about="Largest number of epochs", minimum=1, may_change=True
+    )
     batch_size: int = setting(4, about="Structures in a batch", minimum=1)
     optimizer: str = setting(
         "adam",
@@ -142,12 +144,16 @@ class TrainConfig:
     )
     dtype: str = setting("float32", about="Precision of the network", choices=DTYPES)
     device: str = setting(
-        "auto", about="Device; auto takes CUDA where there is any", choices=DEVICES
+        "auto",
+        about="Device; auto takes CUDA where there is any",
+        choices=DEVICES,
+        may_change=True,
     )
     compile: bool = setting(
         False,
         about="Compile the training step, which takes a minute or two once; needs "
         "structures of one size and, on a CPU, a C++ compiler",
+        may_change=True,
     )
 
     def __post_init__(self) -> None:

@@ -10,22 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..model.file import Model
+from ..utils.settings import settings_of
+from .config import TrainConfig
 from .record import LOG, MODEL
 
 CHECKPOINTS = "checkpoints/*.ckpt"  # of train
 STATE = "state.pt"  # of graphs
 # Settings that may change when a training is resumed.
-MAY_CHANGE = ("max_epochs", "device", "compile")
-# Settings of trainings by versions that had no such setting.
-_DEFAULTS = {
-    "optimizer": "adam",
-    "forces_loss": "mse",
-    "momentum": 0.98,
-    "weight_decay": 0.0,
-    "fix_linear_chains": False,
-    "late_epoch": 0,
-    "late_weights": (),
-}
+MAY_CHANGE = tuple(name for name, m in settings_of(TrainConfig).items() if m.may_change)
 # Keys of the provenance that name the data.
 _DATA = (
     "training_files",
@@ -107,7 +99,12 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
     for old, new, same in (
         (header["config"], dataclasses.asdict(model.config), _same_json),
         (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
-        (_DEFAULTS | before["train"], model.provenance["train"], _same_json),
+        # Older trainings lack settings that came later.
+        (
+            dataclasses.asdict(TrainConfig()) | before["train"],
+            model.provenance["train"],
+            _same_json,
+        ),
         (before, data, _same_json),
     ):
         for key, value in new.items():

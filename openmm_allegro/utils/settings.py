@@ -45,7 +45,7 @@ class Setting(NamedTuple):
     option: str = ""
     metavar: str = ""  # placeholder in the help; the unit if empty
     recorded: bool = True  # by the record of a run
-    may_change: bool = False  # when a run is resumed
+    may_change: bool = False  # when a run or a training is resumed
 
 
 def setting(default: Any = dataclasses.MISSING, /, **meaning: Any) -> Any:

@@ -20,7 +20,7 @@ from openmm_allegro.cli.simulate import add_options
 from openmm_allegro.replica_exchange.sampling import parallel_tempering
 from openmm_allegro.replica_exchange.settings import TemperingSettings
 from openmm_allegro.simulate.arguments import UNITS, without_units
-from openmm_allegro.simulate.checks import CHANGEABLE, RECORD_KEYS
+from openmm_allegro.simulate.checks import CHANGEABLE, RECORD_KEYS, check_resumed
 from openmm_allegro.simulate.integrators import INTEGRATORS
 from openmm_allegro.simulate.settings import Execution, RunSettings
 from openmm_allegro.simulate.system_config import SystemConfig
@@ -69,6 +69,14 @@ def test_a_stage_is_a_run_with_a_name():
     assert Stage("a", 20).record() == RunSettings(steps=20).record()
     assert Stage("a").steps == 0  # one that scripts may leave out of a protocol
     assert Stage("a", 20, hydrogen_mass_da=0, checkpoint_interval=0) == Stage("a", 20)
+
+
+def test_a_record_may_lack_a_setting_that_came_later(tmp_path):
+    before = RunSettings(velocity_interval=0).record() | {"completed_steps": 20}
+    del before["velocity_interval"], before["timestep_fs"]
+    check_resumed(before, RunSettings().record(), tmp_path)
+    with pytest.raises(ValueError, match=r"timestep_fs 0\.5 rather than 1\.0"):
+        check_resumed(before, RunSettings(timestep_fs=1.0).record(), tmp_path)
 
 
 def test_options_of_the_command_line():
