@@ -83,10 +83,15 @@ def equilibrated(run: Run) -> StartTime:
         return StartTime(0.0, "there is no table of energies")
     least = 0.0 if run.ensemble == "nve" else _LEAST
     reason = f"{least:.0%} of the run" if least else "nothing is left out"
+    known = np.isfinite(table["time"])
+    if not known.any():
+        return StartTime(0.0, "the table of energies has no times")
+    table = {key: column[known] for key, column in table.items()}
     times, energies = table["time"], table.get("potential")
     if energies is None or len(energies) < _FEWEST or not np.isfinite(energies).all():
-        length = run.simulated if run.simulated > 0 else np.nanmax(times)
-        return StartTime(float(least * length), reason)
+        begin = _begin(times)
+        length = run.simulated if run.simulated > 0 else times.max() - begin
+        return StartTime(float(begin + least * length), reason)
     part = equilibration(energies, least=least)
     if part > least:
         reason = "where most independent values of the potential energy are left"
@@ -118,6 +123,12 @@ def equilibration(values, least: float = _LEAST) -> float:
         independent.append(len(kept) / statistical_inefficiency(kept))
     good = np.array(independent) >= _AS_GOOD * np.max(independent)
     return float(parts[int(np.argmax(good))])
+
+
+def _begin(times: np.ndarray) -> float:
+    """Time before the first line; 0, unless the table begins later than its lines."""
+    between = times[1] - times[0] if len(times) > 1 else times[0]
+    return max(0.0, float(times[0] - between))
 
 
 def degrees_of_freedom(table: Table) -> int:

@@ -75,6 +75,14 @@ def test_where_a_run_begins_to_count(tmp_path):
     assert equilibrated(nve) == (0.0, "nothing is left out")
     few = read_run(write_run(tmp_path / "c", rows=20))
     assert equilibrated(few) == (pytest.approx(0.2), "10% of the run")
+    head = '#"Step","Time (ps)","Temperature (K)"'
+    for times, start in (([10.1, 10.2, 10.3], 10.2), ([0.1, np.nan, 2.0], 0.2)):
+        rows = [f"{i},{time},300" for i, time in enumerate(times)]
+        (tmp_path / "c.csv").write_text("\n".join([head, *rows]))
+        begun = equilibrated(read_run(tmp_path / "c"))
+        assert begun == (pytest.approx(start), "10% of the run")
+    (tmp_path / "c.csv").write_text(f"{head}\n1,nan,300\n")
+    assert equilibrated(read_run(tmp_path / "c")).time == 0
     (tmp_path / "c.csv").unlink()
     assert equilibrated(read_run(tmp_path / "c")).time == 0
 
