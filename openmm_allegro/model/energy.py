@@ -69,14 +69,7 @@ class ZBL(torch.nn.Module):
         x = self.cutoffs.scaled(r, center_types, neighbor_types)
         z_center = self.z[center_types].unsqueeze(-1)
         z_neighbor = self.z[neighbor_types]
-        a = (z_center.pow(0.23) + z_neighbor.pow(0.23)) * r / 0.46850
-        screening = (
-            0.02817 * torch.exp(-0.20162 * a)
-            + 0.28022 * torch.exp(-0.40290 * a)
-            + 0.50986 * torch.exp(-0.94229 * a)
-            + 0.18175 * torch.exp(-3.19980 * a)
-        )
-        energy = 0.5 * self.coulomb * z_center * z_neighbor / r * screening
+        energy = screened_repulsion(r, z_center, z_neighbor, self.coulomb)
         return (energy * polynomial_envelope(x, self.envelope_p)).sum(-1)
 
 
@@ -178,6 +171,29 @@ class AllegroEnergy(torch.nn.Module):
                 parts = as_blocks(term(r, kinds[0], kinds[1]), shapes)
                 energies = energies + torch.cat([e.sum(1) for e in parts])
         return energies
+
+
+def screened_repulsion(
+    r: Tensor, z_center: Tensor, z_neighbor: Tensor, coulomb: float
+) -> Tensor:
+    """Half of the repulsion of pairs in eV, without the envelope; see ``ZBL``.
+
+    Parameters
+    ----------
+    r : Tensor, Å
+    z_center, z_neighbor : Tensor
+        Atomic numbers, of shapes that broadcast with ``r``.
+    coulomb : float
+        e² / (4 π ε₀) in eV Å.
+    """
+    a = (z_center.pow(0.23) + z_neighbor.pow(0.23)) * r / 0.46850
+    screening = (
+        0.02817 * torch.exp(-0.20162 * a)
+        + 0.28022 * torch.exp(-0.40290 * a)
+        + 0.50986 * torch.exp(-0.94229 * a)
+        + 0.18175 * torch.exp(-3.19980 * a)
+    )
+    return 0.5 * coulomb * z_center * z_neighbor / r * screening
 
 
 def forces_from_pairs(

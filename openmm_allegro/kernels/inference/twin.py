@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from ...model import forces_from_pairs, virial_from_pairs
+from ...model.energy import screened_repulsion
 from ...model.radial import polynomial_envelope
-from ...neighbors import center_blocks
+from ...neighbors import LARGEST_BLOCK, PADDING, center_blocks
 from .. import header
 from .program import PANEL, Code, Program, unpack
 
-_LARGEST_BLOCK = 8192
 _NONLINEARITIES = {
     kind: getattr(torch.nn.functional, kind.name.lower())
     for kind in header.enumeration("allegro_nonlinearity")
@@ -68,12 +68,12 @@ def evaluate(
     limits = cutoffs[types[centers] * network.head.types + types[others]]
     near = vectors.square().sum(-1) < limits.square()
     centers, others, vectors = centers[near], others[near], vectors[near]
-    padding = 1.5 * float(cutoffs.max())
+    padding = PADDING * float(cutoffs.max())
 
     energies = network.arrays["shifts"][types].clone()
     forces = torch.zeros_like(positions)
     strain = torch.zeros_like(cell)
-    blocks = center_blocks(centers, others, vectors, count, padding, _LARGEST_BLOCK)
+    blocks = center_blocks(centers, others, vectors, count, padding, LARGEST_BLOCK)
     for block_centers, block_neighbors, block_vectors in blocks:
         with torch.enable_grad():
             v = block_vectors.detach().requires_grad_(True)
@@ -184,11 +184,7 @@ class _Network:
         return bessel * envelope.unsqueeze(-1)
 
     def _repulsion(self, r: Tensor, x: Tensor, z_i: Tensor, z_j: Tensor) -> Tensor:
-        a = (z_i**0.23 + z_j**0.23) * r / 0.46850
-        terms = ((0.02817, 0.20162), (0.28022, 0.40290), (0.50986, 0.94229))
-        terms += ((0.18175, 3.19980),)
-        screening = sum(value * torch.exp(-rate * a) for value, rate in terms)
-        energy = 0.5 * self.scalars.coulomb * z_i * z_j / r * screening
+        energy = screened_repulsion(r, z_i, z_j, self.scalars.coulomb)
         return energy * polynomial_envelope(x, self.scalars.zbl_p)
 
 
