@@ -57,7 +57,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         specs = (
             finder.find_spec(fullname, path, target)
             for finder in sys.meta_path
-            if finder is not self
+            if finder is not self and hasattr(finder, "find_spec")
         )
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:

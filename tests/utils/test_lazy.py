@@ -35,6 +35,16 @@ def test_exported_names_are_those_of_the_modules(package):
         module.spam  # noqa: B018
 
 
+def test_openmm_is_found_beside_finders_of_an_older_kind():
+    code = (
+        "import sys, openmm_allegro\n"
+        "sys.meta_path.insert(1, type('Old', (), {})())\n"
+        "import openmm\n"
+        "assert hasattr(openmm.XmlSerializer.deserializeSystem, '__wrapped__')\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 def test_a_module_is_imported_when_a_name_of_it_is_used():
     code = (
         "import sys, openmm_allegro.classical as classical\n"
