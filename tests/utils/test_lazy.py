@@ -38,7 +38,7 @@ def test_exported_names_are_those_of_the_modules(package):
 def test_openmm_is_found_beside_finders_of_an_older_kind():
     code = (
         "import sys, openmm_allegro\n"
-        "sys.meta_path.insert(1, type('Old', (), {})())\n"
+        "sys.meta_path.insert(1, type('Old', (), {'find_module': lambda *_: None})())\n"
         "import openmm\n"
         "assert hasattr(openmm.XmlSerializer.deserializeSystem, '__wrapped__')\n"
     )
