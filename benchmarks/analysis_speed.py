@@ -54,7 +54,7 @@ def mdtraj_rdf(path, pairs, frames=None):
 
 
 def plain_msd(path):
-    """As many scripts have it: all in memory, a Fourier transform per atom."""
+    """Compute the MSD as many scripts do: in memory, a Fourier transform per atom."""
     trajectory = mdtraj.load(str(path), top=str(path.with_suffix(".pdb")))
     lengths = trajectory.unitcell_lengths[:, None]
     steps = np.diff(trajectory.xyz, axis=0)

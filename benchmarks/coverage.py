@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How often value ± error of the analysis holds the truth: 68 % if errors are honest.
+"""Count how often value ± error holds the truth: 68 % if errors are honest.
 
 Each case makes a trajectory whose answer is known in closed form, over and over, and
 counts. A case with many values (bins, lags) pools them. Prints a table and writes
@@ -36,7 +36,7 @@ if unknown:
 
 
 def measure(case, seeds):
-    """For each quantity of a case the coverage and what it is made of."""
+    """Measure the coverage of each quantity of a case, with what it is made of."""
     repeats = [case(np.random.default_rng(seed)) for seed in range(seeds)]
     found = {}
     for name in repeats[0]:

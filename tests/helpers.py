@@ -41,7 +41,7 @@ FULL = {
 
 
 class Atoms(NamedTuple):
-    """What ``evaluate_structure`` takes; float64, Å."""
+    """Input of ``evaluate_structure``; float64, Å."""
 
     positions: Tensor  # [N, 3]
     cell: Tensor  # [3, 3]

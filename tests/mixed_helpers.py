@@ -124,7 +124,7 @@ def cluster(box: Classical, waters: int = 6) -> Classical:
 
 
 def isolated(modeller: app.Modeller) -> Classical:
-    """What a Modeller holds as Amber14 has it in vacuum, without cutoff."""
+    """Describe a Modeller's atoms by Amber14, in vacuum and without cutoff."""
     system = force_field().createSystem(modeller.topology, constraints=app.HBonds)
     positions = np.array(modeller.positions.value_in_unit(unit.nanometer))
     return Classical(modeller.topology, positions, system)

@@ -30,7 +30,7 @@ CONSTRAINTS = ("none", "kept", "removed")
 
 
 class Row(NamedTuple):
-    """How far a mixed System is from the identity.
+    """Deviation of a mixed System from the identity.
 
     The energy is relative to the energy, the force to the largest force.
     """
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 def inputs(folder) -> dict[str, Callable[[], Input]]:
-    """What the mixed Systems are made of; a psf is written to ``folder``."""
+    """Inputs of the mixed Systems by name; a psf is written to ``folder``."""
     return {
         "Amber14, OpenMM XML": amber14,
         "Amber19 with CMAP, OpenMM XML": amber19,
@@ -190,7 +190,7 @@ def without_tail(system: openmm.System) -> openmm.System:
 
 
 def without_nearest_pairs(system: openmm.System) -> openmm.System:
-    """What is left is the interaction with images."""
+    """Make a System with the interactions with images alone."""
     images = openmm.System()
     images.setDefaultPeriodicBoxVectors(*system.getDefaultPeriodicBoxVectors())
     for i in range(system.getNumParticles()):

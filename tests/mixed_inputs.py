@@ -233,7 +233,7 @@ def one_residue(topology: app.Topology, name: str, count: int) -> app.Topology:
 
 
 def _stacked_rings() -> np.ndarray:
-    """Of benzene and toluene (nm), one above the other."""
+    """Positions (nm) of benzene and toluene, one above the other."""
     file = app.AmberInpcrdFile(str(DATA / "mixed" / "benzene_toluene.inpcrd"))
     positions = np.array(file.positions.value_in_unit(unit.nanometer))
     first, second, third = positions[[0, 3, 4]]

@@ -15,7 +15,7 @@ STEPS, INTERVAL, CHECKPOINT, VELOCITIES = 60, 5, 20, 4
 
 
 class Killed(BaseException):
-    """As good as a kill: nobody catches it, nothing is tidied up."""
+    """Stands for a kill: nobody catches it, nothing is tidied up."""
 
 
 class Killer:

@@ -102,7 +102,7 @@ def test_a_model_file(folder):
 
 
 def test_a_run_goes_on(folder):
-    """From its checkpoint, after the files were cut to it, to the same end."""
+    """It resumes from its checkpoint, with the files cut to it, and ends the same."""
     pdb = app.PDBFile("water.pdb")
     potential = AllegroPotential("model.safetensors")
     system = potential.create_system(pdb.topology, backend="pythonforce")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which module may import which, what may be loaded, and how long files may be."""
+"""Rules of imports, of what is loaded, and of lengths of files."""
 
 import ast
 import importlib
@@ -80,7 +80,7 @@ def top(name):
 
 
 def allowed():
-    """From each name at the top to those that it may import."""
+    """Map each name at the top to those that it may import."""
     below = {}
     for stairs, floor in ((STAIRS, []), (BESIDE, STAIRS[0])):
         passed = set(floor)

@@ -122,7 +122,7 @@ def test_environment_has_the_required_packages(environment):
 def test_environment_covers_every_requirement_with_the_same_bounds(
     environment, project
 ):
-    """What pip would install is in the environment: `-e .` then adds nothing."""
+    """All that pip would install is in the environment: `-e .` then adds nothing."""
     conda_to_pypi = {"openmm-torch": "openmmtorch", "pytorch": "torch"}
     conda_to_pypi |= {"matplotlib-base": "matplotlib", "openmm-ml": "openmmml"}
     conda_to_pypi |= {"freud": "freud-analysis", "pytables": "tables"}

@@ -158,14 +158,14 @@ def weights(model: Model) -> dict[str, Tensor]:
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Whether both have the same names and, bit by bit, the same values."""
+    """True if both have the same names and, bit by bit, the same values."""
     return set(first) == set(second) and all(
         torch.equal(first[name], second[name]) for name in first
     )
 
 
 def checkpoint(folder: Path) -> dict[str, Any]:
-    """What the checkpoint in the folder of a training holds."""
+    """Load the checkpoint in the folder of a training."""
     path = max((folder / "checkpoints").glob("*.ckpt"))
     return torch.load(path, weights_only=True)
 

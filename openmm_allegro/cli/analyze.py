@@ -86,9 +86,9 @@ def _add_parser(quantities: Any, quantity: Quantity) -> None:
     if quantity.curves:
         output.add_argument("--csv", type=Path, help="write the curves")
     output.add_argument("--plot", type=Path, help="draw to a .png, .pdf or .svg")
-    for name in quantity.figures:
+    for name, text in quantity.figures.items():
         option = f"--plot-{name.replace('_', '-')}"
-        output.add_argument(option, type=Path, metavar="FILE", help="the same, of it")
+        output.add_argument(option, type=Path, metavar="FILE", help=text)
     add_overwrite_option(output)
     settings.add_options(parser, quantity.settings, require=True)
     if quantity.temperature:

@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--output", type=Path, help="new folder (default runs/NAME)")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the training in the folder"
+        "--resume", action="store_true", help="continue the training in the folder"
     )
     add_overwrite_option(parser)
 

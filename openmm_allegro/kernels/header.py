@@ -47,8 +47,8 @@ def length(name: str) -> int:
 def arrays(name: str) -> list[Array]:
     """Arrays that a list such as ``ALLEGRO_CONSTANTS`` declares, in order."""
     body = _search(rf"#define {name}\(X\)(.*?)\n\n", name)[1]
-    found = re.findall(r"\bX\((\w+), (\w+), ([\w *]+), \"[^\"]+\"\)", body)
-    return [Array(kind, key, tuple(size.split(" * "))) for kind, key, size in found]
+    declared = re.findall(r"\bX\((\w+), (\w+), ([\w *]+), \"[^\"]+\"\)", body)
+    return [Array(kind, key, tuple(size.split(" * "))) for kind, key, size in declared]
 
 
 @functools.cache
@@ -124,10 +124,10 @@ def _fields(name: str) -> list[tuple[str, str, str]]:
 
 
 def _search(pattern: str, name: str) -> re.Match[str]:
-    found = re.search(pattern, _text(), re.DOTALL)
-    if found is None:
+    match = re.search(pattern, _text(), re.DOTALL)
+    if match is None:
         raise KeyError(f"expected a declaration of {name} in {PATH}, found none")
-    return found
+    return match
 
 
 @functools.cache

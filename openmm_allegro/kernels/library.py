@@ -44,7 +44,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def load(build: str) -> ctypes.CDLL | None:
-    """One of ``BUILDS``, or None if it was not built or does not run here."""
+    """Load one of ``BUILDS``; None if it was not built or does not run here."""
     spec = importlib.util.find_spec(f"{__package__}.cpu.{build}")
     if spec is None or spec.origin is None or not BUILDS[build] <= processor_flags():
         return None

@@ -126,7 +126,7 @@ QUANTITY = Quantity(
     subjects="[SPECIES ...]",
     window=MOTION,
     temperature=True,
-    figures=("green_kubo",),
+    figures={"green_kubo": "draw the Green-Kubo integrals"},
     charges_of_ions=True,
 )
 

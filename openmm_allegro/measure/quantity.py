@@ -2,7 +2,7 @@
 """Declaration of a quantity, and the settings that several quantities share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,8 +52,8 @@ class Quantity:
         Whether it needs a temperature.
     curves : bool
         Whether there is something for a CSV file.
-    figures : tuple of str
-        Names of further figures, each an option ``--plot-NAME``.
+    figures : dict of str to str
+        Further figures, each an option ``--plot-NAME``, and the help of the option.
     needs_runs : bool
         Whether it is measured of runs; else of files that ``--json`` wrote.
     charges_of_ions : bool
@@ -75,7 +75,7 @@ class Quantity:
     window: tuple[str, ...] = STRUCTURE
     temperature: bool = False
     curves: bool = True
-    figures: tuple[str, ...] = field(default=())
+    figures: Mapping[str, str] = field(default_factory=dict)
     needs_runs: bool = True
     charges_of_ions: bool = False
     section: str = ""

@@ -100,11 +100,11 @@ class AllegroEnergy(torch.nn.Module):
     ) -> None:
         super().__init__()
         for name in ("mean_neighbors", "scales", "shifts"):
-            found = len(getattr(statistics, name))
-            if found != len(config.elements):
+            count = len(getattr(statistics, name))
+            if count != len(config.elements):
                 raise ValueError(
                     f"statistics: expected {len(config.elements)} {name}, one for "
-                    f"each of {config.elements}, found {found}"
+                    f"each of {config.elements}, found {count}"
                 )
         neighbors = torch.tensor(statistics.mean_neighbors, dtype=torch.float64)
         scales = torch.tensor(statistics.scales, dtype=torch.float64)

@@ -127,27 +127,27 @@ def load_model(path: str | Path) -> Model:
     }
     energy = AllegroEnergy(parts["config"], parts["statistics"])
     with safe_open(path, framework="pt") as file:
-        found = {name: file.get_tensor(name) for name in file.keys()}
+        stored = {name: file.get_tensor(name) for name in file.keys()}
     expected = _weights(energy)
     shapes = {name: tuple(value.shape) for name, value in expected.items()}
-    for name in sorted(set(shapes) | set(found)):
-        shape = tuple(found[name].shape) if name in found else None
+    for name in sorted(set(shapes) | set(stored)):
+        shape = tuple(stored[name].shape) if name in stored else None
         if shapes.get(name) != shape:
             raise ValueError(
                 f"{path}: expected weights {name} of shape {shapes.get(name)} from the "
                 f"header, found {shape}"
             )
-        if found[name].dtype != _DTYPES[header["dtype"]]:
+        if stored[name].dtype != _DTYPES[header["dtype"]]:
             raise ValueError(
                 f"{path}: expected weights {name} in {header['dtype']} from the "
-                f"header, found {found[name].dtype}"
+                f"header, found {stored[name].dtype}"
             )
-        if not torch.isfinite(found[name]).all():
+        if not torch.isfinite(stored[name]).all():
             raise ValueError(
                 f"{path}: expected finite weights, found NaN or infinity in {name}"
             )
     for name, value in expected.items():
-        value.copy_(found[name])
+        value.copy_(stored[name])
     return Model(
         parts["config"],
         parts["statistics"],

@@ -120,8 +120,8 @@ def measured(value, error, scale=1.0):
 def attempt(title, function, *arguments):
     """Show what a function gives as a part of a section, or why it gives nothing.
 
-    Only ValueError says that the data does not allow an analysis: what else is raised
-    is a mistake of ours, and goes on.
+    Only ValueError says that the data does not allow an analysis: any other
+    error is a mistake of ours, and is not caught.
     """
     try:
         content = function(*arguments)

@@ -75,7 +75,7 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
 def equilibrated(run: Run) -> StartTime:
     """Find where a run is equilibrated, by the potential energy of its table.
 
-    An NVE run goes on from an equilibrated one, as a rule, so nothing of it is left
+    An NVE run continues an equilibrated one, as a rule, so nothing of it is left
     out unless the energy says so. A run without a table begins at 0.
     """
     table = run.table

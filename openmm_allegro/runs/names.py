@@ -71,7 +71,7 @@ def check_output(
     ------
     FileExistsError
         If one exists and neither ``overwrite`` nor ``resume`` is set, or ``resume`` and
-        there is no record to go on with.
+        there is no record to resume from.
     ValueError
         If ``output`` is a folder.
     """
@@ -96,11 +96,11 @@ def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> Non
     if existing and not overwrite and not resume:
         raise FileExistsError(
             f"expected no output yet, found {', '.join(existing)}; use another name, "
-            "overwrite=True (--force), or resume=True (--resume) to go on with it"
+            "overwrite=True (--force), or resume=True (--resume) to continue it"
         )
     if existing and resume and not paths["record"].exists():
         raise FileExistsError(
-            f"expected the record {paths['record']} of a run to go on with, found "
+            f"expected the record {paths['record']} of a run to resume, found "
             f"{', '.join(existing)} without it; bring it back, use another name, or "
             "overwrite=True (--force)"
         )

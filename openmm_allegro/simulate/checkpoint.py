@@ -192,11 +192,11 @@ def cut_files(files: dict[str, Path], sizes: dict[str, int]) -> None:
             )
         present = files[name].stat().st_size if files[name].is_file() else None
         if present is None or present < size:
-            found = "no such file" if present is None else present
+            actual = "no such file" if present is None else present
             raise ValueError(
                 f"expected at least {size} bytes in {files[name]}, as the checkpoint "
-                f"has it, found {found}; bring it back, or start anew (overwrite=True, "
-                "--force)"
+                f"has it, found {actual}; bring it back, or start anew "
+                "(overwrite=True, --force)"
             )
     for name, path in files.items():
         if path.is_file():

@@ -134,7 +134,7 @@ class RunSettings:
 
     @property
     def has_barostat(self) -> bool:
-        """Whether the volume changes."""
+        """True if the volume changes."""
         return ENSEMBLES[self.ensemble] is not None
 
     def record(self) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class SystemConfig(ForceOptions, FilesConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.model) == bool(self.system):
-            found = "both" if self.model else "neither"
-            raise ValueError(f"expected model or system, found {found}")
+            given = "both" if self.model else "neither"
+            raise ValueError(f"expected model or system, found {given}")
 
     @property
     def force_options(self) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class GraphTraining:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are trained and saved."""
+        """True if all epochs are trained and saved."""
         return self.saved_steps == self.graph.total
 
     def begin_interval(self, epochs: int) -> None:
@@ -240,7 +240,9 @@ class GraphTraining:
         return state
 
     def _header(self) -> dict[str, Any]:
-        """As a model file's, without NumPy's numbers, which no state may hold."""
+        """Make the header of a model file, without NumPy's numbers.
+
+        No state may hold those."""
         header = {
             "config": dataclasses.asdict(self.model.config),
             "statistics": dataclasses.asdict(self.model.statistics),

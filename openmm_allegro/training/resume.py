@@ -65,7 +65,7 @@ def find_checkpoint(
     if used and not overwrite:
         raise FileExistsError(
             f"expected a new folder for the training, found one with a training in it "
-            f"at {output}; name another, resume=True (--resume) goes on in it, "
+            f"at {output}; name another, resume=True (--resume) continues it, "
             "overwrite=True (--force) starts anew"
         )
     return None

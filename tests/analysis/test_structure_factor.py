@@ -128,7 +128,7 @@ def test_a_changing_cell_takes_its_wave_vectors_along():
 
 
 def test_wave_vectors_of_a_large_cell_are_a_fair_few():
-    """Of 3 million within reach 20 of each bin, without holding the 3 million."""
+    """20 of each bin of 3 million within reach, without holding the 3 million."""
     tracemalloc.start()
     found = _wave_indices(6 * np.eye(3), 100.0, 5.0, 20, 20, seed=0)
     _, peak = tracemalloc.get_traced_memory()

@@ -86,7 +86,7 @@ def test_the_reference_is_at_rest():
 
 
 def test_npt_keeps_the_diffusion_coefficient():
-    """What a breathing cell does to a walk: the toroidal scheme leaves D as it is."""
+    """A walk in a breathing cell: the toroidal scheme leaves D as it is."""
     rng = np.random.default_rng(25)
     n_frames, coefficient = 4000, 1e-3
     cells = CUBIC * (1 + 0.01 * rng.normal(size=(n_frames, 1, 1)))

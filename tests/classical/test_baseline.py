@@ -103,7 +103,7 @@ def hexagonal():
 
 
 def test_forces_are_the_derivative_and_the_stress_has_the_right_trace():
-    """Of a step along a random direction; E is homogeneous of degree -1 in length."""
+    """A step along a random direction; E is homogeneous of degree -1 in length."""
     for structure in (rattled(), hexagonal()):
         system = system_of(structure.symbols, IONS, structure.cell, **MESH)
         found = evaluate(structure, system)

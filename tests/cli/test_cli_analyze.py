@@ -86,7 +86,7 @@ def test_rdf_of_all_pairs_and_its_potential(gas, tmp_path, capsys):
 
 
 def test_a_minimum_beyond_second_neighbours_is_told(gas, capsys, monkeypatch):
-    """As of O–O in hot water, whose first minimum does not show."""
+    """O–O in hot water is such a pair: its first minimum does not show."""
     module = importlib.import_module("openmm_allegro.analysis.structure.coordination")
     for r_max, told in ((0.34, False), (0.55, True)):
         shell = module.Coordination(9.0, r_max, 0.28, 2.5, 0.1)

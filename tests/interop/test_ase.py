@@ -42,7 +42,7 @@ def scripted(monkeypatch):
 
 
 def prediction(model, atoms):
-    """What the training code gives for the same atoms."""
+    """Predict for the same atoms with the training code."""
     samples = make_samples([from_ase(atoms.copy())], model.config, torch.float64)
     return predict(model.energy, collate(samples, model.config))
 

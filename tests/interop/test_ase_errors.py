@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the ASE calculator refuses, and how it says so."""
+"""Errors of the ASE calculator."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ SHAPES = {
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """What nequip-allegro would have written."""
+    """Write a checkpoint as nequip-allegro does."""
     return write_checkpoint(tmp_path / "model.ckpt")
 
 

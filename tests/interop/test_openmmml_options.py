@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the OpenMM-ML entry point takes, what it refuses, and how it says so."""
+"""Options of the OpenMM-ML entry point, and its errors."""
 
 import pickle
 

@@ -170,7 +170,7 @@ def test_threads_and_blocks_do_not_matter():
     [("2", 2), ("0", 3), ("", 3), ("-1", 3), ("two", 3), ("²", 3), ("9" * 9, None)],
 )
 def test_number_of_threads(monkeypatch, told, expected):
-    """As the environment says, if that is a number; and no more than are of use."""
+    """The environment's value, if it is a number, but no more than are of use."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setenv("OPENMM_CPU_THREADS", told)

@@ -282,9 +282,9 @@ def test_two_body_options(model):
 
 
 def test_no_kernel_is_said_early(model, monkeypatch):
-    from openmm_allegro.potential import module as deploy
+    from openmm_allegro.potential import module as potential_module
 
-    monkeypatch.setattr(deploy, "library", lambda: None)
+    monkeypatch.setattr(potential_module, "library", lambda: None)
     topology = make_topology(["O", "H", "H"])
     with pytest.raises(ImportError, match=r"C\+\+ compiler"):
         AllegroPotential(model).create_system(topology, kernel="fused")

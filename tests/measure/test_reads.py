@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How often a trajectory is read from the disk, and which frames are taken."""
+"""Number of times a trajectory is read, and the frames that are taken."""
 
 import json
 from pathlib import Path

@@ -98,7 +98,7 @@ def test_energy_is_that_of_the_capped_region(
 
 @pytest.mark.parametrize("interpolate", [False, True])
 def test_forces_are_derivatives(make, droplet, interpolate):
-    """Of all that there is, with two caps on the N of the peptide bond."""
+    """The energy has all its terms, and the N of the peptide bond two caps."""
     context = context_of(make([6, 7], interpolate=interpolate), droplet.positions)
     if interpolate:
         context.setParameter("lambda_interpolate", 0.6)

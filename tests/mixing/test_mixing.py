@@ -202,7 +202,7 @@ def test_exceptions_and_exclusions_are_of_the_same_pairs():
 
 
 def test_offsets_of_parameters(potential, positions):
-    """What is scaled by a global parameter is taken out all the same."""
+    """Terms scaled by a global parameter are taken out all the same."""
     system = nonbonded_system(0, False)
     force = system.getForce(0)
     force.addGlobalParameter("scale", 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What cannot be mixed is refused before any work, with what was expected and found."""
+"""Inputs that cannot be mixed are refused, before any work."""
 
 import dataclasses
 
@@ -196,7 +196,7 @@ def test_virtual_sites(potential):
     ("charge", "told"), [(0.3, True), (1.0, False), (0.005, False)]
 )
 def test_charges_that_do_not_add_up(potential, droplet, system, caplog, charge, told):
-    """Of an atom outside: the region's own charge is an integer."""
+    """An atom outside has such a charge: the region's own is an integer."""
     (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
     given, *rest = force.getParticleParameters(20)
     force.setParticleParameters(20, given._value + charge, *rest)

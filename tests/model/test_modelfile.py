@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from training_helpers import ethanol, tiny_model
 
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.model import file as modelfile
+from openmm_allegro.model import file as model_file
 from openmm_allegro.model.file import FORMAT, load_model, read_header, save_model
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.samples import collate, make_samples
@@ -98,7 +98,7 @@ def test_weights_of_a_further_term_are_kept(tmp_path, monkeypatch):
     assert set(contents(path)[1]) == {*names, "terms.spring.strength"}
     with pytest.raises(ValueError, match=r"terms\.spring\.strength of shape None"):
         load_model(path)  # by a version that lacks the term
-    monkeypatch.setattr(modelfile, "AllegroEnergy", EnergyWithSpring)
+    monkeypatch.setattr(model_file, "AllegroEnergy", EnergyWithSpring)
     loaded = load_model(path)
     assert loaded.energy.terms["spring"].strength.item() == 0.75
     first, second = energies(model, torch.float64), energies(loaded, torch.float64)
@@ -271,7 +271,7 @@ def test_an_interrupted_save_leaves_the_old_file(path, monkeypatch, step):
     def fail(*args, **kwargs):
         raise OSError("no space left on device")
 
-    where = modelfile if step == "save" else os
+    where = model_file if step == "save" else os
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(where, step, fail)
         other = tiny_model()

@@ -45,7 +45,7 @@ class Arrived(Exception):
 @pytest.mark.parametrize("method", ["create", "mix", "add"])
 @pytest.mark.parametrize("option", DEFAULTS)
 def test_each_option_arrives(model, water_box, monkeypatch, method, option):
-    """What is asked for is what the module and the force are made with."""
+    """Each value that a user gives reaches the module and the force."""
     choices = settings_of(ForceOptions)[option].choices
     value = next(c for c in choices or [0.25] if c != DEFAULTS[option])
     arrived = {}

@@ -239,7 +239,7 @@ def test_last_stage_without_a_frame_is_not_the_one_analysed(tmp_path):
 
 
 def test_records_that_lack_values_or_hold_odd_ones(tmp_path):
-    """What is null is missing; what is no number where one belongs is an error."""
+    """A null is a missing value; a word where a number belongs is an error."""
     prefix = write_run(tmp_path / "nvt", stopped="full disk", finished=False)
     path = prefix.with_suffix(".json")
     content = json.loads(path.read_text())

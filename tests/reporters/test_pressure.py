@@ -124,7 +124,7 @@ def test_tensor_is_motion_less_strain_derivative(water, rigid, kernel):
     ("backend", "rigid"), [("torchforce", True), ("pythonforce", False)]
 )
 def test_diagonal_is_what_openmms_barostats_say(water, backend, rigid):
-    """From the model's virial and, with another force beside it, from differences.
+    """The pressure comes from the model's virial; with another force, from differences.
 
     In a rectangular box: in a tilted one, what MonteCarloAnisotropicBarostat of OpenMM
     8.5 computes is off. At rest: OpenMM leaves the motion of all molecules in.

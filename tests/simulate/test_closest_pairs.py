@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How close atoms came in the training data, and a watchdog that knows it."""
+"""Smallest distances in training data, and their watchdog."""
 
 import itertools
 

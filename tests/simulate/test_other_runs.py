@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run finds where another one was: files, records, reporters, states."""
+"""A run beside the files of another: records, reporters, states."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from run_helpers import (
 
 from openmm_allegro.reporters.table import TableReporter
 from openmm_allegro.simulate import execute as simulate
-from openmm_allegro.simulate import loop as run_loop
+from openmm_allegro.simulate import loop
 from openmm_allegro.simulate.protocol import run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol
 
@@ -130,8 +130,8 @@ def test_errors_say_which_checkpoint_is_there(tmp_path):
 
 
 def test_killed_between_the_last_checkpoint_and_the_state(tmp_path, monkeypatch):
-    """What the next stage of a protocol begins with is of the end all the same."""
-    system, replace = harmonic_system(), run_loop.replace_file
+    """The next stage of a protocol begins with the end all the same."""
+    system, replace = harmonic_system(), loop.replace_file
     whole = start(system, tmp_path / "whole")
 
     def killed(path, content):
@@ -140,7 +140,7 @@ def test_killed_between_the_last_checkpoint_and_the_state(tmp_path, monkeypatch)
         replace(path, content)
 
     with pytest.raises(Killed), monkeypatch.context() as patch:
-        patch.setattr(run_loop, "replace_file", killed)
+        patch.setattr(loop, "replace_file", killed)
         start(system, tmp_path / "x")
     paths = start(system, tmp_path / "x", resume=True)
     assert (final_state(paths) == final_state(whole)).all()

@@ -81,7 +81,7 @@ def test_pairs_have_limits_of_their_own(tmp_path):
 
 @pytest.mark.parametrize(("stretch", "fires"), [(1.22, True), (1.2223, False)])
 def test_bond_of_an_oscillator(tmp_path, stretch, fires):
-    """From r - a to r + a, that is by a factor of 0.11/0.09 = 1.2222."""
+    """Stretch it from r - a to r + a, by a factor of 0.11/0.09 = 1.2222."""
     simulation, period = oscillator()
     watchdog = watch(simulation, tmp_path, bond_stretch=stretch)
     simulation.context.setPositions([[0, 0, 0], [0, 0, LENGTH - AMPLITUDE]])

@@ -289,7 +289,7 @@ def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
 
 
 def write_glass(atoms, path):
-    """What stands for the teacher's trajectory: atoms that rattle."""
+    """Write atoms that rattle, in place of the teacher's trajectory."""
     random, frames = np.random.default_rng(9), []
     for index in range(543):
         frame = atoms.copy()

@@ -25,7 +25,7 @@ from training_helpers import (
 pytest.importorskip("lightning")
 
 from openmm_allegro.model.file import load_model
-from openmm_allegro.training import module as lightning_module
+from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
 
 
@@ -106,7 +106,7 @@ def test_resume_after_a_row_without_a_checkpoint(tmp_path, monkeypatch):
             raise Crash
 
     with monkeypatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(lightning_module.TrainingModule, "on_validation_epoch_end", fail)
+        patch.setattr(training_module.TrainingModule, "on_validation_epoch_end", fail)
         fit(tmp_path / "parts", short())
     log = tmp_path / "parts" / "log.csv"
     assert len(read_log(tmp_path / "parts")) == 3

@@ -39,7 +39,7 @@ class Coordination(NamedTuple):
 
     @property
     def holds_more(self):
-        """Whether the shell reaches beyond √3 `r_peak`, to the second neighbours.
+        """True if the shell reaches beyond √3 `r_peak`, to the second neighbours.
 
         That far they are in a dense packing of equal spheres; the g(r) of a liquid
         whose first minimum is hidden has its next one there.

@@ -72,7 +72,7 @@ def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _threads(atoms: int) -> int:
-    """As many threads as OpenMM's CPU platform has, or else as torch has.
+    """Number of threads: OpenMM's CPU platform's, or torch's.
 
     Each has forces of its own for all atoms, so there are no more than atoms.
     """

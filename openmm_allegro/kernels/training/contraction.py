@@ -67,7 +67,7 @@ def contract_in_torch(
     columns: Sequence[int],
     size: int,
 ) -> Tensor:
-    """As ``contract``."""
+    """Compute ``contract`` in plain torch."""
     out, left, right = (entries[:, column] for column in columns)
     factors = (weights[:, entries[:, PATH]] * values.to(weights.dtype)).T  # [n, U]
     terms = factors * x[:, left] * y[:, right]
@@ -135,9 +135,9 @@ def _on_cpu(name: str, *arguments: Any) -> Tensor:
         paths, sizes = size, (zeroth.shape[1], x.shape[1], y.shape[1])
         shapes = tuple((centers, n, channels) for n in sizes)
         out = x.new_zeros((threads, channels, paths))
-    found = tuple(tuple(a.shape) for a in (zeroth, x, y))
-    if found != shapes:
-        raise ValueError(f"{name}: expected arrays {shapes}, found {found}")
+    given = tuple(tuple(a.shape) for a in (zeroth, x, y))
+    if given != shapes:
+        raise ValueError(f"{name}: expected arrays {shapes}, found {given}")
     kinds = entries.dtype, values.dtype, tuple(entries.shape)
     expected = torch.int64, torch.float64, (len(values), 4)
     if kinds != expected:

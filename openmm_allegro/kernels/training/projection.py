@@ -59,18 +59,18 @@ def meet(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def project_in_torch(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
-    """As ``project``."""
+    """Compute ``project`` in plain torch."""
     return torch.einsum("cka,ckau->cau", y, w[:, :, _degrees(sizes)])
 
 
 def spread_in_torch(y: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """As ``spread``."""
+    """Compute ``spread`` in plain torch."""
     products = (y.unsqueeze(-1) * v.unsqueeze(1)).split(list(sizes), 2)
     return torch.stack([p.sum(2) for p in products], 2)
 
 
 def meet_in_torch(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """As ``meet``."""
+    """Compute ``meet`` in plain torch."""
     return torch.einsum("ckau,cau->cka", w[:, :, _degrees(sizes)], v)
 
 
@@ -123,9 +123,9 @@ def _on_cpu(
 ) -> Tensor:
     shapes = _shapes(name, left, right, sizes)
     expected = tuple(shapes[factor] for factor in FACTORS[name])
-    found = tuple(left.shape), tuple(right.shape)
-    if found != expected:
-        raise ValueError(f"{name}: expected shapes {expected}, found {found}")
+    given = tuple(left.shape), tuple(right.shape)
+    if given != expected:
+        raise ValueError(f"{name}: expected shapes {expected}, found {given}")
     if not runs_compiled(left, right):
         return in_torch(left, right, sizes)
     result = left.new_empty(shapes[RESULT[name]])

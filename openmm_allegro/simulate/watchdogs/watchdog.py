@@ -96,7 +96,7 @@ class Watchdog:
         self._last: tuple[int, str] | None = None  # step, and reason to stop
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        """When the next look is due and what it needs; OpenMM calls this."""
+        """Tell OpenMM when the next look is due and what it needs."""
         return next_report(simulation, self.settings.interval, *self.include)
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:

@@ -83,7 +83,7 @@ checkpoint_interval = 20
 
 
 class Killed(BaseException):
-    """As good as a kill: nobody catches it, nothing is tidied up."""
+    """Stands for a kill: nobody catches it, nothing is tidied up."""
 
 
 def main():
