@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conversion constants; there are no others in the package.
+"""Conversion constants; there are no others in the package, prefixes (kilo) aside.
 
 The model side works in Å and eV, OpenMM in nm and kJ/mol. From the exact SI (2019)
 values of the elementary charge and Avogadro's number, doi:10.1103/RevModPhys.93.025010.
@@ -9,6 +9,16 @@ EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0  # 96.4853321233...
 NM_TO_ANGSTROM = 10.0
 KJ_PER_MOL_NM3_TO_BAR = 1e25 / 6.02214076e23  # 16.6053906717...
 EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
+
+# To SI and to the units of tables, for the analysis.
+NM_TO_M = 1e-9
+NM3_TO_M3 = 1e-27
+M2_TO_CM2 = 1e4
+BAR_TO_PA = 1e5
+MPA_S_TO_PA_S = 1e-3
+NM2_PER_PS_TO_M2_PER_S = 1e-6
+NM2_PER_PS_TO_CM2_PER_S = 1e-2
+THZ_TO_WAVENUMBER = 1e10 / 299792458  # 33.3564095..., in 1/cm
 
 # e²/(4πε0) as OpenMM has it (CODATA 2018).
 COULOMB_KJ_MOL_NM = 138.93545764438198

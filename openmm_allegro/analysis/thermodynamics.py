@@ -5,12 +5,10 @@ import mdtraj
 import numpy as np
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
 
+from ..units import BAR_TO_PA, NM3_TO_M3, NM_TO_M
 from .dynamics.unwrap import unwrap_molecules
 from .frames import cell_vectors
 from .statistics import Estimate, jackknife, series_covariance, series_mean, sum_blocks
-
-_BAR = 1e5  # Pa
-_NM3 = 1e-27  # m³
 
 
 def density(trajectory):
@@ -49,7 +47,7 @@ def compressibility(volumes, temperature):
     Estimate
         In 1/bar.
     """
-    factor = _NM3 * _BAR / (Boltzmann * _above_zero(temperature))
+    factor = NM3_TO_M3 * BAR_TO_PA / (Boltzmann * _above_zero(temperature))
     return _scaled(series_covariance(volumes), factor / np.mean(volumes))
 
 
@@ -151,8 +149,8 @@ def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
             )
     dipoles = np.einsum("i,fix->fx", charges, unwrap_molecules(trajectory))
     volume = np.abs(np.linalg.det(cell_vectors(trajectory))).mean()
-    factor = elementary_charge**2 * 1e-18 / (3 * epsilon_0 * Boltzmann * temperature)
-    factor /= volume * _NM3
+    factor = (elementary_charge * NM_TO_M) ** 2 / (volume * NM3_TO_M3)
+    factor /= 3 * epsilon_0 * Boltzmann * temperature
 
     def estimate(sums, squares, n):
         return 1 + factor * (squares / n - np.sum((sums / n) ** 2))

@@ -12,6 +12,7 @@ from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
 from ..runs.species import masses_of
+from ..units import KJ_PER_MOL_NM3_TO_BAR, NM3_TO_M3
 from ..utils.settings import setting
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting
@@ -198,13 +199,11 @@ def _density(mass: float, volumes: np.ndarray) -> np.ndarray:
     """Density in kg/m³ of a mass in g/mol in volumes in nm³."""
     from scipy.constants import atomic_mass
 
-    return mass * atomic_mass / (volumes * 1e-27)
+    return mass * atomic_mass / (volumes * NM3_TO_M3)
 
 
 def _work(settings: ThermodynamicsSettings, run: Run) -> float:
     """Pressure in kJ/mol per nm³."""
-    from scipy.constants import Avogadro
-
     pressure = settings.pressure
     if pressure is None:
         pressure = run.record.get("pressure_bar")
@@ -212,4 +211,4 @@ def _work(settings: ThermodynamicsSettings, run: Run) -> float:
         raise ValueError(
             "expected --pressure in bar, or a run whose record holds it, found none"
         )
-    return pressure * 1e5 * 1e-27 * 1e-3 * Avogadro
+    return pressure / KJ_PER_MOL_NM3_TO_BAR

@@ -12,6 +12,7 @@ from ..runs.run import Run
 from ..runs.selections import elements
 from ..runs.source import Source
 from ..runs.species import find_kinds
+from ..units import THZ_TO_WAVENUMBER
 from ..utils.settings import setting
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
@@ -290,7 +291,9 @@ def _resolution(
             f"expected a few hundred frames with velocities, found {n_frames} every "
             f"{dt:.3g} ps"
         )
-    notes = [f"Resolution {resolution:.2g} THz, {33.356 * resolution:.0f} cm⁻¹."]
+    notes = [
+        f"Resolution {resolution:.2g} THz, {THZ_TO_WAVENUMBER * resolution:.0f} cm⁻¹."
+    ]
     end = _highest_wavenumber(dt)
     if end < _HIGHEST:
         notes.append(
@@ -302,7 +305,7 @@ def _resolution(
 
 def _highest_wavenumber(time_step: float) -> float:
     """Highest wavenumber in 1/cm that frames every so many ps show."""
-    return 1e3 / (2 * time_step) / 29.9792458
+    return THZ_TO_WAVENUMBER / (2 * time_step)
 
 
 def _in_each_run(

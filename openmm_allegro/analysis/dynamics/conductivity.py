@@ -7,6 +7,7 @@ import numpy as np
 from scipy.constants import Boltzmann, elementary_charge
 from scipy.constants import physical_constants as constants
 
+from ...units import NM2_PER_PS_TO_M2_PER_S, NM3_TO_M3
 from ..frames import chunked
 from ..statistics import Estimate, jackknife
 from .correlation import block_correlations, frame_lags, green_kubo
@@ -16,7 +17,7 @@ from .unwrap import follow
 
 _FARADAY = constants["Faraday constant"][0]  # C/mol
 # e² nm²/ps per nm³, in C² m²/s per m³
-_CHARGE_FLOW = elementary_charge**2 * 1e21
+_CHARGE_FLOW = elementary_charge**2 * NM2_PER_PS_TO_M2_PER_S / NM3_TO_M3
 # Lags through which a line is laid; more of them hold nothing new.
 _MAX_LAGS = 50
 

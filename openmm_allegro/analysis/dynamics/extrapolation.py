@@ -6,13 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.constants import Boltzmann, gas_constant
 
+from ...units import M2_TO_CM2, MPA_S_TO_PA_S, NM_TO_M
 from ..statistics import Estimate
 
 # Sum over the images of a cubic lattice, doi:10.1021/jp0477147.
 _XI = 2.837297
-# k T / (viscosity length) in SI is m²/s; with mPa s and nm: 1 J / (1e-3 Pa s 1e-9 m)
-# = 1e12 m²/s = 1e16 cm²/s.
-_CM2_PER_S = 1e16
 
 
 class Arrhenius(NamedTuple):
@@ -73,7 +71,8 @@ def yeh_hummer_correction(box_length, temperature, viscosity):
         if not value > 0:
             raise ValueError(f"expected a {name} above 0, found {value:.6g}")
     energy = Boltzmann * temperature
-    return _XI * energy / (6 * np.pi * viscosity * box_length) * _CM2_PER_S
+    drag = 6 * np.pi * viscosity * MPA_S_TO_PA_S * box_length * NM_TO_M
+    return _XI * energy / drag * M2_TO_CM2
 
 
 def arrhenius(temperatures, values, errors):

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
+from ...units import NM2_PER_PS_TO_CM2_PER_S
 from ..statistics import block_edges, jackknife
 from .linear import line_weights, linear_start
 from .unwrap import follow
 
 _MIN_FRAMES = 20
 _MAX_LAGS = 100
-# 1 nm²/ps = 1e-14 cm² / 1e-12 s
-_NM2_PER_PS_IN_CM2_PER_S = 1e-2
 # Atoms whose spectra are held at a time.
 _ATOMS = 50
 
@@ -165,7 +164,7 @@ def _fit(lags, squares, counts, paths, fit_start):
             f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
         )
     slope, intercept = line_weights(lags[fitted], n_frames)
-    slope *= _NM2_PER_PS_IN_CM2_PER_S / (6 * paths.time_step)
+    slope *= NM2_PER_PS_TO_CM2_PER_S / (6 * paths.time_step)
     coefficient = jackknife(
         lambda total, terms: slope @ (total / terms),
         squares[:, fitted],

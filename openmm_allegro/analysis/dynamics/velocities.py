@@ -4,16 +4,14 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import speed_of_light
 from scipy.signal import welch
 
+from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
 from ..statistics import block_mean
 from .correlation import block_correlations, correlation, green_kubo
 
-# 1 nm²/ps = 1e-2 cm²/s
-_CM2_PER_S = 1e-2
 # Atoms whose spectra are held at a time.
 _ATOMS = 50
 # Velocities that are read at a time, 24 MB as stored.
@@ -158,7 +156,8 @@ def green_kubo_diffusion(
         In cm²/s.
     """
     sums = _sums(velocities, time_step, max_lag, n_blocks)
-    return green_kubo(*sums, time_step, factor=_CM2_PER_S / 3, cutoff=cutoff)
+    factor = NM2_PER_PS_TO_CM2_PER_S / 3
+    return green_kubo(*sums, time_step, factor=factor, cutoff=cutoff)
 
 
 def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks=10):
@@ -222,7 +221,7 @@ def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks
     if not np.mean(kinetic) > 0:
         raise ValueError("expected atoms with mass that move, found no kinetic energy")
     density, error = block_mean(np.array(blocks) * 3 / np.mean(kinetic))
-    wavenumber = frequency * 1e12 / (100 * speed_of_light)
+    wavenumber = frequency * THZ_TO_WAVENUMBER
     return Spectrum(frequency, wavenumber, density, error)
 
 

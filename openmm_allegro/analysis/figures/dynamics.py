@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...units import NM2_PER_PS_TO_CM2_PER_S
 from .figure import (
     DASHED,
     band,
@@ -15,9 +16,6 @@ from .figure import (
     with_error,
     writes_figure,
 )
-
-# 1 cm²/s in nm²/ps
-_NM2_PER_PS = 100
 
 
 @writes_figure
@@ -35,7 +33,8 @@ def plot_msd(diffusions, path, *, title=None):
             text = f"{label}: {value}"
             band(axes, t, result.msd, result.msd_error, color, label=text)
             fitted = t[t >= result.fit_start]
-            line = 6 * _NM2_PER_PS * result.coefficient * fitted + result.intercept
+            slope = 6 * result.coefficient / NM2_PER_PS_TO_CM2_PER_S
+            line = slope * fitted + result.intercept
             axes.plot(fitted, line, color="black", **DASHED)
         axes.plot([], [], color="black", label="fit", **DASHED)
         axes.set(xlabel="Lag time (ps)", ylabel="MSD (nm²)", ylim=(0, None))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import periodictable
 
+from ...units import NM_TO_ANGSTROM
 from ..frames import cell_vectors, chunked, stretch_starts
 from ..statistics import Estimate, jackknife, sum_blocks
 
@@ -271,7 +272,7 @@ def _weigh(partial, pairs, weights):
 
 def _form_factor(symbol, q):
     """X-ray form factor (n,) of a neutral atom in electrons."""
-    return periodictable.elements.symbol(symbol).xray.f0(q / 10.0)
+    return periodictable.elements.symbol(symbol).xray.f0(q / NM_TO_ANGSTROM)
 
 
 def _length(symbol, isotopes):
