@@ -12,7 +12,7 @@ from ..runs.source import Source
 
 # Positions of atoms that structure is measured of: more would take minutes in a large
 # system and add little.
-POSITIONS = 1_000_000
+POSITIONS = 4_000_000
 # End of g(r) in nm, in cells that are wider than twice that.
 _R_MAX = 1.5
 _BIN_WIDTH = 0.005
