@@ -63,6 +63,7 @@ class Job:
 
     @property
     def prefix(self) -> str:
+        """Beginning of the names of the run's files."""
         return str(self.paths["record"]).removesuffix(SUFFIXES["record"])
 
     @property

@@ -50,6 +50,7 @@ class TrainingModule(pl.LightningModule):
         return batch_loss(batch, prediction, self.weights, self.config.forces_loss)
 
     def training_step(self, batch: Batch | DenseBatch, index: int) -> torch.Tensor:
+        """Compute the loss of a batch, which must be finite."""
         if isinstance(batch, DenseBatch):
             loss = self.compiled(self.energy, batch)
         else:
@@ -67,6 +68,7 @@ class TrainingModule(pl.LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
+        """Begin the epoch's losses, with the weights of the loss that it has."""
         self.losses = []
         weights = self.config.weights_of(self.current_epoch)
         if weights != self.weights:
@@ -78,6 +80,7 @@ class TrainingModule(pl.LightningModule):
         return float(np.average(values, weights=sizes))
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        """Keep a batch with its prediction for ``finish_validation``."""
         self.validated.append((batch, predict(self.energy, batch)))
 
     def finish_validation(self) -> dict[str, Any]:
@@ -104,6 +107,7 @@ class TrainingModule(pl.LightningModule):
         return optimizer
 
     def configure_optimizers(self) -> Any:
+        """Make the optimiser and its schedule as Lightning expects them."""
         config = self.config
         optimizer = self.make_optimizer()
         if config.schedule == "plateau":
@@ -147,6 +151,7 @@ class EpochOrder(Sampler[int]):
         self.size, self.seed, self.epoch = size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the next order is of; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -103,6 +103,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make a step with the gradients, and return the loss of ``closure``."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -118,18 +118,23 @@ class TrainingRecord(pl.Callback):
         self.started = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
+        """Collect what a checkpoint keeps: the best score, and the seconds so far."""
         return {"best": self.record.best, "seconds": self._elapsed()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what a checkpoint kept."""
         self.record.best, self.seconds = state["best"], state["seconds"]
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the clock."""
         self.started = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Drop epochs of the log that the checkpoint does not have."""
         self.record.keep_epochs(trainer.current_epoch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        """Log the errors of an epoch, and add them to the record."""
         metrics = module.finish_validation()
         module.log(MONITOR, metrics[MONITOR])
         shown = {"F": metrics["forces_rmse"], "E": metrics["energy_rmse"]}
