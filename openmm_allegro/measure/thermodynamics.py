@@ -8,6 +8,7 @@ import numpy as np
 
 from ..runs.charges import read_charges
 from ..runs.frames import read_topology
+from ..runs.names import ENSEMBLES
 from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
@@ -28,7 +29,7 @@ class ThermodynamicsSettings(Settings):
     ensemble: str | None = setting(
         None,
         about="Ensemble (default: the run's record)",
-        choices=("nvt", "npt", "npt-anisotropic", "npt-flexible", "nve"),
+        choices=tuple(ENSEMBLES),
     )
     pressure: float | None = setting(
         None, about="Pressure, bar (default: the run's record)", metavar="BAR"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names of a run's files: the one place that knows what each ends with."""
+"""Names of ensembles and of a run's files, whose endings no other module knows."""
 
 import os
 import shutil
@@ -38,6 +38,14 @@ WITH_TOPOLOGY = (".h5", ".hdf5")
 WITH_VELOCITIES = (".h5", ".hdf5")
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
+# The barostat of each ensemble, a class of OpenMM, or none at constant volume.
+ENSEMBLES: dict[str, str | None] = {
+    "nvt": None,
+    "nve": None,
+    "npt": "MonteCarloBarostat",
+    "npt-anisotropic": "MonteCarloAnisotropicBarostat",
+    "npt-flexible": "MonteCarloFlexibleBarostat",
+}
 
 
 def paths_of(output: str | Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..runs.names import ENSEMBLES
 from ..utils.settings import (
     check_settings,
     documented,
@@ -14,14 +15,6 @@ from ..utils.settings import (
 )
 from .integrators import INTEGRATORS, choose_integrator
 
-# The barostat of each ensemble, a class of OpenMM, or none at constant volume.
-ENSEMBLES: dict[str, str | None] = {
-    "nvt": None,
-    "nve": None,
-    "npt": "MonteCarloBarostat",
-    "npt-anisotropic": "MonteCarloAnisotropicBarostat",
-    "npt-flexible": "MonteCarloFlexibleBarostat",
-}
 # Settings of what an ensemble at constant volume does not have.
 _OF_BAROSTATS = ("pressure_bar", "barostat_interval")
 # Steps between checkpoints by default, but for whole report intervals.

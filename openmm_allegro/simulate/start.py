@@ -10,12 +10,12 @@ from openmm import app, unit
 
 from ..reporters import HDF5Reporter, XTCReporter
 from ..reporters.table import TableReporter
-from ..runs.names import remove_output
+from ..runs.names import ENSEMBLES, remove_output
 from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
 from .integrators import start_temperature
 from .loop import Job
-from .settings import ENSEMBLES, RunSettings
+from .settings import RunSettings
 from .watchdogs.watchdog import Watchdog, Watchdogs
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..forces import copy_system
+from ..runs.names import ENSEMBLES
 from .integrators import add_thermostat, start_temperature
-from .settings import ENSEMBLES
 
 BAROSTAT_CLASSES = (
     openmm.MonteCarloBarostat,

@@ -23,7 +23,7 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
 from openmm_allegro.model.file import Model
 from openmm_allegro.potential.module import force_module
-from openmm_allegro.simulate.settings import ENSEMBLES
+from openmm_allegro.runs.names import ENSEMBLES
 from openmm_allegro.training.evaluate import error_metrics, evaluate
 
 ETHANOL = Path(__file__).parents[1] / "data" / "ethanol.extxyz"

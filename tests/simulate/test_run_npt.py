@@ -15,7 +15,7 @@ from openmm_helpers import make_topology
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.potential.module import force_module
 from openmm_allegro.reporters import PressureReporter
-from openmm_allegro.simulate.settings import ENSEMBLES
+from openmm_allegro.runs.names import ENSEMBLES
 from openmm_allegro.simulate.system import check_ensemble, whole_molecules
 
 BAROSTATS = [name for name, barostat in ENSEMBLES.items() if barostat]
