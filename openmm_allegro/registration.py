@@ -87,7 +87,8 @@ def _watch_readers(openmm: ModuleType) -> None:
 def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
     @functools.wraps(reader)
     def read(inputString: str) -> Any:
-        if "TorchForce" in inputString:
+        # what is no text is left to OpenMM, which says so
+        if isinstance(inputString, str) and "TorchForce" in inputString:
             _register_all()
         return reader(inputString)
 

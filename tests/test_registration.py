@@ -100,6 +100,14 @@ def test_nothing_is_registered_for_others(count):
     assert count() == 0
 
 
+def test_what_is_no_text_is_an_error_of_openmm(count):
+    with pytest.raises(openmm.OpenMMException, match="Unknown property"):
+        openmm.XmlSerializer.deserializeSystem(None)
+    with pytest.raises(TypeError, match="XmlSerializer_deserializeSystem"):
+        openmm.XmlSerializer.deserializeSystem(3)
+    assert count() == 0
+
+
 def test_readers_stay_what_they_were():
     """And are watched once, however often the package is imported."""
     reader = openmm.XmlSerializer.deserializeSystem

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..runs.source import Source
+from ..runs.table import Unreadable
 
 
 class Row(NamedTuple):
@@ -182,12 +183,15 @@ def each(
     Raises
     ------
     ValueError
-        If there is no result: that of the first subject.
+        If there is no result: that of the first subject. A file that cannot be read is
+        an error in any case.
     """
     results, failed, first = {}, {}, None
     for label, subject in subjects.items():
         try:
             results[label] = measure(label, subject)
+        except Unreadable:
+            raise
         except ValueError as error:
             failed[label] = str(error)
             first = first or error

@@ -26,6 +26,7 @@ class StabilitySettings(Settings):
     limit: float = setting(
         1.5,
         about="A bond longer than this many times its first length is broken",
+        above=1,
         metavar="F",
     )
     trace: str = setting(

@@ -93,7 +93,8 @@ def measure_survival(
         lower_bound = bool(curve.remaining > _REMAINING)
         note = (
             f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of "
-            "the contacts outlast its integral. Give a longer --max-lag."
+            "the contacts outlast its integral. Give a longer --max-lag, which takes "
+            "fewer --blocks or a longer run where it is already nearly a block."
         )
         more = {"radii": radii[name], "lower_bound": lower_bound}
         return Part(curve, rows, more, [note] if lower_bound else [])

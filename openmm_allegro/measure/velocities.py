@@ -250,7 +250,8 @@ def unfinished(label: str, integral: Any, cutoff: float | None) -> list[str]:
         return []
     return [
         f"{label}: the integral may not have ended at the longest lag, "
-        f"{integral.cutoff:.4g} ps; give a longer --max-lag."
+        f"{integral.cutoff:.4g} ps; give a longer --max-lag, which takes fewer "
+        "--blocks or a longer run where it is already nearly a block."
     ]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The equilibrated part of one run, measured when a section asks for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..measure.measurement import Measurement
@@ -11,6 +11,7 @@ from ..runs.names import SUFFIXES, WITH_TOPOLOGY
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.species import Kind
+from ..runs.table import Unreadable
 from ..runs.window import Window
 
 
@@ -76,6 +77,15 @@ class Production:
             settings = quantity.settings(**given)
             self.measured[name] = quantity.measure(self.source, None, settings)
         return self.measured[name]
+
+    def soundness(self) -> Measurement:
+        """Measure the stability; of bonds alone where the energies cannot be read."""
+        try:
+            return self.measure("stability")
+        except Unreadable:
+            source = Source([replace(self.run, energies=None)], self.source.window)
+            self.measured["stability"] = QUANTITIES["stability"].measure(source)
+            return self.measured["stability"]
 
     @property
     def start(self) -> float:

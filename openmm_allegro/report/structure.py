@@ -153,7 +153,7 @@ def _environment(production, measurement, center):
 
 
 def _bonds(production, findings):
-    bonds = production.measure("stability").results["all"].get("bonds")
+    bonds = production.soundness().results["all"].get("bonds")
     if bonds is None:
         raise ValueError("expected at least one bond in the topology, found none")
     rows = [

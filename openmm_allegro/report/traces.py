@@ -173,7 +173,7 @@ def _means(values, share, most=100):
 def _averages(production, findings):
     """Table of the means of the equilibrated part, and whether they are sound."""
     run, remarks = production.run, []
-    sound = production.measure("stability")
+    sound = production.soundness()
     rows = _temperature(run, sound, findings)
     if run.ensemble == "nve":
         rows += _drift(run, sound, findings)

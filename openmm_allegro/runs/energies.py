@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .run import Run
-from .table import ENERGY_COLUMNS, Table, read_table
+from .table import ENERGY_COLUMNS, Table, Unreadable, read_table
 from .window import Window
 
 # Parts of a run at its thermostat's temperature that are left out at least and at most.
@@ -58,7 +58,7 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
     table = read_table(run.energies)
     missing = [ENERGY_COLUMNS[key] for key in needed if key not in table]
     if missing:
-        raise ValueError(
+        raise Unreadable(
             f"expected columns {', '.join(missing)} in {run.energies}, found "
             f"{', '.join(ENERGY_COLUMNS[key] for key in table)}"
         )

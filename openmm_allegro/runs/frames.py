@@ -9,6 +9,7 @@ import numpy as np
 
 from .names import WITH_TOPOLOGY
 from .run import Run
+from .table import Unreadable
 from .window import Window
 
 # Positions of a chunk, 24 MB in float32; and of all frames that are kept in memory.
@@ -185,7 +186,7 @@ def read_topology(run: Run) -> Any:
     try:
         return mdtraj.load_topology(str(path))
     except (IndexError, KeyError, OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
+        raise Unreadable(
             f"expected a topology that mdtraj reads at {path}, found "
             f"{type(error).__name__}: {error}"
         ) from error
@@ -210,7 +211,7 @@ def _chunks(run: Run) -> Iterator[Any]:
             if chunk.n_frames:
                 yield chunk
     except (EOFError, IndexError, OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
+        raise Unreadable(
             f"expected a trajectory at {run.trajectory} with the atoms of "
             f"{run.topology or run.trajectory}, found {type(error).__name__}: {error}"
         ) from error

@@ -69,7 +69,14 @@ class Source:
             return StartTime(self.window.start, "as asked")
         if run.name not in self._starts:
             self._starts[run.name] = equilibrated(run)
-        return self._starts[run.name]
+        start, stop = self._starts[run.name], self.window.stop
+        if stop is not None and 0 < stop < start.time:
+            raise ValueError(
+                f"expected --stop after the start of {run.name} that was chosen, "
+                f"{start.time:.4g} ps ({start.reason}), found {stop:.4g} ps; --start 0 "
+                "takes all before it"
+            )
+        return start
 
     def frames(
         self,

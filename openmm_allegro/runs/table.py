@@ -20,6 +20,10 @@ ENERGY_COLUMNS = {
 Table = dict[str, np.ndarray]
 
 
+class Unreadable(ValueError):
+    """A file of a run that is not what its name promises."""
+
+
 def read_table(path: Path) -> Table:
     """Read the columns of a CSV that OpenMM's StateDataReporter wrote.
 
@@ -32,14 +36,14 @@ def read_table(path: Path) -> Table:
 
     Raises
     ------
-    ValueError
+    Unreadable
         If there is no column of times.
     """
     with open(path, newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
     names = _names(lines[0]) if lines else []
     if ENERGY_COLUMNS["time"] not in names:
-        raise ValueError(
+        raise Unreadable(
             f'expected a column "{ENERGY_COLUMNS["time"]}" in {path}, found '
             f"{', '.join(names) or 'nothing'}"
         )

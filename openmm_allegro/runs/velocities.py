@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .run import Run
+from .table import Unreadable
 from .window import Window
 
 
@@ -24,7 +25,7 @@ def has_velocities(path: Path) -> bool:
         with HDF5TrajectoryFile(str(path)) as file:
             return "velocities" in file.root
     except (OSError, RuntimeError) as error:
-        raise ValueError(
+        raise Unreadable(
             f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
         ) from error
 
@@ -72,7 +73,7 @@ def velocities_between(
             path, selection, reference=reference, time_step=window.time_step
         )
     except (AttributeError, LookupError, OSError, RuntimeError) as error:
-        raise ValueError(
+        raise Unreadable(
             f"expected an HDF5 trajectory with velocities at {path}, found "
             f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
         ) from error

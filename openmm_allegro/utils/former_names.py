@@ -84,7 +84,13 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def _joined(name: str, places: Sequence[str]) -> ModuleType:
     """A module with the names of several others, each imported when it is needed."""
 
+    def list_names() -> list[str]:
+        modules = (importlib.import_module(f"{PACKAGE}.{place}") for place in places)
+        return sorted({n for m in modules for n in dir(m) if not n.startswith("_")})
+
     def find(attribute: str) -> Any:
+        if attribute == "__all__":
+            return list_names()
         for place in () if attribute.startswith("__") else places:
             module = importlib.import_module(f"{PACKAGE}.{place}")
             if hasattr(module, attribute):
@@ -93,6 +99,7 @@ def _joined(name: str, places: Sequence[str]) -> ModuleType:
 
     module = ModuleType(name)
     module.__getattr__ = find  # type: ignore[method-assign]
+    module.__dir__ = list_names  # type: ignore[method-assign]
     return module
 
 

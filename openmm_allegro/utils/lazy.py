@@ -34,7 +34,11 @@ def lazy_names(
             return getattr(importlib.import_module(f".{origin[name]}", package), name)
         submodule = f"{package}.{name}"
         # Python asks for names such as __path__, which are no modules.
-        if not name.startswith("_") and importlib.util.find_spec(submodule):
+        if (
+            name.isidentifier()
+            and name[0] != "_"
+            and importlib.util.find_spec(submodule)
+        ):
             return importlib.import_module(submodule)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

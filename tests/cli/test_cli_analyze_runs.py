@@ -292,6 +292,27 @@ def test_stability_says_which_column_is_missing(tmp_path, capsys):
     assert "Total Energy" in message and "found Time (ps), Temperature" in message
 
 
+@pytest.mark.parametrize("limit", [0, -1, 1])
+def test_stability_needs_a_limit_above_one(energies, capsys, limit):
+    message = error_of(capsys, "stability", energies, "--limit", limit)
+    assert "limit above 1, found" in message
+
+
+def test_energies_with_another_header_are_an_error_beside_frames(tmp_path, capsys):
+    prefix = tmp_path / "nve"
+    trajectory = make_trajectory(np.zeros((3, 2, 3)), CUBIC, ["O", "H"])
+    trajectory.topology.add_bond(*trajectory.topology.atoms)
+    write_run(trajectory, prefix)
+    prefix.with_suffix(".csv").write_text("a,b\n1,2\n")
+    assert '"Time (ps)"' in error_of(capsys, "stability", prefix)
+
+
+def test_a_stop_before_the_start_that_was_chosen(energies, capsys):
+    message = error_of(capsys, "stability", f"{energies}.csv", "--stop", 0.2)
+    assert "expected --stop after the start of" in message
+    assert "found 0.2 ps; --start 0 takes all before it" in message
+
+
 def test_stability_finds_the_bond_that_breaks(tmp_path, capsys):
     length = np.full(30, 0.1)
     length[20:] = 0.2

@@ -114,3 +114,11 @@ def test_modules_can_be_run():
     command = [sys.executable, "-m", f"{PACKAGE}.cli", "--version"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, openmm_allegro.__version__)
+
+
+def test_all_names_of_a_joined_module():
+    names = {}
+    exec("from openmm_allegro.dataset import *", names)
+    for name in ("collate", "split"):
+        assert names[name] is getattr(openmm_allegro.dataset, name)
+        assert name in dir(openmm_allegro.dataset)

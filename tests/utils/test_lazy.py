@@ -56,3 +56,10 @@ def test_a_module_is_imported_when_a_name_of_it_is_used():
         "assert dispersion in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "utils.lazy", "1"])
+def test_what_is_no_name_is_no_attribute(name):
+    import openmm_allegro
+
+    assert getattr(openmm_allegro, name, None) is None
