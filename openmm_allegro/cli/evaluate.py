@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--reference",
         default="reference",
         metavar="NAME",
-        help="with --plot: what the axes call the labels, such as PBE",
+        help="name of the labels on the axes of --plot, such as PBE",
     )
     add_settings(parser, ForceOptions, ["precision"])
     add_overwrite_option(parser)

@@ -18,9 +18,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="model file to write"
     )
-    parser.add_argument("--length-unit", default="angstrom", help="angstrom, nm, bohr")
     parser.add_argument(
-        "--energy-unit", default="eV", help="eV, kJ/mol, kcal/mol, hartree"
+        "--length-unit",
+        default="angstrom",
+        help="unit of lengths: angstrom, nm, bohr",
+    )
+    parser.add_argument(
+        "--energy-unit",
+        default="eV",
+        help="unit of energies: eV, kJ/mol, kcal/mol, hartree",
     )
     parser.add_argument(
         "--element",
@@ -29,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE=SYMBOL",
         help="element of a type whose name is no chemical symbol",
     )
-    parser.add_argument("--model-key", help="which model of a file with several")
+    parser.add_argument("--model-key", help="name of the model, in a file with several")
     add_overwrite_option(parser)
 
 

@@ -15,24 +15,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE.html",
-        help="default: RUN.html, or report.html in the folder",
+        help="page to write (default: RUN.html, or report.html in the folder)",
     )
     parser.add_argument(
         "--charges",
         type=_charges,
         metavar="Na=1,Cl=-1",
-        help="of ions, by element or residue name, or a file of one number for each "
-        "atom (default: formal ones)",
+        help="charges of ions, by element or residue name, or a file of one number "
+        "for each atom (default: formal ones)",
     )
     parser.add_argument(
         "--start",
         type=float,
         metavar="PS",
-        help="where structure and kinetics begin (default: a tenth of the run, or "
-        "later where the potential energy says so; 0 without a table of energies)",
+        help="first time of structure and kinetics, ps (default: a tenth of the run, "
+        "or later where the potential energy says so; 0 without a table of energies)",
     )
     parser.add_argument(
-        "--stage", help="of a protocol (default: the last with a trajectory)"
+        "--stage", help="stage of a protocol (default: the last with a trajectory)"
     )
     add_overwrite_option(parser)
 

@@ -314,8 +314,10 @@ def _items(kind: Any) -> Any:
 def _help(field: dataclasses.Field) -> str:
     meaning = field.metadata[_KEY]
     text = meaning.about + (f", {meaning.unit}" if meaning.unit else "")
+    if not text[1:2].isupper():  # as in XML; argparse's own help is in lower case
+        text = text[0].lower() + text[1:]
     if field.default is True:
-        text = f"Do not {text[0].lower()}{text[1:]}"
+        text = f"do not {text}"
     if _plain_type(field.type) is not bool:
         default = _shown_default(field)
         text += f" (default {default})" if default else ""

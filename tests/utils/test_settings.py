@@ -115,9 +115,9 @@ def test_help_and_manual_say_the_same():
     parser = argparse.ArgumentParser()
     add_options(parser, Bath, ["steps", "temperature_k"])
     text = " ".join(parser.format_help().split())
-    assert "Temperature, K (default 300)" in text and "--kind" not in text
+    assert " temperature, K (default 300)" in text and "--kind" not in text
     add_options(parser, Bath, ["minimize"])
-    assert "--no-minimize Do not minimise first" in " ".join(
+    assert "--no-minimize do not minimise first" in " ".join(
         parser.format_help().split()
     )
     table = settings_table(Bath)
