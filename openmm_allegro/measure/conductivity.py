@@ -20,6 +20,8 @@ from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_settin
 from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
 
 _ONSAGER = "mol²/(J m s)"
+# Charge in e of all ions that charges given with few digits may have by rounding.
+_ROUNDING = 1e-3
 _UNITS = green_kubo_units("S/m") | {
     "einstein": "S/m",
     "nernst_einstein": "S/m",
@@ -69,8 +71,8 @@ def measure_conductivity(
     """Measure the conductivity and its parts, from velocities too where there are any.
 
     Subjects are species, by default those that carry the charges. Results by run:
-    fields of a Conductivity, ``green_kubo`` (GreenKubo or None) and ``charges`` (by
-    species).
+    fields of a Conductivity, ``green_kubo`` (GreenKubo or None), ``charges`` (by
+    species) and ``neutral``, whether the ions have no charge together.
     """
     from ..analysis import conductivity, plot_conductivity
 
@@ -97,6 +99,7 @@ def measure_conductivity(
             "green_kubo": integral,
             "charges": charges.numbers,
             "origin_of_charges": charges.origin,
+            "neutral": _neutral(result),
         }
         return Part(result, _rows(result, integral, series.suffix), more, notes)
 
@@ -162,12 +165,17 @@ def _rows(result: Any, integral: Any, suffix: str) -> list[Row]:
 def _notes(label: str, result: Any, integral: Any, cutoff: float | None) -> list[str]:
     """Name the frame of reference, a net charge and an integral without end."""
     notes = [f"{label}: frame of reference: {result.reference}."]
-    if abs(result.net_charge) > 1e-3:
+    if not _neutral(result):
         notes.append(
             f"{label}: the ions have a charge of {result.net_charge:.4g} e, so that "
             "the conductivity too depends on the frame of reference."
         )
     return notes if integral is None else notes + unfinished(label, integral, cutoff)
+
+
+def _neutral(result: Any) -> bool:
+    """Whether the charges of the ions add up to nothing but rounding."""
+    return bool(abs(result.net_charge) <= _ROUNDING)
 
 
 def _integral(

@@ -24,6 +24,7 @@ _UNITS = {
     "intercept": "nm²",
     "box_length": "nm",
     "correction": "cm²/s",
+    "correction_times_viscosity": "cm²/s mPa s",
 }
 
 
@@ -61,8 +62,9 @@ def measure_diffusion(
 ) -> Measurement:
     """Measure self-diffusion coefficients.
 
-    Results by item: fields of a Diffusion; with a viscosity ``box_length`` and
-    ``correction`` too.
+    Results by item: fields of a Diffusion; ``box_length``, None unless the cell is
+    cubic; ``correction_times_viscosity`` for its size, None without a temperature or a
+    cubic cell; with a viscosity the ``correction`` too.
     """
     from ..analysis import diffusion, plot_msd
 
@@ -116,17 +118,27 @@ def _infinite_box(label, curve, series, source, settings):
     """Length of the box and its correction, and the row of the corrected D."""
     from ..analysis import yeh_hummer_correction
 
+    length = temperature = added = None
+    try:
+        length = _cubic_length(series.frames)
+        temperature = source.temperature(series.run)
+        added = yeh_hummer_correction(length, temperature, 1.0)
+    except ValueError:
+        if settings.viscosity is not None:
+            raise
+    more = {"box_length": length, "correction_times_viscosity": added}
     if settings.viscosity is None:
-        return {}, []
-    length, temperature = _cubic_length(series.frames), source.temperature(series.run)
+        return more, []
     added = yeh_hummer_correction(length, temperature, settings.viscosity)
     value = curve.coefficient + added
     row = Row(label, "D of an infinite box", value, curve.error, "cm²/s")
-    return {"box_length": length, "correction": added}, [row]
+    return more | {"correction": added}, [row]
 
 
 def _cubic_length(frames: Frames) -> float:
     """Length in nm of a cubic cell, from its mean volume."""
+    if frames.cell is None:
+        raise ValueError("expected a cubic cell with --viscosity, found none")
     cell, edge = frames.cell, frames.volume ** (1 / 3)
     lengths = np.diag(cell)
     if np.ptp(lengths) > 1e-3 * edge or np.abs(cell - np.diag(lengths)).max() > 1e-4:

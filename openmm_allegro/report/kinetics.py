@@ -106,7 +106,7 @@ def _diffusion(production, findings):
             rows,
             caption="Self-diffusion relative to the centre of mass of all atoms.",
         ),
-        _finite_box(production.source),
+        _finite_box(next(iter(results.values()))),
         *reasons,
         _thermostat(production.run.record),
     )
@@ -127,18 +127,13 @@ def _thermostat(record):
     )
 
 
-def _finite_box(source):
-    """Give the correction of Yeh and Hummer, in a box that is about cubic."""
-    from ..analysis import yeh_hummer_correction
-
-    lengths, angles = (x.mean(axis=0) for x in source.frames().cell_parameters())
-    if np.ptp(lengths) > 0.02 * lengths.mean() or np.abs(angles - 90).max() > 1:
+def _finite_box(result):
+    """Give the correction of Yeh and Hummer, in a cubic box."""
+    if result["box_length"] is None:
         return paragraph("D is that of this box; no correction for its size is made.")
-    try:
-        temperature = source.temperature()
-    except ValueError:
+    added = result["correction_times_viscosity"]
+    if added is None:
         return None
-    added = yeh_hummer_correction(float(lengths.mean()), temperature, 1.0)
     return paragraph(
         "D is that of this box. In an infinite one it would be larger by "
         f"{1e5 * added:.2g} / η × 10⁻⁵ cm²/s, η the viscosity of the model in mPa s "
@@ -148,7 +143,7 @@ def _finite_box(source):
 
 def _conductivity(production, findings):
     result = production.measure("conductivity").results["all"]
-    if abs(result["net_charge"]) > 1e-6:
+    if not result["neutral"]:
         findings.warn(
             f"The charges of the ions add up to {result['net_charge']:+g}: the "
             "conductivity depends on the frame of reference."

@@ -309,6 +309,22 @@ def test_pairs_are_counted_to_half_the_box_or_the_bound(
     assert "Not computed: expected nothing more" in page
 
 
+@pytest.mark.parametrize(("edge", "cubic"), [(3.0, True), (3.03, False)])
+def test_the_measurements_decide_what_is_cubic_and_neutral(edge, cubic, tmp_path):
+    cell = np.diag([3.0, 3.0, edge])
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(20, 4), 200, cell))
+    charges = None if cubic else "Na=1,Cl=-0.9"
+    production = make_production(read_run(prefix), tmp_path, charges=charges, start=0.0)
+    (label, result), *_ = production.measure("diffusion").results.items()
+    assert (result["box_length"] is not None) == cubic, label
+    assert production.measure("conductivity").results["all"]["neutral"] == cubic
+    findings = Findings()
+    page = kinetics.kinetics_section(production, findings)
+    assert ("In an infinite one it would be larger" in page) == cubic
+    assert ("no correction for its size is made" in page) != cubic
+    assert any("add up to" in text for _, text in findings.alerts) != cubic
+
+
 def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
     """Its error would hide the others; that what is left of C(t) is told stays."""
     results = {
