@@ -123,7 +123,7 @@ def langevin_velocities(rng):
     exact = 3 * 2e-3 / tau * np.exp(-function.lag_times / tau)
     integral = analysis.green_kubo_diffusion(velocities, time_step, max_lag=4.0)
     spectrum = analysis.density_of_states(
-        velocities, np.ones(10), time_step, resolution=0.15
+        velocities, np.ones(10), time_step, resolution=0.15, n_blocks=10
     )
     low = (spectrum.frequency > 0.5) & (spectrum.frequency < 3)
     states = 12 * tau / (1 + (2 * np.pi * spectrum.frequency[low] * tau) ** 2)
@@ -187,7 +187,7 @@ def contacts(rng):
         1.0,
         n,
     )
-    found = analysis.survival(history, max_lag=150.0)
+    found = analysis.survival(history, max_lag=150.0, n_blocks=10)
     some = (found.lag_times > 0) & (found.lag_times < 40)
     steps = found.lag_times[some]
     bound = 2 / 7

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
 
 from ..units import BAR_TO_PA, NM3_TO_M3, NM_TO_M
+from .defaults import BLOCKS
 from .dynamics.unwrap import unwrap_molecules
 from .frames import cell_vectors
 from .statistics import Estimate, jackknife, series_covariance, series_mean, sum_blocks
@@ -106,7 +107,7 @@ def heat_capacity(energies, temperature, *, mass=None):
     )
 
 
-def dielectric_constant(trajectory, charges, temperature, *, n_blocks=10):
+def dielectric_constant(trajectory, charges, temperature, *, n_blocks=BLOCKS):
     r"""Static dielectric constant of neutral molecules with fixed charges.
 
     .. math::

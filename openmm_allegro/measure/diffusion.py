@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.defaults import LONG_BLOCKS
 from ..runs.frames import Frames
 from ..runs.source import Source
 from ..utils.settings import setting
@@ -54,7 +55,7 @@ class DiffusionSettings(Settings):
         above=0,
         metavar="MPA_S",
     )
-    blocks: int = blocks_setting(5)
+    blocks: int = blocks_setting(LONG_BLOCKS)
 
 
 def measure_diffusion(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..analysis.defaults import BLOCKS
 from ..runs.selections import selections
 from ..runs.source import Source
 from ..utils.settings import check_settings, setting
@@ -108,7 +109,7 @@ class Quantity:
         return replace(measurement, rows=over_runs(measurement.rows, source))
 
 
-def blocks_setting(default: int = 10) -> Any:
+def blocks_setting(default: int = BLOCKS) -> Any:
     """Declare the number of blocks that errors come from."""
     return setting(
         default,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.defaults import BIN_WIDTH
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
@@ -18,7 +19,7 @@ from .quantity import (
     blocks_setting,
     shell_setting,
 )
-from .shells import count_distances, first_shell, one_each, whole_shell
+from .shells import R_MAX, count_distances, first_shell, one_each, whole_shell
 from .subjects import TOTAL, all_element_pairs, default_pairs
 
 _ELEMENTS = "elements"
@@ -33,11 +34,11 @@ class RdfSettings(Settings):
 
     r_max: float | None = setting(
         None,
-        about="End of g(r), nm (default: half the cell, 1.5 at most)",
+        about=f"End of g(r), nm (default: half the cell, {R_MAX} at most)",
         above=0,
         metavar="NM",
     )
-    bin_width: float = bin_width_setting(0.005)
+    bin_width: float = bin_width_setting(BIN_WIDTH)
     shell: tuple[float, ...] | None = shell_setting()
     potential: bool = setting(
         False,

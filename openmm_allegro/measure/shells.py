@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.defaults import BIN_WIDTH, BLOCKS
 from ..runs.frames import Frames
 from ..runs.source import Source
 
@@ -14,8 +15,7 @@ from ..runs.source import Source
 # system and add little.
 POSITIONS = 4_000_000
 # End of g(r) in nm, in cells that are wider than twice that.
-_R_MAX = 1.5
-_BIN_WIDTH = 0.005
+R_MAX = 1.5
 
 
 def first_shells(source: Source, subjects: Mapping[str, Sequence[Any]]) -> dict:
@@ -76,7 +76,7 @@ def one_each(
     return dict(zip(subjects, radii, strict=True))
 
 
-def first_shell(histogram: Any, n_blocks: int = 10) -> Any:
+def first_shell(histogram: Any, n_blocks: int = BLOCKS) -> Any:
     """Find the first shell of a histogram, a Coordination.
 
     Raises
@@ -95,7 +95,7 @@ def first_shell(histogram: Any, n_blocks: int = 10) -> Any:
     return shell
 
 
-def whole_shell(histogram: Any, n_blocks: int = 10) -> Any:
+def whole_shell(histogram: Any, n_blocks: int = BLOCKS) -> Any:
     """Count the neighbours in all of a histogram, a Coordination."""
     from ..analysis.structure.coordination import coordination_of
 
@@ -107,7 +107,7 @@ def count_distances(
     subjects: Mapping[str, Sequence[Any]],
     *,
     r_max: float | None = None,
-    bin_width: float = _BIN_WIDTH,
+    bin_width: float = BIN_WIDTH,
     shells: Mapping[str, float] | None = None,
 ) -> tuple[dict, dict]:
     """Count pairs by distance in one pass over the frames.
@@ -119,7 +119,7 @@ def count_distances(
     source : Source
     subjects : mapping of str to (selection, selection)
     r_max : float, optional
-        In nm. Default: half the smallest width of the cell, 1.5 nm at most.
+        In nm. Default: half the smallest width of the cell, `R_MAX` at most.
     bin_width : float, optional
         In nm.
     shells : mapping of str to float, optional
@@ -168,13 +168,13 @@ def _histograms(
 
     chunks = iter(frames)
     first = next(chunks)
-    widest = min(_R_MAX, largest_radius(cell_vectors(first)))
+    widest = min(R_MAX, largest_radius(cell_vectors(first)))
     try:
         return count(chain([first], chunks), widest)
     except ValueError:
         for _ in chunks:  # so that all frames have been read, and may be kept
             pass
-        narrowest = min(_R_MAX, frames.largest_radius())
+        narrowest = min(R_MAX, frames.largest_radius())
         if narrowest >= widest:
             raise
         return count(frames, narrowest)  # of a cell that shrank after the first frames

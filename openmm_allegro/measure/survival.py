@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..analysis.defaults import LONG_BLOCKS
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
@@ -14,7 +15,7 @@ from .shells import POSITIONS, first_shells, one_each
 from .subjects import in_each_series, unlike_pairs
 
 # A contact breaks beyond so many times the first minimum of g(r).
-_BEYOND = 1.1
+BEYOND = 1.1
 # Part of the contacts that may outlast the integral of a residence time.
 _REMAINING = 0.05
 _UNITS = {
@@ -45,7 +46,7 @@ class SurvivalSettings(Settings):
     outer: tuple[float, ...] | None = setting(
         None,
         about="Radius beyond which a contact breaks, nm, or one for each pair "
-        "(default: --shell, or 1.1 times the first minimum of g(r))",
+        f"(default: --shell, or {BEYOND} times the first minimum of g(r))",
         above=0,
         metavar="NM",
     )
@@ -53,7 +54,7 @@ class SurvivalSettings(Settings):
         0.0, about="Absences that do not break a contact", unit="ps", minimum=0
     )
     max_lag: float | None = max_lag_setting("nearly a block")
-    blocks: int = blocks_setting(5)
+    blocks: int = blocks_setting(LONG_BLOCKS)
 
 
 def measure_survival(
@@ -143,7 +144,7 @@ def _radii(
             raise ValueError(f"{label}: {reason}")
         widest = source.frames(positions=POSITIONS).largest_radius()
         inner = {label: shell.r_peak for label, shell in shells.items()}
-        outer = {k: min(_BEYOND * shell.r_max, widest) for k, shell in shells.items()}
+        outer = {k: min(BEYOND * shell.r_max, widest) for k, shell in shells.items()}
     if settings.outer is not None:
         outer = one_each(settings.outer, subjects, "--outer")
     return {label: (inner[label], outer[label]) for label in inner}, failed

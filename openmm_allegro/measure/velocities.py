@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.defaults import LONG_BLOCKS
 from ..runs.frames import read_topology
 from ..runs.run import Run
 from ..runs.selections import elements
@@ -76,7 +77,7 @@ class DensityOfStatesSettings(VelocitySettings):
         above=0,
         metavar="W",
     )
-    blocks: int = blocks_setting(5)
+    blocks: int = blocks_setting(LONG_BLOCKS)
 
 
 def measure_vacf(

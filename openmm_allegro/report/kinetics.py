@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from ..measure.survival import BEYOND
 from .further import further_parts
 from .html import (
     attempt,
@@ -228,7 +229,8 @@ def _residence(production):
         ),
         paragraph(
             "A contact forms below the first of the radii, the first maximum of g(r), "
-            "and breaks beyond the other, 10 % past its first minimum, so that "
+            f"and breaks beyond the other, {100 * BEYOND - 100:.0f} % past its first "
+            "minimum, so that "
             "trembling at the edge does not count. The residence time is the integral "
             "of the dashed curve above random encounters, within "
             f"{first['lag_times'][-1]:.3g} ps; where the curve has not fallen by then, "

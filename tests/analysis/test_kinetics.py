@@ -23,7 +23,7 @@ def test_two_state_process_has_its_closed_form():
     found = contacts(trajectory, "element Na", "element O", 0.4)
     assert len(found.starts) == np.sum(np.diff(states, axis=0, prepend=0) == 1)
     assert found.n_pairs == 400
-    result = survival(found, max_lag=100.0)
+    result = survival(found, max_lag=100.0, n_blocks=10)
     steps = np.rint(result.lag_times / 0.5)
     bound = 0.02 / 0.07
     continuous = 0.95**steps

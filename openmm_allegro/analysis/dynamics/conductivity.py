@@ -8,6 +8,7 @@ from scipy.constants import Boltzmann, elementary_charge
 from scipy.constants import physical_constants as constants
 
 from ...units import NM2_PER_PS_TO_M2_PER_S, NM3_TO_M3
+from ..defaults import BLOCKS
 from ..frames import chunked
 from ..statistics import Estimate, jackknife
 from .correlation import block_correlations, frame_lags, green_kubo
@@ -84,7 +85,7 @@ def conductivity(
     time_step=None,
     max_lag=None,
     fit_start=None,
-    n_blocks=10,
+    n_blocks=BLOCKS,
 ):
     r"""Conductivity by Einstein and by Nernst and Einstein, with Onsager coefficients.
 
@@ -194,7 +195,7 @@ def green_kubo_conductivity(
     *,
     max_lag=None,
     cutoff=None,
-    n_blocks=10,
+    n_blocks=BLOCKS,
 ):
     r"""Conductivity from the autocorrelation of the electric current.
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.integrate import cumulative_trapezoid
 
+from ..defaults import BLOCKS
 from ..statistics import Estimate, block_edges, block_mean, jackknife
 
 # A correlation function is noise where its mean size is below this many of its errors;
@@ -116,7 +117,7 @@ def noise_start(function):
     return len(size)
 
 
-def block_correlations(first, second, time_step, max_lag=None, n_blocks=10):
+def block_correlations(first, second, time_step, max_lag=None, n_blocks=BLOCKS):
     """Sums of products of two series at a lag, by blocks of time origins.
 
     Parameters

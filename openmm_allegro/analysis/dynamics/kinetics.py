@@ -8,6 +8,7 @@ import numpy as np
 from scipy.integrate import trapezoid
 from scipy.sparse import csr_array
 
+from ..defaults import LONG_BLOCKS
 from ..statistics import Estimate, block_edges, jackknife
 from .correlation import Correlation, frame_lags, noise_start
 
@@ -53,7 +54,7 @@ class Survival(NamedTuple):
     remaining: float = np.nan
 
 
-def survival(contacts, *, max_lag=None, n_blocks=10):
+def survival(contacts, *, max_lag=None, n_blocks=LONG_BLOCKS):
     r"""Survival functions and times of contacts.
 
     .. math::

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S
+from ..defaults import LONG_BLOCKS
 from ..statistics import block_edges, jackknife
 from .linear import line_weights, linear_start
 from .unwrap import follow
@@ -57,7 +58,7 @@ def diffusion(
     remove_drift=True,
     max_lag=None,
     fit_start=None,
-    n_blocks=5,
+    n_blocks=LONG_BLOCKS,
 ):
     """Self-diffusion coefficient of the selected atoms, D = MSD / 6t at long times.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..defaults import BLOCKS
 from ..frames import (
     cell_vectors,
     check_radius,
@@ -41,7 +42,7 @@ class VanHove(NamedTuple):
 
 
 def van_hove_self(
-    positions, time_step, lag_times, r_max, *, bin_width=0.01, n_blocks=10
+    positions, time_step, lag_times, r_max, *, bin_width=0.01, n_blocks=BLOCKS
 ):
     r"""Distribution of the distances that atoms have moved in a time.
 
@@ -97,7 +98,7 @@ def van_hove_distinct(
     bin_width=0.01,
     n_origins=200,
     time_step=None,
-    n_blocks=10,
+    n_blocks=BLOCKS,
 ):
     r"""Density of other atoms b at a time t around where an atom a was, over the mean.
 
@@ -168,7 +169,7 @@ def van_hove_distinct(
     return _result(edges, lags * time_step, values, errors)
 
 
-def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=10):
+def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=BLOCKS):
     r"""Departure of displacements from a Gaussian, 0 for free diffusion.
 
     .. math::

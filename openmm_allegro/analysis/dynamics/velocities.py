@@ -7,6 +7,7 @@ import numpy as np
 from scipy.signal import welch
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
+from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
 from ..statistics import block_mean
@@ -108,7 +109,7 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
     )
 
 
-def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=10):
+def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=BLOCKS):
     r"""Velocity autocorrelation function, averaged over atoms and time origins.
 
     .. math:: C(t) = \langle v_i(0) \cdot v_i(t) \rangle_i
@@ -133,7 +134,7 @@ def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=10
 
 
 def green_kubo_diffusion(
-    velocities, time_step, *, max_lag=None, cutoff=None, n_blocks=10
+    velocities, time_step, *, max_lag=None, cutoff=None, n_blocks=BLOCKS
 ):
     r"""Self-diffusion coefficient from the velocity autocorrelation function.
 
@@ -160,7 +161,9 @@ def green_kubo_diffusion(
     return green_kubo(*sums, time_step, factor=factor, cutoff=cutoff)
 
 
-def density_of_states(velocities, masses, time_step, *, resolution=1.0, n_blocks=10):
+def density_of_states(
+    velocities, masses, time_step, *, resolution=1.0, n_blocks=LONG_BLOCKS
+):
     r"""Vibrational density of states, the spectrum of the mass-weighted velocities.
 
     .. math::

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..defaults import BLOCKS
 from ..frames import cell_vectors, check_radius, chunked, select_atoms
 from ..statistics import jackknife, sum_blocks
 from .pairs import neighbor_pairs
@@ -39,7 +40,7 @@ def angle_distribution(
     r_cb=None,
     *,
     n_bins=90,
-    n_blocks=10,
+    n_blocks=BLOCKS,
 ):
     """Distribution of the angles a-b-c around atoms b.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.constants import gas_constant
 
+from ..defaults import BIN_WIDTH, BLOCKS
 from ..statistics import jackknife, sum_blocks
 from .rdf import histograms
 
@@ -64,7 +65,13 @@ class PotentialOfMeanForce(NamedTuple):
 
 
 def coordination_number(
-    trajectory, selection_a, selection_b, *, r_max=None, bin_width=0.005, n_blocks=10
+    trajectory,
+    selection_a,
+    selection_b,
+    *,
+    r_max=None,
+    bin_width=BIN_WIDTH,
+    n_blocks=BLOCKS,
 ):
     """Mean number of atoms b within `r_max` of an atom a.
 
@@ -99,7 +106,7 @@ def coordination_number(
     return coordination_of(counted, first_shell=r_max is None, n_blocks=n_blocks)
 
 
-def coordination_of(histogram, *, first_shell=True, n_blocks=10):
+def coordination_of(histogram, *, first_shell=True, n_blocks=BLOCKS):
     """Coordination of a `rdf.Histogram`: of its first shell, or of all of it."""
     edges = histogram.edges
     counts, ideal = histogram.counts.sum(axis=0), histogram.ideal.sum(axis=0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
+from ..defaults import BIN_WIDTH, BLOCKS
 from ..frames import (
     cell_vectors,
     check_radius,
@@ -62,7 +63,7 @@ def rdf(
     selection_b,
     *,
     r_max=None,
-    bin_width=0.005,
+    bin_width=BIN_WIDTH,
     chunk_frames=100,
 ):
     r"""Radial distribution function of atoms b around atoms a.
@@ -111,7 +112,7 @@ def rdf(
 
 
 def radial_distributions(
-    source, pairs, *, r_max=None, bin_width=0.005, n_blocks=10, chunk_frames=100
+    source, pairs, *, r_max=None, bin_width=BIN_WIDTH, n_blocks=BLOCKS, chunk_frames=100
 ):
     """g(r) and running coordination numbers of several pairs, with errors, in one pass.
 
@@ -182,7 +183,7 @@ class Histogram(NamedTuple):
     exposure: np.ndarray
 
 
-def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
+def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100):
     """Count the pairs of atoms of each pair of selections, in one pass.
 
     Parameters
@@ -242,7 +243,7 @@ def histograms(source, pairs, r_max=None, bin_width=0.005, chunk_frames=100):
     return made
 
 
-def distribution_of(histogram, n_blocks=10):
+def distribution_of(histogram, n_blocks=BLOCKS):
     """Make the RadialDistribution of a Histogram."""
     counts, ideal, exposure = (sum_blocks(x, n_blocks) for x in histogram[1:])
     g = jackknife(np.divide, counts, ideal)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..defaults import BLOCKS
 from ..frames import cell_vectors, check_radius, chunked, select_atoms
 from ..statistics import Estimate, block_mean, sum_blocks
 from .pairs import neighbor_pairs
@@ -30,7 +31,7 @@ class Clusters(NamedTuple):
     mean_size: Estimate
 
 
-def speciation(source, centers, ligands, *, n_blocks=10):
+def speciation(source, centers, ligands, *, n_blocks=BLOCKS):
     """Frequencies of the environments of a centre: numbers of neighbours of each kind.
 
     Parameters
@@ -75,7 +76,7 @@ def speciation(source, centers, ligands, *, n_blocks=10):
     }
 
 
-def clusters(source, selection_a, selection_b, r_max, *, n_blocks=10):
+def clusters(source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS):
     """Sizes of the clusters that contacts between a and b hold together.
 
     Parameters

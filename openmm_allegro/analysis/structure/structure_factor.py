@@ -8,6 +8,7 @@ import numpy as np
 import periodictable
 
 from ...units import NM_TO_ANGSTROM
+from ..defaults import BLOCKS
 from ..frames import cell_vectors, chunked, stretch_starts
 from ..statistics import Estimate, jackknife, sum_blocks
 
@@ -45,7 +46,7 @@ def structure_factor(
     isotopes=None,
     norm="mean square",
     seed=0,
-    n_blocks=10,
+    n_blocks=BLOCKS,
 ):
     r"""Structure factors from the density waves that the cell allows.
 
