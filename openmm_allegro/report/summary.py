@@ -13,23 +13,16 @@ from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "pymbar", "matplotlib")
-# Keys of a record that the card shows in words of its own.
-_SHOWN = {
-    "atoms", "checkpoint_interval", "checkpoint_step", "completed_steps", "ensemble",
-    "finished", "forces", "friction_per_ps", "hardware", "hydrogen_mass_da",
-    "integrator", "minimized", "model", "model_sha256", "ns_per_day", "openmm_version",
-    "package_version", "platform", "pressure_bar", "report_interval", "resumed_at",
-    "seed", "steps", "stochastic_thermostat", "stopped", "temperature_k",
-    "temperatures_k", "timestep_fs",
-}  # fmt: skip
+# Keys of a record that tell a reader of the page nothing, or nothing that its warnings
+# and remarks do not tell.
+_HIDDEN = {
+    *("checkpoint_interval", "checkpoint_step", "finished", "stopped"),
+    "stochastic_thermostat",
+}
 
 
 def summary_section(runs, run, production):
     """Show what was run, in detail of `run`, the one that is analysed."""
-    record = run.record
-    friction = number(record.get("friction_per_ps"), "g", " per ps")
-    if run.ensemble == "nve":
-        friction = ""
     stages = None
     if len(runs) > 1:
         rows = [
@@ -45,53 +38,14 @@ def summary_section(runs, run, production):
         ]
         header = "stage", "ensemble", "temperature (K)", "steps", "time (ps)", "ns/day"
         stages = table(header, rows)
-    details = facts(
-        [
-            ("Model", _model(record)),
-            ("Composition", composition(production)),
-            ("Atoms", number(record.get("atoms"), ",d")),
-            ("Box", _box(production)),
-            ("Ensemble", run.ensemble.upper()),
-            ("Integrator", record.get("integrator", "not recorded")),
-            ("Temperature", _temperature(run, " K")),
-            ("Replicas at", _list(record.get("temperatures_k"), ".4g", " K")),
-            ("Pressure", number(record.get("pressure_bar"), "g", " bar")),
-            ("Friction", friction),
-            ("Time step", number(record.get("timestep_fs"), "g", " fs")),
-            ("Hydrogen mass", number(record.get("hydrogen_mass_da"), "g", " Da")),
-            ("Steps", run.progress),
-            ("Simulated", _finite(run.simulated, ".6g", " ps")),
-            ("Written every", number(record.get("report_interval"), ",d", " steps")),
-            ("Minimised first", _yes(record.get("minimized"))),
-            ("Went on at step", _list(record.get("resumed_at"))),
-            ("Seed", record.get("seed")),
-            ("Forces", _list(record.get("forces"))),
-            ("Speed", number(record.get("ns_per_day"), ".3g", " ns/day")),
-            ("Platform", record.get("platform")),
-            *(
-                (f"Hardware: {key.replace('_', ' ')}", value)
-                for key, value in _hardware(record).items()
-            ),
-            (
-                "Versions",
-                f"openmm_allegro {record.get('package_version', 'not recorded')}, "
-                f"OpenMM {record.get('openmm_version', 'not recorded')}",
-            ),
-            *(
-                (
-                    key.replace("_", " "),
-                    _yes(value) if isinstance(value, bool) else value,
-                )
-                for key, value in record.items()
-                if key not in _SHOWN and isinstance(value, (str, int, float))
-            ),
-        ]
-    )
     details_of = (
         f"Details of {run.stage}, the stage that is analysed:" if stages else None
     )
     return section(
-        "What was run", stages, paragraph(details_of) if details_of else None, details
+        "What was run",
+        stages,
+        paragraph(details_of) if details_of else None,
+        facts(_details(run, production)),
     )
 
 
@@ -165,6 +119,62 @@ def command_line(run, output, charges, start, stage):
 def number(value, form=".3g", unit=""):
     """Number with a unit, or empty where there is none."""
     return "" if value is None else f"{value:{form}}{unit}"
+
+
+def _details(run, production):
+    """List names and values of a run: those of the card, then what else is recorded."""
+    record = run.record
+    friction = number(record.get("friction_per_ps"), "g", " per ps")
+    if run.ensemble == "nve":
+        friction = ""
+    mass = number(record.get("hydrogen_mass_da"), "g", " Da")
+    written = number(record.get("report_interval"), ",d", " steps")
+    velocities = number(record.get("velocity_interval") or None, ",d", " steps")
+    versions = (
+        f"openmm_allegro {record.get('package_version', 'not recorded')}, "
+        f"OpenMM {record.get('openmm_version', 'not recorded')}"
+    )
+    # name, value, and the keys of the record that it is made of
+    rows = [
+        ("Model", _model(record), "model", "model_sha256"),
+        ("Composition", composition(production)),
+        ("Atoms", number(record.get("atoms"), ",d"), "atoms"),
+        ("Box", _box(production)),
+        ("Ensemble", run.ensemble.upper(), "ensemble"),
+        ("Integrator", record.get("integrator", "not recorded"), "integrator"),
+        ("Temperature", _temperature(run, " K"), "temperature_k"),
+        (
+            "Replicas at",
+            _list(record.get("temperatures_k"), ".4g", " K"),
+            "temperatures_k",
+        ),
+        ("Pressure", number(record.get("pressure_bar"), "g", " bar"), "pressure_bar"),
+        ("Friction", friction, "friction_per_ps"),
+        ("Time step", number(record.get("timestep_fs"), "g", " fs"), "timestep_fs"),
+        ("Hydrogen mass", mass, "hydrogen_mass_da"),
+        ("Steps", run.progress, "steps", "completed_steps"),
+        ("Simulated", _finite(run.simulated, ".6g", " ps")),
+        ("Written every", written, "report_interval"),
+        ("Velocities every", velocities, "velocity_interval"),
+        ("Minimised first", _yes(record.get("minimized")), "minimized"),
+        ("Went on at step", _list(record.get("resumed_at")), "resumed_at"),
+        ("Seed", record.get("seed"), "seed"),
+        ("Forces", _list(record.get("forces")), "forces"),
+        ("Speed", number(record.get("ns_per_day"), ".3g", " ns/day"), "ns_per_day"),
+        ("Platform", record.get("platform"), "platform"),
+        *(
+            (f"Hardware: {key.replace('_', ' ')}", value, "hardware")
+            for key, value in _hardware(record).items()
+        ),
+        ("Versions", versions, "package_version", "openmm_version"),
+    ]
+    shown = _HIDDEN.union(*(keys for _, _, *keys in rows))
+    others = [
+        (key.replace("_", " "), _yes(value) if isinstance(value, bool) else value)
+        for key, value in record.items()
+        if key not in shown and isinstance(value, (str, int, float))
+    ]
+    return [(name, value) for name, value, *_ in rows] + others
 
 
 def _temperature(run, unit):

@@ -33,7 +33,7 @@ from openmm_allegro.analysis.structure.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli.main import main  # noqa: E402
 from openmm_allegro.measure import shells  # noqa: E402
 from openmm_allegro.measure.measurement import Measurement  # noqa: E402
-from openmm_allegro.report import kinetics, report  # noqa: E402
+from openmm_allegro.report import kinetics, report, summary  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
 from openmm_allegro.report.kinetics import _thermostat  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
@@ -323,6 +323,19 @@ def test_the_measurements_decide_what_is_cubic_and_neutral(edge, cubic, tmp_path
     assert ("In an infinite one it would be larger" in page) == cubic
     assert ("no correction for its size is made" in page) != cubic
     assert any("add up to" in text for _, text in findings.alerts) != cubic
+
+
+def test_the_card_has_notes_and_no_bookkeeping(tmp_path):
+    record = {"stochastic_thermostat": True, "checkpoint_step": 7, "finished": True}
+    record |= {"velocity_interval": 0}
+    notes = {"no_periodic": False, "barostat_interval": 25}
+    run = read_run(write_run(tmp_path / "nvt", **record, **notes))
+    rows = dict(summary._details(run, make_production(run, tmp_path)))
+    assert (rows["no periodic"], rows["barostat interval"]) == ("no", 25)
+    assert rows["Velocities every"] == ""
+    assert (rows["Seed"], rows["Time step"]) == (3, "1 fs")
+    assert not {key.replace("_", " ") for key in record} & set(rows)
+    assert not {"seed", "atoms", "timestep fs", "completed steps"} & set(rows)
 
 
 def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
