@@ -101,7 +101,7 @@ def test_a_model_file(folder):
     check("pythonforce", *energy_and_forces(system, FORMER["positions"]))
 
 
-def test_a_run_goes_on(folder):
+def test_a_run_is_resumed(folder):
     """It resumes from its checkpoint, with the files cut to it, and ends the same."""
     pdb = app.PDBFile("water.pdb")
     potential = AllegroPotential("model.safetensors")
@@ -141,7 +141,7 @@ def test_a_protocol_goes_on(folder, capsys):
 
 
 def check_end(prefix):
-    """The run ends as the one that nobody interrupted, where random numbers go on."""
+    """The run ends as the one that nobody interrupted, if random numbers resume."""
     record = json.loads(Path(f"{prefix}.json").read_text())
     assert record["finished"]
     # Another OpenMM cannot load the checkpoint's random numbers.

@@ -304,7 +304,7 @@ def test_ladder():
 def test_our_force_in_each_replica(
     model, water_box, tmp_path, monkeypatch, backend, pressure
 ):
-    """One Context for all; energies are those of the stored positions; it goes on."""
+    """One Context for all; energies are those of the stored positions; it continues."""
     if backend == "torchforce":
         pytest.importorskip("openmmtorch")
     from openmmtools.states import ThermodynamicState

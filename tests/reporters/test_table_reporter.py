@@ -73,7 +73,7 @@ def test_intervals_without_a_step(tmp_path, reporter):
 
 
 def test_frames_and_folders_of_a_users_reporters(tmp_path):
-    """A trajectory is cut and goes on; what others have as their path is left alone."""
+    """A trajectory is cut and continued; paths of others are left alone."""
 
     class Folder(Killer):
         path = tmp_path / "mine"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs that are killed and go on: nothing is lost, nothing is there twice."""
+"""Runs that are killed and resumed: nothing is lost, nothing is there twice."""
 
 import contextlib
 import json
@@ -147,7 +147,7 @@ def small_disk(size):
     [(1000, 60, ".csv"), (3000, 60, ".xtc"), (9000, 20, ".chk"), (16_000, 20, ".xml")],
 )
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, size, interval, hit):
-    """Whichever file is hit first, the run can go on when there is space again."""
+    """Whichever file is hit first, the run can continue when there is space again."""
     system = harmonic_system(100)
     options = {"velocity_interval": 0, "checkpoint_interval": interval}
     whole = start(system, tmp_path / "whole", **options)

@@ -93,7 +93,7 @@ def test_a_map_to_fewer_scalars_is_trained():
     ],
 )
 def test_training_leaves_them(tmp_path, request, optimizer, compiler):
-    """The other columns move; a resumed run goes on as one that was not stopped."""
+    """The other columns move; a resumed run continues as one that was not stopped."""
     if compiler:
         request.getfixturevalue(compiler)
     model = config_of_ethanol(**WIDE, num_layers=2)

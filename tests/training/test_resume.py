@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trainings that were interrupted go on as if not; nothing is overwritten unasked."""
+"""Interrupted trainings continue as if not; nothing is overwritten unasked."""
 
 import os
 import signal
