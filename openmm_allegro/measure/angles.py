@@ -28,7 +28,9 @@ class AngleSettings(Settings):
         about="Radius that holds a around b, nm, or those of a and c: 0.2,0.3 "
         "(default: first minima of g(r))",
         above=0,
+        unit="nm",
         metavar="NM",
+        example="0.2,0.3",
     )
     bins: int = setting(90, about="Bins of 180°", minimum=1, metavar="N")
     blocks: int = blocks_setting()

@@ -32,7 +32,9 @@ class ArrheniusSettings(Settings):
         None, about="Item, as Na (default: all that every file has)", metavar="NAME"
     )
     unit: str = setting("", about="Unit of values given as numbers, as cm²/s")
-    at: tuple[float, ...] = setting((), about="Temperatures to predict", unit="K")
+    at: tuple[float, ...] = setting(
+        (), about="Temperatures to predict", unit="K", example="300,350"
+    )
 
 
 def measure_arrhenius(

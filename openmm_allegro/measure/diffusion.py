@@ -35,6 +35,7 @@ def fit_start_setting() -> Any:
         None,
         about="Lag time from which motion is diffusive, ps (default: found)",
         above=0,
+        unit="ps",
         metavar="PS",
     )
 
@@ -53,6 +54,7 @@ class DiffusionSettings(Settings):
         about="Viscosity of the liquid, mPa s: for the coefficient in an infinite box "
         "(Yeh and Hummer; cubic cells)",
         above=0,
+        unit="mPa s",
         metavar="MPA_S",
     )
     blocks: int = blocks_setting(LONG_BLOCKS)

@@ -25,13 +25,18 @@ class VanHoveSettings(Settings):
     """Settings of van Hove functions."""
 
     times: tuple[float, ...] = setting(
-        about="Lag times, ps: 1,5,20", above=0, metavar="PS"
+        example="1,5,20",
+        about="Lag times, ps: 1,5,20",
+        above=0,
+        unit="ps",
+        metavar="PS",
     )
     distinct: bool = setting(False, about="The distinct part, of pairs A-B")
     r_max: float | None = setting(
         None,
         about="Longest distance, nm (default: 0.5, or L/2 of the distinct part)",
         above=0,
+        unit="nm",
         metavar="NM",
     )
     bin_width: float = bin_width_setting(0.01)

@@ -132,7 +132,9 @@ def shell_setting() -> Any:
         about="Radius of the shell, nm, or one for each pair: 0.36,0.32 (default: "
         "first minimum of g(r))",
         above=0,
+        unit="nm",
         metavar="NM",
+        example="0.36,0.32",
     )
 
 
@@ -142,5 +144,6 @@ def max_lag_setting(default: str = "a twentieth") -> Any:
         None,
         about=f"Longest lag time, ps (default: {default} of the run)",
         above=0,
+        unit="ps",
         metavar="PS",
     )

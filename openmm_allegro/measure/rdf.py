@@ -36,6 +36,7 @@ class RdfSettings(Settings):
         None,
         about=f"End of g(r), nm (default: half the cell, {R_MAX} at most)",
         above=0,
+        unit="nm",
         metavar="NM",
     )
     bin_width: float = bin_width_setting(BIN_WIDTH)

@@ -35,7 +35,7 @@ class StructureFactorSettings(Settings):
         "Faber and Ziman, which is near zero for neutrons and H₂O",
         choices=("squared mean", "mean square"),
     )
-    seed: int = setting(0, about="Seed of the choice of wave vectors")
+    seed: int = setting(0, about="Seed of the choice of wave vectors", minimum=0)
     blocks: int = blocks_setting()
 
 

@@ -41,14 +41,18 @@ class SurvivalSettings(Settings):
         about="Radius below which a contact forms, nm, or one for each pair: 0.36,0.32 "
         "(default: first maximum of g(r))",
         above=0,
+        unit="nm",
         metavar="NM",
+        example="0.36,0.32",
     )
     outer: tuple[float, ...] | None = setting(
         None,
         about="Radius beyond which a contact breaks, nm, or one for each pair "
         f"(default: --shell, or {BEYOND} times the first minimum of g(r))",
         above=0,
+        unit="nm",
         metavar="NM",
+        example="0.36,0.32",
     )
     tolerance: float = setting(
         0.0, about="Absences that do not break a contact", unit="ps", minimum=0

@@ -32,7 +32,10 @@ class ThermodynamicsSettings(Settings):
         choices=tuple(ENSEMBLES),
     )
     pressure: float | None = setting(
-        None, about="Pressure, bar (default: the run's record)", metavar="BAR"
+        None,
+        about="Pressure, bar (default: the run's record)",
+        unit="bar",
+        metavar="BAR",
     )
     charges: str | None = setting(
         None,

@@ -32,6 +32,7 @@ def cutoff_setting() -> Any:
         None,
         about="End of the integral, ps (default: where the function is noise)",
         above=0,
+        unit="ps",
         metavar="PS",
     )
 
@@ -69,6 +70,7 @@ class DensityOfStatesSettings(VelocitySettings):
         about="Width of a line, THz; 1 THz is 33.4 1/cm (default: 1, or what a block "
         "of a shorter run allows)",
         above=0,
+        unit="THz",
         metavar="THZ",
     )
     max_wavenumber: float | None = setting(

@@ -29,6 +29,7 @@ class Window:
         None,
         about="Between frames of files that hold no times (DCD, PDB), ps",
         above=0,
+        unit="ps",
         metavar="PS",
     )
     join: bool = setting(

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Convert arguments with units to fields of settings, whose names have the units."""
 
+import types
 from typing import Any, get_origin
 
 import numpy as np
 from openmm import unit
 
-from ..utils.settings import argument_names, settings_of
+from ..utils.settings import argument_names, check_value, settings_of
 from .settings import Execution, RunSettings
 
 # By the units that settings are declared with.
@@ -46,9 +47,12 @@ def without_units(cls: type, arguments: dict[str, Any]) -> dict[str, Any]:
     for argument, name in argument_names(cls).items():
         if argument in arguments:
             value = arguments[argument]
-            if meanings[name].unit and value is not None:
+            optional = isinstance(kinds[name], types.UnionType)
+            if meanings[name].unit and not (value is None and optional):
                 several = get_origin(kinds[name]) is tuple
                 value = _number(argument, value, UNITS[meanings[name].unit], several)
+            if argument != name:
+                check_value(cls, name, value, argument)
             fields[name] = value
     return fields
 

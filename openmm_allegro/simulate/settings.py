@@ -58,6 +58,7 @@ class RunSettings:
         unit="K",
         above=0.0,
         option="temperature",
+        example="300,400",
     )
     timestep_fs: float = setting(
         0.5, about="Time step", unit="fs", above=0.0, option="timestep"

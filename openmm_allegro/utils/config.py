@@ -55,13 +55,15 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
             f"{', '.join(table) or 'an empty table'}"
         )
     values = {
-        name: checked_value(fields[name].type, value, f"{where}: {name}")
+        name: _checked_field(fields[name], value, where)
         for name, value in table.items()
     }
     try:
         return cls(**values)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        # that of [watchdogs] begins with the table's name, as the place has it
+        text = str(error).removeprefix(f"{where.rpartition('[')[2].rstrip(']')}: ")
+        raise ValueError(f"{where}: {text}") from error
 
 
 def read_toml(path: str | Path, tables: Mapping[str, type]) -> dict[str, Any]:
@@ -114,6 +116,18 @@ def read_tables(path: str | Path, known: Collection[str]) -> dict[str, Any]:
             f"{', '.join(unknown)}"
         )
     return content
+
+
+def _checked_field(field: dataclasses.Field, value: Any, where: str) -> Any:
+    try:
+        return checked_value(field.type, value, f"{where}: {field.name}")
+    except ValueError:
+        choices = getattr(field.metadata.get("setting"), "choices", ())
+        if not choices:
+            raise
+        raise ValueError(
+            f"{where}: expected {field.name} of {choices}, found {value!r}"
+        ) from None
 
 
 def checked_value(kind: Any, value: Any, where: str) -> Any:

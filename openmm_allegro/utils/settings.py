@@ -44,6 +44,7 @@ class Setting(NamedTuple):
     # field's own if empty.
     option: str = ""
     metavar: str = ""  # placeholder in the help; the unit if empty
+    example: str = "1,2"  # of several numbers on the command line
     recorded: bool = True  # by the record of a run
     may_change: bool = False  # when a run or a training is resumed
 
@@ -202,7 +203,7 @@ def add_options(
             parser.add_argument(option, type=kind, choices=meaning.choices, **shared)
             continue
         metavar = meaning.metavar or meaning.unit or None
-        convert = _items(kind) if get_origin(kind) is tuple else kind
+        convert = _items(kind, meaning) if get_origin(kind) is tuple else kind
         parser.add_argument(option, type=convert, metavar=metavar, **shared)
 
 
@@ -214,8 +215,37 @@ def option_of(cls: type, name: str) -> str:
 
 
 def given_options(options: argparse.Namespace, cls: type) -> dict[str, Any]:
-    """Values of the fields that were given on the command line, by field name."""
-    return {name: getattr(options, name) for name in _settings(cls) if name in options}
+    """Values of the fields that were given on the command line, by field name.
+
+    Raises
+    ------
+    ValueError
+        If one is out of bounds; its option is named.
+    """
+    given = {name: getattr(options, name) for name in _settings(cls) if name in options}
+    for name, value in given.items():
+        check_value(cls, name, value, option_of(cls, name))
+    return given
+
+
+def check_value(cls: type, name: str, value: Any, shown: str) -> None:
+    """Check the value of a field that the user knows by another name.
+
+    Parameters
+    ----------
+    cls : dataclass type
+    name : str
+        The field's.
+    value
+    shown : str
+        Name in the error message, such as ``--timestep``.
+
+    Raises
+    ------
+    ValueError
+        As ``check_settings``.
+    """
+    _checked_setting(_settings(cls)[name], value, "", shown)
 
 
 def settings_table(cls: type) -> str:
@@ -238,9 +268,13 @@ def _settings(cls: type) -> dict[str, dataclasses.Field]:
     return {f.name: f for f in dataclasses.fields(cls) if _KEY in f.metadata}
 
 
-def _checked_setting(field: dataclasses.Field, value: Any, start: str) -> Any:
+def _checked_setting(
+    field: dataclasses.Field, value: Any, start: str, shown: str = ""
+) -> Any:
     """Value of the declared type and within its bounds, or a ValueError."""
-    name, meaning = field.name, field.metadata[_KEY]
+    name, meaning = shown or field.name, field.metadata[_KEY]
+    if shown:  # unlike the field's own name it lacks the unit
+        meaning = meaning._replace(option="")
     for item in value if isinstance(value, list | tuple) else (value,):
         if isinstance(item, float) and not math.isfinite(item):
             raise ValueError(
@@ -251,20 +285,27 @@ def _checked_setting(field: dataclasses.Field, value: Any, start: str) -> Any:
     except ValueError as error:
         words = _WORDS.get(_plain_type(field.type))
         text = f"expected {words} for {name}, found {value!r}" if words else str(error)
+        if meaning.choices:
+            text = f"expected {name} of {meaning.choices}, found {value!r}"
         raise ValueError(f"{start}{text}") from None
-    for item in value if isinstance(value, tuple) else (value,):
+    unit = f" {meaning.unit}" if shown and meaning.unit else ""
+    several = value if isinstance(value, tuple) else (value,)
+    for item in several:
+        words = f"{item!s}{unit}"
+        if len(several) > 1:
+            words += f" in {','.join(map(str, several))}"
         if item is not None:
-            _check(item, meaning, f"{start}expected {name}")
+            _check(item, meaning, f"{start}expected {name}", words)
     return value
 
 
-def _check(value: Any, meaning: Setting, expected: str) -> None:
+def _check(value: Any, meaning: Setting, expected: str, words: str) -> None:
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f"{expected} of {meaning.choices}, found {value!r}")
     for name, (_, holds) in _BOUNDS.items():
         bound = getattr(meaning, name)
         if bound is not None and not holds(value, bound):
-            raise ValueError(f"{expected}{_range(meaning)}, found {value}")
+            raise ValueError(f"{expected}{_range(meaning)}, found {words}")
 
 
 def _range(meaning: Setting) -> str:
@@ -296,16 +337,18 @@ def _plain_type(kind: Any) -> Any:
     return kind
 
 
-def _items(kind: Any) -> Any:
+def _items(kind: Any, meaning: Setting) -> Any:
     """Reader of an argument such as ``300,3000``."""
     item = get_args(kind)[0]
+    unit = f" in {meaning.unit}" if meaning.unit else ""
 
     def read(text: str) -> tuple[Any, ...]:
         try:
             return tuple(item(part) for part in text.split(","))
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"expected a number, or several like 300,3000, found {text!r}"
+                f"expected a number{unit}, or several like {meaning.example}, found "
+                f"{text!r}"
             ) from None
 
     return read
@@ -313,9 +356,11 @@ def _items(kind: Any) -> Any:
 
 def _help(field: dataclasses.Field) -> str:
     meaning = field.metadata[_KEY]
-    text = meaning.about + (f", {meaning.unit}" if meaning.unit else "")
-    if not text[1:2].isupper():  # as in XML; argparse's own help is in lower case
-        text = text[0].lower() + text[1:]
+    text = meaning.about
+    if meaning.unit and f", {meaning.unit}" not in text:
+        text += f", {meaning.unit}"
+    if not text[1:2].isupper():  # as argparse's own "show this help message and exit"
+        text = text[:1].lower() + text[1:]
     if field.default is True:
         text = f"do not {text}"
     if _plain_type(field.type) is not bool:

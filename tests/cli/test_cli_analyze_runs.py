@@ -12,6 +12,7 @@ from cli_helpers import analyze_error as error_of
 from mdtraj.formats import HDF5TrajectoryFile
 
 from openmm_allegro import analysis
+from openmm_allegro.cli.main import main
 
 UNIT = 1.602176634e-19**2 * 1e-6 / (1e-27 * 1.380649e-23 * 300)
 COLUMNS = {
@@ -290,6 +291,30 @@ def test_stability_says_which_column_is_missing(tmp_path, capsys):
     path.write_text('#"Time (ps)","Temperature (K)"\n0.1,300\n0.2,301\n')
     message = error_of(capsys, "stability", path)
     assert "Total Energy" in message and "found Time (ps), Temperature" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rdf", "--r-max", -1), "expected --r-max above 0 nm, found -1.0 nm"),
+        (("rdf", "--stride", 0), "expected --stride of at least 1, found 0"),
+        (("rdf", "--shell", "0.3,0"), "--shell above 0 nm, found 0.0 nm in 0.3,0.0"),
+        (("structure-factor", "--seed", -1), "--seed of at least 0, found -1"),
+        (
+            ("structure-factor", "--start", 0, "--isotopes", "Na=99"),
+            "expected isotopes of Na among 23, found Na=99",
+        ),
+    ],
+)
+def test_options_are_named_as_they_were_given(energies, capsys, arguments, words):
+    assert words in error_of(capsys, arguments[0], energies, *arguments[1:])
+
+
+def test_examples_of_several_numbers_fit_the_option(energies, capsys):
+    with pytest.raises(SystemExit):
+        main(["analyze", "rdf", str(energies), "--shell", "0.3;0.4"])
+    words = "a number in nm, or several like 0.36,0.32, found '0.3;0.4'"
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1])

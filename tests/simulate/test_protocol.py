@@ -217,14 +217,15 @@ def test_every_thermostat_has_its_temperature(tmp_path, integrator):
         ({"temperature": [300, -1] * unit.kelvin}, "above 0"),
         ({"temperature": [] * unit.kelvin}, "found"),
         ({"hydrogen_mass": 3}, "dalton for hydrogen_mass"),
+        ({"temperature": None}, "a quantity in kelvin for temperature"),
         (
             {"hydrogen_mass": 0 * unit.dalton},
-            "hydrogen_mass_da above 0 and below 12, found 0",
+            "hydrogen_mass above 0 and below 12 Da, found 0",
         ),
         ({"checkpoint_interval": 0}, "checkpoint_interval of at least 1, found 0"),
         (
             {"hydrogen_mass": 13 * unit.dalton},
-            "hydrogen_mass_da above 0 and below 12, found 13",
+            "hydrogen_mass above 0 and below 12 Da, found 13",
         ),
         ({"velocity_interval": 20_000}, "velocity_interval of at most steps"),
         ({"checkpoint_interval": -1}, "checkpoint_interval of at least 1"),

@@ -242,3 +242,16 @@ def test_weights_of_an_epoch():
 def test_model_config_out_of_range(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(tiny_config(), **changes)
+
+
+def test_choices_are_listed_whatever_the_type():
+    for table in ({"dtype": 3}, {"dtype": "float16"}):
+        with pytest.raises(ValueError, match=r"dtype of \('float32', 'float64'"):
+            from_mapping(TrainConfig, {"max_epochs": 1} | table, "x [train]")
+
+
+def test_a_table_is_named_once():
+    from openmm_allegro.simulate.watchdogs import Watchdogs
+
+    with pytest.raises(ValueError, match=r"^x \[watchdogs\]: expected interval of"):
+        from_mapping(Watchdogs, {"interval": 0}, "x [watchdogs]")

@@ -280,5 +280,12 @@ def _length(symbol, isotopes):
     """Coherent scattering length for neutrons in fm."""
     element = periodictable.elements.symbol(symbol)
     if isotopes and symbol in isotopes:
-        element = element[isotopes[symbol]]
+        number = isotopes[symbol]
+        if number not in element.isotopes or element[number].neutron.b_c is None:
+            known = [n for n in element.isotopes if element[n].neutron.b_c is not None]
+            raise ValueError(
+                f"expected isotopes of {symbol} among {', '.join(map(str, known))}, "
+                f"found {symbol}={number}"
+            )
+        element = element[number]
     return element.neutron.b_c
