@@ -17,13 +17,29 @@ from typing import Any
 PACKAGE = __name__.partition(".")[0]
 # From the former name to the present one, both below the package.
 FORMER = {
+    "analysis.angles": "analysis.structure.angles",
+    # A tuple of one, where a function of the package has the name, too.
+    "analysis.conductivity": ("analysis.dynamics.conductivity",),
+    "analysis.contacts": ("analysis.dynamics.contacts",),
+    "analysis.coordination": "analysis.structure.coordination",
+    "analysis.correlation": "analysis.dynamics.correlation",
     "analysis.errors": "analysis.statistics",
+    "analysis.extrapolation": "analysis.dynamics.extrapolation",
+    "analysis.kinetics": "analysis.dynamics.kinetics",
     "analysis.plots": (
         "analysis.figures.structure",
         "analysis.figures.traces",
         "analysis.figures.dynamics",
     ),
+    "analysis.rdf": ("analysis.structure.rdf",),
+    "analysis.speciation": ("analysis.structure.speciation",),
+    "analysis.structure_factor": ("analysis.structure.structure_factor",),
+    "analysis.transport": "analysis.dynamics.transport",
+    "analysis.unwrap": ("analysis.dynamics.unwrap",),
+    "analysis.van_hove": "analysis.dynamics.van_hove",
+    "analysis.velocities": "analysis.dynamics.velocities",
     "baseline": "classical.baseline",
+    "checkpoint": "simulate.checkpoint",
     "committee": "potential.committee",
     "compiled": "training.compiled",
     "config": "utils.config",
@@ -40,6 +56,10 @@ FORMER = {
     "fingerprint": "classical.fingerprint",
     "hydrogen_mass": "simulate.system",
     "integrators": "simulate.integrators",
+    "kernels.fold": ("kernels.inference.fold", "kernels.inference.program"),
+    "kernels.fused": ("kernels.inference.operator", "kernels.library"),
+    "kernels.sparse": "kernels.training.sparse",
+    "lightning_module": ("training.module", "training.record"),
     "link_atoms": "mixing.link_atoms",
     "modelfile": "model.file",
     "optimizers": "training.optimizers",
@@ -49,6 +69,8 @@ FORMER = {
     "protocol_file": ("simulate.protocol_file", "simulate.system_config"),
     "train": "training.train",
     "train_config": ("training.config", "training.data"),
+    "watchdog_limits": "simulate.watchdogs.limits",
+    "watchdog_settings": "simulate.watchdogs.settings",
     "watchdogs": "simulate.watchdogs",
 }
 
@@ -98,12 +120,21 @@ def _joined(name: str, places: Sequence[str]) -> ModuleType:
         raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
 
     module = ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
     module.__getattr__ = find  # type: ignore[method-assign]
     module.__dir__ = list_names  # type: ignore[method-assign]
     return module
 
 
 def keep_former_names() -> None:
-    """Let modules be imported by their former names, in this process."""
+    """Let modules be imported by their former names, in this process.
+
+    An import would set the module as an attribute of its package. Where that is to stay
+    a function, as ``analysis.rdf``, the module counts as imported already.
+    """
+    for name, places in FORMER.items():
+        if not isinstance(places, str) and len(places) == 1:
+            full = f"{PACKAGE}.{name}"
+            sys.modules.setdefault(full, _joined(full, places))
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

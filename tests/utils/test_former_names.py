@@ -122,3 +122,29 @@ def test_all_names_of_a_joined_module():
     for name in ("collate", "split"):
         assert names[name] is getattr(openmm_allegro.dataset, name)
         assert name in dir(openmm_allegro.dataset)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("analysis.rdf", "RadialDistribution"),
+        ("analysis.transport", "Diffusion"),
+        ("analysis.structure_factor", "StructureFactor"),
+        ("analysis.velocities", "Spectrum"),
+        ("watchdog_settings", "Watchdogs"),
+        ("lightning_module", "TrainingModule"),
+        ("checkpoint", "read_checkpoint"),
+    ],
+)
+def test_what_pickles_name(module, name):
+    text = f"c{PACKAGE}.{module}\n{name}\n.".encode()
+    assert pickle.loads(text).__name__ == name
+
+
+@pytest.mark.parametrize(
+    "name", ["rdf", "conductivity", "contacts", "speciation", "structure_factor"]
+)
+def test_functions_with_the_name_of_a_module_stay(name):
+    import_module(f"{PACKAGE}.analysis.{name}")
+    function = getattr(openmm_allegro.analysis, name)
+    assert callable(function) and function.__name__ == name
