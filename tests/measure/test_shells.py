@@ -4,14 +4,16 @@
 import mdtraj
 import numpy as np
 import pytest
+from analysis_helpers import CUBIC, make_trajectory
 from report_helpers import lattice, salt_water, walk, write_run
 
 from openmm_allegro.analysis import coordination_number
 from openmm_allegro.analysis.structure.rdf import histograms
 from openmm_allegro.measure.quantities import QUANTITIES
 from openmm_allegro.measure.rdf import RdfSettings
+from openmm_allegro.measure.shells import POSITIONS
 from openmm_allegro.measure.subjects import default_pairs, default_species
-from openmm_allegro.runs.run import read_run
+from openmm_allegro.runs.run import Run, read_run
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
 
@@ -81,3 +83,15 @@ def test_settings_are_held_to_their_bounds(name):
         ):
             with pytest.raises(ValueError, match=f": expected {field} "):
                 quantity.settings(**required, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("frames", "atoms", "stride"), [(6772, 184, 1), (9000, 900, 3)]
+)
+def test_a_small_run_is_read_whole(monkeypatch, frames, atoms, stride):
+    """The minimum of g(r) moves by a bin where half of such a run is left out."""
+    monkeypatch.setattr("openmm_allegro.runs.source.count_frames", lambda *_: frames)
+    positions = np.zeros((1, atoms, 3))
+    source = Source([Run("a")])
+    source.__dict__["topology"] = make_trajectory(positions, CUBIC, ["O"] * atoms).top
+    assert source.frames(positions=POSITIONS).stride == stride
