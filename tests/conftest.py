@@ -50,6 +50,11 @@ def pytest_collection_finish():
     gc.set_threshold(10_000, 20, 20)
 
 
+def pytest_sessionfinish():
+    """Give it back, or libraries report it as leaked when the process ends."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_profiling():
     """TorchScript optimised once, not again for the shapes that it meets.
