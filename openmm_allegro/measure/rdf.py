@@ -35,7 +35,6 @@ class RdfSettings(Settings):
     r_max: float | None = setting(
         None,
         about=f"End of g(r), nm (default: half the cell, {R_MAX} at most)",
-        above=0,
         unit="nm",
         metavar="NM",
     )

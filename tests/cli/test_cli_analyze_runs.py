@@ -296,7 +296,11 @@ def test_stability_says_which_column_is_missing(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("rdf", "--r-max", -1), "expected --r-max above 0 nm, found -1.0 nm"),
+        (
+            ("rdf", "--start", 0, "--r-max", -1),
+            "0 < r_max <= 1.5 nm, half the smallest",
+        ),
+        (("rdf", "--bin-width", -1), "expected --bin-width above 0 nm, found -1.0 nm"),
         (("rdf", "--stride", 0), "expected --stride of at least 1, found 0"),
         (("rdf", "--shell", "0.3,0"), "--shell above 0 nm, found 0.0 nm in 0.3,0.0"),
         (("structure-factor", "--seed", -1), "--seed of at least 0, found -1"),
