@@ -275,10 +275,11 @@ def _checked_setting(
     name, meaning = shown or field.name, field.metadata[_KEY]
     if shown:  # unlike the field's own name it lacks the unit
         meaning = meaning._replace(option="")
+    unit = f" {meaning.unit}" if shown and meaning.unit else ""
     for item in value if isinstance(value, list | tuple) else (value,):
         if isinstance(item, float) and not math.isfinite(item):
             raise ValueError(
-                f"{start}expected finite {name}{_range(meaning)}, found {item}"
+                f"{start}expected finite {name}{_range(meaning)}, found {item}{unit}"
             )
     try:
         value = checked_value(field.type, value, name)
@@ -288,7 +289,6 @@ def _checked_setting(
         if meaning.choices:
             text = f"expected {name} of {meaning.choices}, found {value!r}"
         raise ValueError(f"{start}{text}") from None
-    unit = f" {meaning.unit}" if shown and meaning.unit else ""
     several = value if isinstance(value, tuple) else (value,)
     for item in several:
         words = f"{item!s}{unit}"
