@@ -104,7 +104,7 @@ QUANTITY = Quantity(
     "angles",
     measure_angles,
     AngleSettings,
-    "distribution of the angle a-b-c of neighbours a and c of b, degrees; where no "
+    "angles between neighbours, as a-b-c of neighbours a and c of b, degrees; where no "
     "triplet is named, of the solvent around each ion, or of molecules",
     subjects="[A-B-C ...]",
     read_subjects=triplets,

@@ -65,6 +65,7 @@ def _integrals(own):
         )
         for label, result in results.items()
     ]
+    rows += _conductivity(own)
     return join(
         show(
             own,
@@ -77,3 +78,16 @@ def _integrals(own):
             "A check of the Einstein values: a tail of long times is cut off here."
         ),
     )
+
+
+def _conductivity(own):
+    """Row of the conductivity from velocities, where charges are known."""
+    try:
+        rows = {row.quantity: row for row in own.measure("conductivity").rows}
+    except ValueError:
+        return []  # the section on kinetics gives the reason
+    value, end = rows.get("conductivity, Green-Kubo"), rows.get("integrated to")
+    if value is None or end is None:
+        return []
+    measurement = measured(value.value, value.error)
+    return [("conductivity", measurement, value.unit, f"{end.value:.3g}")]
