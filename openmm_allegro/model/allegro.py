@@ -15,6 +15,7 @@ from torch import Tensor
 from .config import AllegroConfig
 from .mlp import ScalarMLP
 from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
+from .shapes import weight_shapes
 from .tensor_product import CenterOperator, layer_irreps
 
 
@@ -31,12 +32,18 @@ class Allegro(torch.nn.Module):
         environment sums.
     seed : int
         Seed of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        As ``weight_shapes``.
     """
 
     def __init__(
         self, config: AllegroConfig, mean_neighbors: Tensor, seed: int = 0
     ) -> None:
         super().__init__()
+        weight_shapes(config)  # refuses one that is too large
         generator = torch.Generator().manual_seed(seed)
         scalars, channels = config.num_scalar_features, config.num_tensor_features
         self.scalars: int = scalars

@@ -34,7 +34,9 @@ class AllegroConfig:
     elements: tuple[str, ...] = setting(
         about="Chemical symbols that the model knows, in the order of its weights"
     )
-    cutoff: float = setting(about="Largest distance of a pair", unit="Å", above=0)
+    cutoff: float = setting(
+        about="Largest distance of a pair", unit="Å", above=0, maximum=100
+    )
     pair_cutoffs: dict[str, float] = setting(
         {},
         about="Shorter cutoffs of ordered pairs, 'H-O' for centre H and neighbour O",
@@ -61,12 +63,14 @@ class AllegroConfig:
         about="Irreps of the tensor features, in the place of those that l_max and "
         "parity give",
     )
-    num_layers: int = setting(2, about="Number of tensor products", minimum=1)
+    num_layers: int = setting(
+        2, about="Number of tensor products", minimum=1, maximum=64
+    )
     num_scalar_features: int = setting(
-        64, about="Channels of the scalar track", minimum=1
+        64, about="Channels of the scalar track", minimum=1, maximum=4096
     )
     num_tensor_features: int = setting(
-        32, about="Channels of the tensor track", minimum=1
+        32, about="Channels of the tensor track", minimum=1, maximum=4096
     )
     radial_embedding: str = setting(
         "bessel",
@@ -74,36 +78,49 @@ class AllegroConfig:
         "or splines for each ordered pair of elements",
         choices=EMBEDDINGS,
     )
-    num_bessels: int = setting(8, about="Bessel functions", minimum=1)
+    num_bessels: int = setting(8, about="Bessel functions", minimum=1, maximum=1024)
     bessel_trainable: bool = setting(False, about="Train the roots of the functions")
     envelope_p: float = setting(
-        6.0, about="Exponent of the polynomial envelope", minimum=2
+        6.0, about="Exponent of the polynomial envelope", minimum=2, maximum=200
     )
-    num_splines: int = setting(16, about="Splines of each pair of elements", minimum=1)
+    num_splines: int = setting(
+        16, about="Splines of each pair of elements", minimum=1, maximum=1024
+    )
     spline_span: int = setting(
-        12, about="Number of splines that overlap, at most num_splines", minimum=0
+        12,
+        about="Number of splines that overlap, at most num_splines",
+        minimum=0,
+        maximum=1024,
     )
     embedding_dim: int = setting(
-        0, about="Channels of the two-body embedding, even; 0 for num_scalar_features"
+        0,
+        about="Channels of the two-body embedding, even; 0 for num_scalar_features",
+        maximum=8192,
     )
     two_body_depth: int = setting(
-        1, about="Hidden layers of the two-body network", minimum=0
+        1, about="Hidden layers of the two-body network", minimum=0, maximum=32
     )
-    two_body_width: int = setting(64, about="Channels of each of them")
+    two_body_width: int = setting(64, about="Channels of each of them", maximum=8192)
     two_body_nonlinearity: str = setting(
         "silu", about="Their nonlinearity", **_NONLINEARITY
     )
     latent_depth: int = setting(
-        1, about="Hidden layers of each layer's latent network", minimum=0
+        1,
+        about="Hidden layers of each layer's latent network",
+        minimum=0,
+        maximum=32,
     )
-    latent_width: int = setting(64, about="Channels of each of them")
+    latent_width: int = setting(64, about="Channels of each of them", maximum=8192)
     latent_nonlinearity: str = setting(
         "silu", about="Their nonlinearity", **_NONLINEARITY
     )
     readout_depth: int = setting(
-        1, about="Hidden layers of the readout of pair energies", minimum=0
+        1,
+        about="Hidden layers of the readout of pair energies",
+        minimum=0,
+        maximum=32,
     )
-    readout_width: int = setting(32, about="Channels of each of them")
+    readout_width: int = setting(32, about="Channels of each of them", maximum=8192)
     readout_nonlinearity: str = setting(
         "silu", about="Their nonlinearity", **_NONLINEARITY
     )
@@ -113,12 +130,15 @@ class AllegroConfig:
     zbl: bool = setting(
         False, about="Add the core repulsion of Ziegler, Biersack and Littmark"
     )
-    zbl_envelope_p: float = setting(6.0, about="Exponent of its envelope", minimum=2)
+    zbl_envelope_p: float = setting(
+        6.0, about="Exponent of its envelope", minimum=2, maximum=200
+    )
     zbl_coulomb: float = setting(
         COULOMB_EV_ANGSTROM,
         about="Its e²/(4πε₀), rounded as in LAMMPS' units metal",
         unit="eV Å",
         above=0,
+        maximum=100,
     )
 
     def __post_init__(self) -> None:

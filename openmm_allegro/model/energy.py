@@ -6,29 +6,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..utils.settings import check_settings
+from ..utils.settings import check_settings, documented, setting
 from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
 
 
+@documented
 @dataclass(frozen=True)
 class Statistics:
     """Numbers that the model takes from its training data, one for each element.
 
-    Parameters
-    ----------
-    mean_neighbors : tuple of float
-        Mean number of neighbours of a centre of that element.
-    scales : tuple of float
-        Energy scale, eV.
-    shifts : tuple of float
-        Energy of an atom with no neighbours, eV.
+    Raises
+    ------
+    ValueError
+        If one is out of bounds.
     """
 
-    mean_neighbors: tuple[float, ...]
-    scales: tuple[float, ...]
-    shifts: tuple[float, ...]
+    mean_neighbors: tuple[float, ...] = setting(
+        about="Mean number of neighbours of a centre of that element", maximum=10_000
+    )
+    scales: tuple[float, ...] = setting(
+        about="Energy scale", unit="eV", minimum=-1e6, maximum=1e6
+    )
+    shifts: tuple[float, ...] = setting(
+        about="Energy of an atom with no neighbours",
+        unit="eV",
+        minimum=-1e8,
+        maximum=1e8,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "statistics")

@@ -8,18 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from ..utils.config import from_mapping
 from ..utils.files import replace_file
 from . import AllegroConfig, AllegroEnergy, Statistics
+from .header import (
+    BLANK,
+    CHECKSUM,
+    DTYPES,
+    FORMAT,
+    FORMAT_VERSION,
+    KINDS,
+    UNITS,
+    check_checksum,
+    read_description,
+    read_header,
+    with_checksum,
+)
+from .probe import check_energies
+from .shapes import Shape, weight_shapes
 
-FORMAT = "openmm_allegro"
-FORMAT_VERSION = 1
-KINDS = ("total", "delta")
-_UNITS = {"length": "angstrom", "energy": "eV"}
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+__all__ = ["Model", "load_model", "read_header", "save_model", "write_file"]
+
+_TERMS = "terms."  # begins the names of weights that further terms have
 
 
 @dataclass
@@ -70,9 +83,10 @@ def save_model(model: Model, path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If ``model.kind`` or ``model.dtype`` is unknown.
+        If ``model.kind`` or ``model.dtype`` is unknown, or the provenance has NaN or
+        infinity.
     """
-    for name, known in (("kind", KINDS), ("dtype", tuple(_DTYPES))):
+    for name, known in (("kind", KINDS), ("dtype", tuple(DTYPES))):
         if getattr(model, name) not in known:
             raise ValueError(
                 f"model file: expected {name} of {known}, found "
@@ -83,18 +97,20 @@ def save_model(model: Model, path: str | Path) -> Path:
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
         "dtype": model.dtype,
-        "units": _UNITS,
+        "units": UNITS,
         "config": dataclasses.asdict(model.config),
         "statistics": dataclasses.asdict(model.statistics),
         "provenance": model.provenance,
+        CHECKSUM: BLANK,  # the last one, see header.with_checksum
     }
-    dtype = _DTYPES[model.dtype]
+    dtype = getattr(torch, model.dtype)
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in _weights(model.energy).items()
     }
     path = Path(path)
-    write_file(path, save(tensors, metadata={FORMAT: json.dumps(header)}))
+    content = save(tensors, metadata={FORMAT: json.dumps(header, allow_nan=False)})
+    write_file(path, with_checksum(content))
     return path
 
 
@@ -120,93 +136,67 @@ def load_model(path: str | Path) -> Model:
         If the file is not a model file, is truncated, comes from a newer version or
         does not hold the weights its header promises.
     """
-    header = read_header(path)
+    header, stored = read_description(path)
+    check_checksum(path, header)
     dataclass_of = {"config": AllegroConfig, "statistics": Statistics}
     parts = {
         k: from_mapping(c, header[k], f"{path}: {k}") for k, c in dataclass_of.items()
     }
-    energy = AllegroEnergy(parts["config"], parts["statistics"])
-    with safe_open(path, framework="pt") as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}
+    config, statistics = parts["config"], parts["statistics"]
+    # Before anything is built, which could take more memory than there is.
+    try:
+        shapes = weight_shapes(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    of_terms = {name for name in stored if name.startswith(_TERMS)}
+    of_network = {name: stored[name] for name in stored if name not in of_terms}
+    _check_shapes(path, shapes, of_network, header["dtype"])
+    energy = AllegroEnergy(config, statistics)
     expected = _weights(energy)
     shapes = {name: tuple(value.shape) for name, value in expected.items()}
-    for name in sorted(set(shapes) | set(stored)):
-        shape = tuple(stored[name].shape) if name in stored else None
-        if shapes.get(name) != shape:
-            raise ValueError(
-                f"{path}: expected weights {name} of shape {shapes.get(name)} from the "
-                f"header, found {shape}"
-            )
-        if stored[name].dtype != _DTYPES[header["dtype"]]:
-            raise ValueError(
-                f"{path}: expected weights {name} in {header['dtype']} from the "
-                f"header, found {stored[name].dtype}"
-            )
-        if not torch.isfinite(stored[name]).all():
-            raise ValueError(
-                f"{path}: expected finite weights, found NaN or infinity in {name}"
-            )
-    for name, value in expected.items():
-        value.copy_(stored[name])
+    _check_shapes(path, shapes, stored, header["dtype"])
+    _read_weights(path, expected)
+    dtype = header["dtype"]
+    try:
+        check_energies(energy, config, getattr(torch, dtype))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return Model(
-        parts["config"],
-        parts["statistics"],
-        energy,
-        header["kind"],
-        header["dtype"],
-        header["provenance"],
+        config, statistics, energy, header["kind"], dtype, header["provenance"]
     )
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
-    """Read the JSON header of a model file, without its weights.
+def _check_shapes(
+    path: str | Path,
+    expected: dict[str, Shape],
+    stored: dict[str, tuple[str, Shape]],
+    dtype: str,
+) -> None:
+    """Refuse weights of other names, shapes or precision than the header promises."""
+    for name in sorted(set(expected) | set(stored)):
+        kind, shape = stored.get(name, (None, None))
+        if expected.get(name) != shape:
+            raise ValueError(
+                f"{path}: expected weights {name} of shape {expected.get(name)} from "
+                f"the header, found {shape}"
+            )
+        if kind != DTYPES[dtype]:
+            raise ValueError(
+                f"{path}: expected weights {name} in {dtype} from the header, "
+                f"found {kind}"
+            )
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``load_model``.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a model file, found nothing at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{path}: expected a model file in the safetensors format, found a file "
-            f"that is truncated or of another kind ({error})"
-        ) from error
-    if FORMAT not in metadata:
-        raise ValueError(
-            f"{path}: expected a safetensors file with an {FORMAT} header, found "
-            f"metadata {sorted(metadata) or 'none'}"
-        )
-    try:
-        header = json.loads(metadata[FORMAT])
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: expected a JSON header, found {error}") from error
-    if not isinstance(header, dict):
-        raise ValueError(f"{path}: expected a table as the header, found {header!r}")
-    version = header.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: expected format version {FORMAT_VERSION}, found {version}; a "
-            "newer openmm_allegro may read it"
-        )
-    wanted = {"kind": KINDS, "dtype": tuple(_DTYPES), "units": (_UNITS,)}
-    for name, known in wanted.items():
-        if header.get(name) not in known:
-            raise ValueError(
-                f"{path}: expected {name} of {known}, found {header.get(name)!r}"
-            )
-    for name in ("config", "statistics", "provenance"):
-        if not isinstance(header.get(name), dict):
-            raise ValueError(
-                f"{path}: expected a table {name} in the header, found "
-                f"{header.get(name)!r}"
-            )
-    return header
+
+def _read_weights(path: str | Path, expected: dict[str, torch.Tensor]) -> None:
+    """Fill tensors with the stored ones of the same names."""
+    with safe_open(path, framework="pt") as file:
+        for name, value in expected.items():
+            weights = file.get_tensor(name)
+            if not torch.isfinite(weights).all():
+                raise ValueError(
+                    f"{path}: expected finite weights, found NaN or infinity in {name}"
+                )
+            value.copy_(weights)
 
 
 def _weights(energy: AllegroEnergy) -> dict[str, torch.Tensor]:
@@ -214,5 +204,5 @@ def _weights(energy: AllegroEnergy) -> dict[str, torch.Tensor]:
 
     They share their memory with the model.
     """
-    terms = energy.terms.state_dict(prefix="terms.")
+    terms = energy.terms.state_dict(prefix=_TERMS)
     return {**energy.network.state_dict(), **terms}

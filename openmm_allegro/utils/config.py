@@ -164,7 +164,10 @@ def checked_value(kind: Any, value: Any, where: str) -> Any:
         if kind is int and isinstance(value, numbers.Integral):
             value = int(value)
         if kind is float and isinstance(value, numbers.Real):
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:  # an integer of more than 308 digits
+                value = math.inf if value > 0 else -math.inf
     # bool is an int in Python, but `seed = true` is a mistake
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")

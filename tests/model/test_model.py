@@ -222,7 +222,11 @@ def test_single_precision_is_close(config):
         ({"elements": ("H", "X")}, "chemical symbols", "'X'"),
         ({"elements": ("H", "H")}, "each element once", "('H', 'H')"),
         ({"cutoff": 0.0}, "cutoff above 0", "0.0"),
-        ({"cutoff": float("nan")}, "expected finite cutoff above 0 Å", "nan"),
+        (
+            {"cutoff": float("nan")},
+            "expected finite cutoff above 0 and at most 100 Å",
+            "nan",
+        ),
         ({"cutoff": "5"}, "expected a number for cutoff", "'5'"),
         ({"pair_cutoffs": {"H-K": 2.0}}, "pair_cutoffs named like", "'H-K'"),
         ({"pair_cutoffs": {"H": 2.0}}, "pair_cutoffs named like", "'H'"),

@@ -9,12 +9,13 @@ import stat
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from training_helpers import ethanol, tiny_model
 
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model import file as model_file
-from openmm_allegro.model.file import FORMAT, load_model, read_header, save_model
+from openmm_allegro.model.file import load_model, read_header, save_model
+from openmm_allegro.model.header import BLANK, CHECKSUM, FORMAT, with_checksum
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.samples import collate, make_samples
 
@@ -35,6 +36,10 @@ def contents(path):
         return json.loads(file.metadata()[FORMAT]), tensors
 
 
+def write_signed(path, header, tensors):
+    path.write_bytes(with_checksum(save(tensors, metadata={FORMAT: header})))
+
+
 @pytest.fixture
 def altered(path):
     """Write the file again with a changed header or changed weights."""
@@ -42,7 +47,7 @@ def altered(path):
     def alter(change):
         header, tensors = contents(path)
         change(header, tensors)
-        save_file(tensors, path, metadata={FORMAT: json.dumps(header)})
+        write_signed(path, json.dumps(header | {CHECKSUM: BLANK}), tensors)
         return path
 
     return alter
@@ -216,7 +221,7 @@ def change_header(**values):
         ),
         (
             lambda h, t: h["config"].update(cutoff=-5.0),
-            "expected cutoff above 0 Å, found -5.0",
+            "expected cutoff above 0 and at most 100 Å, found -5.0",
         ),
         (lambda h, t: h["statistics"].update(scales=[1.0]), "3 scales, .* found 1"),
         (
@@ -235,11 +240,11 @@ def change_header(**values):
         ),
         (
             lambda h, t: t.update({k: v.to(torch.float16) for k, v in t.items()}),
-            "in float32 from the header, found torch.float16",
+            "in float32 from the header, found F16",
         ),
         (
             change_header(dtype="float64"),
-            "in float64 from the header, found torch.float32",
+            "in float64 from the header, found F32",
         ),
     ],
 )

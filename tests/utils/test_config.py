@@ -231,7 +231,7 @@ def test_weights_of_an_epoch():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cutoff": -1.0}, "expected cutoff above 0 Å, found -1.0"),
+        ({"cutoff": -1.0}, "expected cutoff above 0 and at most 100 Å, found -1.0"),
         ({"l_max": 9}, "l_max of at least 0 and at most 4, found 9"),
         ({"pair_cutoffs": {"H-X": 2.0}}, "found 'H-X'"),
         ({"pair_cutoffs": {"H-O": 9.0}}, "found 9.0"),

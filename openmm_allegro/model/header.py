@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Headers of model files: strict JSON, and a checksum of the whole file."""
+
+import hashlib
+import json
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+
+FORMAT = "openmm_allegro"
+FORMAT_VERSION = 1
+KINDS = ("total", "delta")
+UNITS = {"length": "angstrom", "energy": "eV"}
+DTYPES = {"float32": "F32", "float64": "F64"}  # and their names in the file
+CHECKSUM = "sha256"
+# The checksum is that of the file with these digits in its place.
+BLANK = "0" * 64
+_TABLES = ("config", "statistics", "provenance")
+_KEYS = ("format", "format_version", "kind", "dtype", "units", *_TABLES, CHECKSUM)
+_log = logging.getLogger(__name__)
+
+
+class Description(NamedTuple):
+    """What a model file says before its weights."""
+
+    header: dict[str, Any]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape by name
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Read the JSON header of a model file, without its weights.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a model file, is truncated or comes from a newer version.
+    """
+    return read_description(path).header
+
+
+def read_description(path: str | Path) -> Description:
+    """Read the header of a model file, and which tensors follow it."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a model file, found nothing at {path}")
+    try:
+        with safe_open(path, framework="pt"):  # checks lengths and places
+            pass
+        with open(path, "rb") as file:
+            text = file.read(int.from_bytes(file.read(8), "little"))
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a model file in the safetensors format, found a file "
+            f"that is truncated or of another kind ({error})"
+        ) from error
+    tensors = _parse(text, path)
+    metadata = tensors.pop("__metadata__", {})
+    if FORMAT not in metadata:
+        raise ValueError(
+            f"{path}: expected a safetensors file with an {FORMAT} header, found "
+            f"metadata {sorted(metadata) or 'none'}"
+        )
+    header = _parse(metadata[FORMAT], path)
+    _check(header, path)
+    shapes = {n: (t["dtype"], tuple(t["shape"])) for n, t in tensors.items()}
+    return Description(header, shapes)
+
+
+def with_checksum(content: bytes) -> bytes:
+    """Fill in the checksum of a file whose header ends with a blank one."""
+    place = _place(content, BLANK)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content[:place] + digest + content[place + len(digest) :]
+
+
+def check_checksum(path: str | Path, header: dict[str, Any]) -> None:
+    """Refuse a file that is not as it was written; log a notice if none can tell.
+
+    Raises
+    ------
+    ValueError
+    """
+    if CHECKSUM not in header:
+        _log.warning(
+            "%s has no checksum, as files of earlier versions: damage to it would not "
+            "be noticed; save_model(load_model(path), path) adds one",
+            path,
+        )
+        return
+    content, expected = Path(path).read_bytes(), header[CHECKSUM]
+    place = _place(content, expected)
+    blank = hashlib.sha256(content[:place])
+    blank.update(BLANK.encode())
+    blank.update(content[place + len(BLANK) :])
+    if blank.hexdigest() != expected:
+        raise ValueError(
+            f"{path}: expected a file whose SHA-256 is {expected}, as its header says, "
+            f"found {blank.hexdigest()}: it was damaged or changed after it was "
+            "written; copy it again"
+        )
+
+
+def _place(content: bytes, digits: str) -> int:
+    """Start of the checksum, the last value of the header; -1 without it."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return content.rfind(digits.encode(), 8, end)
+
+
+def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(text, object_pairs_hook=_table)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON header, found {error}") from error
+    if not isinstance(table, dict):
+        raise ValueError(f"{path}: expected a table as the header, found {table!r}")
+    return table
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{count} values of {name!r}")
+    return table
+
+
+def _check(header: dict[str, Any], path: Path) -> None:
+    version = header.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: expected format version {FORMAT_VERSION}, found {version}; a "
+            "newer openmm_allegro may read it"
+        )
+    wanted = {
+        "format": (FORMAT,),
+        "kind": KINDS,
+        "dtype": tuple(DTYPES),
+        "units": (UNITS,),
+    }
+    for name, known in wanted.items():
+        if header.get(name) not in known:
+            raise ValueError(
+                f"{path}: expected {name} of {known}, found {header.get(name)!r}"
+            )
+    for name in _TABLES:
+        if not isinstance(header.get(name), dict):
+            raise ValueError(
+                f"{path}: expected a table {name} in the header, found "
+                f"{header.get(name)!r}"
+            )
+    try:
+        json.dumps(header["provenance"], allow_nan=False)
+    except ValueError:
+        raise ValueError(
+            f"{path}: expected finite numbers in provenance, found NaN or infinity"
+        ) from None
+    unknown = sorted(set(header) - set(_KEYS))
+    if unknown:
+        raise ValueError(
+            f"{path}: expected keys among {', '.join(_KEYS)} in the header, found "
+            f"{', '.join(unknown)}"
+        )
+    digest = header.get(CHECKSUM, BLANK)
+    if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ValueError(
+            f"{path}: expected {CHECKSUM} of 64 hexadecimal digits, found {digest!r}"
+        )
