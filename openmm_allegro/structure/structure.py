@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""A configuration of atoms with its labels, and what it may not be."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One configuration with its energy, forces and stress, if they are known.
+
+    Parameters
+    ----------
+    symbols : tuple of str, N
+        Chemical symbols.
+    positions : ndarray [N, 3]
+        Å.
+    cell : ndarray [3, 3]
+        Rows are cell vectors, Å; zeros where there is no cell.
+    periodic : ndarray [3], bool
+    energy : float or None
+        eV.
+    forces : ndarray [N, 3] or None
+        eV/Å.
+    stress : ndarray [3, 3] or None
+        eV/Å³, positive under tension (ASE's sign).
+    source : str
+        Where it was read, for messages.
+    baseline : dict or None
+        Force field that was subtracted from the labels, see ``fingerprint``.
+    """
+
+    symbols: tuple[str, ...]
+    positions: np.ndarray
+    cell: np.ndarray
+    periodic: np.ndarray
+    energy: float | None = None
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+    source: str = ""
+    baseline: dict[str, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell, Å³."""
+        return float(abs(np.linalg.det(self.cell)))
+
+
+def check_cell(cell: np.ndarray, where: str) -> None:
+    """Refuse cell vectors that span no volume.
+
+    Parameters
+    ----------
+    cell : ndarray [3, 3]
+        Å.
+    where : str
+        Name for the error message.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite or the volume is below 1e-6 of a cube of the longest
+        vector.
+    """
+    cell = np.asarray(cell, dtype=float)
+    longest = np.linalg.norm(cell, axis=1).max(initial=0.0)
+    if not np.isfinite(cell).all() or (
+        abs(np.linalg.det(cell)) <= 1e-6 * max(longest, 1e-3) ** 3
+    ):
+        raise ValueError(
+            f"{where}: expected three independent box vectors, found a degenerate box "
+            f"{cell.tolist()} Å"
+        )
+
+
+def check_structure(structure: Structure, where: str) -> None:
+    """Refuse what no structure can be.
+
+    Raises
+    ------
+    ValueError
+        If there is no atom, a number is not finite, or a periodic direction has no
+        cell vector or depends on the others.
+    """
+    if len(structure) == 0:
+        raise ValueError(f"{where}: expected at least one atom, found none")
+    for name in ("positions", "cell", "energy", "forces", "stress"):
+        value = getattr(structure, name)
+        if value is not None and not np.isfinite(value).all():
+            raise ValueError(f"{where}: expected finite {name}, found NaN or infinity")
+    if structure.periodic.any():
+        used = structure.cell[structure.periodic]
+        lengths = np.linalg.norm(used, axis=1, keepdims=True)
+        if not lengths.all():
+            raise ValueError(
+                f"{where}: expected a cell vector in each periodic direction, found "
+                f"{structure.cell.tolist()} with periodicity "
+                f"{structure.periodic.tolist()}"
+            )
+        if structure.periodic.all():
+            check_cell(structure.cell, where)
+        elif np.linalg.matrix_rank(used / lengths, tol=1e-6) < len(used):
+            raise ValueError(
+                f"{where}: expected independent cell vectors in the periodic "
+                f"directions, found a degenerate box {used.tolist()} Å"
+            )
