@@ -48,7 +48,7 @@ class PairList(torch.nn.Module):
         vectors : Tensor [P, 3]
             From centre to neighbour, Å, in the dtype of ``positions``.
         """
-        return _find(self.cutoff, positions, cell, periodic, "ijD")
+        return _find(self.cutoff, positions, cell, periodic, "ijD", True)
 
 
 def center_blocks(
@@ -123,6 +123,10 @@ class VerletList(torch.nn.Module):
     the box, the number of atoms or the device has changed. Each copy of the module has
     a list of its own; can be scripted. L. Verlet, doi:10.1103/PhysRev.159.98.
 
+    The order of the pairs within the cutoff does not depend on when the list was built.
+    So neither do sums over them, to the last bit, and a run may be stopped and resumed
+    between two rebuilds.
+
     Parameters
     ----------
     cutoff, skin : float
@@ -145,7 +149,7 @@ class VerletList(torch.nn.Module):
     def forward(self, positions: Tensor, cell: Tensor, periodic: Tensor) -> None:
         """Build the list again unless it is valid for these positions.
 
-        Afterwards ``centers`` and ``neighbors`` [P] (int32), sorted by centre,
+        Afterwards ``centers`` and ``neighbors`` [P] (int32), sorted by both,
         ``offsets`` [N + 1] (int64; where the pairs of each centre start) and ``shifts``
         [P, 3] (int8; the image of the neighbour, in cell vectors) are up to date.
 
@@ -162,13 +166,16 @@ class VerletList(torch.nn.Module):
         """
         if self._is_valid(positions, cell):
             return
-        centers, neighbors, shifts = _find(self.reach, positions, cell, periodic, "ijS")
+        count = positions.shape[0]
+        first, second, images = _find(
+            self.reach, positions, cell, periodic, "ijS", False
+        )
+        centers, neighbors, shifts = _in_order(first, second, images, count)
         if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
             raise RuntimeError(
                 "Allegro: expected neighbours at most 127 images away, found "
                 f"{int(shifts.abs().max())}; is an atom far outside of a tiny box?"
             )
-        count = positions.shape[0]
         degrees = torch.bincount(centers, minlength=count)
         offsets = torch.zeros(count + 1, dtype=torch.int64, device=positions.device)
         offsets[1:] = torch.cumsum(degrees, 0)
@@ -197,14 +204,37 @@ class VerletList(torch.nn.Module):
         return centers, neighbors, positions[neighbors] - positions[centers] + images
 
 
+def _in_order(
+    centers: Tensor, neighbors: Tensor, shifts: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort pairs by centre, neighbour and image; can be scripted."""
+    keys, order = torch.sort(centers * count + neighbors)
+    if bool((keys[1:] == keys[:-1]).any()):  # several images of a neighbour
+        image = torch.matmul(
+            shifts.to(torch.float64),
+            torch.tensor(
+                [1.0e10, 1.0e5, 1.0], dtype=torch.float64, device=shifts.device
+            ),
+        )
+        images = torch.argsort(image, dim=0)
+        keys = (centers * count + neighbors)[images]
+        order = images[torch.sort(keys, stable=True)[1]]
+    return centers[order], neighbors[order], shifts[order]
+
+
 def _find(
-    cutoff: float, positions: Tensor, cell: Tensor, periodic: Tensor, quantities: str
+    cutoff: float,
+    positions: Tensor,
+    cell: Tensor,
+    periodic: Tensor,
+    quantities: str,
+    is_sorted: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find all pairs, and three quantities of vesin's for them; can be scripted."""
     finder = vesin_torch.NeighborList(
         cutoff=cutoff,
         full_list=True,
-        sorted=True,
+        sorted=is_sorted,
         algorithm="auto",
         skin=0.0,
         n_threads=0,

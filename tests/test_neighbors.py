@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import CELLS, random_atoms
 
-from openmm_allegro.neighbors import PairList, center_blocks
+from openmm_allegro.neighbors import PairList, VerletList, center_blocks
 
 CUTOFF = 3.0
 
@@ -171,3 +171,31 @@ def test_blocks_are_scriptable_and_well_filled():
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
     assert max(b[1].shape[1] for b in eager) == 60
     assert sum(b[1].numel() for b in eager) < 2.5 * len(centers)
+
+
+@pytest.mark.parametrize("side", [30.0, 6.0])
+def test_order_does_not_depend_on_when_a_list_was_built(side):
+    """Pairs within the cutoff come by centre, neighbour and image."""
+    random = torch.Generator().manual_seed(0)
+
+    def draw():
+        return torch.rand((80, 3), generator=random, dtype=torch.float64)
+
+    cell, periodic = side * torch.eye(3, dtype=torch.float64), torch.ones(3).bool()
+    later = 1.5 * side * draw()
+    lists = []
+    for earlier in (later, later + 0.4 * (draw() - 0.5)):
+        pairs = VerletList(4.0, 1.0)
+        pairs(earlier, cell, periodic)
+        pairs(later, cell, periodic)
+        assert pairs.rebuilds == 1
+        centers, neighbors, vectors = pairs.vectors(later, cell)
+        near = vectors.norm(dim=1) < 4.0
+        shifts = pairs.shifts[near].tolist()
+        pairs_near = zip(
+            centers[near].tolist(), neighbors[near].tolist(), shifts, strict=True
+        )
+        lists.append(list(pairs_near))
+    assert lists[0] == lists[1] == sorted(lists[0])
+    several = len({pair[:2] for pair in lists[0]}) < len(lists[0])
+    assert several == (side < 10)

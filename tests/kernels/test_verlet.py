@@ -17,6 +17,7 @@ from openmm_allegro import AllegroPotential
 from openmm_allegro.forces import make_force
 from openmm_allegro.neighbors import PairList, VerletList
 from openmm_allegro.potential.module import force_module
+from openmm_allegro.simulate.platform import torch_threads
 
 PLATFORMS = ("Reference", "CPU")
 
@@ -319,3 +320,23 @@ def test_pdb_of_the_example_runs_with_either_kernel():
     assert (forces["fused", "double"] - exact).abs().max() < 1e-10
     for kernel in ("plain", "fused", "table"):
         assert (forces[kernel, "mixed"] - exact).abs().max() < 1e-5  # eV/Å
+
+
+@pytest.mark.parametrize("kernel", ["fused", "plain"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_forces_do_not_depend_on_when_the_list_was_built(model, kernel, threads):
+    """To the last bit, because a run may be resumed between two rebuilds."""
+    symbols, positions, box = lattice_waters()
+    positions, box = torch.tensor(positions), torch.tensor(box)
+    moved = 0.003 * torch.tensor(np.random.default_rng(0).uniform(-1, 1, (4, 81, 3)))
+    with torch_threads(threads):
+        module = force_module(model, symbols, periodic=True, kernel=kernel)
+        for step in moved:
+            module(positions, box)
+            built = module.pairs.rebuilds
+            kept = module(positions + step, box)
+            assert module.pairs.rebuilds == built
+            module(positions + 1.0, box)
+            fresh = module(positions + step, box)
+            assert module.pairs.rebuilds == built + 2
+            assert torch.equal(kept[0], fresh[0]) and torch.equal(kept[1], fresh[1])

@@ -53,12 +53,23 @@ void allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t
 
 void allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
                          int64_t threads, const allegro_results *results) {
-  const int64_t *offsets = atoms->offsets, count = atoms->count;
-  // Equal numbers of pairs, in a fixed order: the same result each time.
-  const auto end = [=](long t, long begin) {
+  const int64_t count = atoms->count;
+  // Equal numbers of pairs within the cutoff. They do not depend on which others are in the
+  // list, so neither does the order of sums: the result is the same to the last bit.
+  std::vector<long> before(count + 1, 0);
+  const Model &m = *reinterpret_cast<const Model *>(model);
+  if (threads > 1) {
+    share_evenly(count, threads, [&](long, long begin, long end) {
+      for (long center = begin; center < end; ++center)
+        before[center + 1] = near_pairs(m, *atoms, center);
+    });
+    for (long center = 0; center < count; ++center) before[center + 1] += before[center];
+  }
+  const auto end = [&](long t, long begin) {
     if (t + 1 == threads) return (long)count;
-    const long wanted = offsets[count] * (t + 1) / threads;
-    const long end = std::upper_bound(offsets + begin, offsets + count, wanted) - offsets;
+    const long wanted = before[count] * (t + 1) / threads;
+    const auto first = before.begin();
+    const long end = std::upper_bound(first + begin, first + count, wanted) - first;
     return std::max(begin, std::min(end, (long)count));
   };
   share(threads, end, [=](long t, long begin, long end) {

@@ -13,31 +13,52 @@ template <typename T> static void reserve(const Model &m, Workspace<T> &w, long 
   if (m.points) w.slopes.resize(rows * m.first_width);
 }
 
-template <typename T>
-static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, int center,
-                     long pair, double *energy) {
+// The vector of a pair into d; returns its square.
+static inline double difference(const allegro_atoms &atoms, int center, long pair, double *d) {
   const int neighbor = atoms.neighbors[pair];
   const int8_t *shift = atoms.shifts + 3 * pair;
-  double d[3], r2 = 0.0;
+  double r2 = 0.0;
   for (int axis = 0; axis < 3; ++axis) {
     d[axis] = atoms.positions[3 * neighbor + axis] - atoms.positions[3 * center + axis];
     for (int k = 0; k < 3; ++k) d[axis] += shift[k] * atoms.cell[3 * k + axis];
     r2 += d[axis] * d[axis];
   }
-  const int ti = atoms.types[center], tj = atoms.types[neighbor];
-  const int kind = ti * m.types + tj;
+  return r2;
+}
+
+static inline int kind_of(const Model &m, const allegro_atoms &atoms, int center, long pair) {
+  return atoms.types[center] * m.types + atoms.types[atoms.neighbors[pair]];
+}
+
+// Number of a centre's pairs within the cutoff.
+static long near_pairs(const Model &m, const allegro_atoms &atoms, long center) {
+  long near = 0;
+  double d[3];
+  for (long pair = atoms.offsets[center]; pair < atoms.offsets[center + 1]; ++pair) {
+    const double cutoff = m.cutoffs[kind_of(m, atoms, center, pair)];
+    near += difference(atoms, center, pair, d) < cutoff * cutoff;
+  }
+  return near;
+}
+
+template <typename T>
+static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, int center,
+                     long pair, double *energy) {
+  double d[3];
+  const double r2 = difference(atoms, center, pair, d);
+  const int kind = kind_of(m, atoms, center, pair);
   const double cutoff = m.cutoffs[kind];
   if (r2 >= cutoff * cutoff) return;
   const double r = sqrt(r2), x = r / cutoff;
   const long row = w.neighbors.size();
   if (row == (long)w.distance.size()) reserve(m, w, 2 * row);
-  w.neighbors.push_back(neighbor);
+  w.neighbors.push_back(atoms.neighbors[pair]);
   w.kinds.push_back(kind);
   for (int axis = 0; axis < 3; ++axis) w.unit[axis][row] = d[axis] / r;
   w.distance[row] = r;
   double *scaled = &w.scaled[4 * row];
   scaled[0] = 1.0 / cutoff, scaled[1] = 0.0, scaled[2] = x, scaled[3] = 0.0;
-  if (m.zbl) *energy += repulsion(m, ti, tj, r, x, cutoff, scaled + 1);
+  if (m.zbl) *energy += repulsion(m, kind / m.types, kind % m.types, r, x, cutoff, scaled + 1);
 }
 
 // Rows in groups of a register of doubles.

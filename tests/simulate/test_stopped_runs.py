@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Runs that stop between two checkpoints are resumed to the last bit."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from openmm import unit
+from openmm_helpers import make_topology
+from run_helpers import CHECKPOINT, STEPS, Killer, check_complete, final_state, start
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.simulate import execute
+
+ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
+# hot, so that the list of pairs is built anew now and then
+OPTIONS = {"temperature": 600 * unit.kelvin, "velocity_interval": 0}
+
+
+@pytest.fixture(scope="module")
+def water(model, water_box):
+    """Topology, positions and System of eight molecules with our force."""
+    symbols, positions, box = water_box
+    topology = make_topology(symbols[:24], box, waters=True)
+    system = AllegroPotential(model).create_system(
+        topology, backend="pythonforce", skin=0.3
+    )
+    return topology, positions[:24], system
+
+
+def send(number):
+    """Send this process a signal, as a batch system or the keyboard does."""
+    return lambda: os.kill(os.getpid(), number)
+
+
+def check_same(paths, whole):
+    check_complete(paths, STEPS, 5)
+    np.testing.assert_array_equal(final_state(paths), final_state(whole))
+    assert paths["trajectory"].read_bytes() == whole["trajectory"].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "platform"), [(signal.SIGTERM, "CPU"), (signal.SIGINT, "Reference")]
+)
+def test_a_signal(water, tmp_path, platform, number):
+    """Twice, at steps where no checkpoint is due."""
+    options = OPTIONS | {"platform": platform}
+    whole = start(water, tmp_path / "whole", **options)
+    for step in (13, 47):
+        assert step % CHECKPOINT
+        stop = [Killer(step, send(number))]
+        with pytest.raises(ENDS[number]):
+            start(water, tmp_path / "x", reporters=stop, resume=True, **options)
+    paths = start(water, tmp_path / "x", resume=True, **options)
+    check_same(paths, whole)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_checkpoints_by_the_clock(water, tmp_path, monkeypatch, threads):
+    """A run that writes them, stopped or not, ends as one that does not."""
+    options = OPTIONS | {"checkpoint_interval": None, "threads": threads}
+    whole = start(water, tmp_path / "whole", **options)
+    monkeypatch.setattr(execute, "_SAVE_AFTER", 1e-9)
+    often = start(water, tmp_path / "often", **options)
+    check_same(often, whole)
+    stop = [Killer(33, send(signal.SIGTERM))]
+    with pytest.raises(SystemExit):
+        start(water, tmp_path / "x", reporters=stop, **options)
+    check_same(start(water, tmp_path / "x", resume=True, **options), whole)
