@@ -210,13 +210,8 @@ def _in_order(
     """Sort pairs by centre, neighbour and image; can be scripted."""
     keys, order = torch.sort(centers * count + neighbors)
     if bool((keys[1:] == keys[:-1]).any()):  # several images of a neighbour
-        image = torch.matmul(
-            shifts.to(torch.float64),
-            torch.tensor(
-                [1.0e10, 1.0e5, 1.0], dtype=torch.float64, device=shifts.device
-            ),
-        )
-        images = torch.argsort(image, dim=0)
+        x, y, z = shifts.to(torch.int64).unbind(1)
+        images = torch.argsort((x * 256 + y) * 256 + z)
         keys = (centers * count + neighbors)[images]
         order = images[torch.sort(keys, stable=True)[1]]
     return centers[order], neighbors[order], shifts[order]
