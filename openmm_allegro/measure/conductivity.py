@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..runs.charges import Charges, read_charges
+from ..runs.frames import system_of
 from ..runs.run import Run
 from ..runs.selections import selections
 from ..runs.source import Series, Source
@@ -44,7 +45,7 @@ class ConductivitySettings(Settings):
         None,
         about="Charge numbers by element or by residue name (of a whole molecule), or "
         "a file of one number for each atom; SPECIES say what the ions are then "
-        "(default: formal ones of ions of one atom)",
+        "(default: those of the run's System, or formal ones of ions of one atom)",
         metavar="Na=1,Cl=-1",
     )
     reference: str = setting(
@@ -81,7 +82,10 @@ def measure_conductivity(
     reference = _reference(settings.reference)
 
     def measure(label, series):
-        charges = read_charges(settings.charges, series.frames.topology)
+        topology = series.frames.topology
+        system = system_of(series.run, topology.n_atoms)
+        of_system = None if system is None else system.charges
+        charges = read_charges(settings.charges, topology, of_system)
         result = conductivity(
             series.frames,
             charges.of_atoms,

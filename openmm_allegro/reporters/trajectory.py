@@ -106,7 +106,7 @@ class HDF5Reporter:
         self.frames = 0
         self._folder = parts_of(self.path)
         self._waiting: list[dict[str, Any]] = []
-        self._topology = None
+        self._topology = self._masses = None
         self._cut(frames)
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
@@ -119,6 +119,11 @@ class HDF5Reporter:
             import mdtraj
 
             self._topology = mdtraj.Topology.from_openmm(simulation.topology)
+            # They may be others than those of the elements.
+            self._masses = [
+                simulation.system.getParticleMass(i)._value
+                for i in range(simulation.system.getNumParticles())
+            ]
         frame = {
             "coordinates": state.getPositions(asNumpy=True)._value,
             "velocities": state.getVelocities(asNumpy=True)._value,
@@ -154,7 +159,7 @@ class HDF5Reporter:
                 name: np.stack([frame[name] for frame in self._waiting])
                 for name in self._waiting[0]
             }
-            _append(partial, self._topology, frames)
+            _append(partial, self._topology, frames, self._masses)
         self.frames += len(self._waiting)
         self._waiting.clear()
 
@@ -220,7 +225,9 @@ def append_bytes(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _append(path: Path, topology: Any, frames: dict[str, np.ndarray]) -> None:
+def _append(
+    path: Path, topology: Any, frames: dict[str, np.ndarray], masses: Any = None
+) -> None:
     from mdtraj.formats import HDF5TrajectoryFile
 
     is_new = not path.exists()
@@ -229,6 +236,10 @@ def _append(path: Path, topology: Any, frames: dict[str, np.ndarray]) -> None:
             if is_new:
                 file.topology = topology
             file.write(**frames)
+        if is_new and masses is not None:
+            with HDF5TrajectoryFile(str(path), "a") as file:
+                values = np.asarray(masses, dtype=float)
+                file.root._v_file.create_array("/", "masses", values)
     except RuntimeError as error:  # PyTables' HDF5ExtError
         raise OSError(f"could not write {path} ({str(error).splitlines()[-1]})") from (
             error
@@ -245,9 +256,11 @@ def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
             with HDF5TrajectoryFile(str(part)) as file:
                 frames = file.read(n_frames=keep)
                 columns = {name: getattr(frames, name) for name in names}
-                topology = file.topology
+                topology, masses = file.topology, None
+                if "masses" in file.root:
+                    masses = file.root.masses[:]
             columns = {n: c for n, c in columns.items() if c is not None}
-            _append(partial, topology, columns)
+            _append(partial, topology, columns, masses)
 
 
 def _length(part: Path) -> int:

@@ -13,6 +13,8 @@ from .species import Kind, find_kinds, masses_of
 _FORMAL = dict.fromkeys(("Li", "Na", "K", "Rb", "Cs"), 1) | dict.fromkeys(
     ("F", "Cl", "Br", "I"), -1
 )
+# Charge of a molecule in e that force fields with few digits have by rounding.
+_ROUNDING = 1e-2
 
 
 class Charges(NamedTuple):
@@ -50,7 +52,9 @@ def parse_charges(text: str) -> dict[str, float]:
 
 
 def read_charges(
-    given: str | Path | Mapping[str, float] | None, topology: Any
+    given: str | Path | Mapping[str, float] | None,
+    topology: Any,
+    of_system: np.ndarray | None = None,
 ) -> Charges:
     """Find the charge number of every atom.
 
@@ -59,9 +63,11 @@ def read_charges(
     given : str, Path, mapping of str to float, or None
         ``Na=1,Cl=-1`` or the same as a mapping: by element, of each atom; by residue
         name, kind or formula, as ``PF6``, of each molecule, spread over its atoms by
-        mass. A file has one number for each atom. None: formal charges of ions of one
-        atom.
+        mass. A file has one number for each atom. None: those of the System, summed
+        over molecules, or formal charges of ions of one atom.
     topology : mdtraj.Topology
+    of_system : (n_atoms,) array, optional
+        Charges in e that the run was made with.
 
     Raises
     ------
@@ -69,7 +75,12 @@ def read_charges(
         If a name is unknown, there is no charge but 0, or formal charges do not cancel.
     """
     if given is None:
-        numbers = formal_charges(find_kinds(topology))
+        kinds = find_kinds(topology)
+        numbers = charges_of_kinds(kinds, of_system)
+        if numbers:
+            origin = "Charges are those of the run's System, summed over molecules."
+            return _assigned(numbers, topology, origin)
+        numbers = formal_charges(kinds)
         origin = "Charges are formal ones, of ions of one atom."
         return _assigned(numbers, topology, origin)
     if isinstance(given, Mapping):
@@ -108,6 +119,25 @@ def formal_charges(kinds: list[Kind]) -> dict[str, int]:
             f"expected formal charges that cancel, found a sum of {total:+d} for "
             f"{', '.join(charges)}; give the charges of all ions"
         )
+    return charges
+
+
+def charges_of_kinds(
+    kinds: list[Kind], of_atoms: np.ndarray | None
+) -> dict[str, float]:
+    """Sum charges in e over the molecules of each kind; only kinds with any.
+
+    Nothing where molecules of a kind differ: then atoms are not those of the charges.
+    """
+    if of_atoms is None:
+        return {}
+    charges = {}
+    for kind in kinds:
+        sums = np.array([of_atoms[atoms].sum() for atoms in kind.molecules])
+        if np.ptp(sums) > _ROUNDING:
+            return {}
+        if abs(sums.mean()) > _ROUNDING:
+            charges[kind.name] = round(float(sums.mean()), 4)
     return charges
 
 

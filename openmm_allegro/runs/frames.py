@@ -9,6 +9,7 @@ import numpy as np
 
 from .names import WITH_TOPOLOGY
 from .run import Run
+from .system import RunSystem, with_system
 from .table import Unreadable
 from .window import Window
 
@@ -121,6 +122,8 @@ class Frames:
             if not self._joined:
                 index, taken = count(), 0
             for chunk in _chunks(run):
+                if not _has_images(run, chunk.n_atoms):
+                    chunk.unitcell_lengths = chunk.unitcell_angles = None
                 if window.time_step is not None:
                     frames = np.array([next(index) for _ in range(chunk.n_frames)])
                     chunk.time = frames * window.time_step
@@ -175,7 +178,7 @@ def count_frames(run: Run, window: Window) -> int | None:
 
 
 def read_topology(run: Run) -> Any:
-    """Read the mdtraj.Topology of a run."""
+    """Read the mdtraj.Topology of a run, with the masses and bonds of its System."""
     import mdtraj
 
     path = run.topology or run.trajectory or run.velocities
@@ -184,12 +187,33 @@ def read_topology(run: Run) -> Any:
             f"expected a trajectory and its topology for {run.name}, found neither"
         )
     try:
-        return mdtraj.load_topology(str(path))
+        topology = mdtraj.load_topology(str(path))
     except (IndexError, KeyError, OSError, RuntimeError, ValueError) as error:
         raise Unreadable(
             f"expected a topology that mdtraj reads at {path}, found "
             f"{type(error).__name__}: {error}"
         ) from error
+    system = system_of(run, topology.n_atoms)
+    return topology if system is None else with_system(topology, system)
+
+
+def system_of(run: Run, n_atoms: int) -> RunSystem | None:
+    """System of a run of so many atoms; None if there is none beside its files.
+
+    Raises
+    ------
+    Unreadable
+        If the System of a prefix has another number of atoms.
+    """
+    system = run.system
+    if system is None or system.n_atoms == n_atoms:
+        return system
+    if run.record_file is None:  # files of their own, with a System of that name
+        return None
+    raise Unreadable(
+        f"expected {n_atoms} atoms in {run.system_file}, as in the topology of "
+        f"{run.name}, found {system.n_atoms}"
+    )
 
 
 def _chunks(run: Run) -> Iterator[Any]:
@@ -215,6 +239,12 @@ def _chunks(run: Run) -> Iterator[Any]:
             f"expected a trajectory at {run.trajectory} with the atoms of "
             f"{run.topology or run.trajectory}, found {type(error).__name__}: {error}"
         ) from error
+
+
+def _has_images(run: Run, n_atoms: int) -> bool:
+    """Tell whether a cell in a run's files means anything."""
+    system = system_of(run, n_atoms)
+    return system is None or system.periodic is not False
 
 
 def _topology_argument(run: Run) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .names import (
     WITH_VELOCITIES,
     existing_file,
 )
+from .system import RunSystem, read_system
 from .table import known_table
 
 # What a record holds as one number, where it holds it.
@@ -46,6 +47,8 @@ class Run:
     trajectory, topology, energies, velocities, events, exchanges : Path or None
     record : mapping
         Of ``PREFIX.json``, without what is null.
+    system_file : Path or None
+        XML of the System.
     """
 
     name: str
@@ -57,11 +60,17 @@ class Run:
     exchanges: Path | None = None
     record_file: Path | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    system_file: Path | None = None
 
     @cached_property
     def table(self) -> dict[str, Any]:
         """Energies by the keys of `ENERGY_COLUMNS`; empty where there are none."""
         return known_table(self.energies)
+
+    @cached_property
+    def system(self) -> RunSystem | None:
+        """Masses, bonds, charges and periodicity of the System; None without one."""
+        return None if self.system_file is None else read_system(self.system_file)
 
     @property
     def stage(self) -> str:
@@ -151,6 +160,7 @@ def read_run(prefix: str | Path) -> Run:
         exchanges=existing_file(prefix, REPLICA_SUFFIXES["exchanges"]),
         record_file=record,
         record=_record(record) if record else {},
+        system_file=existing_file(prefix, SUFFIXES["system"]),
     )
 
 
@@ -279,7 +289,13 @@ def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
 def _run_of_file(path: Path, topology: Path | None = None) -> Run:
     """Make a run of a trajectory, in which there may be velocities."""
     may_have = path.suffix.lower() in WITH_VELOCITIES
-    return Run(path.stem, path, topology, velocities=path if may_have else None)
+    return Run(
+        path.stem,
+        path,
+        topology,
+        velocities=path if may_have else None,
+        system_file=existing_file(path.with_suffix(""), SUFFIXES["system"]),
+    )
 
 
 def _named_apart(runs: list[Run]) -> list[Run]:

@@ -63,7 +63,10 @@ def find_kinds(topology):
     order = np.argsort(labels, kind="stable")
     groups = {}
     for atoms in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
-        groups.setdefault(formula(symbols[atoms]), []).append(atoms)
+        # A virtual site belongs to its molecule's model, not to its formula.
+        real = symbols[atoms][symbols[atoms] != "VS"]
+        key = formula(real if len(real) else symbols[atoms])
+        groups.setdefault(key, []).append(atoms)
     kinds = []
     for key, molecules in groups.items():
         residues = {topology.atom(i).residue.name for i in molecules[0]}

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .frames import system_of
 from .run import Run
+from .system import masses_with
 from .table import Unreadable
 from .window import Window
 
@@ -69,8 +71,14 @@ def velocities_between(
     try:
         with HDF5TrajectoryFile(str(path)) as file:
             times = np.asarray(file.root.time[:], dtype=float)
+            topology = file.topology
+        system = system_of(run, topology.n_atoms)
         velocities = read_velocities(
-            path, selection, reference=reference, time_step=window.time_step
+            path,
+            selection,
+            reference=reference,
+            time_step=window.time_step,
+            masses=None if system is None else masses_with(system, topology),
         )
     except (AttributeError, LookupError, OSError, RuntimeError) as error:
         raise Unreadable(
@@ -85,4 +93,6 @@ def velocities_between(
             "expected frames between --start and --stop, found the last at "
             f"{times[-1]:.6g} ps"
         )
+    if system is not None and system.periodic is False:
+        velocities = velocities._replace(volume=float("nan"))
     return velocities._replace(values=velocities.values[inside])

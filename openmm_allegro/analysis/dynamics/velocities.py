@@ -63,7 +63,9 @@ class Spectrum(NamedTuple):
     error: np.ndarray
 
 
-def read_velocities(path, selection="all", *, reference="all", time_step=None):
+def read_velocities(
+    path, selection="all", *, reference="all", time_step=None, masses=None
+):
     """Read the velocities of an HDF5 trajectory of mdtraj's, which mdtraj.load drops.
 
     Parameters
@@ -76,6 +78,9 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
         Atoms whose centre of mass is at rest; None for velocities as they are.
     time_step : float, optional
         Time between frames in ps. Default: from the file.
+    masses : (n_atoms,) array, optional
+        Masses of all atoms in g/mol. Default: those in the file, which a run writes
+        there, or of the elements.
 
     Returns
     -------
@@ -87,10 +92,15 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
     with HDF5TrajectoryFile(str(path)) as file:
         holder = _Holder(file.topology)
         atoms = select_atoms(holder, selection)
-        element_mass = element_masses(holder)
+        masses = _masses(file, holder) if masses is None else np.asarray(masses, float)
+        if masses.shape != (holder.n_atoms,):
+            raise ValueError(
+                f"expected {holder.n_atoms} masses for {path}, found shape "
+                f"{masses.shape}"
+            )
         if reference is not None:
             rest = select_atoms(holder, reference)
-            weights = element_mass[rest] / element_mass[rest].sum()
+            weights = masses[rest] / masses[rest].sum()
         # Piece by piece: the file holds positions too, and atoms not asked for.
         for frames in _pieces(file, holder.n_atoms):
             if frames.velocities is None:
@@ -104,9 +114,7 @@ def read_velocities(path, selection="all", *, reference="all", time_step=None):
             volumes.append(_volumes(frames))
     values, times, volumes = map(np.concatenate, (values, times, volumes))
     interval = frame_interval(times, time_step)
-    return Velocities(
-        values, element_mass[atoms], atoms, interval, float(volumes.mean())
-    )
+    return Velocities(values, masses[atoms], atoms, interval, float(volumes.mean()))
 
 
 def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=BLOCKS):
@@ -236,6 +244,13 @@ class _Holder(NamedTuple):
     @property
     def n_atoms(self):
         return self.topology.n_atoms
+
+
+def _masses(file, holder):
+    """Masses (n_atoms,) in g/mol that a file holds, or those of its elements."""
+    if "masses" in file.root:
+        return np.asarray(file.root.masses[:], dtype=float)
+    return element_masses(holder)
 
 
 def _pieces(file, n_atoms):
