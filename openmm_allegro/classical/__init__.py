@@ -9,10 +9,10 @@ __all__, __getattr__, __dir__ = lazy_names(
         "baseline": (
             "by_composition",
             "evaluate_baseline",
-            "read_system",
             "subtract_baseline",
         ),
         "dispersion": ("d3_force",),
         "nonbonded": ("nonbonded_system",),
+        "serialized": ("read_system",),
     },
 )

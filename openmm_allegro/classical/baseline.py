@@ -9,7 +9,6 @@ that a local model lacks. R. Ramakrishnan et al., doi:10.1021/acs.jctc.5b00099.
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from openmm import app, unit
 from ..structure import Structure
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from .fingerprint import fingerprint
+from .serialized import read_system  # noqa: F401  its former place
 
 STRAIN = 1e-4  # step of the finite differences that give the stress
 # Added to positions in a box (nm): OpenMM 8.5's Reference PME is wrong by some eV for
@@ -144,34 +144,6 @@ def by_composition(systems: Sequence[openmm.System]) -> Callable[[Structure], An
         return systems[elements.index(structure.symbols)]
 
     return pick
-
-
-def read_system(path: str | Path) -> openmm.System:
-    """Read a System that ``openmm.XmlSerializer`` has written.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not a System.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a serialized System, found nothing at {path}"
-        )
-    try:
-        system = openmm.XmlSerializer.deserialize(path.read_text(encoding="utf-8"))
-    except (openmm.OpenMMException, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a serialized System, found {error}"
-        ) from error
-    if not isinstance(system, openmm.System):
-        raise ValueError(
-            f"{path}: expected a serialized System, found {type(system).__name__}"
-        )
-    return system
 
 
 def _check_atoms(system: openmm.System, structure: Structure, where: str) -> None:

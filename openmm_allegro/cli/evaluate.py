@@ -8,6 +8,7 @@ from typing import Any
 from ..potential.options import ForceOptions
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
+from ..utils.trust import Trust
 from .output import add_overwrite_option, check_free, write_json
 
 
@@ -32,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="name of the labels on the axes of --plot, such as PBE",
     )
     add_settings(parser, ForceOptions, ["precision"])
+    add_settings(parser, Trust)
     add_overwrite_option(parser)
 
 
@@ -51,7 +53,8 @@ def evaluate(options: argparse.Namespace) -> None:
     precision = ForceOptions(**given_options(options, ForceOptions)).precision
     model.energy.set_dtype(PRECISIONS[precision])
     distances = torch.float32 if precision == "single" else torch.float64
-    structures = read_labelled(options.data, options.baseline)
+    trust = Trust(**given_options(options, Trust)).trust
+    structures = read_labelled(options.data, options.baseline, trust=trust)
     result = evaluate(model, structures, distances=distances)
     print_metrics(result["metrics"])
     if options.json:

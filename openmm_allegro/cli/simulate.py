@@ -8,6 +8,7 @@ from ..simulate.settings import Execution, RunSettings
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, option_of, settings_of
+from ..utils.trust import Trust
 from .output import add_overwrite_option
 
 # A single run takes its model and topology as arguments, and follows no earlier run.
@@ -34,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="prefix of the files; of a protocol, its folder",
     )
     add_settings(parser, Execution, ("platform", "threads", "seed", "resume"))
+    add_settings(parser, Trust)
     add_overwrite_option(parser)
     group = parser.add_argument_group("settings of a single run")
     add_settings(group, RunSettings, _OF_RUN)
@@ -72,7 +74,8 @@ def _simulate_protocol(options: argparse.Namespace, execution: Execution) -> Non
             f"expected the protocol {options.inputs[0]} to say what is simulated, "
             f"found {', '.join(given)} beside it"
         )
-    protocol = read_protocol(options.inputs[0])
+    trust = Trust(**given_options(options, Trust)).trust
+    protocol = read_protocol(options.inputs[0], trust=trust)
     prepared = protocol.prepared
     stages = run_protocol(
         prepared.topology,
@@ -112,7 +115,9 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
             f"expected an output other than the input, found {pdb} as both"
         )
     given = given_options(options, SystemConfig)
-    prepared = prepare(SystemConfig(str(pdb), tuple(map(str, models)), **given), Path())
+    trust = Trust(**given_options(options, Trust)).trust
+    config = SystemConfig(str(pdb), tuple(map(str, models)), **given)
+    prepared = prepare(config, Path(), trust=trust)
     watchdogs = None
     if options.watchdogs:
         table = read_toml(options.watchdogs, {"watchdogs": Watchdogs})

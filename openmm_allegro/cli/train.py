@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..utils.settings import add_options as add_settings
+from ..utils.settings import given_options
+from ..utils.trust import Trust
 from .evaluate import print_metrics
 from .output import add_overwrite_option, check_free, write_json
 
@@ -21,6 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the training in the folder"
     )
+    add_settings(parser, Trust)
     add_overwrite_option(parser)
 
 
@@ -36,9 +40,10 @@ def train(options: argparse.Namespace) -> None:
     tables = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
     config = read_toml(options.config, tables)
     folder = options.config.parent
+    trust = Trust(**given_options(options, Trust)).trust
     output = options.output or Path("runs") / options.config.stem
-    training, validation, record = read_data(config["data"], folder)
-    test = read_test(config["data"], folder)
+    training, validation, record = read_data(config["data"], folder, trust=trust)
+    test = read_test(config["data"], folder, trust=trust)
     for structure in test:  # before the training, not after it
         element_types(structure.symbols, config["model"].elements, structure.source)
     results = {"json": output / "test.json", "plot": output / "parity.png"}

@@ -19,6 +19,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from ..classical.serialized import read_state
 from ..utils.files import flush_to_disk, replace_file
 
 # All atoms are moved by this and back, which makes lists of pairs invalid: it is more
@@ -108,7 +109,7 @@ def restore(context: openmm.Context, checkpoint: Checkpoint, integrator: str) ->
         except openmm.OpenMMException:  # another machine, or other threads
             exact = False
     if not exact:
-        context.setState(openmm.XmlSerializer.deserialize(checkpoint.state))
+        context.setState(read_state(checkpoint.state, "state.xml of the checkpoint"))
         context.setStepCount(checkpoint.step)
     forget_pairs(context)
     return exact

@@ -11,6 +11,7 @@ from typing import Any
 import openmm
 from openmm import app
 
+from ..classical.serialized import read_state
 from ..runs.names import PROTOCOL, paths_of, remove_output
 from ..utils.files import lock_output, read_record, write_record
 from .checks import check_freedom, check_seeds
@@ -98,8 +99,8 @@ def run_protocol(
                 files[name] = execute(*what, **more)
             except (ValueError, FileExistsError) as error:
                 raise type(error)(f"stage {name}: {error}") from error
-            xml = files[name]["state"].read_text()
-            state = openmm.XmlSerializer.deserialize(xml)
+            path_of_state = files[name]["state"]
+            state = read_state(path_of_state.read_text(), str(path_of_state))
         write_record(path, record | {"finished": True})
     return files
 

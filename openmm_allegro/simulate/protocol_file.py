@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import openmm
 from openmm import app
 
-from ..classical.baseline import read_system
+from ..classical.serialized import read_system
 from ..model.file import Model
 from ..potential.potential import AllegroPotential
 from ..utils.config import from_mapping, read_tables
@@ -53,12 +53,13 @@ class Protocol(NamedTuple):
     watchdogs: Watchdogs | None
 
 
-def read_protocol(path: str | Path) -> Protocol:
+def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
     """Read a protocol and build its System.
 
     The file has the tables ``[system]`` (SystemConfig), ``[[stages]]`` (Stage, in
     order), and, if wanted, ``[run]`` (values of Stage that all stages have if they do
-    not say otherwise) and ``[watchdogs]`` (Watchdogs).
+    not say otherwise) and ``[watchdogs]`` (Watchdogs). With ``trust``, the Systems that
+    it names may run code, see ``read_system``; a table of the file cannot say so.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def read_protocol(path: str | Path) -> Protocol:
         watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
     config = _read_system(content, path)
     try:
-        prepared = prepare(config, path.parent)
+        prepared = prepare(config, path.parent, trust=trust)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path} [system]: {error}") from error
     if watchdogs is not None:
@@ -83,7 +84,7 @@ def read_protocol(path: str | Path) -> Protocol:
     return Protocol(prepared, stages, watchdogs)
 
 
-def prepare(config: SystemConfig, folder: Path) -> Prepared:
+def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepared:
     """Build the System of a config, whose paths are relative to the folder.
 
     Raises
@@ -91,11 +92,11 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     FileNotFoundError
         If a file is missing.
     ValueError
-        As ``AllegroPotential``.
+        As ``AllegroPotential`` and ``read_system``.
     """
     pdb = _read_pdb(folder / config.topology)
     if config.system:
-        system = read_system(folder / config.system)
+        system = read_system(folder / config.system, trust=trust)
         notes = _file_notes("system_xml", [folder / config.system])
         return Prepared(pdb.topology, pdb.positions, system, (), notes)
     models = [folder / name for name in config.model]
@@ -103,7 +104,7 @@ def prepare(config: SystemConfig, folder: Path) -> Prepared:
     arguments = options | {"periodic": False if config.no_periodic else None}
     potential = AllegroPotential(models)
     if config.baseline:
-        mm_system = read_system(folder / config.baseline)
+        mm_system = read_system(folder / config.baseline, trust=trust)
         system = potential.add_to_system(pdb.topology, mm_system, **arguments)
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..classical.baseline import by_composition, read_system, subtract_baseline
+from ..classical.baseline import by_composition, subtract_baseline
+from ..classical.serialized import read_system
 from ..structure import Structure, read_structures
 from .config import DataConfig
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def read_data(
-    config: DataConfig, folder: str | Path
+    config: DataConfig, folder: str | Path, *, trust: bool = False
 ) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
     """Read training and validation structures, and record the files they came from.
 
@@ -26,6 +27,8 @@ def read_data(
     config : DataConfig
     folder : path
         Start of relative paths.
+    trust : bool
+        Whether Systems of the baseline may run code, see ``read_system``.
 
     Returns
     -------
@@ -60,9 +63,10 @@ def read_data(
     )
     if both:
         log.warning("a validation file is identical to a training file")
-    training = read_labelled(files["training"], files["baseline"])
+    training = read_labelled(files["training"], files["baseline"], trust=trust)
     if config.validation:
-        return training, read_labelled(files["validation"], files["baseline"]), record
+        validation = read_labelled(files["validation"], files["baseline"], trust=trust)
+        return training, validation, record
     size = config.validation_size
     validation, training = split(
         training, [size, max(len(training) - size, 0)], config.split_seed
@@ -71,7 +75,9 @@ def read_data(
     return training, validation, record
 
 
-def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
+def read_test(
+    config: DataConfig, folder: str | Path, *, trust: bool = False
+) -> list[Structure]:
     """Read test structures, less the baseline if there is one.
 
     Parameters and errors are those of ``read_data``.
@@ -80,11 +86,15 @@ def read_test(config: DataConfig, folder: str | Path) -> list[Structure]:
     return read_labelled(
         [folder / name for name in config.test],
         [folder / name for name in config.baseline],
+        trust=trust,
     )
 
 
 def read_labelled(
-    files: Sequence[str | Path], baseline: Sequence[str | Path] = ()
+    files: Sequence[str | Path],
+    baseline: Sequence[str | Path] = (),
+    *,
+    trust: bool = False,
 ) -> list[Structure]:
     """Read structures, and subtract the labels that a force field gives them.
 
@@ -95,13 +105,15 @@ def read_labelled(
     baseline : sequence of path
         Serialized Systems, one for each composition; none to leave the labels as they
         are.
+    trust : bool
+        Whether these may run code, see ``read_system``.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As ``read_structures``, ``read_system`` and ``subtract_baseline``.
     """
-    systems = [read_system(path) for path in baseline]
+    systems = [read_system(path, trust=trust) for path in baseline]
     structures = read_structures(files)
     return (
         subtract_baseline(structures, by_composition(systems))

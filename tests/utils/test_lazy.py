@@ -11,7 +11,7 @@ PACKAGES = {
     "classical": {
         "by_composition": "baseline",
         "evaluate_baseline": "baseline",
-        "read_system": "baseline",
+        "read_system": "serialized",
         "subtract_baseline": "baseline",
         "d3_force": "dispersion",
         "nonbonded_system": "nonbonded",

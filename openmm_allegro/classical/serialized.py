@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Read OpenMM's XML without running code that a file may hold.
+
+OpenMM unpickles the function of a PythonForce as it reads one, wherever it stands: in a
+System, inside a CustomCVForce, or in the place of a State. What a TorchForce holds is a
+program in TorchScript, whose operators may reach files. So XML is looked through before
+OpenMM sees it. It reads XML less strictly than the standard has it (its comments end
+elsewhere, for instance); only what both understand alike is let through.
+"""
+
+import inspect
+import io
+import re
+from pathlib import Path
+from xml.parsers import expat
+
+import openmm
+import torch
+
+# OpenMM's parser calls itself for each level.
+_DEEPEST = 100
+# Attributes of OpenMM's own elements that are called type, but name no class.
+_NUMBER = re.compile(r"-?\d+")
+# Words in TorchScript that reach files, memory or Python outside of tensors.
+_REACHING = re.compile(
+    r"\b(save|load|load_tensor|from_file\w*|\w*unsafe\w*|_reinterpret_tensor|set_)\b"
+)
+_NAMESPACE = re.compile(r"\bops\s*\.\s*(\w+)")
+_NAMESPACES = {"aten", "prim", "prims", "openmm_allegro"}
+_LIBRARY = re.compile(r"\bclasses\s*\.\s*(\w+)")
+_LIBRARIES = {"vesin"}
+# An attribute whose name is put together could be any.
+_ATTRIBUTE = re.compile(r"\bgetattr\s*\((?!\s*\w+\s*,\s*\"\w+\"\s*\))")
+
+
+def read_system(path: str | Path, *, trust: bool = False) -> openmm.System:
+    """Read a System that ``openmm.XmlSerializer`` has written.
+
+    Parameters
+    ----------
+    path : path
+    trust : bool
+        Whether the System may have forces that run code of the file: a PythonForce, a
+        force of a plugin that is not known here, or a TorchForce whose program reaches
+        files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a System, or would run code and is not trusted.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a serialized System, found nothing at {path}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        check_system(text, str(path), trust=trust)
+        system = openmm.XmlSerializer.deserialize(text)
+    except (openmm.OpenMMException, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path}: expected a serialized System, found {error}"
+        ) from error
+    if not isinstance(system, openmm.System):
+        raise ValueError(
+            f"{path}: expected a serialized System, found {type(system).__name__}"
+        )
+    return system
+
+
+def read_state(text: str, where: str) -> openmm.State:
+    """Read the XML of a State, and nothing else.
+
+    Parameters
+    ----------
+    text : str
+    where : str
+        Beginning of error messages: a file, usually.
+
+    Raises
+    ------
+    ValueError
+        If it is not a State.
+    """
+    for attributes in _elements(text, where, "State"):
+        kind = attributes.get("type")
+        if kind not in (None, "State"):
+            raise ValueError(
+                f"{where}: expected a State, which has positions and velocities, found "
+                f"a {kind} in it"
+            )
+    try:
+        state = openmm.XmlSerializer.deserialize(text)
+    except (openmm.OpenMMException, ValueError) as error:
+        raise ValueError(f"{where}: expected a State, found {error}") from error
+    if not isinstance(state, openmm.State):
+        raise ValueError(f"{where}: expected a State, found {type(state).__name__}")
+    return state
+
+
+def check_system(text: str, where: str, *, trust: bool = False) -> None:
+    """Refuse XML of a System that would run code when it is read or evaluated.
+
+    Raises
+    ------
+    ValueError
+    """
+    for attributes in _elements(text, where, "System"):
+        kind = attributes.get("type")
+        if trust or kind is None or _NUMBER.fullmatch(kind):
+            continue
+        if kind == "TorchForce":
+            reason = _reason_of_torch_force(attributes)
+        elif kind in ("PythonForce", "PythonTorchForce"):
+            reason = "a Python function, which runs any code when it is read"
+        elif kind in _known_kinds():
+            continue
+        else:
+            reason = "what is not known here and may be code"
+        if reason:
+            raise ValueError(
+                f"{where}: expected forces without programs of their own, found a "
+                f"{kind}, which holds {reason}; if you would run the programs of "
+                "whoever made the file, say so: --trust (trust=True)"
+            )
+
+
+def _elements(text: str, where: str, root: str) -> list[dict[str, str]]:
+    """List the attributes of elements with a type, in XML as OpenMM writes it."""
+    declaration = text.lstrip().startswith("<?xml ")
+    if text.count("<!") or text.count("<?") > declaration:
+        raise ValueError(
+            f"{where}: expected XML as OpenMM writes it, found comments, definitions "
+            "or instructions in it"
+        )
+    typed: list[dict[str, str]] = []
+    first, depth = "", 0
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal first, depth
+        first, depth = first or tag, depth + 1
+        if depth > _DEEPEST:
+            raise ValueError(
+                f"{where}: expected at most {_DEEPEST} elements in each other, found "
+                "more"
+            )
+        if depth == 1 or "type" in attributes:
+            typed.append(attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        raise ValueError(
+            f"{where}: expected a serialized {root}, found text that is no XML "
+            f"({error})"
+        ) from error
+    kind = typed[0].get("type", first)
+    if first != root or kind != root:
+        raise ValueError(f"{where}: expected a serialized {root}, found {kind}")
+    return typed
+
+
+def _known_kinds() -> set[str]:
+    """Names of OpenMM's own classes that XML may hold, all of them data."""
+    kinds = (openmm.System, openmm.Force, openmm.TabulatedFunction)
+    return {
+        name
+        for name, value in vars(openmm).items()
+        if inspect.isclass(value) and issubclass(value, kinds)
+    }
+
+
+def _reason_of_torch_force(attributes: dict[str, str]) -> str:
+    """What a TorchForce holds that may reach beyond tensors; empty if nothing."""
+    content = attributes.get("encodedFileContents", "")
+    # the first version reads the file that it names
+    if not content or not re.fullmatch("[2-9]", attributes.get("version", "")):
+        return f"the name of a file ({attributes.get('file', '')!r}) with a program"
+    try:
+        data = bytes.fromhex(content)
+        if not data.startswith(b"PK\x03\x04"):
+            raise ValueError
+        # torch's own reader, which sees what torch will read
+        archive = torch._C.PyTorchFileReader(io.BytesIO(data))
+        code = [
+            archive.get_record(name).decode()
+            for name in archive.get_all_records()
+            if name.endswith(".py")
+        ]
+    except (RuntimeError, ValueError):
+        return "what is no archive of TorchScript"
+    return next(filter(None, map(_reason_of_code, code)), "")
+
+
+def _reason_of_code(code: str) -> str:
+    for pattern, allowed in ((_NAMESPACE, _NAMESPACES), (_LIBRARY, _LIBRARIES)):
+        for name in pattern.findall(code):
+            if name not in allowed:
+                return f"a program that calls the library {name}"
+    reaching = _REACHING.search(code) or _ATTRIBUTE.search(code)
+    if reaching:
+        return f"a program with the operator {reaching[0].strip('(')}"
+    return ""
