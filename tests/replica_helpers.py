@@ -24,7 +24,7 @@ def oscillators(expression="0.5*spring*(x^2+y^2+z^2)"):
     return make_topology(["Ar"] * ATOMS), np.full((ATOMS, 3), 0.03), system
 
 
-def temper(output, **options):
+def temper(output, system=None, **options):
     """Parallel tempering of oscillators with a period of 0.63 ps."""
     options = {
         "temperatures": LADDER,
@@ -37,4 +37,4 @@ def temper(output, **options):
         "seed": 7,
         "progress": False,
     } | options
-    return parallel_tempering(*oscillators(), output, **options)
+    return parallel_tempering(*(system or oscillators()), output, **options)

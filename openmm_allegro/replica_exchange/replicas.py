@@ -16,7 +16,6 @@ import openmm
 from openmm import app, unit
 from openmmtools.cache import ContextCache
 from openmmtools.multistate import (
-    MultiStateReporter,
     ParallelTemperingSampler,
     SimulationNaNError,
 )
@@ -33,6 +32,7 @@ from .ranks import is_parallel, on_first_rank
 from .samples import write_exchanges
 from .settings import EXCHANGES
 from .storage import Backup
+from .stored import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Replicas:
     paths : dict of str to Path
     record : dict
         Kept up to date.
+    system : openmm.System
     """
 
     def __init__(
@@ -56,22 +57,23 @@ class Replicas:
         properties: dict[str, str],
         paths: dict[str, Path],
         record: dict[str, Any],
+        system: openmm.System,
     ):
-        self.paths, self.record = paths, record
+        self.paths, self.record, self.system = paths, record, system
         self.backup = Backup(paths)
         # One Context serves all temperatures: with a TorchForce each one that was ever
         # made costs some 10 MB.
         self.contexts = ContextCache(platform, properties or None, capacity=2)
-        self.reporter = MultiStateReporter(
-            str(paths["samples"]), checkpoint_interval=record["checkpoint_interval"]
+        self.reporter = Reporter(
+            system,
+            str(paths["samples"]),
+            checkpoint_interval=record["checkpoint_interval"],
         )
         self.sampler: Any = None
 
-    def create(
-        self, topology: app.Topology, system: openmm.System, positions: np.ndarray
-    ) -> None:
+    def create(self, topology: app.Topology, positions: np.ndarray) -> None:
         """Create replicas of one structure, minimised if the record says so."""
-        record = self.record
+        record, system = self.record, self.system
         temperatures = record["temperatures_k"] * unit.kelvin
         pressure = record.get("pressure_bar")
         state = ThermodynamicState(
@@ -110,7 +112,13 @@ class Replicas:
             )
 
     def load(self) -> None:
-        """Read the replicas of the last checkpoint."""
+        """Read the replicas of the last checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If the files are of another System.
+        """
         with contextlib.redirect_stdout(io.StringIO()):
             self.sampler = ParallelTemperingSampler.from_storage(self.reporter)
         self.sampler.number_of_iterations = self.record["iterations"]

@@ -63,7 +63,7 @@ def parallel_tempering(
     positions : [N, 3] Quantity, or array in nm
         Start of every replica.
     system : openmm.System
-        Without a barostat. A resumed run uses the System that it began with.
+        Without a barostat. A resumed run needs the System that it began with.
     output : path
         Prefix of the files to write.
     temperatures : [K] Quantity
@@ -145,12 +145,12 @@ def _temper(
     lock = contextlib.nullcontext() if rank() else lock_output(output)
     with quiet("openmmtools", "pymbar"), torch_threads(execution.threads), lock:
         resumed, record = on_first_rank(_prepare, paths, record, fixed, execution)
-        replicas = Replicas(platform, properties, paths, record)
+        replicas = Replicas(platform, properties, paths, record, system)
         try:
             if resumed:
                 replicas.load()
             else:
-                replicas.create(topology, system, coordinates)
+                replicas.create(topology, coordinates)
             replicas.run(execution.progress)
         finally:
             replicas.close()

@@ -368,3 +368,45 @@ def test_imports_nothing_heavy():
 
 def test_topology_is_written(sampled):
     assert app.PDBFile(f"{sampled}.pdb").topology.getNumAtoms() == ATOMS
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("options", "!!python/object/apply:os.mkdir ['{}']"),
+        ("mcmc_moves/move0", "seed: !!python/object/apply:os.mkdir ['{}']"),
+        ("mcmc_moves/move0", "{{drawn: !!python/name:os.mkdir ''}}"),
+        ("options", "{{a: !!python/object/new:os.mkdir ['{}']}}"),
+    ],
+)
+def test_yaml_in_the_files_runs_no_code(tmp_path, variable, text):
+    import netCDF4
+
+    temper(tmp_path / "x", iterations=2)
+    with netCDF4.Dataset(tmp_path / "x.nc", "a") as file:
+        file[variable][0] = text.format(tmp_path / "code_ran")
+    with pytest.raises(ValueError, match=f"expected data in {variable}, found"):
+        temper(tmp_path / "x", iterations=4, resume=True)
+    assert not (tmp_path / "code_ran").exists()
+
+
+def test_classes_that_the_files_name_are_not_imported(tmp_path):
+    import netCDF4
+
+    temper(tmp_path / "x", iterations=2)
+    with netCDF4.Dataset(tmp_path / "x.nc", "a") as file:
+        move = file["mcmc_moves/move0"]
+        move[0] = str(move[0]).replace("openmm_allegro", "antigravity_of_the_file")
+    temper(tmp_path / "x", iterations=4, resume=True)
+
+
+def test_the_system_of_the_files_is_compared_and_not_read(tmp_path, monkeypatch):
+    temper(tmp_path / "x", iterations=2)
+    topology, positions, system = oscillators()
+    heavier = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
+    heavier.setParticleMass(0, 11.0)
+    monkeypatch.setattr(openmm.XmlSerializer, "deserialize", None)
+    again = {"iterations": 4, "resume": True}
+    with pytest.raises(ValueError, match=r"expected the System with which .* began"):
+        temper(tmp_path / "x", system=(topology, positions, heavier), **again)
+    temper(tmp_path / "x", **again)

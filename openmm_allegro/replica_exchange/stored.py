@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""openmmtools' files, read without running code. It imports openmmtools: import late.
+
+openmmtools' own reader makes any Python object that the YAML in a file names, imports
+classes by their names, and has OpenMM unpickle the functions of the System's forces.
+Here values are read as data; the moves are ours, and the System is the one that the run
+is resumed with, after it was compared with the one in the file.
+"""
+
+import copy
+import math
+import re
+import zlib
+from typing import Any
+
+import netCDF4
+import openmm
+import yaml
+from openmmtools.multistate import MultiStateReporter
+from openmmtools.multistate.multistatereporter import _DictYamlLoader
+from openmmtools.states import ThermodynamicState
+from openmmtools.utils import serialize
+
+from .draws import LangevinMove
+
+# Programs of forces, which are not written alike twice, and OpenMM's version.
+_PROGRAM = re.compile(r'\b(function|encodedFileContents|openmmVersion)="[^"]*"')
+_MANGLED = "_serialized__"  # beginning of openmmtools' keys that name a class
+
+
+class Reporter(MultiStateReporter):
+    """Reader and writer of a run's files.
+
+    Parameters
+    ----------
+    system : openmm.System
+        That of the run.
+    *arguments, **options
+        Of ``MultiStateReporter``.
+    """
+
+    def __init__(self, system: openmm.System, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self._system = system
+
+    def read_dict(self, path: str) -> Any:
+        """Read values from YAML: data alone."""
+        element = self._storage_analysis[path]
+        if isinstance(element, netCDF4.Group):
+            names = (*element.groups, *element.variables)
+            return {name: self.read_dict(f"{path}/{name}") for name in names}
+        characters = element.dtype == "S1"
+        text = element[:].tobytes().decode() if characters else str(element[0])
+        try:
+            values = yaml.load(text, Loader=_Data)
+        except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.filepath}: expected data in {path}, found {error}"
+            ) from error
+        if path == "metadata":
+            values["title"] = self._storage_analysis.title
+        return values
+
+    def read_mcmc_moves(self) -> list[LangevinMove]:
+        """Make the moves of the replicas from their values."""
+        moves = []
+        for name in self._storage_analysis["mcmc_moves"].variables:
+            values = self.read_dict(f"mcmc_moves/{name}")
+            moves.append(LangevinMove.__new__(LangevinMove))
+            moves[-1].__setstate__(_without_class(values))
+        return moves
+
+    def read_thermodynamic_states(self) -> tuple[list[ThermodynamicState], list[Any]]:
+        """Make the states from the System of this process, and stored values.
+
+        Raises
+        ------
+        ValueError
+            If the stored System is another one.
+        """
+        group = "thermodynamic_states"
+        count = len(self._storage_analysis[group].variables)
+        values = [self.read_dict(f"{group}/state{index}") for index in range(count)]
+        first = ThermodynamicState(
+            self._system, values[0]["temperature"], values[0]["pressure"]
+        )
+        stored, given = values[0]["standard_system"], serialize(first)
+        if not _alike(_xml(stored), _xml(given["standard_system"])):
+            raise ValueError(
+                f"expected the System with which {self.filepath} began, found another "
+                "one; resume with the same force field, options and masses, or start "
+                "anew (overwrite=True)"
+            )
+        states = [first]
+        for others in values[1:]:
+            # a copy shares the System, and so the Context
+            states.append(copy.deepcopy(first))
+            states[-1].temperature = others["temperature"]
+        return states, []
+
+
+class _Data(yaml.SafeLoader):
+    """Reader of YAML with quantities, arrays and tuples, and no other objects."""
+
+
+_Data.add_constructor("!Quantity", _DictYamlLoader.quantity_constructor)
+_Data.add_constructor("!ndarray", _DictYamlLoader.ndarray_constructor)
+_Data.add_constructor(
+    "tag:yaml.org,2002:python/tuple",
+    lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
+)
+
+
+def _without_class(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if not k.startswith(_MANGLED)}
+
+
+def _xml(stored: bytes | str) -> str:
+    return zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
+
+
+def _alike(stored: str, given: str) -> bool:
+    """Compare XML of two Systems but for programs and the rounding of numbers."""
+    first, second = (_PROGRAM.sub("", xml).split('"') for xml in (stored, given))
+    return len(first) == len(second) and all(
+        a == b or _close(a, b) for a, b in zip(first, second, strict=True)
+    )
+
+
+def _close(first: str, second: str) -> bool:
+    try:
+        return math.isclose(float(first), float(second), rel_tol=1e-9)
+    except ValueError:
+        return False
