@@ -12,6 +12,7 @@ from openmm import app
 
 from ..runs.names import parts_of
 from ..utils.files import replacing
+from ..utils.hdf5 import check_hdf5
 from .table import check_interval, next_report
 
 # Largest size of a part file that frames are still added to.
@@ -266,5 +267,6 @@ def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
 def _length(part: Path) -> int:
     from mdtraj.formats import HDF5TrajectoryFile
 
+    check_hdf5(part)
     with HDF5TrajectoryFile(str(part)) as file:
         return len(file)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.hdf5 import check_hdf5
 from .names import WITH_TOPOLOGY
 from .run import Run
 from .system import RunSystem, with_system
@@ -157,6 +158,7 @@ def count_frames(run: Run, window: Window) -> int | None:
     if path is None:
         return None
     try:
+        check_hdf5(path)
         with mdtraj.open(str(path)) as file:
             total = len(file)
         if total < 2:
@@ -187,6 +189,7 @@ def read_topology(run: Run) -> Any:
             f"expected a trajectory and its topology for {run.name}, found neither"
         )
     try:
+        check_hdf5(path)
         topology = mdtraj.load_topology(str(path))
     except (IndexError, KeyError, OSError, RuntimeError, ValueError) as error:
         raise Unreadable(
@@ -230,6 +233,7 @@ def _chunks(run: Run) -> Iterator[Any]:
     n_atoms = (named.get("top") or read_topology(run)).n_atoms
     size = max(1, min(100, _POSITIONS // n_atoms))
     try:
+        check_hdf5(run.trajectory)
         stream = mdtraj.iterload(str(run.trajectory), chunk=size, **named)
         while (chunk := next(stream, None)) is not None:
             if chunk.n_frames:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.hdf5 import check_hdf5
 from .frames import system_of
 from .run import Run
 from .system import masses_with
@@ -24,6 +25,7 @@ def has_velocities(path: Path) -> bool:
     from mdtraj.formats import HDF5TrajectoryFile
 
     try:
+        check_hdf5(path)
         with HDF5TrajectoryFile(str(path)) as file:
             return "velocities" in file.root
     except (OSError, RuntimeError) as error:
@@ -69,6 +71,7 @@ def velocities_between(
             f"expected velocities of {run.name}, a file .h5, found none"
         )
     try:
+        check_hdf5(path)
         with HDF5TrajectoryFile(str(path)) as file:
             times = np.asarray(file.root.time[:], dtype=float)
             topology = file.topology

@@ -29,7 +29,13 @@ from .evaluate import predict
 from .graph_step import GraphStep
 from .module import TrainingModule
 from .record import MODEL, TrainingLog
-from .resume import STATE, check_same, find_checkpoint, remove_training
+from .resume import (
+    STATE,
+    check_same,
+    find_checkpoint,
+    load_checkpoint,
+    remove_training,
+)
 from .samples import collate
 from .start import choose_device, start_training
 
@@ -229,7 +235,7 @@ class GraphTraining:
         self.saved_steps = values["step"]
 
     def _read_state(self, path: Path) -> dict[str, Any]:
-        state = torch.load(path, weights_only=True)
+        state = load_checkpoint(path)
         check_same(self.model, state["header"], path)
         epochs = int(state["tensors"]["step"]) // self.steps
         if epochs > self.config.max_epochs:

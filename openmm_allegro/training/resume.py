@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..model.file import Model
 from ..utils.settings import settings_of
@@ -69,6 +70,31 @@ def find_checkpoint(
             "overwrite=True (--force) starts anew"
         )
     return None
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a checkpoint as tensors and plain values, on the CPU; no code of it runs.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or holds other objects.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader raises many kinds
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ValueError(
+            f"expected a checkpoint of tensors and numbers in {path}, found "
+            f"{type(error).__name__} ({reason}); bring it back, or train anew "
+            "(overwrite=True, --force)"
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"expected the tables of a checkpoint in {path}, found a "
+            f"{type(content).__name__}"
+        )
+    return content
 
 
 def remove_training(output: Path) -> None:

@@ -23,7 +23,13 @@ from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
 from .module import EpochOrder, TrainingModule
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
-from .resume import CHECKPOINTS, check_same, find_checkpoint, remove_training
+from .resume import (
+    CHECKPOINTS,
+    check_same,
+    find_checkpoint,
+    load_checkpoint,
+    remove_training,
+)
 from .samples import collate
 from .start import Start, check_stresses, choose_device, start_training
 
@@ -87,7 +93,8 @@ def train(
     loaders = _loaders(start, train_config)
     if device == "cpu":
         use_sparse_products(start.model.energy)
-    if resume:
+    if checkpoint is not None:
+        load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
         check_same(start.model, read_header(output / MODEL), output)
     if overwrite:
         remove_training(output)

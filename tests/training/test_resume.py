@@ -2,6 +2,7 @@
 """Interrupted trainings continue as if not; nothing is overwritten unasked."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,3 +222,32 @@ def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkey
         fit(tmp_path / "run", short(optimizer="muon"), resume=True)
     fit(tmp_path / "run", short(), resume=True)
     assert len(read_log(tmp_path / "run")) == 4
+
+
+class Payload:
+    """An object whose pickle makes a folder when it is read."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_checkpoints_run_no_code(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    (path,) = (folder / "checkpoints").glob("*.ckpt")
+    content = torch.load(path, weights_only=True)
+    damaged = path.read_bytes()[:1000]
+    for write in (
+        lambda: torch.save(content | {"epoch": Payload(tmp_path / "ran")}, path),
+        lambda: torch.save(content | {"x": torch.nn.Linear(2, 2)}, path),
+        lambda: torch.save([1], path),
+        lambda: path.write_bytes(damaged),
+        lambda: path.write_bytes(b""),
+    ):
+        write()
+        with pytest.raises(ValueError, match=r"checkpoint .* in .*\.ckpt, found"):
+            fit(folder, short(max_epochs=3), resume=True)
+    assert not (tmp_path / "ran").exists()

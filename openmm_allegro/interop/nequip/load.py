@@ -49,7 +49,7 @@ def load(path: Path, model_key: str | None) -> torch.nn.Module:
         check_file(path)
         from nequip.model.saved_models.load_utils import load_saved_model
 
-        _log.info("nequip unpickles %s, which can run code from it", path)
+        _log.warning("nequip unpickles %s, which can run code from it", path)
         try:
             try:
                 models = load_saved_model(str(path), model_key=None)
