@@ -2,8 +2,10 @@
 """Names of ensembles and of a run's files, whose endings no other module knows."""
 
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 SUFFIXES = {
     "topology": ".pdb",
@@ -68,6 +70,26 @@ def existing_file(prefix: str | Path, *suffixes: str) -> Path | None:
     """Find the first file that a prefix has with one of the suffixes."""
     paths = (Path(f"{prefix}{suffix}") for suffix in suffixes)
     return next((path for path in paths if path.is_file()), None)
+
+
+def stage_names(record: dict[str, Any], path: Path) -> list[str]:
+    """Names of the stages in the record of a protocol, all of them in its folder.
+
+    Raises
+    ------
+    ValueError
+        If they are no names, or lead out of the folder.
+    """
+    stages = record.get("stages", [])
+    if not isinstance(stages, list) or not all(
+        isinstance(name, str) and re.fullmatch("[A-Za-z0-9_-]+", name)
+        for name in stages
+    ):
+        raise ValueError(
+            f"expected a list of names such as 1-heat as stages of {path}, found "
+            f"{stages!r:.200}"
+        )
+    return stages
 
 
 def check_output(

@@ -18,6 +18,7 @@ from .names import (
     WITH_TOPOLOGY,
     WITH_VELOCITIES,
     existing_file,
+    stage_names,
 )
 from .system import RunSystem, read_system
 from .table import known_table
@@ -189,9 +190,7 @@ def read_stages(path: str | Path) -> list[Run]:
             f"expected {PROTOCOL} in the folder {path}, found none; of the runs "
             f"there give one: {', '.join(names) or 'none found'}"
         )
-    stages = read_record(protocol).get("stages")
-    if not isinstance(stages, list) or not all(isinstance(s, str) for s in stages):
-        raise ValueError(f"expected a list of names as stages of {protocol}")
+    stages = stage_names(read_record(protocol), protocol)
     # A protocol that is under way has not begun all of its stages.
     runs = [
         read_run(path / name)

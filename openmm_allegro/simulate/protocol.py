@@ -12,7 +12,7 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_state
-from ..runs.names import PROTOCOL, paths_of, remove_output
+from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
 from .checks import check_freedom, check_seeds
 from .execute import execute
@@ -132,13 +132,14 @@ def _begin(
     """Write the record of a protocol, of stages in order, and return it."""
     path = folder / PROTOCOL
     earlier = read_record(path) if path.exists() else {}
+    begun = stage_names(earlier, path)
     before = earlier if execution.resume else {}
     names = _names(stages, before.get("stages", []))
     _check_order(before, names, stages, path)
     seed = execution.seed or before.get("seed", 0)
     seed = seed or random.SystemRandom().randrange(1, 2**31 - len(names))
     if execution.overwrite:
-        for name in earlier.get("stages", []):
+        for name in begun:
             remove_output(folder / name)
     record = {
         "stages": names,
@@ -152,7 +153,7 @@ def _begin(
 
 def _names(stages: Sequence[Stage], before: Sequence[str]) -> list[str]:
     """Number the stages; names of earlier ones keep their number of digits."""
-    width = before[0].index("-") if before else len(str(len(stages)))
+    width = len(before[0].partition("-")[0]) if before else len(str(len(stages)))
     return [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, start=1)]
 
 

@@ -368,3 +368,17 @@ def test_bad_protocol(folder, old, new, words):
             folder / "out",
             **QUICK,
         )
+
+
+@pytest.mark.parametrize("names", [["../outside"], ["1-a/../../outside"], "1-a", [1]])
+def test_stages_of_a_record_stay_in_its_folder(tmp_path, names):
+    """Overwriting a protocol removes the files of its stages."""
+    (tmp_path / "p").mkdir()
+    (tmp_path / "outside.xtc").write_text("")
+    record = {"stages": names, "seed": 1}
+    (tmp_path / "p" / "protocol.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="expected a list of names such as 1-heat"):
+        run_protocol(
+            *harmonic_system(), STAGES, tmp_path / "p", overwrite=True, **QUICK
+        )
+    assert (tmp_path / "outside.xtc").exists()

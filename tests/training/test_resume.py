@@ -248,6 +248,6 @@ def test_checkpoints_run_no_code(finished, tmp_path):
         lambda: path.write_bytes(b""),
     ):
         write()
-        with pytest.raises(ValueError, match=r"checkpoint .* in .*\.ckpt, found"):
+        with pytest.raises(ValueError, match=r"checkpoint.* in .*\.ckpt, found"):
             fit(folder, short(max_epochs=3), resume=True)
     assert not (tmp_path / "ran").exists()
