@@ -40,3 +40,16 @@ ENERGY_UNITS_IN_EV = {
     "kcal/mol": 4.184 / EV_TO_KJ_PER_MOL,
     "hartree": 27.211386245981,
 }
+# Of forces, such as "kcal/mol/angstrom".
+FORCE_UNITS_IN_EV_PER_ANGSTROM = {
+    f"{energy}/{length}": ev / angstrom
+    for energy, ev in ENERGY_UNITS_IN_EV.items()
+    for length, angstrom in LENGTH_UNITS_IN_ANGSTROM.items()
+}
+# Of stresses; 1 GPa is 1e9 J/m³.
+STRESS_UNITS_IN_EV_PER_ANGSTROM3 = {
+    "eV/angstrom^3": 1.0,
+    "GPa": 1e-21 / 1.602176634e-19,
+    "kbar": 1e-22 / 1.602176634e-19,
+    "hartree/bohr^3": 27.211386245981 / 0.529177210544**3,
+}

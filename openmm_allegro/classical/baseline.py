@@ -34,7 +34,9 @@ def subtract_baseline(
     """Subtract a classical System's energy, forces and stress from the labels.
 
     Each structure also gets the ``fingerprint`` of that System, by which ``train``
-    makes a model of kind delta.
+    makes a model of kind delta. An isolated atom (``Structure.is_isolated``) stays as
+    it is: it has neither bonds nor pairs. A stress that the System cannot have, outside
+    of a periodic box, is left out.
 
     Parameters
     ----------
@@ -63,20 +65,13 @@ def subtract_baseline(
                 f"{structure.source or f'structure {index}'}: expected labels of the "
                 "whole energy, found labels from which a baseline was subtracted"
             )
-    result = []
-    for whole, part in zip(
-        structures,
-        evaluate_baseline(structures, mm_system, platform=platform),
-        strict=True,
-    ):
-        labels = {
-            name: None
-            if getattr(whole, name) is None
-            else getattr(whole, name) - getattr(part, name)
-            for name in ("energy", "forces", "stress")
-        }
-        result.append(dataclasses.replace(whole, **labels, baseline=part.baseline))
-    return result
+    alone = [s.is_isolated and s.energy is not None for s in structures]
+    others = [s for s, single in zip(structures, alone, strict=True) if not single]
+    parts = iter(evaluate_baseline(others, mm_system, platform=platform))
+    return [
+        s if single else _difference(s, next(parts))
+        for s, single in zip(structures, alone, strict=True)
+    ]
 
 
 def evaluate_baseline(
@@ -144,6 +139,16 @@ def by_composition(systems: Sequence[openmm.System]) -> Callable[[Structure], An
         return systems[elements.index(structure.symbols)]
 
     return pick
+
+
+def _difference(whole: Structure, part: Structure) -> Structure:
+    """The labels of ``whole`` less those of ``part``, where both have them."""
+    labels = {}
+    for name in ("energy", "forces", "stress"):
+        first, second = getattr(whole, name), getattr(part, name)
+        both = first is not None and second is not None
+        labels[name] = first - second if both else None
+    return dataclasses.replace(whole, **labels, baseline=part.baseline)
 
 
 def _check_atoms(system: openmm.System, structure: Structure, where: str) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..potential.options import ForceOptions
+from ..structure.labels.settings import LabelSettings
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options
+from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
 from .output import add_overwrite_option, check_free, write_json
 
@@ -34,6 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, ForceOptions, ["precision"])
     add_settings(parser, Trust)
+    names = [name for name in settings_of(LabelSettings) if name != "use_weights"]
+    add_settings(parser.add_argument_group("labels"), LabelSettings, names)
     add_overwrite_option(parser)
 
 
@@ -54,7 +57,8 @@ def evaluate(options: argparse.Namespace) -> None:
     model.energy.set_dtype(PRECISIONS[precision])
     distances = torch.float32 if precision == "single" else torch.float64
     trust = Trust(**given_options(options, Trust)).trust
-    structures = read_labelled(options.data, options.baseline, trust=trust)
+    labels = LabelSettings(**given_options(options, LabelSettings))
+    structures = read_labelled(options.data, options.baseline, labels, trust=trust)
     result = evaluate(model, structures, distances=distances)
     print_metrics(result["metrics"])
     if options.json:

@@ -140,6 +140,12 @@ class AllegroConfig:
         above=0,
         maximum=100,
     )
+    shifts: dict[str, float] = setting(
+        {},
+        about="Energies of isolated atoms by element; a training takes others from "
+        "frames of one atom, or fits them",
+        unit="eV",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "model config")
@@ -199,6 +205,9 @@ def _check_elements(config: AllegroConfig) -> None:
             f"pair_cutoffs {pair} above 0 and at most cutoff = {config.cutoff} Å",
             cutoff,
         )
+
+    unknown = sorted(set(config.shifts) - set(elements))
+    _require(not unknown, f"shifts of elements among {elements}", unknown)
 
 
 def _check_sizes(config: AllegroConfig) -> None:

@@ -1,28 +1,54 @@
 # SPDX-License-Identifier: MIT
 """Read structures with ab-initio labels from files."""
 
+import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .structure import Structure, check_structure
+from .labels.frames import check_units, iterate_frames
+from .labels.plausible import Labelled, doubts
+from .labels.read import Labels, read_labels
+from .labels.settings import LabelSettings
+from .labels.survey import LabelSurvey
+from .structure import Structure, check_structure, has_volume
 
 if TYPE_CHECKING:
     import ase
 
+log = logging.getLogger(__name__)
+
 
 def read_structures(
-    path: str | Path | Sequence[str | Path], *, labels: bool = True
+    path: str | Path | Sequence[str | Path],
+    *,
+    labels: bool = True,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    energy_unit: str = "eV",
+    length_unit: str = "angstrom",
+    forces_unit: str | None = None,
+    stress_unit: str | None = None,
+    use_weights: bool = True,
 ) -> list[Structure]:
     """Read all frames of one or more files that ase can read, such as extxyz.
+
+    What is not plain is logged once a file: labels under other names than ``energy``,
+    ``forces`` and ``stress``, weights, labels of some frames only.
 
     Parameters
     ----------
     path : path or sequence of paths
     labels : bool
-        Require an energy and forces in each frame.
+        Require an energy and forces in each frame; of a single atom an energy.
+    energy_key, forces_key, stress_key, virial_key, energy_unit, length_unit, \
+forces_unit, stress_unit, use_weights
+        See ``LabelSettings``.
 
     Returns
     -------
@@ -35,33 +61,28 @@ def read_structures(
     ValueError
         If a file cannot be read, has no frames, or a frame has positions that are not
         finite, a periodic direction without a cell, or lacks labels that were asked
-        for.
-    """
-    from ase.io import iread
+        for; if two names could be that of a label, or a label is no number.
 
-    if not isinstance(path, str | Path):
-        return [s for p in path for s in read_structures(p, labels=labels)]
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a file of structures, found nothing at {path}"
-        )
+    Warns
+    -----
+    UserWarning
+        If energies or forces cannot be in eV and Å.
+    """
+    settings = LabelSettings(
+        energy_key,
+        forces_key,
+        stress_key,
+        virial_key,
+        energy_unit,
+        length_unit,
+        forces_unit,
+        stress_unit,
+        use_weights,
+    )
+    paths = [path] if isinstance(path, str | Path) else path
     structures = []
-    frames = iread(path, index=":", do_not_split_by_at_sign=True)
-    while True:
-        where = f"{path}, frame {len(structures)}"
-        try:
-            atoms = next(frames)
-        except StopIteration:
-            break
-        except Exception as error:  # ase raises many kinds, some bare
-            raise ValueError(
-                f"{where}: expected a structure that ase can read, found "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        structures.append(from_ase(atoms, where=where, labels=labels))
-    if not structures:
-        raise ValueError(f"{path}: expected at least one frame, found none")
+    for name in paths:
+        structures += _read_file(Path(name), labels, settings)
     return structures
 
 
@@ -83,33 +104,111 @@ def from_ase(
     ValueError
         As ``read_structures``.
     """
-    results = atoms.calc.results if atoms.calc is not None else {}
-    energy = results.get("energy", atoms.info.get("energy"))
-    forces = results.get("forces", atoms.arrays.get("forces"))
-    stress = results.get("stress")
-    if labels and forces is None:
-        have = "an energy" if energy is not None else "no energy"
-        raise ValueError(
-            f"{where}: expected forces (a `forces` column in extxyz), found none and "
-            f"{have}; columns are {sorted(atoms.arrays)}"
+    settings = LabelSettings()
+    structure, _ = _convert(atoms, where, settings)
+    missing = _missing_label(structure, atoms, settings) if labels else ""
+    if missing:
+        raise ValueError(missing)
+    return structure
+
+
+def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Structure]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a file of structures, found nothing at {path}"
         )
-    if labels and energy is None:
-        raise ValueError(
-            f"{where}: expected an energy (`energy=` in the comment line), found "
-            f"forces without one; keys are {sorted(atoms.info)}"
-        )
-    if stress is not None and np.shape(stress) == (6,):
-        xx, yy, zz, yz, xz, xy = stress
-        stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    structures: list[Structure] = []
+    survey, missing = LabelSurvey(str(path), settings), ""
+    check_units(path, settings)
+    frames = iterate_frames(path)
+    while True:
+        where = f"{path}, frame {len(structures)}"
+        try:
+            atoms = next(frames)
+        except StopIteration:
+            break
+        except Exception as error:  # ase raises many kinds, some bare
+            raise ValueError(
+                f"{where}: expected a structure that ase can read, found "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        structure, found = _convert(atoms, where, settings)
+        survey.add(found, len(structure), where)
+        if labels and not missing:
+            missing = _missing_label(structure, atoms, settings)
+        structures.append(structure)
+    if not structures:
+        raise ValueError(f"{path}: expected at least one frame, found none")
+    if missing:
+        raise ValueError(f"{missing}; {survey.numbers}")
+    survey.check_energies()
+    if labels:
+        _report(path, structures, survey)
+    return structures
+
+
+def _convert(
+    atoms: "ase.Atoms", where: str, settings: LabelSettings
+) -> tuple[Structure, Labels]:
+    length = settings.length_factor
+    cell = np.array(atoms.cell.array, dtype=float) * length
+    volume = abs(np.linalg.det(cell)) if has_volume(cell) else 0.0
+    labels = read_labels(atoms, where, settings, volume)
     structure = Structure(
         symbols=tuple(atoms.get_chemical_symbols()),
-        positions=np.array(atoms.positions, dtype=float),
-        cell=np.array(atoms.cell.array, dtype=float),
+        positions=np.array(atoms.positions, dtype=float) * length,
+        cell=cell,
         periodic=np.array(atoms.pbc, dtype=bool),
-        energy=None if energy is None else float(energy),
-        forces=None if forces is None else np.array(forces, dtype=float),
-        stress=None if stress is None else np.array(stress, dtype=float),
+        energy=labels.energy,
+        forces=labels.forces,
+        stress=labels.stress,
         source=where,
+        weights=labels.weights,
+        called_isolated=labels.isolated,
     )
     check_structure(structure, where)
-    return structure
+    return structure, labels
+
+
+def _missing_label(
+    structure: Structure, atoms: "ase.Atoms", settings: LabelSettings
+) -> str:
+    """Message about an energy or forces that are not there, or an empty string."""
+    where = structure.source
+    if structure.forces is None and (len(structure) > 1 or structure.energy is None):
+        have = "an energy" if structure.energy is not None else "no energy"
+        key = settings.forces_key or "forces"
+        return (
+            f"{where}: expected forces (a `{key}` column in extxyz, or forces_key), "
+            f"found none and {have}; columns are {sorted(atoms.arrays)}"
+        )
+    if structure.energy is None:
+        have = "forces without one" if structure.forces is not None else "none"
+        key = settings.energy_key or "energy"
+        return (
+            f"{where}: expected an energy (`{key}=` in the comment line, or "
+            f"energy_key), found {have}; keys are {sorted(atoms.info)}"
+        )
+    return ""
+
+
+def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> None:
+    """Log what the labels are, and warn of those that cannot be in eV and Å."""
+    remarks = survey.remarks()
+    if remarks:
+        log.warning("%s: %s", path, "; ".join(remarks))
+    labelled = (
+        Labelled(s.symbols, s.energy, s.forces)
+        for s in structures
+        if s.energy is not None
+    )
+    settings = survey.settings
+    reasons = doubts(labelled, "" if settings.has_units else survey.unit)
+    if reasons:
+        warnings.warn(
+            f"{path}: expected energies in eV and forces in eV/Å once read with "
+            f"energy_unit = {settings.energy_unit!r} and length_unit = "
+            f"{settings.length_unit!r}, found that {'; '.join(reasons)}; set "
+            "energy_unit, length_unit or forces_unit (--energy-unit, …)",
+            stacklevel=4,
+        )

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+_ALIGNED = 1e-4  # of a vector's longest component: others below are rounding
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -30,6 +32,10 @@ class Structure:
         Where it was read, for messages.
     baseline : dict or None
         Force field that was subtracted from the labels, see ``fingerprint``.
+    weights : tuple of float
+        Of the errors of energy, forces and stress in the loss.
+    called_isolated : bool
+        True if the file calls it an isolated atom (``config_type=IsolatedAtom``).
     """
 
     symbols: tuple[str, ...]
@@ -41,6 +47,8 @@ class Structure:
     stress: np.ndarray | None = None
     source: str = ""
     baseline: dict[str, Any] | None = None
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    called_isolated: bool = False
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -49,6 +57,39 @@ class Structure:
     def volume(self) -> float:
         """Volume of the cell, Å³."""
         return float(abs(np.linalg.det(self.cell)))
+
+    @property
+    def is_isolated(self) -> bool:
+        """True of one atom without images, or that its file calls isolated."""
+        return self.called_isolated or (len(self) == 1 and not self.periodic.any())
+
+    def known_stress(self) -> np.ndarray | None:
+        """Components of the stress [3, 3] (eV/Å³) in periodic directions.
+
+        The others are NaN: across a slab or a wire there is nothing that could be
+        strained. A slab's stress is that of its whole cell, with the vacuum, as codes
+        with plane waves give it. None without a volume or a periodic direction, or
+        where the directions are not along x, y and z.
+        """
+        if self.stress is None or not has_volume(self.cell):
+            return None
+        if self.periodic.all():
+            return self.stress
+        # spanned by the periodic vectors, of which each is nonzero
+        vectors = self.cell[self.periodic]
+        used = (np.abs(vectors) > _ALIGNED * np.abs(vectors).max(initial=0)).any(0)
+        if not self.periodic.any() or used.sum() != self.periodic.sum():
+            return None
+        return np.where(np.outer(used, used), self.stress, np.nan)
+
+
+def has_volume(cell: np.ndarray) -> bool:
+    """True if cell vectors [3, 3] span a volume, as ``check_cell`` asks for."""
+    longest = np.linalg.norm(cell, axis=1).max(initial=0.0)
+    return bool(
+        np.isfinite(cell).all()
+        and abs(np.linalg.det(cell)) > 1e-6 * max(longest, 1e-3) ** 3
+    )
 
 
 def check_cell(cell: np.ndarray, where: str) -> None:
@@ -68,10 +109,7 @@ def check_cell(cell: np.ndarray, where: str) -> None:
         vector.
     """
     cell = np.asarray(cell, dtype=float)
-    longest = np.linalg.norm(cell, axis=1).max(initial=0.0)
-    if not np.isfinite(cell).all() or (
-        abs(np.linalg.det(cell)) <= 1e-6 * max(longest, 1e-3) ** 3
-    ):
+    if not has_volume(cell):
         raise ValueError(
             f"{where}: expected three independent box vectors, found a degenerate box "
             f"{cell.tolist()} Å"

@@ -34,7 +34,10 @@ class DenseBatch(NamedTuple):
     energies: Tensor  # [B] float64, eV
     forces: Tensor  # [N, 3] eV/Å
     stresses: Tensor  # [B, 3, 3] eV/Å³; NaN where unknown
-    volumes: Tensor  # [B] Å³, 0 where not periodic
+    volumes: Tensor  # [B] Å³, 0 where there is no stress
+    energy_weights: Tensor  # [B] float64, in the loss
+    force_weights: Tensor  # [N, 1]
+    stress_weights: Tensor  # [B, 1, 1]
 
 
 Loss = Callable[[Any, Prediction], Tensor]

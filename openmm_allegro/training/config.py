@@ -4,7 +4,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..utils.settings import check_settings, setting
+from ..structure.labels.settings import LabelSettings
+from ..utils.settings import check_settings, setting, setting_of, settings_of
 
 OPTIMIZERS = ("adam", "muon")
 FORCES_LOSSES = ("mse", "l2mae")
@@ -227,6 +228,21 @@ class DataConfig:
         about="Files of serialized Systems, one for each composition, of a force field "
         "whose energies, forces and stresses are subtracted from the labels",
     )
+    energy_key: str | None = setting_of(LabelSettings, "energy_key")
+    forces_key: str | None = setting_of(LabelSettings, "forces_key")
+    stress_key: str | None = setting_of(LabelSettings, "stress_key")
+    virial_key: str | None = setting_of(LabelSettings, "virial_key")
+    energy_unit: str = setting_of(LabelSettings, "energy_unit")
+    length_unit: str = setting_of(LabelSettings, "length_unit")
+    forces_unit: str | None = setting_of(LabelSettings, "forces_unit")
+    stress_unit: str | None = setting_of(LabelSettings, "stress_unit")
+    use_weights: bool = setting_of(LabelSettings, "use_weights")
 
     def __post_init__(self) -> None:
         check_settings(self, "data config")
+        self.labels()
+
+    def labels(self) -> LabelSettings:
+        """Names and units of the labels in all files."""
+        names = settings_of(LabelSettings)
+        return LabelSettings(**{name: getattr(self, name) for name in names})

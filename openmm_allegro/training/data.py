@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Read the structures that a ``DataConfig`` names, and split them."""
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from ..classical.baseline import by_composition, subtract_baseline
 from ..classical.serialized import read_system
 from ..structure import Structure, read_structures
+from ..structure.labels.settings import LabelSettings
 from .config import DataConfig
 
 log = logging.getLogger(__name__)
@@ -63,9 +65,15 @@ def read_data(
     )
     if both:
         log.warning("a validation file is identical to a training file")
-    training = read_labelled(files["training"], files["baseline"], trust=trust)
+    labels, plain = config.labels(), dataclasses.asdict(LabelSettings())
+    changed = dataclasses.asdict(labels).items() - plain.items()
+    if changed:
+        record["labels"] = dict(sorted(changed))
+    names = files["training"], files["baseline"]
+    training = read_labelled(*names, labels, trust=trust)
     if config.validation:
-        validation = read_labelled(files["validation"], files["baseline"], trust=trust)
+        names = files["validation"], files["baseline"]
+        validation = read_labelled(*names, labels, trust=trust)
         return training, validation, record
     size = config.validation_size
     validation, training = split(
@@ -86,6 +94,7 @@ def read_test(
     return read_labelled(
         [folder / name for name in config.test],
         [folder / name for name in config.baseline],
+        config.labels(),
         trust=trust,
     )
 
@@ -93,6 +102,7 @@ def read_test(
 def read_labelled(
     files: Sequence[str | Path],
     baseline: Sequence[str | Path] = (),
+    labels: LabelSettings | None = None,
     *,
     trust: bool = False,
 ) -> list[Structure]:
@@ -105,8 +115,10 @@ def read_labelled(
     baseline : sequence of path
         Serialized Systems, one for each composition; none to leave the labels as they
         are.
+    labels : LabelSettings, optional
+        Names and units of the labels.
     trust : bool
-        Whether these may run code, see ``read_system``.
+        Whether Systems may run code, see ``read_system``.
 
     Raises
     ------
@@ -114,7 +126,8 @@ def read_labelled(
         As ``read_structures``, ``read_system`` and ``subtract_baseline``.
     """
     systems = [read_system(path, trust=trust) for path in baseline]
-    structures = read_structures(files)
+    settings = dataclasses.asdict(labels or LabelSettings())
+    structures = read_structures(files, **settings)
     return (
         subtract_baseline(structures, by_composition(systems))
         if systems
@@ -126,6 +139,9 @@ def split(
     structures: Sequence[Structure], sizes: Sequence[int], seed: int = 0
 ) -> list[list[Structure]]:
     """Draw random disjoint subsets.
+
+    Isolated atoms, of which a model learns the energies of its elements, are not drawn
+    but begin the largest subset, if there is room for all of them.
 
     Parameters
     ----------
@@ -148,16 +164,25 @@ def split(
             f"expected sizes that sum to at most {len(structures)} structures, found "
             f"{list(sizes)}"
         )
-    order = np.random.default_rng(seed).permutation(len(structures))
-    ends = np.cumsum(sizes)
-    return [
-        [structures[i] for i in order[end - size : end]]
-        for size, end in zip(sizes, ends, strict=True)
-    ]
+    alone = [i for i, s in enumerate(structures) if s.is_isolated]
+    largest = int(np.argmax(sizes)) if len(sizes) else 0
+    if not sizes or len(alone) > sizes[largest]:
+        alone = []
+    rest = np.setdiff1d(np.arange(len(structures)), alone)
+    order = np.random.default_rng(seed).permutation(len(rest))
+    subsets, start = [], 0
+    for index, size in enumerate(sizes):
+        first = alone if index == largest else []
+        end = start + size - len(first)
+        subsets.append([structures[i] for i in (*first, *rest[order[start:end]])])
+        start = end
+    return subsets
 
 
 def check_labels(name: str, structures: Sequence[Structure]) -> None:
     """Refuse an empty set, and structures without an energy or forces.
+
+    A structure of one atom needs no forces here: it may be an isolated atom.
 
     Parameters
     ----------
@@ -172,12 +197,17 @@ def check_labels(name: str, structures: Sequence[Structure]) -> None:
     if not structures:
         raise ValueError(f"{name}: expected at least one structure, found none")
     for index, s in enumerate(structures):
-        if s.energy is None or s.forces is None:
+        if s.energy is None or (s.forces is None and len(s) > 1):
+            have = [sum(x.energy is not None for x in structures)]
+            have.append(sum(x.forces is not None for x in structures))
             raise ValueError(
                 f"{name} structure {index}: expected an energy and forces, found "
-                f"{'no energy' if s.energy is None else 'no forces'}"
+                f"{'no energy' if s.energy is None else 'no forces'}; of "
+                f"{len(structures)} structures {have[0]} have an energy and {have[1]} "
+                "forces"
             )
-        if not (np.isfinite(s.energy) and np.isfinite(s.forces).all()):
+        forces = 0.0 if s.forces is None else s.forces
+        if not (np.isfinite(s.energy) and np.isfinite(forces).all()):
             raise ValueError(
                 f"{name} structure {index}: expected a finite energy and forces, "
                 "found NaN or infinity"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Compare a model with reference energies, forces and stresses."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,10 @@ from ..model import as_blocks, forces_from_pairs
 from ..model.file import Model
 from ..neighbors import LARGEST_BLOCK
 from ..structure import Structure
+from .isolated import separate
 from .samples import Batch, Block, collate, make_samples
+
+log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
@@ -21,7 +25,7 @@ class Prediction(NamedTuple):
 
     energies: Tensor  # [B] float64, eV
     forces: Tensor  # [N, 3] eV/Å
-    stresses: Tensor  # [B, 3, 3] eV/Å³, zero without a volume
+    stresses: Tensor  # [B, 3, 3] eV/Å³, zero where there is none (``gather_arrays``)
 
 
 def predict(
@@ -93,7 +97,8 @@ def evaluate(
     model : Model
     structures : sequence of Structure
         With energies and forces, of a model of kind delta with the same baseline
-        subtracted (``subtract_baseline``).
+        subtracted (``subtract_baseline``). Isolated atoms are left out, which is
+        logged.
     batch_size : int
     distances : torch.dtype
         Precision of distances, radial functions and spherical harmonics; that of the
@@ -117,16 +122,19 @@ def evaluate(
     if not structures:
         raise ValueError("expected at least one structure to evaluate, found none")
     for index, structure in enumerate(structures):
-        if structure.energy is None or structure.forces is None:
+        lacks_forces = structure.forces is None and len(structure) > 1
+        if structure.energy is None or lacks_forces:
             raise ValueError(
                 f"{structure.source or f'structure {index}'}: expected an energy and "
                 "forces, found energy "
                 f"{structure.energy} and "
                 f"{'no forces' if structure.forces is None else 'forces'}"
             )
-    _check_kind(model, common_baseline(structures))
     samples = make_samples(structures, model.config, distances)
-    has_stress = any(s.stress is not None for s in structures)
+    structures, samples, atoms = separate("evaluate", structures, samples)
+    _check_kind(model, common_baseline(structures))
+    _report_atoms(model, atoms)
+    has_stress = any(s.stress is not None for s in samples)
     batches, predictions = [], []
     for start in range(0, len(samples), batch_size):
         batch = collate(samples[start : start + batch_size], model.config)
@@ -140,10 +148,28 @@ def evaluate(
     return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
 
 
+def _report_atoms(model: Model, atoms: Sequence[Structure]) -> None:
+    """Log the errors of isolated atoms, which the metrics leave out."""
+    if not atoms:
+        return
+    elements, shifts = model.config.elements, model.statistics.shifts
+    errors = {
+        s.symbols[0]: shifts[elements.index(s.symbols[0])] - s.energy for s in atoms
+    }
+    log.warning(
+        "%d isolated atoms are left out; the model's energies of them are off by %s eV",
+        len(atoms),
+        ", ".join(f"{element} {error:.3f}" for element, error in errors.items()),
+    )
+
+
 def gather_arrays(
     batches: Sequence[Batch], predictions: Sequence[Prediction]
 ) -> dict[str, np.ndarray]:
-    """Join references and predictions of several batches to flat arrays."""
+    """Join references and predictions of several batches to flat arrays.
+
+    Stresses are NaN where there is none, or none to compare with.
+    """
     sizes = torch.cat([b.sizes for b in batches]).double()
     pairs = {
         "energy": (
@@ -156,7 +182,7 @@ def gather_arrays(
         ),
         "stress": (
             torch.cat([b.stresses for b in batches]),
-            torch.cat([p.stresses for p in predictions]),
+            torch.cat(list(map(_known_stresses, batches, predictions))),
         ),
     }
     arrays = {"types": torch.cat([b.types for b in batches]).cpu().numpy()}
@@ -164,6 +190,11 @@ def gather_arrays(
         arrays[f"{name}_reference"] = reference.detach().cpu().double().numpy()
         arrays[f"{name}_prediction"] = prediction.detach().cpu().double().numpy()
     return arrays
+
+
+def _known_stresses(batch: Batch, prediction: Prediction) -> Tensor:
+    known = torch.isfinite(batch.stresses)
+    return torch.where(known, prediction.stresses, torch.nan)
 
 
 def error_metrics(

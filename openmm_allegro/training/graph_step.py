@@ -12,6 +12,11 @@ from .compiled import DenseBatch, DenseCollate
 from .module import EpochOrder, TrainingModule
 from .samples import Sample
 
+# Fields of a dense batch of one frame that lie on the device.
+_KEPT = (
+    *("types", "neighbors", "vectors", "energies", "forces"),
+    *("energy_weights", "force_weights"),
+)
 WARM_UP = 3  # steps before the capture, for what the first ones allocate
 
 
@@ -64,7 +69,7 @@ class GraphStep:
         frames = [dense([s]) for s in samples]
         self.frames = {
             key: torch.stack([getattr(f, key) for f in frames]).to(self.device)
-            for key in ("types", "neighbors", "vectors", "energies", "forces")
+            for key in _KEPT
         }
         self.rate = torch.zeros((), device=self.device)
         self.optimizer = self._make_optimizer()
@@ -165,4 +170,7 @@ class GraphStep:
             forces=chosen["forces"].flatten(0, 1),
             stresses=torch.zeros((count, 3, 3), device=device),
             volumes=torch.zeros(count, device=device),
+            energy_weights=chosen["energy_weights"].flatten(),
+            force_weights=chosen["force_weights"].flatten(0, 1),
+            stress_weights=torch.ones((count, 1, 1), device=device),
         )

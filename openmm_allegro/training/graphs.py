@@ -143,6 +143,7 @@ class GraphTraining:
         self.model, samples, held_out = start_training(
             model_config, train_config, training, validation, provenance
         )
+        _check_batches(self.name, train_config, len(samples))
         self.steps = len(samples) // train_config.batch_size  # of an epoch
         state = None if path is None else self._read_state(path)
         if overwrite:
@@ -290,10 +291,17 @@ def check_graphs(
             )
     check_labels(f"{name}: training", training)
     check_labels(f"{name}: validation", validation)
-    if len(training) % config.batch_size:
-        raise ValueError(
-            f"{name}: expected batches that fill the epoch, found {len(training)} "
-            f"structures in batches of {config.batch_size}"
-        )
+    # Beside structures of more atoms, which are all of one size, single atoms can only
+    # be isolated ones, which are not trained on.
+    count = sum(len(s) > 1 for s in training) or len(training)
+    _check_batches(name, config, count)
     if common_baseline((*training, *validation)) is not None:
         raise ValueError(f"{name}: expected total energies, found those of a baseline")
+
+
+def _check_batches(name: str, config: TrainConfig, count: int) -> None:
+    if count % config.batch_size:
+        raise ValueError(
+            f"{name}: expected batches that fill the epoch, found {count} structures "
+            f"in batches of {config.batch_size}"
+        )

@@ -12,6 +12,11 @@ from .config import LossWeights
 from .evaluate import Prediction
 from .samples import Batch
 
+# Fields of a batch that a loss reads.
+_LABELS = (
+    *("sizes", "energies", "forces", "stresses"),
+    *("energy_weights", "force_weights", "stress_weights"),
+)
 SHORTEST = 1e-4  # eV/Å: the length of a shorter error counts less, smoothly
 
 
@@ -32,18 +37,20 @@ def batch_loss(
     forces_loss : str
         Key of ``FORCES_LOSS``.
     """
-    energy = (prediction.energies - batch.energies) / batch.sizes
-    total = weights.energy * energy.square().mean()
-    forces = FORCES_LOSS[forces_loss](prediction.forces, batch.forces)
-    total = total + weights.forces * forces
+    # a square by the square of the number of atoms
+    per_atom = batch.energy_weights / batch.sizes.double().square()
+    energy = mean_square(prediction.energies, batch.energies, per_atom)
+    forces = FORCES_LOSS[forces_loss](
+        prediction.forces, batch.forces, batch.force_weights
+    )
+    total = weights.energy * energy + weights.forces * forces
     if weights.stress > 0:
-        stress = mean_square(prediction.stresses, batch.stresses)
+        stress = mean_square(prediction.stresses, batch.stresses, batch.stress_weights)
         total = total + weights.stress * stress
     return total
 
 
 def validation_score(
-    metrics: dict[str, Any],
     validated: Sequence[tuple[Batch, Prediction]],
     weights: LossWeights,
     forces_loss: str,
@@ -52,39 +59,39 @@ def validation_score(
 
     Parameters
     ----------
-    metrics : dict
-        As ``error_metrics`` of the same predictions.
     validated : sequence of (Batch, Prediction)
     weights : LossWeights
     forces_loss : str
         Key of ``FORCES_LOSS``.
     """
-    errors = {
-        name: (metrics[f"{name}_rmse"] / 1000) ** 2
-        for name in ("energy", "forces", "stress")
-        if f"{name}_rmse" in metrics
-    }
-    if forces_loss != "mse":
-        predicted = torch.cat([p.forces.double() for _, p in validated]).cpu()
-        reference = torch.cat([b.forces.double() for b, _ in validated]).cpu()
-        errors["forces"] = float(FORCES_LOSS[forces_loss](predicted, reference))
-    return sum(getattr(weights, name) * error for name, error in errors.items())
+    batches, predictions = zip(*validated, strict=True)
+    whole = batches[0]._replace(**{name: _join(batches, name) for name in _LABELS})
+    predicted = Prediction(*(_join(predictions, name) for name in Prediction._fields))
+    return float(batch_loss(whole, predicted, weights, forces_loss))
 
 
-def mean_square(prediction: Tensor, reference: Tensor) -> Tensor:
-    """Mean square of the errors whose labels are known, not NaN."""
+def _join(parts: Sequence[Any], name: str) -> Tensor:
+    return torch.cat([getattr(part, name).detach().cpu() for part in parts]).double()
+
+
+def mean_square(
+    prediction: Tensor, reference: Tensor, weights: Tensor | float = 1.0
+) -> Tensor:
+    """Mean of weights times squares of the errors whose labels are known, not NaN."""
     known = torch.isfinite(reference)
     error = _error(prediction, reference, known)
-    return error.square().sum() / known.sum().clamp(min=1)
+    return (weights * error.square()).sum() / known.sum().clamp(min=1)
 
 
-def _mean_length(prediction: Tensor, reference: Tensor) -> Tensor:
+def _mean_length(
+    prediction: Tensor, reference: Tensor, weights: Tensor | float = 1.0
+) -> Tensor:
     """Mean length of the errors of vectors of which a component is known."""
     known = torch.isfinite(reference)
-    square = _error(prediction, reference, known).square().sum(-1)
+    square = _error(prediction, reference, known).square().sum(-1, keepdim=True)
     # A length has no derivative at zero.
     lengths = (square + SHORTEST**2).sqrt() - SHORTEST
-    return lengths.sum() / known.any(-1).sum().clamp(min=1)
+    return (weights * lengths).sum() / known.any(-1).sum().clamp(min=1)
 
 
 def _error(prediction: Tensor, reference: Tensor, known: Tensor) -> Tensor:

@@ -94,9 +94,7 @@ class TrainingModule(pl.LightningModule):
         metrics = error_metrics(arrays, self.elements)
         # With the last weights, so that the scores of all epochs compare.
         weights = self.config.stages()[-1]
-        metrics[MONITOR] = validation_score(
-            metrics, validated, weights, self.config.forces_loss
-        )
+        metrics[MONITOR] = validation_score(validated, weights, self.config.forces_loss)
         return metrics
 
     def make_optimizer(self) -> torch.optim.Optimizer:

@@ -26,7 +26,12 @@ _DATA = (
     "validation_size",
     "split_seed",
     "baseline_files",
+    "labels",
 )
+
+
+# Of settings that came later than some trainings, which lack them.
+_DEFAULTS = {"shifts": {}}
 
 
 def find_checkpoint(
@@ -123,7 +128,7 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
     before = header["provenance"]
     data = {key: model.provenance[key] for key in _DATA if key in model.provenance}
     for old, new, same in (
-        (header["config"], dataclasses.asdict(model.config), _same_json),
+        (_DEFAULTS | header["config"], dataclasses.asdict(model.config), _same_json),
         (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
         # Older trainings lack settings that came later.
         (

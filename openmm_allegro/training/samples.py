@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Make batches of blocks of centres from reference structures."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from ..model import AllegroConfig
 from ..model.elements import element_types
 from ..neighbors import LARGEST_BLOCK, PADDING, PairList, center_blocks
-from ..structure import Structure
+from ..structure import Structure, has_volume
+
+log = logging.getLogger(__name__)
 
 # Arguments of center_blocks for less padding than by its defaults, since the network
 # takes several of these blocks at once.
@@ -30,7 +33,8 @@ class Sample(NamedTuple):
     energy: float | None  # eV
     forces: Tensor | None  # [N, 3] eV/Å
     stress: Tensor | None  # [3, 3] eV/Å³
-    volume: float  # Å³, 0 where not periodic
+    volume: float  # Å³, 0 where there is no stress
+    weights: tuple[float, float, float]  # of energy, forces and stress in the loss
 
 
 class Batch(NamedTuple):
@@ -43,7 +47,10 @@ class Batch(NamedTuple):
     energies: Tensor  # [B] float64, eV; NaN where unknown
     forces: Tensor  # [N, 3] eV/Å; NaN where unknown
     stresses: Tensor  # [B, 3, 3] eV/Å³; NaN where unknown
-    volumes: Tensor  # [B] Å³
+    volumes: Tensor  # [B] Å³, 0 where there is no stress
+    energy_weights: Tensor  # [B] float64, in the loss
+    force_weights: Tensor  # [N, 1]
+    stress_weights: Tensor  # [B, 1, 1]
 
 
 def make_samples(
@@ -52,6 +59,9 @@ def make_samples(
     dtype: torch.dtype = torch.float32,
 ) -> list[Sample]:
     """Find the pairs of each structure, once for all epochs.
+
+    Stresses that there cannot be, see ``Structure.known_stress``, are left out, and
+    their number is logged.
 
     Parameters
     ----------
@@ -69,7 +79,7 @@ def make_samples(
     """
     table = config.cutoff_table()
     pairs = PairList(config.cutoff)
-    samples = []
+    samples, left_out = [], 0
     for index, structure in enumerate(structures):
         where = structure.source or f"structure {index}"
         types = element_types(structure.symbols, config.elements, where)
@@ -86,6 +96,9 @@ def make_samples(
                 f"{j} at the same one"
             )
         near = vectors.square().sum(-1) < table[types[centers], types[neighbors]] ** 2
+        stress = structure.known_stress()
+        left_out += stress is None and structure.stress is not None
+        has_stress = periodic.any() and has_volume(structure.cell)
         samples.append(
             Sample(
                 types=types,
@@ -94,9 +107,17 @@ def make_samples(
                 vectors=vectors[near].to(dtype),
                 energy=structure.energy,
                 forces=_tensor(structure.forces, dtype),
-                stress=_tensor(structure.stress, dtype),
-                volume=structure.volume if structure.periodic.all() else 0.0,
+                stress=_tensor(stress, dtype),
+                volume=structure.volume if has_stress else 0.0,
+                weights=structure.weights,
             )
+        )
+    if left_out:
+        log.warning(
+            "stresses of %d of %d structures are left out: without periodic directions "
+            "along x, y or z and a volume there is none",
+            left_out,
+            len(structures),
         )
     return samples
 
@@ -129,7 +150,7 @@ def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
 
 
 def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """Join types, sizes, labels and volumes of samples, as in ``Batch``."""
+    """Join types, sizes, labels, volumes and weights of samples, as in ``Batch``."""
     nan, dtype = float("nan"), samples[0].vectors.dtype
     sizes = [len(s.types) for s in samples]
     energies = [nan if s.energy is None else s.energy for s in samples]
@@ -138,6 +159,8 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
         for s, n in zip(samples, sizes, strict=True)
     ]
     unknown = torch.full((3, 3), nan, dtype=dtype)
+    weights = torch.tensor([s.weights for s in samples], dtype=torch.float64)
+    forces_weights = weights[:, 1].repeat_interleave(torch.tensor(sizes))
     return {
         "types": torch.cat([s.types for s in samples]),
         "sizes": torch.tensor(sizes),
@@ -147,6 +170,9 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
             [unknown if s.stress is None else s.stress for s in samples]
         ),
         "volumes": torch.tensor([s.volume for s in samples], dtype=dtype),
+        "energy_weights": weights[:, 0],
+        "force_weights": forces_weights.to(dtype)[:, None],
+        "stress_weights": weights[:, 2].to(dtype)[:, None, None],
     }
 
 

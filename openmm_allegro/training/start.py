@@ -15,6 +15,7 @@ from ..model.file import Model
 from ..structure import Structure
 from ..utils.process import processor_name
 from .config import TrainConfig
+from .isolated import isolated_energies, report_isolated, separate
 from .samples import Sample, make_samples
 from .statistics import closest_pairs, statistics
 
@@ -50,14 +51,22 @@ def start_training(
     Raises
     ------
     ValueError
-        If an element is not in the config, two atoms are at one position, or some
-        labels are of another baseline than the others.
+        If an element is not in the config, two atoms are at one position, some labels
+        are of another baseline than the others, all frames have weights of 0, or two
+        energies of an isolated atom differ.
     """
-    baseline = common_baseline((*training, *validation))
     dtype = getattr(torch, train_config.dtype)
-    samples = make_samples(training, model_config, dtype)
-    held_out = make_samples(validation, model_config, dtype)
-    numbers = statistics(samples, model_config)
+    training, samples, atoms = separate(
+        "training", training, make_samples(training, model_config, dtype)
+    )
+    validation, held_out, others = separate(
+        "validation", validation, make_samples(validation, model_config, dtype)
+    )
+    _check_weights(train_config, samples)
+    atoms += others
+    baseline = common_baseline((*training, *validation))
+    isolated = isolated_energies(model_config, atoms)
+    numbers = statistics(samples, model_config, isolated)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
     periodic = [bool(s.periodic.any()) for s in training]
     on_gpu = choose_device(train_config.device) == "cuda"
@@ -70,6 +79,7 @@ def start_training(
         "validation_structures": len(held_out),
         "closest_pairs": closest_pairs(samples, model_config),
         "train": dataclasses.asdict(train_config),
+        **report_isolated(model_config, isolated, len(atoms)),
         **(provenance or {}),
     }
     if baseline is not None:
@@ -77,6 +87,21 @@ def start_training(
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     return Start(model, samples, held_out)
+
+
+def _check_weights(config: TrainConfig, samples: Sequence[Sample]) -> None:
+    """Refuse frames that all have a weight of 0 where the loss has one.
+
+    Raises
+    ------
+    ValueError
+    """
+    first = config.stages()[0]
+    if not any(w * f for s in samples for w, f in zip(first, s.weights, strict=True)):
+        raise ValueError(
+            "training: expected frames with a weight above 0 (config_weight, weight "
+            "and their like), found only zeros; use_weights = false leaves them out"
+        )
 
 
 def check_stresses(
@@ -91,18 +116,29 @@ def check_stresses(
     ValueError
     """
     weight = max(weights.stress for weights in config.stages())
-    if weight > 0 and all(s.stress is None for s in training):
+    if weight > 0 and all(s.known_stress() is None for s in training):
         raise ValueError(
             f"training: expected stresses because their weight is {weight}, found none"
+            f"{_why_none(training)}"
         )
     last = config.stages()[-1]
-    if last.stress > 0 and all(s.stress is None for s in validation):
+    if last.stress > 0 and all(s.known_stress() is None for s in validation):
         if last.energy + last.forces == 0:
             raise ValueError(
                 "validation: expected stresses because nothing else has a weight, "
                 "found none"
             )
         log.warning("validation scores leave out stresses, of which there are none")
+
+
+def _why_none(structures: Sequence[Structure]) -> str:
+    count = sum(s.stress is not None for s in structures)
+    if not count:
+        return ""
+    return (
+        f" but in {count} structures that have no volume, no periodic directions or "
+        "others than x, y and z"
+    )
 
 
 def choose_device(name: str) -> str:

@@ -2,7 +2,7 @@
 """Compute the statistics of training data that scale and shift a model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,27 +11,37 @@ from ..model import AllegroConfig, Statistics
 from .samples import Sample
 
 
-def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
+def statistics(
+    samples: Sequence[Sample],
+    config: AllegroConfig,
+    isolated: Mapping[str, float] | None = None,
+) -> Statistics:
     """Compute neighbour counts, energy scale and energy shifts.
 
     The scale is the root mean square of the force components. With several compositions
     the shifts are the least-squares energies per element; where the compositions do not
-    determine them all, the solution of least norm. Musaelian et al.,
+    determine them all, the solution of least norm. Those of isolated atoms stay as they
+    are. Musaelian et al.,
     doi:10.1038/s41467-023-36329-y, "Normalization" in Methods.
 
     Parameters
     ----------
     samples : sequence of Sample
     config : AllegroConfig
+    isolated : mapping, optional
+        Known energies of isolated atoms, eV, by element.
 
     Raises
     ------
     ValueError
-        If no sample has an energy or forces.
+        If no sample with weights above 0 has an energy or forces.
     """
+    samples = [s for s in samples if max(s.weights) > 0]
     labelled = [s for s in samples if s.energy is not None and s.forces is not None]
     if not labelled:
-        raise ValueError("expected samples with energies and forces, found none")
+        raise ValueError(
+            "expected samples with energies and forces, and weights above 0, found none"
+        )
     count = len(config.elements)
     pairs, atoms = np.zeros(count), np.zeros(count)
     for s in samples:
@@ -44,8 +54,12 @@ def statistics(samples: Sequence[Sample], config: AllegroConfig) -> Statistics:
     composition = np.array(
         [np.bincount(s.types, minlength=count) for s in labelled], dtype=float
     )
-    energies = np.array([s.energy for s in labelled])
-    shifts = np.linalg.lstsq(composition, energies, rcond=1e-8)[0]
+    shifts = np.array([(isolated or {}).get(e, np.nan) for e in config.elements])
+    unknown = np.isnan(shifts)
+    rest = np.array([s.energy for s in labelled])
+    rest = rest - composition[:, ~unknown] @ shifts[~unknown]
+    if unknown.any():
+        shifts[unknown] = np.linalg.lstsq(composition[:, unknown], rest, rcond=1e-8)[0]
     forces = torch.cat([s.forces for s in labelled]).double()
     scale = float(forces.square().mean().sqrt())
     return Statistics(

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Frames of a file with all that it says of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .settings import LabelSettings
+
+if TYPE_CHECKING:
+    import ase
+
+# Formats whose files have no units of their own; ase gives eV and Å of all others.
+UNITLESS = ("extxyz", "xyz", "traj", "db", "json", "bundletrajectory")
+
+
+def iterate_frames(path: Path) -> Iterator["ase.Atoms"]:
+    """Iterate over the frames of a file that ase can read.
+
+    Raises
+    ------
+    Exception
+        Of many kinds, if ase cannot read it.
+    """
+    from ase.io import iread
+
+    if _format(path) in ("db", "json"):
+        return _rows(path)
+    return iread(path, index=":", do_not_split_by_at_sign=True)
+
+
+def check_units(path: Path, settings: LabelSettings) -> None:
+    """Refuse units for a file whose format has its own.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not settings.has_units:
+        return
+    name = _format(path)
+    if name and name not in UNITLESS:
+        raise ValueError(
+            f"{path}: expected eV and Å, into which ase converts a file of the format "
+            f"{name}, found energy_unit = {settings.energy_unit!r}, length_unit = "
+            f"{settings.length_unit!r}, forces_unit = {settings.forces_unit!r} and "
+            f"stress_unit = {settings.stress_unit!r}"
+        )
+
+
+def _format(path: Path) -> str:
+    """Name of a file's format in ase; empty if it is unknown."""
+    from ase.io.formats import filetype
+
+    try:
+        return filetype(str(path))
+    except Exception:  # of many kinds; reading raises it again, with the frame
+        return ""
+
+
+def _rows(path: Path) -> Iterator["ase.Atoms"]:
+    """Rows of an ase.db with their key-value pairs and data, which iread drops."""
+    import ase.db
+
+    with ase.db.connect(path, serial=True) as database:
+        for row in database.select():
+            atoms = row.toatoms()
+            atoms.info |= dict(row.key_value_pairs) | dict(row.get("data") or {})
+            yield atoms

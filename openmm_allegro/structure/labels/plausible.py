@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Recognise energies and forces that cannot be in eV and Å."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...units import ENERGY_UNITS_IN_EV
+
+HARTREE = ENERGY_UNITS_IN_EV["hartree"]
+# Hartree-Fock energies of atoms in hartree, C. F. Bunge et al.,
+# doi:10.1006/adnd.1993.1003, where the series of _atom_energy is not yet good.
+_LIGHT = (0, 0.5, 2.8617, 7.4327, 14.5730, 24.5291, 37.6886, 54.4009, 74.8094, 99.4093)
+# Correlation, binding and the error of the series are less than this fraction and this
+# energy of each atom.
+_MARGIN = 0.04
+_BINDING = 25.0  # eV
+# All-electron energies in hartree: this fraction about those of the atoms, and below by
+# this much for each atom's part in bonds.
+_NEAR = 0.015
+_BOND = 0.12  # hartree
+# eV/Å, of the components; thermal motion has 0.3 to 2, in kcal/mol/Å 7 to 45.
+_LARGE_FORCE = 15.0
+_EQUAL = 0.02  # fraction by which equal energies of cells of different sizes differ
+
+
+class Labelled(NamedTuple):
+    """A frame whose energy is known."""
+
+    symbols: tuple[str, ...]
+    energy: float  # eV
+    forces: np.ndarray | None  # [N, 3] eV/Å
+
+
+def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
+    """List what speaks against labels in eV and Å.
+
+    Parameters
+    ----------
+    frames : iterable of Labelled
+        Of one file.
+    unit : str
+        Of energies, as the file says it, if it does.
+
+    Returns
+    -------
+    list of str
+        Sentences without a full stop, empty for sound labels.
+    """
+    frames = [frame for frame in frames if np.isfinite(frame.energy)]
+    if not frames:
+        return []
+    lines = []
+    if unit and unit.lower() not in ("ev", "electronvolt", "electron volt"):
+        lines.append(f"the file says that its energies are in {unit}")
+    bounds = np.array([_total(frame.symbols) for frame in frames])
+    energies = np.array([frame.energy for frame in frames])
+    atoms = np.array([len(frame.symbols) for frame in frames])
+    floor = (1 + _MARGIN) * bounds * HARTREE + _BINDING * atoms
+    below = energies < -floor
+    if below.any():
+        first = int(np.argmax(below))
+        lines.append(
+            f"{below.sum()} of {len(frames)} energies are below those of all electrons "
+            f"of the atoms: {energies[first]:.6g} where they are about "
+            f"{-bounds[first] * HARTREE:.6g} eV"
+        )
+    elif (
+        (energies < -(1 - _NEAR) * bounds)
+        & (energies > -(1 + _NEAR) * bounds - _BOND * atoms)
+    ).all():
+        lines.append(
+            "the energies are those of all electrons in hartree: "
+            f"{energies[0]:.6g} where they are about {-bounds[0]:.6g} hartree"
+        )
+    sizes = [
+        float(np.sqrt(np.mean(frame.forces**2)))
+        for frame in frames
+        if frame.forces is not None and len(frame.symbols) > 1
+    ]
+    if sizes and np.median(sizes) > _LARGE_FORCE:
+        lines.append(
+            f"forces of {np.median(sizes):.3g} (the median of the frames' root mean "
+            "square) are too large for eV/Å"
+        )
+    return lines + _per_atom(frames)
+
+
+def _per_atom(frames: Sequence[Labelled]) -> list[str]:
+    """Notice energies that do not grow with the number of equal formula units."""
+    by_formula: dict[tuple, dict[int, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for frame in frames:
+        names, counts = np.unique(frame.symbols, return_counts=True)
+        units = int(np.gcd.reduce(counts))
+        formula = tuple(names.tolist()), tuple((counts // units).tolist())
+        by_formula[formula][units].append(frame.energy)
+    for (names, _), cells in by_formula.items():
+        small, large = min(cells), max(cells)
+        if large < 2 * small:
+            continue
+        few, many = np.mean(cells[small]), np.mean(cells[large])
+        if abs(few) > 1 and abs(many - few) < _EQUAL * abs(few):
+            return [
+                f"energies of {', '.join(names)} do not grow with the number of atoms "
+                f"({few:.6g} and {many:.6g} for {large // small} times as many), as "
+                "those of an atom would not; energies of whole frames are expected"
+            ]
+    return []
+
+
+def _total(symbols: tuple[str, ...]) -> float:
+    """Minus the energies of all electrons of the atoms, hartree."""
+    return sum(map(_atom_energy, symbols))
+
+
+@functools.cache
+def _atom_energy(symbol: str) -> float:
+    """Minus the energy of an atom, hartree.
+
+    The series of Z^(-1/3), B.-G. Englert and J. Schwinger,
+    doi:10.1103/PhysRevA.32.26, times a fit of relativity's part.
+    """
+    from ase.data import atomic_numbers
+
+    z = atomic_numbers[symbol]
+    if z < len(_LIGHT):
+        return _LIGHT[z]
+    energy = 0.768745 * z ** (7 / 3) - 0.5 * z**2 + 0.269900 * z ** (5 / 3)
+    return energy * (1 + 0.2 * (z / 137.036) ** 2)

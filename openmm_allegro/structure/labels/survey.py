@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What is to be said about the labels of a file, once."""
+
+from collections import Counter
+
+from .read import KINDS, Labels
+from .settings import LabelSettings
+
+# Names that go without saying.
+_PLAIN = ("energy", "forces", "stress")
+# eV for each atom, above which a free energy differs from the energy.
+_EXCESS = 1e-6
+
+
+class LabelSurvey:
+    """Names, weights and numbers of labels of a file's frames.
+
+    Parameters
+    ----------
+    where : str
+        Name of the file.
+    settings : LabelSettings
+    """
+
+    def __init__(self, where: str, settings: LabelSettings) -> None:
+        self.where, self.settings = where, settings
+        self.frames = 0
+        self.counts: Counter[str] = Counter()  # of energy, forces, stress
+        self.names: dict[str, str] = {}
+        self.origins: dict[str, str] = {}  # the frame that a name is from
+        self.weights: dict[str, list[float]] = {}
+        self.energies = self.free_energies = 0
+        self.excess = 0.0  # eV for each atom
+        self.lost = 0
+        self.unit = ""
+
+    def add(self, labels: Labels, atoms: int, where: str) -> None:
+        """Count a frame.
+
+        Raises
+        ------
+        ValueError
+            If a label has another name than in the frames before.
+        """
+        if atoms > 1 or labels.forces is not None:  # one atom needs no forces
+            self.frames += 1
+            for kind in _PLAIN:
+                self.counts[kind] += getattr(labels, kind) is not None
+        for kind, name in labels.names.items():
+            if name == "free_energy":
+                self.free_energies += 1
+                name = "energy"
+            elif kind == "energy":
+                self.energies += 1
+            before = self.names.setdefault(kind, name)
+            if name != before:
+                raise ValueError(
+                    f"{where}: expected one name of {kind} in all frames of a file, "
+                    f"found {name}, and {before} in {self.origins[kind]}; choose one "
+                    f"with {kind}_key (--{kind}-key) or split the file"
+                )
+            self.origins.setdefault(kind, where)
+        for name in labels.weight_names:
+            self.weights.setdefault(name, []).extend(labels.weights)
+        self.excess = max(self.excess, abs(labels.free_energy_excess) / atoms)
+        self.lost += labels.virial_without_volume
+        self.unit = self.unit or labels.unit
+
+    def check_energies(self) -> None:
+        """Refuse a file of which some energies are free energies.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.free_energies and self.energies and self.excess > _EXCESS:
+            raise ValueError(
+                f"{self.where}: expected a free energy (free_energy) in all frames or "
+                f"in none, found one in {self.free_energies} of "
+                f"{self.free_energies + self.energies}, which differs from the energy "
+                f"by up to {1000 * self.excess:.3g} meV/atom; energy_key = 'energy' "
+                "(--energy-key) takes the energies of all frames"
+            )
+
+    @property
+    def numbers(self) -> str:
+        """How many frames have what."""
+        energies, forces, stresses = (self.counts[kind] for kind in _PLAIN)
+        return (
+            f"of {self.frames} frames {energies} have an energy, {forces} forces and "
+            f"{stresses} a stress"
+        )
+
+    @property
+    def is_partial(self) -> bool:
+        """True if a label is there in some frames only."""
+        return any(0 < self.counts[kind] < self.frames for kind in _PLAIN)
+
+    def remarks(self) -> list[str]:
+        """Sentences without a full stop, for a user who does not expect it."""
+        lines = []
+        guessed = {
+            kind: name
+            for kind, name in self.names.items()
+            if name not in _PLAIN and getattr(self.settings, f"{kind}_key") is None
+        }
+        if self.free_energies and self.excess > _EXCESS:
+            lines.append(
+                "energies are the free energies (free_energy), whose derivatives the "
+                f"forces are; they differ from energy by up to {1000 * self.excess:.3g}"
+                " meV/atom (energy_key = 'energy' takes that)"
+            )
+        if guessed:
+            words = [f"{k} from {guessed[k]}" for k in KINDS if k in guessed]
+            sign = " (stress = −virial / volume)" if "virial" in guessed else ""
+            lines.append(f"labels are read under these names: {', '.join(words)}{sign}")
+        if self.lost:
+            lines.append(
+                f"virials of {self.lost} frames are left out, because without a volume "
+                "they give no stress"
+            )
+        if self.weights:
+            values = [value for weights in self.weights.values() for value in weights]
+            lines.append(
+                f"the loss weighs frames by {', '.join(self.weights)}, from "
+                f"{min(values):g} to {max(values):g} (use_weights = false does not)"
+            )
+        if self.is_partial:
+            lines.append(self.numbers)
+        return lines
