@@ -14,6 +14,7 @@ from ..measure.quantity import Quantity
 from ..runs.run import find_runs
 from ..runs.source import Source
 from ..runs.window import Window
+from ..topology.elements import Naming
 from ..utils import settings
 from .output import add_overwrite_option, check_free, write_json
 from .tables import format_rows, write_csv
@@ -50,6 +51,8 @@ def analyze(options: argparse.Namespace) -> None:
     if quantity.needs_runs:
         window = Window(**settings.given_options(options, Window))
         runs, words = find_runs(words)
+        naming = Naming(**settings.given_options(options, Naming))
+        runs = [dataclasses.replace(run, elements=naming.elements) for run in runs]
         source = Source(runs, window, options.temperature)
     subjects = quantity.read_subjects(words)
     measurement = quantity.measure(source, subjects, chosen)
@@ -99,9 +102,9 @@ def _add_parser(quantities: Any, quantity: Quantity) -> None:
             help="temperature, K (default: the run's)",
         )
     if quantity.needs_runs:
-        settings.add_options(
-            parser.add_argument_group("frames"), Window, quantity.window
-        )
+        frames = parser.add_argument_group("frames")
+        settings.add_options(frames, Window, quantity.window)
+        settings.add_options(frames, Naming)
 
 
 def _write(
@@ -117,6 +120,7 @@ def _write(
         given = dataclasses.asdict(chosen)
         if source is not None:
             given |= dataclasses.asdict(source.window)
+            given["elements"] = dict(source.runs[0].elements)
         if quantity.temperature:
             given["temperature"] = options.temperature
         content = {

@@ -4,6 +4,9 @@
 import argparse
 from pathlib import Path
 
+from ..topology.elements import Naming
+from ..utils.settings import add_options as add_settings
+from ..utils.settings import given_options
 from .output import add_overwrite_option
 
 
@@ -34,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stage", help="stage of a protocol (default: the last with a trajectory)"
     )
+    add_settings(parser, Naming)
     add_overwrite_option(parser)
 
 
@@ -48,6 +52,7 @@ def report(options: argparse.Namespace) -> None:
         charges=options.charges,
         start=options.start,
         stage=options.stage,
+        elements=given_options(options, Naming).get("elements"),
     )
     print(f"report: {path}")
 

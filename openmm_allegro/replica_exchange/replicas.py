@@ -7,7 +7,6 @@ import logging
 import signal
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +24,7 @@ from tqdm import tqdm
 from ..simulate.checks import check_start
 from ..simulate.platform import describe_hardware
 from ..simulate.start import MINIMIZER_TOLERANCE
+from ..simulate.topology_file import write_topology
 from ..utils.files import write_record
 from ..utils.process import interruptible
 from .draws import LangevinMove, seeded
@@ -94,7 +94,7 @@ class Replicas:
             openmm.LocalEnergyMinimizer.minimize(context, MINIMIZER_TOLERANCE, 200)
         start = context.getState(positions=True).getPositions(asNumpy=True)
         box = system.getDefaultPeriodicBoxVectors() if record["periodic"] else None
-        on_first_rank(_write_topology, self.paths["topology"], topology, start)
+        on_first_rank(write_topology, self.paths["topology"], topology, start)
         self.sampler = ParallelTemperingSampler(
             mcmc_moves=move,
             number_of_iterations=record["iterations"],
@@ -199,8 +199,3 @@ class Replicas:
         self.reporter.sync()
         write_record(self.paths["record"], self.record)
         write_exchanges(self.paths)
-
-
-def _write_topology(path: Path, topology: app.Topology, positions: Any) -> None:
-    with open(path, "w") as file:
-        app.PDBFile.writeFile(topology, positions, file, keepIds=True)

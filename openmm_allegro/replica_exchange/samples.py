@@ -9,6 +9,7 @@ import numpy as np
 from openmm import unit
 
 from ..runs.names import REPLICA_SUFFIXES, replica_paths_of
+from ..runs.topology import load_topology
 from ..utils.files import read_record, replacing
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
         positions = np.asarray(file["positions"][rows])
         boxes = np.asarray(file["box_vectors"][rows]) if record["periodic"] else None
     step = record["steps_per_iteration"] * record["timestep_fs"] * 1e-3
-    topology = mdtraj.load_topology(paths["topology"])
+    topology = load_topology(paths["topology"], own=True)
     trajectories = []
     for replica in range(positions.shape[1]):
         trajectory = mdtraj.Trajectory(

@@ -3,10 +3,12 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from ..runs.run import read_stages
+from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
 from .exchanges import exchanges_section, no_kinetics
 from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
@@ -29,7 +31,16 @@ from .viewer import viewer
 _POSITIONS = 20_000_000
 
 
-def report(run, output=None, *, overwrite=False, charges=None, start=None, stage=None):
+def report(
+    run,
+    output=None,
+    *,
+    overwrite=False,
+    charges=None,
+    start=None,
+    stage=None,
+    elements=None,
+):
     """Write a page about a run: what was run, traces, structure, kinetics, a look.
 
     The page is one file without references to others, and opens without a network.
@@ -56,6 +67,9 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
     stage : str, optional
         Stage of a protocol whose structure and kinetics are shown. Default: the last
         with a trajectory.
+    elements : dict of str to str, optional
+        Elements by names of atoms, where the run's topology does not tell them, as
+        ``{"SOD": "Na"}``.
 
     Returns
     -------
@@ -71,14 +85,15 @@ def report(run, output=None, *, overwrite=False, charges=None, start=None, stage
     ValueError
         If a record cannot be read, or charges, start or stage do not fit the run.
     """
-    runs = read_stages(run)
+    naming = Naming(dict(elements or {}))
+    runs = [replace(part, elements=naming.elements) for part in read_stages(run)]
     path = check_page(run, output, overwrite)
     analysed = _analysed(runs, stage)
     if start is not None and not start >= 0:
         raise ValueError(f"expected a start of at least 0 ps, found {start:.6g}")
     if isinstance(charges, Mapping):
         charges = ",".join(f"{name}={number!r}" for name, number in charges.items())
-    command = command_line(run, output, charges, start, stage)
+    command = command_line(run, output, charges, start, stage, naming.elements)
     with tempfile.TemporaryDirectory() as folder:
         content = _content(
             runs, analysed, Path(folder), command, start=start, charges=charges
@@ -115,6 +130,8 @@ def _content(runs, run, folder, command, *, start, charges):
     missing = None
     try:
         check_frames(production)
+    except NamesUnclear:
+        raise
     except ValueError as error:
         # What was asked for and does not fit is an error; what is not there, a remark.
         if (charges is not None or start is not None) and run.has_frames:

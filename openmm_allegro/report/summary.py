@@ -102,7 +102,7 @@ def footer(runs, production, command):
     )
 
 
-def command_line(run, output, charges, start, stage):
+def command_line(run, output, charges, start, stage, elements):
     """The command that makes the page."""
     words = ["openmm-allegro", "report", str(run)]
     if output is not None:
@@ -113,6 +113,9 @@ def command_line(run, output, charges, start, stage):
         words += ["--start", f"{start:g}"]
     if stage is not None:
         words += ["--stage", stage]
+    if elements:
+        pairs = ",".join(f"{name}={symbol}" for name, symbol in elements.items())
+        words += ["--elements", pairs]
     return shlex.join(words)
 
 

@@ -3,15 +3,18 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..topology.elements import NamesUnclear
 from ..utils.hdf5 import check_hdf5
 from .names import WITH_TOPOLOGY
 from .run import Run
 from .system import RunSystem, with_system
 from .table import Unreadable
+from .topology import load_topology
 from .window import Window
 
 # Positions of a chunk, 24 MB in float32; and of all frames that are kept in memory.
@@ -181,23 +184,34 @@ def count_frames(run: Run, window: Window) -> int | None:
 
 def read_topology(run: Run) -> Any:
     """Read the mdtraj.Topology of a run, with the masses and bonds of its System."""
-    import mdtraj
-
     path = run.topology or run.trajectory or run.velocities
     if path is None:
         raise FileNotFoundError(
             f"expected a trajectory and its topology for {run.name}, found neither"
         )
+    return _topology_of(run, path)
+
+
+def _topology_of(run: Run, path: Path) -> Any:
+    """Read a file of a run, once."""
+    if path in run.topologies:
+        return run.topologies[path]
     try:
         check_hdf5(path)
-        topology = mdtraj.load_topology(str(path))
+        own = run.record_file is not None
+        topology = load_topology(path, run.elements, own=own)
+    except NamesUnclear:
+        raise
     except (IndexError, KeyError, OSError, RuntimeError, ValueError) as error:
         raise Unreadable(
             f"expected a topology that mdtraj reads at {path}, found "
             f"{type(error).__name__}: {error}"
         ) from error
     system = system_of(run, topology.n_atoms)
-    return topology if system is None else with_system(topology, system)
+    if system is not None:
+        topology = with_system(topology, system)
+    run.topologies[path] = topology
+    return topology
 
 
 def system_of(run: Run, n_atoms: int) -> RunSystem | None:
@@ -230,13 +244,15 @@ def _chunks(run: Run) -> Iterator[Any]:
             f"expected a trajectory of {run.name}, found none{hint}"
         )
     named = _topology_argument(run)
-    n_atoms = (named.get("top") or read_topology(run)).n_atoms
-    size = max(1, min(100, _POSITIONS // n_atoms))
+    topology = named.get("top") or _topology_of(run, run.trajectory)
+    size = max(1, min(100, _POSITIONS // topology.n_atoms))
     try:
         check_hdf5(run.trajectory)
         stream = mdtraj.iterload(str(run.trajectory), chunk=size, **named)
         while (chunk := next(stream, None)) is not None:
             if chunk.n_frames:
+                # Files that hold a topology are read with mdtraj's own elements.
+                chunk.topology = topology
                 yield chunk
     except (EOFError, IndexError, OSError, RuntimeError, ValueError) as error:
         raise Unreadable(

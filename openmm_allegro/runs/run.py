@@ -50,6 +50,8 @@ class Run:
         Of ``PREFIX.json``, without what is null.
     system_file : Path or None
         XML of the System.
+    elements : mapping of str to str
+        Elements by names of atoms, where the topology does not tell them.
     """
 
     name: str
@@ -62,6 +64,12 @@ class Run:
     record_file: Path | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_file: Path | None = None
+    elements: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def topologies(self) -> dict[Path, Any]:
+        """Topologies that were read, by their files."""
+        return {}
 
     @cached_property
     def table(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from openmm import app, unit
 from .._version import __version__
 from ..runs.names import check_output, paths_of
 from ..utils.files import lock_output, read_record
+from .atoms import describe_atoms
 from .checkpoint import Checkpoint, read_checkpoint
 from .checks import (
     check_freedom,
@@ -93,6 +94,7 @@ def execute(
             stack.enter_context(lock_output(output))
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
+        log.info("%s", describe_atoms(topology, system))
         record = asked | {"platform_properties": properties}
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)

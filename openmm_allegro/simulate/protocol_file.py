@@ -12,6 +12,7 @@ from ..classical.serialized import read_system
 from ..model.file import Model
 from ..potential.potential import AllegroPotential
 from ..utils.config import from_mapping, read_tables
+from .coordinates import read_coordinates
 from .settings import Stage
 from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
@@ -94,7 +95,7 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     ValueError
         As ``AllegroPotential`` and ``read_system``.
     """
-    pdb = _read_pdb(folder / config.topology)
+    pdb = read_coordinates(folder / config.topology, config.elements)
     if config.system:
         system = read_system(folder / config.system, trust=trust)
         notes = _file_notes("system_xml", [folder / config.system])
@@ -113,20 +114,6 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     if config.baseline:
         notes |= _file_notes("baseline", [folder / config.baseline])
     return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)
-
-
-def _read_pdb(path: Path) -> app.PDBFile:
-    """Read a PDB file, or say what is wrong with it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a PDB file, found nothing at {path}")
-    try:
-        with open(path) as file:
-            return app.PDBFile(file)
-    except Exception as error:  # OpenMM's parser raises many kinds
-        raise ValueError(
-            f"expected a PDB file at {path}, found one that OpenMM cannot read "
-            f"({type(error).__name__}: {error})"
-        ) from error
 
 
 def _file_notes(name: str, paths: list[Path]) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from openmm import app, unit
 from ..reporters import HDF5Reporter, XTCReporter
 from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
+from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
 from .integrators import start_temperature
 from .loop import Job
 from .settings import RunSettings
+from .topology_file import write_topology
 from .watchdogs.watchdog import Watchdog, Watchdogs
 
 log = logging.getLogger(__name__)
@@ -66,13 +68,8 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
         simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
-    with open(paths["topology"], "w") as file:
-        app.PDBFile.writeFile(
-            simulation.topology,
-            context.getState(positions=True).getPositions(),
-            file,
-            keepIds=True,
-        )
+    positions = context.getState(positions=True).getPositions()
+    write_topology(paths["topology"], simulation.topology, positions)
     if state is None or settings.draw_velocities or not _has_velocities(state):
         kelvin = start_temperature(record["temperature_k"])
         context.setVelocitiesToTemperature(kelvin, record["seed"])
@@ -120,8 +117,7 @@ def add_reporters(
     if watchdogs is not None:
         bonds = None
         if watchdogs.bond_stretch:  # the same lengths for a run that was interrupted
-            pdb = app.PDBFile(str(paths["topology"]))
-            bonds = pdb.getPositions(asNumpy=True)._value
+            bonds = read_pdb(paths["topology"]).positions
         job.watchdog = Watchdog(watchdogs, simulation, job.prefix, bonds)
         if checkpoint is not None:
             job.watchdog.load_state_dict(checkpoint.watchdogs)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..potential.options import ForceOptions
-from ..utils.settings import documented, setting
+from ..topology.elements import Naming
+from ..utils.settings import documented, setting, setting_of
 
 # Settings that decide what is simulated, and so are in the record of a run.
 SYSTEM_OPTIONS = ("no_periodic", "flexible_molecules")
@@ -16,7 +17,7 @@ SYSTEM_OPTIONS = ("no_periodic", "flexible_molecules")
 class FilesConfig:
     """Keys of the ``[system]`` table other than the options of the force."""
 
-    topology: str = setting(about="PDB file with positions and box")
+    topology: str = setting(about="PDB or PDBx/mmCIF file with positions and box")
     model: tuple[str, ...] = setting(
         (), about="Model file, or several, which are a committee"
     )
@@ -32,6 +33,7 @@ class FilesConfig:
     flexible_molecules: bool = setting(
         False, about="Let volume moves shift atoms, not molecules: for solids"
     )
+    elements: dict[str, str] = setting_of(Naming, "elements", default={})
 
 
 @documented

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from .config import checked_value
+from .pairs import AddPairs, read_pairs
 
 T = TypeVar("T")
 
@@ -203,6 +204,10 @@ def add_options(
             parser.add_argument(option, type=kind, choices=meaning.choices, **shared)
             continue
         metavar = meaning.metavar or meaning.unit or None
+        if get_origin(kind) is dict:
+            shared |= {"nargs": "+", "action": AddPairs, "type": read_pairs}
+            parser.add_argument(option, metavar=metavar, **shared)
+            continue
         convert = _items(kind, meaning) if get_origin(kind) is tuple else kind
         parser.add_argument(option, type=convert, metavar=metavar, **shared)
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The sentence that a run begins with: atoms, composition, box and density."""
+
+from collections import Counter
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from openmm.app.internal.unitcell import computeLengthsAndAngles
+
+
+def describe_atoms(topology: app.Topology, system: openmm.System) -> str:
+    """Describe what is simulated, so that a wrong input is seen at once.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    system : openmm.System
+        Its box is used.
+
+    Returns
+    -------
+    str
+        As ``"206 atoms (H 128, O 64, Na 7, Cl 7), box 1.280 x 1.280 x 1.280 nm, 1.23
+        g/cm³"``.
+    """
+    counts: Counter[str] = Counter()
+    mass = 0.0
+    for atom in topology.atoms():
+        counts["no element" if atom.element is None else atom.element.symbol] += 1
+        if atom.element is not None:
+            mass += atom.element.mass.value_in_unit(unit.dalton)
+    parts = [f"{name} {number:,}" for name, number in counts.most_common()]
+    text = f"{sum(counts.values()):,} atoms ({', '.join(parts)})"
+    if not system.usesPeriodicBoundaryConditions():
+        return f"{text}, no box"
+    vectors = system.getDefaultPeriodicBoxVectors()
+    a, b, c, *angles = computeLengthsAndAngles(vectors)
+    text += f", box {a:.3f} x {b:.3f} x {c:.3f} nm"
+    degrees = np.degrees(angles)
+    if not np.allclose(degrees, 90, atol=0.01):
+        text += " (" + ", ".join(f"{angle:.1f}" for angle in degrees) + " degrees)"
+    box = np.array([vector.value_in_unit(unit.nanometer) for vector in vectors])
+    # Da per nm3 in g/cm3
+    density = mass * 1.66053907e-3 / abs(np.linalg.det(box))
+    return f"{text}, {density:.3g} g/cm³"

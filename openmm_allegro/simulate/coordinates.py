@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Read a topology and its positions, each atom of the file and with its element."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from openmm import app, unit
+from openmm.app.internal.unitcell import computePeriodicBoxVectors
+
+from ..topology.cif import check_sites, read_atom_sites
+from ..topology.elements import find_elements
+from ..topology.names import SITE, is_polymer
+from ..topology.pdb import read_pdb
+from ..topology.records import Records
+
+_CIF = (".cif", ".mmcif", ".pdbx")
+# Metals are no part of the molecules that they are bound to.
+_METALS = frozenset(
+    "Al As Ba Ca Cd Ce Co Cs Cu Dy Fe Gd Hg Ho In Ir K Li Mg Mn Mo Na Ni Pb Pd Pt Rb "
+    "Rh Sm Sr Te Tl V W Yb Zn".split()
+)
+
+
+class Coordinates(NamedTuple):
+    """What a PDB or PDBx/mmCIF file holds.
+
+    Attributes
+    ----------
+    topology : openmm.app.Topology
+    positions : [N, 3] Quantity
+    """
+
+    topology: app.Topology
+    positions: unit.Quantity
+
+
+def read_coordinates(
+    path: str | Path, elements: Mapping[str, str] | None = None
+) -> Coordinates:
+    """Read the first model of a PDB or PDBx/mmCIF file.
+
+    Unlike ``openmm.app.PDBFile`` it guesses no elements, and atoms of one residue may
+    have the same name. Warns (UserWarning) of alternate locations and further models,
+    which are left out.
+
+    Parameters
+    ----------
+    path : path
+    elements : mapping of str to str, optional
+        Elements by names of atoms: ``{"SOD": "Na"}``, ``{"LIG:C1": "C"}`` for those of
+        a residue, ``{"C*": "C"}`` for all names that begin so; ``"EP"`` for a virtual
+        site.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or the element of an atom can only be guessed from its
+        name, or contradicts it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a PDB file, found nothing at {path}")
+    if path.suffix.lower() in _CIF:
+        return _read_cif(path, elements or {})
+    records = read_pdb(path)
+    symbols = find_elements(
+        records.names,
+        records.residue_names,
+        records.residue_of,
+        records.stated,
+        elements or {},
+        str(path),
+    )
+    _say(records.remarks, records.models, path)
+    topology = _make_topology(records, symbols)
+    return Coordinates(topology, records.positions * unit.nanometer)
+
+
+def _make_topology(records: Records, symbols: list[str]) -> app.Topology:
+    """Make a topology of a PDB file's records, with the names that OpenMM gives."""
+    app.PDBFile._loadNameReplacementTables()
+    of_residues = app.PDBFile._residueNameReplacements
+    of_atoms = app.PDBFile._atomNameReplacements
+    topology = app.Topology()
+    chains = [topology.addChain(name) for name in records.chains]
+    residues = []
+    for name, number, insertion, _, chain in records.residues:
+        name = of_residues.get(name, name)
+        place = chains[chain], str(number), insertion or " "
+        residues.append(topology.addResidue(name, *place))
+    for index, place in enumerate(records.residue_of):
+        residue, name, symbol = residues[place], records.names[index], symbols[index]
+        topology.addAtom(
+            of_atoms.get(residue.name, {}).get(name, name),
+            None if symbol == SITE else app.Element.getBySymbol(symbol),
+            residue,
+            str(index + 1),
+            records.charges[index],
+        )
+    if records.cell is not None:
+        lengths, angles = records.cell[:3], np.radians(records.cell[3:])
+        box = computePeriodicBoxVectors(*lengths, *angles)
+        topology.setPeriodicBoxVectors(box)
+    topology.createStandardBonds()
+    topology.createDisulfideBonds(records.positions * unit.nanometer)
+    atoms = list(topology.atoms())
+    there = {tuple(sorted((bond[0].index, bond[1].index))) for bond in topology.bonds()}
+    for first, second in records.bonds.tolist():
+        bonded = atoms[first], atoms[second]
+        if (first, second) not in there and not _is_coordination(*bonded):
+            topology.addBond(*bonded)
+    return topology
+
+
+def _is_coordination(first: app.topology.Atom, second: app.topology.Atom) -> bool:
+    """Tell whether a bond is that of a metal to a polymer or water, as OpenMM does."""
+    if None in (first.element, second.element):
+        return False
+    partners = [
+        other
+        for metal, other in ((first, second), (second, first))
+        if metal.element.symbol in _METALS
+    ]
+    return bool(partners) and all(
+        is_polymer(other.residue.name) or other.residue.name == "HOH"
+        for other in partners
+    )
+
+
+def _read_cif(path: Path, elements: Mapping[str, str]) -> Coordinates:
+    """Read a PDBx/mmCIF file with OpenMM, and compare it with the file's rows."""
+    sites = read_atom_sites(path)
+    try:
+        file = app.PDBxFile(str(path))
+    except Exception as error:  # OpenMM's parser raises many kinds
+        raise ValueError(
+            f"expected a PDBx/mmCIF file at {path}, found one that OpenMM cannot read "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    topology = file.topology
+    ids = [atom.id for atom in topology.atoms()]
+    remarks = check_sites(sites, ids, str(path))
+    by_id = dict(zip(sites.ids, sites.stated, strict=True))
+    symbols = find_elements(
+        [atom.name for atom in topology.atoms()],
+        [residue.name for residue in topology.residues()],
+        [atom.residue.index for atom in topology.atoms()],
+        [by_id[key] for key in ids],
+        elements,
+        str(path),
+    )
+    for atom, symbol in zip(topology.atoms(), symbols, strict=True):
+        atom.element = None if symbol == SITE else app.Element.getBySymbol(symbol)
+    _say(remarks, sites.models, path)
+    return Coordinates(topology, file.getPositions(asNumpy=True))
+
+
+def _say(remarks: list[str], models: int, path: Path) -> None:
+    if models > 1:
+        remarks = [*remarks, f"took the first of {models} models"]
+    for remark in remarks:
+        warnings.warn(f"{path}: {remark}", stacklevel=3)

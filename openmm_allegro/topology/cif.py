@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""The atom_site rows of a PDBx/mmCIF file, to be compared with what a library read."""
+
+import gzip
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from .names import SITE, symbol_of
+
+_TOKEN = re.compile(r"""'(?:[^']|'(?=\S))*'|"(?:[^"]|"(?=\S))*"|\S+""")
+_SITES = ("EP", "VS")
+
+
+class AtomSites(NamedTuple):
+    """Rows of the first model.
+
+    Attributes
+    ----------
+    ids : list of str
+    names : list of str
+    stated : list of str or None
+        Element that each row states, see `elements.find_elements`.
+    letters : list of str
+        Alternate location of each, "." without one.
+    models : int
+        Number of models in the file.
+    """
+
+    ids: list[str]
+    names: list[str]
+    stated: list[str | None]
+    letters: list[str]
+    models: int
+
+
+def read_atom_sites(path: str | Path) -> AtomSites:
+    """Read the rows of the first model's atoms.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If there are no such rows, or one has too few values.
+    """
+    opened = gzip.open if str(path).endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+        columns, rows = _rows(file, str(path))
+    place = {name.lower(): index for index, name in enumerate(columns)}
+
+    def column(*names: str) -> list[str]:
+        index = next((place[name] for name in names if name in place), None)
+        return ["."] * len(rows) if index is None else [row[index] for row in rows]
+
+    models = column("pdbx_pdb_model_num")
+    first = [i for i, model in enumerate(models) if model == models[0]]
+
+    def chosen(values: list[str]) -> list[str]:
+        return [values[i] for i in first]
+
+    letters = [x if x != "?" else "." for x in chosen(column("label_alt_id"))]
+    stated = [
+        SITE if text.upper() in _SITES else symbol_of(text)
+        for text in chosen(column("type_symbol"))
+    ]
+    names = [x.strip("'\"") for x in chosen(column("auth_atom_id", "label_atom_id"))]
+    return AtomSites(chosen(column("id")), names, stated, letters, len(set(models)))
+
+
+def check_sites(sites: AtomSites, ids: list[str], where: str) -> list[str]:
+    """Compare the rows with the atoms that a library made of them.
+
+    Parameters
+    ----------
+    sites : AtomSites
+    ids : list of str
+        Identifiers of the atoms that were made.
+    where : str
+
+    Returns
+    -------
+    list of str
+        Remarks for a reader: alternate locations that were left out.
+
+    Raises
+    ------
+    ValueError
+        If rows that are no alternatives have no atom.
+    """
+    there = set(ids)
+    missing = [i for i, key in enumerate(sites.ids) if key not in there]
+    letters = {sites.letters[i] for i in missing}
+    if "." in letters or len(ids) + len(missing) != len(sites.ids):
+        raise ValueError(
+            f"{where}: expected an atom for each of {len(sites.ids):,} rows of "
+            f"atom_site, found {len(ids):,}: atoms of one residue have the same names; "
+            "give them names or residues of their own, or write a PDB file"
+        )
+    if not missing:
+        return []
+    return [
+        f"took the first of alternate locations, left out {len(missing)} records of "
+        f"locations {', '.join(sorted(letters))}"
+    ]
+
+
+def _rows(file, where: str) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the atom_site loop."""
+    columns: list[str] = []
+    values: list[str] = []
+    for line in file:
+        text = line.strip()
+        if text.lower().startswith("_atom_site."):
+            columns.append(text.split()[0].split(".", 1)[1])
+        elif columns:
+            if not text:
+                continue
+            if text.startswith(("#", "loop_", "_", "data_")):
+                break
+            quoted = "'" in text or '"' in text
+            values += _TOKEN.findall(text) if quoted else text.split()
+    width = len(columns)
+    if not width or not values or len(values) % width:
+        raise ValueError(
+            f"{where}: expected rows of {width or 'several'} values in a loop of "
+            f"_atom_site, found {len(values)} values"
+        )
+    return columns, [values[i : i + width] for i in range(0, len(values), width)]

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Elements of a file's atoms: stated, given or known by the table, never guessed."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ..utils.settings import check_settings, setting
+from .names import SITE, is_drude, is_symbol, known_element, symbol_of
+
+# Names that a message lists at most.
+_LISTED = 8
+
+
+class NamesUnclear(ValueError):
+    """Names of atoms from which an element would be a guess."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the names of a topology file mean."""
+
+    elements: dict[str, str] = setting(
+        {},
+        about="Elements of atoms that the topology file does not tell: SOD=Na, or "
+        "LIG:C1=C for a residue, or C*=C for all such names; EP for a virtual site",
+        metavar="NAME=El",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        check_given(self.elements)
+
+
+def check_given(given: Mapping[str, str]) -> None:
+    """Refuse elements that are none.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, symbol in given.items():
+        if symbol != SITE and not is_symbol(symbol):
+            hint = symbol_of(symbol) or "Na, or EP for a virtual site"
+            raise ValueError(
+                f"elements: expected the symbol of an element for {name}, such as "
+                f"{hint}, found {symbol!r}"
+            )
+
+
+def find_elements(
+    names: Sequence[str],
+    residues: Sequence[str],
+    residue_of: Sequence[int],
+    stated: Sequence[str | None],
+    given: Mapping[str, str],
+    where: str,
+    own: bool = False,
+) -> list[str]:
+    """Find the element of each atom, or ask.
+
+    What the user gives comes first, then what the file states, then the table.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the N atoms.
+    residues : sequence of str
+        Names of the residues.
+    residue_of : sequence of int
+        Index of each atom's residue.
+    stated : sequence of str or None
+        Symbol that the file states for each atom, `SITE`, or None where it is silent.
+    given : mapping of str to str
+        Elements by name, as `Naming` has them.
+    where : str
+        The file, for messages.
+    own : bool
+        Whether a run of this package wrote the file; then what it states is true.
+
+    Returns
+    -------
+    list of str
+        Symbols, or `SITE`.
+
+    Raises
+    ------
+    NamesUnclear
+        If an element can only be guessed, the file contradicts the table, or a name
+        that is given fits no atom.
+    """
+    check_given(given)
+    size = Counter(residue_of)
+    kinds: dict[tuple[str, str, bool, str | None], str | None] = {}
+    unknown: Counter[tuple[str, str]] = Counter()
+    wrong: dict[tuple[str, str], tuple[str, str]] = {}
+    members = _members(names, residue_of) if "D" in {n[:1] for n in names} else {}
+    used: set[str] = set()
+    elements = []
+    for name, place, statement in zip(names, residue_of, stated, strict=True):
+        key = name, residues[place], size[place] == 1, statement
+        if key not in kinds:
+            kinds[key] = _element(*key, given, used, wrong, own)
+        symbol = kinds[key]
+        if symbol is None and is_drude(name, members.get(place, ())):
+            symbol = SITE
+        if symbol is None:
+            unknown[key[1], name] += 1
+        elements.append(symbol or SITE)
+    idle = [name for name in given if name not in used]
+    if idle:
+        raise NamesUnclear(
+            f"{where}: expected elements for names of atoms that are there, found "
+            f"{', '.join(idle)}; there are {_listed(sorted(set(names)))}"
+        )
+    _refuse_contradictions(wrong, where)
+    _refuse_guesses(unknown, where)
+    return elements
+
+
+def contradiction(name: str, residue: str, monatomic: bool, symbol: str) -> str | None:
+    """Find the element by the table where an atom is said to be another one."""
+    known = known_element(name, residue, monatomic)
+    alike = known in (None, symbol) or (known, symbol) == ("H", "D")
+    return None if alike else known
+
+
+def given_element(
+    name: str, residue: str, given: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Find the key and the element that fit an atom; the most specific key wins."""
+    for key in (f"{residue}:{name}", name):
+        if key in given:
+            return key, given[key]
+    fit = [
+        key
+        for key in given
+        if "*" in key
+        and fnmatchcase(f"{residue}:{name}" if ":" in key else name, _escaped(key))
+    ]
+    best = max(fit, key=len, default=None)
+    return None if best is None else (best, given[best])
+
+
+def _escaped(key: str) -> str:
+    """Leave the star its meaning alone."""
+    return key.replace("[", "[[]").replace("?", "[?]")
+
+
+def _members(names: Sequence[str], residue_of: Sequence[int]) -> dict[int, set[str]]:
+    members: dict[int, set[str]] = {}
+    for name, place in zip(names, residue_of, strict=True):
+        members.setdefault(place, set()).add(name)
+    return members
+
+
+def _element(name, residue, monatomic, stated, given, used, wrong, own) -> str | None:
+    """Decide for all atoms of one name, residue and statement."""
+    fit = [key for key in given if given_element(name, residue, {key: given[key]})]
+    used.update(fit)
+    if fit:
+        return given_element(name, residue, given)[1]
+    if stated is None:
+        return known_element(name, residue, monatomic)
+    known = contradiction(name, residue, monatomic, stated)
+    if known is not None and not own:
+        wrong[residue, name] = stated, known
+    return stated
+
+
+def _refuse_contradictions(
+    wrong: Mapping[tuple[str, str], tuple[str, str]], where: str
+) -> None:
+    if not wrong:
+        return
+    texts = [
+        f"{stated} for {name} in {residue} ({known} by its name)"
+        for (residue, name), (stated, known) in wrong.items()
+    ]
+    example = ",".join(
+        f"{residue}:{name}={known}" for (residue, name), (_, known) in wrong.items()
+    )
+    raise NamesUnclear(
+        f"{where}: expected elements that fit the names of atoms, found "
+        f"{_listed(texts)}; mend the file, or say which is right: elements "
+        f"(--elements '{example}')"
+    )
+
+
+def _refuse_guesses(unknown: Mapping[tuple[str, str], int], where: str) -> None:
+    if not unknown:
+        return
+    texts = [f"{name} in {residue}" for residue, name in unknown]
+    letters: dict[str, None] = {}
+    for _, name in unknown:
+        start = re.match(r"\d*([A-Za-z]*)", name)
+        letters[(start[1] if start else "") or name] = None
+    example = ",".join(f"{part}*=..." for part in list(letters)[:_LISTED])
+    count = sum(unknown.values())
+    raise NamesUnclear(
+        f"{where}: expected an element for each atom, found names alone for "
+        f"{count:,} atoms ({_listed(texts)}), from which it would be a guess; say what "
+        f"they are: elements (--elements '{example}'), use a PDB file with elements in "
+        "columns 77-78, or name a run by its prefix"
+    )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _LISTED
+    return ", ".join(texts[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Atoms, residues and bonds as a file has them, before a library's topology is made."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+
+class ResidueRecord(NamedTuple):
+    """A residue of a file.
+
+    Attributes
+    ----------
+    name : str
+    number : int
+    insertion : str
+        Insertion code, empty without one.
+    segment : str
+        Segment's name, empty without one.
+    chain : int
+        Index of its chain.
+    """
+
+    name: str
+    number: int
+    insertion: str
+    segment: str
+    chain: int
+
+
+@dataclass
+class Records:
+    """What a file says about its atoms.
+
+    Attributes
+    ----------
+    names : list of str
+        Of N atoms.
+    residue_of : list of int
+        Index of each atom's residue.
+    stated : list of str or None
+        Element that the file states for each atom, see `elements.find_elements`.
+    charges : list of int or None
+        Formal charges.
+    residues : list of ResidueRecord
+    chains : list of str
+        Their names.
+    positions : (N, 3) array
+        In nm.
+    bonds : (n, 2) array of int
+        Bonds that the file lists, each once.
+    cell : (6,) array or None
+        Lengths in nm and angles in degrees.
+    models : int
+        Number of models in the file; the atoms are those of the first.
+    left_out : dict of str to int
+        Numbers of records that are alternatives of atoms, by their letter.
+    """
+
+    names: list[str] = field(default_factory=list)
+    residue_of: list[int] = field(default_factory=list)
+    stated: list[str | None] = field(default_factory=list)
+    charges: list[int | None] = field(default_factory=list)
+    residues: list[ResidueRecord] = field(default_factory=list)
+    chains: list[str] = field(default_factory=list)
+    positions: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
+    bonds: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=int))
+    cell: np.ndarray | None = None
+    models: int = 1
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def residue_names(self) -> list[str]:
+        """Names of the residues."""
+        return [residue.name for residue in self.residues]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the file chose, in words."""
+        remarks = []
+        if self.left_out:
+            letters = ", ".join(sorted(self.left_out))
+            count = sum(self.left_out.values())
+            remarks.append(
+                f"took the first of alternate locations, left out {count} records of "
+                f"locations {letters}"
+            )
+        return remarks
