@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 import openmm
 from openmm import app, unit
-from openmm.app.internal.unitcell import computeLengthsAndAngles
 
 
 def describe_atoms(topology: app.Topology, system: openmm.System) -> str:
@@ -35,12 +34,14 @@ def describe_atoms(topology: app.Topology, system: openmm.System) -> str:
     if not system.usesPeriodicBoundaryConditions():
         return f"{text}, no box"
     vectors = system.getDefaultPeriodicBoxVectors()
-    a, b, c, *angles = computeLengthsAndAngles(vectors)
-    text += f", box {a:.3f} x {b:.3f} x {c:.3f} nm"
-    degrees = np.degrees(angles)
+    box = np.array([vector.value_in_unit(unit.nanometer) for vector in vectors])
+    lengths = np.linalg.norm(box, axis=1)
+    text += ", box " + " x ".join(f"{length:.3f}" for length in lengths) + " nm"
+    unit_vectors = box / lengths[:, None]
+    cosines = (unit_vectors @ unit_vectors.T)[[1, 0, 0], [2, 2, 1]]
+    degrees = np.degrees(np.arccos(cosines))
     if not np.allclose(degrees, 90, atol=0.01):
         text += " (" + ", ".join(f"{angle:.1f}" for angle in degrees) + " degrees)"
-    box = np.array([vector.value_in_unit(unit.nanometer) for vector in vectors])
-    # Da per nm3 in g/cm3
+    # Da per nm³ in g/cm³
     density = mass * 1.66053907e-3 / abs(np.linalg.det(box))
     return f"{text}, {density:.3g} g/cm³"

@@ -2,6 +2,7 @@
 """Write a topology so that it is read back as it was, of whatever size."""
 
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _are_distinct(topology: app.Topology) -> bool:
     """Tell whether the numbers of all neighbouring residues differ."""
     for chain in topology.chains():
         ids = [(r.id[:4], r.insertionCode, len(r.id) > 4) for r in chain.residues()]
-        for first, second in zip(ids, ids[1:], strict=False):
+        for first, second in itertools.pairwise(ids):
             # OpenMM writes the index in the place of a longer one.
             if first == second and not first[2]:
                 return False

@@ -193,17 +193,17 @@ def _refuse_guesses(unknown: Mapping[tuple[str, str], int], where: str) -> None:
     if not unknown:
         return
     texts = [f"{name} in {residue}" for residue, name in unknown]
-    letters: dict[str, None] = {}
-    for _, name in unknown:
-        start = re.match(r"\d*([A-Za-z]*)", name)
-        letters[(start[1] if start else "") or name] = None
-    example = ",".join(f"{part}*=..." for part in list(letters)[:_LISTED])
+    keys = list(dict.fromkeys(name for _, name in unknown))
+    if len(keys) > _LISTED:  # all names that begin with the same letters
+        starts = (re.match(r"\d*([A-Za-z]*)", name) for name in keys)
+        keys = list(dict.fromkeys(f"{m[1]}*" for m in starts if m and m[1]))
+    example = ",".join(f"{key}=..." for key in keys[:_LISTED])
     count = sum(unknown.values())
     raise NamesUnclear(
         f"{where}: expected an element for each atom, found names alone for "
-        f"{count:,} atoms ({_listed(texts)}), from which it would be a guess; say what "
-        f"they are: elements (--elements '{example}'), use a PDB file with elements in "
-        "columns 77-78, or name a run by its prefix"
+        f"{count:,} of them ({_listed(texts)}), from which it would be a guess; say "
+        f"what they are: elements (--elements '{example}'), use a PDB file with "
+        "elements in columns 77-78, or name a run by its prefix"
     )
 
 

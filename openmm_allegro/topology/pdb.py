@@ -122,7 +122,9 @@ class _Reader:
         """Add bonds and positions."""
         records = self.records
         if not records.names:
-            raise ValueError(f"{where}: expected ATOM or HETATM records, found none")
+            raise ValueError(
+                f"{where}: expected a PDB file with atoms, found no ATOM or HETATM"
+            )
         records.positions = 0.1 * np.array(self._positions).reshape(-1, 3)
         records.models = models
         bonds = [*self._water_bonds(), *self._connected(connections, where)]
