@@ -7,6 +7,8 @@ padded with pairs beyond the cutoff: sums over neighbours are matrix products, a
 size of a block bounds the memory.
 """
 
+import math
+
 import torch
 import vesin_torch
 from torch import Tensor
@@ -14,6 +16,11 @@ from torch import Tensor
 # Entries of a block of centres. Larger blocks spill out of the processor's cache.
 LARGEST_BLOCK = 8192
 PADDING = 1.5  # length of a padding vector over the largest cutoff
+# Bounds of a search for pairs, far beyond what matter can need.
+FARTHEST = 1e8  # Å, of coordinates and box vectors: images count as 32-bit integers
+MOST_NEIGHBORS = 1e4  # within the cutoff, on average
+MOST_IMAGES = 127  # of an atom on each side: a list keeps them as 8-bit integers
+MOST_CELLS = 1e5  # in vesin's grid
 
 
 class PairList(torch.nn.Module):
@@ -47,6 +54,12 @@ class PairList(torch.nn.Module):
         centers, neighbors : Tensor [P], int64
         vectors : Tensor [P, 3]
             From centre to neighbour, Å, in the dtype of ``positions``.
+
+        Raises
+        ------
+        RuntimeError
+            If positions or box are not finite or beyond ``FARTHEST``, or the box spans
+            no volume or is so small that the search would have no end.
         """
         return _find(self.cutoff, positions, cell, periodic, "ijD", True)
 
@@ -162,7 +175,7 @@ class VerletList(torch.nn.Module):
         Raises
         ------
         RuntimeError
-            If a neighbour is more than 127 images away.
+            If a neighbour is more than 127 images away, or as ``PairList``.
         """
         if self._is_valid(positions, cell):
             return
@@ -173,8 +186,9 @@ class VerletList(torch.nn.Module):
         centers, neighbors, shifts = _in_order(first, second, images, count)
         if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
             raise RuntimeError(
-                "Allegro: expected neighbours at most 127 images away, found "
-                f"{int(shifts.abs().max())}; is an atom far outside of a tiny box?"
+                "Allegro: expected atoms at most 127 box lengths apart, found "
+                f"{int(shifts.abs().max())}; an atom has flown away, because the "
+                "simulation has become unstable, or the positions are of another box"
             )
         degrees = torch.bincount(centers, minlength=count)
         offsets = torch.zeros(count + 1, dtype=torch.int64, device=positions.device)
@@ -235,10 +249,146 @@ def _find(
         n_threads=0,
     )
     first, second, third = finder.compute(
-        points=positions,
+        points=_checked_points(cutoff, positions, cell, periodic),
         box=cell,
         periodic=periodic,
         quantities=quantities,
         copy=True,  # TorchScript may free the finder, and with it its memory
     )
     return first, second, third
+
+
+def _checked_points(
+    cutoff: float,
+    positions: Tensor,
+    cell: Tensor,
+    periodic: Tensor,
+    farthest: float = FARTHEST,
+    most_neighbors: float = MOST_NEIGHBORS,
+    most_images: int = MOST_IMAGES,
+) -> Tensor:
+    """Refuse a search that would take minutes and gigabytes, or end the process.
+
+    Returns the positions, closed up where vesin's grid of cells needs that.
+    """
+    count = positions.shape[0]
+    if count == 0:
+        return positions
+    box = _complete(cell, periodic)
+    directions = periodic.cpu()
+    largest = float(positions.detach().abs().max())
+    rows: list[list[float]] = box.tolist()
+    repeats: list[bool] = directions.tolist()
+    if not (largest <= farthest and bool((box.abs() <= farthest).all())):  # NaN too
+        raise RuntimeError(
+            f"Allegro: expected positions and box vectors within {farthest} Å, found "
+            f"coordinates up to {largest} Å and box vectors {rows} Å; the simulation "
+            "has become unstable, or they are in another unit"
+        )
+    volume, sizes = _heights(rows)
+    if not volume > 0.0:
+        raise RuntimeError(
+            f"Allegro: expected box vectors that span a volume, found {rows} Å"
+        )
+    for axis in range(3):
+        if repeats[axis] and not sizes[axis] * most_images >= cutoff:
+            raise RuntimeError(
+                f"Allegro: expected a box some Å wide, found a width of {sizes[axis]} "
+                f"Å, where neighbours within {cutoff} Å would be more than "
+                f"{most_images} images away; the box vectors are no box, or lean far "
+                "(reduce them)"
+            )
+    free = box[~directions]
+    sizes = _with_extents(sizes, repeats, positions, free)
+    for axis in range(3):
+        if not repeats[axis]:
+            volume *= sizes[axis] + cutoff
+    around = 4.18879 * cutoff**3 * count / volume
+    if not around <= most_neighbors:
+        raise RuntimeError(
+            f"Allegro: expected at most {int(most_neighbors)} neighbours of an atom "
+            f"within {cutoff} Å, found about {int(around)}, with {count} atoms in a "
+            f"volume of {volume} Å³; the box is too small, or the atoms lie on one "
+            "another"
+        )
+    if _cells(cutoff, sizes) >= 1 + int(free.shape[0] > 0):
+        return positions
+    points = positions
+    for axis in free:
+        points = _close_up(points, axis.to(points), 2.0 * cutoff)
+    sizes = _with_extents(sizes, repeats, points, free)
+    if _cells(cutoff, sizes) < 1:
+        raise RuntimeError(
+            "Allegro: expected a box of less than 100000 cubes of the cutoff, or a "
+            f"less flat or long one, found sizes of {sizes} Å for a cutoff of {cutoff} "
+            "Å"
+        )
+    return points
+
+
+def _complete(cell: Tensor, periodic: Tensor) -> Tensor:
+    """Cell vectors [3, 3], with unit vectors across them where it is not periodic."""
+    box = cell.detach().to(torch.float64)
+    if bool(periodic.all()):
+        return box.cpu()
+    if not bool(periodic.any()):
+        return torch.eye(3, dtype=torch.float64)
+    box, directions = box.cpu(), periodic.cpu()
+    if bool(torch.isfinite(box[directions]).all()):
+        across = torch.linalg.svd(box[directions])[2]
+        box[~directions] = across[int(directions.sum()) :]
+    return box
+
+
+def _heights(rows: list[list[float]]) -> tuple[float, list[float]]:
+    """Volume of a box (Å³), and its width along each vector (Å)."""
+    volume = 0.0
+    heights: list[float] = []
+    for axis in range(3):
+        a, b, c = rows[axis], rows[(axis + 1) % 3], rows[(axis + 2) % 3]
+        x = b[1] * c[2] - b[2] * c[1]
+        y = b[2] * c[0] - b[0] * c[2]
+        z = b[0] * c[1] - b[1] * c[0]
+        volume = abs(a[0] * x + a[1] * y + a[2] * z)
+        area = math.sqrt(x * x + y * y + z * z)
+        heights.append(volume / area if area > 0.0 else 0.0)
+    return volume, heights
+
+
+def _with_extents(
+    sizes: list[float], repeats: list[bool], positions: Tensor, free: Tensor
+) -> list[float]:
+    """Sizes of a box, and of what the atoms take along axes that do not repeat."""
+    if free.shape[0] == 0:
+        return sizes
+    along = positions.detach().to(torch.float64)
+    if free.shape[0] < 3:
+        along = torch.matmul(along, free.to(positions.device).t())
+    extents: list[float] = (along.amax(0) - along.amin(0)).tolist()
+    number = 0
+    for axis in range(3):
+        if not repeats[axis]:
+            sizes[axis] = extents[number]
+            number += 1
+    return sizes
+
+
+def _cells(cutoff: float, sizes: list[float], most_cells: float = MOST_CELLS) -> int:
+    """Least number of cells along an axis in the grid that vesin 0.6 makes.
+
+    It makes a grid of more than 1e5 cells coarser, and divides by 0 where that leaves
+    none along an axis.
+    """
+    x, y, z = [max(float(math.floor(size / cutoff)), 1.0) for size in sizes]
+    if x * y * z <= most_cells:
+        return 2  # no axis limits the grid
+    along_z = math.floor((most_cells * z * z / (x * y)) ** (1.0 / 3.0) - 1e-9)
+    along_y = math.floor(y / z * along_z - 1e-9)
+    return min(along_z, along_y, math.floor(x / y * along_y - 1e-9))
+
+
+def _close_up(positions: Tensor, axis: Tensor, gap: float) -> Tensor:
+    """Shorten empty stretches along an axis to a gap that no pair can bridge."""
+    along, order = torch.sort(torch.matmul(positions, axis))
+    empty = (along.diff() - gap).clamp(min=0.0).cumsum(0)
+    return positions.index_add(0, order[1:], -empty.unsqueeze(1) * axis.unsqueeze(0))
