@@ -22,6 +22,7 @@ from ..potential.module import script_model
 from ..potential.options import ForceOptions
 from ..structure import Structure, from_ase
 from ..units import NM_TO_ANGSTROM
+from ..utils.reasons import reason_of
 
 
 class AllegroCalculator(Calculator):
@@ -158,8 +159,11 @@ class AllegroCalculator(Calculator):
             torch.tensor(lengths / NM_TO_ANGSTROM, device=self.device)
             for lengths in (structure.positions, structure.cell)
         ]
-        with torch.enable_grad():  # forces need it, even if the caller disabled it
-            results = module.evaluate(*arguments)
+        try:
+            with torch.enable_grad():  # forces need it, even if the caller disabled it
+                results = module.evaluate(*arguments)
+        except torch.jit.Error as error:
+            raise ValueError(f"atoms: {reason_of(error)}") from error
         # On CUDA the outputs may carry a graph although the module detaches them.
         results = [result.detach().cpu().numpy() for result in results]
         energies, forces, strain = results

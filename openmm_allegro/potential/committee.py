@@ -24,6 +24,7 @@ from ..model.elements import element_types
 from ..model.file import Model
 from ..structure import topology_symbols
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
+from ..utils.reasons import reason_of
 from .checks import is_periodic
 from .module import script_model
 from .options import DEFAULT_OPTIONS, ForceOptions
@@ -210,8 +211,11 @@ def uncertainty(
     results = []
     for model in models:
         module = committee_module([model], symbols, options, periodic=periodic)
-        with torch.enable_grad():
-            results.append([x.numpy() for x in module.evaluate(*arguments)[:2]])
+        try:
+            with torch.enable_grad():
+                results.append([x.numpy() for x in module.evaluate(*arguments)[:2]])
+        except torch.jit.Error as error:
+            raise ValueError(f"uncertainty: {reason_of(error)}") from error
     energies, forces = (np.stack(values) for values in zip(*results, strict=True))
     totals = energies.sum(axis=1)
     return Uncertainty(

@@ -28,8 +28,9 @@ from ..simulate.start import MINIMIZER_TOLERANCE
 from ..simulate.topology_file import write_topology
 from ..utils.files import write_record
 from ..utils.process import interruptible
+from ..utils.reasons import reason_of
 from .draws import LangevinMove, seeded
-from .ranks import is_parallel, on_first_rank
+from .ranks import is_parallel, on_first_rank, rank
 from .samples import write_exchanges
 from .settings import EXCHANGES
 from .storage import Backup
@@ -175,10 +176,14 @@ class Replicas:
             with seeded(self.record["seed"], self.sampler.iteration):
                 self.sampler.run(n_iterations=1)
         except (SimulationNaNError, openmm.OpenMMException) as error:
+            reason = reason_of(error)
+            if not rank():  # without the others, which may not have failed
+                stopped = self.record | {"stopped": reason}
+                write_record(self.paths["record"], stopped)
             raise RuntimeError(
                 "expected finite energies, found an unstable simulation in iteration "
-                f"{self.sampler.iteration} ({str(error).splitlines()[0]}); the "
-                f"iterations before are in {self.paths['samples']}"
+                f"{self.sampler.iteration} ({reason}); the iterations before are in "
+                f"{self.paths['samples']}"
             ) from error
 
     def _count(self, iterations: int, seconds: float) -> None:

@@ -179,6 +179,7 @@ def _prepare(
             asked = {name: record[name] for name in _MAY_CHANGE}
             resumed = [*before["resumed_at"], done]
             again = {"resumed_at": resumed, "finished": False}
+            before.pop("stopped", None)
             return True, before | asked | again
     for path in paths.values():
         path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import openmm
 from openmm import app, unit
 
 from ..potential.options import DEFAULT_OPTIONS
+from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
 from .settings import Execution, RunSettings
 from .system_config import SYSTEM_OPTIONS
@@ -96,7 +97,7 @@ def check_start(simulation: app.Simulation) -> None:
         largest = float(np.abs(state.getForces(asNumpy=True)._value).max())
     except openmm.OpenMMException as error:
         raise ValueError(
-            f"expected a finite energy at the start, found {error}"
+            f"expected a finite energy at the start, found {reason_of(error)}"
         ) from error
     if not math.isfinite(energy) or not math.isfinite(largest):
         raise ValueError(

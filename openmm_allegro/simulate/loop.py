@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import openmm
+import torch
 from openmm import app
 from tqdm import tqdm
 
@@ -22,12 +23,23 @@ from ..reporters import HDF5Reporter
 from ..runs.names import SUFFIXES, paths_of
 from ..utils.files import replace_file, write_record
 from ..utils.process import interruptible
+from ..utils.reasons import reason_of
 from .checkpoint import make_checkpoint, sizes_of, write_checkpoint
 from .integrators import set_temperature, temperature_at
 from .watchdogs.watchdog import StopSimulation, Watchdog
 
 log = logging.getLogger(__name__)
 
+# Errors of a simulation and its reporters; others are mistakes in a reporter's code.
+_EXPLAINED = (
+    openmm.OpenMMException,
+    torch.jit.Error,
+    ValueError,
+    OSError,
+    RuntimeError,
+)
+# A force's module names itself, and refuses positions and boxes alone.
+_UNSTABLE = re.compile("NaN|finite|infinity|too large for XTC|Allegro: expected")
 # Steps between looks at signals and changes of a ramp's temperature.
 _PIECE = 10
 
@@ -94,7 +106,7 @@ def run_steps(job: Job, progress: bool) -> None:
             mininterval=pause,
         ) as bar,
         interruptible() as interrupted,
-        _with_explanation(job),
+        with_explanation(job),
     ):
         if "checkpoint_step" not in record:
             save(job)
@@ -176,15 +188,20 @@ def _ramp(job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _with_explanation(job: Job) -> Any:
-    """Raise errors again, with the step and the files that are left."""
+def with_explanation(job: Job) -> Any:
+    """Raise errors again, with the step and the files that are left.
+
+    The reason is in the record, as "stopped".
+    """
     try:
         yield
-    except (StopSimulation, openmm.OpenMMException, ValueError, OSError) as error:
+    except Exception as error:
         saved = job.record.get("checkpoint_step")
-        text = str(error).split("  ")[0]
+        text = reason_of(error)
         with contextlib.suppress(OSError):
             write_record(job.paths["record"], job.record | {"stopped": text})
+        if not isinstance(error, _EXPLAINED):
+            raise
         left = "there is no checkpoint yet"
         if saved is not None:
             left = (
@@ -200,7 +217,7 @@ def _with_explanation(job: Job) -> Any:
                 "resume=True (--resume)"
             ) from error
         what = "expected a simulation and reporters without errors, found one"
-        if re.search("NaN|finite|infinity|too large for XTC", text):
+        if _UNSTABLE.search(text):
             what = "expected finite positions, found an unstable simulation"
         raise RuntimeError(
             f"{what} after {job.record['completed_steps']} steps ({text}); {left}"

@@ -15,7 +15,7 @@ from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
 from .checkpoint import Checkpoint, cut_files, restore
 from .integrators import start_temperature
-from .loop import Job
+from .loop import Job, with_explanation
 from .settings import RunSettings
 from .topology_file import write_topology
 from .watchdogs.watchdog import Watchdog, Watchdogs
@@ -67,7 +67,8 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     context = simulation.context
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
-        simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
+        with with_explanation(job):
+            simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
     if state is None or settings.draw_velocities or not _has_velocities(state):

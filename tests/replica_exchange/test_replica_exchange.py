@@ -246,7 +246,7 @@ def test_two_runs_on_one_output_are_refused(tmp_path):
 
 def test_instability_is_an_error(tmp_path):
     topology, positions, system = oscillators("spring*sqrt(0.1 - x)")
-    with pytest.raises(RuntimeError, match="unstable simulation in iteration 1"):
+    with pytest.raises(RuntimeError, match="simulation in iteration 1") as error:
         parallel_tempering(
             topology,
             positions,
@@ -258,6 +258,9 @@ def test_instability_is_an_error(tmp_path):
             minimize=False,
             progress=False,
         )
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert "found an unstable" in str(error.value)
+    assert record["stopped"] in str(error.value) and "NaN" in record["stopped"]
 
 
 @pytest.mark.parametrize(
