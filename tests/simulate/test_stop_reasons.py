@@ -118,6 +118,7 @@ def test_of_a_reporter(water, tmp_path):
             *water,
             tmp_path / "y",
             steps=9,
+            report_interval=3,
             minimize=False,
             platform="CPU",
             progress=False,
