@@ -46,6 +46,8 @@ def train(options: argparse.Namespace) -> None:
     test = read_test(config["data"], folder, trust=trust)
     for structure in test:  # before the training, not after it
         element_types(structure.symbols, config["model"].elements, structure.source)
+    if test and all(structure.is_isolated for structure in test):
+        raise ValueError("test: expected structures of more atoms, found isolated ones")
     results = {"json": output / "test.json", "plot": output / "parity.png"}
     # where there is a model or no folder can be, train_model says what to do
     if test and output.is_dir() and not (output / "model.safetensors").exists():

@@ -11,7 +11,7 @@ import numpy as np
 
 from .labels.frames import check_units, iterate_frames
 from .labels.plausible import Labelled, doubts
-from .labels.read import Labels, read_labels
+from .labels.read import UNLABELLED, Labels, check_keys, read_labels
 from .labels.settings import LabelSettings
 from .labels.survey import LabelSurvey
 from .structure import Structure, check_structure, has_volume
@@ -45,7 +45,8 @@ def read_structures(
     ----------
     path : path or sequence of paths
     labels : bool
-        Require an energy and forces in each frame; of a single atom an energy.
+        Require an energy and forces in each frame; of a single atom an energy. If
+        false, labels that need a choice are left out, and nothing is logged.
     energy_key, forces_key, stress_key, virial_key, energy_unit, length_unit, \
 forces_unit, stress_unit, use_weights
         See ``LabelSettings``.
@@ -87,7 +88,11 @@ forces_unit, stress_unit, use_weights
 
 
 def from_ase(
-    atoms: "ase.Atoms", *, where: str = "structure", labels: bool = False
+    atoms: "ase.Atoms",
+    *,
+    where: str = "structure",
+    labels: bool = False,
+    settings: LabelSettings | None = None,
 ) -> Structure:
     """Convert an ``ase.Atoms`` with the results that are attached to it.
 
@@ -98,13 +103,15 @@ def from_ase(
         Name of the structure in error messages.
     labels : bool
         Require an energy and forces.
+    settings : LabelSettings, optional
+        Names and units of the labels.
 
     Raises
     ------
     ValueError
         As ``read_structures``.
     """
-    settings = LabelSettings()
+    settings = settings or LabelSettings()
     structure, _ = _convert(atoms, where, settings)
     missing = _missing_label(structure, atoms, settings) if labels else ""
     if missing:
@@ -132,10 +139,10 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
                 f"{where}: expected a structure that ase can read, found "
                 f"{type(error).__name__}: {error}"
             ) from error
-        structure, found = _convert(atoms, where, settings)
-        survey.add(found, len(structure), where)
-        if labels and not missing:
-            missing = _missing_label(structure, atoms, settings)
+        structure, found = _convert(atoms, where, settings, strict=labels)
+        if labels:
+            survey.add(found, len(structure), where)
+            missing = missing or _missing_label(structure, atoms, settings)
         structures.append(structure)
     if not structures:
         raise ValueError(f"{path}: expected at least one frame, found none")
@@ -148,12 +155,18 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
 
 
 def _convert(
-    atoms: "ase.Atoms", where: str, settings: LabelSettings
+    atoms: "ase.Atoms", where: str, settings: LabelSettings, *, strict: bool = True
 ) -> tuple[Structure, Labels]:
+    check_keys(atoms, where)
     length = settings.length_factor
     cell = np.array(atoms.cell.array, dtype=float) * length
     volume = abs(np.linalg.det(cell)) if has_volume(cell) else 0.0
-    labels = read_labels(atoms, where, settings, volume)
+    try:
+        labels = read_labels(atoms, where, settings, volume)
+    except ValueError:
+        if strict:
+            raise
+        labels = UNLABELLED
     structure = Structure(
         symbols=tuple(atoms.get_chemical_symbols()),
         positions=np.array(atoms.positions, dtype=float) * length,
@@ -198,7 +211,7 @@ def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> Non
     if remarks:
         log.warning("%s: %s", path, "; ".join(remarks))
     labelled = (
-        Labelled(s.symbols, s.energy, s.forces)
+        Labelled(s.symbols, s.energy, s.forces, s.stress)
         for s in structures
         if s.energy is not None
     )
@@ -206,9 +219,9 @@ def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> Non
     reasons = doubts(labelled, "" if settings.has_units else survey.unit)
     if reasons:
         warnings.warn(
-            f"{path}: expected energies in eV and forces in eV/Å once read with "
+            f"{path}: expected labels in eV and Å once read with "
             f"energy_unit = {settings.energy_unit!r} and length_unit = "
             f"{settings.length_unit!r}, found that {'; '.join(reasons)}; set "
-            "energy_unit, length_unit or forces_unit (--energy-unit, …)",
+            "energy_unit, length_unit, forces_unit or stress_unit (--energy-unit, …)",
             stacklevel=4,
         )

@@ -113,7 +113,8 @@ def report_isolated(
         f"{e} {energies[e]:.4f}" for e in config.elements if e in energies
     )
     fitted = [element for element in config.elements if element not in energies]
-    log.warning(
+    log.log(
+        logging.WARNING if count else logging.INFO,
         "energies of isolated atoms (eV) are fixed: %s%s%s",
         known,
         f", from {count} frames that are not trained on" if count else "",

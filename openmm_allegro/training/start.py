@@ -63,6 +63,7 @@ def start_training(
         "validation", validation, make_samples(validation, model_config, dtype)
     )
     _check_weights(train_config, samples)
+    _report_absent(model_config, samples)
     atoms += others
     baseline = common_baseline((*training, *validation))
     isolated = isolated_energies(model_config, atoms)
@@ -87,6 +88,17 @@ def start_training(
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     return Start(model, samples, held_out)
+
+
+def _report_absent(config: AllegroConfig, samples: Sequence[Sample]) -> None:
+    """Log elements that the model cannot learn."""
+    present = torch.cat([sample.types for sample in samples]).unique().tolist()
+    absent = [e for i, e in enumerate(config.elements) if i not in present]
+    if absent:
+        log.warning(
+            "no training structure has %s: what the model says of it is not learnt",
+            ", ".join(absent),
+        )
 
 
 def _check_weights(config: TrainConfig, samples: Sequence[Sample]) -> None:

@@ -136,6 +136,12 @@ def test_a_stress_and_its_virial_are_no_contradiction(read):
     np.testing.assert_allclose(s.stress, -TENSOR / VOLUME)
 
 
+def test_labels_that_are_not_wanted_ask_nothing(read, caplog):
+    text = frame("energy=-5 REF_energy=-7") + frame("dft_energy=-5")
+    first, second = read(text, labels=False)
+    assert first.energy is None and second.energy == -5 and not caplog.messages
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -318,6 +324,9 @@ def test_two_values_of_one_name():
     atoms.calc = SinglePointCalculator(atoms, energy=-5.0)
     with pytest.raises(ValueError, match="expected one value of energy, found another"):
         from_ase(atoms)
+    atoms.calc = None
+    settings = LabelSettings(energy_key="energy", energy_unit="hartree")
+    assert from_ase(atoms, settings=settings).energy == pytest.approx(-190.48, abs=0.01)
 
 
 def test_a_single_atom_needs_no_forces(read):

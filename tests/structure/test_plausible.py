@@ -53,6 +53,10 @@ def test_sound_labels(frames):
         (labels(("C",) + ("H",) * 4, [-40.5]), "all electrons in hartree"),
         (labels(ETHANOL, [-46.9 / KCAL], force=1 / KCAL), "too large for eV/Å"),
         (
+            [Labelled(WATER, -14.2, np.zeros((3, 3)), np.diag([12.0, 14.0, 9.0]))],
+            "stresses of 14",
+        ),
+        (
             labels(("Cu",), [-3.7]) + labels(("Cu",) * 4, [-3.72]),
             "do not grow with the number of atoms",
         ),
@@ -61,6 +65,17 @@ def test_sound_labels(frames):
 def test_doubtful_labels(frames, reason):
     (line,) = doubts(frames)
     assert reason in line
+
+
+@pytest.mark.parametrize("unit", ["kcal/mol", "kJ/mol", "Hartree", "Ha", "a.u.", "Ry"])
+def test_unit_that_the_file_says(unit):
+    (line,) = doubts(labels(WATER, [-14.2]), unit)
+    assert unit in line
+
+
+@pytest.mark.parametrize("unit", ["", "eV", "ev", "metal", "electronvolt", "harmonic"])
+def test_unit_that_is_no_other(unit):
+    assert doubts(labels(WATER, [-14.2]), unit) == []
 
 
 def test_a_file_in_kcal_warns_and_is_fine_when_its_unit_is_given(tmp_path):

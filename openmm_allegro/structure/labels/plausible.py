@@ -2,6 +2,7 @@
 """Recognise energies and forces that cannot be in eV and Å."""
 
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -24,6 +25,10 @@ _NEAR = 0.015
 _BOND = 0.12  # hartree
 # eV/Å, of the components; thermal motion has 0.3 to 2, in kcal/mol/Å 7 to 45.
 _LARGE_FORCE = 15.0
+_LARGE_STRESS = 5.0  # eV/Å³, 800 GPa
+_OTHER_UNIT = re.compile(
+    r"\W*(kcal|kj|hartree|ha\b|a\.?u\.?\b|ry|mev|ev\s*/\s*atom)", re.IGNORECASE
+)
 _EQUAL = 0.02  # fraction by which equal energies of cells of different sizes differ
 
 
@@ -33,6 +38,7 @@ class Labelled(NamedTuple):
     symbols: tuple[str, ...]
     energy: float  # eV
     forces: np.ndarray | None  # [N, 3] eV/Å
+    stress: np.ndarray | None = None  # [3, 3] eV/Å³
 
 
 def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
@@ -54,7 +60,7 @@ def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
     if not frames:
         return []
     lines = []
-    if unit and unit.lower() not in ("ev", "electronvolt", "electron volt"):
+    if _OTHER_UNIT.match(unit):
         lines.append(f"the file says that its energies are in {unit}")
     bounds = np.array([_total(frame.symbols) for frame in frames])
     energies = np.array([frame.energy for frame in frames])
@@ -85,6 +91,12 @@ def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
         lines.append(
             f"forces of {np.median(sizes):.3g} (the median of the frames' root mean "
             "square) are too large for eV/Å"
+        )
+    stresses = [abs(f.stress).max() for f in frames if f.stress is not None]
+    if stresses and np.median(stresses) > _LARGE_STRESS:
+        lines.append(
+            f"stresses of {np.median(stresses):.3g} (the median of the frames' largest "
+            "components) are too large for eV/Å³"
         )
     return lines + _per_atom(frames)
 

@@ -28,6 +28,8 @@ _KIND_OF_WORD = {
     "virial": "virial",
     "virials": "virial",
 }
+# Where a file may say the unit of its energies.
+_UNITS = ("energy_unit", "energy_units", "unit", "units")
 # Parts of the weights of energies, forces and stresses, in the order of those.
 _FRAME_WEIGHTS = ("config_weight", "weight")
 _LABEL_WEIGHTS = (
@@ -56,6 +58,9 @@ class Labels(NamedTuple):
     isolated: bool  # called an isolated atom
     unit: str  # of energies, if the frame says one
     virial_without_volume: bool
+
+
+UNLABELLED = Labels(None, None, None, {}, (1.0, 1.0, 1.0), (), 0.0, False, "", False)
 
 
 def read_labels(
@@ -110,9 +115,25 @@ def read_labels(
         weight_names,
         excess if names.get("energy") == "free_energy" else 0.0,
         _is_called_isolated(atoms, where),
-        str(values.get("energy_unit", values.get("energy_units", ""))),
+        next((str(values[name]) for name in _UNITS if name in values), ""),
         lost,
     )
+
+
+def check_keys(atoms: "ase.Atoms", where: str) -> None:
+    """Refuse keys of extended XYZ that ase overlooks for their spelling.
+
+    Raises
+    ------
+    ValueError
+    """
+    for key in ("Lattice", "Properties", "pbc"):
+        for name in atoms.info:
+            if isinstance(name, str) and name != key and name.lower() == key.lower():
+                raise ValueError(
+                    f"{where}: expected {key}= in the comment line, found {name}=, "
+                    "which ase does not know"
+                )
 
 
 def _values(atoms: "ase.Atoms", where: str) -> dict[str, Any]:
