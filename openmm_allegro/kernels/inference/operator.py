@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..header import filled
 from ..library import library
-from .program import check_format
+from .arguments import check_arguments
 from .twin import evaluate as evaluate_in_torch
 
 _SCHEMA = (
@@ -30,18 +30,18 @@ def register() -> torch.library.Library:
     operators = torch.library.Library("openmm_allegro", "DEF")
     operators.define(_SCHEMA)
     operators.impl("evaluate", _evaluate_on_cpu, "CPU")
-    operators.impl("evaluate", evaluate_in_torch, "CUDA")
+    operators.impl("evaluate", _evaluate_on_gpu, "CUDA")
     return operators
 
 
 def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See ``twin.evaluate``."""
+    check_arguments(*arrays)
     kernels = library()
     if kernels is None:
         return evaluate_in_torch(*arrays)
     positions, cell, types, offsets, neighbors, shifts, *program = arrays
     integers, constants, weights = program
-    check_format(int(integers[0]))
     count = positions.shape[0]
     threads = _threads(count)
     energies = torch.zeros(count, dtype=torch.float64)
@@ -69,6 +69,12 @@ def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kernels.allegro_run_threads(model, atoms, threads, results)
     kernels.allegro_close(model)
     return energies, forces.sum(0), strain.sum(0)
+
+
+def _evaluate_on_gpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``twin.evaluate``."""
+    check_arguments(*arrays)
+    return evaluate_in_torch(*arrays)
 
 
 def _threads(atoms: int) -> int:

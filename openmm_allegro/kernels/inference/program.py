@@ -98,6 +98,14 @@ def unpack(program: Program) -> Parts:
     return Parts(head, scalars, arrays, layers, weights)
 
 
+def expected_lengths(head: Any) -> tuple[int, int]:
+    """Numbers of the integers before the layers, and of the constants."""
+    lengths = [len(Header._fields), len(Scalars._fields)]
+    for index, name in enumerate(("ALLEGRO_INTEGERS", "ALLEGRO_CONSTANTS")):
+        lengths[index] += sum(_length(array, head) for array in header.arrays(name))
+    return lengths[0], lengths[1]
+
+
 def check_format(found: int) -> None:
     """Refuse the program of another version of this package.
 

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from ..header import filled
 from ..library import library
-from .operators import define, runs_compiled, threads_for
+from .operators import check_arrays, check_memory, define, runs_compiled, threads_for
 
 PATH = 3  # the column of entries that names the weight
+LARGEST = 2**20  # components and paths; networks have hundreds
 
 
 def contract(
@@ -101,12 +102,12 @@ IN_TORCH = {
 @functools.cache
 def register() -> None:
     """Make the operators known to torch; once in a process."""
-    for name, in_torch in IN_TORCH.items():
+    for name in IN_TORCH:
         define(
             f"{name}(Tensor zeroth, Tensor x, Tensor y, Tensor entries, "
             "Tensor values, int[] columns, int size) -> Tensor",
             functools.partial(_on_cpu, name),
-            in_torch,
+            functools.partial(_in_torch, name),
             functools.partial(_empty, name),
             functools.partial(_backward, name),
             _save,
@@ -115,35 +116,27 @@ def register() -> None:
 
 def _empty(name: str, zeroth: Tensor, x: Tensor, *rest: Any) -> Tensor:
     """A result; the last of the arguments is the size of one of its dimensions."""
+    y, entries, values, _, size = rest
+    check_arrays(name, zeroth, x, y)
+    _check_table(name, x, entries, values)
     centers, _, channels = x.shape
-    size = rest[-1]
     shape = (centers, size, channels) if name == "contract" else (channels, size)
     return x.new_empty(shape)
 
 
 def _on_cpu(name: str, *arguments: Any) -> Tensor:
-    zeroth, x, y, entries, values, columns, size = arguments
-    if not runs_compiled(zeroth, x, y):
-        return IN_TORCH[name](*arguments)
+    zeroth, x, y, entries, values, columns, _ = arguments
+    paths, sizes = _check(name, *arguments)
+    if not runs_compiled(x):
+        return _in_torch(name, *arguments)
     centers, _, channels = x.shape
     threads = threads_for(centers)
-    if name == "contract":
-        paths, sizes = zeroth.shape[1], (size, x.shape[1], y.shape[1])
-        shapes = (channels, paths), *((centers, n, channels) for n in sizes[1:])
-        out = _empty(name, *arguments)
-    else:
-        paths, sizes = size, (zeroth.shape[1], x.shape[1], y.shape[1])
-        shapes = tuple((centers, n, channels) for n in sizes)
-        out = x.new_zeros((threads, channels, paths))
-    given = tuple(tuple(a.shape) for a in (zeroth, x, y))
-    if given != shapes:
-        raise ValueError(f"{name}: expected arrays {shapes}, found {given}")
-    kinds = entries.dtype, values.dtype, tuple(entries.shape)
-    expected = torch.int64, torch.float64, (len(values), 4)
-    if kinds != expected:
-        raise ValueError(
-            f"{name}: expected entries and values {expected}, found {kinds}"
-        )
+    is_weights = name == "contract_weights"
+    out = (
+        x.new_zeros((threads, channels, paths))
+        if is_weights
+        else _empty(name, *arguments)
+    )
     product = filled(
         "allegro_product",
         centers=centers,
@@ -161,11 +154,80 @@ def _on_cpu(name: str, *arguments: Any) -> Tensor:
         out=out,
     )
     if getattr(library(), f"allegro_{name}")(product, threads):
+        raise _out_of_range(name, sizes, paths)
+    return out.sum(0) if is_weights else out
+
+
+def _in_torch(name: str, *arguments: Any) -> Tensor:
+    """Compute in plain torch, where an index below 0 would count from the end."""
+    paths, sizes = _check(name, *arguments)
+    entries, columns = arguments[3], arguments[5]
+    limits = dict(zip(columns, sizes, strict=True))
+    ends = entries.new_tensor([*(limits[k] for k in range(3)), paths])
+    if not ((entries >= 0) & (entries < ends)).all():
+        raise _out_of_range(name, sizes, paths)
+    return IN_TORCH[name](*arguments)
+
+
+def _check(
+    name: str,
+    zeroth: Tensor,
+    x: Tensor,
+    y: Tensor,
+    entries: Tensor,
+    values: Tensor,
+    columns: Sequence[int],
+    size: int,
+) -> tuple[int, tuple[int, int, int]]:
+    """Number of paths, and components of the three arrays that share channels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments do not fit together. Entries are not looked at.
+    """
+    check_arrays(name, zeroth, x, y)
+    if sorted(columns) != [0, 1, 2]:
+        raise ValueError(f"{name}: expected columns 0, 1 and 2, found {columns}")
+    ranks = [a.dim() for a in (zeroth, x, y)]
+    expected = [2 if name == "contract" else 3, 3, 3]
+    if ranks != expected:
+        raise ValueError(f"{name}: expected arrays of rank {expected}, found {ranks}")
+    centers, _, channels = x.shape
+    if name == "contract":
+        paths, sizes = zeroth.shape[1], (size, x.shape[1], y.shape[1])
+        shapes = (channels, paths), *((centers, n, channels) for n in sizes[1:])
+    else:
+        paths, sizes = size, (zeroth.shape[1], x.shape[1], y.shape[1])
+        shapes = tuple((centers, n, channels) for n in sizes)
+    given = tuple(tuple(a.shape) for a in (zeroth, x, y))
+    if given != shapes:
+        raise ValueError(f"{name}: expected arrays {shapes}, found {given}")
+    if not all(0 <= n <= LARGEST for n in (*sizes, paths)):
         raise ValueError(
-            f"{name}: expected components below {sizes} and paths below {paths} "
-            "in entries, found others"
+            f"{name}: expected up to {LARGEST} components and paths, found {sizes} and "
+            f"{paths}"
         )
-    return out if name == "contract" else out.sum(0)
+    _check_table(name, x, entries, values)
+    check_memory(name, zeroth, x, y, entries, values)
+    return paths, sizes
+
+
+def _check_table(name: str, x: Tensor, entries: Tensor, values: Tensor) -> None:
+    kinds = [(a.dtype, a.device, a.dim()) for a in (entries, values)]
+    of_table = [(torch.int64, x.device, 2), (torch.float64, x.device, 1)]
+    if kinds != of_table or entries.shape != (len(values), 4):
+        raise ValueError(
+            f"{name}: expected entries [n, 4] of int64 and values [n] of float64 on "
+            f"{x.device}, found {[*entries.shape]} and {[*values.shape]} as {kinds}"
+        )
+
+
+def _out_of_range(name: str, sizes: tuple[int, int, int], paths: int) -> ValueError:
+    return ValueError(
+        f"{name}: expected components below {sizes} and paths below {paths} in "
+        "entries, found others"
+    )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

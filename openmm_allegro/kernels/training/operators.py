@@ -46,18 +46,39 @@ def define(
     torch.library.register_autograd(full, backward, setup_context=save, lib=operators)
 
 
-def runs_compiled(*arrays: Tensor) -> bool:
-    """Tell whether the compiled kernel takes arrays of these precisions.
+def check_arrays(name: str, *arrays: Tensor) -> None:
+    """Refuse arrays that are not all of one floating-point type on one device.
 
     Raises
     ------
     TypeError
-        If they are not of one precision.
     """
-    dtypes = {a.dtype for a in arrays}
-    if len(dtypes) > 1:
-        raise TypeError(f"products: expected arrays of one dtype, found {dtypes}")
-    return library() is not None and dtypes <= {torch.float32, torch.float64}
+    kinds = {(a.dtype, a.device, a.layout) for a in arrays}
+    if len(kinds) > 1:
+        raise TypeError(
+            f"{name}: expected arrays of one dtype on one device, found {kinds}"
+        )
+    if not arrays[0].is_floating_point() or arrays[0].layout is not torch.strided:
+        raise TypeError(
+            f"{name}: expected dense arrays of a floating-point type, found "
+            f"{arrays[0].dtype} ({arrays[0].layout})"
+        )
+
+
+def check_memory(name: str, *arrays: Tensor) -> None:
+    """Refuse arrays whose memory was freed.
+
+    Raises
+    ------
+    ValueError
+    """
+    if any(a.numel() and not a.data_ptr() for a in arrays):
+        raise ValueError(f"{name}: expected arrays in memory, found one that was freed")
+
+
+def runs_compiled(array: Tensor) -> bool:
+    """Tell whether the compiled kernel takes arrays of this precision."""
+    return library() is not None and array.dtype in (torch.float32, torch.float64)
 
 
 def threads_for(centers: int) -> int:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..header import filled
 from ..library import library
-from .operators import define, runs_compiled, threads_for
+from .operators import check_arrays, check_memory, define, runs_compiled, threads_for
 
 # Arrays that each operator takes, in order, and the one that it makes.
 FACTORS = {"project": "yw", "spread": "yv", "meet": "wv"}
@@ -29,6 +29,8 @@ RESULT = {"project": "v", "spread": "w", "meet": "y"}
 NAMES = tuple(FACTORS)
 _MAKER = {array: name for name, array in RESULT.items()}
 _MAX_DEGREES = 9
+_COMPONENTS = (1, 3, 5, 7, 9)
+_RANKS = {"y": 3, "w": 4, "v": 3}
 
 
 def project(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -85,7 +87,7 @@ def register() -> None:
         define(
             f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor",
             functools.partial(_on_cpu, name, in_torch),
-            in_torch,
+            functools.partial(_on_gpu, name, in_torch),
             functools.partial(_empty, name),
             functools.partial(_backward, name),
             _save,
@@ -106,11 +108,12 @@ def _shapes(
     return {
         "y": (centers, neighbors, sum(sizes)),
         "w": (centers, neighbors, len(sizes), channels),
-        "v": (centers, sum(sizes), right.shape[-1]),
+        "v": (centers, sum(sizes), channels),
     }
 
 
 def _empty(name: str, left: Tensor, right: Tensor, sizes: Sequence[int]) -> Tensor:
+    check_arrays(name, left, right)
     return left.new_empty(_shapes(name, left, right, sizes)[RESULT[name]])
 
 
@@ -121,12 +124,8 @@ def _on_cpu(
     right: Tensor,
     sizes: Sequence[int],
 ) -> Tensor:
-    shapes = _shapes(name, left, right, sizes)
-    expected = tuple(shapes[factor] for factor in FACTORS[name])
-    given = tuple(left.shape), tuple(right.shape)
-    if given != expected:
-        raise ValueError(f"{name}: expected shapes {expected}, found {given}")
-    if not runs_compiled(left, right):
+    shapes = _check(name, left, right, sizes)
+    if not runs_compiled(left):
         return in_torch(left, right, sizes)
     result = left.new_empty(shapes[RESULT[name]])
     arrays = dict(zip(FACTORS[name], (left, right), strict=True))
@@ -150,6 +149,48 @@ def _on_cpu(
     )
     getattr(library(), f"allegro_{name}")(pairs, threads_for(centers))
     return result
+
+
+def _on_gpu(
+    name: str,
+    in_torch: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    left: Tensor,
+    right: Tensor,
+    sizes: Sequence[int],
+) -> Tensor:
+    _check(name, left, right, sizes)
+    return in_torch(left, right, sizes)
+
+
+def _check(
+    name: str, left: Tensor, right: Tensor, sizes: Sequence[int]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of all three arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments do not fit together.
+    """
+    check_arrays(name, left, right)
+    if not 0 < len(sizes) <= _MAX_DEGREES or not set(sizes) <= {*_COMPONENTS}:
+        raise ValueError(
+            f"{name}: expected 1 to {_MAX_DEGREES} degrees of {_COMPONENTS} "
+            f"components, found {list(sizes)}"
+        )
+    ranks = [_RANKS[factor] for factor in FACTORS[name]]
+    if [left.dim(), right.dim()] != ranks:
+        raise ValueError(
+            f"{name}: expected arrays of rank {ranks}, found "
+            f"{[left.dim(), right.dim()]}"
+        )
+    shapes = _shapes(name, left, right, sizes)
+    expected = tuple(shapes[factor] for factor in FACTORS[name])
+    given = tuple(left.shape), tuple(right.shape)
+    if given != expected:
+        raise ValueError(f"{name}: expected shapes {expected}, found {given}")
+    check_memory(name, left, right)
+    return shapes
 
 
 def _has_equal_rows(weights: Tensor) -> bool:
