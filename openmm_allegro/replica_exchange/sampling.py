@@ -2,6 +2,7 @@
 """Parallel tempering: replicas at several temperatures that exchange them."""
 
 import contextlib
+import logging
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from openmm import app, unit
 from .._version import __version__
 from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
+from ..simulate.atoms import describe_atoms
 from ..simulate.checks import check_positions, check_resumed
 from ..simulate.platform import choose_platform, torch_threads
 from ..simulate.settings import Execution
@@ -22,6 +24,8 @@ from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
 from .settings import TemperingSettings, check_system, in_kelvin
 from .storage import repair
+
+log = logging.getLogger(__name__)
 
 # Values that a resumed run may have other ones of.
 _MAY_CHANGE = ("iterations", "steps")
@@ -145,6 +149,8 @@ def _temper(
     lock = contextlib.nullcontext() if rank() else lock_output(output)
     with quiet("openmmtools", "pymbar"), torch_threads(execution.threads), lock:
         resumed, record = on_first_rank(_prepare, paths, record, fixed, execution)
+        if not rank():
+            log.info("%s", describe_atoms(topology, system))
         replicas = Replicas(platform, properties, paths, record, system)
         try:
             if resumed:

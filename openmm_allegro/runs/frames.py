@@ -189,11 +189,11 @@ def read_topology(run: Run) -> Any:
         raise FileNotFoundError(
             f"expected a trajectory and its topology for {run.name}, found neither"
         )
-    return _topology_of(run, path)
+    return topology_of(run, path)
 
 
-def _topology_of(run: Run, path: Path) -> Any:
-    """Read a file of a run, once."""
+def topology_of(run: Run, path: Path) -> Any:
+    """Read the topology of a file of a run, once, as `read_topology`."""
     if path in run.topologies:
         return run.topologies[path]
     try:
@@ -244,7 +244,7 @@ def _chunks(run: Run) -> Iterator[Any]:
             f"expected a trajectory of {run.name}, found none{hint}"
         )
     named = _topology_argument(run)
-    topology = named.get("top") or _topology_of(run, run.trajectory)
+    topology = named.get("top") or topology_of(run, run.trajectory)
     size = max(1, min(100, _POSITIONS // topology.n_atoms))
     try:
         check_hdf5(run.trajectory)

@@ -109,7 +109,7 @@ def _of_records(
             of_atoms.get(residue.name, {}).get(name, name),
             known(symbols[index]),
             residue,
-            serial=index + 1,
+            serial=records.serials[index],
             formal_charge=records.charges[index],
         )
     topology.create_standard_bonds()

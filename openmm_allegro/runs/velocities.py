@@ -2,14 +2,15 @@
 """Velocities that a run wrote into an HDF5 file."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..utils.hdf5 import check_hdf5
-from .frames import system_of
+from .frames import system_of, topology_of
 from .run import Run
-from .system import masses_with
+from .species import masses_of
 from .table import Unreadable
 from .window import Window
 
@@ -74,14 +75,17 @@ def velocities_between(
         check_hdf5(path)
         with HDF5TrajectoryFile(str(path)) as file:
             times = np.asarray(file.root.time[:], dtype=float)
-            topology = file.topology
+        topology = topology_of(run, path)
         system = system_of(run, topology.n_atoms)
+        masses = None
+        if system is not None or run.elements:  # else the file may know them better
+            masses = masses_of(topology)
         velocities = read_velocities(
             path,
-            selection,
-            reference=reference,
+            _selected(topology, selection),
+            reference=_selected(topology, reference),
             time_step=window.time_step,
-            masses=None if system is None else masses_with(system, topology),
+            masses=masses,
         )
     except (AttributeError, LookupError, OSError, RuntimeError) as error:
         raise Unreadable(
@@ -99,3 +103,13 @@ def velocities_between(
     if system is not None and system.periodic is False:
         velocities = velocities._replace(volume=float("nan"))
     return velocities._replace(values=velocities.values[inside])
+
+
+def _selected(topology: Any, selection: Any) -> Any:
+    """Choose atoms by the topology whose elements were checked."""
+    from ..analysis.frames import select_atoms
+
+    if not isinstance(selection, str):
+        return selection
+    atoms = SimpleNamespace(topology=topology, n_atoms=topology.n_atoms)
+    return select_atoms(atoms, selection)

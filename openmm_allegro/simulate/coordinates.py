@@ -99,7 +99,7 @@ def _make_topology(records: Records, symbols: list[str]) -> app.Topology:
             of_atoms.get(residue.name, {}).get(name, name),
             None if symbol == SITE else app.Element.getBySymbol(symbol),
             residue,
-            str(index + 1),
+            str(records.serials[index]),
             records.charges[index],
         )
     if records.cell is not None:

@@ -5,6 +5,8 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..topology.elements import check_names
+
 if TYPE_CHECKING:
     from openmm import app
 
@@ -23,7 +25,8 @@ def topology_symbols(
     Raises
     ------
     ValueError
-        If there is no atom, or one of them has no element (a virtual site).
+        If there is no atom, one of them has no element (a virtual site), or the element
+        was guessed from a name that is another's, as OpenMM takes SOD for sulfur.
     """
     chosen = list(topology.atoms())
     if atoms is not None:
@@ -37,6 +40,7 @@ def topology_symbols(
                 f"{atom.index} ({atom.name} of {atom.residue.name} {atom.residue.id}); "
                 "virtual sites cannot be part of a machine-learned potential"
             )
+    check_names((a.name, a.residue.name, a.element.symbol) for a in chosen)
     return tuple(atom.element.symbol for atom in chosen)
 
 

@@ -3,7 +3,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -125,6 +125,29 @@ def contradiction(name: str, residue: str, monatomic: bool, symbol: str) -> str 
     known = known_element(name, residue, monatomic)
     alike = known in (None, symbol) or (known, symbol) == ("H", "D")
     return None if alike else known
+
+
+def check_names(atoms: Iterable[tuple[str, str, str]]) -> None:
+    """Refuse elements of a topology that were guessed from the first letters of names.
+
+    Parameters
+    ----------
+    atoms : iterable of (str, str, str)
+        Name, residue's name and symbol of each.
+
+    Raises
+    ------
+    NamesUnclear
+    """
+    for name, residue, symbol in set(atoms):
+        known = contradiction(name, residue, False, symbol)
+        if known is not None and name.upper().startswith(symbol.upper()):
+            raise NamesUnclear(
+                f"topology: expected {known} for atoms {name} of {residue}, found "
+                f"{symbol}, which readers such as openmm.app.PDBFile guess from the "
+                "name; read the file with simulate.read_coordinates, or set "
+                "atom.element (and a name that fits, if it is right as it is)"
+            )
 
 
 def given_element(

@@ -105,6 +105,8 @@ class _Reader:
             self._twice.add(serial)
         self._serials[serial] = len(records.names)
         element, charge = _element(line[75:80], line[12:16])
+        number = int(serial) if serial.isdecimal() else len(records.names) + 1
+        records.serials.append(number)
         records.names.append(name)
         records.residue_of.append(len(records.residues) - 1)
         records.stated.append(element)

@@ -37,6 +37,8 @@ class Records:
     ----------
     names : list of str
         Of N atoms.
+    serials : list of int
+        Their numbers in the file, or from 1 where that is not decimal.
     residue_of : list of int
         Index of each atom's residue.
     stated : list of str or None
@@ -59,6 +61,7 @@ class Records:
     """
 
     names: list[str] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)
     residue_of: list[int] = field(default_factory=list)
     stated: list[str | None] = field(default_factory=list)
     charges: list[int | None] = field(default_factory=list)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Elements of topologies in all formats, whose readers guess them from names."""
 
+from dataclasses import replace
+
 import mdtraj
 import numpy as np
 import pytest
+from report_helpers import write_velocities
 
 from openmm_allegro.cli.main import main
+from openmm_allegro.runs.frames import read_topology
+from openmm_allegro.runs.run import Run
 from openmm_allegro.runs.topology import load_topology
+from openmm_allegro.runs.velocities import velocities_between
+from openmm_allegro.runs.window import Window
 from openmm_allegro.topology.elements import NamesUnclear
 
 # Names as GROMACS, CHARMM and Amber write them, and the elements that they are.
@@ -169,3 +176,28 @@ def test_option_of_analyze(tmp_path, capsys):
     assert output("x.gro", "Na-Cl") == expected
     assert "N1 in N1" in output("odd.gro", "Na-Cl")
     assert output("odd.gro", "Na-Cl", "--elements", "N1=Na") == expected
+
+
+def test_velocities_of_a_file_made_of_a_guess(tmp_path):
+    write_gro(tmp_path / "x.gro", ["NA", "CL"] * 4)
+    topology = mdtraj.load(str(tmp_path / "x.gro")).topology
+    values = np.ones((20, 8, 3))
+    write_velocities(tmp_path / "x.h5", topology, values, 0.01)
+    run = Run("x", tmp_path / "x.h5", velocities=tmp_path / "x.h5")
+    with pytest.raises(NamesUnclear, match="N for NA in NA"):
+        velocities_between(run, Window(), "element Na")
+    run = replace(run, elements={"NA": "Na", "CL": "Cl"})
+    velocities = velocities_between(run, Window(), "element Na", None)
+    assert velocities.atoms.tolist() == [0, 2, 4, 6]
+    np.testing.assert_allclose(velocities.masses, 22.99, atol=0.01)
+
+
+def test_a_run_is_read_with_its_own_elements(tmp_path):
+    """A prefix, whatever its names; frames of HDF5 have checked elements, too."""
+    write_pdb(tmp_path / "x.pdb", ["SOD", "CLA"], ["S", "CL"])
+    (tmp_path / "x.json").write_text("{}")
+    run = Run("x", topology=tmp_path / "x.pdb")
+    with pytest.raises(NamesUnclear, match="S for SOD"):
+        read_topology(run)
+    own = replace(run, record_file=tmp_path / "x.json")
+    assert symbols(read_topology(own)) == ["S", "Cl"]

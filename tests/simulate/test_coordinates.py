@@ -6,10 +6,13 @@ import openmm
 import pytest
 from openmm import Vec3, app, unit
 
+from openmm_allegro.cli.main import main
+from openmm_allegro.model.file import save_model
 from openmm_allegro.runs.topology import load_topology
 from openmm_allegro.simulate.atoms import describe_atoms
 from openmm_allegro.simulate.coordinates import read_coordinates
 from openmm_allegro.simulate.topology_file import _hybrid_36, write_topology
+from openmm_allegro.structure.topology import topology_symbols
 from openmm_allegro.topology.elements import NamesUnclear
 
 SOD = """\
@@ -203,3 +206,56 @@ def test_first_line_of_a_run():
     tilted = [Vec3(3, 0, 0), Vec3(1.5, 3, 0), Vec3(0, 0, 3)] * unit.nanometer
     system.setDefaultPeriodicBoxVectors(*tilted)
     assert "(90.0, 90.0, 63.4 degrees)" in describe_atoms(topology, system)
+
+
+def test_a_topology_whose_elements_openmm_guessed(tmp_path):
+    path = tmp_path / "sod.pdb"
+    path.write_text(SOD)
+    guessed = app.PDBFile(str(path)).topology
+    with pytest.raises(NamesUnclear, match="expected Na for atoms SOD of SOD, found S"):
+        topology_symbols(guessed)
+    topology, _ = read_coordinates(path)
+    assert topology_symbols(topology) == ("Na", "Cl", "Li")
+
+
+@pytest.fixture
+def inputs(model, water_box, tmp_path):
+    """Model, and water named so that nobody knows its elements."""
+    symbols, positions, box = water_box
+    save_model(model, tmp_path / "model.safetensors")
+    lengths = "".join(f"{10 * x:9.3f}" for x in np.diag(box))
+    lines = [f"CRYST1{lengths}  90.00  90.00  90.00 P 1           1"]
+    for i, (symbol, place) in enumerate(zip(symbols, 10 * positions, strict=True)):
+        x = "".join(f"{value:8.3f}" for value in place)
+        lines.append(f"ATOM  {i + 1:5d}  {symbol}X  LIG A{i // 3 + 1:4d}    {x}  1.00")
+    (tmp_path / "x.pdb").write_text("\n".join([*lines, "END", ""]))
+    return tmp_path
+
+
+def test_elements_on_the_command_line_and_in_toml(inputs, capsys, caplog):
+    files = [str(inputs / "model.safetensors"), str(inputs / "x.pdb")]
+    output = ["--output", str(inputs / "run"), "--steps", "2", "--report-interval", "1"]
+    output += ["--backend", "pythonforce", "--platform", "Reference", "--no-minimize"]
+    assert main(["simulate", *files, *output]) == 2
+    assert "OX in LIG, HX in LIG" in capsys.readouterr().err
+    assert not (inputs / "run.json").exists()
+    with caplog.at_level("INFO"):
+        assert main(["simulate", *files, *output, "--elements", "OX=O", "HX=H"]) == 0
+    lines = [record.message for record in caplog.records]
+    first = next(line for line in lines if " atoms (" in line)
+    assert first.startswith(f"{len(symbols_of(inputs / 'run.pdb'))} atoms (H ")
+    assert "g/cm³" in first
+    # the run's own topology states them
+    assert set(symbols_of(inputs / "run.pdb")) == {"O", "H"}
+    (inputs / "x.toml").write_text(
+        "[system]\ntopology = 'x.pdb'\nmodel = 'model.safetensors'\n"
+        "backend = 'pythonforce'\nelements = {OX = 'O', 'LIG:H*' = 'H'}\n"
+        "[[stages]]\nname = 'x'\nsteps = 2\nreport_interval = 1\n"
+    )
+    output = ["--output", str(inputs / "protocol"), "--platform", "Reference"]
+    assert main(["simulate", str(inputs / "x.toml"), *output]) == 0
+    assert set(symbols_of(inputs / "protocol" / "1-x.pdb")) == {"O", "H"}
+
+
+def symbols_of(path):
+    return symbols(read_coordinates(path).topology)
