@@ -78,7 +78,7 @@ def find_caps(topology: app.Topology, atoms: Sequence[int], link: str) -> list[C
 
 
 def capped(
-    module: torch.jit.ScriptModule, caps: Sequence[Cap]
+    module: torch.jit.ScriptModule, caps: Sequence[Cap], description: str = ""
 ) -> torch.jit.ScriptModule:
     """Wrap a ``force_module`` that has caps, for a System that has none.
 
@@ -87,8 +87,12 @@ def capped(
     module : ScriptModule
         Its last particles, after all of the System's, are the caps.
     caps : sequence of Cap
+    description : str
+        That of the module.
     """
-    return torch.jit.script(CappedModule(module, caps)) if caps else module
+    if not caps:
+        return module
+    return torch.jit.script(CappedModule(module, caps, description))
 
 
 class CappedModule(torch.nn.Module):
@@ -97,8 +101,11 @@ class CappedModule(torch.nn.Module):
     Parameters as of ``capped``.
     """
 
-    def __init__(self, module: torch.nn.Module, caps: Sequence[Cap]) -> None:
+    def __init__(
+        self, module: torch.nn.Module, caps: Sequence[Cap], description: str = ""
+    ) -> None:
         super().__init__()
+        self.description: str = description
         self.module = module
         inner, outer, ratios = zip(*caps, strict=True)
         self.register_buffer("inner", torch.tensor(inner, dtype=torch.int64))

@@ -2,10 +2,11 @@
 """Model files: safetensors with a JSON header, so that reading one runs no code."""
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -30,9 +31,25 @@ from .header import (
 from .probe import check_energies
 from .shapes import Shape, weight_shapes
 
-__all__ = ["Model", "load_model", "read_header", "save_model", "write_file"]
+__all__ = [
+    "Model",
+    "Origin",
+    "digest",
+    "load_model",
+    "read_header",
+    "save_model",
+    "write_file",
+]
 
 _TERMS = "terms."  # begins the names of weights that further terms have
+
+
+class Origin(NamedTuple):
+    """File that a model was read from, with the hashes of that moment."""
+
+    path: str
+    sha256: str  # of the file
+    digest: str  # ``digest`` of the model
 
 
 @dataclass
@@ -52,6 +69,8 @@ class Model:
         "float32" or "float64", the precision of the stored weights.
     provenance : dict
         How the model was made; JSON values only.
+    origin : Origin, optional
+        The file that it was read from.
     """
 
     config: AllegroConfig
@@ -60,6 +79,7 @@ class Model:
     kind: str = "total"
     dtype: str = "float32"
     provenance: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def num_weights(self) -> int:
@@ -114,6 +134,22 @@ def save_model(model: Model, path: str | Path) -> Path:
     return path
 
 
+def digest(model: Model) -> str:
+    """Hash what a model computes, as hexadecimal SHA-256: config, statistics, weights.
+
+    It is that of the model, not of its file, whose header has more.
+    """
+    parts = (model.config, model.statistics)
+    text = json.dumps([dataclasses.asdict(part) for part in parts], sort_keys=True)
+    sha = hashlib.sha256(f"{model.kind} {model.dtype} {text}".encode())
+    dtype = getattr(torch, model.dtype)
+    for name, value in sorted(_weights(model.energy).items()):
+        array = value.detach().to("cpu", dtype).contiguous().numpy()
+        sha.update(f" {name} {array.shape} ".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file and its folder; an existing file is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,9 +197,12 @@ def load_model(path: str | Path) -> Model:
         check_energies(energy, config, getattr(torch, dtype))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return Model(
+    model = Model(
         config, statistics, energy, header["kind"], dtype, header["provenance"]
     )
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    model.origin = Origin(str(path), sha256, digest(model))
+    return model
 
 
 def _check_shapes(

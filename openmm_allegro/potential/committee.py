@@ -26,6 +26,7 @@ from ..structure import topology_symbols
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from ..utils.reasons import reason_of
 from .checks import is_periodic
+from .description import describe
 from .module import script_model
 from .options import DEFAULT_OPTIONS, ForceOptions
 
@@ -54,12 +55,18 @@ class CommitteeModule(torch.nn.Module):
         Two or more of ``force_module``, which may be ``capped``.
     atoms : sequence of int
         Particle indices of the models' n atoms, without caps.
+    description : str
+        From ``potential.description``.
     """
 
     def __init__(
-        self, members: Sequence[torch.nn.Module], atoms: Sequence[int]
+        self,
+        members: Sequence[torch.nn.Module],
+        atoms: Sequence[int],
+        description: str = "",
     ) -> None:
         super().__init__()
+        self.description: str = description
         self.members = torch.nn.ModuleList(members)
         self.register_buffer("atoms", torch.tensor(list(atoms), dtype=torch.int64))
         self.all_atoms: bool = list(atoms) == list(range(len(atoms)))
@@ -144,16 +151,31 @@ def committee_module(
         As ``force_module``.
     """
     members = []
+    own = list(range(len(symbols)) if atoms is None else atoms)
+    own = own[: len(own) - len(caps)]
+    about = describe(
+        models,
+        options,
+        region=None if atoms is None else own,
+        caps=caps,
+        periodic=periodic,
+    )
     for number, model in enumerate(models):
         if len(models) > 1:
             where = f"topology, member {number} of the committee"
             element_types(symbols, model.config.elements, where)
-        module = script_model(model, symbols, options, atoms=atoms, periodic=periodic)
-        members.append(capped(module, caps))
+        module = script_model(
+            model,
+            symbols,
+            options,
+            atoms=atoms,
+            periodic=periodic,
+            description=about,
+        )
+        members.append(capped(module, caps, about))
     if len(members) == 1:
         return members[0]
-    own = list(range(len(symbols)) if atoms is None else atoms)
-    committee = CommitteeModule(members, own[: len(own) - len(caps)])
+    committee = CommitteeModule(members, own, about)
     return torch.jit.script(committee.eval())
 
 

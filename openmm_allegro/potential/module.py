@@ -51,6 +51,8 @@ class ForceModule(torch.nn.Module):
         Reach of the pair list beyond the cutoff, Å.
     program : Program, optional
         Program of the fused kernel, which runs on the CPU instead of the network.
+    description : str
+        From ``potential.description``.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class ForceModule(torch.nn.Module):
         dtype: torch.dtype,
         skin: float,
         program: Program | None,
+        description: str = "",
     ) -> None:
         super().__init__()
         self.energy = energy
+        self.description: str = description
         self.fused: bool = program is not None
         empty = Program(*[torch.empty(0)] * 3)
         for name, values in (program or empty)._asdict().items():
@@ -221,6 +225,7 @@ def script_model(
     *,
     atoms: Sequence[int] | None = None,
     periodic: bool | Sequence[bool],
+    description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script a model as ``force_module`` does, from options that were checked."""
     wants_kernel = options.kernel == "fused" or options.two_body == "table"
@@ -258,5 +263,6 @@ def script_model(
         torch.float32 if options.precision == "single" else torch.float64,
         skin,
         program,
+        description,
     )
     return torch.jit.script(module.eval())

@@ -26,6 +26,7 @@ class ForceOptions:
         about="Class of the OpenMM force: TorchForce of openmm-torch, or PythonForce "
         "of OpenMM alone, which runs with any torch",
         choices=("torchforce", "pythonforce"),
+        may_change=True,
     )
     precision: str = setting(
         "mixed",
@@ -40,6 +41,7 @@ class ForceOptions:
         "model. CUDA always runs plain. A System with the fused kernel needs import "
         "openmm_allegro in each process that uses it",
         choices=("auto", "fused", "plain"),
+        may_change=True,
     )
     two_body: str = setting(
         "exact",
@@ -56,6 +58,7 @@ class ForceOptions:
         unit="Å",
         minimum=0.0,
         metavar="ANGSTROM",
+        may_change=True,
     )
 
     def __post_init__(self) -> None:

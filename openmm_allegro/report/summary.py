@@ -139,7 +139,8 @@ def _details(run, production):
     )
     # name, value, and the keys of the record that it is made of
     rows = [
-        ("Model", _model(record), "model", "model_sha256"),
+        ("Model", _model(record), "model", "model_sha256", "model_weights_sha256"),
+        ("Model's region", record.get("ml_region"), "ml_region"),
         ("Composition", composition(production)),
         ("Atoms", number(record.get("atoms"), ",d"), "atoms"),
         ("Box", _box(production)),
@@ -191,6 +192,8 @@ def _temperature(run, unit):
 
 def _model(record):
     model, digest = record.get("model"), record.get("model_sha256")
+    if weights := record.get("model_weights_sha256"):
+        model, digest = "of no file, by its weights", weights
     if model is None and digest is None:
         return ""
     return join(

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +93,36 @@ class HDF5Reporter:
         Steps between frames.
     frames : int
         Number of existing frames to keep.
+    checksum : int, optional
+        What the attribute was for these frames, to be compared.
+
+    Attributes
+    ----------
+    checksum : int
+        CRC-32 of all frames that were written.
 
     Raises
     ------
     ValueError
-        If the interval is below 1, or there are fewer frames.
+        If the interval is below 1, there are fewer frames, or they have changed.
     """
 
-    def __init__(self, file: str | Path, interval: int, frames: int = 0) -> None:
+    def __init__(
+        self,
+        file: str | Path,
+        interval: int,
+        frames: int = 0,
+        checksum: int | None = None,
+    ) -> None:
         import mdtraj.formats  # noqa: F401  early, if it is missing
 
         check_interval(interval)
         self.path, self._interval = Path(file), interval
-        self.frames = 0
+        self.frames = self.checksum = 0
         self._folder = parts_of(self.path)
         self._waiting: list[dict[str, Any]] = []
         self._topology = self._masses = None
-        self._cut(frames)
+        self._cut(frames, checksum)
 
     def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         """Tell OpenMM when the next report is due and what it needs."""
@@ -161,6 +175,7 @@ class HDF5Reporter:
                 for name in self._waiting[0]
             }
             _append(partial, self._topology, frames, self._masses)
+        self.checksum = _add_to_checksum(self.checksum, frames)
         self.frames += len(self._waiting)
         self._waiting.clear()
 
@@ -179,12 +194,27 @@ class HDF5Reporter:
     def _parts(self) -> list[Path]:
         return sorted(self._folder.glob("?????.h5"))
 
-    def _cut(self, frames: int) -> None:
-        """Cut the existing frames to that many, in parts."""
+    def _cut(self, frames: int, checksum: int | None) -> None:
+        """Cut the existing frames to that many, in parts; check them first."""
         if frames == 0:
             self.path.unlink(missing_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
             return
+        files = [self.path] if self.path.exists() else self._parts()
+        self.checksum, count = _checksum(files, frames)
+        where = self.path if self.path.exists() else self._folder
+        if count < frames:
+            raise ValueError(
+                f"expected {frames} frames with velocities in {where}, as the "
+                f"checkpoint has it, found {count}; bring the files back, or start "
+                "anew (overwrite=True, --force)"
+            )
+        if checksum not in (None, self.checksum):
+            raise ValueError(
+                f"expected the {frames} frames with velocities in {where} as the run "
+                "wrote them, found a file that is damaged or was changed; bring it "
+                "back, or start anew (overwrite=True, --force)"
+            )
         # A finished run that is to be longer; parts beside it are left over.
         if self.path.exists():
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -197,11 +227,6 @@ class HDF5Reporter:
             elif length > keep:
                 _join([part], part, keep)
             self.frames += min(length, max(keep, 0))
-        if self.frames < frames:
-            raise ValueError(
-                f"expected {frames} frames with velocities in {self._folder} or "
-                f"{self.path}, as the checkpoint has it, found {self.frames}"
-            )
 
 
 def append_bytes(path: Path, content: bytes) -> None:
@@ -262,6 +287,36 @@ def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
                     masses = file.root.masses[:]
             columns = {n: c for n, c in columns.items() if c is not None}
             _append(partial, topology, columns, masses)
+
+
+def _checksum(files: list[Path], wanted: int) -> tuple[int, int]:
+    """Checksum of the first frames in files, and how many of them can be read."""
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    checksum = count = 0
+    for path in files:
+        try:
+            with HDF5TrajectoryFile(str(path)) as file:
+                while count < wanted:
+                    frames = file.read(n_frames=min(wanted - count, 100))
+                    if not len(frames.time):
+                        break
+                    count += len(frames.time)
+                    checksum = _add_to_checksum(checksum, frames._asdict())
+        except Exception:  # a damaged HDF5 file raises any kind
+            break
+    return checksum, count
+
+
+def _add_to_checksum(checksum: int, frames: dict[str, Any]) -> int:
+    """Continue a checksum, frame by frame, with what HDF5 keeps: float32."""
+    names = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")
+    columns = [frames.get(name) for name in names]
+    kept = [np.asarray(c, dtype=np.float32) for c in columns if c is not None]
+    for frame in zip(*kept, strict=True):
+        for values in frame:
+            checksum = zlib.crc32(np.ascontiguousarray(values).tobytes(), checksum)
+    return checksum
 
 
 def _length(part: Path) -> int:

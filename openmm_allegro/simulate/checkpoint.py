@@ -2,14 +2,13 @@
 """Checkpoints, from which a run continues as if it had not been interrupted.
 
 One zip file, replaced in one step, holds OpenMM's own checkpoint (exact, for the same
-platform and version), the same as a portable State, and the length of each file that
-the run appends to. Before a run is resumed, its files are cut to these lengths, so that
-no frame is repeated or missing.
+platform and version), the same as a portable State, and the length and checksums of
+each file that the run appends to. Before a run is resumed, its files are cut to these
+lengths, so that no frame is repeated or missing.
 """
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,7 +19,8 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_state
-from ..utils.files import flush_to_disk, replace_file
+from ..utils.files import replace_file
+from .file_sums import Sums
 
 # All atoms are moved by this and back, which makes lists of pairs invalid: it is more
 # than half of any skin.
@@ -36,7 +36,7 @@ class Checkpoint(NamedTuple):
     platform, openmm_version, integrator : str
         Platform, version and integrator that ``exact`` can be loaded with.
     sizes : dict of str to int
-        Bytes of each file that grows, by its path relative to the checkpoint.
+        Bytes of each file that grows, by its key, see ``file_sums``.
     frames : int
         Frames with velocities that have been written.
     watchdogs : dict
@@ -45,6 +45,10 @@ class Checkpoint(NamedTuple):
         Result of ``Context.createCheckpoint``.
     state : str
         XML of a State with positions, velocities, box and parameters.
+    blocks : dict of str to list of int
+        Checksums of the blocks of each file that grows, see ``file_sums``.
+    velocity_sum : int, optional
+        Checksum of the frames with velocities.
     """
 
     step: int
@@ -56,20 +60,27 @@ class Checkpoint(NamedTuple):
     watchdogs: dict[str, Any]
     exact: bytes
     state: str
+    blocks: dict[str, list[int]]
+    velocity_sum: int | None
+
+    @property
+    def sums(self) -> Sums:
+        """Sizes and checksums of the files that grow."""
+        return Sums(self.sizes, self.blocks)
 
 
 def make_checkpoint(
     simulation: app.Simulation,
     integrator: str,
-    sizes: dict[str, int],
+    sums: Sums,
     frames: int,
     watchdogs: dict[str, Any],
+    velocity_sum: int | None = None,
 ) -> Checkpoint:
     """Make a checkpoint of a simulation; its lists of pairs are forgotten.
 
-    A run that is resumed builds its lists anew. For its forces to be the same to the
-    last bit, the run that wrote the checkpoint has to do so at the same step, because
-    the order of pairs decides how sums are rounded.
+    A run that is resumed builds its lists anew. Our forces do not depend on when that
+    is, but a force field's may, and their rounding decides the last bits.
     """
     context = simulation.context
     state = context.getState(positions=True, velocities=True, parameters=True)
@@ -78,11 +89,13 @@ def make_checkpoint(
         context.getPlatform().getName(),
         openmm.version.version,
         integrator,
-        sizes,
+        sums.sizes,
         frames,
         watchdogs,
         context.createCheckpoint(),
         openmm.XmlSerializer.serialize(state),
+        sums.blocks,
+        velocity_sum,
     )
     forget_pairs(context)
     return checkpoint
@@ -155,7 +168,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         with zipfile.ZipFile(path) as archive:
             header: dict[str, Any] = json.loads(archive.read("checkpoint.json"))
             return Checkpoint(
-                **header,
+                **({"blocks": {}, "velocity_sum": None} | header),  # older ones
                 exact=archive.read("openmm.chk"),
                 state=archive.read("state.xml").decode(),
             )
@@ -163,44 +176,3 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise ValueError(
             f"expected a checkpoint in {path}, found a damaged file ({error})"
         ) from error
-
-
-def sizes_of(files: dict[str, Path]) -> dict[str, int]:
-    """Measure the files that exist, in bytes, after they are safely on the disk.
-
-    Raises
-    ------
-    OSError
-        If the disk is full, for instance.
-    """
-    return {name: flush_to_disk(path) for name, path in files.items() if path.exists()}
-
-
-def cut_files(files: dict[str, Path], sizes: dict[str, int]) -> None:
-    """Cut files to the sizes that ``sizes_of`` measured.
-
-    Raises
-    ------
-    ValueError
-        If a file is shorter than that, or missing, or no reporter writes it any more.
-        Nothing is cut then.
-    """
-    for name, size in sizes.items():
-        if name not in files:
-            raise ValueError(
-                f"expected a reporter that writes {name}, as the run had one, found "
-                "none; give the same reporters, or start anew (overwrite=True)"
-            )
-        present = files[name].stat().st_size if files[name].is_file() else None
-        if present is None or present < size:
-            actual = "no such file" if present is None else present
-            raise ValueError(
-                f"expected at least {size} bytes in {files[name]}, as the checkpoint "
-                f"has it, found {actual}; bring it back, or start anew "
-                "(overwrite=True, --force)"
-            )
-    for name, path in files.items():
-        if path.is_file():
-            os.truncate(path, sizes.get(name, 0))
-            if name not in sizes:  # it did not exist then
-                path.unlink()

@@ -7,7 +7,7 @@ Each function raises a ValueError that says what was expected and what was found
 import dataclasses
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..potential.options import DEFAULT_OPTIONS
+from ..potential.description import FORCE_NOTES
+from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
 from .settings import Execution, RunSettings
@@ -29,11 +30,18 @@ RECORD_KEYS = frozenset(
         *("atoms", "seed", "minimized", "package_version", "openmm_version"),
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
-        *("ns_per_day", "stochastic_thermostat"),
+        *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
     )
 )
 # Settings that a run may be resumed with another value of.
-CHANGEABLE = frozenset(name for name, m in _SETTINGS.items() if m.may_change)
+CHANGEABLE = frozenset(
+    name
+    for settings in (_SETTINGS, settings_of(ForceOptions))
+    for name, meaning in settings.items()
+    if meaning.may_change
+)
+# Of the System; older records lack them, in part or all.
+_OF_SYSTEMS = (*SYSTEM_OPTIONS, *FORCE_NOTES)
 # Settings that a record lacks where they are None.
 _OPTIONAL = {
     field.name: None
@@ -137,6 +145,7 @@ def check_resumed(
     asked: dict[str, Any],
     path: Path,
     may_change: Collection[str] = CHANGEABLE,
+    others: Sequence[str] = (),
 ) -> None:
     """Refuse to resume a run that is another than the one asked for.
 
@@ -151,13 +160,16 @@ def check_resumed(
         Path of the record, for messages.
     may_change : collection of str
         Names of values that may differ; "steps" must be among them.
+    others : sequence of str
+        Further differences, in words.
     """
     differences = []
     # Older records lack settings and options of the force that came later.
     defaults = dataclasses.asdict(DEFAULT_OPTIONS) | _OPTIONAL
     defaults |= RunSettings(ensemble=before.get("ensemble", "nvt")).record()
     # older records do not say which options their System was made with
-    unknown = {name for name in SYSTEM_OPTIONS if name not in before}
+    of_system = SYSTEM_OPTIONS if "identity" in before else _OF_SYSTEMS
+    unknown = {name for name in of_system if name not in before}
     for name in dict.fromkeys([*asked, *_OPTIONAL]):
         old, new = (values.get(name, defaults.get(name)) for values in (before, asked))
         if (
@@ -167,10 +179,10 @@ def check_resumed(
             and not _same_file(name, before, asked)
         ):
             differences.append(f"{name} {old!r} rather than {new!r}")
-    if differences:
+    if differences or others:
         raise ValueError(
             f"expected to resume the run of {path}, found another: "
-            f"{', '.join(differences)}; ask for the same, or start anew "
+            f"{', '.join([*differences, *others])}; ask for the same, or start anew "
             "(overwrite=True, --force)"
         )
     steps = asked["steps"]

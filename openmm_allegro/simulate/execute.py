@@ -13,20 +13,18 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
+from ..potential.description import notes_of
 from ..runs.names import check_output, paths_of
-from ..utils.files import lock_output, read_record
+from ..utils.files import lock_output
 from .atoms import describe_atoms
-from .checkpoint import Checkpoint, read_checkpoint
-from .checks import (
-    check_freedom,
-    check_notes,
-    check_positions,
-    check_resumed,
-    check_start,
-)
+from .checkpoint import Checkpoint
+from .checks import check_freedom, check_notes, check_positions, check_start
+from .differences import Asked
+from .identity import identify
 from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
+from .resume import Earlier, check_earlier, read_earlier
 from .settings import Execution, RunSettings, check_work
 from .start import add_reporters, check_reporters, own_reporters, resume_from, start
 from .system import check_ensemble, prepare_system, whole_molecules
@@ -66,26 +64,29 @@ def execute(
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch_threads(execution.threads))
-        before: dict[str, Any] = {}
-        checkpoint = None
+        earlier = Earlier({}, None)
         if execution.resume and paths["record"].exists():
             stack.enter_context(lock_output(output))
-            before, checkpoint = _read_earlier(paths)
+            earlier = read_earlier(paths)
+        before, checkpoint = earlier
         seed = execution.seed or before.get("seed", 0)
         asked["seed"] = seed or random.SystemRandom().randrange(1, 2**31)
-        if before and _is_finished(before, checkpoint, asked, paths):
-            log.info("%s is finished already", output)
-            return paths
         # random numbers that are not restored are to be others than from the start on
-        fresh = (asked["seed"] + (checkpoint.step if checkpoint else 0)) % 2**31
+        fresh = (asked["seed"] + earlier.step) % 2**31
         system = prepare_system(system, topology, asked, fresh)
         if state is not None and system.usesPeriodicBoundaryConditions():
             system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+        identity = identify(system, topology)
+        asked = notes_of(identity.descriptions) | asked
+        own = own_reporters(reporters)
+        boxed = _with_box_of(system, topology)
+        run = Asked(identity.parts, system, boxed)
+        if before and check_earlier(earlier, asked, run, paths, own):
+            log.info("%s is finished already", output)
+            return paths
         integrator = make_integrator(asked["integrator"], system, asked, fresh)
         platform, properties = choose_platform(execution.platform, execution.threads)
-        simulation = app.Simulation(
-            _with_box_of(system, topology), system, integrator, platform, properties
-        )
+        simulation = app.Simulation(boxed, system, integrator, platform, properties)
         if system.usesPeriodicBoundaryConditions():
             coordinates = whole_molecules(coordinates, topology, system)
         simulation.context.setPositions(coordinates)
@@ -95,15 +96,21 @@ def execute(
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
         log.info("%s", describe_atoms(topology, system))
-        record = asked | {"platform_properties": properties}
+        record = asked | {"identity": identity.parts, "platform_properties": properties}
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
-        job = Job(simulation, paths, record, own_reporters(reporters), save_after)
-        if checkpoint is None:
-            start(job, settings, state)
-        else:
-            resume_from(checkpoint, job)
+        job = Job(simulation, paths, record, own, save_after)
+        try:
+            if checkpoint is None:
+                start(job, settings, state)
+            else:
+                resume_from(checkpoint, job)
+        except OSError as error:
+            raise RuntimeError(
+                f"expected to write the output of the run, found {error}; mend that "
+                "and continue with resume=True (--resume)"
+            ) from error
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
@@ -117,33 +124,6 @@ def _positions(state: openmm.State) -> unit.Quantity:
             "expected a state with positions, context.getState(positions=True, "
             f"velocities=True), found {error}"
         ) from error
-
-
-def _read_earlier(paths: dict[str, Path]) -> tuple[dict[str, Any], Checkpoint | None]:
-    """Record and last checkpoint of a run that is to be resumed."""
-    before = read_record(paths["record"])
-    if not paths["checkpoint"].exists():
-        return before, None
-    return before, read_checkpoint(paths["checkpoint"])
-
-
-def _is_finished(
-    before: dict[str, Any],
-    checkpoint: Checkpoint | None,
-    asked: dict[str, Any],
-    paths: dict[str, Path],
-) -> bool:
-    """Check that a run can be resumed; True if nothing is left to do."""
-    check_resumed(before, asked, paths["record"])
-    if before.get("finished") and before["steps"] == asked["steps"]:
-        return True
-    if checkpoint is None and before["completed_steps"] > 0:
-        raise ValueError(
-            f"expected the checkpoint {paths['checkpoint']} of a run that has "
-            f"{before['completed_steps']} steps, found none; bring it back, or start "
-            "anew (overwrite=True, --force)"
-        )
-    return False
 
 
 def _with_box_of(system: openmm.System, topology: app.Topology) -> app.Topology:

@@ -4,7 +4,6 @@
 import contextlib
 import json
 import logging
-import os
 import re
 import signal
 import sys
@@ -20,11 +19,12 @@ from openmm import app
 from tqdm import tqdm
 
 from ..reporters import HDF5Reporter
-from ..runs.names import SUFFIXES, paths_of
+from ..runs.names import SUFFIXES
 from ..utils.files import replace_file, write_record
 from ..utils.process import interruptible
 from ..utils.reasons import reason_of
-from .checkpoint import make_checkpoint, sizes_of, write_checkpoint
+from .checkpoint import make_checkpoint, write_checkpoint
+from .file_sums import Sums, growing_files, sha256_of, sum_files
 from .integrators import set_temperature, temperature_at
 from .watchdogs.watchdog import StopSimulation, Watchdog
 
@@ -60,6 +60,8 @@ class Job:
         Seconds after the last checkpoint when one is written before its turn.
     velocities : HDF5Reporter, optional
     watchdog : Watchdog, optional
+    sums : Sums, optional
+        Of the files at the last checkpoint.
     saved : float
         Time of the last checkpoint.
     """
@@ -71,6 +73,7 @@ class Job:
     save_after: float | None = None
     velocities: HDF5Reporter | None = None
     watchdog: Watchdog | None = None
+    sums: Sums | None = None
     saved: float = field(default_factory=time.monotonic)
 
     @property
@@ -80,13 +83,8 @@ class Job:
 
     @property
     def files(self) -> dict[str, Path]:
-        """Files that grow, by paths relative to the record: a run may be moved."""
-        paths = paths_of(self.prefix)
-        names = ("trajectory", "energies", "events", "event_frames")
-        files = [paths[name] for name in names]
-        files += [Path(reporter.path) for reporter in self.own]
-        folder = self.paths["record"].parent
-        return {os.path.relpath(path, folder): path for path in files}
+        """Files that grow, by names that stay when a run is moved or renamed."""
+        return growing_files(self.prefix, self.own)
 
 
 def run_steps(job: Job, progress: bool) -> None:
@@ -129,6 +127,8 @@ def run_steps(job: Job, progress: bool) -> None:
                 raise KeyboardInterrupt
         if job.velocities:
             job.velocities.finish()
+            digest = sha256_of(job.paths["velocities"])
+            record["files_sha256"] = record["files_sha256"] | {"velocities": digest}
         record["finished"] = True
         write_record(job.paths["record"], record)
     if steps > begin:
@@ -158,13 +158,15 @@ def save(job: Job) -> None:
         job.watchdog.check(state, simulation.currentStep)
     if job.velocities:
         job.velocities.commit()
+    job.sums = sum_files(job.files, job.sums)
     checkpoint = make_checkpoint(
         simulation,
         record["integrator"],
-        sizes_of(job.files),
+        job.sums,
         job.velocities.frames if job.velocities else 0,
         # a copy, because the run changes its own
         json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
+        job.velocities.checksum if job.velocities else None,
     )
     write_checkpoint(paths["checkpoint"], checkpoint)
     record["checkpoint_step"] = checkpoint.step

@@ -13,9 +13,11 @@ from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
 from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
-from .checkpoint import Checkpoint, cut_files, restore
+from .checkpoint import Checkpoint, restore
+from .file_sums import cut_files, with_keys_of
 from .integrators import start_temperature
 from .loop import Job, with_explanation
+from .resume import hash_written, write_missing
 from .settings import RunSettings
 from .topology_file import write_topology
 from .watchdogs.watchdog import Watchdog, Watchdogs
@@ -71,6 +73,7 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
             simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
+    record["files_sha256"] = hash_written(paths)
     if state is None or settings.draw_velocities or not _has_velocities(state):
         kelvin = start_temperature(record["temperature_k"])
         context.setVelocitiesToTemperature(kelvin, record["seed"])
@@ -79,14 +82,14 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
 
 
 def resume_from(checkpoint: Checkpoint, job: Job) -> None:
-    """Bring a run to the step of its checkpoint.
-
-    Raises
-    ------
-    ValueError
-        If files that the run had written, or reporters that it had, are missing.
-    """
-    cut_files(job.files, checkpoint.sizes)
+    """Bring a run that ``check_earlier`` has checked to the step of its checkpoint."""
+    cut_files(job.files, checkpoint.sums)
+    job.sums = with_keys_of(job.files, checkpoint.sums)
+    simulation, paths = job.simulation, job.paths
+    write_missing(paths, checkpoint, simulation.system, simulation.topology)
+    hashes = hash_written(paths)
+    hashes.pop("velocities", None)  # they grow again
+    job.record["files_sha256"] = hashes
     integrator = job.record["integrator"]
     if not restore(job.simulation.context, checkpoint, integrator):
         log.warning(
@@ -127,6 +130,7 @@ def add_reporters(
             paths["velocities"],
             record["velocity_interval"],
             checkpoint.frames if checkpoint else 0,
+            checkpoint.velocity_sum if checkpoint else None,
         )
     simulation.reporters += [
         XTCReporter(paths["trajectory"], interval, append=True),

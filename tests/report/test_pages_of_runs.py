@@ -30,7 +30,11 @@ def test_protocol_without_trajectory(tmp_path):
     attack = '"><script>alert(1)</script>'
     write_run(tmp_path / "1-heat", temperature=[10.0, 300.0], model=attack)
     write_run(
-        tmp_path / "2-hold", completed_steps=5000, model=attack, model_sha256="00"
+        tmp_path / "2-hold",
+        completed_steps=5000,
+        model=attack,
+        model_sha256="00",
+        ml_region="22 atoms: 0-21",
     )
     stages = {"stages": ["1-heat", "2-hold", "3-produce"]}
     (tmp_path / "protocol.json").write_text(json.dumps(stages))
@@ -42,6 +46,7 @@ def test_protocol_without_trajectory(tmp_path):
     source = path.read_text()
     page = Page(source)
     assert "<script>alert" not in source and "<b>O-H" not in source
+    assert "Model's region" in page.text and "22 atoms: 0-21" in page.text
     assert attack in page.text and "<b>O-H & H</b>" in page.text
     assert "10 → 300" in page.text
     assert "2-hold is unfinished: 5,000 of 20,000 steps" in page.text

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""What a force computes, in words that stay with it: models, region, options.
+
+It is a JSON text in the force's module, so it survives copies and XML. Records of runs
+have it, and a run that is to be resumed is compared by it.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from ..mixing.link_atoms import Cap
+from ..model.file import Model, digest
+from .options import ForceOptions
+
+OPTIONS = ("backend", "precision", "kernel", "two_body", "skin")
+# Names in records, see ``notes_of``.
+MODEL_NOTES = ("model", "model_sha256", "model_weights_sha256")
+FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OPTIONS)
+_ALL = "all atoms"
+# Ranges of a region that a record lists.
+_SHOWN = 20
+
+
+def describe(
+    models: Sequence[Model],
+    options: ForceOptions,
+    *,
+    region: Sequence[int] | None,
+    caps: Sequence[Cap],
+    periodic: bool,
+) -> str:
+    """Describe a force as JSON.
+
+    Parameters
+    ----------
+    models : sequence of Model
+    options : ForceOptions
+    region : sequence of int, optional
+        Particles that the models compute; all if not given.
+    caps : sequence of Cap
+    periodic : bool
+    """
+    digests = [digest(model) for model in models]
+    origins = [model.origin for model in models]
+    # of one that was changed since, the file is another
+    files = [
+        origin.path if origin and origin.digest == now else None
+        for origin, now in zip(origins, digests, strict=True)
+    ]
+    return json.dumps(
+        {
+            "models": digests,
+            "files": files,
+            "sha256": [
+                origin.sha256 if file and origin else None
+                for origin, file in zip(origins, files, strict=True)
+            ],
+            "region": _ALL if region is None else as_ranges(region),
+            "caps": [list(cap) for cap in caps],
+            "periodic": periodic,
+            **{name: getattr(options, name) for name in OPTIONS},
+        }
+    )
+
+
+def description(module: torch.jit.ScriptModule) -> dict[str, Any] | None:
+    """Read what ``describe`` wrote, or None in a module from before there was one."""
+    text = getattr(module, "description", "")
+    return json.loads(text) if text else None
+
+
+def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Name the models, the region and the options of forces, for a record.
+
+    Parameters
+    ----------
+    forces : sequence of dict
+        From ``description``.
+
+    Returns
+    -------
+    dict
+        ``model`` and ``model_sha256`` where the model is that of a file,
+        ``model_weights_sha256`` where it is not, ``ml_region``, and the fields of
+        ForceOptions. Lists where there are several. Empty without such a force.
+    """
+    if not forces:
+        return {}
+    notes: dict[str, Any] = {}
+    files = [file for one in forces for file in one["files"]]
+    hashes = [value for one in forces for value in one["sha256"]]
+    if None in files:
+        weights = [value for one in forces for value in one["models"]]
+        notes["model_weights_sha256"] = _one_or_all(weights)
+    else:
+        notes |= {"model": _one_or_all(files), "model_sha256": _one_or_all(hashes)}
+    regions = dict.fromkeys(_shortened(one["region"]) for one in forces)
+    notes["ml_region"] = "; ".join(regions)
+    for name in OPTIONS:
+        values = [one[name] for one in forces]
+        notes[name] = values[0] if len(set(values)) == 1 else values
+    return notes
+
+
+def as_ranges(indices: Iterable[int]) -> str:
+    """Write indices as ``4 atoms: 0-2, 7``."""
+    ordered = sorted(indices)
+    ranges: list[list[int]] = []
+    for index in ordered:
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
+    words = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges]
+    atoms = "atom" if len(ordered) == 1 else "atoms"
+    return f"{len(ordered)} {atoms}: {', '.join(words)}"
+
+
+def _shortened(region: str) -> str:
+    ranges = region.split(", ")
+    more = len(ranges) - _SHOWN
+    return region if more <= 0 else f"{', '.join(ranges[:_SHOWN])} and {more} more"
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Check that a run can be resumed: it is the same one, and its files are whole."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import openmm
+from openmm import app
+
+from ..classical.serialized import read_state
+from ..potential.description import MODEL_NOTES
+from ..runs.names import SUFFIXES
+from ..utils.files import read_record, replace_file, write_record
+from .checkpoint import Checkpoint, read_checkpoint
+from .checks import CHANGEABLE, check_resumed
+from .differences import Asked, differences
+from .file_sums import Sums, check_files, growing_files, sha256_of
+from .topology_file import write_topology
+
+log = logging.getLogger(__name__)
+
+# Files that a run writes once, whose hashes are in its record.
+WRITTEN_ONCE = ("topology", "system", "velocities")
+
+
+class Earlier(NamedTuple):
+    """Record of a run, empty for none, and its last checkpoint."""
+
+    record: dict[str, Any]
+    checkpoint: Checkpoint | None
+
+    @property
+    def step(self) -> int:
+        """Step of the checkpoint."""
+        return self.checkpoint.step if self.checkpoint else 0
+
+
+def read_earlier(paths: dict[str, Path]) -> Earlier:
+    """Read the record and the last checkpoint of a run that is to be resumed."""
+    record = read_record(paths["record"])
+    if not paths["checkpoint"].exists():
+        return Earlier(record, None)
+    return Earlier(record, read_checkpoint(paths["checkpoint"]))
+
+
+def check_earlier(
+    earlier: Earlier,
+    settings: dict[str, Any],
+    run: Asked,
+    paths: dict[str, Path],
+    own: Sequence[Any],
+) -> bool:
+    """Check that a run can be resumed; True if nothing is left to do.
+
+    Parameters
+    ----------
+    earlier : Earlier
+    settings : dict
+        Values that are asked for, by their names in the record.
+    run : Asked
+    paths : dict of str to Path
+    own : sequence
+        The user's reporters whose files are cut to the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If it is another run, or a file is missing, damaged or changed.
+    """
+    before, checkpoint = earlier
+    files = {name: paths[name] for name in ("system", "topology")}
+    others = differences(
+        before, run, system_file=files["system"], topology_file=files["topology"]
+    )
+    may_change = CHANGEABLE
+    models = run.identity["models"]
+    if models and before.get("identity", {}).get("models") == models:
+        may_change |= set(MODEL_NOTES)  # the same, from another file or none
+    check_resumed(before, settings, paths["record"], may_change, others)
+    ended = bool(before.get("finished")) and before["steps"] == settings["steps"]
+    if checkpoint is None:
+        if before["completed_steps"] > 0 and not ended:
+            raise ValueError(
+                f"expected the checkpoint {paths['checkpoint']} of a run that has "
+                f"{before['completed_steps']} steps, found none; bring it back, or "
+                "start anew (overwrite=True, --force)"
+            )
+        return ended
+    check_written(before, paths)
+    prefix = str(paths["record"]).removesuffix(SUFFIXES["record"])
+    growing = growing_files(prefix, own)
+    sums = checkpoint.sums
+    if ended:  # without the reporters that are not needed any more
+        sums = Sums(*({k: v for k, v in x.items() if k in growing} for x in sums))
+    check_files(growing, sums)
+    if ended:
+        _mend(earlier, run, paths)
+    return ended
+
+
+def hash_written(paths: dict[str, Path]) -> dict[str, str]:
+    """Hash the files that a run writes once, for its record, by their names."""
+    present = [name for name in WRITTEN_ONCE if name in paths and paths[name].is_file()]
+    return {name: sha256_of(paths[name]) for name in present}
+
+
+def check_written(before: dict[str, Any], paths: dict[str, Path]) -> None:
+    """Refuse files that were changed since the run wrote them.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, digest in before.get("files_sha256", {}).items():
+        path = paths.get(name)
+        if path is not None and path.is_file() and sha256_of(path) != digest:
+            again = "bring it back"
+            if name != "velocities":
+                again += ", or remove it to have it written anew"
+            raise ValueError(
+                f"expected {path} as the run wrote it, found a file that is damaged or "
+                f"was changed; {again}"
+            )
+        if path is not None and name == "velocities" and not path.is_file():
+            raise ValueError(
+                f"expected {path} of the finished run, found no such file; bring it "
+                "back, or start anew (overwrite=True, --force)"
+            )
+
+
+def write_missing(
+    paths: dict[str, Path],
+    checkpoint: Checkpoint,
+    system: openmm.System,
+    topology: app.Topology,
+) -> None:
+    """Write System and topology again where they are missing, the latter as it is now.
+
+    Parameters
+    ----------
+    paths : dict of str to Path
+    checkpoint : Checkpoint
+    system : openmm.System
+        As it is simulated.
+    topology : openmm.app.Topology
+    """
+    for name in ("system", "topology"):
+        path = paths[name]
+        if path.is_file():
+            continue
+        if name == "system":
+            replace_file(path, openmm.XmlSerializer.serialize(system))
+        else:
+            state = read_state(checkpoint.state, "state.xml of the checkpoint")
+            write_topology(path, topology, state.getPositions())
+        log.warning(
+            "expected %s of the run, found no such file; it is written anew%s",
+            path,
+            ", with the positions of the checkpoint" if name == "topology" else "",
+        )
+
+
+def _mend(earlier: Earlier, run: Asked, paths: dict[str, Path]) -> None:
+    """Write files of a finished run again that can be: a stage may begin from them."""
+    before, checkpoint = earlier
+    if checkpoint is None or checkpoint.step != before["steps"]:
+        return
+    write_missing(paths, checkpoint, run.system, run.topology)
+    state = paths["state"]
+    if not state.is_file() or state.read_text() != checkpoint.state:
+        log.warning("%s is written anew, from the checkpoint", state)
+        replace_file(state, checkpoint.state)
+    hashes = hash_written(paths)
+    if hashes != before.get("files_sha256", hashes):
+        write_record(paths["record"], before | {"files_sha256": hashes})

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Records name the models of a run from Python, and resuming compares them."""
+
+import json
+
+import openmm
+import pytest
+from openmm_helpers import make_topology
+from run_helpers import INTERVAL, STEPS, check_complete, start, start_killed
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.model.file import load_model, save_model
+
+
+@pytest.fixture(scope="module")
+def waters(model, water_box, tmp_path_factory):
+    """Topology and positions of four molecules, and two model files."""
+    symbols, positions, box = water_box
+    folder = tmp_path_factory.mktemp("models")
+    first = save_model(model, folder / "a.safetensors")
+    other = load_model(first)
+    next(other.energy.parameters()).data.mul_(1.01)
+    second = save_model(other, folder / "b.safetensors")
+    topology = make_topology(symbols[:12], box, waters=True)
+    return topology, positions[:12], first, second
+
+
+def test_the_record_of_a_run_from_python(waters, tmp_path):
+    """It names model, region and options, also of a System that was read from XML."""
+    topology, positions, file, _ = waters
+    potential = AllegroPotential(file)
+    system = potential.create_system(
+        topology, backend="pythonforce", precision="double"
+    )
+    system = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
+    paths = start((topology, positions, system), tmp_path / "x", steps=5)
+    record = json.loads(paths["record"].read_text())
+    assert record["model"] == str(file) and len(record["model_sha256"]) == 64
+    assert record["precision"] == "double" and record["backend"] == "pythonforce"
+    assert record["ml_region"] == "all atoms" and record["skin"] is None
+    model = load_model(file)
+    next(model.energy.parameters()).data.mul_(1.01)  # no longer that of the file
+    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    paths = start((topology, positions, system), tmp_path / "y", steps=5)
+    record = json.loads(paths["record"].read_text())
+    assert "model" not in record and len(record["model_weights_sha256"]) == 64
+
+
+def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
+    """The same in another file, or computed in another way, is accepted."""
+    topology, positions, first, second = waters
+
+    def system(model, **options):
+        made = AllegroPotential(model).create_system(
+            topology, **({"backend": "pythonforce"} | options)
+        )
+        return topology, positions, made
+
+    options = {"velocity_interval": 0}
+    start_killed(system(first), tmp_path / "x", 33, **options)
+    for other, words in (
+        (system(second), "model_sha256 .*model with weights"),
+        (system(first, precision="double"), "precision 'mixed' rather than 'double'"),
+        (system(first, periodic=False), "box .* rather than none"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            start(other, tmp_path / "x", resume=True, **options)
+    model = load_model(first)
+    model.provenance["about"] = "written again"
+    again = save_model(model, tmp_path / "again.safetensors")
+    paths = start(
+        system(again, kernel="plain", skin=0.2), tmp_path / "x", resume=True, **options
+    )
+    check_complete(paths, STEPS, INTERVAL)
+    record = json.loads(paths["record"].read_text())
+    assert record["model"] == str(again) and record["kernel"] == "plain"
+    del model.provenance["about"]
+    start(system(model), tmp_path / "x", resume=True, **options)
+
+
+def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
+    topology, positions, file, _ = waters
+    mm_system = openmm.System()
+    for atom in topology.atoms():
+        mm_system.addParticle(atom.element.mass)
+    mm_system.addForce(openmm.HarmonicBondForce())
+
+    def system(atoms):
+        made = AllegroPotential(file).create_mixed_system(
+            topology, mm_system, atoms, backend="pythonforce"
+        )
+        return topology, positions, made
+
+    options = {"velocity_interval": 0}
+    start_killed(system(range(3)), tmp_path / "x", 33, **options)
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert record["ml_region"] == "3 atoms: 0-2"
+    words = "ml_region '3 atoms: 0-2' rather than '6 atoms: 0-2, 6-8'"
+    with pytest.raises(ValueError, match=words):
+        start(system([0, 1, 2, 6, 7, 8]), tmp_path / "x", resume=True, **options)
