@@ -104,6 +104,33 @@ def hops(rng):
     return {"D from MSD": (found.coefficient, found.error, exact)}
 
 
+def caged(rng):
+    """Atoms that rattle and hop once in a run: they do not leave their cage."""
+    jumps = np.sqrt(rng.poisson(1 / 300, (300, 24, 1))) * rng.normal(size=(300, 24, 3))
+    rattling = [autoregressive(300, 5, rng) for _ in range(72)]
+    paths = np.cumsum(jumps, axis=0) * 0.35 / np.sqrt(3)
+    paths = paths + 0.05 * np.stack(rattling, axis=1).reshape(paths.shape)
+    trajectory = make_trajectory(paths, BOX, ["Li"] * 24)
+    found = analysis.diffusion(trajectory, "all", remove_drift=False)
+    return {"D from MSD": (found.coefficient, found.error, 0.35**2 / 1800 * 1e-2)}
+
+
+def short_series(rng):
+    """As long as its own correlation time, and ten times as long."""
+    same, longer = autoregressive(400, 400, rng), autoregressive(400, 40, rng)
+    return {
+        "mean of one correlation time": (*analysis.series_mean(same), 0.0),
+        "mean of ten": (*analysis.series_mean(longer), 0.0),
+    }
+
+
+def short_velocities(rng):
+    """An integral that ends after half the decay of the velocities."""
+    _, velocities = langevin(400, 10, 2e-3, 78.0, 1.0, rng)
+    found = analysis.green_kubo_diffusion(velocities, 1.0, max_lag=39.0)
+    return {"Green-Kubo D": (*found.coefficient, 2e-5)}
+
+
 def lines(rng):
     temperatures = np.array([300, 350, 400, 500])
     exact = 3e-3 * np.exp(-25.0 / (1e-3 * gas_constant * temperatures))
@@ -297,6 +324,9 @@ CASES = {
         walk,
         langevin_msd,
         hops,
+        caged,
+        short_series,
+        short_velocities,
         lines,
         langevin_velocities,
         paired_ions,

@@ -8,6 +8,8 @@ import numpy as np
 
 # Positions of a chunk: 50 MB in float64, a few times that while they are unwrapped.
 _POSITIONS = 2_000_000
+# Stretches of a chunk whose frames are summed.
+STRETCHES = 10
 
 
 def select_atoms(trajectory, selection):
@@ -167,9 +169,9 @@ def chunked(source, chunk_frames=None):
     return first, _alike(chain([first], pieces), first.n_atoms)
 
 
-def stretch_starts(n_frames):
-    """First frames of up to ten stretches, of about one length, of a chunk."""
-    return np.unique(np.linspace(0, n_frames, 11).astype(int)[:-1])
+def stretch_starts(n_frames, most=STRETCHES):
+    """First frames of at most so many stretches, of about one length, of a chunk."""
+    return np.unique(np.linspace(0, n_frames, most + 1).astype(int)[:-1])
 
 
 def _alike(chunks, n_atoms):

@@ -8,6 +8,7 @@ import numpy as np
 
 from .frames import chunked
 from .statistics import (
+    ENOUGH,
     Estimate,
     series_covariance,
     series_mean,
@@ -77,7 +78,8 @@ def drift(times, values):
     -------
     Estimate
         In the unit of `values` per ps. The error is that of independent residuals times
-        the square root of their statistical inefficiency.
+        the square root of their statistical inefficiency, and of fewer than 20 such
+        residuals at least their range over the time: they may be one slow change.
     """
     times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     if times.ndim != 1 or times.shape != values.shape or len(times) < 10:
@@ -87,12 +89,23 @@ def drift(times, values):
         )
     offsets = times - times.mean()
     slope = offsets @ values / (offsets @ offsets)
-    residuals = values - values.mean() - slope * offsets
-    inefficiency = statistical_inefficiency(residuals)
+    left = residuals(times, values)
+    inefficiency = statistical_inefficiency(left)
     independent = max(len(times) / inefficiency - 1, 2.0)
-    variance = residuals @ residuals / (len(times) - 2) * inefficiency
+    variance = left @ left / (len(times) - 2) * inefficiency
     error = np.sqrt(variance / (offsets @ offsets))
-    return Estimate(float(slope), float(student_factor(independent) * error))
+    error *= student_factor(independent)
+    if len(times) / inefficiency < ENOUGH:
+        error = max(error, np.ptp(left) / np.ptp(times))
+    return Estimate(float(slope), float(error))
+
+
+def residuals(times, values):
+    """Distances (n,) of a time series from its line by least squares."""
+    times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
+    offsets = times - times.mean()
+    slope = offsets @ values / (offsets @ offsets)
+    return values - values.mean() - slope * offsets
 
 
 def check_temperature(times, temperatures, target, degrees_of_freedom):

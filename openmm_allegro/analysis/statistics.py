@@ -13,6 +13,14 @@ from scipy.stats import t as student
 from ..utils.quiet import quiet
 
 _CONFIDENCE = 0.682689492
+# Of fewer independent values the range of a series says more than any standard error:
+# one much shorter than its own correlation time looks as if it had some five to ten.
+FEW = 10
+# Independent values from which the error of a mean holds, and of a variance.
+ENOUGH, ENOUGH_OF_VARIANCE = 20, 40
+# Values from which on the inefficiency can be told; correlation of neighbours that is
+# one of slow changes where there are fewer.
+_MANY, _ALIKE = 40, 0.5
 
 
 class Estimate(NamedTuple):
@@ -148,8 +156,9 @@ def series_mean(values):
 
     The error is that of n / g independent values, with the statistical inefficiency g
     from pymbar (Chodera, Swope, Pitera, Seok and Dill, J. Chem. Theory Comput. 3, 26,
-    2007, doi:10.1021/ct0502864). It is too small for a series that is not many times
-    longer than its own correlation time.
+    2007, doi:10.1021/ct0502864). Of fewer than 20 such values g is too small, since a
+    series that is not many times longer than its own correlation time does not show
+    it: the error is then twice that, and of fewer than 10 the range of the series.
 
     Parameters
     ----------
@@ -160,20 +169,21 @@ def series_mean(values):
     -------
     Estimate
     """
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 10:
-        raise ValueError(f"expected at least 10 values, found shape {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("expected finite values, found NaN or infinity")
-    independent = len(values) / statistical_inefficiency(values)
-    # Fewer than two independent values say nothing about their spread.
-    independent = max(independent, 2.0)
-    spread = values.std(ddof=1) / np.sqrt(independent)
-    return Estimate(float(values.mean()), float(student_factor(independent) * spread))
+    values = _checked_series(values)
+    independent = independent_values(values)
+    mean = _mean_of(values, independent)
+    if independent < FEW:
+        return mean._replace(error=max(mean.error, float(np.ptp(values))))
+    if independent < ENOUGH:
+        return mean._replace(error=2 * mean.error)
+    return mean
 
 
 def series_covariance(first, second=None):
     """Unbiased covariance of two time series, or variance of one, and its error.
+
+    Of fewer than 40 independent values the error is twice the standard one, and of
+    fewer than 20 at least the product of the series' standard deviations.
 
     Parameters
     ----------
@@ -192,11 +202,22 @@ def series_covariance(first, second=None):
             f"expected series of one length, found {first.shape} and {second.shape}"
         )
     deviations = first - first.mean(), second - second.mean()
-    product = series_mean(deviations[0] * deviations[1])
+    product = _checked_series(deviations[0] * deviations[1])
+    product = _mean_of(product, independent_values(product))
     # Deviations from the sample's own mean are too small: by 1 / n of independent ones.
-    inefficiency = max(statistical_inefficiency(x) for x in deviations)
-    factor = 1 / (1 - min(0.5, inefficiency / len(first)))
-    return Estimate(product.value * factor, product.error * factor)
+    independent = min(map(independent_values, deviations))
+    factor = 1 / (1 - min(0.5, 1 / independent))
+    error = product.error * factor
+    if independent < ENOUGH_OF_VARIANCE:
+        error *= 2
+    if independent < ENOUGH:
+        error = max(error, factor * float(first.std() * second.std()))
+    return Estimate(product.value * factor, error)
+
+
+def independent_values(values):
+    """Number of independent values in a time series (n,), from its inefficiency."""
+    return len(values) / statistical_inefficiency(np.asarray(values, dtype=float))
 
 
 def statistical_inefficiency(values):
@@ -204,6 +225,81 @@ def statistical_inefficiency(values):
     if np.ptp(values) == 0:
         return 1.0
     return float(_timeseries().statistical_inefficiency(values, fft=True))
+
+
+def holds_few(values):
+    """Whether a time series (n,) holds fewer than 20 independent values.
+
+    Of less than 40 values the inefficiency says little, and only those count that are
+    like their neighbours; less than 20 values are few in any case.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < ENOUGH:
+        return True
+    if np.ptp(values) == 0 or independent_values(values) >= ENOUGH:
+        return False
+    if len(values) >= _MANY:
+        return True
+    deviations = values - values.mean()
+    alike = deviations[1:] @ deviations[:-1]
+    return bool(alike > _ALIKE * (deviations @ deviations))
+
+
+def widen(error, values):
+    """Widen the error of a mean over blocks of a series that holds few values.
+
+    Its blocks are as correlated as the series: the error is doubled, and of fewer than
+    10 independent values the range of ten blocks at least.
+
+    Parameters
+    ----------
+    error : float
+        From blocks, as by `jackknife`.
+    values : (n,) array
+        The series that was averaged.
+
+    Returns
+    -------
+    float
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2 or not holds_few(values):
+        return error
+    independent = independent_values(values)
+    if independent >= FEW or np.ptp(values) == 0:
+        return 2 * error if independent < len(values) else error
+    blocks = [part.mean() for part in np.array_split(values, min(FEW, len(values)))]
+    return max(error, float(np.ptp(blocks)))
+
+
+def few_factor(values):
+    """Factor of errors of a curve from blocks of a series that holds few values.
+
+    1 where it holds enough; of a curve there is no range that `widen` could take.
+    """
+    values = np.asarray(values, dtype=float)
+    independent = independent_values(values)
+    if not holds_few(values) or independent == len(values):
+        return 1.0
+    return 2 * max(1.0, float(np.sqrt(FEW / independent)))
+
+
+def _checked_series(values):
+    """Float array (n,) of at least 10 finite values; ValueError otherwise."""
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 10:
+        raise ValueError(f"expected at least 10 values, found shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("expected finite values, found NaN or infinity")
+    return values
+
+
+def _mean_of(values, independent):
+    """Mean of values (n,), of which so many are independent, and its error."""
+    # Fewer than two independent values say nothing about their spread.
+    independent = max(independent, 2.0)
+    spread = values.std(ddof=1) / np.sqrt(independent)
+    return Estimate(float(values.mean()), float(student_factor(independent) * spread))
 
 
 def _timeseries():

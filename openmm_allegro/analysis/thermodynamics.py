@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Density and response functions from fluctuations, in the units of tables."""
 
+from typing import NamedTuple
+
 import mdtraj
 import numpy as np
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0, gas_constant
@@ -9,7 +11,15 @@ from ..units import BAR_TO_PA, NM3_TO_M3, NM_TO_M
 from .defaults import BLOCKS
 from .dynamics.unwrap import unwrap_molecules
 from .frames import cell_vectors
-from .statistics import Estimate, jackknife, series_covariance, series_mean, sum_blocks
+from .statistics import (
+    ENOUGH,
+    Estimate,
+    independent_values,
+    jackknife,
+    series_covariance,
+    series_mean,
+    sum_blocks,
+)
 
 
 def density(trajectory):
@@ -135,7 +145,27 @@ def dielectric_constant(trajectory, charges, temperature, *, n_blocks=BLOCKS):
     -------
     Estimate
     """
-    _above_zero(temperature)
+    dipoles = dipole_moments(trajectory, charges)
+    return dielectric_of(dipoles, temperature, n_blocks=n_blocks)
+
+
+class Dipoles(NamedTuple):
+    """Dipole moment of a cell over time.
+
+    Attributes
+    ----------
+    values : (n_frames, 3) array
+        In e nm.
+    volume : float
+        Mean volume of the cell in nm³.
+    """
+
+    values: np.ndarray
+    volume: float
+
+
+def dipole_moments(trajectory, charges):
+    """Dipoles of neutral molecules; arguments as of `dielectric_constant`."""
     charges = np.asarray(charges, dtype=float)
     if charges.shape != (trajectory.n_atoms,):
         raise ValueError(
@@ -148,16 +178,30 @@ def dielectric_constant(trajectory, charges, temperature, *, n_blocks=BLOCKS):
             raise ValueError(
                 f"expected neutral molecules, found {name} of {total:.4g} e"
             )
-    dipoles = np.einsum("i,fix->fx", charges, unwrap_molecules(trajectory))
+    moments = np.einsum("i,fix->fx", charges, unwrap_molecules(trajectory))
     volume = np.abs(np.linalg.det(cell_vectors(trajectory))).mean()
+    return Dipoles(moments, float(volume))
+
+
+def dielectric_of(dipoles, temperature, *, n_blocks=BLOCKS):
+    """Dielectric constant of Dipoles, an Estimate, see `dielectric_constant`.
+
+    Where the dipole holds fewer than 20 independent values, the error is that of one.
+    """
+    _above_zero(temperature)
+    moments, volume = dipoles
     factor = (elementary_charge * NM_TO_M) ** 2 / (volume * NM3_TO_M3)
     factor /= 3 * epsilon_0 * Boltzmann * temperature
 
     def estimate(sums, squares, n):
         return 1 + factor * (squares / n - np.sum((sums / n) ** 2))
 
-    sums = dipoles, np.sum(dipoles**2, axis=1), np.ones(len(dipoles))
-    return jackknife(estimate, *(sum_blocks(values, n_blocks) for values in sums))
+    sums = moments, np.sum(moments**2, axis=1), np.ones(len(moments))
+    constant = jackknife(estimate, *(sum_blocks(values, n_blocks) for values in sums))
+    if min(map(independent_values, moments.T)) < ENOUGH:
+        wide = max(constant.error, abs(constant.value - 1))
+        constant = constant._replace(error=wide)
+    return constant
 
 
 def _above_zero(temperature):

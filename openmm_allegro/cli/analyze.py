@@ -61,6 +61,8 @@ def analyze(options: argparse.Namespace) -> None:
         notes.append("No means over the runs: their temperatures differ.")
     if measurement.rows:
         print(format_rows(measurement.rows))
+    for warning in measurement.warnings:
+        print(f"Warning: {warning}")
     for note in notes:
         print(note)
     _write(options, quantity, source, chosen, measurement, notes)
@@ -132,6 +134,7 @@ def _write(
             "units": measurement.units,
             "results": measurement.results,
             "notes": notes,
+            "warnings": measurement.warnings,
         }
         write_json(options.json, content)
     if options.csv:

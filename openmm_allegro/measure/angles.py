@@ -10,6 +10,7 @@ import numpy as np
 from ..runs.selections import triplets
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import judge_independent
 from .measurement import Measurement, Part, Row, measure_items
 from .quantity import Quantity, Settings, blocks_setting
 from .shells import POSITIONS, first_shells, shell_radii
@@ -83,7 +84,10 @@ def measure_angles(
             Row(label, "and", r_cb, None, "nm"),
             Row(label, "angles", curve.n_angles, None, ""),
         ]
-        return Part(curve, rows, {"r_ab": r_ab, "r_cb": r_cb})
+        warnings = judge_independent(
+            label, "angles", curve.independent, curve.few, "number of the most frequent"
+        )
+        return Part(curve, rows, {"r_ab": r_ab, "r_cb": r_cb}, warnings=warnings)
 
     return measure_items(
         chosen,
@@ -95,6 +99,8 @@ def measure_angles(
             "error": "1/°",
             "r_ab": "nm",
             "r_cb": "nm",
+            "independent": "1",
+            "few": "1",
         },
         columns={"angle (°)": "angle", "density (1/°)": "density", "error": "error"},
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..units import EV_TO_KJ_PER_MOL
 from ..utils.settings import setting
+from .judgement import judge_line
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings
 
@@ -43,26 +45,38 @@ def measure_arrhenius(
     """Fit Arrhenius lines to coefficients at several temperatures.
 
     Subjects are ``T=VALUE±ERROR``, or files that ``analyze --json`` wrote, as
-    ``[T=]FILE``. Results by item: fields of an Arrhenius, its points and predictions.
+    ``[T=]FILE``. Results by item: fields of an Arrhenius, its points and predictions,
+    and ``activation_energy_ev``.
     """
     from ..analysis import arrhenius, plot_arrhenius
 
     series, unit = _read(subjects, settings)
-    results, lines, rows, columns = {}, {}, [], {}
+    results, lines, rows, columns, warnings = {}, {}, [], {}, []
     for item, points in series.items():
         temperatures, values, errors = np.array(sorted(points)).T
         line = arrhenius(temperatures, values, errors)
         lines[item] = temperatures, values, errors, line
+        in_ev = [x / EV_TO_KJ_PER_MOL for x in line.activation_energy]
+        warnings += judge_line(item, line)
         rows += [
             Row(item, "activation energy", *line.activation_energy, "kJ/mol"),
+            Row(item, "the same", *in_ev, "eV"),
             Row(
                 item, "ln of the prefactor", *line.log_prefactor, unit and f"of {unit}"
             ),
-            Row(item, "χ²", line.chi_squared, None, f"of {len(points)} temperatures"),
+            Row(
+                item,
+                "χ²",
+                line.chi_squared,
+                None,
+                f"for {line.degrees_of_freedom} degrees of freedom",
+            ),
+            Row(item, "probability of a larger χ²", line.p_value, None, ""),
         ]
         predicted = [(t, *map(float, line.at(t))) for t in settings.at]
         rows += [Row(item, f"at {t:g} K", v, error, unit) for t, v, error in predicted]
         results[item] = line._asdict() | {
+            "activation_energy_ev": in_ev,
             "temperatures": temperatures,
             "values": values,
             "errors": errors,
@@ -81,12 +95,14 @@ def measure_arrhenius(
         results,
         {
             "activation_energy": "kJ/mol",
+            "activation_energy_ev": "eV",
             "temperatures": "K",
             "values": unit,
             "errors": unit,
         },
         columns,
         lambda path: plot_arrhenius(lines, path, ylabel=_label(unit)),
+        warnings=warnings,
     )
 
 
@@ -94,9 +110,9 @@ QUANTITY = Quantity(
     "arrhenius",
     measure_arrhenius,
     ArrheniusSettings,
-    "activation energy, kJ/mol, of coefficients at temperatures T in K: as numbers "
-    "(300=2.3e-5±1e-6, or with a comma) or of files that analyze --json wrote, which "
-    "hold their temperature",
+    "activation energy, kJ/mol and eV, of coefficients at temperatures T in K: as "
+    "numbers (300=2.3e-5±1e-6, or with a comma) or of files that analyze --json wrote, "
+    "which hold their temperature",
     subjects="T=VALUE±ERROR ... | [T=]RESULT.json ...",
     read_subjects=list,
     needs_runs=False,

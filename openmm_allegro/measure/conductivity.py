@@ -16,9 +16,15 @@ from ..runs.source import Series, Source
 from ..runs.velocities import has_velocities
 from ..utils.settings import setting
 from .diffusion import fit_start_setting
+from .judgement import (
+    check_flight,
+    judge_integral,
+    judge_motion,
+    judge_size,
+)
 from .measurement import Measurement, Part, Row, measure_items
 from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
-from .velocities import cutoff_setting, green_kubo_units, longest_lag, unfinished
+from .velocities import cutoff_setting, green_kubo_units, longest_lag
 
 _ONSAGER = "mol²/(J m s)"
 # Charge in e of all ions that charges given with few digits may have by rounding.
@@ -34,6 +40,8 @@ _UNITS = green_kubo_units("S/m") | {
     "displacement": "e² nm²",
     "fit_start": "ps",
     "net_charge": "e",
+    "ion_displacements": "nm",
+    "exponent": "1",
 }
 
 
@@ -96,16 +104,20 @@ def measure_conductivity(
             fit_start=settings.fit_start,
             n_blocks=settings.blocks,
         )
+        longest = float(result.lag_times[-1])
+        flies = "ballistic" if "ballistic" in result.regimes else ""
+        check_flight(flies, result.exponent, longest, "conductivity")
         integral, missing = _integral(source, series, charges, reference, settings)
         notes = [f"{label}: {note}" for note in missing]
-        notes += _notes(label, result, integral, settings.cutoff)
+        notes += _notes(label, result)
         more = {
             "green_kubo": integral,
             "charges": charges.numbers,
             "origin_of_charges": charges.origin,
             "neutral": _neutral(result),
         }
-        return Part(result, _rows(result, integral, series.suffix), more, notes)
+        rows = _rows(result, integral, series.suffix)
+        return Part(result, rows, more, notes, _judge(label, result, integral))
 
     measurement = measure_items(
         {"all" + series.suffix: series for series in source.series()},
@@ -166,15 +178,39 @@ def _rows(result: Any, integral: Any, suffix: str) -> list[Row]:
     return rows
 
 
-def _notes(label: str, result: Any, integral: Any, cutoff: float | None) -> list[str]:
-    """Name the frame of reference, a net charge and an integral without end."""
+def _judge(label: str, result: Any, integral: Any) -> list[str]:
+    """Judge the motion of the ions, and the end of the integral."""
+    longest = float(result.lag_times[-1])
+    warnings = [
+        text
+        for name, regime, moved in zip(
+            result.species, result.regimes, result.ion_displacements, strict=True
+        )
+        for text in judge_motion(
+            name, "its conductivity", regime, moved, result.exponent, longest
+        )
+    ]
+    if not warnings:
+        warnings = judge_size(
+            "The Einstein conductivity",
+            *result.einstein,
+            ": all ions together give one displacement at a time, and this takes long "
+            "runs",
+        )
+    if integral is not None:
+        warnings += judge_integral(label, "Green-Kubo conductivity", integral)
+    return warnings
+
+
+def _notes(label: str, result: Any) -> list[str]:
+    """Name the frame of reference, and a net charge."""
     notes = [f"{label}: frame of reference: {result.reference}."]
     if not _neutral(result):
         notes.append(
             f"{label}: the ions have a charge of {result.net_charge:.4g} e, so that "
             "the conductivity too depends on the frame of reference."
         )
-    return notes if integral is None else notes + unfinished(label, integral, cutoff)
+    return notes
 
 
 def _neutral(result: Any) -> bool:

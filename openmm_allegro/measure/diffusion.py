@@ -2,7 +2,7 @@
 """Mean square displacements and self-diffusion, in an infinite box too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,13 @@ from ..analysis.defaults import LONG_BLOCKS
 from ..runs.frames import Frames
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import (
+    check_flight,
+    check_steps,
+    judge_few,
+    judge_motion,
+    judge_size,
+)
 from .measurement import Measurement, Part, Row, measure_items
 from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
 from .subjects import default_species, in_each_series
@@ -23,6 +30,9 @@ _UNITS = {
     "msd_error": "nm²",
     "fit_start": "ps",
     "intercept": "nm²",
+    "displacement": "nm",
+    "exponent": "1",
+    "particles": "1",
     "box_length": "nm",
     "correction": "cm²/s",
     "correction_times_viscosity": "cm²/s mPa s",
@@ -81,16 +91,23 @@ def measure_diffusion(
             fit_start=settings.fit_start,
             n_blocks=settings.blocks,
         )
+        longest = float(curve.lag_times[-1])
+        check_flight(curve.regime, curve.exponent, longest, "diffusion coefficient")
+        _check_steps(curve, series.frames)
         infinite, more = _infinite_box(label, curve, series, source, settings)
         rows = [
             Row(label, "D", curve.coefficient, curve.error, "cm²/s"),
             Row(label, "fitted from", curve.fit_start, None, "ps"),
-            Row(label, "to", float(curve.lag_times[-1]), None, "ps"),
+            Row(label, "to", longest, None, "ps"),
             *more,
         ]
-        return Part(curve, rows, infinite)
+        warnings = judge_motion(
+            label, "D", curve.regime, curve.displacement, curve.exponent, longest
+        )
+        warnings = warnings or judge_size(f"D of {label}", curve[0], curve[1])
+        return Part(curve, rows, infinite, warnings=warnings)
 
-    return measure_items(
+    measurement = measure_items(
         in_each_series(source, subjects),
         measure,
         plot_msd,
@@ -101,6 +118,9 @@ def measure_diffusion(
             "msd_error (nm²)": "msd_error",
         },
     )
+    numbers = {k: result["particles"] for k, result in measurement.results.items()}
+    warnings = [*measurement.warnings, *judge_few(numbers)]
+    return replace(measurement, warnings=warnings)
 
 
 QUANTITY = Quantity(
@@ -115,6 +135,14 @@ QUANTITY = Quantity(
     window=MOTION,
     temperature=True,
 )
+
+
+def _check_steps(curve, frames):
+    """Refuse frames between which atoms cross much of the cell."""
+    from ..analysis.frames import largest_radius
+
+    step = float(np.sqrt(max(curve.msd[0], 0.0)))
+    check_steps(step, largest_radius(frames.cell[None]), float(curve.lag_times[0]))
 
 
 def _infinite_box(label, curve, series, source, settings):

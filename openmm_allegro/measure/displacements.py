@@ -8,6 +8,7 @@ from typing import Any
 from ..runs.selections import pairs, selections
 from ..runs.source import Series, Source
 from ..utils.settings import setting
+from .judgement import judge_blocks
 from .measurement import Measurement, Part, highest, measure_items
 from .quantity import (
     MOTION,
@@ -84,7 +85,14 @@ def measure_van_hove(
             rows += [top, at._replace(quantity=f"{name} at")]
             columns = {"r (nm)": function.r, "G": values, "error": error}
             curves[f"{label}, {time:.4g} ps"] = columns
-        return Part(function, rows)
+        paths = item[0].frames
+        length = paths.last_time - paths.first_time
+        warnings = [
+            text
+            for time in function.lag_times
+            for text in judge_blocks(label, "distances", time, length, settings.blocks)
+        ]
+        return Part(function, rows, warnings=warnings)
 
     def plot(functions, path):
         first = next(iter(functions.values()))

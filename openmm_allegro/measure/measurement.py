@@ -55,6 +55,8 @@ class Measurement:
         Sentences that a reader of the numbers should know.
     failed : dict of str to str
         Items that could not be measured, and the reason.
+    warnings : list of str
+        Sentences about numbers that a run was too short for, see `judgement`.
     """
 
     rows: list[Row]
@@ -65,6 +67,7 @@ class Measurement:
     figures: Mapping[str, Callable[[Path], Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def remarks(self) -> list[str]:
@@ -84,13 +87,14 @@ class Part:
     rows : list of Row
     more : dict
         Further results.
-    notes : list of str
+    notes, warnings : list of str
     """
 
     value: Any
     rows: list[Row]
     more: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def measure_items(
@@ -117,6 +121,7 @@ def measure_items(
     parts, failed = each(items, measure)
     values = {label: part.value for label, part in parts.items()}
     notes = [note for part in parts.values() for note in part.notes]
+    warnings = [text for part in parts.values() for text in part.warnings]
     return Measurement(
         [row for part in parts.values() for row in part.rows],
         {label: part.value._asdict() | part.more for label, part in parts.items()},
@@ -128,6 +133,7 @@ def measure_items(
         lambda path: plot(values, path),
         notes=list(dict.fromkeys(notes)),
         failed=failed,
+        warnings=list(dict.fromkeys(warnings)),
     )
 
 

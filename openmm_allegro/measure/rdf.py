@@ -11,6 +11,7 @@ from ..analysis.defaults import BIN_WIDTH
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import judge_independent
 from .measurement import Measurement, Row
 from .quantity import (
     Quantity,
@@ -24,7 +25,7 @@ from .subjects import TOTAL, all_element_pairs, default_pairs
 
 _ELEMENTS = "elements"
 _UNITS = dict.fromkeys(("r", "r_max", "r_peak"), "nm") | dict.fromkeys(
-    ("g", "g_error", "g_peak", "number", "number_error"), "1"
+    ("g", "g_error", "g_peak", "number", "number_error", "independent", "few"), "1"
 )
 
 
@@ -86,6 +87,13 @@ def measure_rdf(
         },
         lambda path: plot_rdf(curves, path, coordination=shells),
         failed=failed,
+        warnings=[
+            text
+            for label, shell in shells.items()
+            for text in judge_independent(
+                label, "coordination number", shell.independent, shell.few
+            )
+        ],
     )
     if settings.potential:
         return _with_potential(curves, temperature, measurement)

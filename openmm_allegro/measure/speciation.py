@@ -10,6 +10,7 @@ import numpy as np
 
 from ..runs.selections import pairs
 from ..runs.source import Source
+from .judgement import judge_change, judge_independent
 from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings, blocks_setting, shell_setting
 from .shells import POSITIONS, first_shells, shell_radii
@@ -54,17 +55,31 @@ def measure_speciation(
     solvent and of other ions. Results by centre: ``kinds``, ``shells`` (nm) and
     ``environments``.
     """
-    from ..analysis import plot_speciation, speciation
+    from ..analysis import plot_speciation
+    from ..analysis.statistics import holds_few, independent_values
+    from ..analysis.structure.speciation import environments_by_frame, fractions
 
     chosen = _of_pairs(source, subjects, settings) if subjects else _default(source)
     frames = source.frames(positions=POSITIONS)
 
-    def measure(_, environment):
-        return speciation(frames, *environment, n_blocks=settings.blocks)
-
-    parts, failed = each(chosen, measure)
-    rows, results, figures = [], {}, {}
-    for name, of_center in parts.items():
+    parts, failed = each(
+        chosen, lambda _, environment: environments_by_frame(frames, *environment)
+    )
+    rows, results, figures, warnings = [], {}, {}, []
+    for name, by_frame in parts.items():
+        of_center = fractions(by_frame, settings.blocks)
+        # Of the most frequent environment, the first.
+        series = by_frame.parts[:, by_frame.kinds.index(next(iter(of_center)))]
+        independent = independent_values(series)
+        warnings += judge_independent(
+            name,
+            "environments",
+            independent,
+            holds_few(series),
+            "part of the most frequent",
+        ) or judge_change(
+            name, "most frequent environment", next(iter(of_center.values())).error
+        )
         ligands = chosen[name].ligands
         first = f"{name}: " if len(parts) > 1 else ""
         for numbers, part in of_center.items():
@@ -81,17 +96,19 @@ def measure_speciation(
                 {"numbers": numbers, "value": value, "error": error}
                 for numbers, (value, error) in of_center.items()
             ],
+            "independent": independent,
         }
         figures[name] = partial(plot_speciation, of_center, list(ligands))
     first, *others = figures
     return Measurement(
         rows,
         results,
-        {"shells": "nm", "value": "1", "error": "1"},
+        {"shells": "nm", "value": "1", "error": "1", "independent": "1", "few": "1"},
         plot=figures[first],
         figures=figures,
         notes=[f"The figure is of {first}."] if others else [],
         failed=failed,
+        warnings=warnings,
     )
 
 
@@ -122,7 +139,8 @@ def measure_clusters(
     return Measurement(
         rows,
         {label: sizes._asdict() | {"r_max": radius}},
-        {"sizes": "1", "fraction": "1", "mean_size": "1", "r_max": "nm"},
+        {"r_max": "nm"}
+        | dict.fromkeys(("sizes", "fraction", "mean_size", "independent", "few"), "1"),
         {
             label: {
                 "size": sizes.sizes,
@@ -131,6 +149,10 @@ def measure_clusters(
             }
         },
         lambda path: plot_clusters(sizes, path),
+        warnings=judge_independent(
+            label, "clusters", sizes.independent, sizes.few, "mean size"
+        )
+        or judge_change(label, "mean size", float(sizes.mean_size.error)),
     )
 
 

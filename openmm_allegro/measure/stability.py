@@ -13,6 +13,7 @@ from ..runs.run import Run, read_events
 from ..runs.selections import no_words
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import judge_drift, judge_independent, judge_target
 from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings
 
@@ -46,6 +47,7 @@ def measure_stability(
     as far as the files allow.
     """
     results, rows, notes, traces, failed = {}, [], [], {}, {}
+    warnings: list[str] = []
     for run in source.runs:
         label = source.label(run)
         results[label] = {}
@@ -59,6 +61,7 @@ def measure_stability(
             rows += [Row(label, *row) for row in of_run]
             if table is not None:
                 traces[label] = run, table
+                warnings += _judge(label, run, table, results[label])
         if "trajectory" in measured and "bonds" not in results[label]:
             notes.append(f"No bonds in the topology of {run.name}.")
         failed |= {f"{k} of {label}": reason for k, reason in reasons.items()}
@@ -94,6 +97,7 @@ def measure_stability(
         draw,
         notes=notes,
         failed=failed,
+        warnings=warnings,
     )
 
 
@@ -235,6 +239,32 @@ def _draw(
         ylabel="Total energy less its mean (kJ/mol)",
         drift=drift(time, energy),
     )
+
+
+def _judge(label: str, run: Run, table: Table, results: dict[str, Any]) -> list[str]:
+    """Judge a temperature off its target, an energy that drifts, and their lengths."""
+    from ..analysis.stability import residuals
+    from ..analysis.statistics import ENOUGH, independent_values
+
+    check, slope = results["temperature"], results["energy_drift"]
+    warnings = []
+    if "target" in check:
+        warnings += judge_target(run.stage, check)
+    if run.ensemble == "nve" and _n_atoms(run):
+        warnings += judge_drift(run.stage, slope["value"], slope["error"])
+    for name, of, series in (
+        ("temperature", "", table["temperature"]),
+        (
+            "drift of the energy",
+            "distance from a line",
+            residuals(table["time"], table["total"]),
+        ),
+    ):
+        independent = independent_values(series)
+        warnings += judge_independent(
+            label, name, independent, independent < ENOUGH, of
+        )
+    return warnings
 
 
 def _n_atoms(run: Run) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import judge_independent
 from .measurement import Measurement, highest
 from .quantity import Quantity, Settings, blocks_setting
 
@@ -66,11 +67,14 @@ def measure_structure_factor(
     for name in shown:
         label = _NAMES.get(name, name)
         rows += highest(label, "highest S(q)", factor.q, *curves[name], "", "1/nm")
+    warnings = judge_independent(
+        "All", "structure factors", factor.independent, factor.few, "highest S(q)"
+    )
     drawn = {_NAMES.get(name, name): (factor.q, curves[name]) for name in shown}
     return Measurement(
         rows,
         factor._asdict(),
-        {"q": "1/nm", "value": "1", "error": "1"},
+        {"q": "1/nm", "value": "1", "error": "1", "independent": "1", "few": "1"},
         {
             name: {"q (1/nm)": factor.q, "S": value, "S_error": error}
             for name, (value, error) in curves.items()
@@ -81,6 +85,7 @@ def measure_structure_factor(
             "factors or scattering lengths; "
             f"{settings.isotopes or 'natural isotopes'}."
         ],
+        warnings=warnings,
     )
 
 

@@ -9,6 +9,7 @@ from ..analysis.defaults import LONG_BLOCKS
 from ..runs.selections import pairs
 from ..runs.source import Source
 from ..utils.settings import setting
+from .judgement import judge_contacts
 from .measurement import Measurement, Part, Row, measure_items
 from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
 from .shells import POSITIONS, first_shells, one_each
@@ -16,8 +17,6 @@ from .subjects import in_each_series, unlike_pairs
 
 # A contact breaks beyond so many times the first minimum of g(r).
 BEYOND = 1.1
-# Part of the contacts that may outlast the integral of a residence time.
-_REMAINING = 0.05
 _UNITS = {
     "lifetime": "ps",
     "residence_time": "ps",
@@ -70,6 +69,7 @@ def measure_survival(
     ``lower_bound``, whether contacts outlast the integral of the residence time.
     """
     from ..analysis import contacts, plot_survival, survival
+    from ..analysis.dynamics.kinetics import REMAINING
 
     radii, without_shell = _radii(source, subjects, settings)
 
@@ -88,21 +88,16 @@ def measure_survival(
             frames = touching.n_frames // settings.blocks - 1
             longest = frames * touching.time_step
         curve = survival(touching, max_lag=longest, n_blocks=settings.blocks)
-        rows = [
-            Row(label, "lifetime", *curve.lifetime, "ps"),
+        rows = [] if curve.n_breaks == 0 else [Row(label, "lifetime", *curve[0], "ps")]
+        rows += [
             Row(label, "residence time", *curve.residence_time, "ps"),
             Row(label, "breaks", curve.n_breaks, None, ""),
             Row(label, "formed within", inner, None, "nm"),
             Row(label, "broken beyond", outer, None, "nm"),
         ]
-        lower_bound = bool(curve.remaining > _REMAINING)
-        note = (
-            f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of "
-            "the contacts outlast its integral. Give a longer --max-lag, which takes "
-            "fewer --blocks or a longer run where it is already nearly a block."
-        )
+        lower_bound = bool(curve.remaining > REMAINING)
         more = {"radii": radii[name], "lower_bound": lower_bound}
-        return Part(curve, rows, more, [note] if lower_bound else [])
+        return Part(curve, rows, more, warnings=judge_contacts(label, curve))
 
     measurement = measure_items(
         in_each_series(source, {name: name for name in radii}, POSITIONS),

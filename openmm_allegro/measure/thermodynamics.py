@@ -15,6 +15,7 @@ from ..runs.source import Source
 from ..runs.species import masses_of
 from ..units import KJ_PER_MOL_NM3_TO_BAR, NM3_TO_M3
 from ..utils.settings import setting
+from .judgement import check_fluctuation, judge_independent
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting
 
@@ -64,9 +65,13 @@ def measure_thermodynamics(
     from ..analysis import plot_series, series_mean
 
     results, rows, notes, traces, units = {}, [], [], {}, {}
+    failed, warnings = {}, []
     for run in source.runs:
         label = source.label(run)
-        values, of_run, traces[label] = _measure_run(source, run, settings)
+        judged, of_run, traces[label] = _measure_run(source, run, settings)
+        values = judged.values
+        failed |= judged.failed
+        warnings += judged.warnings
         results[label] = {k: value._asdict() for k, (_, value, _) in values.items()}
         units |= {key: unit for key, (_, _, unit) in values.items()}
         rows += [
@@ -90,6 +95,8 @@ def measure_thermodynamics(
             mean=series_mean(first.values),
         ),
         notes=notes,
+        failed=failed,
+        warnings=warnings,
     )
 
 
@@ -105,63 +112,141 @@ QUANTITY = Quantity(
 )
 
 
-def _measure_run(source: Source, run: Run, settings: ThermodynamicsSettings):
-    """Measure one run: (name, estimate, unit) by key, notes, and a trace."""
-    from ..analysis import (
-        compressibility,
-        dielectric_constant,
-        heat_capacity,
-        series_mean,
-        thermal_expansion,
-    )
+class _Judged:
+    """Values of one run by key, what was withheld of them, and warnings.
 
+    Attributes
+    ----------
+    values : dict of str to (str, Estimate, str)
+        Name, estimate and unit.
+    failed : dict of str to str
+    warnings : list of str
+    """
+
+    def __init__(self, label: str):
+        self.label = label
+        self.values: dict[str, Any] = {}
+        self.failed: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    def mean(self, key: str, name: str, series: np.ndarray, unit: str) -> None:
+        """Take the mean of a series."""
+        from ..analysis import series_mean
+        from ..analysis.statistics import ENOUGH, independent_values
+
+        self.values[key] = name, series_mean(series), unit
+        independent = independent_values(series)
+        self.warnings += judge_independent(
+            self.label, name, independent, independent < ENOUGH
+        )
+
+    def fluctuation(
+        self, key: str, name: str, series: np.ndarray, of: str, make: Any, unit: str
+    ) -> None:
+        """Take what ``make()`` makes of the fluctuation of a series, if it has one."""
+        from ..analysis.statistics import ENOUGH_OF_VARIANCE, independent_values
+
+        independent = independent_values(series)
+        try:
+            check_fluctuation(name, series, of)
+        except ValueError as error:
+            self.failed[f"{name} of {self.label}"] = str(error)
+            return
+        self.values[key] = name, make(), unit
+        self.warnings += judge_independent(
+            self.label, name, independent, independent < ENOUGH_OF_VARIANCE, of
+        )
+
+
+def _measure_run(
+    source: Source, run: Run, settings: ThermodynamicsSettings
+) -> tuple[_Judged, list[str], _Trace]:
+    """Measure one run: its values, notes, and a trace."""
+    judged, notes, density = _Judged(source.label(run)), [], None
     ensemble = settings.ensemble or run.ensemble
     times, volumes, energies, potential = _series(source, run)
     mass = _mass(run)
-    values: dict[str, Any] = {}
-    notes, density = [], None
     atoms = run.record.get("atoms")
     if potential is not None and atoms:
-        mean = series_mean(potential / atoms)
-        values["potential_energy"] = ("potential energy", mean, "kJ/mol per atom")
+        judged.mean(
+            *("potential_energy", "potential energy"),
+            *(potential / atoms, "kJ/mol per atom"),
+        )
     if volumes is not None and mass is not None:
         density = _density(mass, volumes)
-        values["density"] = ("density", series_mean(density), "kg/m³")
+        judged.mean("density", "density", density, "kg/m³")
     constant_pressure = ensemble.startswith("npt")
     if constant_pressure and volumes is not None:
-        temperature = source.temperature(run)
-        kappa = compressibility(volumes, temperature)
-        values["volume"] = ("volume", series_mean(volumes), "nm³")
-        values["compressibility"] = ("compressibility", kappa, "1/bar")
-    if energies is not None and (constant_pressure or ensemble == "nvt"):
-        temperature = source.temperature(run)
-        heat = energies
-        if constant_pressure:
-            heat = energies + _work(settings, run) * volumes
-            expansion = thermal_expansion(volumes, heat, temperature)
-            values["thermal_expansion"] = ("thermal expansion", expansion, "1/K")
-        unit = "J/(K mol)" if mass is None else "J/(K g)"
-        name = "heat capacity, " + ("C_P" if constant_pressure else "C_V")
-        capacity = heat_capacity(heat, temperature, mass=mass)
-        values["heat_capacity"] = (name, capacity, unit)
+        judged.mean("volume", "volume", volumes, "nm³")
+    _responses(judged, source, run, settings, (volumes, energies, mass))
     if ensemble not in ("nvt", "nve") and not constant_pressure:
         notes.append("No response functions: --ensemble is not known.")
     if settings.charges:
-        frames = source.frames([run])
-        charges = read_charges(settings.charges, frames.topology).of_atoms
-        temperature = source.temperature(run)
-        constant = dielectric_constant(
-            frames.load(), charges, temperature, n_blocks=settings.blocks
-        )
-        values["dielectric_constant"] = ("dielectric constant", constant, "")
-    if not values:
+        _dielectric(judged, source, run, settings)
+    if not judged.values:
         raise ValueError(
-            f"expected volumes and a topology, or energies, of {run.name}, found "
+            next(iter(judged.failed.values()), None)
+            or f"expected volumes and a topology, or energies, of {run.name}, found "
             "neither"
         )
     if energies is None or (density is not None and np.ptp(volumes) > 0):
-        return values, notes, _Trace(times, _DENSITY, density)
-    return values, notes, _Trace(times, _ENERGY, energies)
+        return judged, notes, _Trace(times, _DENSITY, density)
+    return judged, notes, _Trace(times, _ENERGY, energies)
+
+
+def _responses(
+    judged: _Judged,
+    source: Source,
+    run: Run,
+    settings: ThermodynamicsSettings,
+    series: tuple[Any, Any, Any],
+) -> None:
+    """Measure compressibility, expansion and heat capacity, as the ensemble allows."""
+    from ..analysis import compressibility, heat_capacity, thermal_expansion
+
+    volumes, energies, mass = series
+    ensemble = settings.ensemble or run.ensemble
+    constant_pressure = ensemble.startswith("npt")
+    if constant_pressure and volumes is not None:
+        temperature = source.temperature(run)
+        judged.fluctuation(
+            *("compressibility", "compressibility", volumes, "volume"),
+            *(lambda: compressibility(volumes, temperature), "1/bar"),
+        )
+    if energies is None or not (constant_pressure or ensemble == "nvt"):
+        return
+    temperature, heat, of = source.temperature(run), energies, "energy"
+    if constant_pressure:
+        heat, of = energies + _work(settings, run) * volumes, "enthalpy"
+        judged.fluctuation(
+            *("thermal_expansion", "thermal expansion", volumes, "volume"),
+            *(lambda: thermal_expansion(volumes, heat, temperature), "1/K"),
+        )
+    unit = "J/(K mol)" if mass is None else "J/(K g)"
+    name = "heat capacity, " + ("C_P" if constant_pressure else "C_V")
+    judged.fluctuation(
+        *("heat_capacity", name, heat, of),
+        *(lambda: heat_capacity(heat, temperature, mass=mass), unit),
+    )
+
+
+def _dielectric(
+    judged: _Judged, source: Source, run: Run, settings: ThermodynamicsSettings
+) -> None:
+    """Measure the dielectric constant from the fluctuation of the dipole."""
+    from ..analysis.statistics import independent_values
+    from ..analysis.thermodynamics import dielectric_of, dipole_moments
+
+    frames = source.frames([run])
+    charges = read_charges(settings.charges, frames.topology).of_atoms
+    temperature = source.temperature(run)
+    dipoles = dipole_moments(frames.load(), charges)
+    slowest = min(dipoles.values.T, key=independent_values)
+    judged.fluctuation(
+        *("dielectric_constant", "dielectric constant", slowest, "dipole moment"),
+        lambda: dielectric_of(dipoles, temperature, n_blocks=settings.blocks),
+        "",
+    )
 
 
 def _series(source: Source, run: Run):

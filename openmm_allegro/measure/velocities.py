@@ -15,6 +15,7 @@ from ..runs.source import Source
 from ..runs.species import find_kinds
 from ..units import THZ_TO_WAVENUMBER
 from ..utils.settings import setting
+from .judgement import judge_decay, judge_integral, judge_resolution, judge_size
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 
@@ -105,7 +106,7 @@ def measure_vacf(
         if len(crossed):
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
-        return Part(function, rows)
+        return Part(function, rows, warnings=judge_decay(label, function))
 
     return measure_items(
         _in_each_run(source, subjects, elements),
@@ -151,7 +152,8 @@ def measure_density_of_states(
             *highest(label, "highest", wavenumber, density, error, unit, "1/cm"),
             Row(label, "at zero frequency", *at_rest, unit),
         ]
-        return Part(spectrum, rows, notes=notes)
+        warnings = judge_resolution(resolution, settings.resolution)
+        return Part(spectrum, rows, notes=notes, warnings=warnings)
 
     def plot(spectra, path):
         end = settings.max_wavenumber or min(ends)
@@ -199,8 +201,9 @@ def measure_green_kubo(
             Row(label, "D", *integral.coefficient, "cm²/s"),
             Row(label, "integrated to", integral.cutoff, None, "ps"),
         ]
-        notes = unfinished(label, integral, settings.cutoff)
-        return Part(integral, rows, notes=notes)
+        warnings = judge_integral(label, "D", integral)
+        warnings = warnings or judge_size(f"D of {label}", *integral.coefficient)
+        return Part(integral, rows, warnings=warnings)
 
     def plot(integrals, path):
         label = "$D(t)$ (10$^{-5}$ cm²/s)"
@@ -245,17 +248,6 @@ GREEN_KUBO = Quantity(
     "of each kind of molecule and ion where none is named",
     window=_WINDOW,
 )
-
-
-def unfinished(label: str, integral: Any, cutoff: float | None) -> list[str]:
-    """Note if a GreenKubo ends at the longest lag because none was long enough."""
-    if cutoff is not None or integral.cutoff < integral.lag_times[-1]:
-        return []
-    return [
-        f"{label}: the integral may not have ended at the longest lag, "
-        f"{integral.cutoff:.4g} ps; give a longer --max-lag, which takes fewer "
-        "--blocks or a longer run where it is already nearly a block."
-    ]
 
 
 def green_kubo_units(unit: str) -> dict[str, str]:

@@ -37,6 +37,7 @@ def _part(production, quantity):
     return join(
         drawn,
         table(("item", "quantity", "value", "unit"), rows[:_ROWS]),
+        *(note(text, kind="warning") for text in measurement.warnings),
         *map(note, remarks),
     )
 

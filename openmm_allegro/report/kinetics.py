@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Section of the page: diffusion, conductivity and residence in shells."""
 
-import numpy as np
-
+from ..measure.judgement import BREAKS
 from ..measure.survival import BEYOND
 from .further import further_parts
 from .html import (
@@ -16,15 +15,11 @@ from .html import (
     side_by_side,
     table,
 )
-from .structure import dashed, failures, show
+from .structure import dashed, failures, show, warnings
 
-# Atoms that have moved less than this, in nm, have not left their neighbours.
-_NEIGHBOR = 0.3
-# Fewer breaks than this tell little of a lifetime.
-_BREAKS = 20
 _KINDS = 6
-# Particles whose paths are enough to show where their motion becomes diffusive.
-_ENOUGH = 10
+# Motion whose coefficients are worth a place at the top of the page.
+_DIFFUSIVE = "diffusive"
 # Integrators of older records, which do not say that no random numbers enter.
 _DETERMINISTIC = ("nose-hoover", "nose-hoover-chain", "verlet", "velocity-verlet")
 
@@ -51,44 +46,22 @@ def kinetics_section(production, findings):
 def _diffusion(production, findings):
     measurement = production.measure("diffusion")
     results = measurement.results
-    numbers = {kind.label: len(kind.centers) for kind in production.kinds}
-    rows, reasons = [], failures(measurement)
+    rows, reasons = [], [*warnings(measurement), *failures(measurement)]
     for label, result in list(results.items())[:_KINDS]:
         value = measured(result["coefficient"], result["error"], 1e5)
-        moved = np.sqrt(result["msd"][-1])
         rows.append(
             (
                 label,
-                numbers[label],
+                result["particles"],
                 value,
                 f"{result['fit_start']:.3g} to {result['lag_times'][-1]:.3g}",
-                f"{moved:.2f}",
+                f"{result['displacement']:.2f}",
             )
         )
-        if moved < _NEIGHBOR:
-            findings.caged.append(f"{label} {moved:.2f} nm")
-            continue
-        findings.tiles.append((value, "10⁻⁵ cm²/s", f"D of {label}"))
-        if result["error"] > 0.5 * result["coefficient"]:
-            findings.warn(f"D of {label} is known to half its value at best.", "note")
+        if result["regime"] == _DIFFUSIVE:
+            findings.tiles.append((value, "10⁻⁵ cm²/s", f"D of {label}"))
     if len(results) > _KINDS:
         reasons.append(note(f"Only the {_KINDS} most frequent of the kinds are here."))
-    few = [label for label in results if numbers[label] < _ENOUGH]
-    if few:
-        reasons.append(
-            note(
-                f"D of {', '.join(few)} is of fewer than {_ENOUGH} particles, whose "
-                "paths hardly show where motion becomes diffusive: its error is a "
-                "lower bound."
-            )
-        )
-    if findings.caged:
-        longest = next(iter(results.values()))["lag_times"][-1]
-        findings.warn(
-            f"Too short for diffusion: within {longest:.3g} ps, the longest lag, atoms "
-            f"have moved by no more than {', '.join(findings.caged)}. What is given as "
-            "their D, and a conductivity, is about the cage that neighbours make."
-        )
     return join(
         show(
             production,
@@ -143,7 +116,8 @@ def _finite_box(result):
 
 
 def _conductivity(production, findings):
-    result = production.measure("conductivity").results["all"]
+    measurement = production.measure("conductivity")
+    result = measurement.results["all"]
     if not result["neutral"]:
         findings.warn(
             f"The charges of the ions add up to {result['net_charge']:+g}: the "
@@ -169,14 +143,8 @@ def _conductivity(production, findings):
     if integral is not None:
         rows.append(("Green–Kubo", measured(*integral.coefficient), "S/m"))
     value = measured(*einstein)
-    if not findings.caged:
+    if set(result["regimes"]) <= {_DIFFUSIVE}:
         findings.tiles.append((value, "S/m", "conductivity (Einstein)"))
-    if einstein.error > 0.5 * abs(einstein.value):
-        findings.warn(
-            f"The Einstein conductivity, {value} S/m, is hardly known: all ions "
-            "together give one displacement at a time, and this takes long runs.",
-            "note",
-        )
     return join(
         show(
             production,
@@ -191,19 +159,17 @@ def _conductivity(production, findings):
             f"{production.source.temperature():.4g} K; relative to the centre of mass "
             "of all atoms."
         ),
+        *warnings(measurement),
     )
 
 
 def _residence(production):
     measurement = production.measure("survival")
-    rows, reasons = [], failures(measurement)
+    rows, reasons = [], [*warnings(measurement), *failures(measurement)]
     for label, result in measurement.results.items():
         residence = measured(*result["residence_time"])
         if result["lower_bound"]:
             residence = f"above {residence}"
-        if result["n_breaks"] < _BREAKS:
-            text = f"{dashed(label)}: {result['n_breaks']} breaks tell little."
-            reasons.append(note(text))
         inner, outer = result["radii"]
         rows.append(
             (
@@ -247,7 +213,7 @@ def _survival(production, measurement):
     curves = {
         dashed(label): Survival(**{k: result[k] for k in Survival._fields})
         for label, result in measurement.results.items()
-        if result["n_breaks"] >= _BREAKS
+        if result["n_breaks"] >= BREAKS
     }
     curves = dict(list(curves.items())[:_KINDS])
     if not curves:

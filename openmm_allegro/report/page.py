@@ -144,6 +144,7 @@ def _content(runs, run, folder, command, *, start, charges):
         shown.append(
             section("Structure and kinetics", note(f"Not computed: {missing}."))
         )
+    findings.take(production.measured)
     simulated = sum(r.simulated for r in runs if r.simulated > 0)
     overview = [
         (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
@@ -170,7 +171,7 @@ def _of_frames(runs, production, findings):
         structure_section(production, findings),
         no_kinetics(run) if run.tempered else kinetics_section(production, findings),
         vibrations_section(
-            with_velocities[-1] if with_velocities else None, production
+            with_velocities[-1] if with_velocities else None, production, findings
         ),
         section(
             "A look at the trajectory",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The equilibrated part of one run, measured when a section asks for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,17 +26,20 @@ class Findings:
         Kind ("warning" or "note") and text.
     tiles : list of (str, str, str)
         Value, unit and name of the results to show first.
-    caged : list of str
-        Labels of kinds that have not moved far enough to diffuse.
     """
 
     alerts: list = field(default_factory=list)
     tiles: list = field(default_factory=list)
-    caged: list = field(default_factory=list)
 
     def warn(self, text: str, kind: str = "warning") -> None:
         """Leave a warning, or a note, for the top of the page."""
         self.alerts.append((kind, text))
+
+    def take(self, measured: Mapping[str, Measurement]) -> None:
+        """Leave the warnings of measurements for the top of the page."""
+        texts = [text for one in measured.values() for text in one.warnings]
+        for text in dict.fromkeys(texts):
+            self.warn(text)
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ def _coordination(production):
         )
         if rows
         else None,
+        *warnings(measurement),
         *failures(measurement),
     )
 
@@ -143,13 +144,14 @@ def _environment(production, measurement, center):
         f"{n} {kind}"
         for n, kind in zip(likely["numbers"], result["kinds"], strict=True)
     )
-    return figure(
+    drawn = figure(
         measurement.figures[center],
         production.folder,
         f"Bars: how often {center} has which neighbours; most often {words}",
         f"Within the first minima of g(r). Most often {words}: "
         f"{measured(likely['value'], likely['error'], 100)} % of the time.",
     )
+    return join(drawn, *warnings(measurement, center))
 
 
 def _bonds(production, findings):
@@ -184,7 +186,7 @@ def dashed(label: str) -> str:
 
 
 def show(production: Production, name: str, alt: str, caption: str = "") -> Markup:
-    """Show the figure of a quantity; its notes stand below where there is no caption.
+    """Show the figure of a quantity; notes and warnings are below without a caption.
 
     Parameters
     ----------
@@ -193,12 +195,24 @@ def show(production: Production, name: str, alt: str, caption: str = "") -> Mark
     """
     measurement = production.measure(name)
     items = ", ".join(map(dashed, measurement.results))
-    return figure(
+    drawn = figure(
         measurement.plot,
         production.folder,
         alt.format(items=items),
         caption or " ".join(measurement.notes),
     )
+    return drawn if caption else join(drawn, *warnings(measurement))
+
+
+def warnings(measurement, item: str = "") -> list[Markup]:
+    """Say what the run was too short for; with an item, of that alone."""
+    texts = []
+    for text in measurement.warnings:
+        if not item or text.startswith(f"{item}:"):
+            for label in measurement.results:
+                text = text.replace(label, dashed(label))
+            texts.append(text)
+    return [note(text, kind="warning") for text in texts]
 
 
 def failures(measurement) -> list[Markup]:

@@ -15,11 +15,10 @@ from .html import (
     side_by_side,
     table,
 )
+from .structure import failures, warnings
 
 _MEV = 1e3 / EV_TO_KJ_PER_MOL
 _RELATIVE = "{} energy − mean (meV/atom)"
-# Errors from the target, or from no drift, at which one is warned.
-_FAR = 2.0
 
 
 def traces_section(runs, production, findings):
@@ -186,12 +185,14 @@ def _averages(production, findings):
             (row.quantity, measured(row.value, row.error), row.unit)
             for row in bulk.rows
         ]
+        remarks += [*warnings(bulk), *failures(bulk)]
         density = bulk.results["all"].get("density")
         if density is not None and run.ensemble.startswith("npt"):
             value = measured(density["value"], density["error"], 1e-3)
             findings.tiles.append((value, "g/cm³", "density"))
     if isinstance(run.record.get("temperature_k"), list) and run.target is None:
         remarks.append(paragraph("The thermostat followed a ramp: a mean says little."))
+    remarks += warnings(sound)
     return join(table(("quantity", "value", "unit"), rows), *remarks)
 
 
@@ -206,11 +207,6 @@ def _temperature(run, sound, findings):
         return [("temperature", mean, "K")]
     target, deviation = check["target"], check["deviation"]
     findings.tiles.append((mean, "K", f"temperature, target {target:g} K"))
-    if abs(deviation) > _FAR:
-        findings.warn(
-            f"The mean temperature of {run.stage}, {mean} K, is {abs(deviation):.1f} "
-            f"errors from the {target:g} K of the thermostat."
-        )
     return [
         ("temperature", mean, "K"),
         (
@@ -226,10 +222,6 @@ def _temperature(run, sound, findings):
 def _drift(run, sound, findings):
     """Row about the total energy, which nothing but integration changes in NVE."""
     slope = sound.results["all"]["energy_drift"]
-    value, error = slope["value"], slope["error"]
-    shown = measured(value, error, _MEV)
+    shown = measured(slope["value"], slope["error"], _MEV)
     findings.tiles.append((shown, "meV/atom/ps", "drift of the energy"))
-    if abs(value) > _FAR * error:
-        text = f"The total energy of {run.stage} drifts by {shown} meV/atom/ps."
-        findings.warn(text, "note")
     return [("drift of the total energy", shown, "meV/atom/ps")]

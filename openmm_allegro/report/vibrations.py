@@ -13,12 +13,12 @@ from .html import (
     table,
 )
 from .production import make_production
-from .structure import show
+from .structure import show, warnings
 
 _TITLE = "Vibrations"
 
 
-def vibrations_section(run, production):
+def vibrations_section(run, production, findings):
     """Show velocity autocorrelation, spectrum and Green-Kubo integrals of a run.
 
     Parameters
@@ -27,6 +27,8 @@ def vibrations_section(run, production):
         One with velocities, if there is.
     production : Production
         Of which charges are known.
+    findings : Findings
+        For which warnings are left.
     """
     if run is None:
         return section(
@@ -40,6 +42,11 @@ def vibrations_section(run, production):
     heat = None
     if run.ensemble != "nve":
         heat = note("The run has a thermostat, which changes how velocities decay.")
+    parts = [
+        *further_parts(own, "vibrations"),
+        attempt("Green–Kubo", _integrals, own),
+    ]
+    findings.take(own.measured)
     return section(
         _TITLE,
         paragraph(
@@ -47,15 +54,13 @@ def vibrations_section(run, production):
             f"({own.reason}), relative to the centre of mass."
         ),
         heat,
-        side_by_side(
-            *further_parts(own, "vibrations"),
-            attempt("Green–Kubo", _integrals, own),
-        ),
+        side_by_side(*parts),
     )
 
 
 def _integrals(own):
-    results = own.measure("green-kubo").results
+    measurement = own.measure("green-kubo")
+    results = measurement.results
     rows = [
         (
             f"D of {label}",
@@ -77,6 +82,7 @@ def _integrals(own):
         paragraph(
             "A check of the Einstein values: a tail of long times is cut off here."
         ),
+        *warnings(measurement),
     )
 
 

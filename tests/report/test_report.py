@@ -32,6 +32,7 @@ from openmm_allegro.analysis.structure import rdf  # noqa: E402
 from openmm_allegro.analysis.structure.rdf import Histogram  # noqa: E402
 from openmm_allegro.cli.main import main  # noqa: E402
 from openmm_allegro.measure import shells  # noqa: E402
+from openmm_allegro.measure.judgement import judge_contacts  # noqa: E402
 from openmm_allegro.measure.measurement import Measurement  # noqa: E402
 from openmm_allegro.report import kinetics, report  # noqa: E402
 from openmm_allegro.report.html import measured  # noqa: E402
@@ -238,9 +239,11 @@ def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
         }
         for label, breaks in {"Na-O": 50, "Na-Cl": 3}.items()
     }
+    few = {name: results["Na-Cl"][name] for name in Survival._fields}
     drawn = []
     monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
-    measured = {"survival": Measurement([], results, {})}
+    judged = judge_contacts("Na-Cl", Survival(**few))
+    measured = {"survival": Measurement([], results, {}, warnings=judged)}
     production = Production(None, None, None, None, measured)
     text = kinetics._residence(production)
     assert len(drawn) == 1 and "Na–O" in drawn[0] and "Na–Cl" not in drawn[0]

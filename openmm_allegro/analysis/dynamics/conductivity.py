@@ -14,6 +14,7 @@ from ..statistics import Estimate, jackknife
 from .correlation import block_correlations, frame_lags, green_kubo
 from .ions import charge_displacements, charge_paths, find_species
 from .linear import linear_start, slope_weights
+from .regime import NEIGHBOR, find_regime, late_motion
 from .unwrap import follow
 
 _FARADAY = constants["Faraday constant"][0]  # C/mol
@@ -21,6 +22,8 @@ _FARADAY = constants["Faraday constant"][0]  # C/mol
 _CHARGE_FLOW = elementary_charge**2 * NM2_PER_PS_TO_M2_PER_S / NM3_TO_M3
 # Lags through which a line is laid; more of them hold nothing new.
 _MAX_LAGS = 50
+# How many of its errors a later slope of single ions may differ from that of the fit.
+_TOLERANCE = 3.0
 
 
 class Conductivity(NamedTuple):
@@ -58,6 +61,15 @@ class Conductivity(NamedTuple):
     net_charge : float
         Charge of all species in e. Unless it is 0, `einstein` and `haven_ratio` too
         depend on the frame of reference.
+    ion_displacements : (n,) array
+        Root mean square displacement in nm of single ions of each species, over a
+        fifth of the trajectory.
+    regimes : tuple of str
+        Motion of the ions of each species: "diffusive"; "caged" where they have not
+        left their neighbours, "unsettled" where the slope changes after the longest
+        lag, and "ballistic". All errors are wider for that.
+    exponent : float
+        Slope of ln MSD over ln t of single ions at the longest lags.
     """
 
     species: tuple
@@ -73,6 +85,9 @@ class Conductivity(NamedTuple):
     fit_start: float
     reference: str
     net_charge: float = 0.0
+    ion_displacements: np.ndarray | None = None
+    regimes: tuple = ()
+    exponent: float = np.nan
 
 
 def conductivity(
@@ -97,7 +112,8 @@ def conductivity(
     summed over all pairs of species (Fong, Self, McCloskey and Persson, Macromolecules
     53, 9503, 2020, doi:10.1021/acs.macromol.0c02001), and over each ion with itself
     alone for Nernst and Einstein. Slopes are the best linear unbiased ones of `linear`,
-    errors a jackknife over blocks of time origins.
+    errors a jackknife over blocks of time origins, wider where ions have not left their
+    neighbours, and infinite where they still fly freely (`Conductivity.regimes`).
 
     Parameters
     ----------
@@ -140,16 +156,29 @@ def conductivity(
     sums = charge_displacements(moved, lags, n_blocks)
     start = _start(lags, sums, n_frames, moved, fit_start, time_step)
     weights, _ = slope_weights(lags[start:], n_frames)
-    weights *= _CHARGE_FLOW / (6 * Boltzmann * temperature * paths.volume * time_step)
-    together, _, origins = sums
+    unit = _CHARGE_FLOW / (6 * Boltzmann * temperature * paths.volume * time_step)
+    weights *= unit
+    together, alone, origins = sums
+    regime = find_regime(
+        lags,
+        alone.sum(axis=2),
+        origins,
+        n_frames,
+        sum(path.shape[1] for path in moved),
+    )
+    parts = _parts(weights, [x[:, start:] for x in sums], ions)
+    regimes, displacements, doubts = _judge(moved, ions, parts, unit, regime)
     return Conductivity(
         species=tuple(kind.name for kind in ions),
-        **_parts(weights, [x[:, start:] for x in sums], ions),
+        **_widened(parts, doubts),
         lag_times=lags * time_step,
         displacement=together.sum(axis=(0, 2, 3)) / origins.sum(axis=0),
         fit_start=float(lags[start] * time_step),
         reference=_described(reference),
         net_charge=float(sum(kind.charges.sum() for kind in ions)),
+        ion_displacements=displacements,
+        regimes=regimes,
+        exponent=regime.exponent.value,
     )
 
 
@@ -264,6 +293,52 @@ def _parts(weights, sums, ions):
         "onsager": estimate(lambda both, own: both / faraday),
         "self_part": estimate(lambda both, own: own),
     }
+
+
+def _judge(paths, ions, parts, unit, regime):
+    """Judge the motion of each species, and how much of its self part is in doubt.
+
+    Returns
+    -------
+    regimes : tuple of str
+    displacements : (n,) array
+        In nm.
+    doubts : (n,) array
+        Parts of `self_part` in doubt, from 0 on.
+    """
+    regimes, displacements, doubts = [], [], []
+    for path, kind, value in zip(paths, ions, parts["self_part"].value, strict=True):
+        charge = abs(kind.valence) or 1.0
+        displacement, slope = late_motion(path)
+        late, error = (unit * path.shape[1] * x for x in slope)
+        displacements.append(displacement / charge)
+        difference = abs(value - late)
+        doubt, name = 0.0, "diffusive"
+        if regime.name == "ballistic":
+            doubt, name = np.inf, "ballistic"
+        elif displacement < NEIGHBOR * charge:
+            doubt, name = 1.0, "caged"
+        elif difference > _TOLERANCE * error:
+            doubt, name = difference / abs(value), "unsettled"
+        regimes.append(name)
+        doubts.append(doubt)
+    return tuple(regimes), np.array(displacements), np.array(doubts)
+
+
+def _widened(parts, doubts):
+    """Widen the errors of parts of a Conductivity by the doubts of its species."""
+    if not np.any(doubts):
+        return parts
+    own = parts["self_part"].value
+    in_all = float(np.abs(own * doubts).sum() / max(np.abs(own).sum(), 1e-300))
+    pairs = np.maximum.outer(doubts, doubts)
+    factors = {"self_part": doubts, "matrix": pairs, "onsager": pairs}
+    widened = {}
+    for name, (value, error) in parts.items():
+        least = np.abs(value) * factors.get(name, in_all)
+        wider = np.maximum(error, least)
+        widened[name] = Estimate(value, wider if np.ndim(wider) else float(wider))
+    return widened
 
 
 def _start(lags, sums, n_frames, paths, fit_start, time_step):

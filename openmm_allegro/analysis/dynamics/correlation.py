@@ -14,6 +14,10 @@ from ..statistics import Estimate, block_edges, block_mean, jackknife
 # A correlation function is noise where its mean size is below this many of its errors;
 # the mean size of Gaussian noise is 0.8.
 _NOISE = 1.2
+# Part of its first value below which a function has decayed where it is cut off.
+_LEFT = 0.02
+# Tails that are missing are guessed from an exponential decay; this many are allowed.
+_TAIL = 1.5
 
 
 class Correlation(NamedTuple):
@@ -38,14 +42,17 @@ class GreenKubo(NamedTuple):
     Attributes
     ----------
     coefficient : Estimate
-        The running integral at `cutoff`.
+        The running integral at `cutoff`; where `finished` is false its error holds
+        what may be missing.
     lag_times : (n_lags,) array
         In ps, from 0.
     running, running_error : (n_lags,) arrays
         Integral up to each lag time, in the unit of `coefficient`.
     cutoff : float
-        In ps. Where it is the longest lag, the function had not become noise, and the
-        integral may not have ended.
+        In ps. Where it is the longest lag, the function had not become noise.
+    finished : bool
+        Whether the function had decayed at `cutoff`: otherwise the integral has not
+        ended.
     """
 
     coefficient: Estimate
@@ -53,6 +60,7 @@ class GreenKubo(NamedTuple):
     running: np.ndarray
     running_error: np.ndarray
     cutoff: float
+    finished: bool = True
 
 
 def correlation(sums, counts, time_step):
@@ -93,12 +101,18 @@ def green_kubo(sums, counts, time_step, *, factor, cutoff=None):
             f"expected a cutoff from {time_step:.6g} to {function.lag_times[-1]:.6g} "
             f"ps, the longest lag, found {cutoff:.6g} ps"
         )
+    finished = cutoff is None and last < len(function.values) - 1
+    finished = finished or _has_decayed(function, last)
+    uncertain = float(error[last])
+    if not finished:
+        uncertain = max(uncertain, abs(factor) * _tail(function, last))
     return GreenKubo(
-        coefficient=Estimate(float(running[last]), float(error[last])),
+        coefficient=Estimate(float(running[last]), uncertain),
         lag_times=function.lag_times,
         running=running,
         running_error=error,
         cutoff=float(function.lag_times[last]),
+        finished=finished,
     )
 
 
@@ -115,6 +129,21 @@ def noise_start(function):
         if size[first - 1 : 2 * first].mean() < _NOISE:
             return 2 * first
     return len(size)
+
+
+def _has_decayed(function, last):
+    """Whether a correlation function is near nothing, or noise, at a lag."""
+    left = np.abs(function.values[last])
+    return bool(left < max(_LEFT * abs(function.values[0]), 2 * function.error[last]))
+
+
+def _tail(function, last):
+    """Integral beyond a lag that an exponential decay to there would have, and half."""
+    start, left = abs(function.values[0]), abs(function.values[last])
+    end = function.lag_times[last]
+    decay = end / np.log(start / left) if left < start else np.inf
+    # Of a function that comes back from below, the lag is the only time known.
+    return _TAIL * left * (max(end, decay) if function.values[last] > 0 else end)
 
 
 def block_correlations(first, second, time_step, max_lag=None, n_blocks=BLOCKS):

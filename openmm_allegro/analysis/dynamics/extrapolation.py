@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.constants import Boltzmann, gas_constant
+from scipy.stats import chi2
 
 from ...units import M2_TO_CM2, MPA_S_TO_PA_S, NM_TO_M
 from ..statistics import Estimate
@@ -23,16 +24,27 @@ class Arrhenius(NamedTuple):
     log_prefactor : Estimate
         ln x0, x0 in the unit of the values.
     covariance : (2, 2) array
-        Of ln x0 and E.
+        Of ln x0 and E, times `scale` squared.
     chi_squared : float
-        Sum of squared residuals over errors; about the number of temperatures less
-        two where the line and the errors are right.
+        Sum of squared residuals over errors; about the `degrees_of_freedom` where the
+        line and the errors are right.
+    degrees_of_freedom : int
+        Number of temperatures less two; 0 where nothing tests the line.
+    p_value : float
+        Probability of a `chi_squared` as large where line and errors are right; 1
+        without degrees of freedom.
+    scale : float
+        Factor of all errors: √(chi_squared / degrees_of_freedom), 1 at least, so that
+        a line that misses its points does not seem certain.
     """
 
     activation_energy: Estimate
     log_prefactor: Estimate
     covariance: np.ndarray
     chi_squared: float
+    degrees_of_freedom: int = 0
+    p_value: float = 1.0
+    scale: float = 1.0
 
     def at(self, temperature):
         """Estimate of x at a temperature in K."""
@@ -80,7 +92,9 @@ def arrhenius(temperatures, values, errors):
 
     .. math:: \ln x = \ln x_0 - E / RT
 
-    by least squares, weighted by the relative errors of the values.
+    by least squares, weighted by the relative errors of the values. Where the line
+    misses the values by more than their errors, these are scaled by the residuals
+    (Birge, Phys. Rev. 40, 207, 1932, doi:10.1103/PhysRev.40.207).
 
     Parameters
     ----------
@@ -99,12 +113,18 @@ def arrhenius(temperatures, values, errors):
     parameters, covariance, chi_squared = _line(
         -1 / _rt(temperatures), np.log(values), errors / values
     )
+    freedom = len(values) - 2
+    scale = np.sqrt(max(1.0, chi_squared / freedom)) if freedom else 1.0
+    covariance = covariance * scale**2
     deviations = np.sqrt(np.diag(covariance))
     return Arrhenius(
         activation_energy=Estimate(float(parameters[1]), float(deviations[1])),
         log_prefactor=Estimate(float(parameters[0]), float(deviations[0])),
         covariance=covariance,
         chi_squared=chi_squared,
+        degrees_of_freedom=freedom,
+        p_value=float(chi2.sf(chi_squared, freedom)) if freedom else 1.0,
+        scale=float(scale),
     )
 
 

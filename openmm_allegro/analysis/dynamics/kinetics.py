@@ -13,6 +13,8 @@ from ..statistics import Estimate, block_edges, jackknife
 from .correlation import Correlation, frame_lags, noise_start
 
 _MAX_LAGS = 100
+# Part of the contacts that may outlast the integral of a residence time.
+REMAINING = 0.05
 
 
 class Survival(NamedTuple):
@@ -39,7 +41,7 @@ class Survival(NamedTuple):
     remaining : float
         Value of (C(t) - C(∞)) / (1 - C(∞)) where the integral ends. Where it is more
         than a few percent, contacts outlast the longest lag and `residence_time` is
-        only a lower bound, of which its error knows nothing.
+        a lower bound: its error holds the rest of an exponential decay.
     """
 
     lifetime: Estimate
@@ -163,7 +165,9 @@ def _lifetime(contacts, held, edges):
         # A contact that holds each step with probability 1 - p decays as this rate.
         return -contacts.time_step / np.log1p(-broken / seen)
 
-    return jackknife(lifetime, breaks, steps)
+    value, error = jackknife(lifetime, breaks, steps)
+    # Blocks of few breaks scatter less than breaks at random times would.
+    return Estimate(value, max(error, value / np.sqrt(len(broke))))
 
 
 def _residence(times, again, origins, meetings, edges):
@@ -180,4 +184,9 @@ def _residence(times, again, origins, meetings, edges):
     integral = jackknife(
         lambda *totals: trapezoid(excess(*totals)[: last + 1], even[: last + 1]), *sums
     )
-    return integral, float(function.values[last])
+    remaining = float(function.values[last])
+    if remaining > REMAINING:
+        # Of exp(-t / tau) the rest is its last value times tau; that and half allowed.
+        rest = 1.5 * remaining * even[last] / -np.log(min(remaining, 1 - 1e-9))
+        integral = integral._replace(error=max(integral.error, float(rest)))
+    return integral, remaining

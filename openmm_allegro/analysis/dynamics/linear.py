@@ -7,10 +7,15 @@ import numpy as np
 # the errors are uncertain where displacements are few, and a window that chance makes
 # late costs more than one that is a little early.
 _TOLERANCE = 4.0
+# The same for the shortest lag of all, where there are particles enough: its slope is
+# the most certain, and nothing keeps it apart from what comes before diffusion.
+_TOLERANCE_OF_FIRST, FEW_PARTICLES = 2.0, 10
 # A slope differs from its limit by less than the noise long before it is there. For a
 # difference that decays as exp(-t / tau), of 10 % where seen, 0.1 % is left at thrice
 # that lag.
 _SAFETY = 3.0
+# Times its start that a fit is begun again, to see whether the slope stays.
+_LATER = (2, 3, 4, 6)
 
 
 def linear_start(lags, msd, n_frames, n_particles):
@@ -21,7 +26,8 @@ def linear_start(lags, msd, n_frames, n_particles):
     of the difference is the difference of the variances (Hausman, Econometrica 46,
     1251, 1978, doi:10.2307/1913827), both for motion with the former slope. The motion
     starts to be diffusive at thrice the shortest lag whose slope agrees with that of
-    every later start within 4 errors, or at once where the shortest lag of all does.
+    every later start within 4 errors, or at once where the shortest lag of all does, of
+    10 particles or more within 2.
 
     Parameters
     ----------
@@ -50,12 +56,28 @@ def linear_start(lags, msd, n_frames, n_particles):
         variance = np.maximum(variances[later] - variances[i], 1e-6 * variances[i])
         # In errors of its own a slope that is low by chance would seem certain, and
         # start a window in which it is low.
-        allowed = _TOLERANCE * np.abs(slopes[i]) * np.sqrt(variance)
+        certain = start == 0 and n_particles >= FEW_PARTICLES
+        tolerance = _TOLERANCE_OF_FIRST if certain else _TOLERANCE
+        allowed = tolerance * np.abs(slopes[i]) * np.sqrt(variance)
         if np.all(np.abs(slopes[later] - slopes[i]) < allowed):
             break
     if start == 0:
         return 0
     return min(int(np.searchsorted(lags, _SAFETY * lags[start])), middle)
+
+
+def later_slopes(lags, msd, n_frames):
+    """Slopes per frame of an MSD beyond several times the first of the lags of a fit.
+
+    As many as leave more than half of the lag times, maybe none.
+    """
+    slopes = []
+    for factor in _LATER:
+        first = int(np.searchsorted(lags, factor * lags[0]))
+        if len(lags) - first >= 3 and lags[first] <= lags[-1] / 2:
+            weights, _ = line_weights(lags[first:], n_frames)
+            slopes.append(float(weights @ msd[first:]))
+    return slopes
 
 
 def slope_weights(lags, n_frames):

@@ -10,7 +10,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 from ...units import NM2_PER_PS_TO_CM2_PER_S
 from ..defaults import LONG_BLOCKS
 from ..statistics import block_edges, jackknife
-from .linear import line_weights, linear_start
+from .linear import later_slopes, line_weights, linear_start
+from .regime import find_regime, slope_error
 from .unwrap import follow
 
 _MIN_FRAMES = 20
@@ -39,6 +40,15 @@ class Diffusion(NamedTuple):
         `lag_times`.
     intercept : float
         Intercept in nm² of the fitted line ``msd = 6 D t + intercept``.
+    displacement : float
+        Root mean square displacement at the longest lag in nm.
+    exponent : float
+        Slope of ln MSD over ln t at the longest lags, 1 of diffusion.
+    regime : str
+        "diffusive"; "caged", "faster" or "slower" where motion is not yet diffusive,
+        and "ballistic" in free flight: `error` is wider for that, see `regime`.
+    particles : int
+        Number of atoms that the displacements are of.
     """
 
     coefficient: float
@@ -48,6 +58,10 @@ class Diffusion(NamedTuple):
     msd_error: np.ndarray
     fit_start: float
     intercept: float
+    displacement: float = np.nan
+    exponent: float = np.nan
+    regime: str = "diffusive"
+    particles: int = 0
 
 
 def diffusion(
@@ -165,19 +179,33 @@ def _fit(lags, squares, counts, paths, fit_start):
             f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
         )
     slope, intercept = line_weights(lags[fitted], n_frames)
-    slope *= NM2_PER_PS_TO_CM2_PER_S / (6 * paths.time_step)
-    coefficient = jackknife(
-        lambda total, terms: slope @ (total / terms),
+    unit = NM2_PER_PS_TO_CM2_PER_S / (6 * paths.time_step)
+    value, error = jackknife(
+        lambda total, terms: unit * slope @ (total / terms),
         squares[:, fitted],
         counts[:, fitted],
     )
+    regime = find_regime(lags, squares, counts, n_frames, n_atoms)
+    later = later_slopes(lags[fitted], msd[fitted], n_frames)
     return Diffusion(
-        *coefficient,
+        coefficient=value,
+        error=slope_error(
+            value,
+            error,
+            regime,
+            n_atoms,
+            later=[unit * x for x in later],
+            origin=unit * msd[-1] / lags[-1],
+        ),
         lag_times=lag_times,
         msd=msd,
         msd_error=msd_error,
         fit_start=float(lag_times[fitted][0]),
         intercept=float(intercept @ msd[fitted]),
+        displacement=regime.displacement,
+        exponent=regime.exponent.value,
+        regime=regime.name,
+        particles=n_atoms,
     )
 
 

@@ -84,7 +84,7 @@ def van_hove_self(
             lambda number, total: number / total / np.diff(edges), counts, norms
         )
         values.append(density.value)
-        errors.append(density.error)
+        errors.append(density.error * _overlap(lag, len(positions), n_blocks))
     return _result(edges, lags * time_step, values, errors)
 
 
@@ -165,7 +165,7 @@ def van_hove_distinct(
             ideal.append(n_pairs * shells * np.sum(1 / volumes[block + lag]))
         ratio = jackknife(np.divide, counts, ideal)
         values.append(ratio.value)
-        errors.append(ratio.error)
+        errors.append(ratio.error * _overlap(lag, trajectory.n_frames, n_blocks))
     return _result(edges, lags * time_step, values, errors)
 
 
@@ -213,6 +213,11 @@ def non_gaussian_parameter(positions, time_step, *, max_lag=None, n_blocks=BLOCK
         values.append(alpha.value)
         errors.append(alpha.error)
     return Correlation(lags * time_step, np.array(values), np.array(errors))
+
+
+def _overlap(lag, n_frames, n_blocks):
+    """Factor of the error of blocks of origins that are shorter than a lag."""
+    return np.sqrt(max(1.0, lag * n_blocks / n_frames))
 
 
 def _nearest(lag_times, time_step, n_frames, n_blocks, smallest=1):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...units import NM2_PER_PS_TO_CM2_PER_S
+from ...units import EV_TO_KJ_PER_MOL, NM2_PER_PS_TO_CM2_PER_S
 from .figure import (
     DASHED,
     band,
@@ -154,7 +154,14 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
     with new_figure(path, title) as axes:
         for label, (temperatures, values, errors, line), color in colored(results):
             inverse = 1000 / np.asarray(temperatures)
-            text = f"{label}: {with_error(*line.activation_energy)} kJ/mol"
+            energy = np.array(line.activation_energy)
+            text = (
+                f"{label}: {with_error(*energy)} kJ/mol, "
+                f"{with_error(*energy / EV_TO_KJ_PER_MOL)} eV"
+            )
+            if line.degrees_of_freedom:
+                squared, freedom = line.chi_squared, line.degrees_of_freedom
+                text += rf", $\chi^2$ {squared:.3g} of {freedom}"
             mark(axes, inverse, values, errors, color, text)
             drawn = np.linspace(inverse.min(), inverse.max(), 50)
             heights = np.array([line.at(1000 / x) for x in drawn])

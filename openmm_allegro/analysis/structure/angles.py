@@ -7,7 +7,13 @@ import numpy as np
 
 from ..defaults import BLOCKS
 from ..frames import cell_vectors, check_radius, chunked, select_atoms
-from ..statistics import jackknife, sum_blocks
+from ..statistics import (
+    few_factor,
+    holds_few,
+    independent_values,
+    jackknife,
+    sum_blocks,
+)
 from .pairs import neighbor_pairs
 
 
@@ -23,12 +29,19 @@ class AngleDistribution(NamedTuple):
         directions it is sin(angle) π / 360.
     n_angles : int
         Number of angles.
+    independent : float
+        Independent values over time of the number of angles in the fullest bin; fewer
+        than 20 widen `error`.
+    few : bool
+        Whether they are fewer.
     """
 
     angle: np.ndarray
     density: np.ndarray
     error: np.ndarray
     n_angles: int
+    independent: float = np.nan
+    few: bool = False
 
 
 def angle_distribution(
@@ -85,7 +98,15 @@ def angle_distribution(
         lambda total: total / (total.sum() * width), sum_blocks(counts, n_blocks)
     )
     angle = (np.arange(n_bins) + 0.5) * width
-    return AngleDistribution(angle, density, error, int(counts.sum()))
+    fullest = counts[:, np.argmax(density)]
+    return AngleDistribution(
+        angle,
+        density,
+        error * few_factor(fullest),
+        int(counts.sum()),
+        independent_values(fullest),
+        holds_few(fullest),
+    )
 
 
 def _angles(arms_a, arms_c, like):

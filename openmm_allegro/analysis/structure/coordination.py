@@ -7,7 +7,13 @@ import numpy as np
 from scipy.constants import gas_constant
 
 from ..defaults import BIN_WIDTH, BLOCKS
-from ..statistics import jackknife, sum_blocks
+from ..statistics import (
+    holds_few,
+    independent_values,
+    jackknife,
+    sum_blocks,
+    widen,
+)
 from .rdf import histograms
 
 # Width [nm] of the Gaussian that smooths g(r) before its extrema are looked for:
@@ -30,6 +36,10 @@ class Coordination(NamedTuple):
         g(r) there, dimensionless.
     number_error : float
         Half-width of the 68 % interval of `number`; NaN for a single frame.
+    independent : float
+        Independent values of the number over time; fewer than 20 widen its error.
+    few : bool
+        Whether they are fewer.
     """
 
     number: float
@@ -37,6 +47,8 @@ class Coordination(NamedTuple):
     r_peak: float
     g_peak: float
     number_error: float = np.nan
+    independent: float = np.nan
+    few: bool = False
 
     @property
     def holds_more(self):
@@ -114,12 +126,15 @@ def coordination_of(histogram, *, first_shell=True, n_blocks=BLOCKS):
     g = counts[:shell] / ideal[:shell]
     peak = int(np.argmax(g))
     number, error = _number(histogram, shell, n_blocks)
+    by_stretch = histogram.counts[:, :shell].sum(axis=1) / histogram.exposure
     return Coordination(
         number=number,
         r_max=float(edges[shell]),
         r_peak=float(0.5 * (edges[peak] + edges[peak + 1])),
         g_peak=float(g[peak]),
-        number_error=error,
+        number_error=widen(error, by_stretch),
+        independent=independent_values(by_stretch),
+        few=holds_few(by_stretch),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..defaults import BIN_WIDTH, BLOCKS
 from ..frames import (
+    STRETCHES,
     cell_vectors,
     check_radius,
     chunked,
@@ -17,6 +18,10 @@ from ..frames import (
 )
 from ..statistics import jackknife, sum_blocks
 from .pairs import count_pairs
+
+# Stretches of a chunk, where there are no more than so many chunks: of a short run they
+# show whether its structure changes slowly.
+_FINE, _FEW_CHUNKS = 50, 4
 
 
 class RDF(NamedTuple):
@@ -198,7 +203,7 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
     Returns
     -------
     list of Histogram
-        One per pair; some ten stretches per chunk.
+        One per pair; some ten stretches per chunk, or fifty of few chunks.
     """
     first, chunks = chunked(source, chunk_frames)
     if r_max is None:
@@ -220,9 +225,14 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
 
     counts, density, frames = [[] for _ in pairs], [], []
     bins = [round(radius / bin_width) for radius in radii]
-    for chunk in chunks:
+    most = _FINE
+    for n_chunks, chunk in enumerate(chunks):
         check_radius(max(radii), cell_vectors(chunk))
-        starts = stretch_starts(chunk.n_frames)
+        if n_chunks == _FEW_CHUNKS:  # enough of them; more would take memory
+            most = STRETCHES
+            for kept in (frames, density, *counts):
+                kept[:] = [_coarser(rows) for rows in kept]
+        starts = stretch_starts(chunk.n_frames, most)
         frames.append(np.diff(np.append(starts, chunk.n_frames)))
         density.append(
             np.add.reduceat(1 / chunk.unitcell_volumes.astype(float), starts)
@@ -241,6 +251,11 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
         ideal = n * density[:, None] * shells
         made.append(Histogram(edges, np.concatenate(kept), ideal, len(a) * frames))
     return made
+
+
+def _coarser(rows):
+    """Sum successive fine stretches of a chunk."""
+    return np.add.reduceat(rows, stretch_starts(len(rows)), axis=0)
 
 
 def distribution_of(histogram, n_blocks=BLOCKS):

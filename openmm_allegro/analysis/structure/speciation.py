@@ -9,7 +9,14 @@ from scipy.sparse.csgraph import connected_components
 
 from ..defaults import BLOCKS
 from ..frames import cell_vectors, check_radius, chunked, select_atoms
-from ..statistics import Estimate, block_mean, sum_blocks
+from ..statistics import (
+    Estimate,
+    block_mean,
+    holds_few,
+    independent_values,
+    sum_blocks,
+    widen,
+)
 from .pairs import neighbor_pairs
 
 
@@ -24,11 +31,17 @@ class Clusters(NamedTuple):
         Part of all ions that are in clusters of each size.
     mean_size : Estimate
         Mean size of the cluster that an ion is in.
+    independent : float
+        Independent values of the mean size over time; fewer than 20 widen its error.
+    few : bool
+        Whether they are fewer.
     """
 
     sizes: np.ndarray
     fraction: Estimate
     mean_size: Estimate
+    independent: float = np.nan
+    few: bool = False
 
 
 def speciation(source, centers, ligands, *, n_blocks=BLOCKS):
@@ -52,6 +65,26 @@ def speciation(source, centers, ligands, *, n_blocks=BLOCKS):
         For each environment, ``(n_Cl, n_O)``, the part of the centres in it, the most
         frequent first.
     """
+    return fractions(environments_by_frame(source, centers, ligands), n_blocks)
+
+
+class Environments(NamedTuple):
+    """Environments of a centre in each frame.
+
+    Attributes
+    ----------
+    kinds : list of tuple
+        Numbers of neighbours of each kind.
+    parts : (n_frames, n_kinds) array
+        Part of the centres that is in each.
+    """
+
+    kinds: list
+    parts: np.ndarray
+
+
+def environments_by_frame(source, centers, ligands):
+    """Find the environments of centres in each frame; arguments as of `speciation`."""
     if not ligands:
         raise ValueError("expected at least one kind of neighbour, found none")
     first, chunks = chunked(source)
@@ -67,11 +100,24 @@ def speciation(source, centers, ligands, *, n_blocks=BLOCKS):
         frames.append(
             dict(zip(map(tuple, environments.tolist()), numbers, strict=True))
         )
-    environments, parts = _parts(frames, len(a))
-    fraction = _blocked(parts, n_blocks)
+    return Environments(*_parts(frames, len(a)))
+
+
+def fractions(environments, n_blocks=BLOCKS):
+    """Part of the centres in each of some Environments, the most frequent first.
+
+    Returns
+    -------
+    dict of tuple to Estimate
+        As of `speciation`.
+    """
+    fraction = _blocked(environments.parts, n_blocks)
     order = np.argsort(-fraction.value, kind="stable")
     return {
-        environments[i]: Estimate(float(fraction.value[i]), float(fraction.error[i]))
+        environments.kinds[i]: Estimate(
+            float(fraction.value[i]),
+            widen(float(fraction.error[i]), environments.parts[:, i]),
+        )
         for i in order
     }
 
@@ -108,10 +154,18 @@ def clusters(source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS):
         present, numbers = np.unique(sizes, return_counts=True)
         in_size.append(dict(zip(present.tolist(), present * numbers, strict=True)))
     sizes, parts = _parts(in_size, len(ions))
+    fraction, means = _blocked(parts, n_blocks), parts @ sizes
+    mean_size = _blocked(means, n_blocks)
+    errors = [
+        widen(*pair)
+        for pair in zip(np.atleast_1d(fraction.error), parts.T, strict=True)
+    ]
     return Clusters(
         sizes=np.array(sizes),
-        fraction=_blocked(parts, n_blocks),
-        mean_size=_blocked(parts @ sizes, n_blocks),
+        fraction=fraction._replace(error=np.array(errors)),
+        mean_size=mean_size._replace(error=widen(mean_size.error, means)),
+        independent=independent_values(means),
+        few=holds_few(means),
     )
 
 

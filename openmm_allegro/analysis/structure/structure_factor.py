@@ -10,7 +10,15 @@ import periodictable
 from ...units import NM_TO_ANGSTROM
 from ..defaults import BLOCKS
 from ..frames import cell_vectors, chunked, stretch_starts
-from ..statistics import Estimate, jackknife, sum_blocks
+from ..statistics import (
+    ENOUGH,
+    Estimate,
+    few_factor,
+    holds_few,
+    independent_values,
+    jackknife,
+    sum_blocks,
+)
 
 # Complex phases held at a time: 1e6 are 16 MB.
 _BLOCK = 1_000_000
@@ -28,6 +36,11 @@ class StructureFactor(NamedTuple):
     number, xray, neutron : Estimate
         Totals of atoms of equal weight, of X-ray form factors and of neutron scattering
         lengths, 1 + Σ x_a x_b w_a w_b (S_ab - 1) / norm.
+    independent : float
+        Independent values over time of `number` where it is highest; fewer than 20
+        widen all errors.
+    few : bool
+        Whether they are fewer.
     """
 
     q: np.ndarray
@@ -35,6 +48,8 @@ class StructureFactor(NamedTuple):
     number: Estimate
     xray: Estimate
     neutron: Estimate
+    independent: float = np.nan
+    few: bool = False
 
 
 def structure_factor(
@@ -100,6 +115,7 @@ def structure_factor(
         cell_vectors(first)[0], q_max, bin_width, n_bins, vectors_per_bin, seed
     )
     products, lengths, terms = _sum_waves(chunks, elements, indices, bin_width, n_bins)
+    every, numbers = products, terms
     products, lengths, terms = (
         sum_blocks(x, n_blocks) for x in (products, lengths, terms)
     )
@@ -108,14 +124,29 @@ def structure_factor(
     sums = products[..., used] / len(symbols), terms[:, None, used]
     scattering = np.array([_length(name, isotopes) for name in elements.names])
     ones = np.ones((len(elements.names), len(q)))
+    number = _total(sums, elements, ones, norm)
+    top = np.flatnonzero(used)[np.argmax(number.value)]
+    # Like the total of the densities at the highest point, over its mean.
+    there = numbers[:, top] > 0
+    series = (
+        every[there][..., top] @ _multiplicity(elements.pairs) / numbers[there, top]
+    )
+    few = len(series) >= ENOUGH and holds_few(series)
+    factor = few_factor(series) if few else 1.0
+
+    def wide(estimate):
+        return Estimate(estimate.value, factor * estimate.error)
+
+    forms = np.array([_form_factor(x, q) for x in elements.names])
+    neutron = _total(sums, elements, scattering[:, None] * ones, norm)
     return StructureFactor(
         q=q,
-        partial=_partial(sums, elements),
-        number=_total(sums, elements, ones, norm),
-        xray=_total(
-            sums, elements, np.array([_form_factor(x, q) for x in elements.names]), norm
-        ),
-        neutron=_total(sums, elements, scattering[:, None] * ones, norm),
+        partial={name: wide(x) for name, x in _partial(sums, elements).items()},
+        number=wide(number),
+        xray=wide(_total(sums, elements, forms, norm)),
+        neutron=wide(neutron),
+        independent=independent_values(series),
+        few=few,
     )
 
 
@@ -266,9 +297,13 @@ def _faber_ziman(products, elements):
 
 def _weigh(partial, pairs, weights):
     """Sum of partials (n_pairs, n_bins) by weights (n_elements, n_bins)."""
-    multiplicity = np.array([1 if a == b else 2 for a, b in pairs])[:, None]
     products = np.array([weights[a] * weights[b] for a, b in pairs])
-    return np.sum(multiplicity * products * partial, axis=0)
+    return np.sum(_multiplicity(pairs)[:, None] * products * partial, axis=0)
+
+
+def _multiplicity(pairs):
+    """How often each pair of elements (n_pairs,) counts in a total."""
+    return np.array([1 if a == b else 2 for a, b in pairs])
 
 
 def _form_factor(symbol, q):
