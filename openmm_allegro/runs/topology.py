@@ -52,9 +52,9 @@ def load_topology(
         return _of_records(read_pdb(path), elements or {}, path, own)
     import mdtraj
 
+    sites = read_atom_sites(path) if ending in _CIF else None
     topology = mdtraj.load_topology(str(path))
-    if ending in _CIF:
-        sites = read_atom_sites(path)
+    if sites is not None:
         ids = [str(atom.serial) for atom in topology.atoms]
         _say(check_sites(sites, ids, str(path)), path)
         by_id = dict(zip(sites.ids, sites.stated, strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 from openmm import app
 
-from ..topology.names import is_water
+from ..topology.names import is_water, known_element
 from ..utils.files import replace_file
 
 # Serial numbers that OpenMM has texts for, in hex from 100,000 on.
@@ -79,7 +79,7 @@ def _bonds(topology: app.Topology, serials: list[str]) -> list[str]:
     """CONECT records of all bonds but those of waters, which every reader knows."""
     partners: dict[int, list[int]] = {}
     for first, second in topology.bonds():
-        if first.residue is second.residue and is_water(first.residue.name):
+        if first.residue is second.residue and _is_water_bond(first, second):
             continue
         partners.setdefault(first.index, []).append(second.index)
         partners.setdefault(second.index, []).append(first.index)
@@ -90,6 +90,13 @@ def _bonds(topology: app.Topology, serials: list[str]) -> list[str]:
         for atom, bonded in sorted(partners.items())
         for start in range(0, len(bonded), 4)
     ]
+
+
+def _is_water_bond(first: app.topology.Atom, second: app.topology.Atom) -> bool:
+    """Tell whether a bond is that of O and H in a water, as their names say."""
+    residue = first.residue.name[:4]
+    symbols = {known_element(atom.name[:4], residue) for atom in (first, second)}
+    return is_water(residue) and symbols == {"O", "H"}
 
 
 def _hybrid_36(number: int) -> str:

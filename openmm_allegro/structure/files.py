@@ -14,6 +14,7 @@ from .labels.plausible import Labelled, doubts
 from .labels.read import UNLABELLED, Labels, check_keys, read_labels
 from .labels.settings import LabelSettings
 from .labels.survey import LabelSurvey
+from .names import name_reader
 from .structure import Structure, check_structure, has_volume
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
     structures: list[Structure] = []
     survey, missing = LabelSurvey(str(path), settings), ""
     check_units(path, settings)
-    frames = iterate_frames(path)
+    frames, set_elements = iterate_frames(path), name_reader(path)
     while True:
         where = f"{path}, frame {len(structures)}"
         try:
@@ -139,6 +140,7 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
                 f"{where}: expected a structure that ase can read, found "
                 f"{type(error).__name__}: {error}"
             ) from error
+        set_elements(atoms)
         structure, found = _convert(atoms, where, settings, strict=labels)
         if labels:
             survey.add(found, len(structure), where)

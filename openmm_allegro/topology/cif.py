@@ -3,10 +3,12 @@
 
 import gzip
 import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from .names import SITE, symbol_of
+from .records import alternatives_left_out
 
 _TOKEN = re.compile(r"""'(?:[^']|'(?=\S))*'|"(?:[^"]|"(?=\S))*"|\S+""")
 _SITES = ("EP", "VS")
@@ -18,7 +20,6 @@ class AtomSites(NamedTuple):
     Attributes
     ----------
     ids : list of str
-    names : list of str
     stated : list of str or None
         Element that each row states, see `elements.find_elements`.
     letters : list of str
@@ -28,7 +29,6 @@ class AtomSites(NamedTuple):
     """
 
     ids: list[str]
-    names: list[str]
     stated: list[str | None]
     letters: list[str]
     models: int
@@ -49,8 +49,8 @@ def read_atom_sites(path: str | Path) -> AtomSites:
         columns, rows = _rows(file, str(path))
     place = {name.lower(): index for index, name in enumerate(columns)}
 
-    def column(*names: str) -> list[str]:
-        index = next((place[name] for name in names if name in place), None)
+    def column(name: str) -> list[str]:
+        index = place.get(name)
         return ["."] * len(rows) if index is None else [row[index] for row in rows]
 
     models = column("pdbx_pdb_model_num")
@@ -64,8 +64,7 @@ def read_atom_sites(path: str | Path) -> AtomSites:
         SITE if text.upper() in _SITES else symbol_of(text)
         for text in chosen(column("type_symbol"))
     ]
-    names = [x.strip("'\"") for x in chosen(column("auth_atom_id", "label_atom_id"))]
-    return AtomSites(chosen(column("id")), names, stated, letters, len(set(models)))
+    return AtomSites(chosen(column("id")), stated, letters, len(set(models)))
 
 
 def check_sites(sites: AtomSites, ids: list[str], where: str) -> list[str]:
@@ -97,12 +96,7 @@ def check_sites(sites: AtomSites, ids: list[str], where: str) -> list[str]:
             f"atom_site, found {len(ids):,}: atoms of one residue have the same names; "
             "give them names or residues of their own, or write a PDB file"
         )
-    if not missing:
-        return []
-    return [
-        f"took the first of alternate locations, left out {len(missing)} records of "
-        f"locations {', '.join(sorted(letters))}"
-    ]
+    return alternatives_left_out(Counter(sites.letters[i] for i in missing))
 
 
 def _rows(file, where: str) -> tuple[list[str], list[list[str]]]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Atoms, residues and bonds as a file has them, before a library's topology is made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -81,12 +82,12 @@ class Records:
     @property
     def remarks(self) -> list[str]:
         """What a reader of the file chose, in words."""
-        remarks = []
-        if self.left_out:
-            letters = ", ".join(sorted(self.left_out))
-            count = sum(self.left_out.values())
-            remarks.append(
-                f"took the first of alternate locations, left out {count} records of "
-                f"locations {letters}"
-            )
-        return remarks
+        return alternatives_left_out(self.left_out)
+
+
+def alternatives_left_out(counts: Mapping[str, int]) -> list[str]:
+    """Say how many records of alternate locations were left out, by their letters."""
+    if not counts:
+        return []
+    listed = ", ".join(f"{count} of {letter}" for letter, count in counts.items())
+    return [f"took the first location of each atom; left out were {listed}"]

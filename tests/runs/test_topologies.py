@@ -145,7 +145,7 @@ def test_alternate_locations_and_named_alike(tmp_path):
     for i, letter in ((1, "A"), (2, "B")):
         lines[i] = lines[i][:16] + letter + lines[i][17:22] + "   1" + lines[i][26:]
     path.write_text("\n".join(lines))
-    with pytest.warns(UserWarning, match="left out 1 records of locations B"):
+    with pytest.warns(UserWarning, match="left out were 1 of B"):
         assert load_topology(path).n_atoms == 2
 
 

@@ -134,6 +134,7 @@ def test_rows_of_mmcif_that_would_be_dropped(tmp_path):
         (("LIG",), "O H H", "1"),  # residues of one number
         (("HOH",), "O H1 H2", "1"),
         (("TIP3", "ACET"), "O H1 H2", None),  # names of four letters
+        (("HOH",), "Oxygen Hydro1 Hydro2", None),  # names that are cut
     ],
 )
 def test_what_is_written_is_read(tmp_path, residues, names, ids):

@@ -187,3 +187,19 @@ def test_topology_symbols():
         ValueError, match=r"expected an element .* atom 3 \(M of HOH 1\)"
     ):
         topology_symbols(topology)
+
+
+def test_elements_of_names(tmp_path):
+    """ase takes SOD of a PDB file for sulfur, as it does NA of a .gro for sodium."""
+    line = "ATOM      1 SOD  SOD     1       5.000   5.000   5.000  1.00  0.00"
+    (tmp_path / "x.pdb").write_text(f"{line}      HETA\nEND\n")
+    (tmp_path / "x.gro").write_text(
+        "x\n    1\n    1CLA    CLA    1   0.100   0.100   0.100\n 2.0 2.0 2.0\n"
+    )
+    for name, symbol in (("x.pdb", "Na"), ("x.gro", "Cl")):
+        (structure,) = read_structures(tmp_path / name, labels=False)
+        assert structure.symbols == (symbol,)
+    text = (tmp_path / "x.pdb").read_text().replace("SOD  SOD", "C1   LIG")
+    (tmp_path / "x.pdb").write_text(text)
+    with pytest.raises(ValueError, match="names alone for 1 of them"):
+        read_structures(tmp_path / "x.pdb", labels=False)

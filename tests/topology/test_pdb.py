@@ -88,7 +88,7 @@ def test_alternate_locations():
     assert records.names == ["N", "CB", "OG", "N", "N"]
     assert records.positions[1, 0] == pytest.approx(0.1)
     assert records.left_out == {"B": 4}
-    assert "left out 4 records of locations B" in records.remarks[0]
+    assert "left out were 4 of B" in records.remarks[0]
 
 
 def test_insertion_codes_and_chains():
