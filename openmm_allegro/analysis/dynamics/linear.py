@@ -18,7 +18,7 @@ _SAFETY = 3.0
 _LATER = (2, 3, 4, 6)
 
 
-def linear_start(lags, msd, n_frames, n_particles):
+def linear_start(lags, msd, n_frames, n_particles, *, strict=False):
     """Index of the lag from which a mean square displacement grows linearly.
 
     Slopes are compared in pairs: from all lags beyond one, and from those beyond at
@@ -26,8 +26,7 @@ def linear_start(lags, msd, n_frames, n_particles):
     of the difference is the difference of the variances (Hausman, Econometrica 46,
     1251, 1978, doi:10.2307/1913827), both for motion with the former slope. The motion
     starts to be diffusive at thrice the shortest lag whose slope agrees with that of
-    every later start within 4 errors, or at once where the shortest lag of all does, of
-    10 particles or more within 2.
+    every later start within 4 errors, or at once where the shortest lag of all does.
 
     Parameters
     ----------
@@ -37,6 +36,10 @@ def linear_start(lags, msd, n_frames, n_particles):
         Mean square displacements, in three dimensions.
     n_frames, n_particles : int
         What the displacements were averaged over.
+    strict : bool, optional
+        Whether the slope from the shortest lag has to agree within 2 errors, where
+        there are 10 particles or more. Chance then makes more windows late, whose
+        errors need `later_slopes`.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def linear_start(lags, msd, n_frames, n_particles):
         variance = np.maximum(variances[later] - variances[i], 1e-6 * variances[i])
         # In errors of its own a slope that is low by chance would seem certain, and
         # start a window in which it is low.
-        certain = start == 0 and n_particles >= FEW_PARTICLES
+        certain = strict and start == 0 and n_particles >= FEW_PARTICLES
         tolerance = _TOLERANCE_OF_FIRST if certain else _TOLERANCE
         allowed = tolerance * np.abs(slopes[i]) * np.sqrt(variance)
         if np.all(np.abs(slopes[later] - slopes[i]) < allowed):

@@ -171,7 +171,7 @@ def _fit(lags, squares, counts, paths, fit_start):
             f"displacement of {msd.max():.3g} nm², equal for all"
         )
     if fit_start is None:
-        fit_start = lag_times[linear_start(lags, msd, n_frames, n_atoms)]
+        fit_start = lag_times[linear_start(lags, msd, n_frames, n_atoms, strict=True)]
     fitted = lag_times >= fit_start * (1 - 1e-6)
     if fitted.sum() < 3:
         raise ValueError(
