@@ -7,8 +7,11 @@ Only the module of the verb that is asked for is imported. It has two functions:
 
 import argparse
 import importlib
+import io
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from .._version import __version__
@@ -25,6 +28,7 @@ VERBS = {
     "analyze": "structure, motion and soundness of trajectories",
     "report": "one HTML page about a run: traces, structure, kinetics, a look in 3D",
 }
+_DEBUG = "--debug"
 # Packages that a verb needs beyond the base installation, and the extra that has them.
 _EXTRA_OF = {
     "lightning": "train",
@@ -43,27 +47,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 after an error in what was asked, 130 if interrupted.
+        The exit status: 0, 2 after an error, 130 if interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = _DEBUG in arguments  # anywhere, since each verb has a parser of its own
+    arguments = [argument for argument in arguments if argument != _DEBUG]
     try:
+        _print_any_name()
         options = _make_parser(arguments).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         _, run_verb = _functions_of(options.verb)
         with quiet("numexpr"):
             run_verb(options)
-    except ModuleNotFoundError as error:
-        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
-        hint = f"; pip install 'openmm-allegro[{extra}]'" if extra else ""
-        print(f"openmm-allegro: error: {error}{hint}", file=sys.stderr)
-        return 2
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        print(f"openmm-allegro: error: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of the output has enough; Python would flush it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("openmm-allegro: interrupted; what was written stays", file=sys.stderr)
         return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"openmm-allegro: error: {_sentence(error)}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """Say what was wrong in one line."""
+    # torch adds where in its C++ code it was
+    text = " ".join(str(error).partition("\nException raised from")[0].split())
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        return text + (f"; pip install 'openmm-allegro[{extra}]'" if extra else "")
+    if isinstance(error, RecursionError):
+        return "expected values that are nested less deeply in a file"
+    if isinstance(error, MemoryError):
+        return f"expected enough memory, found too little for this ({text or 'none'})"
+    if text and isinstance(error, ValueError | OSError | ImportError | RuntimeError):
+        return text
+    # What nobody has foreseen; its text alone says little.
+    kind = type(error).__name__
+    return f"{kind}: {text or 'no message'} ({_DEBUG} shows where)"
+
+
+def _print_any_name() -> None:
+    """Let names of files be printed that are no text, or that the screen lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -73,6 +107,9 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         description="Allegro machine-learned potentials inside OpenMM.",
     )
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        _DEBUG, action="store_true", help="show where in the program an error arose"
+    )
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True)
     chosen = next((a for a in arguments if not a.startswith("-")), None)
     for verb, about in VERBS.items():
