@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..units import COULOMB_EV_ANGSTROM
+from ..utils.config import brief
 from ..utils.settings import check_settings, setting
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class AllegroConfig:
 
 def _require(condition: bool, expected: str, found: object) -> None:
     if not condition:
-        raise ValueError(f"model config: expected {expected}, found {found!r}")
+        raise ValueError(f"model config: expected {expected}, found {brief(found)}")
 
 
 def _check_elements(config: AllegroConfig) -> None:

@@ -57,6 +57,7 @@ class ForceOptions:
         "cutoff and at most 1 Å; 0 finds the pairs at every step",
         unit="Å",
         minimum=0.0,
+        maximum=100.0,
         metavar="ANGSTROM",
         may_change=True,
     )

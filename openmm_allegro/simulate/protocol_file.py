@@ -11,9 +11,10 @@ from openmm import app
 from ..classical.serialized import read_system
 from ..model.file import Model
 from ..potential.potential import AllegroPotential
-from ..utils.config import from_mapping, read_tables
+from ..utils.config import brief, brief_names, from_mapping, read_tables
+from ..utils.settings import check_value, settings_of
 from .coordinates import read_coordinates
-from .settings import Stage
+from .settings import NONE_IF_ZERO, Stage
 from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
 
@@ -70,12 +71,7 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
         If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
-    content = read_tables(path, ("system", "run", "watchdogs", "stages"))
-    stages = _read_stages(content, path)
-    watchdogs = None
-    if "watchdogs" in content:
-        watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
-    config = _read_system(content, path)
+    config, stages, watchdogs = read_settings(path)
     try:
         prepared = prepare(config, path.parent, trust=trust)
     except (ValueError, FileNotFoundError) as error:
@@ -83,6 +79,24 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
     if watchdogs is not None:
         watchdogs = watchdogs.for_models(prepared.models)
     return Protocol(prepared, stages, watchdogs)
+
+
+def read_settings(
+    path: str | Path,
+) -> tuple[SystemConfig, list[Stage], Watchdogs | None]:
+    """Read the tables of a protocol, and nothing that they name.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_protocol``.
+    """
+    content = read_tables(path, ("system", "run", "watchdogs", "stages"))
+    stages = _read_stages(content, path)
+    watchdogs = None
+    if "watchdogs" in content:
+        watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
+    return _read_system(content, path), stages, watchdogs
 
 
 def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepared:
@@ -125,31 +139,55 @@ def _file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
     return {name: names, f"{name}_sha256": hashes}
 
 
-def _read_system(content: dict[str, Any], path: Path) -> SystemConfig:
+def _read_system(content: dict[str, Any], path: str | Path) -> SystemConfig:
     table = content.get("system", {})
     if isinstance(table, dict):
         table = dict(table)
         if isinstance(table.get("model"), str):
             table["model"] = [table["model"]]
-        # older files say -1.0 for the default
-        skin = table.get("skin")
-        if isinstance(skin, int | float) and skin < 0:
+        if table.get("skin") == -1:  # older files say so for the default
             del table["skin"]
     return from_mapping(SystemConfig, table, f"{path} [system]")
 
 
-def _read_stages(content: dict[str, Any], path: Path) -> list[Stage]:
+def _read_stages(content: dict[str, Any], path: str | Path) -> list[Stage]:
     tables, common = content.get("stages", []), content.get("run", {})
     if not isinstance(tables, list) or not tables:
-        raise ValueError(f"{path}: expected tables [[stages]], found none")
+        found = brief(tables) if tables else "none"
+        raise ValueError(f"{path}: expected tables [[stages]], found {found}")
+    _check_common(common, f"{path} [run]")
     stages = []
     for number, table in enumerate(tables, start=1):
         where = f"{path} [[stages]] number {number}"
-        if not isinstance(table, dict) or not isinstance(common, dict):
-            raise ValueError(f"{where}: expected tables, found {table!r}, {common!r}")
-        merged = common | table
-        kelvin = merged.get("temperature_k", 300.0)
-        if not isinstance(kelvin, list):
-            merged["temperature_k"] = [kelvin]
-        stages.append(from_mapping(Stage, merged, where))
+        if not isinstance(table, dict):
+            raise ValueError(f"{where}: expected a table, found {brief(table)}")
+        stages.append(from_mapping(Stage, _with_ramp(common | table), where))
     return stages
+
+
+def _check_common(common: Any, where: str) -> None:
+    """Check values of ``[run]`` that all stages may happen to replace."""
+    if not isinstance(common, dict):
+        raise ValueError(f"{where}: expected a table, found {brief(common)}")
+    names = [name for name in settings_of(Stage) if name != "name"]
+    unknown = [name for name in common if name not in names]
+    if unknown:
+        raise ValueError(
+            f"{where}: expected keys among {', '.join(names)}; found "
+            f"{brief_names(unknown)}"
+        )
+    for name, value in _with_ramp(common).items():
+        if value == 0 and name in NONE_IF_ZERO:
+            continue
+        try:
+            check_value(Stage, name, value, name)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+
+def _with_ramp(table: dict[str, Any]) -> dict[str, Any]:
+    """A table with a list of temperatures, if it has any."""
+    kelvin = table.get("temperature_k")
+    if "temperature_k" in table and not isinstance(kelvin, list):
+        return table | {"temperature_k": [kelvin]}
+    return table

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..runs.names import ENSEMBLES
+from ..utils.config import brief
 from ..utils.settings import (
     check_settings,
     documented,
@@ -17,6 +18,8 @@ from .integrators import INTEGRATORS, choose_integrator
 
 # Settings of what an ensemble at constant volume does not have.
 _OF_BAROSTATS = ("pressure_bar", "barostat_interval")
+# Settings of stages that are None if a protocol says 0: TOML knows no None.
+NONE_IF_ZERO = ("hydrogen_mass_da", "checkpoint_interval")
 # Steps between checkpoints by default, but for whole report intervals.
 _CHECKPOINT_STEPS = 2000
 
@@ -57,23 +60,32 @@ class RunSettings:
         "ramp over all steps, linear from each to the next",
         unit="K",
         above=0.0,
+        maximum=1e6,
         option="temperature",
         example="300,400",
     )
     timestep_fs: float = setting(
-        0.5, about="Time step", unit="fs", above=0.0, option="timestep"
+        0.5,
+        about="Time step",
+        unit="fs",
+        above=0.0,
+        maximum=1000,
+        option="timestep",
     )
     friction_per_ps: float = setting(
         1.0,
         about="Friction of Langevin dynamics, collision frequency of other thermostats",
         unit="1/ps",
         above=0.0,
+        maximum=1e6,
         option="friction",
     )
     pressure_bar: float = setting(
         1.0,
         about="Pressure of the barostat; may be negative",
         unit="bar",
+        minimum=-1e7,
+        maximum=1e7,
         option="pressure",
     )
     barostat_interval: int = setting(
@@ -184,15 +196,19 @@ class Stage(RunSettings, _Named):
         return f"stage {self.name}"
 
     def __post_init__(self) -> None:
-        for name in ("hydrogen_mass_da", "checkpoint_interval"):
-            if getattr(self, name) == 0:  # protocols say so; TOML knows no None
+        for name in NONE_IF_ZERO:
+            if getattr(self, name) == 0:
                 object.__setattr__(self, name, None)
-        super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
+        # before it is part of messages
+        name = brief(self.name)
+        if not isinstance(self.name, str):
+            raise ValueError(f"stage: expected a text for name, found {name}")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", self.name):
             raise ValueError(
-                f"stage {self.name!r}: expected a name of letters, digits, - and _, "
-                f"found {self.name!r}"
+                f"stage {name}: expected a name of 1 to 100 letters, digits, - and _, "
+                f"found {name}"
             )
+        super().__post_init__()
 
 
 @documented

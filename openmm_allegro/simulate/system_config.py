@@ -44,7 +44,8 @@ class SystemConfig(ForceOptions, FilesConfig):
     Raises
     ------
     ValueError
-        As ``ForceOptions``, or if there are both a model and a System or neither.
+        As ``ForceOptions``, if there are both a model and a System or neither, or if a
+        value would have no effect.
     """
 
     def __post_init__(self) -> None:
@@ -52,6 +53,22 @@ class SystemConfig(ForceOptions, FilesConfig):
         if bool(self.model) == bool(self.system):
             given = "both" if self.model else "neither"
             raise ValueError(f"expected model or system, found {given}")
+        changed = {
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        useless = changed - {"topology", "system"} if self.system else set()
+        if useless:
+            raise ValueError(
+                "expected no options of a model's force beside system, whose file has "
+                f"the forces as they are, found {', '.join(sorted(useless))}"
+            )
+        if self.baseline and self.flexible_molecules:
+            raise ValueError(
+                "expected no flexible_molecules beside baseline, whose file says which "
+                "atoms are bonded, found both"
+            )
 
     @property
     def force_options(self) -> dict[str, Any]:

@@ -41,9 +41,11 @@ class TrainConfig:
         maximum=2**32 - 1,
     )
     max_epochs: int = setting(
-        100, about="Largest number of epochs", minimum=1, may_change=True
+        100, about="Largest number of epochs", minimum=1, maximum=10**8, may_change=True
     )
-    batch_size: int = setting(4, about="Structures in a batch", minimum=1)
+    batch_size: int = setting(
+        4, about="Structures in a batch", minimum=1, maximum=10**8
+    )
     optimizer: str = setting(
         "adam",
         about="Adam, or Muon, which needs a fraction of the epochs at rates around "
@@ -57,13 +59,14 @@ class TrainConfig:
         below=1,
     )
     learning_rate: float = setting(
-        0.005, about="Learning rate after the warm-up", above=0
+        0.005, about="Learning rate after the warm-up", above=0, maximum=100
     )
     weight_decay: float = setting(
         0.0,
         about="Fraction, times the rate, that weights lose in each step: those that "
         "Muon makes orthogonal steps of, or, with Adam, all but the Bessel roots",
         minimum=0,
+        maximum=1e6,
     )
     fix_linear_chains: bool = setting(
         False,
@@ -74,6 +77,7 @@ class TrainConfig:
         200,
         about="Steps in which the rate rises linearly from zero; none with plateau",
         minimum=0,
+        maximum=10**9,
     )
     schedule: str = setting(
         "cosine",
@@ -92,6 +96,7 @@ class TrainConfig:
         about="Epochs without a better score before a plateau schedule reduces the "
         "rate",
         minimum=0,
+        maximum=10**8,
     )
     plateau_factor: float = setting(
         0.5, about="Factor by which it reduces the rate", above=0, below=1
@@ -101,26 +106,33 @@ class TrainConfig:
         about="Weight of the mean square error of energies per atom",
         unit="1/eV²",
         minimum=0,
+        maximum=1e12,
     )
     forces_weight: float = setting(
         1.0,
         about="Weight of the error of forces",
         unit="Å²/eV²",
         minimum=0,
+        maximum=1e12,
     )
     stress_weight: float = setting(
         0.0,
         about="Weight of the mean square error of stress components",
         unit="Å⁶/eV²",
         minimum=0,
+        maximum=1e12,
     )
     late_epoch: int = setting(
         0,
         about="Epoch, counted from 0, from which late_weights hold; 0 for never",
         minimum=0,
+        maximum=10**8,
     )
     late_weights: tuple[float, ...] = setting(
-        (), about="Later weights of energies, forces and stresses", minimum=0
+        (),
+        about="Later weights of energies, forces and stresses",
+        minimum=0,
+        maximum=1e12,
     )
     forces_loss: str = setting(
         "mse",
@@ -136,12 +148,16 @@ class TrainConfig:
         below=1,
     )
     gradient_clip: float = setting(
-        0.0, about="Largest norm of the gradient; 0 for no limit", minimum=0
+        0.0,
+        about="Largest norm of the gradient; 0 for no limit",
+        minimum=0,
+        maximum=1e12,
     )
     early_stop_patience: int = setting(
         0,
         about="Epochs without a better score after which training ends; 0 for never",
         minimum=0,
+        maximum=10**8,
     )
     dtype: str = setting("float32", about="Precision of the network", choices=DTYPES)
     device: str = setting(
@@ -220,9 +236,14 @@ class DataConfig:
     )
     test: tuple[str, ...] = setting((), about="Files to test on after training")
     validation_size: int = setting(
-        0, about="Number of frames of the training files to validate on", minimum=0
+        0,
+        about="Number of frames of the training files to validate on",
+        minimum=0,
+        maximum=10**9,
     )
-    split_seed: int = setting(0, about="Seed of the choice of those frames", minimum=0)
+    split_seed: int = setting(
+        0, about="Seed of the choice of those frames", minimum=0, maximum=2**64
+    )
     baseline: tuple[str, ...] = setting(
         (),
         about="Files of serialized Systems, one for each composition, of a force field "

@@ -9,11 +9,32 @@ import math
 import numbers
 import tomllib
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
+
+# Characters of a TOML file, and dots in a line of it. Python's parser takes a time and
+# a memory that grow with the square of the number of dots in a key.
+_LONGEST_FILE = 200_000
+_MOST_DOTS = 1000
+_SHOWN = 100  # characters of a value in a message
+
+
+def brief(value: Any) -> str:
+    """Write a value into a message, in one line and not at length."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        return f"a {type(value).__name__} too large to be shown"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def brief_names(names: Iterable[str]) -> str:
+    """Write names into a message, without quotes where they are plain words."""
+    text = ", ".join(n if n and n.isprintable() else repr(n) for n in names)
+    return text if len(text) <= 10 * _SHOWN else f"{text[: 10 * _SHOWN]}…"
 
 
 def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
@@ -35,12 +56,12 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if not isinstance(table, Mapping):
-        raise ValueError(f"{where}: expected a table, found {table!r}")
+        raise ValueError(f"{where}: expected a table, found {brief(table)}")
     unknown = sorted(set(table) - set(fields))
     if unknown:
         raise ValueError(
             f"{where}: expected keys among {', '.join(fields)}; found "
-            f"{', '.join(unknown)}"
+            f"{brief_names(unknown)}"
         )
     missing = [
         name
@@ -52,7 +73,7 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     if missing:
         raise ValueError(
             f"{where}: expected {', '.join(missing)}, found only "
-            f"{', '.join(table) or 'an empty table'}"
+            f"{brief_names(table) or 'an empty table'}"
         )
     values = {
         name: _checked_field(fields[name], value, where)
@@ -106,14 +127,24 @@ def read_tables(path: str | Path, known: Collection[str]) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a TOML file, found nothing at {path}")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LONGEST_FILE + 1)
+        if len(text) > _LONGEST_FILE:
+            raise ValueError(f"more than {_LONGEST_FILE} characters")
+        if max(line.count(".") for line in text.split("\n")) > _MOST_DOTS:
+            raise ValueError(f"a line with more than {_MOST_DOTS} dots")
+        content = tomllib.loads(text)
+    except ValueError as error:  # of TOML, of UTF-8, or of int()
         raise ValueError(f"{path}: expected TOML, found {error}") from error
+    except RecursionError:
+        raise ValueError(
+            f"{path}: expected TOML, found values nested too deeply"
+        ) from None
     unknown = sorted(set(content) - set(known))
     if unknown:
         raise ValueError(
             f"{path}: expected tables among {', '.join(known)}; found "
-            f"{', '.join(unknown)}"
+            f"{brief_names(unknown)}"
         )
     return content
 
@@ -126,7 +157,7 @@ def _checked_field(field: dataclasses.Field, value: Any, where: str) -> Any:
         if not choices:
             raise
         raise ValueError(
-            f"{where}: expected {field.name} of {choices}, found {value!r}"
+            f"{where}: expected {field.name} of {choices}, found {brief(value)}"
         ) from None
 
 
@@ -154,12 +185,15 @@ def checked_value(kind: Any, value: Any, where: str) -> Any:
         return checked_value(kind, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{where}: expected a list, found {value!r}")
+            raise ValueError(f"{where}: expected a list, found {brief(value)}")
         return tuple(checked_value(args[0], v, where) for v in value)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ValueError(f"{where}: expected a table, found {value!r}")
-        return {k: checked_value(args[1], v, f"{where}.{k}") for k, v in value.items()}
+            raise ValueError(f"{where}: expected a table, found {brief(value)}")
+        return {
+            k: checked_value(args[1], v, f"{where}.{brief_names([k])}")
+            for k, v in value.items()
+        }
     if not isinstance(value, bool):  # NumPy's numbers are as good as Python's
         if kind is int and isinstance(value, numbers.Integral):
             value = int(value)
@@ -170,7 +204,7 @@ def checked_value(kind: Any, value: Any, where: str) -> Any:
                 value = math.inf if value > 0 else -math.inf
     # bool is an int in Python, but `seed = true` is a mistake
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")
+        raise ValueError(f"{where}: expected {kind.__name__}, found {brief(value)}")
     if kind is float and not math.isfinite(value):
         raise ValueError(f"{where}: expected a finite number, found {value!r}")
     return value

@@ -15,12 +15,13 @@ import types
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
-from .config import checked_value
+from .config import brief, checked_value
 from .pairs import AddPairs, read_pairs
 
 T = TypeVar("T")
 
 _KEY = "setting"
+_SHOWN = 10  # largest number of values that a message repeats
 # By the names of bounds: what a value must be, in words and as a test.
 _BOUNDS = {
     "minimum": ("at least", operator.ge),
@@ -159,7 +160,7 @@ def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
             if bits and isinstance(value, int) and value >= 2**bits:
                 raise ValueError(
                     f"{start}expected {field.name}{_range(field.metadata[_KEY])} and "
-                    f"below 2^{bits}, found {value}"
+                    f"below 2^{bits}, found {brief(value)}"
                 )
         else:
             value = checked_value(field.type, value, f"{start}{field.name}")
@@ -290,14 +291,18 @@ def _checked_setting(
         value = checked_value(field.type, value, name)
     except ValueError as error:
         words = _WORDS.get(_plain_type(field.type))
-        text = f"expected {words} for {name}, found {value!r}" if words else str(error)
+        text = (
+            f"expected {words} for {name}, found {brief(value)}"
+            if words
+            else str(error)
+        )
         if meaning.choices:
-            text = f"expected {name} of {meaning.choices}, found {value!r}"
+            text = f"expected {name} of {meaning.choices}, found {brief(value)}"
         raise ValueError(f"{start}{text}") from None
     several = value if isinstance(value, tuple) else (value,)
     for item in several:
-        words = f"{item!s}{unit}"
-        if len(several) > 1:
+        words = f"{item if isinstance(item, str | float) else brief(item)}{unit}"
+        if 1 < len(several) <= _SHOWN:
             words += f" in {','.join(map(str, several))}"
         if item is not None:
             _check(item, meaning, f"{start}expected {name}", words)
@@ -306,7 +311,7 @@ def _checked_setting(
 
 def _check(value: Any, meaning: Setting, expected: str, words: str) -> None:
     if meaning.choices and value not in meaning.choices:
-        raise ValueError(f"{expected} of {meaning.choices}, found {value!r}")
+        raise ValueError(f"{expected} of {meaning.choices}, found {brief(value)}")
     for name, (_, holds) in _BOUNDS.items():
         bound = getattr(meaning, name)
         if bound is not None and not holds(value, bound):

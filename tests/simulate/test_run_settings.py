@@ -91,7 +91,7 @@ def test_options_of_the_command_line():
         if name not in ("topology", "model", "system")
     }
     declared |= {f"--{n}" for n in ("platform", "threads", "seed", "resume", "force")}
-    assert options == declared | {"-h", "--help", "--output", "--watchdogs"}
+    assert options == declared | {"-h", "--help", "--output", "--watchdogs", "--trust"}
 
 
 def test_keys_of_the_record(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from ase.data import atomic_numbers
 
 from ...model.file import Model
+from ...utils.config import brief
 from ...utils.settings import check_settings, documented, setting
 
 # Actions where the settings have none. NaN always stops.
@@ -50,17 +51,22 @@ class Watchdogs:
         about="Lowest and highest temperature of the velocities as the integrator has "
         "them (half a step from the positions in some)",
         unit="K",
+        minimum=-1e9,
+        maximum=1e9,
     )
     energy_per_atom: tuple[float, ...] = setting(
         (),
         about="Lowest and highest potential energy over the number of particles",
         unit="kJ/mol",
+        minimum=-1e12,
+        maximum=1e12,
     )
     energy_jump: float = setting(
         0.0,
         about="Largest difference of that from its first value",
         unit="kJ/mol",
         minimum=0.0,
+        maximum=1e12,
     )
     closest: dict[str, float] = setting(
         {},
@@ -75,11 +81,14 @@ class Watchdogs:
         "one ever was. A pair that was never within the model's cutoff must stay "
         "beyond it. Values of closest come first. Needs for_models",
         minimum=0.0,
+        maximum=10.0,
     )
     bond_stretch: float = setting(
         0.0,
         about="Largest length of a bond of the topology over its length at the start, "
         "above 1",
+        minimum=0.0,
+        maximum=1000.0,
     )
     deviation: float = setting(
         0.0,
@@ -87,6 +96,7 @@ class Watchdogs:
         "committee",
         unit="eV/Å",
         minimum=0.0,
+        maximum=1e9,
     )
     actions: dict[str, str] = setting(
         {},
@@ -97,7 +107,7 @@ class Watchdogs:
     )
 
     def __post_init__(self) -> None:
-        check_settings(self, "watchdogs")
+        check_settings(self, "watchdogs", bits=31)
         _check(self)
 
     def action(self, kind: str) -> str:
@@ -168,7 +178,7 @@ def closest_pairs(models: Sequence[Model]) -> dict[str, float]:
 def _check(settings: Watchdogs) -> None:
     def require(condition: bool, expected: str, found: Any) -> None:
         if not condition:
-            raise ValueError(f"watchdogs: expected {expected}, found {found!r}")
+            raise ValueError(f"watchdogs: expected {expected}, found {brief(found)}")
 
     for name in ("temperature_k", "energy_per_atom"):
         limits = getattr(settings, name)
@@ -186,7 +196,9 @@ def _check(settings: Watchdogs) -> None:
         require(known, "closest of pairs of elements like 'H-O'", pair)
         require(frozenset(names) not in seen, "closest of each pair once", pair)
         seen.add(frozenset(names))
-        require(distance > 0, f"closest {pair} above 0 Å", distance)
+        require(
+            0 < distance <= 100, f"closest {pair} above 0 and at most 100 Å", distance
+        )
     for kind, action in settings.actions.items():
         require(
             kind in {"nan", *DEFAULT_ACTIONS}, f"actions of {[*DEFAULT_ACTIONS]}", kind
