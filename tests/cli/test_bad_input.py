@@ -130,6 +130,7 @@ def test_not_a_pdb(water, capsys, content, words):
         (["--output", "{folder}"], "found the folder"),
         (["--output", "{folder}/water", "--force"], "other than the input"),
         (["--output", "{folder}/x", "--seed", "99999999999"], "below 2^31"),
+        (["--output", "{folder}/x", "--seed", "-1"], "--seed of at least 0, found -1"),
         (["--output", "{folder}/x", "--report-interval", "100"], "at most steps = 4"),
         (["--output", "{folder}/x", "--skin", "-1"], "skin of at least 0 Å, found -1"),
     ],

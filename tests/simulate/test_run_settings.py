@@ -159,3 +159,22 @@ def test_the_manual_names_all():
     text = (DOCS / "simulate.md").read_text()
     assert all(f"| `{name}` |" in text for name in RUN)
     assert all(f"`{name}`" in text for name in INTEGRATORS)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"system": "s.xml", "precision": "single"}, "found precision"),
+        ({"system": "s.xml", "skin": 0.0}, "found skin"),
+        ({"system": "s.xml", "no_periodic": True}, "found no_periodic"),
+        ({"system": "s.xml", "baseline": "b.xml"}, "found baseline"),
+        (
+            {"model": ("m",), "baseline": "b.xml", "flexible_molecules": True},
+            "no flexible_molecules beside baseline",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        SystemConfig("a.pdb", **values)
+    SystemConfig("a.pdb", system="s.xml")
