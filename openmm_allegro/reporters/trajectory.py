@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reporters of frames that stay readable after a kill: XTC, HDF5 with velocities."""
 
+import contextlib
 import os
 import shutil
 import zlib
@@ -13,7 +14,7 @@ from openmm import app
 
 from ..runs.names import parts_of
 from ..utils.files import replacing
-from ..utils.hdf5 import check_hdf5
+from ..utils.hdf5 import check_hdf5, open_hdf5
 from .table import check_interval, next_report
 
 # Largest size of a part file that frames are still added to.
@@ -254,16 +255,14 @@ def append_bytes(path: Path, content: bytes) -> None:
 def _append(
     path: Path, topology: Any, frames: dict[str, np.ndarray], masses: Any = None
 ) -> None:
-    from mdtraj.formats import HDF5TrajectoryFile
-
     is_new = not path.exists()
     try:
-        with HDF5TrajectoryFile(str(path), "w" if is_new else "a") as file:
+        with open_hdf5(path, "w" if is_new else "a") as file:
             if is_new:
                 file.topology = topology
             file.write(**frames)
         if is_new and masses is not None:
-            with HDF5TrajectoryFile(str(path), "a") as file:
+            with open_hdf5(path, "a") as file:
                 values = np.asarray(masses, dtype=float)
                 file.root._v_file.create_array("/", "masses", values)
     except RuntimeError as error:  # PyTables' HDF5ExtError
@@ -274,12 +273,10 @@ def _append(
 
 def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
     """Join files, each with at most ``keep`` frames."""
-    from mdtraj.formats import HDF5TrajectoryFile
-
     names = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")
     with replacing(target) as partial:
         for part in parts:
-            with HDF5TrajectoryFile(str(part)) as file:
+            with open_hdf5(part) as file:
                 frames = file.read(n_frames=keep)
                 columns = {name: getattr(frames, name) for name in names}
                 topology, masses = file.topology, None
@@ -291,12 +288,12 @@ def _join(parts: list[Path], target: Path, keep: int | None = None) -> None:
 
 def _checksum(files: list[Path], wanted: int) -> tuple[int, int]:
     """Checksum of the first frames in files, and how many of them can be read."""
-    from mdtraj.formats import HDF5TrajectoryFile
-
     checksum = count = 0
     for path in files:
+        with contextlib.suppress(OSError):  # counts as no frames, below
+            check_hdf5(path)
         try:
-            with HDF5TrajectoryFile(str(path)) as file:
+            with open_hdf5(path) as file:
                 while count < wanted:
                     frames = file.read(n_frames=min(wanted - count, 100))
                     if not len(frames.time):
@@ -320,8 +317,5 @@ def _add_to_checksum(checksum: int, frames: dict[str, Any]) -> int:
 
 
 def _length(part: Path) -> int:
-    from mdtraj.formats import HDF5TrajectoryFile
-
-    check_hdf5(part)
-    with HDF5TrajectoryFile(str(part)) as file:
+    with open_hdf5(part) as file:
         return len(file)

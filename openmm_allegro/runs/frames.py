@@ -197,7 +197,6 @@ def topology_of(run: Run, path: Path) -> Any:
     if path in run.topologies:
         return run.topologies[path]
     try:
-        check_hdf5(path)
         own = run.record_file is not None
         topology = load_topology(path, run.elements, own=own)
     except NamesUnclear:

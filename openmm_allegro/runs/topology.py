@@ -11,6 +11,7 @@ from ..topology.elements import find_elements
 from ..topology.names import SITE
 from ..topology.pdb import read_pdb
 from ..topology.records import Records
+from ..utils.hdf5 import check_hdf5
 
 _PDB = (".pdb", ".pdb.gz", ".ent")
 _CIF = (".cif", ".cif.gz", ".mmcif", ".mmcif.gz", ".pdbx", ".pdbx.gz")
@@ -53,6 +54,7 @@ def load_topology(
     import mdtraj
 
     sites = read_atom_sites(path) if ending in _CIF else None
+    check_hdf5(path)
     topology = mdtraj.load_topology(str(path))
     if sites is not None:
         ids = [str(atom.serial) for atom in topology.atoms]

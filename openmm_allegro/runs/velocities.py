@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.hdf5 import check_hdf5
+from ..utils.hdf5 import open_hdf5
 from .frames import system_of, topology_of
 from .run import Run
 from .species import masses_of
@@ -23,11 +23,8 @@ def has_velocities(path: Path) -> bool:
     ValueError
         If it cannot be read.
     """
-    from mdtraj.formats import HDF5TrajectoryFile
-
     try:
-        check_hdf5(path)
-        with HDF5TrajectoryFile(str(path)) as file:
+        with open_hdf5(path) as file:
             return "velocities" in file.root
     except (OSError, RuntimeError) as error:
         raise Unreadable(
@@ -62,8 +59,6 @@ def velocities_between(
     ValueError
         If the file cannot be read, or has no frame in the window.
     """
-    from mdtraj.formats import HDF5TrajectoryFile
-
     from ..analysis import read_velocities
 
     path = run.velocities
@@ -72,8 +67,7 @@ def velocities_between(
             f"expected velocities of {run.name}, a file .h5, found none"
         )
     try:
-        check_hdf5(path)
-        with HDF5TrajectoryFile(str(path)) as file:
+        with open_hdf5(path) as file:
             times = np.asarray(file.root.time[:], dtype=float)
         topology = topology_of(run, path)
         system = system_of(run, topology.n_atoms)

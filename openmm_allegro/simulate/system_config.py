@@ -53,16 +53,17 @@ class SystemConfig(ForceOptions, FilesConfig):
         if bool(self.model) == bool(self.system):
             given = "both" if self.model else "neither"
             raise ValueError(f"expected model or system, found {given}")
-        changed = {
+        of_models = [field.name for field in dataclasses.fields(ForceOptions)]
+        of_models += ["baseline", *SYSTEM_OPTIONS]
+        useless = [
             field.name
             for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        }
-        useless = changed - {"topology", "system"} if self.system else set()
-        if useless:
+            if field.name in of_models and getattr(self, field.name) != field.default
+        ]
+        if self.system and useless:
             raise ValueError(
                 "expected no options of a model's force beside system, whose file has "
-                f"the forces as they are, found {', '.join(sorted(useless))}"
+                f"the forces as they are, found {', '.join(useless)}"
             )
         if self.baseline and self.flexible_molecules:
             raise ValueError(

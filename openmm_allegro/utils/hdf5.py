@@ -21,6 +21,19 @@ _FETCHES |= {"BINPERSID"}
 _MOST_NODES = 10_000  # a trajectory has a dozen
 
 
+def open_hdf5(path: str | Path, mode: str = "r") -> Any:
+    """Open an HDF5 trajectory of mdtraj's, after ``check_hdf5``.
+
+    Returns
+    -------
+    mdtraj.formats.HDF5TrajectoryFile
+    """
+    from mdtraj.formats import HDF5TrajectoryFile
+
+    check_hdf5(path)
+    return HDF5TrajectoryFile(str(path), mode)
+
+
 def check_hdf5(path: str | Path) -> None:
     """Refuse an HDF5 file with Python objects in it; other files pass.
 

@@ -234,7 +234,8 @@ def test_torch_forces_without_a_program_that_can_be_read(attributes):
 
 def test_a_state_of_a_checkpoint_is_a_state(trap):
     context = context_of_one()
-    checkpoint = Checkpoint(0, "CPU", "0", "none", {}, 0, {}, b"", python_force(trap))
+    values = dict.fromkeys(Checkpoint._fields) | {"state": python_force(trap)}
+    checkpoint = Checkpoint(**values)
     with pytest.raises(ValueError, match="checkpoint: expected a serialized State"):
         restore(context, checkpoint, "verlet")
 

@@ -3,12 +3,14 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import mdtraj
 import numpy as np
 import pytest
 import tables
 
+import openmm_allegro
 from openmm_allegro.analysis import read_velocities
 from openmm_allegro.cli.main import main
 from openmm_allegro.reporters.trajectory import HDF5Reporter
@@ -105,3 +107,14 @@ def test_all_that_read_hdf5_refuse_it(trajectory, trap, tmp_path, capsys):
     ):
         with pytest.raises(ValueError, match="found a pickled Python object"):
             read(trajectory)
+
+
+def test_one_place_opens_hdf5():
+    """Whoever opens it elsewhere has to check it."""
+    package = Path(openmm_allegro.__file__).parent
+    opening = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if "HDF5TrajectoryFile(" in path.read_text(encoding="utf-8")
+    ]
+    assert opening == ["utils/hdf5.py"]

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.signal import welch
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
-from ...utils.hdf5 import check_hdf5
+from ...utils.hdf5 import open_hdf5
 from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
@@ -87,11 +87,8 @@ def read_velocities(
     -------
     Velocities
     """
-    from mdtraj.formats import HDF5TrajectoryFile
-
-    check_hdf5(path)
     values, times, volumes = [], [], []
-    with HDF5TrajectoryFile(str(path)) as file:
+    with open_hdf5(path) as file:
         holder = _Holder(file.topology)
         atoms = select_atoms(holder, selection)
         masses = _masses(file, holder) if masses is None else np.asarray(masses, float)
