@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Find the training that a folder holds and check that it can be continued."""
 
+import contextlib
 import dataclasses
+import hashlib
 import json
+import logging
 import shutil
+import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +17,12 @@ import numpy as np
 import torch
 
 from ..model.file import Model
+from ..structure import Structure
 from ..utils.settings import settings_of
 from .config import TrainConfig
 from .record import LOG, MODEL
+
+log = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints/*.ckpt"  # of train
 STATE = "state.pt"  # of graphs
@@ -30,6 +39,10 @@ _DATA = (
 )
 
 
+# Hashes of the structures and labels themselves.
+DATA_HASHES = ("training_sha256", "validation_sha256")
+# Keys of files whose names do not matter where the hashes are the same.
+_FILES = ("training_files", "validation_files")
 # Of settings that came later than some trainings, which lack them.
 _DEFAULTS = {"shifts": {}}
 
@@ -66,7 +79,7 @@ def find_checkpoint(
                 "expected a checkpoint to resume from in "
                 f"{(output / pattern).parent}, found none"
             )
-        return checkpoints[-1]
+        return _last_whole(checkpoints)
     used = any(any(output.glob(p)) for p in (CHECKPOINTS, STATE, MODEL))
     if used and not overwrite:
         raise FileExistsError(
@@ -125,8 +138,10 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
     ------
     ValueError
     """
-    before = header["provenance"]
-    data = {key: model.provenance[key] for key in _DATA if key in model.provenance}
+    before, now = header["provenance"], model.provenance
+    data = {key: now[key] for key in _DATA if key in now}
+    if all(before.get(key) == now[key] for key in DATA_HASHES):
+        data = {key: value for key, value in data.items() if key not in _FILES}
     for old, new, same in (
         (_DEFAULTS | header["config"], dataclasses.asdict(model.config), _same_json),
         (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
@@ -145,6 +160,58 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
                     f"expected the model, data and settings of {where} to resume it, "
                     f"found {key} = {value} where it has {saved}"
                 )
+    _check_structures(before, now, where)
+
+
+def hash_structures(structures: Sequence[Structure]) -> str:
+    """Hash structures with their labels, in order, but for where they were read."""
+    sha = hashlib.sha256()
+    for structure in structures:
+        for field in dataclasses.fields(structure):
+            if field.name in ("source", "baseline"):
+                continue
+            value = getattr(structure, field.name)
+            sha.update(f"{field.name} {np.shape(value)} ".encode())
+            if isinstance(value, np.ndarray):
+                sha.update(np.ascontiguousarray(value).tobytes())
+            else:
+                sha.update(repr(value).encode())
+    return sha.hexdigest()
+
+
+def _last_whole(checkpoints: Sequence[Path]) -> Path:
+    """The last checkpoint that is not damaged; torch's are archives with checksums."""
+    for path in reversed(checkpoints):
+        with contextlib.suppress(zipfile.BadZipFile, zlib.error, OSError):
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is None:
+                return path
+        log.warning("%s is damaged, and left out", path)
+    raise ValueError(
+        f"expected a whole checkpoint to resume from, found {checkpoints[-1]} damaged; "
+        "bring it back, or start anew (overwrite=True, --force)"
+    )
+
+
+def _check_structures(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
+    """Refuse other structures or labels, which may have the same statistics."""
+    if not any(key in before for key in DATA_HASHES):
+        log.warning(
+            "%s is of a version that kept no hash of its structures: only their files "
+            "and statistics are compared",
+            where,
+        )
+        return
+    for key in DATA_HASHES:
+        name = key.removesuffix("_sha256")
+        count = f"{name}_structures"
+        if before.get(key) != now[key]:
+            raise ValueError(
+                f"expected the model, data and settings of {where} to resume it, found "
+                f"other structures, labels or weights, or another order of them, in "
+                f"the {name} set ({now[count]} where it has {before.get(count)})"
+            )
 
 
 def _same_json(a: Any, b: Any) -> bool:

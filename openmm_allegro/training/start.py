@@ -16,6 +16,7 @@ from ..structure import Structure
 from ..utils.process import processor_name
 from .config import TrainConfig
 from .isolated import isolated_energies, report_isolated, separate
+from .resume import DATA_HASHES, hash_structures
 from .samples import Sample, make_samples
 from .statistics import closest_pairs, statistics
 
@@ -56,6 +57,8 @@ def start_training(
         energies of an isolated atom differ.
     """
     dtype = getattr(torch, train_config.dtype)
+    data = zip(DATA_HASHES, (training, validation), strict=True)
+    hashes = {key: hash_structures(structures) for key, structures in data}
     training, samples, atoms = separate(
         "training", training, make_samples(training, model_config, dtype)
     )
@@ -78,6 +81,7 @@ def start_training(
         "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
         "training_structures": len(samples),
         "validation_structures": len(held_out),
+        **hashes,
         "closest_pairs": closest_pairs(samples, model_config),
         "train": dataclasses.asdict(train_config),
         **report_isolated(model_config, isolated, len(atoms)),

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Interrupted trainings continue as if not; nothing is overwritten unasked."""
 
+import dataclasses
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ pytest.importorskip("lightning")
 from openmm_allegro.model.file import load_model
 from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
+from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint
 
 
 class Crash(Exception):
@@ -180,6 +183,50 @@ def test_resume_refuses_another_model_or_other_data(finished, options, found):
     ):
         fit(finished[0], short(max_epochs=60), resume=True, **options)
     assert (finished[0] / "log.csv").read_bytes() == log
+
+
+def other_forces():
+    """Forces of one frame turned around: their statistics are the same."""
+    first, *rest = ethanol()[:16]
+    return [dataclasses.replace(first, forces=-first.forces), *rest]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"training": ethanol()[:16][::-1]}, "another order of them, in the training"),
+        ({"training": other_forces()}, r"in the training set \(16 where it has 16\)"),
+        ({"validation": ethanol()[16:18]}, r"the validation set \(2 where it has 4\)"),
+    ],
+    ids=["order", "labels", "validation"],
+)
+def test_resume_refuses_other_data_of_the_same_statistics(finished, options, found):
+    folder, _, settings = finished
+    longer = dataclasses.replace(settings, max_epochs=60)
+    with pytest.raises(ValueError, match=found):
+        fit(folder, longer, resume=True, **options)
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped"])
+def test_a_damaged_checkpoint_is_left_out(finished, tmp_path, caplog, damage):
+    """The one before it is taken, where a kill left two; else this is an error."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    (whole,) = (folder / "checkpoints").iterdir()
+    last = whole.with_name("epoch=999999.ckpt")
+    content = whole.read_bytes()
+    if damage == "torn":
+        last.write_bytes(content[: len(content) // 2])
+    else:
+        with zipfile.ZipFile(whole) as archive:
+            largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+            data = archive.read(largest)
+        last.write_bytes(content.replace(data, b"\1" + data[1:]))
+    assert find_checkpoint(folder, CHECKPOINTS, resume=True, overwrite=False) == whole
+    assert "epoch=999999.ckpt is damaged" in caplog.text
+    whole.unlink()
+    with pytest.raises(ValueError, match=r"whole checkpoint .*found .* damaged"):
+        fit(folder, short(max_epochs=60), resume=True)
 
 
 def test_an_existing_training_is_not_overwritten(finished):
