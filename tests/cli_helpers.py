@@ -3,6 +3,8 @@
 
 import json
 
+import numpy as np
+from mdtraj.formats import XTCTrajectoryFile
 from training_helpers import training_toml
 
 from openmm_allegro.cli.main import main
@@ -40,11 +42,22 @@ def analyze_error(capsys, *arguments):
 def write_run(trajectory, prefix, **record):
     """Files of a run with a prefix; its name, to give to the command."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    trajectory.save_xtc(f"{prefix}.xtc")
+    save_xtc(trajectory, f"{prefix}.xtc")
     trajectory[0].save_pdb(f"{prefix}.pdb")
     if record:
         (prefix.parent / f"{prefix.name}.json").write_text(json.dumps(record))
     return str(prefix)
+
+
+def save_xtc(trajectory, path):
+    """Write an XTC with steps of 1 fs, as a run does; mdtraj numbers them 0, 1, 2."""
+    with XTCTrajectoryFile(str(path), "w") as file:
+        file.write(
+            trajectory.xyz,
+            time=np.asarray(trajectory.time, dtype=np.float32),
+            step=np.round(1000 * trajectory.time).astype(np.int32),
+            box=trajectory.unitcell_vectors,
+        )
 
 
 def rows_of(path):

@@ -120,23 +120,45 @@ def masses(trajectory):
 
 
 def frame_interval(times, time_step=None):
-    """Time between frames in ps: `time_step`, or else from the `times` (n,)."""
+    """Time between frames in ps: `time_step`, or else from the `times` (n,).
+
+    Integers are numbers of frames, which mdtraj gives in place of times to files that
+    hold none.
+    """
     if time_step is None:
-        times = np.asarray(times, dtype=float)
+        times = np.asarray(times)
+        check_times(times)
+        times = times.astype(float)
         if len(times) < 2:
             raise ValueError(f"expected at least 2 frames, found {len(times)}")
         steps = np.diff(times)
         time_step = (times[-1] - times[0]) / len(steps)
         # Times are float32: late in a long run they are only known to a few eps.
         tolerance = 1e-3 * abs(time_step) + 4e-7 * np.abs(times).max()
-        if np.any(np.abs(steps - time_step) > tolerance):
+        if not np.all(np.abs(steps - time_step) <= tolerance):
+            hint = ""
+            if np.any(steps <= 0):
+                hint = "; frames repeat others, as after a restart: leave them out"
             raise ValueError(
                 "expected frames at equal time intervals, found intervals from "
-                f"{steps.min():.6g} to {steps.max():.6g} ps"
+                f"{steps.min():.6g} to {steps.max():.6g} ps{hint}"
             )
     if not time_step > 0:
-        raise ValueError(f"expected a time step above 0 ps, found {time_step:.6g} ps")
+        raise ValueError(
+            "expected times that increase, or a time step (time_step) above 0 ps, "
+            f"found {time_step:.6g} ps"
+        )
     return float(time_step)
+
+
+def check_times(times, time_step=None):
+    """Refuse integers as times (n,): numbers of frames, of a file without times."""
+    if time_step is None and np.issubdtype(np.asarray(times).dtype, np.integer):
+        raise ValueError(
+            "expected times of frames in ps, found their numbers (integers), as mdtraj "
+            "numbers frames of files that hold no times (DCD, PDB, LAMMPS dumps); give "
+            "time_step (--time-step), the time between frames in ps"
+        )
 
 
 def chunked(source, chunk_frames=None):

@@ -13,7 +13,7 @@ from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
 
 # Fields of a window that structure takes, and motion.
-STRUCTURE = ("start", "stop", "stride", "time_step")
+STRUCTURE = ("start", "stop", "stride", "time_step", "drop_repeated")
 MOTION = (*STRUCTURE, "join")
 
 
@@ -101,6 +101,9 @@ class Quantity:
             If the data does not allow it.
         """
         settings = settings or self.settings()
+        if source is not None and "join" in self.window:
+            for series in source.series():  # before anything is read
+                series.frames.check_times()
         if not subjects and self.default is not None:
             subjects = self.default(source)
         measurement = self.compute(source, subjects, settings)

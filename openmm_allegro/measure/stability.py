@@ -176,9 +176,10 @@ def _of_bonds(source: Source, run: Run, settings: StabilitySettings):
         return {}, [], None
     frames = source.frames([run], whole=True)
     bonds = bond_lengths(frames, limit=settings.limit)
-    interval = (frames.last_time - frames.first_time) / max(1, frames.n_frames - 1)
     first_break = None
     if bonds.first_break is not None:
+        frames.check_times()
+        interval = (frames.last_time - frames.first_time) / max(1, frames.n_frames - 1)
         first_break = frames.first_time + bonds.first_break * interval
     worst = int(np.argmax(bonds.longest / bonds.mean))
     atoms = [str(topology.atom(i)) for i in bonds.pairs[worst]]

@@ -270,7 +270,9 @@ def _series(source: Source, run: Run):
 def _volumes(source: Source, run: Run):
     """Times in ps and volumes in nm³ of frames, None without a cell."""
     times, volumes = [], []
-    for chunk in source.frames([run]):
+    frames = source.frames([run])
+    frames.check_times()
+    for chunk in frames:
         times.append(np.asarray(chunk.time, dtype=float))
         if chunk.unitcell_lengths is not None:
             volumes.append(np.asarray(chunk.unitcell_volumes, dtype=float))

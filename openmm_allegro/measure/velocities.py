@@ -19,7 +19,7 @@ from .judgement import judge_decay, judge_integral, judge_resolution, judge_size
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 
-_WINDOW = ("start", "stop", "time_step")
+_WINDOW = ("start", "stop", "time_step", "drop_repeated")
 # Longest lag in ps: the cage and the vibrations, and little noise.
 _LAG = 2.0
 # Finest default of a line in THz, and the end of the figure in 1/cm: above bonds of

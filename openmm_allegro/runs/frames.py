@@ -2,7 +2,7 @@
 """Frames of runs, in chunks that fit into memory."""
 
 from collections.abc import Iterator, Sequence
-from itertools import count
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from .names import WITH_TOPOLOGY
 from .run import Run
 from .system import RunSystem, with_system
 from .table import Unreadable
+from .times import (
+    Times,
+    check_numbers,
+    check_times,
+    read_times,
+    times_of_pieces,
+)
 from .topology import load_topology
+from .trajectories.read import read_chunks
 from .window import Window
 
 # Positions of a chunk, 24 MB in float32; and of all frames that are kept in memory.
@@ -118,28 +126,94 @@ class Frames:
             "mean_volume_nm3": self.volume,
         }
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about frames that repeat others, and about a file cut short."""
+        notes = []
+        for run, times in zip(self._runs, self._times, strict=True):
+            if run.index is not None and run.index.is_cut:
+                notes.append(
+                    f"The last frame of {run.trajectory} is cut short and left out."
+                )
+            n = 0 if times is None else _number(times.repeated)
+            if n and self._windows[0].drop_repeated:
+                notes.append(
+                    f"{n} frames of {run.trajectory} were left out, whose times come "
+                    "again later."
+                )
+            elif n:
+                notes.append(
+                    f"{n} frames of {run.trajectory} have times that come again later, "
+                    "as after a restart; --drop-repeated leaves them out."
+                )
+        return notes
+
+    def check_times(self) -> None:
+        """Check that frames follow each other at known times.
+
+        Raises
+        ------
+        ValueError
+            If there are no times that can be relied on and no time step was given, or
+            frames are repeated and to be kept.
+        """
+        for run, window, times in zip(
+            self._runs, self._windows, self._times, strict=True
+        ):
+            if window.time_step is None:
+                check_times(run, times)
+            n = 0 if times is None else _number(times.repeated)
+            if n and not window.drop_repeated:
+                raise ValueError(
+                    f"expected times of {run.trajectory} that increase, found {n} "
+                    "frames whose times come again later, as after a restart; "
+                    "--drop-repeated (drop_repeated) leaves them out"
+                )
+
+    @cached_property
+    def _times(self) -> list[Times | None]:
+        """Times of each run's frames, as far as they are known beforehand."""
+        times = [read_times(run) for run in self._runs]
+        return times_of_pieces(times) if self._joined else times
+
     def _read(self) -> Iterator[Any]:
         """Read the frames of the window from the disk."""
         last_read, some = -np.inf, False
-        index, taken = count(), 0
-        for run, window in zip(self._runs, self._windows, strict=True):
+        before, taken = 0, 0
+        for run, window, times in zip(
+            self._runs, self._windows, self._times, strict=True
+        ):
             if not self._joined:
-                index, taken = count(), 0
+                before, taken = 0, 0
+            cut = bool(window.start) or window.stop is not None
+            if cut and window.time_step is None:
+                check_times(run, times)
+            done, n_known = 0, 0 if run.index is None else run.index.n_frames
             for chunk in _chunks(run):
+                frames = np.arange(done, done + chunk.n_frames)
+                done += chunk.n_frames
                 if not _has_images(run, chunk.n_atoms):
                     chunk.unitcell_lengths = chunk.unitcell_angles = None
+                inside = np.ones(chunk.n_frames, dtype=bool)
+                if window.drop_repeated and times and times.repeated is not None:
+                    inside = ~times.repeated[frames]
                 if window.time_step is not None:
-                    frames = np.array([next(index) for _ in range(chunk.n_frames)])
-                    chunk.time = frames * window.time_step
-                times = np.asarray(chunk.time, dtype=float)
-                last_read = max(last_read, times[-1])
-                inside = np.flatnonzero(window.holds(times))
+                    numbers = before + np.cumsum(inside) - 1
+                    chunk.time = numbers * window.time_step
+                elif times is not None and times.values is None:
+                    chunk.time = frames  # integers: no times
+                if cut:
+                    check_numbers(run, chunk.time)
+                before += int(inside.sum())
+                last_read = max(last_read, float(chunk.time[-1]))
+                inside = np.flatnonzero(inside & window.holds(chunk.time))
                 kept = inside[(taken + np.arange(len(inside))) % self.stride == 0]
                 taken += len(inside)
-                if len(kept) == 0:
-                    continue
-                some = True
-                yield chunk if len(kept) == chunk.n_frames else chunk[kept]
+                if len(kept):
+                    some = True
+                    yield chunk if len(kept) == chunk.n_frames else chunk[kept]
+                if done < n_known and _all_beyond(window, times, done):
+                    break
         if not some:
             raise ValueError(
                 f"expected frames between --start and --stop, found the last at "
@@ -148,38 +222,24 @@ class Frames:
 
 
 def count_frames(run: Run, window: Window) -> int | None:
-    """Estimate the frames of a run in a window without reading them.
+    """Count the frames of a run in a window without reading them.
 
     Returns
     -------
     int or None
-        Of frames at equal intervals; None where the file does not tell.
+        None where the file does not tell.
     """
-    import mdtraj
-
-    path = run.trajectory
-    if path is None:
+    if run.index is None:
         return None
-    try:
-        check_hdf5(path)
-        with mdtraj.open(str(path)) as file:
-            total = len(file)
-        if total < 2:
-            return total
-        ends = (0, total - 1)
-        if window.time_step is not None:
-            first, last = (i * window.time_step for i in ends)
-        else:
-            named = _topology_argument(run)
-            first, last = (
-                float(mdtraj.load_frame(str(path), i, **named).time[0]) for i in ends
-            )
-    except Exception:  # what cannot be counted is read as it is
-        return None
-    stop = last if window.stop is None else min(last, window.stop)
-    start = first if window.start is None else max(first, window.start)
-    part = (stop - start) / (last - first) if last > first else 1.0
-    return max(0, min(total, 1 + round(part * (total - 1))))
+    n_frames, times = run.index.n_frames, read_times(run)
+    kept = np.ones(n_frames, dtype=bool)
+    if window.drop_repeated and times.repeated is not None:
+        kept = ~times.repeated
+    if window.time_step is not None:
+        return int(window.holds(np.arange(kept.sum()) * window.time_step).sum())
+    if times.values is None:
+        return int(kept.sum())
+    return int((kept & window.holds(times.values)).sum())
 
 
 def read_topology(run: Run) -> Any:
@@ -233,8 +293,6 @@ def system_of(run: Run, n_atoms: int) -> RunSystem | None:
 
 
 def _chunks(run: Run) -> Iterator[Any]:
-    import mdtraj
-
     if run.trajectory is None:
         hint = ""
         if run.tempered:
@@ -242,32 +300,27 @@ def _chunks(run: Run) -> Iterator[Any]:
         raise FileNotFoundError(
             f"expected a trajectory of {run.name}, found none{hint}"
         )
-    named = _topology_argument(run)
-    topology = named.get("top") or topology_of(run, run.trajectory)
+    topology = read_topology(run)
+    if run.trajectory.suffix.lower() in WITH_TOPOLOGY:
+        topology = topology_of(run, run.trajectory)
     size = max(1, min(100, _POSITIONS // topology.n_atoms))
-    try:
-        check_hdf5(run.trajectory)
-        stream = mdtraj.iterload(str(run.trajectory), chunk=size, **named)
-        while (chunk := next(stream, None)) is not None:
-            if chunk.n_frames:
-                # Files that hold a topology are read with mdtraj's own elements.
-                chunk.topology = topology
-                yield chunk
-    except (EOFError, IndexError, OSError, RuntimeError, ValueError) as error:
-        raise Unreadable(
-            f"expected a trajectory at {run.trajectory} with the atoms of "
-            f"{run.topology or run.trajectory}, found {type(error).__name__}: {error}"
-        ) from error
+    path, of_file = run.trajectory, run.topology or run.trajectory
+    yield from read_chunks(path, topology, of_file, run.index, size)
+
+
+def _all_beyond(window: Window, times: Times | None, done: int) -> bool:
+    """Tell whether no frame from `done` on is in a window."""
+    if window.stop is None or window.time_step is not None:
+        return False
+    known = times is not None and times.values is not None
+    return known and not window.holds(times.values[done:]).any()
+
+
+def _number(marks: np.ndarray | None) -> int:
+    return 0 if marks is None else int(marks.sum())
 
 
 def _has_images(run: Run, n_atoms: int) -> bool:
     """Tell whether a cell in a run's files means anything."""
     system = system_of(run, n_atoms)
     return system is None or system.periodic is not False
-
-
-def _topology_argument(run: Run) -> dict[str, Any]:
-    """Name the topology for mdtraj's readers, unless the trajectory holds it."""
-    if run.trajectory.suffix.lower() in WITH_TOPOLOGY:
-        return {}
-    return {"top": read_topology(run)}

@@ -22,6 +22,8 @@ from .names import (
 )
 from .system import RunSystem, read_system
 from .table import known_table
+from .trajectories.index import FrameIndex
+from .trajectories.read import read_index
 
 # What a record holds as one number, where it holds it.
 _NUMBERS = (
@@ -80,6 +82,11 @@ class Run:
     def system(self) -> RunSystem | None:
         """Masses, bonds, charges and periodicity of the System; None without one."""
         return None if self.system_file is None else read_system(self.system_file)
+
+    @cached_property
+    def index(self) -> FrameIndex | None:
+        """Index of the trajectory; None for a format without one."""
+        return None if self.trajectory is None else read_index(self.trajectory)
 
     @property
     def stage(self) -> str:

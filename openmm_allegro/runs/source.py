@@ -197,6 +197,8 @@ class Source:
                     "takes all."
                 )
         for frames in self._frames.values():
+            if frames.n_frames:
+                notes += frames.notes
             if frames.n_frames and frames.stride > 1 and self.window.stride is None:
                 notes.append(
                     f"Every {_ordinal(frames.stride)} frame was taken, "

@@ -27,10 +27,15 @@ class Window:
     )
     time_step: float | None = setting(
         None,
-        about="Between frames of files that hold no times (DCD, PDB), ps",
+        about="Time between frames, ps, of files that hold no times (DCD, PDB, XYZ, "
+        "LAMMPS dumps) or wrong ones",
         above=0,
         unit="ps",
         metavar="PS",
+    )
+    drop_repeated: bool = setting(
+        False,
+        about="Leave out frames whose time comes again later, as after a restart",
     )
     join: bool = setting(
         False, about="The trajectories are pieces of one run, not runs of their own"

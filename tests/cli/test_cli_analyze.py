@@ -9,7 +9,7 @@ import mdtraj
 import numpy as np
 import pytest
 from analysis_helpers import CUBIC, make_trajectory, random_walk, uniform_gas, wrap
-from cli_helpers import analyze, rows_of, write_run
+from cli_helpers import analyze, rows_of, save_xtc, write_run
 from cli_helpers import analyze_error as error_of
 
 from openmm_allegro import analysis
@@ -186,7 +186,7 @@ def test_replicas_of_diffusion_and_pieces_of_one_run(walk, tmp_path, capsys):
     top = f"{prefix}.pdb"
     halves = []
     for name, frames in (("a", trajectory[:250]), ("b", trajectory[250:])):
-        frames.save_xtc(f"{tmp_path / name}.xtc")
+        save_xtc(frames, f"{tmp_path / name}.xtc")
         halves.append(str(tmp_path / f"{name}.xtc"))
     out = tmp_path / "d.json"
     analyze("diffusion", *halves, top, "Cl", "--json", out)
@@ -207,7 +207,7 @@ def test_replicas_of_diffusion_and_pieces_of_one_run(walk, tmp_path, capsys):
     np.testing.assert_allclose(found["msd"], whole[lags], rtol=1e-6)
     # Pieces in the wrong order do not follow each other in time.
     wrong = error_of(capsys, "diffusion", *halves[::-1], top, "Cl", "--join")
-    assert "equal time intervals" in wrong
+    assert "that increase" in wrong and "250 frames" in wrong
 
 
 def test_runs_of_one_file_name_are_told_apart(gas, tmp_path, capsys):
@@ -215,7 +215,7 @@ def test_runs_of_one_file_name_are_told_apart(gas, tmp_path, capsys):
     names = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        trajectory.save_xtc(f"{tmp_path / name}/nvt.xtc")
+        save_xtc(trajectory, f"{tmp_path / name}/nvt.xtc")
         names.append(f"{tmp_path / name}/nvt.xtc")
     out = tmp_path / "n.json"
     analyze("non-gaussian", *names, f"{prefix}.pdb", "Na", "--json", out)

@@ -28,13 +28,13 @@ def prefix(tmp_path_factory):
 @pytest.fixture
 def reads(monkeypatch):
     """Names of the trajectories that were read, as often as they were."""
-    names, iterload = [], mdtraj.iterload
+    names, read_chunks = [], frames.read_chunks
 
     def counting(path, *arguments, **options):
         names.append(Path(path).name)
-        return iterload(path, *arguments, **options)
+        return read_chunks(path, *arguments, **options)
 
-    monkeypatch.setattr(mdtraj, "iterload", counting)
+    monkeypatch.setattr(frames, "read_chunks", counting)
     return names
 
 

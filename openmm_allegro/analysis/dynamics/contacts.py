@@ -5,7 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..frames import cell_vectors, check_radius, chunked, frame_interval, select_atoms
+from ..frames import (
+    cell_vectors,
+    check_radius,
+    check_times,
+    chunked,
+    frame_interval,
+    select_atoms,
+)
 from ..structure.pairs import neighbor_pairs
 
 
@@ -76,6 +83,7 @@ def contacts(
     if not 0 < r_in <= r_out:
         raise ValueError(f"expected 0 < r_in <= r_out, found {r_in:.6g}, {r_out:.6g}")
     first, chunks = chunked(source)
+    check_times(first.time, time_step)
     a, b = select_atoms(first, selection_a), select_atoms(first, selection_b)
     shared = len(np.intersect1d(a, b))
     n_pairs = len(a) * len(b) - shared * (shared + 1) // 2
@@ -86,7 +94,7 @@ def contacts(
     for chunk in chunks:
         cells = cell_vectors(chunk)
         check_radius(r_out, cells, "r_out")
-        times.append(np.asarray(chunk.time, dtype=float))
+        times.append(chunk.time)
         for positions, cell in zip(chunk.xyz, cells, strict=True):
             near_pairs = neighbor_pairs(positions, cell, a, b, r_out)
             centers, neighbors, vectors = near_pairs

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..frames import (
     cell_vectors,
+    check_times,
     chunked,
     frame_interval,
     masses,
@@ -124,6 +125,7 @@ def follow(source, selection="all", *, reference="all", time_step=None):
     Paths
     """
     first, chunks = chunked(source)
+    check_times(first.time, time_step)
     atoms = select_atoms(first, selection)
     at_rest_atoms = np.array([], dtype=int)
     if reference is not None:
@@ -142,7 +144,7 @@ def follow(source, selection="all", *, reference="all", time_step=None):
             at_rest = np.einsum("i,fix->fx", weights, path[:, frame_columns])
             kept = kept - at_rest[:, None]
         positions.append(kept)
-        times.append(np.asarray(chunk.time, dtype=float))
+        times.append(chunk.time)
         volumes.append(np.abs(np.linalg.det(cell_vectors(chunk))))
     positions, times = np.concatenate(positions), np.concatenate(times)
     if len(times) < 2:

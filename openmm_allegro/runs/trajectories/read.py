@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Read frames of any format, so that a damaged file is an error and no crash."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...utils.child import ChildEnded, from_child
+from ..names import WITH_TOPOLOGY
+from ..table import Unreadable
+from .dcd import index_dcd
+from .gromacs import index_trr, index_xtc
+from .index import FrameIndex
+from .lammps import index_dump, read_dump
+from .libraries import index_hdf5, index_netcdf
+
+# Read here, since they run in no foreign code.
+_INDICES: dict[str, Callable[[Path], FrameIndex | None]] = {
+    ".xtc": index_xtc,
+    ".trr": index_trr,
+    ".dcd": index_dcd,
+    ".lammpstrj": index_dump,
+}
+# Read in a child.
+_OF_LIBRARIES: dict[str, Callable[[Path], FrameIndex | None]] = {
+    **dict.fromkeys((".nc", ".netcdf", ".ncdf"), index_netcdf),
+    **dict.fromkeys(WITH_TOPOLOGY, index_hdf5),
+}
+_DUMPS = (".lammpstrj",)
+# Positions, times, and lengths and angles of cells.
+_Arrays = tuple[np.ndarray, np.ndarray, Any, Any]
+
+
+def read_index(path: Path) -> FrameIndex | None:
+    """Index the frames of a file; None for a format without an index.
+
+    Raises
+    ------
+    Unreadable
+        If it cannot be read, or has units that nothing here knows.
+    """
+    ending = path.suffix.lower()
+    try:
+        if ending in _INDICES:
+            return _INDICES[ending](path)
+        if ending in _OF_LIBRARIES:
+            index = partial(_OF_LIBRARIES[ending], path)
+            return next(from_child(lambda: [index()]))
+    except ChildEnded as error:
+        return FrameIndex(0, damage=str(error))
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"trajectory at {path}: {error}") from error
+    return None
+
+
+def read_chunks(
+    path: Path, topology: Any, of_file: Path, index: FrameIndex | None, size: int
+) -> Iterator[Any]:
+    """Read all frames that are whole, as mdtraj.Trajectory of `size` frames each.
+
+    The topology is that of a file, for messages.
+
+    Times of frames that have none are the numbers of the frames, integers.
+
+    Raises
+    ------
+    Unreadable
+        At the first frame that is damaged, after those before it.
+    """
+    from mdtraj import Trajectory
+
+    done = 0
+    make: Callable[[], Iterator[_Arrays]] = partial(
+        _arrays, path, topology, index, size
+    )
+    try:
+        for xyz, times, lengths, angles in from_child(make):
+            if index is not None and index.times is not None:
+                times = index.times[done : done + len(xyz)]
+            yield Trajectory(xyz, topology, times, lengths, angles)
+            done += len(xyz)
+    except ChildEnded as error:
+        number = _frame_of_crash(path, topology, index, done)
+        raise _damaged(path, number, str(error), index) from error
+    except _Misfit as error:
+        reason = "coordinates beyond the bounds in its header"
+        raise _damaged(path, error.args[0], reason, index) from error
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a reader makes of other bytes
+        raise Unreadable(
+            f"expected a trajectory at {path} with the {topology.n_atoms} atoms of "
+            f"{of_file}, found {type(error).__name__}: {_last_line(error)}"
+        ) from error
+    if index is not None and index.damage and not (index.is_cut and index.n_frames):
+        raise _damaged(path, index.n_frames, index.damage, index)
+
+
+class _Misfit(ValueError):
+    pass
+
+
+def _arrays(
+    path: Path, topology: Any, index: FrameIndex | None, size: int, first: int = 0
+) -> Iterator[_Arrays]:
+    """Yield positions in nm, times, and lengths and angles of cells, in the child."""
+    if index is not None and index.n_frames == 0:
+        return
+    if path.suffix.lower() in _DUMPS:
+        yield from _dump_arrays(path, topology.n_atoms, index, size, first)
+        return
+    done = first
+    for chunk in _mdtraj_chunks(path, topology, index, size, first):
+        if not chunk.n_frames:
+            continue
+        if chunk.n_atoms != topology.n_atoms:
+            raise ValueError(f"{chunk.n_atoms} atoms")
+        if index is not None and index.extent is not None:
+            misfit = index.extent.misfit(done, chunk.xyz)
+            if misfit is not None:
+                raise _Misfit(misfit)
+        done += chunk.n_frames
+        yield chunk.xyz, chunk.time, chunk.unitcell_lengths, chunk.unitcell_angles
+
+
+def _mdtraj_chunks(
+    path: Path, topology: Any, index: FrameIndex | None, size: int, first: int
+) -> Iterator[Any]:
+    import mdtraj
+
+    own = path.suffix.lower() in WITH_TOPOLOGY
+    if index is None:
+        named = {} if own else {"top": topology}
+        yield from mdtraj.iterload(str(path), chunk=size, skip=first, **named)
+        return
+    # A frame that is cut short would end mdtraj's reading of those before it too.
+    with mdtraj.open(str(path)) as file:
+        if first:
+            file.seek(first)
+        for start in range(first, index.n_frames, size):
+            n = min(size, index.n_frames - start)
+            yield file.read_as_traj(
+                **({} if own else {"topology": topology}), n_frames=n
+            )
+
+
+def _dump_arrays(
+    path: Path, n_atoms: int, index: FrameIndex, size: int, first: int
+) -> Iterator[_Arrays]:
+    from mdtraj.utils import box_vectors_to_lengths_and_angles
+
+    frames = []
+    for number, frame in enumerate(read_dump(path)):
+        if number >= index.n_frames:
+            break
+        if len(frame.positions) != n_atoms:
+            raise ValueError(f"{len(frame.positions)} in frame {number}")
+        if number >= first:
+            frames.append(frame)
+        if frames and (len(frames) == size or number == index.n_frames - 1):
+            xyz = np.array([f.positions for f in frames], dtype=np.float32)
+            cells = np.array([f.cell for f in frames]).transpose(1, 0, 2)
+            cells = np.array(box_vectors_to_lengths_and_angles(*cells))
+            times = np.arange(number + 1 - len(frames), number + 1)
+            yield xyz, times, *(np.float32(cells.reshape(2, 3, -1)).transpose(0, 2, 1))
+            frames = []
+
+
+def _frame_of_crash(
+    path: Path, topology: Any, index: FrameIndex | None, done: int
+) -> int:
+    """Read frames one at a time until the child ends again."""
+    try:
+        for _ in from_child(partial(_arrays, path, topology, index, 1, done)):
+            done += 1
+    except _Misfit as error:
+        return error.args[0]
+    except Exception:  # the frame that it could not read
+        pass
+    return done
+
+
+def _damaged(
+    path: Path, number: int, reason: str, index: FrameIndex | None
+) -> Unreadable:
+    if number == 0 and (index is None or not index.n_frames):
+        return Unreadable(f"expected a trajectory at {path}, found {reason}")
+    text = f"expected whole frames in {path}, found frame {number}"
+    text += f" (counted from 0) damaged: {reason}"
+    if number and index is not None and index.times is not None:
+        text += f"; --stop {index.times[number - 1]:.6g} takes those before it"
+    return Unreadable(text)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[-1]
