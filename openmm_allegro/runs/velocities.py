@@ -86,9 +86,9 @@ def velocities_between(
         )
     if window.time_step is None:
         check_times(file, times)
+    topology = topology_of(run, path)
     try:
         # The interval is that of the frames that are kept, below.
-        topology = topology_of(run, path)
         make = partial(_read, run, path, topology, selection, reference)
         velocities = next(from_child(lambda: [make()]))
     except Exception as error:  # whatever a library makes of other bytes
