@@ -229,7 +229,7 @@ def count_frames(run: Run, window: Window) -> int | None:
     int or None
         None where the file does not tell.
     """
-    if run.index is None:
+    if run.index is None or not run.index.n_frames:
         return None
     n_frames, times = run.index.n_frames, read_times(run)
     kept = np.ones(n_frames, dtype=bool)
