@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..topology.elements import NamesUnclear
-from ..utils.hdf5 import check_hdf5
 from .names import WITH_TOPOLOGY
 from .run import Run
 from .system import RunSystem, with_system

@@ -27,6 +27,7 @@ def has_velocities(path: Path) -> bool:
     ValueError
         If it cannot be read.
     """
+
     def look() -> bool:
         with open_hdf5(path) as file:
             return "velocities" in file.root
@@ -35,7 +36,8 @@ def has_velocities(path: Path) -> bool:
         return next(from_child(lambda: [look()]))
     except Exception as error:  # whatever a library makes of other bytes
         raise Unreadable(
-            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}"
+            f"expected an HDF5 trajectory at {path}, found {type(error).__name__}: "
+            f"{str(error).strip() or 'nothing more'}"
         ) from error
 
 
