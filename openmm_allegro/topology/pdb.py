@@ -130,8 +130,8 @@ class _Reader:
         records.positions = 0.1 * np.array(self._positions).reshape(-1, 3)
         records.models = models
         bonds = [*self._water_bonds(), *self._connected(connections, where)]
-        pairs = np.array(bonds, dtype=int).reshape(-1, 2)
-        records.bonds = np.unique(np.sort(pairs, axis=1), axis=0)
+        pairs = sorted({(min(bond), max(bond)) for bond in bonds})
+        records.bonds = np.array(pairs, dtype=int).reshape(-1, 2)
         return records
 
     def _is_alternative(self, name: str, letter: str, residue: str, place: str) -> bool:

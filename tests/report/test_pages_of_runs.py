@@ -151,3 +151,18 @@ def test_csv_cut_short_is_read_up_to_there(tmp_path):
     table = read_run(prefix).table
     assert len(table["time"]) == 19
     assert degrees_of_freedom(table) == 3 * 44 - 3
+
+
+def test_a_topology_that_does_not_tell_elements(tmp_path):
+    """A run of another's making: the page asks, and says in its command what it is."""
+    write_run(tmp_path / "x", walk(salt_water(3, 1), 12))
+    path = tmp_path / "x.pdb"
+    lines = [
+        line[:76].replace(" NA ", " N1 ") if line.startswith("ATOM") else line
+        for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"x\.pdb: .*found names alone for 1 of them"):
+        report(tmp_path / "x")
+    page = report(tmp_path / "x", elements={"N1": "Na"}).read_text()
+    assert "--elements N1=Na" in page and "names alone" not in page
