@@ -37,9 +37,9 @@ def batch_loss(
     forces_loss : str
         Key of ``FORCES_LOSS``.
     """
-    # a square by the square of the number of atoms
-    per_atom = batch.energy_weights / batch.sizes.double().square()
-    energy = mean_square(prediction.energies, batch.energies, per_atom)
+    # every structure has an energy (``check_labels``)
+    error = (prediction.energies - batch.energies) / batch.sizes
+    energy = (batch.energy_weights * error.square()).mean()
     forces = FORCES_LOSS[forces_loss](
         prediction.forces, batch.forces, batch.force_weights
     )

@@ -160,10 +160,10 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
     ]
     unknown = torch.full((3, 3), nan, dtype=dtype)
     weights = torch.tensor([s.weights for s in samples], dtype=torch.float64)
-    forces_weights = weights[:, 1].repeat_interleave(torch.tensor(sizes))
+    counts = torch.tensor(sizes)
     return {
         "types": torch.cat([s.types for s in samples]),
-        "sizes": torch.tensor(sizes),
+        "sizes": counts,
         "energies": torch.tensor(energies, dtype=torch.float64),
         "forces": torch.cat(forces),
         "stresses": torch.stack(
@@ -171,7 +171,7 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
         ),
         "volumes": torch.tensor([s.volume for s in samples], dtype=dtype),
         "energy_weights": weights[:, 0],
-        "force_weights": forces_weights.to(dtype)[:, None],
+        "force_weights": weights[:, 1].to(dtype).repeat_interleave(counts)[:, None],
         "stress_weights": weights[:, 2].to(dtype)[:, None, None],
     }
 

@@ -9,6 +9,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
+from training_helpers import DATA
 
 from openmm_allegro.structure import from_ase, read_structures
 from openmm_allegro.structure.labels.read import kind_of
@@ -233,6 +234,26 @@ def test_counts_of_a_partly_labelled_set(read, caplog):
         match=r"frame 5: expected forces .*; of 7 frames 6 have an energy, 6 forces",
     ):
         read(text)
+
+
+def test_zeros_that_stand_for_nothing_are_said(read, caplog):
+    zero = " ".join("0" * 9)
+    read(frame(f'energy=-5 stress="{zero}"') + frame(f'energy=0 stress="{NINE}"'))
+    assert "1 have an energy and 1 have a stress of exactly 0" in caplog.text
+    still = frame()
+    for force in ("0.1", "0.2", "0.3"):
+        still = still.replace(force, "0")
+    read(2 * still)
+    assert "2 have forces of exactly 0" in caplog.text
+    read(still + frame())  # a perfect crystal among others
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.extxyz")), ids=lambda p: p.stem)
+def test_ordinary_sets_give_no_remarks(path, caplog):
+    with caplog.at_level(logging.INFO):
+        assert read_structures(path)
+    assert not caplog.messages
 
 
 def test_free_energies_are_what_forces_belong_to(read, caplog):

@@ -62,7 +62,8 @@ def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
     lines = []
     if _OTHER_UNIT.match(unit):
         lines.append(f"the file says that its energies are in {unit}")
-    bounds = np.array([_total(frame.symbols) for frame in frames])
+    totals = {symbols: _total(symbols) for symbols in {f.symbols for f in frames}}
+    bounds = np.array([totals[frame.symbols] for frame in frames])
     energies = np.array([frame.energy for frame in frames])
     atoms = np.array([len(frame.symbols) for frame in frames])
     floor = (1 + _MARGIN) * bounds * HARTREE + _BINDING * atoms

@@ -3,6 +3,8 @@
 
 from collections import Counter
 
+import numpy as np
+
 from .read import KINDS, Labels
 from .settings import LabelSettings
 
@@ -26,6 +28,7 @@ class LabelSurvey:
         self.where, self.settings = where, settings
         self.frames = 0
         self.counts: Counter[str] = Counter()  # of energy, forces, stress
+        self.zeros: Counter[str] = Counter()  # of those that are exactly 0
         self.names: dict[str, str] = {}
         self.origins: dict[str, str] = {}  # the frame that a name is from
         self.weights: dict[str, list[float]] = {}
@@ -45,7 +48,11 @@ class LabelSurvey:
         if atoms > 1 or labels.forces is not None:  # one atom needs no forces
             self.frames += 1
             for kind in _PLAIN:
-                self.counts[kind] += getattr(labels, kind) is not None
+                value = getattr(labels, kind)
+                self.counts[kind] += value is not None
+                # the force on the one atom of a crystal's cell is 0
+                zero = value is not None and not np.any(value)
+                self.zeros[kind] += zero and (atoms > 1 or kind != "forces")
         for kind, name in labels.names.items():
             if name == "free_energy":
                 self.free_energies += 1
@@ -125,6 +132,24 @@ class LabelSurvey:
                 f"the loss weighs frames by {', '.join(self.weights)}, from "
                 f"{min(values):g} to {max(values):g} (use_weights = false does not)"
             )
+        zeros = self._zeros()
+        if zeros:
+            lines.append(
+                f"of {self.frames} frames {zeros} of exactly 0, as where a code has "
+                "computed none"
+            )
         if self.is_partial:
             lines.append(self.numbers)
         return lines
+
+    def _zeros(self) -> str:
+        """Numbers of labels that are exactly 0, of kinds that hardly can be."""
+        counts = {kind: self.zeros[kind] for kind in ("energy", "stress")}
+        # forces of a perfect crystal are 0, but not those of a whole set with motion
+        if self.zeros["forces"] == self.frames > 1:
+            counts["forces"] = self.frames
+        words = {"energy": "an energy", "stress": "a stress", "forces": "forces"}
+        parts = [
+            f"{counts[kind]} have {words[kind]}" for kind in counts if counts[kind]
+        ]
+        return " and ".join(parts)
