@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Elements of PDB and GRO files that ase reads, which guesses them from names."""
+"""Elements of files that ase reads, where it would guess them.
+
+It takes names of PDB and GRO files by their first letters, and types of LAMMPS for
+atomic numbers.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +24,14 @@ def name_reader(path: Path) -> Callable[["ase.Atoms"], None]:
     -------
     callable
         It changes the elements of an ``ase.Atoms``, or raises ValueError where they are
-        not known. Files of formats other than PDB and GRO state elements.
+        not known. Files of other formats state elements.
+
+    Raises
+    ------
+    ValueError
+        If a dump of LAMMPS has types in their place.
     """
+    _check_dump(path)
     ending = path.suffix.lower()
     if ending not in (".pdb", ".ent", ".gro"):
         return lambda atoms: None
@@ -34,6 +44,20 @@ def name_reader(path: Path) -> Callable[["ase.Atoms"], None]:
         atoms.set_chemical_symbols(known)
 
     return set_elements
+
+
+def _check_dump(path: Path) -> None:
+    """Refuse a dump of LAMMPS without a column of elements."""
+    with open(path, "rb") as file:
+        lines = file.read(10_000).splitlines()
+    if not lines or not lines[0].startswith(b"ITEM:"):
+        return
+    columns = next((x.split()[2:] for x in lines if x.startswith(b"ITEM: ATOMS")), [])
+    if columns and b"element" not in columns:
+        raise ValueError(
+            f"{path}: expected a column of elements in the dump (dump ... element, and "
+            "dump_modify ... element Na Cl), found types alone, which are no elements"
+        )
 
 
 def _elements(

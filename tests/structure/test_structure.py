@@ -203,3 +203,16 @@ def test_elements_of_names(tmp_path):
     (tmp_path / "x.pdb").write_text(text)
     with pytest.raises(ValueError, match="names alone for 1 of them"):
         read_structures(tmp_path / "x.pdb", labels=False)
+
+
+def test_types_of_lammps_are_no_elements(tmp_path):
+    dump = (
+        "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n"
+        "0 9\n0 9\n0 9\nITEM: ATOMS id type {} x y z\n1 2 {} 1 2 3\n"
+    )
+    path = tmp_path / "x.lammpstrj"
+    path.write_text(dump.format("element", "Cl"))
+    assert read_structures(path, labels=False)[0].symbols == ("Cl",)
+    path.write_text(dump.format("q", "-1.0"))
+    with pytest.raises(ValueError, match=r"column of elements .* found types alone"):
+        read_structures(path, labels=False)
