@@ -46,7 +46,8 @@ def load_topology(
     OSError
         If there is no such file, or mdtraj does not know the format.
     ValueError
-        If the element of an atom can only be guessed from its name, or contradicts it.
+        If it cannot be read, or the element of an atom can only be guessed from its
+        name, or contradicts it.
     """
     ending = _ending(path)
     if ending in _PDB:
@@ -55,7 +56,15 @@ def load_topology(
 
     sites = read_atom_sites(path) if ending in _CIF else None
     check_hdf5(path)
-    topology = mdtraj.load_topology(str(path))
+    try:
+        topology = mdtraj.load_topology(str(path))
+    except OSError:
+        raise
+    except Exception as error:  # mdtraj's parsers raise many kinds
+        raise ValueError(
+            f"{path}: expected a topology that mdtraj reads, found "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if sites is not None:
         ids = [str(atom.serial) for atom in topology.atoms]
         _say(check_sites(sites, ids, str(path)), path)

@@ -66,6 +66,11 @@ def parse_pdb(lines: Iterable[str], where: str) -> Records:
                 counts.append(0)
         elif line.startswith("TER") and len(counts) == 1:
             reader.end_chain()
+        elif line[:4].upper() == "ATOM" or kind.upper() == "HETATM":
+            raise ValueError(
+                f"{where}: expected ATOM or HETATM, or blanks after it, in columns 1-6 "
+                f"of line {number}, found {line.rstrip()!r}"
+            )
     counts = [count for count in counts if count]
     if not named and len(set(counts)) > 1:
         raise ValueError(

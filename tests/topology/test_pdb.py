@@ -146,5 +146,8 @@ def test_box():
 def test_lines_that_are_no_records():
     with pytest.raises(ValueError, match=r"x.pdb: expected an atom .* in line 1"):
         parse_pdb([atom(1, "C", "LIG", 1)[:40] + "\n"], "x.pdb")
+    for line in ("ATOM 1 C LIG 1 0.0 0.0 0.0\n", "ATOM 100000  C   LIG\n", "atom  \n"):
+        with pytest.raises(ValueError, match="in columns 1-6 of line 2"):
+            parse_pdb([atom(1, "C", "LIG", 1), line], "x.pdb")
     with pytest.raises(ValueError, match="found no ATOM"):
         parse_pdb(["END\n"], "x.pdb")
