@@ -187,8 +187,11 @@ class Frames:
             cut = bool(window.start) or window.stop is not None
             if cut and window.time_step is None:
                 check_times(run, times)
-            done, n_known = 0, 0 if run.index is None else run.index.n_frames
-            for chunk in _chunks(run):
+            done, last = 0, None
+            if run.index is not None and window.stop is not None:
+                last, latest = _last_frame(run, window, times, before)
+                last_read = max(last_read, latest)
+            for chunk in _chunks(run, last):
                 frames = np.arange(done, done + chunk.n_frames)
                 done += chunk.n_frames
                 if not _has_images(run, chunk.n_atoms):
@@ -211,8 +214,6 @@ class Frames:
                 if len(kept):
                     some = True
                     yield chunk if len(kept) == chunk.n_frames else chunk[kept]
-                if done < n_known and _all_beyond(window, times, done):
-                    break
         if not some:
             raise ValueError(
                 f"expected frames between --start and --stop, found the last at "
@@ -291,7 +292,8 @@ def system_of(run: Run, n_atoms: int) -> RunSystem | None:
     )
 
 
-def _chunks(run: Run) -> Iterator[Any]:
+def _chunks(run: Run, last: int | None = None) -> Iterator[Any]:
+    """Read a run, up to a frame that is not needed."""
     if run.trajectory is None:
         hint = ""
         if run.tempered:
@@ -303,16 +305,29 @@ def _chunks(run: Run) -> Iterator[Any]:
     if run.trajectory.suffix.lower() in WITH_TOPOLOGY:
         topology = topology_of(run, run.trajectory)
     size = max(1, min(100, _POSITIONS // topology.n_atoms))
-    path, of_file = run.trajectory, run.topology or run.trajectory
-    yield from read_chunks(path, topology, of_file, run.index, size)
+    path, index = run.trajectory, run.index
+    if last is not None and last < index.n_frames:
+        # What comes after may be damaged.
+        index = index._replace(n_frames=last, damage="", is_cut=False)
+    yield from read_chunks(path, topology, run.topology or path, index, size)
 
 
-def _all_beyond(window: Window, times: Times | None, done: int) -> bool:
-    """Tell whether no frame from `done` on is in a window."""
-    if window.stop is None or window.time_step is not None:
-        return False
-    known = times is not None and times.values is not None
-    return known and not window.holds(times.values[done:]).any()
+def _last_frame(
+    run: Run, window: Window, times: Times | None, before: int
+) -> tuple[int, float]:
+    """Frame after the last in a window, and the latest time in ps of all frames."""
+    n = run.index.n_frames
+    kept = np.ones(n, dtype=bool)
+    if window.drop_repeated and times and times.repeated is not None:
+        kept = ~times.repeated
+    if window.time_step is not None:
+        values = (before + np.cumsum(kept) - 1) * window.time_step
+    elif times is not None and times.values is not None:
+        values = times.values
+    else:
+        return n, -np.inf
+    inside = np.flatnonzero(kept & window.holds(values))
+    return int(inside[-1]) + 1 if len(inside) else 0, float(values.max())
 
 
 def _number(marks: np.ndarray | None) -> int:

@@ -92,6 +92,7 @@ def _keep_to_itself() -> None:
     import resource
 
     gc.disable()
+    warnings.simplefilter("ignore")
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

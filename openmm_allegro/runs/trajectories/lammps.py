@@ -115,12 +115,16 @@ def _texts(path: Path) -> Iterator[bytes]:
         start = content.find(_START)
         if start < 0:
             raise ValueError("no line ITEM: TIMESTEP")
-        # Units come once, before the first frame or in each.
+        # Units come once, before the first frame; times before each line of a step.
         before = content[:start]
+        units = b"".join(re.findall(rb"ITEM: UNITS\n[^\n]*\n", before))
         while start >= 0:
-            end = content.find(_START, start + len(_START))
-            yield before + content[start : end if end >= 0 else len(content)]
-            start, before = end, b""
+            step = content.find(_START, start + len(_START))
+            end = step if step >= 0 else len(content)
+            last = re.search(rb"(?:ITEM: TIME\n[^\n]*\n)?\Z", content[end - 80 : end])
+            text = content[start : end - len(last.group())]
+            yield before + text
+            start, before = step, units + last.group()
 
 
 def _head(text: bytes) -> dict[str, list[str]]:

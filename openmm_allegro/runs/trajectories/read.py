@@ -86,11 +86,13 @@ def read_chunks(
         number = _frame_of_crash(path, topology, index, done)
         raise _damaged(path, number, str(error), index) from error
     except _Misfit as error:
-        reason = "coordinates beyond the bounds in its header"
-        raise _damaged(path, error.args[0], reason, index) from error
+        raise _damaged(path, *error.args, index) from error
     except Unreadable:
         raise
     except Exception as error:  # whatever a reader makes of other bytes
+        number = _frame_of_crash(path, topology, index, done)
+        if number and index is not None:
+            raise _damaged(path, number, _last_line(error), index) from error
         raise Unreadable(
             f"expected a trajectory at {path} with the {topology.n_atoms} atoms of "
             f"{of_file}, found {type(error).__name__}: {_last_line(error)}"
@@ -118,12 +120,34 @@ def _arrays(
             continue
         if chunk.n_atoms != topology.n_atoms:
             raise ValueError(f"{chunk.n_atoms} atoms")
+        wrong = _wrong_cell(chunk.unitcell_lengths, chunk.unitcell_angles)
+        if wrong is not None:
+            raise _Misfit(done + wrong, "a cell that is impossible")
         if index is not None and index.extent is not None:
             misfit = index.extent.misfit(done, chunk.xyz)
             if misfit is not None:
-                raise _Misfit(misfit)
+                reason = "coordinates beyond the bounds in its header"
+                raise _Misfit(misfit, reason)
         done += chunk.n_frames
         yield chunk.xyz, chunk.time, chunk.unitcell_lengths, chunk.unitcell_angles
+
+
+def _wrong_cell(lengths: Any, angles: Any) -> int | None:
+    """Find the first frame of a chunk with a cell that cannot be.
+
+    A length of 0 is no cell, if all frames have it.
+    """
+    from mdtraj.utils.unitcell import check_valid_unitcell_angles
+
+    if lengths is None or angles is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(lengths).all(axis=1) & (np.abs(lengths) < 1e6).all(axis=1)
+        good &= (lengths >= 0).all(axis=1)
+        good &= ((lengths == 0) == (lengths[0] == 0)).all(axis=1)
+        empty = (lengths == 0).any(axis=1)
+        good &= empty | check_valid_unitcell_angles(*np.asarray(angles).T)
+    return None if good.all() else int(np.argmin(good))
 
 
 def _mdtraj_chunks(
