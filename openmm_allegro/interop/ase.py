@@ -17,7 +17,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..model.elements import element_types
 from ..model.file import Model, load_model
-from ..potential.checks import check_total
+from ..potential.checks import check_total, warn_of_vacuum
+from ..potential.contents import check_distinct
 from ..potential.module import script_model
 from ..potential.options import ForceOptions
 from ..structure import Structure, from_ase
@@ -184,6 +185,8 @@ class AllegroCalculator(Calculator):
         if self._scripted is None or self._scripted[0] != key:
             # Checked here, for the message of script_model would name a topology.
             element_types(structure.symbols, self.model.config.elements, "atoms")
+            check_distinct(structure.positions, range(len(structure)))
+            warn_of_vacuum([self.model], structure.periodic.any())
             options = ForceOptions(precision=self.precision)
             module = script_model(self.model, key[0], options, periodic=key[1])
             self._scripted = (key, module.to(self.device))

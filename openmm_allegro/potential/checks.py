@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Checks of models and topologies before a System is made of them."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from openmm import app, unit
 
 from ..model.file import Model
-from ..structure import check_cell
+from ..structure import check_cell, check_lengths, has_volume, is_placeholder
+
+log = logging.getLogger(__name__)
+
+WITHOUT_BOX = (
+    "set one (topology.setPeriodicBoxVectors, a CRYST1 record), or leave it out with "
+    "periodic=False (--no-periodic, no_periodic = true)"
+)
 
 
 def check_total(model: Model, where: str) -> None:
@@ -45,7 +53,7 @@ def is_periodic(
     Raises
     ------
     ValueError
-        If a box is needed and there is none, or if it is degenerate.
+        If a box is needed and there is none, or if it is degenerate or a placeholder.
     """
     box = topology.getPeriodicBoxVectors()
     trained = any(m.provenance.get("periodic") == "all" for m in models)
@@ -60,12 +68,35 @@ def is_periodic(
             f"topology: expected a box because {reason}, found none; set it with "
             "topology.setPeriodicBoxVectors or a CRYST1 record"
         )
-    check_topology_box(topology)
-    return box is not None if periodic is None else periodic
+    if periodic is not False:
+        check_topology_box(topology)
+    if periodic is None:
+        periodic = box is not None
+        warn_of_vacuum(models, periodic)
+    return periodic
+
+
+def warn_of_vacuum(models: Sequence[Model], periodic: bool) -> None:
+    """Log that models which know molecules in vacuum alone are used in a box."""
+    if periodic and all(m.provenance.get("periodic") == "none" for m in models):
+        log.warning(
+            "the model was trained on structures without periodic images, and is used "
+            "in a periodic box: whether it describes matter in bulk, its training does "
+            "not show (periodic=False, --no-periodic leaves out images)"
+        )
+
+
+def topology_box(topology: app.Topology) -> np.ndarray | None:
+    """Box vectors [3, 3] (Å) of a topology; None also for those that are no box."""
+    vectors = topology.getPeriodicBoxVectors()
+    if vectors is None:
+        return None
+    box = np.array(vectors.value_in_unit(unit.angstrom))
+    return None if is_placeholder(box) or not has_volume(box) else box
 
 
 def check_topology_box(topology: app.Topology) -> None:
-    """Refuse a degenerate box; a topology without one passes.
+    """Refuse a degenerate box and a placeholder; a topology without one passes.
 
     Raises
     ------
@@ -73,4 +104,7 @@ def check_topology_box(topology: app.Topology) -> None:
     """
     box = topology.getPeriodicBoxVectors()
     if box is not None:
-        check_cell(np.array(box.value_in_unit(unit.angstrom)), "topology")
+        vectors = np.array(box.value_in_unit(unit.angstrom))
+        if not is_placeholder(vectors):
+            check_cell(vectors, "topology")
+        check_lengths(vectors, "topology", WITHOUT_BOX)

@@ -17,7 +17,7 @@ from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
 from ..model.file import Model, load_model
 from ..structure import topology_symbols
-from .checks import check_total, is_periodic
+from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, committee_module, uncertainty
 from .options import ForceOptions
 
@@ -137,7 +137,7 @@ class AllegroPotential:
         system = openmm.System()
         for atom in topology.atoms():
             system.addParticle(atom.element.mass)
-        if topology.getPeriodicBoxVectors() is not None:
+        if topology_box(topology) is not None:
             system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
         system.addForce(make_force(module, backend=backend, periodic=periodic))
         if rigid_molecules:
@@ -312,6 +312,7 @@ class AllegroPotential:
         check_baseline(trained, fingerprint(mm_system, symbols), "mm_system")
         if periodic is None:
             periodic = mm_system.usesPeriodicBoundaryConditions()
+            warn_of_vacuum(self.models, periodic)
         module = committee_module(self.models, symbols, options, periodic=periodic)
         system = copy.deepcopy(mm_system)
         system.addForce(make_force(module, backend=backend, periodic=periodic))

@@ -16,6 +16,7 @@ from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
 from ..simulate.atoms import describe_atoms
 from ..simulate.checks import check_positions, check_resumed
+from ..simulate.contents import check_contents
 from ..simulate.platform import choose_platform, torch_threads
 from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
@@ -121,6 +122,8 @@ def _temper(
     coordinates = check_positions(positions, topology, system)
     asked = settings.record()
     check_system(asked["ensemble"], topology, system)
+    pressure = settings.pressure_bar is not None
+    check_contents(topology, system, coordinates, pressure=pressure)
     if system.usesPeriodicBoundaryConditions():
         coordinates = whole_molecules(coordinates, topology, system)
     platform, properties = choose_platform(execution.platform, execution.threads)

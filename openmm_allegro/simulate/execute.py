@@ -14,11 +14,12 @@ from openmm import app, unit
 
 from .._version import __version__
 from ..potential.description import notes_of
-from ..runs.names import check_output, paths_of
+from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
 from .atoms import describe_atoms
 from .checkpoint import Checkpoint
 from .checks import check_freedom, check_notes, check_positions, check_start
+from .contents import check_contents
 from .differences import Asked
 from .identity import identify
 from .integrators import is_stochastic, make_integrator
@@ -73,6 +74,9 @@ def execute(
         asked["seed"] = seed or random.SystemRandom().randrange(1, 2**31)
         # random numbers that are not restored are to be others than from the start on
         fresh = (asked["seed"] + earlier.step) % 2**31
+        if checkpoint is None:
+            pressure = ENSEMBLES[settings.ensemble] is not None
+            check_contents(topology, system, coordinates, state, pressure=pressure)
         system = prepare_system(system, topology, asked, fresh)
         if state is not None and system.usesPeriodicBoundaryConditions():
             system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())

@@ -7,7 +7,14 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "files": ("from_ase", "read_structures"),
-        "structure": ("Structure", "check_cell", "check_structure", "has_volume"),
+        "structure": (
+            "Structure",
+            "check_cell",
+            "check_lengths",
+            "check_structure",
+            "has_volume",
+            "is_placeholder",
+        ),
         "topology": ("check_atoms", "topology_symbols"),
     },
 )

@@ -8,6 +8,10 @@ import numpy as np
 
 _ALIGNED = 1e-4  # of a vector's longest component: others below are rounding
 
+# Å. Nothing has a lattice vector below; placeholders for "no crystal" have 1 or 0.
+_SHORTEST = 1.001
+_NO_CELL = 'pbc="F F F" says that there is none'
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -92,6 +96,15 @@ def has_volume(cell: np.ndarray) -> bool:
     )
 
 
+def is_placeholder(cell: np.ndarray) -> bool:
+    """True of cell vectors [n, 3] (Å) that stand for no cell: none is longer than 1 Å.
+
+    ``CRYST1 1 1 1`` and zeros are what many programs write, and the PDB has, where
+    there is no crystal.
+    """
+    return bool((np.linalg.norm(cell, axis=1) < _SHORTEST).all())
+
+
 def check_cell(cell: np.ndarray, where: str) -> None:
     """Refuse cell vectors that span no volume.
 
@@ -113,6 +126,23 @@ def check_cell(cell: np.ndarray, where: str) -> None:
         raise ValueError(
             f"{where}: expected three independent box vectors, found a degenerate box "
             f"{cell.tolist()} Å"
+        )
+
+
+def check_lengths(vectors: np.ndarray, where: str, way_out: str) -> None:
+    """Refuse periodic vectors [n, 3] (Å) so short that atoms would meet themselves.
+
+    Raises
+    ------
+    ValueError
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    if (lengths < _SHORTEST).any():
+        shown = ", ".join(f"{length:g}" for length in lengths)
+        raise ValueError(
+            f"{where}: expected a box that holds its atoms, found box vectors of "
+            f"{shown} Å, which stand for no box (CRYST1 1 1 1) or are in another unit; "
+            f"{way_out}"
         )
 
 
@@ -147,3 +177,4 @@ def check_structure(structure: Structure, where: str) -> None:
                 f"{where}: expected independent cell vectors in the periodic "
                 f"directions, found a degenerate box {used.tolist()} Å"
             )
+        check_lengths(used, where, _NO_CELL)

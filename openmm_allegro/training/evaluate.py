@@ -130,6 +130,13 @@ def evaluate(
                 f"{structure.energy} and "
                 f"{'no forces' if structure.forces is None else 'forces'}"
             )
+    if model.provenance.get("periodic") == "none" and any(
+        s.periodic.any() for s in structures
+    ):
+        log.warning(
+            "the model was trained on structures without periodic images, and is "
+            "compared with structures that have them"
+        )
     samples = make_samples(structures, model.config, distances)
     structures, samples, atoms = separate("evaluate", structures, samples)
     _check_kind(model, common_baseline(structures))

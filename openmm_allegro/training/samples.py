@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ..model import AllegroConfig
+from ..model.contacts import check_contacts
 from ..model.elements import element_types
 from ..neighbors import LARGEST_BLOCK, PADDING, PairList, center_blocks
 from ..structure import Structure, has_volume
+from ..utils.reasons import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +76,8 @@ def make_samples(
     Raises
     ------
     ValueError
-        If a structure has an element that the config does not name, or two atoms at
-        one position.
+        If a structure has an element that the config does not name, two atoms at one
+        position, lengths in another unit, or a box that is none.
     """
     table = config.cutoff_table()
     pairs = PairList(config.cutoff)
@@ -85,16 +87,13 @@ def make_samples(
         types = element_types(structure.symbols, config.elements, where)
         cell = torch.tensor(structure.cell)
         periodic = torch.tensor(structure.periodic)
-        centers, neighbors, vectors = pairs(
-            torch.tensor(structure.positions), cell, periodic
-        )
-        same = (vectors == 0).all(-1)
-        if same.any():
-            i, j = centers[same][0].item(), neighbors[same][0].item()
-            raise ValueError(
-                f"{where}: expected atoms at different positions, found atoms {i} and "
-                f"{j} at the same one"
+        try:
+            centers, neighbors, vectors = pairs(
+                torch.tensor(structure.positions), cell, periodic
             )
+        except RuntimeError as error:
+            raise ValueError(f"{where}: {reason_of(error)}") from error
+        check_contacts(structure.symbols, centers, neighbors, vectors, where)
         near = vectors.square().sum(-1) < table[types[centers], types[neighbors]] ** 2
         stress = structure.known_stress()
         left_out += stress is None and structure.stress is not None

@@ -9,7 +9,7 @@ import openmm
 import torch
 from openmm import app, unit
 
-from ...forces import force_modules
+from ...forces import model_particles
 from ...neighbors import PairList
 from ...reporters.uncertainty import committee_of, force_deviations
 from ...units import NM_TO_ANGSTROM
@@ -184,11 +184,7 @@ def _closest(closest: dict[str, float], simulation: app.Simulation) -> Limit:
 def _model_atoms(simulation: app.Simulation) -> list[int]:
     """Indices of the atoms of Allegro forces, or of all that have an element."""
     atoms = list(simulation.topology.atoms())
-    chosen: set[int] = set()
-    for module in force_modules(simulation.system):
-        # a capped module wraps the one that has the atoms, of which caps come last
-        own = module if hasattr(module, "atoms") else module.module
-        chosen.update(i for i in own.atoms.tolist() if i < len(atoms))
+    chosen = model_particles(simulation.system)
     if not chosen:
         chosen = {atom.index for atom in atoms if atom.element is not None}
     return sorted(chosen)
