@@ -118,6 +118,14 @@ def make_samples(
             left_out,
             len(structures),
         )
+    labelled = sum(sample.stress is not None for sample in samples)
+    if 0 < labelled < len(samples):
+        log.warning(
+            "%d of %d structures have a stress; the others count for energies and "
+            "forces alone",
+            labelled,
+            len(samples),
+        )
     return samples
 
 

@@ -63,6 +63,7 @@ def read(tmp_path, caplog):
         ("virial", "virial"),
         ("virials", "virial"),
         ("REF_virials", "virial"),
+        ("castep_energy", "energy"),
         # predictions of other models, parts and other things are no labels
         ("MACE_energy", ""),
         ("gap_forces", ""),

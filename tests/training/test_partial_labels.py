@@ -138,6 +138,12 @@ def test_training_on_stress_ignores_frames_without_one(tmp_path):
     assert rows[0][0]["stress_rmse"] == rows[1][0]["stress_rmse"]
 
 
+def test_a_set_with_some_stresses_says_so(caplog):
+    with caplog.at_level(logging.INFO):
+        make_samples([*ethanol()[:3], *liquid()[:2]], tiny_config())
+    assert "2 of 5 structures have a stress" in caplog.text
+
+
 def test_predictions_without_a_label_are_no_zeros():
     model = tiny_model()
     arrays = evaluate(model, [ethanol()[0], liquid()[0]])["arrays"]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 KINDS = ("energy", "forces", "stress", "virial")
 # Words that a name may have beside that of the label.
-_ORIGINS = {"ref", "reference", "dft", "qm", "total", "potential"}
+_ORIGINS = {
+    *("ref", "reference", "dft", "qm", "total", "potential", "target", "true"),
+    *("abinit", "aims", "castep", "cp2k", "espresso", "gpaw", "orca", "psi4", "vasp"),
+}
 _KIND_OF_WORD = {
     "energy": "energy",
     "force": "forces",
