@@ -8,7 +8,7 @@ from typing import Any
 
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
-from ..topology.names import SITE
+from ..topology.names import SITE, is_water
 from ..topology.pdb import read_pdb
 from ..topology.records import Records
 from ..utils.hdf5 import check_hdf5
@@ -85,7 +85,7 @@ def load_topology(
     known = _elements()
     for atom, symbol in zip(topology.atoms, symbols, strict=True):
         atom.element = known(symbol)
-    return topology
+    return _with_sites_bonded(topology)
 
 
 def _of_records(
@@ -130,6 +130,25 @@ def _of_records(
     for first, second in records.bonds.tolist():
         if (first, second) not in there:
             topology.add_bond(atoms[first], atoms[second])
+    return _with_sites_bonded(topology)
+
+
+def _with_sites_bonded(topology: Any) -> Any:
+    """Bond virtual sites of waters to the oxygen, lest they count as molecules."""
+    there: set[tuple[int, int]] | None = None
+    for residue in topology.residues:
+        if residue.n_atoms < 4 or not is_water(residue.name):
+            continue
+        symbols = [atom.element.symbol for atom in residue.atoms]
+        if "O" not in symbols or "VS" not in symbols:
+            continue
+        oxygen = residue.atom(symbols.index("O"))
+        if there is None:
+            there = {tuple(sorted((a.index, b.index))) for a, b in topology.bonds}
+        for atom, symbol in zip(residue.atoms, symbols, strict=True):
+            pair = tuple(sorted((oxygen.index, atom.index)))
+            if symbol == "VS" and pair not in there:
+                topology.add_bond(oxygen, atom)
     return topology
 
 

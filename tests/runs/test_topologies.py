@@ -11,6 +11,7 @@ from report_helpers import write_velocities
 from openmm_allegro.cli.main import main
 from openmm_allegro.runs.frames import read_topology
 from openmm_allegro.runs.run import Run
+from openmm_allegro.runs.species import find_kinds, masses_of
 from openmm_allegro.runs.topology import load_topology
 from openmm_allegro.runs.velocities import velocities_between
 from openmm_allegro.runs.window import Window
@@ -171,6 +172,9 @@ def test_option_of_analyze(tmp_path, capsys):
         captured = capsys.readouterr()
         return captured.err if status else captured.out
 
+    # carbon and nitrogen in their places would weigh 54
+    mass = masses_of(load_topology(tmp_path / "x.gro")).sum()
+    assert mass * 1.66054 / 2.0**3 == pytest.approx(121.3, abs=0.1)  # kg/m³
     expected = output("stated.pdb", "Na-Cl")
     assert "Na-Cl" in expected
     assert output("x.gro", "Na-Cl") == expected
@@ -201,3 +205,14 @@ def test_a_run_is_read_with_its_own_elements(tmp_path):
         read_topology(run)
     own = replace(run, record_file=tmp_path / "x.json")
     assert symbols(read_topology(own)) == ["S", "Cl"]
+
+
+def test_sites_of_water_belong_to_it(tmp_path):
+    lines = ["x", "8"]
+    for i in range(8):
+        name = ("OW", "HW1", "HW2", "MW")[i % 4]
+        lines.append(f"{i // 4 + 1:5d}SOL  {name:>5}{i + 1:5d}   0.000   0.000   0.000")
+    (tmp_path / "x.gro").write_text("\n".join([*lines, "   2.0   2.0   2.0", ""]))
+    topology = load_topology(tmp_path / "x.gro")
+    assert symbols(topology) == ["O", "H", "H", "VS"] * 2
+    assert [kind.name for kind in find_kinds(topology)] == ["water"]
