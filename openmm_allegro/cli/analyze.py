@@ -135,6 +135,7 @@ def _write(
             "results": measurement.results,
             "notes": notes,
             "warnings": measurement.warnings,
+            "withheld": measurement.failed,
         }
         write_json(options.json, content)
     if options.csv:

@@ -30,8 +30,7 @@ _STEP = 0.3
 
 _MOTION = {
     "caged": "{label} moved by no more than {moved:.2f} nm within {longest:.3g} ps, so "
-    "that {name} is about the cage that neighbours make; its error reaches from 0 to "
-    "twice its value",
+    "that {name} is about the cage that neighbours make; its error holds 0 too",
     "faster": "displacements of {label} still grow as t^{exponent:.2g} at the longest "
     "lag, {longest:.3g} ps, faster than in diffusion; the error of {name} is wide for "
     "that",

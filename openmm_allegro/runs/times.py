@@ -45,9 +45,10 @@ def read_times(run: Run) -> Times | None:
     if index.n_frames == 0:
         return None  # what is wrong with the file is said when it is read
     values, reason = _reliable(index, path)
-    return Times(
-        values, reason, _repeated(values if values is not None else index.steps)
-    )
+    numbers = index.steps if values is None else values
+    if numbers is not None and np.ptp(numbers) == 0:
+        numbers = None  # all 0: nobody counted
+    return Times(values, reason, _repeated(numbers))
 
 
 def times_of_pieces(pieces: Sequence[Times | None]) -> list[Times | None]:

@@ -157,6 +157,11 @@ def check_structure(structure: Structure, where: str) -> None:
     """
     if len(structure) == 0:
         raise ValueError(f"{where}: expected at least one atom, found none")
+    if "X" in structure.symbols:  # ase's name for the number 0
+        raise ValueError(
+            f"{where}: expected an element for each atom, found none for atom "
+            f"{structure.symbols.index('X')}"
+        )
     for name in ("positions", "cell", "energy", "forces", "stress"):
         value = getattr(structure, name)
         if value is not None and not np.isfinite(value).all():

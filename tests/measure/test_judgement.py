@@ -267,6 +267,7 @@ def test_a_compressibility_of_a_creeping_volume_is_withheld(runs, tmp_path):
     assert not {"compressibility", "thermal_expansion"} & set(content["results"]["all"])
     notes = " ".join(content["notes"])
     assert "at least 10 independent values of the volume" in notes
+    assert "compressibility of all" in content["withheld"]
     # The density that it crept through is in the error.
     row = next(r for r in content["table"] if r["quantity"] == "volume")
     assert row["error"] > 0.01
