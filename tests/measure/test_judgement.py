@@ -276,7 +276,9 @@ def test_a_compressibility_of_a_creeping_volume_is_withheld(runs, tmp_path):
 def test_free_flight_and_frames_far_apart_are_errors(tmp_path, capsys):
     rng = np.random.default_rng(5)
     flying, _ = still_flying(rng, 0.5)
-    trajectory = make_trajectory(flying, 3 * np.eye(3), ["Na", "Cl"] * 10)
+    trajectory = make_trajectory(
+        flying, 3 * np.eye(3), ["Na", "Cl"] * 10, time_step=0.5
+    )
     prefix = write_run(tmp_path / "flying", trajectory)
     message = analyze_error(capsys, "diffusion", prefix, "Na", "--keep-drift")
     assert "as t^" in message and "no diffusion coefficient can be told" in message
@@ -287,7 +289,7 @@ def test_free_flight_and_frames_far_apart_are_errors(tmp_path, capsys):
     page = Page(report(prefix).read_text()).text
     assert "Not computed: expected displacements" in page
     steps = random_walk(200, 20, 0.3, rng)
-    far = make_trajectory(steps % 2.0, 2 * np.eye(3), ["Na", "Cl"] * 10)
+    far = make_trajectory(steps % 2.0, 2 * np.eye(3), ["Na", "Cl"] * 10, time_step=0.5)
     message = analyze_error(
         capsys, "diffusion", write_run(tmp_path / "far", far), "Na", "--keep-drift"
     )
