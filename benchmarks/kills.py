@@ -1,142 +1,149 @@
 # SPDX-License-Identifier: MIT
-"""Kill a protocol at random moments until it is complete, and check its files.
+"""Kill runs, trainings, reports and imports at random moments, and check their files.
 
 A protocol of a capped alanine alone in a periodic box (minimise, heat, NVT, NVE with
-velocities, NPT) runs with our force in a process that is killed by SIGKILL after a
-random time and started again with resume, until it is complete; then the next protocol
-starts. After each kill every file must be readable. At each end every frame must be
-present once, in order, and the stages before NPT must equal those of an undisturbed run
-to the last bit (a resumed barostat starts anew, by design).
-Writes results/kills.json beside this file.
+velocities, NPT) runs with our force in a process that is killed by SIGKILL, or stopped
+by SIGTERM, after a random time and started again with resume, until it is complete;
+then the next protocol starts. A small training is treated alike; the report of a run
+and the import of a model of nequip-allegro are begun anew. After each kill every file
+must be readable, as it was or whole. At each end every frame must be present once, in
+order, and the stages before NPT, and the weights of the training, must equal those of
+an undisturbed process to the last bit (a resumed barostat starts anew, by design).
 
-python benchmarks/kills.py [--kills 120] [--longest 10] [--seed 1]
+The protocol also runs while the clock jumps by days, with files that may not grow
+beyond a random size, and in a folder that is deleted meanwhile. The first must change
+nothing; the others must end with an error that says so, and then be resumed or begun
+anew. Writes results/kills.json beside this file.
+
+python benchmarks/kills.py [--protocol 100] [--training 40] [--report 40] [--import 20]
+                           [--others 10] [--longest 10] [--seed 1]
 """
 
 import argparse
 import collections
-import contextlib
 import json
 import multiprocessing
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
 
-import mdtraj
-import numpy as np
-import openmm
-import torch
 from hardware import hardware
-from mdtraj.formats import HDF5TrajectoryFile
-from openmm import app
+from kills_tasks import (
+    ImportTask,
+    ProtocolTask,
+    ReportTask,
+    TrainingTask,
+    jumping_clock,
+    small_disk,
+)
 from tqdm import tqdm
 
-from openmm_allegro import AllegroPotential
-from openmm_allegro.runs.names import paths_of
-from openmm_allegro.simulate.checkpoint import read_checkpoint
-from openmm_allegro.simulate.protocol import Stage, run_protocol
-
-FOLDER = Path(__file__).parents[1] / "systems" / "alanine_water"
-STEPS, INTERVAL, VELOCITIES = 1000, 5, 4
-COMMON = {"steps": STEPS, "report_interval": INTERVAL, "checkpoint_interval": 20}
-STAGES = [
-    Stage("minimise", minimize=True),
-    Stage("heat", temperature_k=(100.0, 300.0), **COMMON),
-    Stage("nvt", **COMMON),
-    Stage("nve", ensemble="nve", velocity_interval=VELOCITIES, **COMMON),
-    Stage("npt", ensemble="npt", barostat_interval=5, **COMMON),
-]
+# Exit code of a process that ended with the error that was to be expected.
+EXPECTED = 7
+_FORK = multiprocessing.get_context("fork")
 
 
-def work(system: openmm.System, pdb: app.PDBFile, folder: Path) -> None:
-    """Run the protocol, in the process that is to be killed."""
-    torch.set_num_threads(1)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-        run_protocol(
-            pdb.topology,
-            pdb.positions,
-            system,
-            STAGES,
-            folder,
-            platform="CPU",
-            threads=1,
-            seed=3,
-            resume=True,
-            progress=False,
-        )
-
-
-def attempt(arguments: tuple, seconds: float | None) -> bool:
-    """Run until the end or for some seconds; tell if it ended by itself."""
-    process = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+def attempt(task, folder, seconds=None, number=signal.SIGKILL):
+    """Work until the end or for some seconds; the exit code, negative of a signal."""
+    process = _FORK.Process(target=_work, args=(task, folder))
     process.start()
     process.join(seconds)
     if process.is_alive():
-        process.kill()
-        process.join()
-        return False
-    assert process.exitcode == 0, f"the run failed with exit code {process.exitcode}"
-    return True
+        os.kill(process.pid, number)
+        process.join(60)
+        assert not process.is_alive(), f"{task.name}: not stopped by {number!r}"
+    return process.exitcode
 
 
-def killed_stage(folder: Path) -> str:
-    """Name the stage that was killed, and tell if it had taken steps."""
-    for number, stage in enumerate(STAGES, start=1):
-        paths = paths_of(folder / f"{number}-{stage.name}")
-        if not paths["record"].exists():
-            return f"before {stage.name}"
-        if not json.loads(paths["record"].read_text()).get("finished"):
-            started = paths["checkpoint"].exists()
-            return stage.name if started else f"start of {stage.name}"
-    return "after the last stage"
+def _work(task, folder):
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.dup2(nowhere, 1)
+    task.work(folder)
 
 
-def check_readable(folder: Path) -> None:
-    """Check that every file can be read, but for those named as partial."""
-    for path in folder.rglob("*"):
-        if ".partial" in path.name or path.suffix in (".lock", ".parts"):
-            continue
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-        elif path.suffix == ".chk":
-            read_checkpoint(path)
-        elif path.suffix == ".xml":
-            openmm.XmlSerializer.deserialize(path.read_text())
-        elif path.suffix == ".csv" and path.stat().st_size:
-            np.genfromtxt(path, delimiter=",", skip_header=1)
-        elif path.suffix == ".h5":
-            with HDF5TrajectoryFile(str(path)) as file:
-                file.read()
-        elif path.suffix == ".xtc" and path.stat().st_size:
-            mdtraj.load(path, top=str(path.with_suffix(".pdb")))
+def kill_until(task, least, draw, longest, temporary, counts, bar):
+    """Kill a task at random moments until it was killed often enough, and ended."""
+    reference, ended, killed = temporary / "reference", 0, 0
+    started = time.monotonic()
+    assert attempt(task, reference) == 0
+    longest = min(longest, 1.1 * (time.monotonic() - started))
+    task.check_end(reference, reference)
+    while killed < least:
+        folder = temporary / "killed"
+        while True:
+            number = draw.choice(task.signals)
+            code = attempt(task, folder, draw.uniform(0.0, longest), number)
+            if code == 0:
+                break
+            # stopped as asked: by the signal, or by a SystemExit of it
+            assert code in (-number, 128 + number), f"{task.name}: exit code {code}"
+            moment = f"{task.name}: {task.moment(folder)}"
+            counts[moment + (", SIGTERM" if number == signal.SIGTERM else "")] += 1
+            killed += 1
+            bar.update()
+            task.check_readable(folder)
+        task.check_end(folder, reference)
+        task.check_litter(folder)
+        shutil.rmtree(folder)
+        ended += 1
+    shutil.rmtree(reference)
+    return {"killed": killed, "ended": ended}
 
 
-def check_whole(folder: Path, reference: Path) -> None:
-    """Check that all frames are present once, with the bits of an undisturbed run."""
-    for number, stage in enumerate(STAGES[1:], start=2):
-        name = f"{number}-{stage.name}"
-        paths, others = paths_of(folder / name), paths_of(reference / name)
-        steps = np.arange(INTERVAL, STEPS + 1, INTERVAL)
-        table = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1)
-        assert (table[:, 0] == steps).all(), f"{name}: lines of energies"
-        times = mdtraj.load(paths["trajectory"], top=str(paths["topology"])).time
-        assert np.allclose(times, steps * 5e-4), f"{name}: frames"
-        if stage.velocity_interval:
-            with HDF5TrajectoryFile(str(paths["velocities"])) as file:
-                frames = file.read()
-            expected = np.arange(VELOCITIES, STEPS + 1, VELOCITIES) * 5e-4
-            assert np.allclose(frames.time, expected), f"{name}: velocities"
-        if stage.ensemble != "npt":
-            for kind in ("trajectory", "state"):
-                same = paths[kind].read_bytes() == others[kind].read_bytes()
-                assert same, f"{name}: other bits in {kind}"
+def other_faults(task, least, draw, longest, temporary, bar):
+    """Let clocks jump, disks fill up and folders vanish while a protocol runs."""
+    reference, folder = temporary / "reference", temporary / "other"
+    assert attempt(task, reference) == 0
+    results = dict.fromkeys(
+        ("the clock jumps", "a file cannot grow", "the folder is deleted"), 0
+    )
+    for _ in range(least):
+        assert attempt(jumping_clock(task, draw.random()), folder) == 0
+        task.check_end(folder, reference)
+        shutil.rmtree(folder)
+        results["the clock jumps"] += 1
+        bar.update()
+
+        code = EXPECTED
+        while code == EXPECTED:  # of another size each time
+            size = int(10 ** draw.uniform(3.0, 5.5))
+            code = attempt(small_disk(task, size, EXPECTED), folder)
+            results["a file cannot grow"] += code == EXPECTED
+            task.check_readable(folder)
+        assert code == 0, f"a small disk: exit code {code}"
+        task.check_end(folder, reference)
+        shutil.rmtree(folder)
+        bar.update()
+
+        process = _FORK.Process(
+            target=_work, args=(small_disk(task, None, EXPECTED), folder)
+        )
+        process.start()
+        process.join(draw.uniform(0.2, longest))
+        shutil.rmtree(folder, ignore_errors=True)
+        process.join(300)
+        assert process.exitcode in (0, EXPECTED), f"exit code {process.exitcode}"
+        results["the folder is deleted"] += process.exitcode == EXPECTED
+        assert attempt(task, folder) == 0  # nothing that is left is in the way
+        task.check_end(folder, reference)
+        shutil.rmtree(folder)
+        bar.update()
+    shutil.rmtree(reference)
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=120, help="least number")
+    parser.add_argument("--protocol", type=int, default=100, help="least kills")
+    parser.add_argument("--training", type=int, default=40)
+    parser.add_argument("--report", type=int, default=40)
+    parser.add_argument("--import", type=int, default=20, dest="imports")
+    parser.add_argument("--others", type=int, default=10, help="of each other fault")
     parser.add_argument("--longest", type=float, default=10.0, help="s until a kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -144,48 +151,56 @@ def main() -> None:
     )
     options = parser.parse_args()
     draw = random.Random(options.seed)
-    pdb = app.PDBFile(str(FOLDER / "solute.pdb"))
-    pdb.topology.setUnitCellDimensions((3, 3, 3))
-    potential = AllegroPotential(FOLDER / "alanine.safetensors")
-    system = potential.create_system(pdb.topology)
+    least = {
+        ProtocolTask: options.protocol,
+        TrainingTask: options.training,
+        ReportTask: options.report,
+        ImportTask: options.imports,
+    }
     counts: collections.Counter[str] = collections.Counter()
-    ended, started = 0, time.monotonic()
+    done, started = {}, time.monotonic()
+    total = sum(least.values()) + 3 * options.others
     with (
-        tempfile.TemporaryDirectory() as temporary,
-        tqdm(total=options.kills, unit="kill", mininterval=10) as bar,
+        tempfile.TemporaryDirectory() as name,
+        tqdm(total=total, unit="fault", mininterval=10) as bar,
     ):
-        reference = Path(temporary) / "reference"
-        attempt((system, pdb, reference), None)
-        check_whole(reference, reference)
-        while sum(counts.values()) < options.kills:
-            folder = Path(temporary) / "killed"
-            while not attempt(
-                (system, pdb, folder), draw.uniform(0.0, options.longest)
-            ):
-                counts[killed_stage(folder)] += 1
-                bar.update()
-                check_readable(folder)
-            check_whole(folder, reference)
-            shutil.rmtree(folder)
-            ended += 1
+        temporary = Path(name)
+        for kind, number in least.items():
+            if number:
+                task = kind(temporary)
+                done[task.name] = kill_until(
+                    task, number, draw, options.longest, temporary, counts, bar
+                )
+        others = {}
+        if options.others:
+            others = other_faults(
+                ProtocolTask(temporary),
+                options.others,
+                draw,
+                options.longest,
+                temporary,
+                bar,
+            )
     result = {
         "hardware": hardware(1),
         "seed": options.seed,
         "longest_s": options.longest,
         "kills": sum(counts.values()),
+        "tasks": done,
         "kills_by_moment": dict(counts.most_common()),
-        "protocols_ended": ended,
+        "other_faults": others,
         "unreadable_files": 0,  # each check above ends the script
         "missing_or_repeated_frames": 0,
-        "stages_with_other_bits": 0,
+        "ends_with_other_bits": 0,
         "wall_s": round(time.monotonic() - started),
     }
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "kills.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(f"{'killed':24s}{'times':>6s}")
-    for moment, count in counts.most_common():
-        print(f"{moment:24s}{count:6d}")
-    print(f"{sum(counts.values())} kills, {ended} protocols completed")
+    print(f"{'killed':40s}{'times':>6s}")
+    for moment, count in [*counts.most_common(), *others.items()]:
+        print(f"{moment:40s}{count:6d}")
+    for task, row in done.items():
+        print(f"{task}: {row['killed']} kills, {row['ended']} completed")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,16 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
+from ..potential.description import FORCE_NOTES, notes_of
 from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
 from ..simulate.atoms import describe_atoms
-from ..simulate.checks import check_positions, check_resumed
+from ..simulate.checks import OF_FORCES, check_positions
 from ..simulate.contents import check_contents
+from ..simulate.differences import Asked
+from ..simulate.identity import identify
 from ..simulate.platform import choose_platform, torch_threads
+from ..simulate.resume import check_same_run
 from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
 from ..utils.files import lock_output, read_record, write_record
@@ -28,7 +32,7 @@ from .storage import repair
 
 log = logging.getLogger(__name__)
 
-# Values that a resumed run may have other ones of.
+# Values that a resumed run may have other ones of, and which its record then has.
 _MAY_CHANGE = ("iterations", "steps")
 
 
@@ -127,7 +131,11 @@ def _temper(
     if system.usesPeriodicBoundaryConditions():
         coordinates = whole_molecules(coordinates, topology, system)
     platform, properties = choose_platform(execution.platform, execution.threads)
-    record = asked | {
+    identity = identify(system, topology)
+    notes = notes_of(identity.descriptions)
+    record = asked | notes
+    record |= {
+        "identity": identity.parts,
         "package_version": __version__,
         "openmm_version": openmm.version.version,
         "method": "parallel-tempering",
@@ -144,14 +152,15 @@ def _temper(
         "resumed_at": [],
         "finished": False,
     }
-    fixed = {name: record[name] for name in (*asked, "atoms")}
+    fixed = {name: record[name] for name in (*asked, *notes, "atoms")}
+    run = Asked(identity.parts, system, topology)
     paths = replica_paths_of(output)
     with quiet("openmmtools", "pymbar"):
         from .replicas import Replicas  # imports openmmtools
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)
     with quiet("openmmtools", "pymbar"), torch_threads(execution.threads), lock:
-        resumed, record = on_first_rank(_prepare, paths, record, fixed, execution)
+        resumed, record = on_first_rank(_prepare, paths, record, fixed, run, execution)
         if not rank():
             log.info("%s", describe_atoms(topology, system))
         replicas = Replicas(platform, properties, paths, record, system)
@@ -170,6 +179,7 @@ def _prepare(
     paths: dict[str, Path],
     record: dict[str, Any],
     fixed: dict[str, Any],
+    run: Asked,
     execution: Execution,
 ) -> tuple[bool, dict[str, Any]]:
     """Look for a run to resume; return whether there is one, and its record.
@@ -182,10 +192,10 @@ def _prepare(
         done = repair(paths)
         if done is not None:
             done *= before["steps_per_iteration"]
-            check_resumed(
-                before | {"completed_steps": done}, fixed, paths["record"], _MAY_CHANGE
-            )
-            asked = {name: record[name] for name in _MAY_CHANGE}
+            before |= {"completed_steps": done}
+            check_same_run(before, fixed, run, paths, {*OF_FORCES, *_MAY_CHANGE})
+            names = (*_MAY_CHANGE, *FORCE_NOTES, "identity", "openmm_version")
+            asked = {name: record[name] for name in names if name in record}
             resumed = [*before["resumed_at"], done]
             again = {"resumed_at": resumed, "finished": False}
             before.pop("stopped", None)

@@ -33,13 +33,9 @@ RECORD_KEYS = frozenset(
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
     )
 )
-# Settings that a run may be resumed with another value of.
-CHANGEABLE = frozenset(
-    name
-    for settings in (_SETTINGS, settings_of(ForceOptions))
-    for name, meaning in settings.items()
-    if meaning.may_change
-)
+# Settings that a run may be resumed with another value of, those of forces apart.
+OF_FORCES = frozenset(n for n, m in settings_of(ForceOptions).items() if m.may_change)
+CHANGEABLE = OF_FORCES | {name for name, m in _SETTINGS.items() if m.may_change}
 # Of the System; older records lack them, in part or all.
 _OF_SYSTEMS = (*SYSTEM_OPTIONS, *FORCE_NOTES)
 # Settings that a record lacks where they are None.

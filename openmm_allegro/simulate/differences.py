@@ -119,9 +119,8 @@ def _system_words(
         if old is None:
             log.warning(
                 "cannot tell if the System is the same: its hashes are of OpenMM %s, "
-                "and there is no %s to compare",
+                "and there is no XML of it to compare",
                 before.get("openmm_version"),
-                path,
             )
             return []
         return _xml_words(old, _without_plugins(new))

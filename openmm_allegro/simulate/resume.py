@@ -2,7 +2,7 @@
 """Check that a run can be resumed: it is the same one, and its files are whole."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,15 +70,7 @@ def check_earlier(
         If it is another run, or a file is missing, damaged or changed.
     """
     before, checkpoint = earlier
-    files = {name: paths[name] for name in ("system", "topology")}
-    others = differences(
-        before, run, system_file=files["system"], topology_file=files["topology"]
-    )
-    may_change = CHANGEABLE
-    models = run.identity["models"]
-    if models and before.get("identity", {}).get("models") == models:
-        may_change |= set(MODEL_NOTES)  # the same, from another file or none
-    check_resumed(before, settings, paths["record"], may_change, others)
+    check_same_run(before, settings, run, paths)
     ended = bool(before.get("finished")) and before["steps"] == settings["steps"]
     if checkpoint is None:
         if before["completed_steps"] > 0 and not ended:
@@ -98,6 +90,42 @@ def check_earlier(
     if ended:
         _mend(earlier, run, paths)
     return ended
+
+
+def check_same_run(
+    before: dict[str, Any],
+    settings: dict[str, Any],
+    run: Asked,
+    paths: dict[str, Path],
+    may_change: Collection[str] = CHANGEABLE,
+) -> None:
+    """Refuse to resume a run as another: other settings, System, model or topology.
+
+    Parameters
+    ----------
+    before : dict
+        Record of the run.
+    settings, run
+        As ``check_earlier``.
+    paths : dict of str to Path
+        Its ``record``, ``topology`` and, if any, ``system``.
+    may_change : collection of str
+        Names of settings that may differ.
+
+    Raises
+    ------
+    ValueError
+    """
+    others = differences(
+        before,
+        run,
+        system_file=paths.get("system"),
+        topology_file=paths["topology"],
+    )
+    models = run.identity["models"]
+    if models and before.get("identity", {}).get("models") == models:
+        may_change = {*may_change, *MODEL_NOTES}  # the same, from another file or none
+    check_resumed(before, settings, paths["record"], may_change, others)
 
 
 def hash_written(paths: dict[str, Path]) -> dict[str, str]:

@@ -413,3 +413,23 @@ def test_the_system_of_the_files_is_compared_and_not_read(tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"expected the System with which .* began"):
         temper(tmp_path / "x", system=(topology, positions, heavier), **again)
     temper(tmp_path / "x", **again)
+
+
+def test_resumes_with_its_own_system_and_topology_alone(tmp_path, caplog):
+    temper(tmp_path / "run", iterations=4)
+    topology, positions, system = oscillators()
+    next(topology.atoms()).element = app.element.neon
+    with pytest.raises(ValueError, match=r"atom 0 Ar \S+ of \S+ rather than Ne"):
+        temper(tmp_path / "run", (topology, positions, system), resume=True)
+    topology, positions, system = oscillators()
+    system.getForce(0).setGlobalParameterDefaultValue(0, 900.0)
+    with pytest.raises(ValueError, match="parameters of CustomExternalForce"):
+        temper(tmp_path / "run", (topology, positions, system), resume=True)
+    # a record of before has no hashes
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    del record["identity"]
+    path.write_text(json.dumps(record))
+    temper(tmp_path / "run", iterations=6, resume=True)
+    assert "only the settings are compared" in caplog.text
+    assert "identity" in json.loads(path.read_text())
