@@ -6,13 +6,16 @@ Only the module of the verb that is asked for is imported. It has two functions:
 """
 
 import argparse
+import contextlib
 import importlib
 import io
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from .._version import __version__
 from ..utils.quiet import quiet
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _make_parser(arguments).parse_args(arguments)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         _, run_verb = _functions_of(options.verb)
-        with quiet("numexpr"):
+        with quiet("numexpr"), _warnings_in_one_line(debug):
             run_verb(options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -91,6 +94,22 @@ def _sentence(error: Exception) -> str:
     # What nobody has foreseen; its text alone says little.
     kind = type(error).__name__
     return f"{kind}: {text or 'no message'} ({_DEBUG} shows where)"
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line(debug: bool) -> Iterator[None]:
+    """Print warnings as errors are, without the line of code that they come from."""
+    before = warnings.formatwarning
+
+    def one_line(message: Warning | str, *place: Any, **line: Any) -> str:
+        text = f"openmm-allegro: warning: {' '.join(str(message).split())}\n"
+        return text + (before(message, *place, **line) if debug else "")
+
+    warnings.formatwarning = one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _print_any_name() -> None:

@@ -4,13 +4,14 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import openmm
 import pytest
 import torch
 
 from openmm_allegro.cli import info
-from openmm_allegro.cli.main import main
+from openmm_allegro.cli.main import _warnings_in_one_line, main
 
 COMMAND = [sys.executable, "-m", "openmm_allegro.cli"]
 
@@ -79,3 +80,14 @@ def test_names_that_are_no_text(tmp_path):
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert r"\udcff" in done.stderr
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_warning_is_one_line_as_an_error_is(debug):
+    """With --debug the place in the code follows."""
+    before = warnings.formatwarning
+    with _warnings_in_one_line(debug):
+        text = warnings.formatwarning("a\n b", UserWarning, __file__, 1)
+    assert warnings.formatwarning is before
+    assert text.startswith("openmm-allegro: warning: a b\n")
+    assert (text.count("\n") == 1) != debug and (__file__ in text) == debug
