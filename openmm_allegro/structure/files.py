@@ -221,9 +221,9 @@ def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> Non
     reasons = doubts(labelled, "" if settings.has_units else survey.unit)
     if reasons:
         warnings.warn(
-            f"{path}: expected labels in eV and Å once read with "
-            f"energy_unit = {settings.energy_unit!r} and length_unit = "
-            f"{settings.length_unit!r}, found that {'; '.join(reasons)}; set "
+            f"{path}: expected labels in eV and Å (with energy_unit = "
+            f"{settings.energy_unit!r} and length_unit = {settings.length_unit!r}), "
+            f"found that {'; '.join(reasons)}; set "
             "energy_unit, length_unit, forces_unit or stress_unit (--energy-unit, …)",
             stacklevel=4,
         )

@@ -268,6 +268,11 @@ def test_free_energies_are_what_forces_belong_to(read, caplog):
     assert not caplog.messages
     with pytest.raises(ValueError, match=r"free_energy\) in all frames or in none"):
         read(text + frame())
+    alone = frame("free_energy=-5.02")
+    assert read(alone)[0].energy == -5.02
+    assert "energy from free_energy" in caplog.text
+    with pytest.raises(ValueError, match=r"frame 1: expected one name of energy"):
+        read(alone + frame())
 
 
 def test_units(read):

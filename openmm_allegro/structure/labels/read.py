@@ -57,13 +57,14 @@ class Labels(NamedTuple):
     # Of energy, forces and stress in the loss, and the keys that they are from.
     weights: tuple[float, float, float]
     weight_names: tuple[str, ...]
-    free_energy_excess: float  # eV, of the free energy above the energy
+    # eV, of a free energy above the energy in whose place it is; None without
+    free_energy_excess: float | None
     isolated: bool  # called an isolated atom
     unit: str  # of energies, if the frame says one
     virial_without_volume: bool
 
 
-UNLABELLED = Labels(None, None, None, {}, (1.0, 1.0, 1.0), (), 0.0, False, "", False)
+UNLABELLED = Labels(None, None, None, {}, (1.0, 1.0, 1.0), (), None, False, "", False)
 
 
 def read_labels(
@@ -88,17 +89,17 @@ def read_labels(
     """
     values = _values(atoms, where)
     names: dict[str, str] = {}
-    excess = 0.0
+    excess = None
     energy = _choose("energy", values, settings, where)
     if energy is not None:
-        names["energy"], value = energy
-        number = as_number(value, f"{where}: {names['energy']}", len(atoms))
+        name, value = energy
+        names["energy"] = name
+        number = as_number(value, f"{where}: {name}", len(atoms))
         free = values.get("free_energy")
-        if settings.energy_key is None and free is not None:
+        if settings.energy_key is None and free is not None and name == "energy":
             free = as_number(free, f"{where}: free_energy", len(atoms))
             excess = (free - number) * settings.energy_factor
-            if names["energy"] == "energy":
-                names["energy"], number = "free_energy", free
+            number = free
         energy = number * settings.energy_factor
     forces = _choose("forces", values, settings, where)
     if forces is not None:
@@ -116,7 +117,7 @@ def read_labels(
         names,
         weights,
         weight_names,
-        excess if names.get("energy") == "free_energy" else 0.0,
+        excess,
         _is_called_isolated(atoms, where),
         next((str(values[name]) for name in _UNITS if name in values), ""),
         lost,

@@ -54,11 +54,6 @@ class LabelSurvey:
                 zero = value is not None and not np.any(value)
                 self.zeros[kind] += zero and (atoms > 1 or kind != "forces")
         for kind, name in labels.names.items():
-            if name == "free_energy":
-                self.free_energies += 1
-                name = "energy"
-            elif kind == "energy":
-                self.energies += 1
             before = self.names.setdefault(kind, name)
             if name != before:
                 raise ValueError(
@@ -69,7 +64,11 @@ class LabelSurvey:
             self.origins.setdefault(kind, where)
         for name in labels.weight_names:
             self.weights.setdefault(name, []).extend(labels.weights)
-        self.excess = max(self.excess, abs(labels.free_energy_excess) / atoms)
+        if labels.free_energy_excess is not None:
+            self.free_energies += 1
+            self.excess = max(self.excess, abs(labels.free_energy_excess) / atoms)
+        elif labels.energy is not None:
+            self.energies += 1
         self.lost += labels.virial_without_volume
         self.unit = self.unit or labels.unit
 
