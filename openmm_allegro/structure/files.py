@@ -11,7 +11,7 @@ import numpy as np
 
 from .labels.frames import check_units, iterate_frames
 from .labels.plausible import Labelled, doubts
-from .labels.read import UNLABELLED, Labels, check_keys, read_labels
+from .labels.read import UNLABELLED, Labels, check_keys, check_results, read_labels
 from .labels.settings import LabelSettings
 from .labels.survey import LabelSurvey
 from .names import name_reader
@@ -110,9 +110,10 @@ def from_ase(
     Raises
     ------
     ValueError
-        As ``read_structures``.
+        As ``read_structures``, or if the results are those of other positions.
     """
     settings = settings or LabelSettings()
+    check_results(atoms, where)
     structure, _ = _convert(atoms, where, settings)
     missing = _missing_label(structure, atoms, settings) if labels else ""
     if missing:

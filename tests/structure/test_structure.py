@@ -61,6 +61,9 @@ def test_stress_is_positive_under_tension():
     stretched.calc = LennardJones()
     stretched.get_stress()
     assert np.linalg.eigvalsh(from_ase(stretched).stress).min() > 0
+    stretched.rattle(0.1)
+    with pytest.raises(ValueError, match="found those of other positions"):
+        from_ase(stretched)
 
 
 def test_molecule_has_no_box_and_no_stress():

@@ -140,6 +140,26 @@ def check_keys(atoms: "ase.Atoms", where: str) -> None:
                 )
 
 
+def check_results(atoms: "ase.Atoms", where: str) -> None:
+    """Refuse results that a calculator has kept of atoms that were changed since.
+
+    Raises
+    ------
+    ValueError
+    """
+    if atoms.calc is None or not atoms.calc.results:
+        return
+    changes = atoms.calc.check_state(atoms)
+    moved = [
+        name for name in ("positions", "numbers", "cell", "pbc") if name in changes
+    ]
+    if moved:
+        raise ValueError(
+            f"{where}: expected results of the atoms as they are, found those of other "
+            f"{', '.join(moved)}; call get_forces() again"
+        )
+
+
 def _values(atoms: "ase.Atoms", where: str) -> dict[str, Any]:
     """All that the frame holds, by name, but for what is None."""
     results = atoms.calc.results if atoms.calc is not None else {}
