@@ -8,6 +8,7 @@ import numpy as np
 
 from .run import Run
 from .table import ENERGY_COLUMNS, Table, Unreadable, read_table
+from .times import repeated
 from .window import Window
 
 # Parts of a run at its thermostat's temperature that are left out at least and at most.
@@ -63,7 +64,10 @@ def energies_between(run: Run, window: Window, needed: Sequence[str] = ()) -> Ta
             f"{', '.join(ENERGY_COLUMNS[key] for key in table)}"
         )
     time = table["time"]
-    rows = np.flatnonzero(np.isfinite(time) & window.holds(time))
+    inside = np.isfinite(time) & window.holds(time)
+    if window.drop_repeated:
+        inside &= ~repeated(np.where(np.isfinite(time), time, np.inf))
+    rows = np.flatnonzero(inside)
     rows = rows[:: window.stride or 1]
     if len(rows) == 0:
         raise ValueError(

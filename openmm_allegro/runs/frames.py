@@ -47,7 +47,7 @@ class Frames:
     n_frames : int
         Frames of the last pass.
     first_time, last_time : float
-        In ps.
+        In ps; NaN of frames without times.
     cell : (3, 3) array
         Cell of the first frame in nm, None without one.
     volume : float
@@ -73,12 +73,13 @@ class Frames:
         self.n_frames, volumes = 0, 0.0
         kept: list[Any] | None = []
         for chunk in self._read():
+            timed = not np.issubdtype(chunk.time.dtype, np.integer)
             if self.n_frames == 0:
-                self.first_time = float(chunk.time[0])
+                self.first_time = float(chunk.time[0]) if timed else np.nan
                 self.cell = chunk.unitcell_vectors
                 self.cell = None if self.cell is None else self.cell[0]
             self.n_frames += chunk.n_frames
-            self.last_time = float(chunk.time[-1])
+            self.last_time = float(chunk.time[-1]) if timed else np.nan
             if chunk.unitcell_lengths is not None:
                 volumes += float(chunk.unitcell_volumes.sum(dtype=float))
                 self.volume = volumes / self.n_frames

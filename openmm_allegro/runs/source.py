@@ -12,6 +12,7 @@ from .energies import StartTime, Table, energies_between, equilibrated
 from .frames import Frames, count_frames, read_topology
 from .run import Run, temperatures
 from .species import Kind, find_kinds
+from .times import repeated
 from .velocities import velocities_between
 from .window import Window
 
@@ -195,6 +196,13 @@ class Source:
                 notes.append(
                     f"From {start.time:.4g} ps on{name} ({start.reason}); --start 0 "
                     "takes all."
+                )
+        for run in self.runs:
+            again = repeated(run.table["time"]) if run.table else np.zeros(0)
+            if again.any() and not self.window.drop_repeated:
+                notes.append(
+                    f"{again.sum()} lines of {run.energies} have times that come again "
+                    "later, as after a restart; --drop-repeated leaves them out."
                 )
         for frames in self._frames.values():
             if frames.n_frames:

@@ -39,8 +39,14 @@ def read_table(path: Path) -> Table:
     Unreadable
         If there is no column of times.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise Unreadable(
+            f"expected a table of energies at {path}, found {type(error).__name__}: "
+            f"{error}"
+        ) from error
     names = _names(lines[0]) if lines else []
     if ENERGY_COLUMNS["time"] not in names:
         raise Unreadable(

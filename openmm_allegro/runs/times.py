@@ -45,19 +45,19 @@ def read_times(run: Run) -> Times | None:
     if index.n_frames == 0:
         return None  # what is wrong with the file is said when it is read
     values, reason = _reliable(index, path)
-    numbers = index.steps if values is None else values
-    if numbers is not None and np.ptp(numbers) == 0:
-        numbers = None  # all 0: nobody counted
-    return Times(values, reason, _repeated(numbers))
+    marks = index.steps if values is None else values
+    if marks is None or (values is None and np.ptp(marks) == 0):
+        return Times(values, reason, None)
+    return Times(values, reason, repeated(marks))
 
 
 def times_of_pieces(pieces: Sequence[Times | None]) -> list[Times | None]:
     """Mark what is repeated in the pieces of one run, in later pieces too."""
     if any(piece is None or piece.values is None for piece in pieces):
         return list(pieces)
-    repeated = _repeated(np.concatenate([piece.values for piece in pieces]))
+    marks = repeated(np.concatenate([piece.values for piece in pieces]))
     ends = np.cumsum([len(piece.values) for piece in pieces])[:-1]
-    parts = np.split(repeated, ends)
+    parts = np.split(marks, ends)
     return [
         piece._replace(repeated=part) for piece, part in zip(pieces, parts, strict=True)
     ]
@@ -105,9 +105,9 @@ def _no_times(path: Path) -> str:
     return f"{kind} files hold none, or none that can be relied on"
 
 
-def _repeated(values: np.ndarray | None) -> np.ndarray | None:
-    """Mark values that are not below all later ones."""
-    if values is None or len(values) == 0:
-        return None
+def repeated(values: np.ndarray) -> np.ndarray:
+    """Mark values (n,) that are not below all later ones."""
+    if len(values) == 0:
+        return np.zeros(0, dtype=bool)
     later = np.minimum.accumulate(values[::-1])[::-1][1:]
     return np.append(values[:-1] >= later, False)

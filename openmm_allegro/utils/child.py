@@ -14,6 +14,8 @@ from typing import Any, NoReturn, TypeVar
 T = TypeVar("T")
 
 _HEAD = struct.Struct("<qq")
+# Bytes that a pipe holds; the most that Linux grants to everybody.
+_PIPE = 1 << 20
 
 
 class ChildEnded(RuntimeError):
@@ -44,6 +46,10 @@ def from_child(make: Callable[[], Iterable[T]]) -> Iterator[T]:
         yield from make()
         return
     source, sink = os.pipe()
+    with contextlib.suppress(AttributeError, ImportError, OSError):
+        import fcntl  # on Linux a pipe may hold more than 64 kB: fewer switches
+
+        fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, _PIPE)
     with warnings.catch_warnings():
         # Of threads, which the child does not use.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -12,6 +12,10 @@ from cli_helpers import analyze_error as error_of
 from mdtraj.formats import NetCDFTrajectoryFile
 
 from openmm_allegro import analysis
+from openmm_allegro.runs.run import Run
+from openmm_allegro.runs.source import Source
+from openmm_allegro.runs.table import ENERGY_COLUMNS
+from openmm_allegro.runs.window import Window
 
 STEP = 0.02
 # Without times, in whatever format: D would be 50 times too small.
@@ -190,3 +194,25 @@ def test_netcdf_of_other_units_is_refused_by_name(walk, capsys):
     assert "--time-step" in error_of(
         capsys, "diffusion", path, folder / "top.pdb", "Li"
     )
+
+
+def test_lines_of_energies_that_come_again_are_said_and_left_out(tmp_path, capsys):
+    names = ["time", "potential", "kinetic", "total", "temperature"]
+    head = ",".join(f'"{ENERGY_COLUMNS[name]}"' for name in names)
+    rows = [f"{i},{-i},{i},0,300" for i in (*range(1, 41), *range(31, 61))]
+    path = tmp_path / "e.csv"
+    path.write_text("\n".join([head, *rows]) + "\n")
+    run = Run("e", energies=path)
+    source = Source([run], Window(start=0))
+    assert len(source.energies(run)["time"]) == 70
+    assert "10 lines" in " ".join(source.notes)
+    kept = Source([run], Window(start=0, drop_repeated=True))
+    np.testing.assert_array_equal(kept.energies(run)["time"], np.arange(1, 61))
+    assert not kept.notes
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\0", b'"Time (ps)"\n\0\n', b"PK\3\4\0"])
+def test_a_table_that_is_none_is_one_sentence(tmp_path, capsys, content):
+    path = tmp_path / "e.csv"
+    path.write_bytes(content)
+    assert str(path) in error_of(capsys, "stability", path)

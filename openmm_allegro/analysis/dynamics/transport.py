@@ -91,8 +91,8 @@ def diffusion(
     selection : str or (n,) array of int
         Atoms to average over: an mdtraj selection such as ``"element Na"``, or indices.
     time_step : float, optional
-        Time between frames in ps. Default: from ``trajectory.time``. Give it for DCD
-        and PDB files, which store no times: mdtraj then numbers frames 0, 1, 2, ... ps.
+        Time between frames in ps. Default: from ``trajectory.time``. Needed for files
+        without times, such as DCD and PDB, whose frames mdtraj numbers 0, 1, 2, ...
     remove_drift : bool, optional
         Subtract the displacement of the centre of mass of *all* atoms.
     max_lag : float, optional

@@ -137,8 +137,6 @@ def _wrong_cell(lengths: Any, angles: Any) -> int | None:
 
     A length of 0 is no cell, if all frames have it.
     """
-    from mdtraj.utils.unitcell import check_valid_unitcell_angles
-
     if lengths is None or angles is None:
         return None
     with np.errstate(invalid="ignore"):
@@ -146,7 +144,9 @@ def _wrong_cell(lengths: Any, angles: Any) -> int | None:
         good &= (lengths >= 0).all(axis=1)
         good &= ((lengths == 0) == (lengths[0] == 0)).all(axis=1)
         empty = (lengths == 0).any(axis=1)
-        good &= empty | check_valid_unitcell_angles(*np.asarray(angles).T)
+        # Three edges span a volume if no angle is as large as the sum of the others.
+        total, widest = angles.sum(axis=1), angles.max(axis=1)
+        good &= empty | ((total < 360) & (2 * widest < total) & (widest < 180))
     return None if good.all() else int(np.argmin(good))
 
 
