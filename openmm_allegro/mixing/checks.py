@@ -13,6 +13,7 @@ from openmm import app, unit
 from ..classical import parameters as force_parameters
 from ..structure import check_atoms
 from ..units import NM_TO_ANGSTROM
+from .terms import terms_inside
 
 log = logging.getLogger(__name__)
 
@@ -111,19 +112,32 @@ def check_system(system: openmm.System, atoms: Sequence[int], cutoff: float) -> 
 
 
 def warn_of_loose_atoms(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Log a constraint of the region that no bond term can replace."""
+    """Log a constraint of the region that no bond or angle term can replace."""
     region = set(atoms)
-    bonds = {frozenset(pair) for pair in bond_terms(system)}
+    held = {frozenset(pair) for pair in bond_terms(system)}
+    held |= {frozenset(ends) for ends in _angle_ends(system, region)}
     for pair in constraints(system):
-        if region.issuperset(pair) and frozenset(pair) not in bonds:
+        if region.issuperset(pair) and frozenset(pair) not in held:
             log.warning(
                 "mm_system has no bond term beside the constraint of atoms %d and %d, "
                 "which is removed: nothing holds them together when lambda_interpolate "
-                "is near 0; create mm_system with constraints=None and "
-                "rigidWater=False, or pass remove_constraints=False",
+                "is near 0, where the simulation becomes unstable. Create mm_system "
+                "with flexibleConstraints=True beside its constraints, or with "
+                "constraints=None and rigidWater=True where the region has no water; "
+                "the other molecules stay rigid then. Or pass remove_constraints=False",
                 *pair,
             )
             return
+
+
+def _angle_ends(system: openmm.System, region: set[int]) -> set[tuple[int, int]]:
+    """Ends of the harmonic angles inside a region: hydrogens of a water, say."""
+    return {
+        (first, third)
+        for force in system.getForces()
+        if isinstance(force, openmm.HarmonicAngleForce)
+        for first, _, third in terms_inside(force, region)
+    }
 
 
 def warn_of_partial_charge(system: openmm.System, atoms: Sequence[int]) -> None:

@@ -7,8 +7,6 @@ mechanical embedding, H. M. Senn and W. Thiel, doi:10.1002/anie.200802019.
 """
 
 import copy
-import re
-import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
@@ -22,7 +20,9 @@ from .checks import (
     warn_of_loose_atoms,
     warn_of_partial_charge,
 )
+from .dropped import warn_of_dropped_terms
 from .pairs import check_constant, exception_offsets, pair_forces
+from .terms import select_terms
 
 
 def mixed_system(
@@ -50,6 +50,13 @@ def mixed_system(
         As in ``AllegroPotential.create_mixed_system``.
     """
     warn_of_partial_charge(mm_system, atoms)
+    warn_of_dropped_terms(
+        mm_system,
+        atoms,
+        bonds,
+        interpolate=interpolate,
+        remove_constraints=remove_constraints,
+    )
     # OpenMM keeps a molecule whole, and its atoms may be more than half a box apart.
     # Several molecules may lie on different sides of the box.
     nearest_images = mm_system.usesPeriodicBoundaryConditions() and not _is_connected(
@@ -69,7 +76,7 @@ def mixed_system(
     # OpenMM takes molecules from bonds, and those inside the region are gone.
     for pair in bond_terms(mm_system) + constraints(mm_system):
         bonds.addBond(*pair, 0.1, 0.0)
-    markers = _terms(bonds, set(atoms), inside=True)
+    markers = select_terms(bonds, set(atoms), inside=True)
     for force in (ml_force, markers):
         force.setForceGroup(force_group)
     system.addForce(ml_force)
@@ -135,7 +142,7 @@ def inside_region(
     for force in system.getForces():
         inner = []
         if type(force).__name__ in BONDED:
-            terms = _terms(force, region, inside=True)
+            terms = select_terms(force, region, inside=True)
             inner = [terms] if _count(terms) else []
         elif isinstance(force, openmm.NonbondedForce):
             inner = pair_forces(force, atoms, nearest_images)
@@ -151,7 +158,7 @@ def _outside(
     force: openmm.Force, atoms: Sequence[int], nearest_images: bool
 ) -> openmm.Force:
     if type(force).__name__ in BONDED:
-        return _terms(force, set(atoms), inside=False)
+        return select_terms(force, set(atoms), inside=False)
     changed = copy.deepcopy(force)
     if isinstance(changed, openmm.NonbondedForce):
         _except_pairs(changed, atoms)
@@ -163,19 +170,6 @@ def _outside(
         # Without effect (_check_solvation), but GPUs need the same list in all forces.
         _exclude_pairs(changed, atoms)
     return changed
-
-
-def _terms(force: openmm.Force, region: set[int], *, inside: bool) -> openmm.Force:
-    """Copy a bonded force with the terms inside the region alone, or all others."""
-    root = ET.fromstring(openmm.XmlSerializer.serialize(force))
-    for terms in (*root.iter("Bonds"), *root.iter("Angles"), *root.iter("Torsions")):
-        terms[:] = [t for t in terms if region.issuperset(_particles(t)) == inside]
-    return openmm.XmlSerializer.deserialize(ET.tostring(root, encoding="unicode"))
-
-
-def _particles(term: ET.Element) -> list[int]:
-    """Read the attributes p1, p2, ...; CMAP has a1 to a4 and b1 to b4."""
-    return [int(v) for k, v in term.attrib.items() if re.fullmatch(r"[pab]\d+", k)]
 
 
 def _count(force: openmm.Force) -> int:

@@ -179,14 +179,17 @@ class AllegroPotential:
             Atoms of the region must be of elements that the model knows.
         mm_system : openmm.System
             The force field's, with the topology's atoms. Add biases and restraints to
-            the mixed System: here, those inside the region would be dropped.
+            the mixed System: here, those inside the region would be dropped, which is
+            logged.
         atoms : iterable of int
             The region; smaller than half the box if it has several molecules.
         embedding : str
             "mechanical": atoms of the region have the force field's charges.
         interpolate : bool
             Whether a global parameter ``lambda_interpolate`` takes the energy linearly
-            from the force field's (0) to the mixed one (1, the default).
+            from the force field's (0) to the mixed one (1, the default). Bonds in the
+            region then need their terms: create ``mm_system`` with
+            ``flexibleConstraints=True``, or without constraints there.
         remove_constraints : bool
             Whether to remove constraints inside the region.
         link : str
