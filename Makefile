@@ -3,6 +3,8 @@
 #   make demo [STEPS=20000]      install into .venv, run the NaCl(aq) example
 #   make test [PYTEST_ARGS=...]  install into .venv, run the tests
 #   make slow                    the long tests
+#   make sanitize                the kernels' tests, with kernels that watch each
+#                                access to memory and undefined behaviour (GCC)
 #   make lint | format           ruff
 #   make clean                   remove .venv, runs/ and caches
 #
@@ -26,7 +28,7 @@ VENV_PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test slow lint format clean FORCE
+.PHONY: help venv demo test slow sanitize lint format clean FORCE
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +68,26 @@ test: venv
 
 slow: venv
 	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
+
+# A package of its own, beside the ordinary one, from a copy of the sources: setuptools
+# would take objects that it finds in build/. The runtimes of the sanitizers have to be
+# in the process before Python is, which never frees all of its memory: no leaks.
+SANITIZE := build/sanitize
+SANITIZERS := -fsanitize=address,undefined,float-cast-overflow
+SANITIZER_FLAGS := $(SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
+sanitize: venv
+	rm -rf $(SANITIZE)
+	mkdir -p $(SANITIZE)/source
+	cp -r openmm_allegro setup.py pyproject.toml README.md LICENSE $(SANITIZE)/source
+	find $(SANITIZE) -name '*.so' -delete
+	CC=gcc CXX=g++ CFLAGS='$(SANITIZER_FLAGS)' CXXFLAGS='$(SANITIZER_FLAGS)' \
+	  LDFLAGS='$(SANITIZERS)' $(VENV_PYTHON) -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --target $(SANITIZE)/package $(SANITIZE)/source
+	grep -q __asan_report $(SANITIZE)/package/openmm_allegro/kernels/cpu/_generic*.so
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	  OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/$(SANITIZE)/package \
+	  $(VENV_PYTHON) -P -m pytest -p no:cacheprovider tests/kernels $(PYTEST_ARGS)
 
 lint: venv
 	.venv/bin/ruff check .
