@@ -146,6 +146,8 @@ class AllegroConfig:
         about="Energies of isolated atoms by element; a training takes others from "
         "frames of one atom, or fits them",
         unit="eV",
+        minimum=-1e8,
+        maximum=1e8,
     )
 
     def __post_init__(self) -> None:

@@ -136,8 +136,8 @@ def argument_names(cls: type) -> dict[str, str]:
 def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
     """Check types and bounds of a dataclass's fields, as they were declared.
 
-    Each number of a tuple is held to the bounds. None passes where it is allowed. Lists
-    become tuples, and integers floats, where those are declared.
+    Each number of a tuple or table is held to the bounds. None passes where it is
+    allowed. Lists become tuples, and integers floats, where those are declared.
 
     Parameters
     ----------
@@ -299,7 +299,8 @@ def _checked_setting(
         if meaning.choices:
             text = f"expected {name} of {meaning.choices}, found {brief(value)}"
         raise ValueError(f"{start}{text}") from None
-    several = value if isinstance(value, tuple) else (value,)
+    values = tuple(value.values()) if isinstance(value, dict) else value
+    several = values if isinstance(values, tuple) else (values,)
     for item in several:
         words = f"{item if isinstance(item, str | float) else brief(item)}{unit}"
         if 1 < len(several) <= _SHOWN:

@@ -88,7 +88,9 @@ def test_every_number_has_bounds():
     for cls in (AllegroConfig, Statistics):
         settings = settings_of(cls)
         for field in dataclasses.fields(cls):
-            if field.type in (int, float, tuple[float, ...]):
+            if field.name == "pair_cutoffs":  # at most the cutoff
+                continue
+            if field.type in (int, float, tuple[float, ...], dict[str, float]):
                 meaning = settings[field.name]
                 bounds = meaning.maximum, meaning.below
                 assert any(bound is not None for bound in bounds), field.name
@@ -110,6 +112,12 @@ def test_larger_networks_than_the_weights_are_refused(rewritten, unbuilt, name):
     largest = settings_of(AllegroConfig)[name].maximum
     path = rewritten(lambda header, _: header["config"].update({name: largest}))
     with pytest.raises(ValueError, match=r"expected weights .* of shape .* found"):
+        load_model(path)
+
+
+def test_absurd_energies_of_isolated_atoms(rewritten, unbuilt):
+    path = rewritten(lambda header, _: header["config"].update(shifts={"H": 1e300}))
+    with pytest.raises(ValueError, match=r"shifts of .* at most 1e\+08 eV, found 1e"):
         load_model(path)
 
 
