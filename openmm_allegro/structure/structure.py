@@ -10,6 +10,7 @@ _ALIGNED = 1e-4  # of a vector's longest component: others below are rounding
 
 # Å. Nothing has a lattice vector below; placeholders for "no crystal" have 1 or 0.
 _SHORTEST = 1.001
+_FARTHEST = 1e8  # Å, of what pairs can be searched in
 _NO_CELL = 'pbc="F F F" says that there is none'
 
 
@@ -89,11 +90,10 @@ class Structure:
 
 def has_volume(cell: np.ndarray) -> bool:
     """True if cell vectors [3, 3] span a volume, as ``check_cell`` asks for."""
+    if not (np.abs(cell) <= _FARTHEST).all():  # NaN too
+        return False
     longest = np.linalg.norm(cell, axis=1).max(initial=0.0)
-    return bool(
-        np.isfinite(cell).all()
-        and abs(np.linalg.det(cell)) > 1e-6 * max(longest, 1e-3) ** 3
-    )
+    return bool(abs(np.linalg.det(cell)) > 1e-6 * max(longest, 1e-3) ** 3)
 
 
 def is_placeholder(cell: np.ndarray) -> bool:
@@ -166,6 +166,12 @@ def check_structure(structure: Structure, where: str) -> None:
         value = getattr(structure, name)
         if value is not None and not np.isfinite(value).all():
             raise ValueError(f"{where}: expected finite {name}, found NaN or infinity")
+    for name in ("positions", "cell"):
+        largest = np.abs(getattr(structure, name)).max()
+        if largest > _FARTHEST:
+            raise ValueError(
+                f"{where}: expected {name} within {_FARTHEST:g} Å, found {largest:g} Å"
+            )
     if structure.periodic.any():
         used = structure.cell[structure.periodic]
         lengths = np.linalg.norm(used, axis=1, keepdims=True)

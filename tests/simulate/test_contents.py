@@ -7,6 +7,7 @@ import time
 import numpy as np
 import openmm
 import pytest
+from openmm import unit
 from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, run
@@ -200,3 +201,21 @@ def test_models_of_molecules_in_vacuum_say_so_in_a_box(model, water_box, caplog)
             )
         said = [r for r in caplog.records if "without periodic images" in r.message]
         assert len(said) == expected
+
+
+def test_replicas_are_compared_with_their_box_too(potential, tmp_path):
+    pytest.importorskip("openmmtools")
+    from openmm_allegro.replica_exchange import parallel_tempering
+
+    topology = make_topology(["O", "H", "H"] * 9, 3 * np.eye(3), waters=True)
+    system = potential.create_system(topology, backend="pythonforce")
+    with pytest.raises(ValueError, match="26 of 27 atoms at that of another"):
+        parallel_tempering(
+            topology,
+            np.zeros((27, 3)),
+            system,
+            tmp_path / "x",
+            temperatures=[300, 320] * unit.kelvin,
+            progress=False,
+        )
+    assert not list(tmp_path.iterdir())
