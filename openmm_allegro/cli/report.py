@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from ..runs.window import Window
 from ..topology.elements import Naming
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_charges,
         metavar="Na=1,Cl=-1",
         help="charges of ions, by element or residue name, or a file of one number "
-        "for each atom (default: formal ones)",
+        "for each atom (default: those of the run's System, or formal ones)",
     )
     parser.add_argument(
         "--start",
@@ -38,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stage", help="stage of a protocol (default: the last with a trajectory)"
     )
     add_settings(parser, Naming)
+    add_settings(parser, Window, ("drop_repeated",))
     add_overwrite_option(parser)
 
 
@@ -53,6 +55,7 @@ def report(options: argparse.Namespace) -> None:
         start=options.start,
         stage=options.stage,
         elements=given_options(options, Naming).get("elements"),
+        drop_repeated=vars(options).get("drop_repeated", False),
     )
     print(f"report: {path}")
 

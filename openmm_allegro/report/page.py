@@ -40,6 +40,7 @@ def report(
     start=None,
     stage=None,
     elements=None,
+    drop_repeated=False,
 ):
     """Write a page about a run: what was run, traces, structure, kinetics, a look.
 
@@ -58,8 +59,8 @@ def report(
     charges : dict of str to float, or str, optional
         Charge numbers of the ions for the conductivity: by element for ions of one
         atom, by residue name for others, as ``{"Li": 1, "PF6": -1}``, the same as text,
-        ``"Li=1,PF6=-1"``, or a file of one number for each atom. Default: formal
-        charges where all ions are of one atom.
+        ``"Li=1,PF6=-1"``, or a file of one number for each atom. Default: those of
+        the run's System, or formal ones where all ions are of one atom.
     start : float, optional
         Time in ps from which structure and kinetics are taken. Default: a tenth of the
         run, or later where the potential energy says so; of NVE runs, from the start
@@ -70,6 +71,8 @@ def report(
     elements : dict of str to str, optional
         Elements by names of atoms, where the run's topology does not tell them, as
         ``{"SOD": "Na"}``.
+    drop_repeated : bool, optional
+        Whether to leave out frames whose time comes again later, as after a restart.
 
     Returns
     -------
@@ -93,10 +96,18 @@ def report(
         raise ValueError(f"expected a start of at least 0 ps, found {start:.6g}")
     if isinstance(charges, Mapping):
         charges = ",".join(f"{name}={number!r}" for name, number in charges.items())
-    command = command_line(run, output, charges, start, stage, naming.elements)
+    command = command_line(
+        run, output, charges, start, stage, naming.elements, drop_repeated
+    )
     with tempfile.TemporaryDirectory() as folder:
         content = _content(
-            runs, analysed, Path(folder), command, start=start, charges=charges
+            runs,
+            analysed,
+            Path(folder),
+            command,
+            start=start,
+            charges=charges,
+            drop_repeated=drop_repeated,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
@@ -124,12 +135,16 @@ def _analysed(runs, stage):
     return (complete or runs)[-1]
 
 
-def _content(runs, run, folder, command, *, start, charges):
+def _content(runs, run, folder, command, *, start, charges, drop_repeated):
     findings = Findings()
-    production = make_production(run, folder, start=start, charges=charges)
+    production = make_production(
+        run, folder, start=start, charges=charges, drop_repeated=drop_repeated
+    )
     missing = None
     try:
         check_frames(production)
+        for remark in production.source.frames().notes:
+            findings.warn(remark)
     except NamesUnclear:
         raise
     except ValueError as error:

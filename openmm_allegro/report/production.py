@@ -83,13 +83,23 @@ class Production:
         return self.measured[name]
 
     def soundness(self) -> Measurement:
-        """Measure the stability; of bonds alone where the energies cannot be read."""
+        """Measure the stability, of energies or bonds alone where one is unreadable."""
         try:
             return self.measure("stability")
         except Unreadable:
-            source = Source([replace(self.run, energies=None)], self.source.window)
-            self.measured["stability"] = QUANTITIES["stability"].measure(source)
-            return self.measured["stability"]
+            rest = self._without("energies") or self._without("trajectory")
+            if rest is None:
+                raise
+            self.measured["stability"] = rest
+            return rest
+
+    def _without(self, name: str) -> Measurement | None:
+        """Measure the stability without a file; None if another is unreadable too."""
+        source = Source([replace(self.run, **{name: None})], self.source.window)
+        try:
+            return QUANTITIES["stability"].measure(source)
+        except Unreadable:
+            return None
 
     @property
     def start(self) -> float:
@@ -113,6 +123,7 @@ def make_production(
     *,
     start: float | None = None,
     charges: str | None = None,
+    drop_repeated: bool = False,
 ) -> Production:
     """Choose what of a run is shown.
 
@@ -123,9 +134,13 @@ def make_production(
     start : float, optional
         In ps. Default: where the potential energy is equilibrated.
     charges : str, optional
-        Charge numbers, as ``Na=1,Cl=-1``. Default: formal ones of ions of one atom.
+        Charge numbers, as ``Na=1,Cl=-1``. Default: those of the run's System, or formal
+        ones of ions of one atom.
+    drop_repeated : bool, optional
+        Whether to leave out frames whose time comes again later.
     """
-    return Production(run, Source([run], Window(start=start)), charges, folder)
+    window = Window(start=start, drop_repeated=drop_repeated)
+    return Production(run, Source([run], window), charges, folder)
 
 
 def check_frames(production: Production) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """First and last section of the page: what was run, and how to make the page again."""
 
+import contextlib
 import platform
 import shlex
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ import numpy as np
 
 from .._version import __version__
 from ..runs.run import read_events
+from ..runs.table import Unreadable
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -102,7 +104,7 @@ def footer(runs, production, command):
     )
 
 
-def command_line(run, output, charges, start, stage, elements):
+def command_line(run, output, charges, start, stage, elements, drop_repeated=False):
     """The command that makes the page."""
     words = ["openmm-allegro", "report", str(run)]
     if output is not None:
@@ -116,6 +118,8 @@ def command_line(run, output, charges, start, stage, elements):
     if elements:
         pairs = ",".join(f"{name}={symbol}" for name, symbol in elements.items())
         words += ["--elements", pairs]
+    if drop_repeated:
+        words.append("--drop-repeated")
     return shlex.join(words)
 
 
@@ -220,7 +224,8 @@ def composition(production):
 def _box(production):
     cells = None
     if production.run.has_frames:
-        cells = production.source.frames().cell_parameters()
+        with contextlib.suppress(Unreadable):  # said where frames are shown
+            cells = production.source.frames().cell_parameters()
     if cells is None:
         return ""
     (lengths, angles), varies = (

@@ -38,7 +38,12 @@ def vibrations_section(run, production, findings):
                 "with velocities."
             ),
         )
-    own = make_production(run, production.folder, charges=production.charges_given)
+    own = make_production(
+        run,
+        production.folder,
+        charges=production.charges_given,
+        drop_repeated=production.source.window.drop_repeated,
+    )
     heat = None
     if run.ensemble != "nve":
         heat = note("The run has a thermostat, which changes how velocities decay.")
