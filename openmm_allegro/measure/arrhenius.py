@@ -60,7 +60,7 @@ def measure_arrhenius(
         warnings += judge_line(item, line)
         rows += [
             Row(item, "activation energy", *line.activation_energy, "kJ/mol"),
-            Row(item, "the same", *in_ev, "eV"),
+            Row(item, "activation energy in eV", *in_ev, "eV"),
             Row(
                 item, "ln of the prefactor", *line.log_prefactor, unit and f"of {unit}"
             ),

@@ -257,10 +257,15 @@ def judge_contacts(label: str, curve: Any) -> list[str]:
 
     warnings = []
     if curve.n_breaks == 0:
-        warnings.append(f"{label}: no break was seen, and so no lifetime.")
+        warnings.append(f"{label}: no break was seen, and so no lifetime is known.")
     elif curve.n_breaks < BREAKS:
-        warnings.append(f"{label}: {curve.n_breaks} breaks tell little.")
-    if curve.remaining > REMAINING:
+        seen = (
+            "1 break tells" if curve.n_breaks == 1 else f"{curve.n_breaks} breaks tell"
+        )
+        warnings.append(f"{label}: {seen} little.")
+    if not np.isfinite(curve.residence_time[1]):
+        warnings.append(f"{label}: no residence time, too few contacts end.")
+    elif curve.remaining > REMAINING:
         warnings.append(
             f"{label}: the residence time is a lower bound; {curve.remaining:.0%} of "
             "the contacts outlast its integral. Give a longer --max-lag, which takes "

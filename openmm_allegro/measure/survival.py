@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..analysis.defaults import LONG_BLOCKS
 from ..runs.selections import pairs
 from ..runs.source import Source
@@ -88,9 +90,12 @@ def measure_survival(
             frames = touching.n_frames // settings.blocks - 1
             longest = frames * touching.time_step
         curve = survival(touching, max_lag=longest, n_blocks=settings.blocks)
-        rows = [] if curve.n_breaks == 0 else [Row(label, "lifetime", *curve[0], "ps")]
+        known = [
+            ("lifetime", curve.lifetime, curve.n_breaks > 0),
+            ("residence time", curve.residence_time, np.isfinite(curve[1].error)),
+        ]
+        rows = [Row(label, name, *x, "ps") for name, x, is_known in known if is_known]
         rows += [
-            Row(label, "residence time", *curve.residence_time, "ps"),
             Row(label, "breaks", curve.n_breaks, None, ""),
             Row(label, "formed within", inner, None, "nm"),
             Row(label, "broken beyond", outer, None, "nm"),

@@ -151,6 +151,7 @@ class _Judged:
             check_fluctuation(name, series, of)
         except ValueError as error:
             self.failed[f"{name} of {self.label}"] = str(error)
+            self.warnings.append(f"{self.label}: the {name} is withheld.")
             return
         self.values[key] = name, make(), unit
         self.warnings += judge_independent(

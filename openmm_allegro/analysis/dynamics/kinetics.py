@@ -15,6 +15,8 @@ from .correlation import Correlation, frame_lags, noise_start
 _MAX_LAGS = 100
 # Part of the contacts that may outlast the integral of a residence time.
 REMAINING = 0.05
+# Part from which on nothing is known of a decay.
+_WHOLE = 0.995
 
 
 class Survival(NamedTuple):
@@ -167,7 +169,7 @@ def _lifetime(contacts, held, edges):
 
     value, error = jackknife(lifetime, breaks, steps)
     # Blocks of few breaks scatter less than breaks at random times would.
-    return Estimate(value, max(error, value / np.sqrt(len(broke))))
+    return Estimate(value, float(np.fmax(error, value / np.sqrt(len(broke)))))
 
 
 def _residence(times, again, origins, meetings, edges):
@@ -187,6 +189,7 @@ def _residence(times, again, origins, meetings, edges):
     remaining = float(function.values[last])
     if remaining > REMAINING:
         # Of exp(-t / tau) the rest is its last value times tau; that and half allowed.
-        rest = 1.5 * remaining * even[last] / -np.log(min(remaining, 1 - 1e-9))
+        decay = -np.log(remaining) if remaining < _WHOLE else 0.0
+        rest = 1.5 * remaining * even[last] / decay if decay else np.inf
         integral = integral._replace(error=max(integral.error, float(rest)))
     return integral, remaining
