@@ -95,6 +95,7 @@ def test_the_frame_of_an_xtc_that_is_damaged_is_named(files, tmp_path, capsys):
         (4, b"\0\0\0\7"),  # atoms
         (16, b"\x7f\xc0\0\0"),  # box
         (52, b"\0\0\0\x29"),  # atoms again
+        (56, b"\x45\x7a\0\0"),  # precision, 4000 for 1000
         (84, b"\0\0\0\x7f"),  # smallest step
         (88, b"\x7f\0\0\0"),  # bytes
         (92, b"\xff" * 100),  # what was packed

@@ -84,6 +84,7 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
         low, high = (frames[k].astype(np.int64) for k in ("low", "high"))
         if not few:
             bad |= ~(frames["precision"] > 0) | ~(frames["precision"] < 1e9)
+            bad |= _alone(frames["precision"])
             bad |= (low > high).any(axis=1) | (high - low >= 2**31 - 2).any(axis=1)
             bad |= (frames["small"] < 9) | (frames["small"] > 72)
     n = len(frames)
@@ -103,6 +104,16 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
         is_cut,
         None if few else extent,
     )
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """Mark values (n,) that differ from both neighbours, which are alike."""
+    marks = np.zeros(len(values), dtype=bool)
+    if len(values) > 2:
+        same = values[1:] == values[:-1]
+        marks[1:-1] = ~same[1:] & ~same[:-1] & (values[2:] == values[:-2])
+        marks[0], marks[-1] = ~same[0] & same[1], ~same[-1] & same[-2]
+    return marks
 
 
 def index_trr(path: Path) -> FrameIndex:
