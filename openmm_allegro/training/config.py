@@ -242,7 +242,7 @@ class DataConfig:
         maximum=10**9,
     )
     split_seed: int = setting(
-        0, about="Seed of the choice of those frames", minimum=0, maximum=2**64
+        0, about="Seed of the choice of those frames", minimum=0, maximum=2**63 - 1
     )
     baseline: tuple[str, ...] = setting(
         (),

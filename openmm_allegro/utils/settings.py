@@ -145,7 +145,7 @@ def check_settings(instance: Any, where: str = "", *, bits: int = 0) -> None:
     where : str
         Beginning of the error message, if any.
     bits : int
-        Bits of the largest integer, 31 for OpenMM's; any are allowed by default.
+        Bits of the largest integer, 31 for OpenMM's; 63 by default.
 
     Raises
     ------
@@ -307,6 +307,10 @@ def _checked_setting(
             words += f" in {','.join(map(str, several))}"
         if item is not None:
             _check(item, meaning, f"{start}expected {name}", words)
+        if isinstance(item, int) and not -(2**63) < item < 2**63:
+            raise ValueError(
+                f"{start}expected {name} below 2^63, found {brief(item)}{unit}"
+            )
     return value
 
 
