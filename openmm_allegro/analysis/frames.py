@@ -6,6 +6,8 @@ from itertools import chain
 import mdtraj
 import numpy as np
 
+from ..utils.config import SettingError
+
 # Positions of a chunk: 50 MB in float64, a few times that while they are unwrapped.
 _POSITIONS = 2_000_000
 # Stretches of a chunk whose frames are summed.
@@ -105,9 +107,12 @@ def check_radius(radius, cells, name="r_max"):
     allowed = largest_radius(cells)
     # Cells are stored in float32, so exactly half a box may come out a little larger.
     if not 0 < radius <= allowed * (1 + 1e-6):
-        raise ValueError(
+        raise SettingError(
             f"expected 0 < {name} <= {allowed:.6g} nm, half the smallest perpendicular "
-            f"width of the cell over all frames, found {radius:.6g} nm"
+            f"width of the cell over all frames, found {radius:.6g} nm",
+            "r_max",
+            "shell",
+            "outer",
         )
 
 

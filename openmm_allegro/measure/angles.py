@@ -93,6 +93,7 @@ def measure_angles(
         chosen,
         measure,
         plot_angles,
+        settings,
         units={
             "angle": "°",
             "density": "1/°",

@@ -123,6 +123,7 @@ def measure_conductivity(
         {"all" + series.suffix: series for series in source.series()},
         measure,
         lambda results, path: plot_conductivity(next(iter(results.values())), path),
+        settings,
         units=_UNITS,
         columns={
             "lag time (ps)": "lag_times",

@@ -10,6 +10,7 @@ import numpy as np
 from ..analysis.defaults import LONG_BLOCKS
 from ..runs.frames import Frames
 from ..runs.source import Source
+from ..utils.config import SettingError
 from ..utils.settings import setting
 from .judgement import (
     check_flight,
@@ -111,6 +112,7 @@ def measure_diffusion(
         in_each_series(source, subjects),
         measure,
         plot_msd,
+        settings,
         units=_UNITS,
         columns={
             "lag time (ps)": "lag_times",
@@ -169,13 +171,16 @@ def _infinite_box(label, curve, series, source, settings):
 def _cubic_length(frames: Frames) -> float:
     """Length in nm of a cubic cell, from its mean volume."""
     if frames.cell is None:
-        raise ValueError("expected a cubic cell with --viscosity, found none")
+        raise SettingError(
+            "expected a cubic cell with --viscosity, found none", "viscosity"
+        )
     cell, edge = frames.cell, frames.volume ** (1 / 3)
     lengths = np.diag(cell)
     if np.ptp(lengths) > 1e-3 * edge or np.abs(cell - np.diag(lengths)).max() > 1e-4:
-        raise ValueError(
+        raise SettingError(
             "expected a cubic cell with --viscosity, found vectors of "
             + ", ".join(f"{np.linalg.norm(vector):.4g}" for vector in cell)
-            + " nm"
+            + " nm",
+            "viscosity",
         )
     return float(edge)

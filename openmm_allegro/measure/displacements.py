@@ -102,6 +102,7 @@ def measure_van_hove(
         in_each_series(source, chosen),
         measure,
         plot,
+        settings,
         units={"r": "nm", "lag_times": "ps"}
         | dict.fromkeys(("values", "error"), unit or "1"),
         columns={},
@@ -133,6 +134,7 @@ def measure_non_gaussian(
         in_each_series(source, subjects),
         measure,
         plot_non_gaussian,
+        settings,
         units={"lag_times": "ps", "values": "1", "error": "1"},
         columns={"lag time (ps)": "lag_times", "α₂": "values", "error": "error"},
     )

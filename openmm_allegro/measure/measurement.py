@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A measurement: its table, its arrays, its curves and its figure."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..runs.source import Source
 from ..runs.table import Unreadable
+from ..utils.config import SettingError
 
 
 class Row(NamedTuple):
@@ -101,6 +102,7 @@ def measure_items(
     items: Mapping[str, Any],
     measure: Callable[[str, Any], Part],
     plot: Callable[[dict[str, Any], Path], Any],
+    settings: Any,
     *,
     units: dict[str, str],
     columns: Mapping[str, str],
@@ -114,11 +116,13 @@ def measure_items(
         Takes the label and the item.
     plot : callable
         Draws the values by label to a path.
+    settings : dataclass
+        See `each`.
     units : dict of str to str
     columns : mapping of str to str
         Fields of a value by the titles of their columns in the CSV.
     """
-    parts, failed = each(items, measure)
+    parts, failed = each(items, measure, settings)
     values = {label: part.value for label, part in parts.items()}
     notes = [note for part in parts.values() for note in part.notes]
     warnings = [text for part in parts.values() for text in part.warnings]
@@ -171,7 +175,7 @@ def amount(value: float, error: float | None) -> str:
 
 
 def each(
-    subjects: Mapping[str, Any], measure: Callable[[str, Any], Any]
+    subjects: Mapping[str, Any], measure: Callable[[str, Any], Any], settings: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Measure each subject; one that the data does not allow leaves its reason.
 
@@ -180,6 +184,8 @@ def each(
     subjects : mapping of str to object
     measure : callable
         Takes the label and the subject.
+    settings : dataclass
+        Where one that was asked for is refused, nothing is measured.
 
     Returns
     -------
@@ -198,12 +204,25 @@ def each(
             results[label] = measure(label, subject)
         except Unreadable:
             raise
+        except SettingError as error:
+            if len(subjects) > 1 and _is_asked(settings, error.names):
+                raise SettingError(f"{label}: {error}", *error.names) from error
+            failed[label] = str(error)
+            first = first or error
         except ValueError as error:
             failed[label] = str(error)
             first = first or error
     if first is not None and not results:
         raise first
     return results, failed
+
+
+def _is_asked(settings: Any, names: Sequence[str]) -> bool:
+    """Tell whether one of some settings was asked for, and is not the default."""
+    return any(
+        known.name in names and getattr(settings, known.name) != known.default
+        for known in fields(settings)
+    )
 
 
 def over_runs(rows: list[Row], source: Source) -> list[Row]:

@@ -63,7 +63,9 @@ def measure_speciation(
     frames = source.frames(positions=POSITIONS)
 
     parts, failed = each(
-        chosen, lambda _, environment: environments_by_frame(frames, *environment)
+        chosen,
+        lambda _, environment: environments_by_frame(frames, *environment),
+        settings,
     )
     rows, results, figures, warnings = [], {}, {}, []
     for name, by_frame in parts.items():

@@ -54,7 +54,7 @@ def measure_stability(
         parts = {"energies": _of_energies, "trajectory": _of_bonds}
         asked = {k: part for k, part in parts.items() if getattr(run, k) is not None}
         measured, reasons = each(
-            asked, lambda _, part, run=run: part(source, run, settings)
+            asked, lambda _, part, run=run: part(source, run, settings), settings
         )
         for values, of_run, table in measured.values():
             results[label] |= values

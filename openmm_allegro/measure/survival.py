@@ -108,6 +108,7 @@ def measure_survival(
         in_each_series(source, {name: name for name in radii}, POSITIONS),
         measure,
         plot_survival,
+        settings,
         units=_UNITS,
         columns={
             "lag time (ps)": "lag_times",

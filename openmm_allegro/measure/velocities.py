@@ -112,6 +112,7 @@ def measure_vacf(
         _in_each_run(source, subjects, elements),
         measure,
         plot_vacf,
+        settings,
         units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
         columns={
             "lag time (ps)": "lag_times",
@@ -163,6 +164,7 @@ def measure_density_of_states(
         _in_each_run(source, subjects, elements),
         measure,
         plot,
+        settings,
         units={
             "frequency": "THz",
             "wavenumber": "1/cm",
@@ -213,6 +215,7 @@ def measure_green_kubo(
         _in_each_run(source, subjects, _centers),
         measure,
         plot,
+        settings,
         units=green_kubo_units("cm²/s"),
         columns={
             "upper limit (ps)": "lag_times",

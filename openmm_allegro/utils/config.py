@@ -15,6 +15,22 @@ from typing import Any, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
+
+class SettingError(ValueError):
+    """A value of a setting that the data does not allow.
+
+    Parameters
+    ----------
+    text : str
+    *names : str
+        Fields that the value is of, or follows from.
+    """
+
+    def __init__(self, text: str, *names: str):
+        super().__init__(text)
+        self.names = names
+
+
 # Characters of a TOML file, and dots in a line of it. Python's parser takes a time and
 # a memory that grow with the square of the number of dots in a key.
 _LONGEST_FILE = 200_000

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...utils.config import SettingError
 from ..frames import (
     cell_vectors,
     check_radius,
@@ -81,7 +82,11 @@ def contacts(
     """
     r_out = r_in if r_out is None else r_out
     if not 0 < r_in <= r_out:
-        raise ValueError(f"expected 0 < r_in <= r_out, found {r_in:.6g}, {r_out:.6g}")
+        raise SettingError(
+            f"expected 0 < r_in <= r_out, found {r_in:.6g}, {r_out:.6g}",
+            "shell",
+            "outer",
+        )
     first, chunks = chunked(source)
     check_times(first.time, time_step)
     a, b = select_atoms(first, selection_a), select_atoms(first, selection_b)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.integrate import cumulative_trapezoid
 
+from ...utils.config import SettingError
 from ..defaults import BLOCKS
 from ..statistics import Estimate, block_edges, block_mean, jackknife
 
@@ -97,9 +98,10 @@ def green_kubo(sums, counts, time_step, *, factor, cutoff=None):
     elif time_step <= cutoff <= function.lag_times[-1] * (1 + 1e-6):
         last = round(cutoff / time_step)
     else:
-        raise ValueError(
+        raise SettingError(
             f"expected a cutoff from {time_step:.6g} to {function.lag_times[-1]:.6g} "
-            f"ps, the longest lag, found {cutoff:.6g} ps"
+            f"ps, the longest lag, found {cutoff:.6g} ps",
+            "cutoff",
         )
     finished = cutoff is None and last < len(function.values) - 1
     finished = finished or _has_decayed(function, last)
@@ -189,17 +191,20 @@ def frame_lags(n_frames, time_step, max_lag, n_blocks):
     """Lags (n_lags,) in frames from 0 to `max_lag` ps, shorter than a block."""
     block = n_frames // n_blocks
     if n_blocks < 2 or block < 2:
-        raise ValueError(
+        raise SettingError(
             f"expected at least 2 blocks of at least 2 frames, found {n_blocks} of "
-            f"{block}"
+            f"{block}",
+            "blocks",
         )
     if max_lag is None:
         last = max(1, n_frames // 20)
     elif time_step * (1 - 1e-6) <= max_lag <= (block - 1) * time_step * (1 + 1e-6):
         last = int(max_lag / time_step * (1 + 1e-6))
     else:
-        raise ValueError(
+        raise SettingError(
             f"expected max_lag from {time_step:.6g} to {(block - 1) * time_step:.6g} "
-            f"ps, less than each of {n_blocks} blocks, found {max_lag:.6g} ps"
+            f"ps, less than each of {n_blocks} blocks, found {max_lag:.6g} ps",
+            "max_lag",
+            "blocks",
         )
     return np.arange(min(last, block - 1) + 1)

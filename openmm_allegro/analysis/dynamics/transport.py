@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S
+from ...utils.config import SettingError
 from ..defaults import LONG_BLOCKS
 from ..statistics import block_edges, jackknife
 from .linear import later_slopes, line_weights, linear_start
@@ -174,9 +175,11 @@ def _fit(lags, squares, counts, paths, fit_start):
         fit_start = lag_times[linear_start(lags, msd, n_frames, n_atoms, strict=True)]
     fitted = lag_times >= fit_start * (1 - 1e-6)
     if fitted.sum() < 3:
-        raise ValueError(
+        raise SettingError(
             f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
-            f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}"
+            f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}",
+            "fit_start",
+            "max_lag",
         )
     slope, intercept = line_weights(lags[fitted], n_frames)
     unit = NM2_PER_PS_TO_CM2_PER_S / (6 * paths.time_step)
@@ -218,9 +221,10 @@ def _lags(n_frames, time_step, max_lag):
     elif 3 * time_step <= max_lag <= longest * (1 + 1e-6):
         last = min(int(max_lag / time_step * (1 + 1e-6)), n_frames - 2)
     else:
-        raise ValueError(
+        raise SettingError(
             f"expected max_lag from {3 * time_step:.6g} to {longest:.6g} ps, found "
-            f"{max_lag:.6g} ps"
+            f"{max_lag:.6g} ps",
+            "max_lag",
         )
     return np.unique(np.linspace(1, last, min(last, _MAX_LAGS)).round().astype(int))
 
@@ -228,9 +232,10 @@ def _lags(n_frames, time_step, max_lag):
 def _block_edges(n_frames, longest, n_blocks):
     """Edges of blocks of time origins, of which two at least have all lags."""
     if not 2 <= n_blocks <= n_frames // 2:
-        raise ValueError(
+        raise SettingError(
             f"expected 2 <= n_blocks <= {n_frames // 2}, half the frames, found "
-            f"{n_blocks}"
+            f"{n_blocks}",
+            "blocks",
         )
     edges = block_edges(n_frames, n_blocks)
     origins = n_frames - longest

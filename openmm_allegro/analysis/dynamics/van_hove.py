@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...utils.config import SettingError
 from ..defaults import BLOCKS
 from ..frames import (
     cell_vectors,
@@ -225,9 +226,11 @@ def _nearest(lag_times, time_step, n_frames, n_blocks, smallest=1):
     lags = np.rint(np.atleast_1d(lag_times) / time_step).astype(int)
     longest = n_frames - n_blocks
     if lags.size == 0 or lags.min() < smallest or lags.max() > longest:
-        raise ValueError(
+        raise SettingError(
             f"expected lag times from {smallest * time_step:.6g} to "
-            f"{longest * time_step:.6g} ps, found {lag_times}"
+            f"{longest * time_step:.6g} ps, found {lag_times}",
+            "times",
+            "blocks",
         )
     return lags
 
@@ -235,8 +238,10 @@ def _nearest(lag_times, time_step, n_frames, n_blocks, smallest=1):
 def _edges(r_max, bin_width):
     """Edges in nm of bins of about the width, which is checked."""
     if not 0 < bin_width <= r_max:
-        raise ValueError(
-            f"expected 0 < bin_width <= r_max = {r_max:.6g} nm, found {bin_width:.6g}"
+        raise SettingError(
+            f"expected 0 < bin_width <= r_max = {r_max:.6g} nm, found {bin_width:.6g}",
+            "bin_width",
+            "r_max",
         )
     return np.linspace(0.0, r_max, round(r_max / bin_width) + 1)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
+from ...utils.config import SettingError
 from ..defaults import BIN_WIDTH, BLOCKS
 from ..frames import (
     STRETCHES,
@@ -214,9 +215,11 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
     for radius in radii:
         check_radius(radius, cell_vectors(first))
         if not 0 < bin_width <= radius:
-            raise ValueError(
+            raise SettingError(
                 f"expected 0 < bin_width <= r_max = {radius:.6g} nm, found "
-                f"{bin_width:.6g}"
+                f"{bin_width:.6g}",
+                "bin_width",
+                "r_max",
             )
     groups = [tuple(select_atoms(first, s) for s in pair) for pair in pairs]
     n_pairs = [len(a) * len(b) - len(np.intersect1d(a, b)) for a, b in groups]
