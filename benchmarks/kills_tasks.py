@@ -2,7 +2,7 @@
 """What kills.py kills: its work, what must hold after a kill, and at the end.
 
 Each task has a ``name``, the ``signals`` that it must survive, and ``work(folder)``,
-which continues what is there; ``moment`` names where it was killed.
+which continues what is there if ``is_resumed``; ``moment`` names where it was killed.
 """
 
 import csv
@@ -32,7 +32,7 @@ from openmm_allegro.simulate.protocol import Stage, run_protocol
 
 ROOT = Path(__file__).parents[1]
 ALANINE = ROOT / "systems" / "alanine_water"
-STEPS, INTERVAL, VELOCITIES = 500, 5, 4
+STEPS, INTERVAL, VELOCITIES = 300, 5, 4
 COMMON = {"steps": STEPS, "report_interval": INTERVAL, "checkpoint_interval": 20}
 STAGES = [
     Stage("minimise", minimize=True),
@@ -48,6 +48,7 @@ class ProtocolTask:
     """Stages of a run, which SIGTERM stops with a checkpoint."""
 
     name = "protocol"
+    is_resumed = True
     signals = (signal.SIGKILL, signal.SIGTERM)
 
     def __init__(self, temporary: Path) -> None:
@@ -133,6 +134,7 @@ class TrainingTask:
     """A small training, begun anew where there is no checkpoint yet."""
 
     name = "training"
+    is_resumed = True
     signals = (signal.SIGKILL,)
 
     def __init__(self, temporary: Path) -> None:
@@ -207,6 +209,7 @@ class ReportTask:
     """The page of a run, which replaces an older one."""
 
     name = "report"
+    is_resumed = False
     signals = (signal.SIGKILL, signal.SIGTERM)
 
     def __init__(self, temporary: Path) -> None:
@@ -250,6 +253,7 @@ class ImportTask:
     """A checkpoint of nequip-allegro that becomes a model file."""
 
     name = "import"
+    is_resumed = False
     signals = (signal.SIGKILL, signal.SIGTERM)
 
     def __init__(self, temporary: Path) -> None:

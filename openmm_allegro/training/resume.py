@@ -115,6 +115,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def remove_others(checkpoint: Path) -> None:
+    """Remove the checkpoints beside the one that is resumed: a kill may leave two."""
+    for path in checkpoint.parent.glob(Path(CHECKPOINTS).name):
+        if path != checkpoint:
+            path.unlink()
+
+
 def remove_training(output: Path) -> None:
     """Delete the files of a training, and nothing else."""
     shutil.rmtree(output / "checkpoints", ignore_errors=True)

@@ -28,6 +28,7 @@ from .resume import (
     check_same,
     find_checkpoint,
     load_checkpoint,
+    remove_others,
     remove_training,
 )
 from .samples import collate
@@ -96,6 +97,7 @@ def train(
     if checkpoint is not None:
         load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
         check_same(start.model, read_header(output / MODEL), output)
+        remove_others(checkpoint)
     if overwrite:
         remove_training(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -114,6 +116,8 @@ def train(
             num_sanity_val_steps=0,
         )
         _fit(trainer, module, loaders, checkpoint)
+    if checkpoint is not None:  # Lightning leaves the one that it resumed from
+        remove_others(sorted(output.glob(CHECKPOINTS))[-1])
     return load_model(output / MODEL)
 
 

@@ -30,7 +30,7 @@ pytest.importorskip("lightning")
 from openmm_allegro.model.file import load_model
 from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
-from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint
+from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint, remove_others
 
 
 class Crash(Exception):
@@ -151,6 +151,7 @@ def test_resume_after_a_kill(tmp_path):
     assert [row["epoch"] for row in rows] == list(range(len(before) + 2))
     fit(tmp_path / "whole", config)
     assert_same_training(tmp_path / "whole", folder)
+    assert len(list((folder / "checkpoints").iterdir())) == 1
 
 
 def test_resuming_a_finished_training_gives_its_model(tmp_path):
@@ -224,6 +225,10 @@ def test_a_damaged_checkpoint_is_left_out(finished, tmp_path, caplog, damage):
         last.write_bytes(content.replace(data, b"\1" + data[1:]))
     assert find_checkpoint(folder, CHECKPOINTS, resume=True, overwrite=False) == whole
     assert "epoch=999999.ckpt is damaged" in caplog.text
+    content = last.read_bytes()
+    remove_others(whole)  # as train does then
+    assert list(whole.parent.iterdir()) == [whole]
+    last.write_bytes(content)
     whole.unlink()
     with pytest.raises(ValueError, match=r"whole checkpoint .*found .* damaged"):
         fit(folder, short(max_epochs=60), resume=True)
