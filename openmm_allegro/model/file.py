@@ -26,6 +26,7 @@ from .header import (
     check_checksum,
     read_description,
     read_header,
+    tell_if_unchecked,
     with_checksum,
 )
 from .probe import check_energies
@@ -197,6 +198,7 @@ def load_model(path: str | Path) -> Model:
         check_energies(energy, config, getattr(torch, dtype))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    tell_if_unchecked(path, header)
     model = Model(
         config, statistics, energy, header["kind"], dtype, header["provenance"]
     )

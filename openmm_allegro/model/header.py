@@ -79,19 +79,24 @@ def with_checksum(content: bytes) -> bytes:
     return content[:place] + digest + content[place + len(digest) :]
 
 
-def check_checksum(path: str | Path, header: dict[str, Any]) -> None:
-    """Refuse a file that is not as it was written; log a notice if none can tell.
-
-    Raises
-    ------
-    ValueError
-    """
+def tell_if_unchecked(path: str | Path, header: dict[str, Any]) -> None:
+    """Log a notice of a file without a checksum."""
     if CHECKSUM not in header:
         _log.warning(
             "%s has no checksum, as files of earlier versions: damage to it would not "
             "be noticed; save_model(load_model(path), path) adds one",
             path,
         )
+
+
+def check_checksum(path: str | Path, header: dict[str, Any]) -> None:
+    """Refuse a file that is not as it was written, if it has a checksum.
+
+    Raises
+    ------
+    ValueError
+    """
+    if CHECKSUM not in header:
         return
     content, expected = Path(path).read_bytes(), header[CHECKSUM]
     place = _place(content, expected)

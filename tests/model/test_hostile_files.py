@@ -240,6 +240,11 @@ def test_a_file_without_checksum_loads_with_a_notice(content, tmp_path, caplog):
     model = load_model(before)
     assert "model.safetensors has no checksum" in caplog.text
     caplog.clear()
+    hostile = tmp_path / "hostile.safetensors"
+    hostile.write_bytes(before.read_bytes().replace(b"cutoff", b"cut-of"))
+    with pytest.raises(ValueError, match="expected keys among"):
+        load_model(hostile)
+    assert not caplog.text  # the error is enough
     again = save_model(model, tmp_path / "again.safetensors")
     load_model(again)
     assert not caplog.text
