@@ -194,7 +194,8 @@ def main() -> None:
                 )
                 write()
         if options.others:
-            task = ProtocolTask(temporary)
+            # openmm-torch copies forces through files in /tmp, and aborts if it is full
+            task = ProtocolTask(temporary, "pythonforce")
             others |= other_faults(
                 task, options.others, draw, options.longest, temporary, bar
             )

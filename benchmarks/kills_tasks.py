@@ -51,11 +51,11 @@ class ProtocolTask:
     is_resumed = True
     signals = (signal.SIGKILL, signal.SIGTERM)
 
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, backend: str = "torchforce") -> None:
         self.pdb = app.PDBFile(str(ALANINE / "solute.pdb"))
         self.pdb.topology.setUnitCellDimensions((3, 3, 3))
         potential = AllegroPotential(ALANINE / "alanine.safetensors")
-        self.system = potential.create_system(self.pdb.topology)
+        self.system = potential.create_system(self.pdb.topology, backend=backend)
 
     def work(self, folder: Path) -> None:
         """Run the protocol, from where it was killed."""
