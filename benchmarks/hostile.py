@@ -36,7 +36,8 @@ from hardware import hardware
 from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from hostile_cases import KINDS, TRAP, Case, Inputs, make_inputs
+from hostile_cases import KINDS
+from hostile_inputs import TRAP, Case, Inputs, make_inputs
 
 from openmm_allegro.cli.main import VERBS
 from openmm_allegro.cli.main import main as command

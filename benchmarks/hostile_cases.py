@@ -1,135 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Good files, and what becomes of them: the inputs of hostile.py, by kind."""
+"""Inputs of hostile.py, by kind: good files with values, bytes and lines changed."""
 
 import contextlib
 import dataclasses
 import io
 import json
-import os
 import pickle
 import random
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import ase.io
-import mdtraj
 import numpy as np
 import openmm
 import tables
+from hostile_inputs import (
+    ABSENT,
+    PROTOCOL_OF_RUN,
+    RUN,
+    Case,
+    Inputs,
+    Payload,
+)
 from hostile_values import arguments_of, damaged, damaged_text, values_of
-from openmm import app, unit
 from toml_helpers import CLASSES, PROTOCOL, TRAINING, allowed, toml
 
-from openmm_allegro.cli.main import main as command
-from openmm_allegro.interop.ase import AllegroCalculator
-from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.model.file import Model, save_model
+from openmm_allegro.model import AllegroConfig
 from openmm_allegro.model.header import BLANK, with_checksum
 from openmm_allegro.utils.settings import settings_of
-
-STRUCTURES = Path(__file__).parents[1] / "tests" / "data" / "ethanol.extxyz"
-TRAP = "code_ran"  # folder that code of a file makes
-ABSENT = "found nothing at absent"  # a file that is read after the TOML
-RUN = ["--steps", "8", "--report-interval", "2", "--checkpoint-interval", "4"]
-RUN += ["--backend", "pythonforce", "--no-minimize", "--seed", "1", "--timestep", "0.1"]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Arguments for the command, and the files that are not the good ones."""
-
-    name: str
-    arguments: list[str]
-    files: dict[str, bytes] = field(default_factory=dict)
-    # what is true of an input that is accepted; None: its result has to be the same
-    valid: bool | None = None
-    other: bool = False  # it may be another good file
-    reached: str = ""  # the error that follows when the hostile file was accepted
-
-    def write(self, folder: Path) -> None:
-        """Put the files in a folder of good ones."""
-        for name, content in self.files.items():
-            (folder / name).write_bytes(content)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Folder of good files."""
-
-    folder: Path
-
-    def read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
-
-
-class Payload:
-    """An object whose pickle makes a folder when it is read."""
-
-    def __reduce__(self):
-        return os.mkdir, (TRAP,)
-
-
-def make_inputs(folder: Path) -> Inputs:
-    """Make a model, structures, topologies, trajectories, a run and Systems."""
-    folder.mkdir()
-    config = AllegroConfig(
-        ("H", "C", "O"),
-        4.0,
-        l_max=1,
-        num_layers=1,
-        num_scalar_features=4,
-        num_tensor_features=2,
-        two_body_width=8,
-        latent_width=8,
-        readout_width=8,
-    )
-    statistics = Statistics((8.0,) * 3, (1.0,) * 3, (-300.0,) * 3)
-    model = Model(config, statistics, AllegroEnergy(config, statistics))
-    save_model(model, folder / "model.safetensors")
-    frames = ase.io.read(STRUCTURES, index=":4")
-    for atoms in frames:
-        atoms.set_cell(np.eye(3) * 20)
-        atoms.pbc = True
-        atoms.center()
-        atoms.calc = AllegroCalculator(model)
-        atoms.get_potential_energy()
-    ase.io.write(folder / "mol.extxyz", frames, format="extxyz")
-    _write_topologies(folder, frames[0])
-    start = folder / "mol.pdb"
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        arguments = ["simulate", "model.safetensors", str(start), "--output", "run"]
-        assert command([*arguments, *RUN, "--velocity-interval", "2"]) == 0
-    trajectory = mdtraj.load(str(folder / "run.xtc"), top=str(folder / "mol.pdb"))
-    for ending in ("dcd", "nc", "trr", "h5"):
-        trajectory.save(str(folder / f"t.{ending}"))
-    system = openmm.System()
-    bonds = openmm.HarmonicBondForce()
-    for mass in frames[0].get_masses():
-        system.addParticle(mass)
-    bonds.addBond(0, 1, 0.15, 1000.0)
-    system.addForce(bonds)
-    (folder / "mm.xml").write_text(openmm.XmlSerializer.serialize(system))
-    return Inputs(folder)
-
-
-def _write_topologies(folder: Path, atoms: ase.Atoms) -> None:
-    topology = app.Topology()
-    residue = topology.addResidue("ETH", topology.addChain())
-    for number, symbol in enumerate(atoms.get_chemical_symbols(), start=1):
-        element = app.Element.getBySymbol(symbol)
-        topology.addAtom(f"{symbol}{number}", element, residue)
-    for first, second in ((0, 1), (1, 2)):
-        listed = list(topology.atoms())
-        topology.addBond(listed[first], listed[second])
-    topology.setUnitCellDimensions([2.0, 2.0, 2.0] * unit.nanometer)
-    positions = atoms.positions * unit.angstrom
-    for name, writer in (("mol.pdb", app.PDBFile), ("mol.cif", app.PDBxFile)):
-        with open(folder / name, "w") as file:
-            writer.writeFile(topology, positions, file, keepIds=True)
-    mdtraj.load(str(folder / "mol.pdb")).save(str(folder / "mol.gro"))
 
 
 def train_toml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
@@ -259,9 +158,7 @@ def _tricks(outer: dict, inner: dict) -> Iterator[tuple[str, bytes]]:
 def xml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     """Systems that hide code in all places that read one, and damaged ones."""
     good = inputs.read("mm.xml").decode()
-    force = openmm.XmlSerializer.serialize(openmm.PythonForce(abs)).partition("?>")[2]
-    function = re.search('function="([0-9a-f]*)"', force)[1]
-    force = force.replace(function, pickle.dumps(Payload()).hex())
+    force = _python_force()
     end = "</Forces>"
     hidden = {
         "force": good.replace(end, force + end),
@@ -281,16 +178,11 @@ def xml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         ),
         "deep": good.replace(end, "<a>" * 100_000 + "</a>" * 100_000 + end),
     }
-    stages = 'stages = [{name = "a", steps = 2, report_interval = 1}]\n'
-    protocol = '[system]\ntopology = "mol.pdb"\nsystem = "mm.xml"\n'
     training = '[data]\ntraining = ["mol.extxyz"]\nvalidation_size = 1\n'
     training += (
         'baseline = ["mm.xml"]\n[model]\nelements = ["H", "C", "O"]\ncutoff = 4\n'
     )
-    files = {
-        "p.toml": (stages + protocol).encode(),
-        "t.toml": training.encode(),
-    }
+    files = {"t.toml": training.encode()}
     places = [
         ["evaluate", "model.safetensors", "mol.extxyz", "--baseline", "mm.xml"],
         ["simulate", "model.safetensors", "mol.pdb", "--output", "o"],
@@ -306,17 +198,29 @@ def xml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         yield Case(name, places[2], {**files, "mm.xml": content}, other=True)
 
 
+def _python_force() -> str:
+    """XML of a force that runs code when it is read."""
+    force = openmm.XmlSerializer.serialize(openmm.PythonForce(abs)).partition("?>")[2]
+    function = re.search('function="([0-9a-f]*)"', force)[1]
+    return force.replace(function, pickle.dumps(Payload()).hex())
+
+
 def topologies(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     """PDB and mmCIF files to simulate, GRO files to analyse."""
     short = ["--steps", "2", "--report-interval", "1", "--no-minimize"]
     short += ["--backend", "pythonforce"]
     for name in ("mol.pdb", "mol.cif", "mol.gro"):
-        arguments = ["simulate", "model.safetensors", name, "--output", "o", *short]
+        protocol = PROTOCOL_OF_RUN.format(steps=8).replace("mol.pdb", name).encode()
+        run = ["simulate", "p.toml", "--output", "o", "--seed", "1"]
+        full = ["simulate", "model.safetensors", name, "--output", "o", *short]
         if name == "mol.gro":
-            arguments = ["analyze", "rdf", "run.xtc", name, "C-O"]
+            run = full = ["analyze", "rdf", "t.xtc", name, "C-O"]
         good = inputs.read(name).decode()
-        for text, content in damaged_text(good, rng, 30, 30):
-            yield Case(f"{name}: {text}", arguments, {name: content}, other=True)
+        for number, (text, content) in enumerate(damaged_text(good, rng, 40, 40)):
+            # what a model makes of it takes a second: some only
+            arguments = full if number % 5 == 0 else run
+            files = {name: content, "p.toml": protocol}
+            yield Case(f"{name}: {text}", arguments, files, other=True)
 
 
 def structures(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
@@ -327,7 +231,7 @@ def structures(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
 
 
 def trajectories(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
-    for name in ("run.xtc", "t.dcd", "t.nc", "t.trr", "t.h5"):
+    for name in ("t.xtc", "t.dcd", "t.nc", "t.trr", "t.h5"):
         good = inputs.read(name)
         arguments = ["analyze", "rdf", name, "mol.pdb", "C-O"]
         if name == "t.h5":
@@ -356,38 +260,53 @@ def _with_pickle(inputs: Inputs, node: str, attribute: str) -> bytes:
 
 def runs(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     """Checkpoints, records, tables and further files of a run, resumed or read."""
-    longer = [*RUN, "--velocity-interval", "2"]
-    longer[1] = "12"
-    resume = ["simulate", "model.safetensors", "mol.pdb", "--output", "run", *longer]
-    resume += ["--resume"]
-    stability = ["analyze", "stability", "run"]
+    resume = ["simulate", "longer.toml", "--output", "p", "--resume"]
+    stability = ["analyze", "stability", RUN]
     for name, arguments in (
-        ("run.chk", resume),
-        ("run.json", resume),
-        ("run.xtc", resume),
-        ("run.h5", resume),
-        ("run.system.xml", resume),
-        ("run.system.xml", stability),
+        (f"{RUN}.chk", resume),
+        (f"{RUN}.json", resume),
+        (f"{RUN}.xtc", resume),
+        (f"{RUN}.h5", resume),
+        (f"{RUN}.system.xml", resume),
+        (f"{RUN}.system.xml", stability),
     ):
-        for text, content in damaged(inputs.read(name), rng, flips=9, cuts=5):
+        for text, content in damaged(inputs.read(name), rng, flips=12, cuts=6):
             case = f"{name} to {arguments[0]}: {text}"
             yield Case(case, arguments, {name: content}, other=True)
-    thermodynamics = ["analyze", "thermodynamics", "run"]
-    for text, content in damaged_text(inputs.read("run.csv").decode(), rng, 15, 25):
-        yield Case(f"run.csv: {text}", thermodynamics, {"run.csv": content}, other=True)
-    record = json.loads(inputs.read("run.json"))
+    thermodynamics = ["analyze", "thermodynamics", RUN]
+    table = inputs.read(f"{RUN}.csv").decode()
+    for text, content in damaged_text(table, rng, 15, 25):
+        files = {f"{RUN}.csv": content}
+        yield Case(f"energies: {text}", thermodynamics, files, other=True)
+    record = json.loads(inputs.read(f"{RUN}.json"))
     for key in record:
         for value in rng.sample(values_of(rng, plain=True), 2):
             content = json.dumps(record | {key: value}).encode()
-            name = f"run.json: {key} = {value!r:.40}"
+            name = f"record: {key} = {value!r:.40}"
             arguments = rng.choice([stability, resume, thermodynamics])
-            yield Case(name, arguments, {"run.json": content}, other=True)
-    yield Case(
-        "run.chk: a PythonForce as its State",
-        resume,
-        {"run.chk": inputs.read("run.chk") + b"PK\3\4"},
-        other=True,
-    )
+            yield Case(name, arguments, {f"{RUN}.json": content}, other=True)
+    state = _python_force().replace("<Force", "<State").replace("</Force", "</State")
+    for text in (_python_force(), state):
+        files = {f"{RUN}.chk": _checkpoint(inputs, text.encode())}
+        yield Case("a PythonForce as State of a checkpoint", resume, files)
+        again = ["simulate", "p.toml", "--output", "p", "--resume"]
+        files = {f"{RUN}.xml": text.encode()}
+        yield Case("a PythonForce as State of a stage", again, files)
+
+
+def _checkpoint(inputs: Inputs, state: bytes) -> bytes:
+    """A checkpoint of another platform, so that its State is read."""
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(inputs.read(f"{RUN}.chk"))) as good,
+        zipfile.ZipFile(content, "w") as bad,
+    ):
+        for name in good.namelist():
+            data = state if name == "state.xml" else good.read(name)
+            if name == "checkpoint.json":
+                data = json.dumps(json.loads(data) | {"platform": "CUDA"}).encode()
+            bad.writestr(name, data)
+    return content.getvalue()
 
 
 def arguments(inputs: Inputs, rng: random.Random) -> Iterator[Case]:

@@ -126,7 +126,7 @@ def damaged_text(
 def arguments_of(rng: random.Random) -> list[tuple[list[str], bool]]:
     """Arguments of the command, and whether they mean something."""
     run = ["simulate", "model.safetensors", "mol.pdb", "--output", "o"]
-    rdf = ["analyze", "rdf", "run", "C-O"]
+    rdf = ["analyze", "rdf", "p/1-a", "C-O"]
     numbers = ["-1", "nan", "inf", "1e400", "abc", "", "99999999999999999999", "1e-400"]
     cases: list[tuple[list[str], bool]] = []
     for option in ("--steps", "--report-interval", "--seed", "--threads"):
@@ -169,7 +169,7 @@ def arguments_of(rng: random.Random) -> list[tuple[list[str], bool]]:
         "__import__('os')",
         "",
     ):
-        cases.append((["analyze", "rdf", "run", words], False))
+        cases.append((["analyze", "rdf", "p/1-a", words], False))
     for output in (".", "/", "/proc/x/y", "model.safetensors/x", "x" * 300, ""):
         cases.append(([*run[:-1], output], False))
     for verb in ("", "nothing", "--", "-", "--debug", "simulate", "analyze", "report"):
