@@ -12,7 +12,7 @@ from openmm import app
 from ..classical.serialized import read_state
 from ..potential.description import MODEL_NOTES
 from ..runs.names import SUFFIXES
-from ..utils.files import read_record, replace_file, write_record
+from ..utils.files import check_kinds, read_record, replace_file, write_record
 from .checkpoint import Checkpoint, read_checkpoint
 from .checks import CHANGEABLE, check_resumed
 from .differences import Asked, differences
@@ -23,6 +23,14 @@ log = logging.getLogger(__name__)
 
 # Files that a run writes once, whose hashes are in its record.
 WRITTEN_ONCE = ("topology", "system", "velocities")
+
+# Types of what a resumed run needs of its record.
+_KINDS = {
+    **dict.fromkeys(("steps", "completed_steps", "seed", "atoms"), int),
+    **dict.fromkeys(("identity", "files_sha256"), dict),
+    "resumed_at": list,
+    "finished": bool,
+}
 
 
 class Earlier(NamedTuple):
@@ -40,6 +48,7 @@ class Earlier(NamedTuple):
 def read_earlier(paths: dict[str, Path]) -> Earlier:
     """Read the record and the last checkpoint of a run that is to be resumed."""
     record = read_record(paths["record"])
+    check_kinds(record, _KINDS, paths["record"])
     if not paths["checkpoint"].exists():
         return Earlier(record, None)
     return Earlier(record, read_checkpoint(paths["checkpoint"]))

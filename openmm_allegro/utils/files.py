@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .config import brief
+
 
 def check_new_file(path: Path, overwrite: bool) -> None:
     """Refuse, before any work, a file that cannot be or should not be written.
@@ -109,6 +111,32 @@ def flush_to_disk(path: Path) -> int:
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Replace a JSON file by a record."""
     replace_file(path, json.dumps(record, indent=2) + "\n")
+
+
+def check_kinds(record: dict[str, Any], kinds: dict[str, Any], path: Path) -> None:
+    """Refuse a record whose values are of other types than it was written with.
+
+    Parameters
+    ----------
+    record : dict
+    kinds : dict of str to type
+        By keys; those that the record lacks are left to whoever needs them.
+    path : Path
+
+    Raises
+    ------
+    ValueError
+    """
+    for key, kind in kinds.items():
+        value = record.get(key)
+        wrong = not isinstance(value, kind) or (
+            isinstance(value, bool) and kind is not bool
+        )
+        if key in record and wrong:
+            raise ValueError(
+                f"expected {key} of the type {kind.__name__} in {path}, as it was "
+                f"written, found {brief(value)}"
+            )
 
 
 def read_record(path: Path) -> dict[str, Any]:

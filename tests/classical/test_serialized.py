@@ -11,6 +11,7 @@ import pytest
 import torch
 from openmm_helpers import make_topology
 
+import openmm_allegro
 from openmm_allegro import AllegroPotential, save_model
 from openmm_allegro.classical.serialized import check_system, read_state, read_system
 from openmm_allegro.cli.main import main
@@ -283,3 +284,18 @@ def test_the_command_asks_for_trust(
     Path("d.extxyz").write_text("")
     assert main(arguments) == 2
     assert "expected forces without programs of their own" in capsys.readouterr().err
+
+
+def test_few_places_read_xml():
+    """Whoever reads XML of a file elsewhere has to check it."""
+    package = Path(openmm_allegro.__file__).parent
+    reading = [
+        str(path.relative_to(package))
+        for path in sorted(package.rglob("*.py"))
+        if "XmlSerializer.deserialize(" in path.read_text(encoding="utf-8")
+    ]
+    assert reading == [
+        "classical/serialized.py",
+        "mixing/terms.py",  # of a System in memory
+        "simulate/differences.py",  # after a check
+    ]
