@@ -302,3 +302,23 @@ def test_a_moved_and_renamed_run(tmp_path, version):
     check_complete(paths, STEPS, INTERVAL, VELOCITIES)
     steps = np.loadtxt(new.parent / "s.csv", delimiter=",")[:, 0]
     np.testing.assert_array_equal(steps, np.arange(5, STEPS + 1, 5))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("identity", "H"),
+        ("identity", {"box": [1]}),
+        ("identity", []),
+        ("files_sha256", 5),
+        ("steps", "8"),
+        ("completed_steps", None),
+        ("resumed_at", {}),
+        ("seed", True),
+    ],
+)
+def test_records_of_other_types(copied, key, value):
+    path = copied.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ValueError, match=rf"expected .*{key}"):
+        start(molecules(), copied, resume=True, **OPTIONS)
