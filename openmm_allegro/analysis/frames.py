@@ -70,11 +70,22 @@ def cell_vectors(trajectory):
     return cells
 
 
+def cell_volumes(trajectory):
+    """Volumes (n_frames,) in nm³ of cells, 0 where lengths and angles do not fit.
+
+    As ``mdtraj.Trajectory.unitcell_volumes``, which like ``unitcell_vectors`` tests
+    each frame by itself and takes a third of the time of an analysis of a small system.
+    """
+    cosines = np.cos(np.radians(np.asarray(trajectory.unitcell_angles, dtype=float)))
+    squared = 1 + 2 * cosines.prod(axis=1) - (cosines**2).sum(axis=1)
+    edges = np.asarray(trajectory.unitcell_lengths, dtype=float).prod(axis=1)
+    return edges * np.sqrt(np.maximum(squared, 0))
+
+
 def _cells(lengths, angles):
     """Cell vectors, the first along x and the second in the xy plane; 0 where none fit.
 
-    As ``mdtraj.Trajectory.unitcell_vectors``, which tests each frame by itself and
-    takes a third of the time of an analysis of a small system.
+    As ``mdtraj.Trajectory.unitcell_vectors``, see `cell_volumes`.
     """
     a, b, c = np.asarray(lengths, dtype=float).T
     cosines = np.cos(np.radians(np.asarray(angles, dtype=float))).T

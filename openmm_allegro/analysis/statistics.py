@@ -8,9 +8,8 @@ error holds the truth about two times in three.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
-
-from ..utils.quiet import quiet
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import stdtrit  # scipy.stats takes long to import
 
 _CONFIDENCE = 0.682689492
 # Of fewer independent values the range of a series says more than any standard error:
@@ -21,6 +20,8 @@ ENOUGH, ENOUGH_OF_VARIANCE = 20, 40
 # Values from which on the inefficiency can be told; correlation of neighbours that is
 # one of slow changes where there are fewer.
 _MANY, _ALIKE = 40, 0.5
+# Lag up to which an autocorrelation may be negative and is summed all the same.
+_LEAST_LAG = 3
 
 
 class Estimate(NamedTuple):
@@ -148,17 +149,18 @@ def block_edges(n, n_blocks):
 
 def student_factor(n):
     """Factor of a standard error from `n` samples that bounds 68.3 %."""
-    return student.ppf(0.5 * (1 + _CONFIDENCE), n - 1)
+    return stdtrit(n - 1, 0.5 * (1 + _CONFIDENCE))
 
 
 def series_mean(values):
     """Mean of an equilibrated time series, and its error.
 
     The error is that of n / g independent values, with the statistical inefficiency g
-    from pymbar (Chodera, Swope, Pitera, Seok and Dill, J. Chem. Theory Comput. 3, 26,
-    2007, doi:10.1021/ct0502864). Of fewer than 20 such values g is too small, since a
-    series that is not many times longer than its own correlation time does not show
-    it: the error is then twice that, and of fewer than 10 the range of the series.
+    as pymbar has it (Chodera, Swope, Pitera, Seok and Dill, J. Chem. Theory Comput. 3,
+    26, 2007, doi:10.1021/ct0502864). Of fewer than 20 such values g is too small,
+    since a series that is not many times longer than its own correlation time does
+    not show it: the error is then twice that, and of fewer than 10 the range of the
+    series.
 
     Parameters
     ----------
@@ -221,10 +223,22 @@ def independent_values(values):
 
 
 def statistical_inefficiency(values):
-    """Frames per independent value, g ≥ 1, from pymbar; 1 for a constant."""
+    """Frames per independent value, g ≥ 1, as by pymbar; 1 for a constant.
+
+    Twice the sum of the autocorrelation up to where it first falls to 0, from the
+    fourth lag on.
+    """
+    n = len(values)
     if np.ptp(values) == 0:
         return 1.0
-    return float(_timeseries().statistical_inefficiency(values, fft=True))
+    deviations = values - np.mean(values)
+    spectrum = rfft(deviations, n=next_fast_len(2 * n, real=True))
+    products = irfft(np.abs(spectrum) ** 2, n=next_fast_len(2 * n, real=True))[:n]
+    lags = np.arange(1, n)
+    correlation = products[1:] / (n - lags) * (n / products[0])
+    ends = np.flatnonzero((correlation <= 0) & (lags > _LEAST_LAG))
+    terms = correlation * (1 - lags / n)
+    return max(1.0, 1 + 2 * float(terms[: ends[0] if len(ends) else n].sum()))
 
 
 def holds_few(values):
@@ -300,10 +314,3 @@ def _mean_of(values, independent):
     independent = max(independent, 2.0)
     spread = values.std(ddof=1) / np.sqrt(independent)
     return Estimate(float(values.mean()), float(student_factor(independent) * spread))
-
-
-def _timeseries():
-    """pymbar's module, imported when it is first used: it takes seconds."""
-    with quiet("pymbar"):
-        from pymbar import timeseries
-    return timeseries

@@ -270,13 +270,15 @@ def _series(source: Source, run: Run):
 
 def _volumes(source: Source, run: Run):
     """Times in ps and volumes in nm³ of frames, None without a cell."""
+    from ..analysis.frames import cell_volumes
+
     times, volumes = [], []
     frames = source.frames([run])
     frames.check_times()
     for chunk in frames:
         times.append(np.asarray(chunk.time, dtype=float))
         if chunk.unitcell_lengths is not None:
-            volumes.append(np.asarray(chunk.unitcell_volumes, dtype=float))
+            volumes.append(cell_volumes(chunk))
     return np.concatenate(times), np.concatenate(volumes) if volumes else None
 
 

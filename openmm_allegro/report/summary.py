@@ -14,7 +14,7 @@ from ..runs.table import Unreadable
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "pymbar", "matplotlib")
+_USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 # Keys of a record that tell a reader of the page nothing, or nothing that its warnings
 # and remarks do not tell.
 _HIDDEN = {
@@ -93,8 +93,8 @@ def footer(runs, production, command):
         chosen,
         paragraph(
             "± is the half-width of a 68 % confidence interval: of time averages by "
-            "the statistical inefficiency (pymbar), of everything else by a jackknife "
-            "over blocks. Systematic errors, of the model and of the size of the box, "
+            "the statistical inefficiency, of everything else by a jackknife over "
+            "blocks. Systematic errors, of the model and of the size of the box, "
             "are not in it."
         ),
         paragraph("Command: ", tag("code", command)),

@@ -70,6 +70,8 @@ class Frames:
         if self._kept is not None:
             yield from self._kept
             return
+        from ..analysis.frames import cell_volumes
+
         self.n_frames, volumes = 0, 0.0
         kept: list[Any] | None = []
         for chunk in self._read():
@@ -81,7 +83,7 @@ class Frames:
             self.n_frames += chunk.n_frames
             self.last_time = float(chunk.time[-1]) if timed else np.nan
             if chunk.unitcell_lengths is not None:
-                volumes += float(chunk.unitcell_volumes.sum(dtype=float))
+                volumes += float(cell_volumes(chunk).sum())
                 self.volume = volumes / self.n_frames
             if self.n_frames * chunk.n_atoms > _KEPT:
                 kept = None

@@ -54,7 +54,7 @@ def test_all_is_as_before_after_an_error():
 
 
 IMPORTS = {
-    "pymbar": "analysis.statistics.statistical_inefficiency(numpy.arange(20.0))",
+    "pymbar": "simulate.integrators._import('pymbar.timeseries')",
     "openmmtools": "simulate.integrators._import('openmmtools.integrators')",
     "openmmtorch": "forces.register_torch_force()",
 }

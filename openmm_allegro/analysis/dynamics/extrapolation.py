@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.constants import Boltzmann, gas_constant
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from ...units import M2_TO_CM2, MPA_S_TO_PA_S, NM_TO_M
 from ..statistics import Estimate
@@ -123,7 +123,7 @@ def arrhenius(temperatures, values, errors):
         covariance=covariance,
         chi_squared=chi_squared,
         degrees_of_freedom=freedom,
-        p_value=float(chi2.sf(chi_squared, freedom)) if freedom else 1.0,
+        p_value=float(chdtrc(freedom, chi_squared)) if freedom else 1.0,
         scale=float(scale),
     )
 

@@ -11,6 +11,7 @@ from ..defaults import BIN_WIDTH, BLOCKS
 from ..frames import (
     STRETCHES,
     cell_vectors,
+    cell_volumes,
     check_radius,
     chunked,
     largest_radius,
@@ -237,9 +238,7 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
                 kept[:] = [_coarser(rows) for rows in kept]
         starts = stretch_starts(chunk.n_frames, most)
         frames.append(np.diff(np.append(starts, chunk.n_frames)))
-        density.append(
-            np.add.reduceat(1 / chunk.unitcell_volumes.astype(float), starts)
-        )
+        density.append(np.add.reduceat(1 / cell_volumes(chunk), starts))
         for kept, (a, b), radius, n in zip(counts, groups, radii, bins, strict=True):
             kept.append(
                 np.add.reduceat(count_pairs(chunk, a, b, radius, n), starts, axis=0)
