@@ -57,7 +57,7 @@ def evaluate(options: argparse.Namespace) -> None:
     model.energy.set_dtype(PRECISIONS[precision])
     distances = torch.float32 if precision == "single" else torch.float64
     trust = Trust(**given_options(options, Trust)).trust
-    labels = LabelSettings(**given_options(options, LabelSettings))
+    labels = LabelSettings(use_weights=False, **given_options(options, LabelSettings))
     structures = read_labelled(options.data, options.baseline, labels, trust=trust)
     result = evaluate(model, structures, distances=distances)
     print_metrics(result["metrics"])

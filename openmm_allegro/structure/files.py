@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .labels.frames import check_units, iterate_frames
+from .labels.frames import iterate_frames
 from .labels.plausible import Labelled, doubts
 from .labels.read import UNLABELLED, Labels, check_keys, check_results, read_labels
 from .labels.settings import LabelSettings
+from .labels.stated import check_stated_units
 from .labels.survey import LabelSurvey
 from .names import name_reader
-from .structure import Structure, check_structure, has_volume
+from .structure import Structure, check_structure
 
 if TYPE_CHECKING:
     import ase
@@ -128,8 +129,7 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
         )
     structures: list[Structure] = []
     survey, missing = LabelSurvey(str(path), settings), ""
-    check_units(path, settings)
-    frames, set_elements = iterate_frames(path), name_reader(path)
+    frames, set_elements = iterate_frames(path, settings), name_reader(path)
     while True:
         where = f"{path}, frame {len(structures)}"
         try:
@@ -139,7 +139,7 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
         except Exception as error:  # ase raises many kinds, some bare
             raise ValueError(
                 f"{where}: expected a structure that ase can read, found "
-                f"{type(error).__name__}: {error}"
+                f"{_reason(error)}"
             ) from error
         set_elements(atoms)
         structure, found = _convert(atoms, where, settings, strict=labels)
@@ -157,15 +157,21 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
     return structures
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):  # of its table of elements, mostly
+        return f"{error}, which is no name (of an element) that it knows"
+    return f"{type(error).__name__}: {error}"
+
+
 def _convert(
     atoms: "ase.Atoms", where: str, settings: LabelSettings, *, strict: bool = True
 ) -> tuple[Structure, Labels]:
     check_keys(atoms, where)
+    check_stated_units(atoms, where, settings)
     length = settings.length_factor
     cell = np.array(atoms.cell.array, dtype=float) * length
-    volume = abs(np.linalg.det(cell)) if has_volume(cell) else 0.0
     try:
-        labels = read_labels(atoms, where, settings, volume)
+        labels = read_labels(atoms, where, settings, cell)
     except ValueError:
         if strict:
             raise
@@ -219,7 +225,7 @@ def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> Non
         if s.energy is not None
     )
     settings = survey.settings
-    reasons = doubts(labelled, "" if settings.has_units else survey.unit)
+    reasons = doubts(labelled)
     if reasons:
         warnings.warn(
             f"{path}: expected labels in eV and Å (with energy_unit = "

@@ -94,7 +94,7 @@ def read_test(
     return read_labelled(
         [folder / name for name in config.test],
         [folder / name for name in config.baseline],
-        config.labels(),
+        dataclasses.replace(config.labels(), use_weights=False),
         trust=trust,
     )
 

@@ -14,6 +14,7 @@ from ..model import as_blocks, forces_from_pairs
 from ..model.file import Model
 from ..neighbors import LARGEST_BLOCK
 from ..structure import Structure
+from ..utils.words import counted
 from .isolated import separate
 from .samples import Batch, Block, collate, make_samples
 
@@ -164,8 +165,9 @@ def _report_atoms(model: Model, atoms: Sequence[Structure]) -> None:
         s.symbols[0]: shifts[elements.index(s.symbols[0])] - s.energy for s in atoms
     }
     log.warning(
-        "%d isolated atoms are left out; the model's energies of them are off by %s eV",
-        len(atoms),
+        "%s left out of the errors; the model's energies of isolated atoms are off by "
+        "%s eV",
+        counted(len(atoms), "isolated atom"),
         ", ".join(f"{element} {error:.3f}" for element, error in errors.items()),
     )
 

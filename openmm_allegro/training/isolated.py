@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..model import AllegroConfig
 from ..structure import Structure
+from ..utils.words import counted
 from .samples import Sample
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def separate(
     atoms: list[Structure] = []
     for index, (structure, sample) in enumerate(zip(structures, samples, strict=True)):
         where = structure.source or f"{name} structure {index}"
-        if len(structure) == 1 and len(sample.centers) == 0:
+        if sample.is_isolated:
             atoms.append(structure)
             continue
         if structure.called_isolated:
@@ -71,7 +72,7 @@ def separate(
     if not rest:
         raise ValueError(
             f"{name}: expected at least one structure of atoms with neighbours, found "
-            f"{len(atoms)} isolated atoms"
+            f"{counted(len(atoms), 'isolated atom')}"
         )
     return Separated(rest, kept, atoms)
 
@@ -117,7 +118,7 @@ def report_isolated(
         logging.WARNING if count else logging.INFO,
         "energies of isolated atoms (eV) are fixed: %s%s%s",
         known,
-        f", from {count} frames that are not trained on" if count else "",
+        f", from {counted(count, 'frame')} not trained on" if count else "",
         f"; that of {', '.join(fitted)} is fitted" if fitted else "",
     )
     return {"isolated_atoms": energies}

@@ -196,8 +196,8 @@ def _last_whole(checkpoints: Sequence[Path]) -> Path:
                 return path
         log.warning("%s is damaged, and left out", path)
     raise ValueError(
-        f"expected a whole checkpoint to resume from, found {checkpoints[-1]} damaged; "
-        "bring it back, or start anew (overwrite=True, --force)"
+        f"expected a whole checkpoint to resume from in {checkpoints[-1]}, found it "
+        "damaged; bring it back, or train anew (overwrite=True, --force)"
     )
 
 

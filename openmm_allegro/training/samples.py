@@ -38,6 +38,11 @@ class Sample(NamedTuple):
     volume: float  # Å³, 0 where there is no stress
     weights: tuple[float, float, float]  # of energy, forces and stress in the loss
 
+    @property
+    def is_isolated(self) -> bool:
+        """True of one atom without an image within the cutoff."""
+        return len(self.types) == 1 and len(self.centers) == 0
+
 
 class Batch(NamedTuple):
     """Samples joined to one set of N atoms in B frames."""
@@ -81,7 +86,7 @@ def make_samples(
     """
     table = config.cutoff_table()
     pairs = PairList(config.cutoff)
-    samples, left_out = [], 0
+    samples = []
     for index, structure in enumerate(structures):
         where = structure.source or f"structure {index}"
         types = element_types(structure.symbols, config.elements, where)
@@ -96,7 +101,6 @@ def make_samples(
         check_contacts(structure.symbols, centers, neighbors, vectors, where)
         near = vectors.square().sum(-1) < table[types[centers], types[neighbors]] ** 2
         stress = structure.known_stress()
-        left_out += stress is None and structure.stress is not None
         has_stress = periodic.any() and has_volume(structure.cell)
         samples.append(
             Sample(
@@ -111,21 +115,7 @@ def make_samples(
                 weights=structure.weights,
             )
         )
-    if left_out:
-        log.warning(
-            "stresses of %d of %d structures are left out: without periodic directions "
-            "along x, y or z and a volume there is none",
-            left_out,
-            len(structures),
-        )
-    labelled = sum(sample.stress is not None for sample in samples)
-    if 0 < labelled < len(samples):
-        log.warning(
-            "%d of %d structures have a stress; the others count for energies and "
-            "forces alone",
-            labelled,
-            len(samples),
-        )
+    _report_stresses(structures, samples)
     return samples
 
 
@@ -181,6 +171,30 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
         "force_weights": weights[:, 1].to(dtype).repeat_interleave(counts)[:, None],
         "stress_weights": weights[:, 2].to(dtype)[:, None, None],
     }
+
+
+def _report_stresses(
+    structures: Sequence[Structure], samples: Sequence[Sample]
+) -> None:
+    """Log how many structures have a stress, where some have none."""
+    pairs = zip(structures, samples, strict=True)
+    counted = [(a, b) for a, b in pairs if not b.is_isolated]
+    left_out = sum(a.stress is not None and b.stress is None for a, b in counted)
+    if left_out:
+        log.warning(
+            "stresses of %d of %d structures are left out: without periodic directions "
+            "along x, y or z and a volume there is none",
+            left_out,
+            len(counted),
+        )
+    labelled = sum(sample.stress is not None for _, sample in counted)
+    if 0 < labelled < len(counted):
+        log.warning(
+            "%d of %d structures have a stress; the others count for energies and "
+            "forces alone",
+            labelled,
+            len(counted),
+        )
 
 
 def _tensor(array: np.ndarray | None, dtype: torch.dtype) -> Tensor | None:

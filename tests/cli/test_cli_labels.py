@@ -46,7 +46,7 @@ def write(folder, name, data, text=""):
     return ["train", str(folder / name), "--output", str(folder / name[:-5])]
 
 
-def test_toml_and_command_line(folder, capsys):
+def test_toml_and_command_line(folder, capsys, caplog):
     """A set is the same whatever its names and units."""
     names = {"energy_key": "E", "forces_key": "F", "energy_unit": "kcal/mol"}
     plain = write(folder, "plain.toml", {"training": ["plain.extxyz"]}, SHIFTS)
@@ -85,7 +85,10 @@ def test_toml_and_command_line(folder, capsys):
     both = folder / "both.extxyz"
     message = error_of(capsys, "evaluate", model, both)
     assert "both.extxyz, frame 0" in message and "--energy-key" in message
+    caplog.clear()
+    both.write_text(text.replace(" energy=", " config_weight=2 energy="))
     assert main(["evaluate", model, str(both), "--energy-key", "energy"]) == 0
+    assert "weighs" not in caplog.text  # errors have no weights
     message = error_of(
         capsys, "evaluate", model, both, "--stress-key", "a", "--virial-key", "b"
     )

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from training_helpers import DATA
 
 from openmm_allegro.structure import from_ase, read_structures
-from openmm_allegro.structure.labels.read import kind_of
+from openmm_allegro.structure.labels.names import kind_of
 from openmm_allegro.structure.labels.settings import LabelSettings
 
 FORCES = np.array([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])
@@ -312,8 +312,39 @@ def test_weights(read, caplog):
     for wrong in ("-1", "nan", '"a b"', '"1 2"'):
         with pytest.raises(ValueError, match=r"frame 0.*weight"):
             read(frame(f"energy=-5 weight={wrong}"))
-    with pytest.raises(ValueError, match=r"config_weight = 1 and weight = 2"):
+    with pytest.raises(ValueError, match=r"weight = 2 and config_weight = 1"):
         read(frame("energy=-5 weight=2 config_weight=1"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "weights"),
+    [
+        ("Weight=2", (2, 2, 2)),
+        ("energy_weight=3 force_weight=2", (3, 2, 1)),
+        ("config_weight=2 config_virial_weight=0.5", (2, 2, 1)),
+        ("config_force_weight=4 atomic_weight=18", (1, 4, 1)),
+    ],
+)
+def test_names_of_weights(read, keys, weights):
+    (s,) = read(frame(f"energy=-5 {keys}"))
+    assert s.weights == weights
+
+
+def test_weights_of_atoms_are_refused(read):
+    text = frame(column="force").replace("species:S:1", "species:S:1:force_weight:R:1")
+    for symbol in "HO":
+        text = text.replace(f"{symbol} 0", f"{symbol} 1 0")
+    with pytest.raises(ValueError, match=r"frame 0: .*force_weight .*use_weights"):
+        read(text)
+    assert read(text, use_weights=False)
+
+
+def test_deviations_of_gap_are_no_weights(read):
+    text = frame("energy=-5 energy_sigma=0.01 force_sigma=0.1")
+    with pytest.raises(ValueError, match=r"frame 0: .*energy_sigma .*use_weights"):
+        read(text)
+    assert read(text, use_weights=False)[0].weights == (1, 1, 1)
+    assert read(frame("energy=-5 sigma=0.1"))
 
 
 def test_formats_of_ase(tmp_path, caplog):

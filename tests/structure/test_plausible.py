@@ -67,24 +67,10 @@ def test_doubtful_labels(frames, reason):
     assert reason in line
 
 
-@pytest.mark.parametrize("unit", ["kcal/mol", "kJ/mol", "Hartree", "Ha", "a.u.", "Ry"])
-def test_unit_that_the_file_says(unit):
-    (line,) = doubts(labels(WATER, [-14.2]), unit)
-    assert unit in line
-
-
-@pytest.mark.parametrize("unit", ["", "eV", "ev", "metal", "electronvolt", "harmonic"])
-def test_unit_that_is_no_other(unit):
-    assert doubts(labels(WATER, [-14.2]), unit) == []
-
-
 def test_a_file_in_kcal_warns_and_is_fine_when_its_unit_is_given(tmp_path):
     path = tmp_path / "kcal.extxyz"
     rows = ["O 4 4 4 22 0 0", "H 4.96 4 4 -22 10 0", "H 3.76 4.93 4 0 -10 0"]
     head = "Properties=species:S:1:pos:R:3:forces:R:3 energy=-47934.0 pbc=F"
-    path.write_text("\n".join(["3", head + " energy_unit=kcal/mol", *rows, ""]))
-    with pytest.warns(UserWarning, match=r"kcal.extxyz.*energies are in kcal/mol.*"):
-        read_structures(path)
     path.write_text("\n".join(["3", head, *rows, ""]))
     with pytest.warns(UserWarning, match=r"below those of all electrons.*energy_unit"):
         read_structures(path)

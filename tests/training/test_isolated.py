@@ -12,6 +12,7 @@ from openmm_allegro.classical.baseline import subtract_baseline
 from openmm_allegro.structure import Structure
 from openmm_allegro.training.data import split
 from openmm_allegro.training.evaluate import evaluate
+from openmm_allegro.training.samples import make_samples
 from openmm_allegro.training.start import start_training
 
 E0 = {"H": -13.6, "C": -1029.4, "O": -2041.7}
@@ -49,6 +50,16 @@ def test_atoms_fix_shifts_and_leave_training_and_validation(caplog):
     for name in ("mean_neighbors", "scales"):
         assert getattr(begun.model.statistics, name) == getattr(plain.statistics, name)
     assert "H -13.6" in caplog.text and "from 3 frames" in caplog.text
+
+
+def test_they_need_no_stress(caplog):
+    """They count for no error, and so not among structures without a stress."""
+    (s,) = ethanol()[:1]
+    box = dict(cell=30 * np.eye(3), periodic=np.ones(3, bool))
+    crystal = dataclasses.replace(s, stress=np.eye(3), **box)
+    with caplog.at_level(logging.INFO):
+        make_samples([crystal, atom("H"), atom("C", stress=np.eye(3))], tiny_config())
+    assert not caplog.messages
 
 
 def test_the_others_are_fitted():
@@ -100,7 +111,7 @@ def test_a_primitive_cell_of_one_atom_is_a_frame():
 
 
 def test_atoms_alone_are_nothing_to_train_on():
-    with pytest.raises(ValueError, match=r"validation: .* found 1 isolated atoms"):
+    with pytest.raises(ValueError, match=r"validation: .* found 1 isolated atom$"):
         start(ethanol()[:16], [atom("H")])
 
 
@@ -113,8 +124,8 @@ def test_evaluation_leaves_them_out(caplog):
     assert mixed["metrics"] == plain["metrics"]
     for name, array in plain["arrays"].items():
         np.testing.assert_array_equal(mixed["arrays"][name], array)
-    assert "2 isolated atoms are left out" in caplog.text and "H -0.100" in caplog.text
-    with pytest.raises(ValueError, match="found 1 isolated atoms"):
+    assert "2 isolated atoms left out" in caplog.text and "H -0.100" in caplog.text
+    with pytest.raises(ValueError, match=r"found 1 isolated atom$"):
         evaluate(model, [atom("H")])
 
 

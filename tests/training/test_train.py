@@ -286,7 +286,7 @@ def test_unknown_element(tmp_path):
 
 def test_diverging_training_ends_with_a_message(tmp_path):
     with pytest.raises(ValueError, match=r"expected a finite loss, found .* epoch 0"):
-        fit(tmp_path / "run", short(learning_rate=1e30))
+        fit(tmp_path / "run", short(learning_rate=100.0, energy_weight=1e12))
 
 
 def test_stress_alone_trains_the_weights(tmp_path):

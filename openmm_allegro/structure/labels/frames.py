@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..extxyz import check_extxyz
 from .settings import LabelSettings
 
 if TYPE_CHECKING:
@@ -14,38 +15,31 @@ if TYPE_CHECKING:
 UNITLESS = ("extxyz", "xyz", "traj", "db", "json", "bundletrajectory")
 
 
-def iterate_frames(path: Path) -> Iterator["ase.Atoms"]:
+def iterate_frames(path: Path, settings: LabelSettings) -> Iterator["ase.Atoms"]:
     """Iterate over the frames of a file that ase can read.
 
     Raises
     ------
+    ValueError
+        If units are given and the format has its own, or ase would overlook something.
     Exception
-        Of many kinds, if ase cannot read it.
+        Of many kinds, when frames are asked for, if ase cannot read it.
     """
     from ase.io import iread
 
-    if _format(path) in ("db", "json"):
-        return _rows(path)
-    return iread(path, index=":", do_not_split_by_at_sign=True)
-
-
-def check_units(path: Path, settings: LabelSettings) -> None:
-    """Refuse units for a file whose format has its own.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not settings.has_units:
-        return
     name = _format(path)
-    if name and name not in UNITLESS:
+    if settings.has_units and name and name not in UNITLESS:
         raise ValueError(
             f"{path}: expected eV and Å, into which ase converts a file of the format "
             f"{name}, found energy_unit = {settings.energy_unit!r}, length_unit = "
             f"{settings.length_unit!r}, forces_unit = {settings.forces_unit!r} and "
             f"stress_unit = {settings.stress_unit!r}"
         )
+    if name in ("db", "json"):
+        return _rows(path)
+    if name in ("extxyz", "xyz"):
+        check_extxyz(path)
+    return iread(path, index=":", format=name or None, do_not_split_by_at_sign=True)
 
 
 def _format(path: Path) -> str:

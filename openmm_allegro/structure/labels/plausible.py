@@ -2,7 +2,7 @@
 """Recognise energies and forces that cannot be in eV and Å."""
 
 import functools
-import re
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -26,9 +26,6 @@ _BOND = 0.12  # hartree
 # eV/Å, of the components; thermal motion has 0.3 to 2, in kcal/mol/Å 7 to 45.
 _LARGE_FORCE = 15.0
 _LARGE_STRESS = 5.0  # eV/Å³, 800 GPa
-_OTHER_UNIT = re.compile(
-    r"\W*(kcal|kj|hartree|ha\b|a\.?u\.?\b|ry|mev|ev\s*/\s*atom)", re.IGNORECASE
-)
 _EQUAL = 0.02  # fraction by which equal energies of cells of different sizes differ
 
 
@@ -41,15 +38,13 @@ class Labelled(NamedTuple):
     stress: np.ndarray | None = None  # [3, 3] eV/Å³
 
 
-def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
+def doubts(frames: Iterable[Labelled]) -> list[str]:
     """List what speaks against labels in eV and Å.
 
     Parameters
     ----------
     frames : iterable of Labelled
         Of one file.
-    unit : str
-        Of energies, as the file says it, if it does.
 
     Returns
     -------
@@ -60,8 +55,6 @@ def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
     if not frames:
         return []
     lines = []
-    if _OTHER_UNIT.match(unit):
-        lines.append(f"the file says that its energies are in {unit}")
     totals = {symbols: _total(symbols) for symbols in {f.symbols for f in frames}}
     bounds = np.array([totals[frame.symbols] for frame in frames])
     energies = np.array([frame.energy for frame in frames])
@@ -84,7 +77,7 @@ def doubts(frames: Iterable[Labelled], unit: str = "") -> list[str]:
             f"{energies[0]:.6g} where they are about {-bounds[0]:.6g} hartree"
         )
     sizes = [
-        float(np.sqrt(np.mean(frame.forces**2)))
+        math.sqrt(np.vdot(frame.forces, frame.forces) / frame.forces.size)
         for frame in frames
         if frame.forces is not None and len(frame.symbols) > 1
     ]
@@ -107,11 +100,14 @@ def _per_atom(frames: Sequence[Labelled]) -> list[str]:
     by_formula: dict[tuple, dict[int, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    energies: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for frame in frames:
-        names, counts = np.unique(frame.symbols, return_counts=True)
+        energies[frame.symbols].append(frame.energy)
+    for symbols, values in energies.items():
+        names, counts = np.unique(symbols, return_counts=True)
         units = int(np.gcd.reduce(counts))
         formula = tuple(names.tolist()), tuple((counts // units).tolist())
-        by_formula[formula][units].append(frame.energy)
+        by_formula[formula][units] += values
     for (names, _), cells in by_formula.items():
         small, large = min(cells), max(cells)
         if large < 2 * small:

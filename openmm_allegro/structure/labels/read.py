@@ -5,41 +5,20 @@ A stress is positive under tension, σ = (1/V) dE/dε, as in ASE and nequip; a v
 −V σ, as in QUIP, MACE, nequip and GPUMD.
 """
 
-import functools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..structure import has_volume
+from .names import kind_of
 from .settings import LabelSettings
 from .values import as_number, as_tensor, as_vectors
+from .weights import PLAIN, Weights, read_weights
 
 if TYPE_CHECKING:
     import ase
 
-KINDS = ("energy", "forces", "stress", "virial")
-# Words that a name may have beside that of the label.
-_ORIGINS = {
-    *("ref", "reference", "dft", "qm", "total", "potential", "target", "true"),
-    *("abinit", "aims", "castep", "cp2k", "espresso", "gpaw", "orca", "psi4", "vasp"),
-}
-_KIND_OF_WORD = {
-    "energy": "energy",
-    "force": "forces",
-    "forces": "forces",
-    "stress": "stress",
-    "virial": "virial",
-    "virials": "virial",
-}
-# Where a file may say the unit of its energies.
-_UNITS = ("energy_unit", "energy_units", "unit", "units")
-# Parts of the weights of energies, forces and stresses, in the order of those.
-_FRAME_WEIGHTS = ("config_weight", "weight")
-_LABEL_WEIGHTS = (
-    ("config_energy_weight",),
-    ("config_forces_weight",),
-    ("config_stress_weight", "config_virials_weight"),
-)
 # Fraction of a stress by which one from a virial may differ.
 _STRESS_TOLERANCE = 1e-3
 
@@ -47,7 +26,7 @@ _STRESS_TOLERANCE = 1e-3
 class Labels(NamedTuple):
     """Labels of a frame of N atoms in eV and Å, and what they are called in its file.
 
-    ``names`` is by ``KINDS``, of those that were taken.
+    ``names`` is by kind, of those that were taken.
     """
 
     energy: float | None  # eV
@@ -55,20 +34,19 @@ class Labels(NamedTuple):
     stress: np.ndarray | None  # [3, 3] eV/Å³
     names: dict[str, str]
     # Of energy, forces and stress in the loss, and the keys that they are from.
-    weights: tuple[float, float, float]
+    weights: Weights
     weight_names: tuple[str, ...]
     # eV, of a free energy above the energy in whose place it is; None without
     free_energy_excess: float | None
     isolated: bool  # called an isolated atom
-    unit: str  # of energies, if the frame says one
     virial_without_volume: bool
 
 
-UNLABELLED = Labels(None, None, None, {}, (1.0, 1.0, 1.0), (), None, False, "", False)
+UNLABELLED = Labels(None, None, None, {}, PLAIN, (), None, False, False)
 
 
 def read_labels(
-    atoms: "ase.Atoms", where: str, settings: LabelSettings, volume: float
+    atoms: "ase.Atoms", where: str, settings: LabelSettings, cell: np.ndarray
 ) -> Labels:
     """Read energy, forces, stress and weights of a frame.
 
@@ -78,8 +56,8 @@ def read_labels(
     where : str
         Name of the frame in error messages.
     settings : LabelSettings
-    volume : float
-        Å³; 0 without a cell.
+    cell : ndarray [3, 3]
+        Å.
 
     Raises
     ------
@@ -106,10 +84,10 @@ def read_labels(
         names["forces"], value = forces
         forces = as_vectors(value, f"{where}: {names['forces']}", len(atoms))
         forces = forces * settings.forces_factor
-    stress, lost = _stress(values, names, settings, where, volume)
-    weights, weight_names = (1.0, 1.0, 1.0), ()
+    stress, lost = _stress(values, names, settings, where, cell)
+    weights, weight_names = PLAIN, ()
     if settings.use_weights:
-        weights, weight_names = _weights(atoms.info, where)
+        weights, weight_names = read_weights(atoms, where)
     return Labels(
         energy,
         forces,
@@ -119,7 +97,6 @@ def read_labels(
         weight_names,
         excess,
         _is_called_isolated(atoms, where),
-        next((str(values[name]) for name in _UNITS if name in values), ""),
         lost,
     )
 
@@ -161,12 +138,12 @@ def check_results(atoms: "ase.Atoms", where: str) -> None:
 
 
 def _values(atoms: "ase.Atoms", where: str) -> dict[str, Any]:
-    """All that the frame holds, by name, but for what is None."""
+    """All that the frame holds under names, but for what is None."""
     results = atoms.calc.results if atoms.calc is not None else {}
     values: dict[str, Any] = {}
     for source in (atoms.arrays, atoms.info, results):
         for name, value in source.items():
-            if value is None:
+            if value is None or not isinstance(name, str):
                 continue
             same = name not in values or np.array_equal(values[name], value)
             if not same and kind_of(name):
@@ -201,21 +178,6 @@ def _choose(
     return (names[0], values[names[0]]) if names else None
 
 
-@functools.lru_cache(maxsize=1024)
-def kind_of(name: str) -> str:
-    """Kind of label that a name is usual for, or an empty string.
-
-    Examples
-    --------
-    >>> kind_of("REF_energy"), kind_of("dft_virials"), kind_of("MACE_energy")
-    ('energy', 'virial', '')
-    """
-    words = [word for word in re.split(r"[_.\-\s]+", name.lower()) if word]
-    kinds = [_KIND_OF_WORD[word] for word in words if word in _KIND_OF_WORD]
-    others = {word for word in words if word not in _KIND_OF_WORD}
-    return kinds[0] if len(kinds) == 1 and others <= _ORIGINS else ""
-
-
 def _plural(kind: str) -> str:
     return {"energy": "energies", "stress": "stresses", "virial": "virials"}.get(
         kind, kind
@@ -231,7 +193,7 @@ def _stress(
     names: dict[str, str],
     settings: LabelSettings,
     where: str,
-    volume: float,
+    cell: np.ndarray,
 ) -> tuple[np.ndarray | None, bool]:
     """Stress in eV/Å³, and whether there is a virial that lacks a volume."""
     stress = virial = None
@@ -245,11 +207,11 @@ def _stress(
         names["stress"] = name
     if virial is None:
         return stress, False
-    if not volume:
+    if not has_volume(cell):
         return stress, stress is None
     name, value = virial
     virial = as_tensor(value, f"{where}: {name}") * settings.energy_factor
-    derived = -virial / volume
+    derived = -virial / abs(np.linalg.det(cell))
     if stress is None:
         names["virial"] = name
         return derived, False
@@ -261,34 +223,6 @@ def _stress(
             "virial_key (--stress-key, --virial-key)"
         )
     return stress, False
-
-
-def _weights(
-    info: dict[str, Any], where: str
-) -> tuple[tuple[float, float, float], tuple[str, ...]]:
-    """Weights of energy, forces and stress, and the keys that they are from."""
-    parts: dict[str, float] = {}
-    for name in (*_FRAME_WEIGHTS, *(n for names in _LABEL_WEIGHTS for n in names)):
-        if name in info:
-            parts[name] = as_number(info[name], f"{where}: {name}", 0)
-            if not 0 <= parts[name] < np.inf:
-                raise ValueError(
-                    f"{where}: expected {name} of at least 0, found {info[name]}; "
-                    "use_weights = false leaves weights out"
-                )
-    for names in (_FRAME_WEIGHTS, _LABEL_WEIGHTS[2]):
-        if all(name in parts for name in names) and len({*map(parts.get, names)}) > 1:
-            raise ValueError(
-                f"{where}: expected one weight, found "
-                + " and ".join(f"{name} = {parts[name]:g}" for name in names)
-                + "; use_weights = false leaves weights out"
-            )
-    frame = next((parts[name] for name in _FRAME_WEIGHTS if name in parts), 1.0)
-    energy, forces, stress = (
-        frame * next((parts[name] for name in names if name in parts), 1.0)
-        for names in _LABEL_WEIGHTS
-    )
-    return (energy, forces, stress), tuple(parts)
 
 
 def _is_called_isolated(atoms: "ase.Atoms", where: str) -> bool:

@@ -5,7 +5,9 @@ from collections import Counter
 
 import numpy as np
 
-from .read import KINDS, Labels
+from ...utils.words import counted
+from .names import KINDS
+from .read import Labels
 from .settings import LabelSettings
 
 # Names that go without saying.
@@ -35,7 +37,6 @@ class LabelSurvey:
         self.energies = self.free_energies = 0
         self.excess = 0.0  # eV for each atom
         self.lost = 0
-        self.unit = ""
 
     def add(self, labels: Labels, atoms: int, where: str) -> None:
         """Count a frame.
@@ -51,7 +52,7 @@ class LabelSurvey:
                 value = getattr(labels, kind)
                 self.counts[kind] += value is not None
                 # the force on the one atom of a crystal's cell is 0
-                zero = value is not None and not np.any(value)
+                zero = value is not None and not np.asarray(value).any()
                 self.zeros[kind] += zero and (atoms > 1 or kind != "forces")
         for kind, name in labels.names.items():
             before = self.names.setdefault(kind, name)
@@ -70,7 +71,6 @@ class LabelSurvey:
         elif labels.energy is not None:
             self.energies += 1
         self.lost += labels.virial_without_volume
-        self.unit = self.unit or labels.unit
 
     def check_energies(self) -> None:
         """Refuse a file of which some energies are free energies.
@@ -93,8 +93,8 @@ class LabelSurvey:
         """How many frames have what."""
         energies, forces, stresses = (self.counts[kind] for kind in _PLAIN)
         return (
-            f"of {self.frames} frames {energies} have an energy, {forces} forces and "
-            f"{stresses} a stress"
+            f"of {counted(self.frames, 'frame')} {energies} have an energy, {forces} "
+            f"forces and {stresses} a stress"
         )
 
     @property
@@ -122,8 +122,8 @@ class LabelSurvey:
             lines.append(f"labels are read under these names: {', '.join(words)}{sign}")
         if self.lost:
             lines.append(
-                f"virials of {self.lost} frames are left out, because without a volume "
-                "they give no stress"
+                f"virials of {counted(self.lost, 'frame')} are left out, because "
+                "without a volume they give no stress"
             )
         if self.weights:
             values = [value for weights in self.weights.values() for value in weights]
@@ -134,8 +134,8 @@ class LabelSurvey:
         zeros = self._zeros()
         if zeros:
             lines.append(
-                f"of {self.frames} frames {zeros} of exactly 0, as where a code has "
-                "computed none"
+                f"of {counted(self.frames, 'frame')} {zeros} of exactly 0, as where a "
+                "code has computed none"
             )
         if self.is_partial:
             lines.append(self.numbers)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""Words of messages."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural but for 1.
+
+    Examples
+    --------
+    >>> counted(1, "isolated atom"), counted(3, "frame")
+    ('1 isolated atom', '3 frames')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
