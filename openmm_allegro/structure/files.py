@@ -83,9 +83,14 @@ forces_unit, stress_unit, use_weights
         use_weights,
     )
     paths = [path] if isinstance(path, str | Path) else path
-    structures = []
+    structures: list[Structure] = []
+    surveys: list[LabelSurvey] = []
     for name in paths:
-        structures += _read_file(Path(name), labels, settings)
+        survey = LabelSurvey(str(name), settings)
+        structures += _read_file(Path(name), labels, survey)
+        surveys.append(survey)
+    if labels:
+        _report_unused_key(settings, surveys)
     return structures
 
 
@@ -122,13 +127,13 @@ def from_ase(
     return structure
 
 
-def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Structure]:
+def _read_file(path: Path, labels: bool, survey: LabelSurvey) -> list[Structure]:
     if not path.is_file():
         raise FileNotFoundError(
             f"expected a file of structures, found nothing at {path}"
         )
     structures: list[Structure] = []
-    survey, missing = LabelSurvey(str(path), settings), ""
+    settings, missing = survey.settings, ""
     frames, set_elements = iterate_frames(path, settings), name_reader(path)
     while True:
         where = f"{path}, frame {len(structures)}"
@@ -150,7 +155,7 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
     if not structures:
         raise ValueError(f"{path}: expected at least one frame, found none")
     if missing:
-        raise ValueError(f"{missing}; {survey.numbers}")
+        raise ValueError(missing + (f"; {survey.numbers}" if survey.frames else ""))
     survey.check_energies()
     if labels:
         _report(path, structures, survey)
@@ -158,6 +163,10 @@ def _read_file(path: Path, labels: bool, settings: LabelSettings) -> list[Struct
 
 
 def _reason(error: Exception) -> str:
+    from ase.io.formats import UnknownFileTypeError
+
+    if isinstance(error, UnknownFileTypeError) and " " not in str(error):
+        return f"a kind of file that it does not know ({error}); extxyz is one it knows"
     if isinstance(error, KeyError):  # of its table of elements, mostly
         return f"{error}, which is no name (of an element) that it knows"
     return f"{type(error).__name__}: {error}"
@@ -197,21 +206,34 @@ def _missing_label(
 ) -> str:
     """Message about an energy or forces that are not there, or an empty string."""
     where = structure.source
-    if structure.forces is None and (len(structure) > 1 or structure.energy is None):
-        have = "an energy" if structure.energy is not None else "no energy"
-        key = settings.forces_key or "forces"
-        return (
-            f"{where}: expected forces (a `{key}` column in extxyz, or forces_key), "
-            f"found none and {have}; columns are {sorted(atoms.arrays)}"
-        )
+    needs_forces = len(structure) > 1
     if structure.energy is None:
         have = "forces without one" if structure.forces is not None else "none"
+        if structure.forces is None and needs_forces:
+            have += f", and no forces; columns are {sorted(atoms.arrays)}"
         key = settings.energy_key or "energy"
         return (
             f"{where}: expected an energy (`{key}=` in the comment line, or "
-            f"energy_key), found {have}; keys are {sorted(atoms.info)}"
+            f"energy_key), found {have}; keys are {sorted(map(str, atoms.info))}"
+        )
+    if structure.forces is None and needs_forces:
+        key = settings.forces_key or "forces"
+        return (
+            f"{where}: expected forces (a `{key}` column in extxyz, or forces_key), "
+            f"found none and an energy; columns are {sorted(atoms.arrays)}"
         )
     return ""
+
+
+def _report_unused_key(settings: LabelSettings, surveys: list[LabelSurvey]) -> None:
+    """Log a key of stresses or virials that no frame has."""
+    if any(s.lost or {"stress", "virial"} & s.names.keys() for s in surveys):
+        return
+    for option in ("stress_key", "virial_key"):
+        key = getattr(settings, option)
+        if key is not None and surveys:
+            files = ", ".join(survey.where for survey in surveys)
+            log.warning("%s = %r is in no frame of %s", option, key, files)
 
 
 def _report(path: Path, structures: list[Structure], survey: LabelSurvey) -> None:

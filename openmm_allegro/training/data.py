@@ -76,8 +76,13 @@ def read_data(
         validation = read_labelled(*names, labels, trust=trust)
         return training, validation, record
     size = config.validation_size
+    if size >= len(training):
+        raise ValueError(
+            "data config: expected a validation_size below the number of training "
+            f"frames, {len(training)}, found {size}"
+        )
     validation, training = split(
-        training, [size, max(len(training) - size, 0)], config.split_seed
+        training, [size, len(training) - size], config.split_seed
     )
     record |= {"validation_size": size, "split_seed": config.split_seed}
     return training, validation, record

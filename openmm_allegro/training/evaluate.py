@@ -252,7 +252,8 @@ def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
     if model.kind == "delta" and baseline is None:
         raise ValueError(
             "evaluate: expected labels from which the baseline of this model of kind "
-            "delta was subtracted (subtract_baseline), found labels of the whole energy"
+            "delta was subtracted (--baseline, subtract_baseline), found labels of the "
+            "whole energy"
         )
     if baseline is not None and model.kind != "delta":
         raise ValueError(

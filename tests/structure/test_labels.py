@@ -181,6 +181,11 @@ def test_keys_choose(read, caplog):
         read(text, energy_key="e", forces_key="my_f")
     with pytest.raises(ValueError, match=r"frame 0: expected forces \(a `f` column"):
         read(text, energy_key="energy", forces_key="f")
+    alone = "1\nProperties=species:S:1:pos:R:3 e=-1\nH 0 0 0\n"
+    with pytest.raises(ValueError, match=r"an energy \(`energy=` .*keys are \['e'\]"):
+        read(alone)  # which needs no forces
+    read(text, energy_key="my_e", forces_key="my_f", stress_key="s")
+    assert "stress_key = 's' is in no frame of" in caplog.text
     with pytest.raises(ValueError, match="stress_key or virial_key, found both"):
         read(text, stress_key="s", virial_key="v")
 
@@ -375,6 +380,12 @@ def test_units_are_refused_where_ase_converts(tmp_path):
     ase.io.write(tmp_path / "POSCAR", atoms)
     with pytest.raises(ValueError, match=r"POSCAR: expected eV and Å.* format vasp"):
         read_structures(tmp_path / "POSCAR", labels=False, energy_unit="hartree")
+
+
+def test_files_that_ase_does_not_know(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"a.npz, frame 0: .*does not know \(npz\)"):
+        read_structures(tmp_path / "a.npz")
 
 
 def test_two_values_of_one_name():

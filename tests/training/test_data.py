@@ -44,7 +44,7 @@ def test_read_data_from_separate_files():
         (
             DataConfig((ETHANOL.name,), validation_size=21),
             ValueError,
-            r"at most 20 structures, found \[21",
+            r"validation_size below .* frames, 20, found 21",
         ),
         (
             DataConfig((), validation_size=1),
