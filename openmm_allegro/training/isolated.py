@@ -119,6 +119,6 @@ def report_isolated(
         "energies of isolated atoms (eV) are fixed: %s%s%s",
         known,
         f", from {counted(count, 'frame')} not trained on" if count else "",
-        f"; that of {', '.join(fitted)} is fitted" if fitted else "",
+        f"; fitted to the set: {', '.join(fitted)}" if fitted else "",
     )
     return {"isolated_atoms": energies}

@@ -88,7 +88,7 @@ def test_toml_and_command_line(folder, capsys, caplog):
     caplog.clear()
     both.write_text(text.replace(" energy=", " config_weight=2 energy="))
     assert main(["evaluate", model, str(both), "--energy-key", "energy"]) == 0
-    assert "weighs" not in caplog.text  # errors have no weights
+    assert "the loss weights" not in caplog.text  # errors have no weights
     message = error_of(
         capsys, "evaluate", model, both, "--stress-key", "a", "--virial-key", "b"
     )

@@ -394,6 +394,10 @@ def test_two_values_of_one_name():
     with pytest.raises(ValueError, match="expected one value of energy, found another"):
         from_ase(atoms)
     atoms.calc = None
+    atoms.info["REF_stress"] = [[1.0, 2.0], [3.0]]
+    with pytest.raises(ValueError, match=r"structure: REF_stress: expected numbers"):
+        from_ase(atoms)
+    del atoms.info["REF_stress"]
     settings = LabelSettings(energy_key="energy", energy_unit="hartree")
     assert from_ase(atoms, settings=settings).energy == pytest.approx(-190.48, abs=0.01)
 

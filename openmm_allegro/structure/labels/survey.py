@@ -128,8 +128,9 @@ class LabelSurvey:
         if self.weights:
             values = [value for weights in self.weights.values() for value in weights]
             lines.append(
-                f"the loss weighs frames by {', '.join(self.weights)}, from "
-                f"{min(values):g} to {max(values):g} (use_weights = false does not)"
+                f"the loss weights frames by {', '.join(self.weights)}, from "
+                f"{min(values):g} to {max(values):g} (use_weights = false turns this "
+                "off)"
             )
         zeros = self._zeros()
         if zeros:

@@ -86,7 +86,10 @@ def as_tensor(value: Any, where: str) -> np.ndarray:
 
 
 def _numbers(value: Any, where: str, expected: str) -> np.ndarray:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{where}: expected {expected}, found {value!r}") from error
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{where}: expected {expected}, found {value!r}")
     return array.astype(float)
