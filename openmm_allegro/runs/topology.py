@@ -8,7 +8,7 @@ from typing import Any
 
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
-from ..topology.names import SITE, is_water
+from ..topology.names import SITE, is_symbol, is_water, symbol_of
 from ..topology.pdb import read_pdb
 from ..topology.records import Records
 from ..utils.hdf5 import check_hdf5
@@ -16,10 +16,12 @@ from ..utils.hdf5 import check_hdf5
 _PDB = (".pdb", ".pdb.gz", ".ent")
 _CIF = (".cif", ".cif.gz", ".mmcif", ".mmcif.gz", ".pdbx", ".pdbx.gz")
 # Formats that have the element of each atom, or its mass.
-_STATING = (".h5", ".hdf5", ".lh5", ".mol2")
+_STATING = (".h5", ".hdf5", ".lh5")
 # Masses of elements in files differ by less than this; CH2 as one atom weighs 0.02 more
 # than nitrogen.
 _MASS_TOLERANCE = 0.011
+# Elements of the force field GAFF.
+_GAFF = ("c", "h", "n", "o", "s", "p", "f", "i", "cl", "br")
 
 
 def load_topology(
@@ -62,8 +64,8 @@ def load_topology(
         raise
     except Exception as error:  # mdtraj's parsers raise many kinds
         raise ValueError(
-            f"{path}: expected a topology that mdtraj reads, found "
-            f"{type(error).__name__}: {error}"
+            f"{path}: expected a topology that mdtraj reads, found one that is damaged "
+            f"or of another kind ({type(error).__name__}: {error})"
         ) from error
     if sites is not None:
         ids = [str(atom.serial) for atom in topology.atoms]
@@ -72,6 +74,8 @@ def load_topology(
         stated = [by_id[key] for key in ids]
     elif ending == ".psf":
         stated = _of_masses(path)
+    elif ending == ".mol2":
+        stated = _of_types(path)
     elif ending in _STATING or _has_atomic_numbers(path, ending):
         stated = [_symbol(atom.element) for atom in topology.atoms]
     else:
@@ -205,3 +209,29 @@ def _of_masses(path: str | Path) -> list[str | None]:
             fits = near is not None and abs(near.mass - mass) < _MASS_TOLERANCE
             stated.append(SITE if mass == 0 else near.symbol if fits else None)
     return stated
+
+
+def _of_types(path: str | Path) -> list[str | None]:
+    """Elements of a MOL2 file by its types of atoms; None where a type states none.
+
+    SYBYL's begin with the symbol, as C.3 or Na. GAFF's are in small letters, and the
+    first one is the element but for cl and br: ca is a carbon. In others, as Amber's CA
+    and OS, mdtraj takes the same letters for metals.
+    """
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    number = text.count("@<TRIPOS>MOLECULE")
+    if number != 1:
+        raise ValueError(f"{path}: expected one molecule, found {number}")
+    lines = text.partition("@<TRIPOS>ATOM")[2].partition("@<TRIPOS>")[0].splitlines()
+    kinds = [fields[5] for line in lines if len(fields := line.split()) > 5]
+    return [_of_type(kind) for kind in kinds]
+
+
+def _of_type(kind: str) -> str | None:
+    if kind in ("Du", "LP"):
+        return SITE
+    if kind.islower():
+        start = kind if kind in ("cl", "br") else kind[0]
+        return symbol_of(start) if start in _GAFF else None
+    start = kind.partition(".")[0]
+    return start if is_symbol(start) else None

@@ -77,8 +77,23 @@ def read_coordinates(
         str(path),
     )
     _say(records.remarks, records.models, path)
+    if records.cell is not None:
+        _check_cell(records.cell, path)
     topology = _make_topology(records, symbols)
     return Coordinates(topology, records.positions * unit.nanometer)
+
+
+def _check_cell(cell: np.ndarray, path: Path) -> None:
+    """Refuse lengths and angles (6,) of no cell, such as a slab's without a height."""
+    lengths, angles = cell[:3], cell[3:]
+    spans = angles.max() < 180 and 2 * angles.max() < angles.sum() < 360
+    if not (np.isfinite(cell).all() and (lengths > 0).all() and spans):
+        found = " ".join(f"{value:g}" for value in (*10 * lengths, *angles))
+        raise ValueError(
+            f"{path}: expected three lengths above 0 and three angles that span a cell "
+            f"in CRYST1, found {found}; give the slab or chain a cell of all three "
+            "lengths, or remove the record of one that is not periodic"
+        )
 
 
 def _make_topology(records: Records, symbols: list[str]) -> app.Topology:

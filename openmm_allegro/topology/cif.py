@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The atom_site rows of a PDBx/mmCIF file, to be compared with what a library read."""
 
-import gzip
 import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from .names import SITE, symbol_of
-from .records import alternatives_left_out
+from .records import alternatives_left_out, open_text
 
 _TOKEN = re.compile(r"""'(?:[^']|'(?=\S))*'|"(?:[^"]|"(?=\S))*"|\S+""")
 _SITES = ("EP", "VS")
@@ -44,8 +43,7 @@ def read_atom_sites(path: str | Path) -> AtomSites:
     ValueError
         If there are no such rows, or one has too few values.
     """
-    opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         columns, rows = _rows(file, str(path))
     place = {name.lower(): index for index, name in enumerate(columns)}
 
@@ -103,8 +101,10 @@ def _rows(file, where: str) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the atom_site loop."""
     columns: list[str] = []
     values: list[str] = []
+    is_crystal = False
     for line in file:
         text = line.strip()
+        is_crystal = is_crystal or text.lower().startswith("_atom_site_fract")
         if text.lower().startswith("_atom_site."):
             columns.append(text.split()[0].split(".", 1)[1])
         elif columns:
@@ -115,9 +115,15 @@ def _rows(file, where: str) -> tuple[list[str], list[list[str]]]:
             quoted = "'" in text or '"' in text
             values += _TOKEN.findall(text) if quoted else text.split()
     width = len(columns)
-    if not width or not values or len(values) % width:
+    if not width:
+        there = "the CIF of a crystal; write its atoms as a PDB file"
         raise ValueError(
-            f"{where}: expected rows of {width or 'several'} values in a loop of "
-            f"_atom_site, found {len(values)} values"
+            f"{where}: expected a PDBx/mmCIF file with a loop of _atom_site, found "
+            + (there if is_crystal else "none")
+        )
+    if not values or len(values) % width:
+        raise ValueError(
+            f"{where}: expected rows of {width} values in a loop of _atom_site, found "
+            f"{len(values)} values"
         )
     return columns, [values[i : i + width] for i in range(0, len(values), width)]

@@ -41,7 +41,7 @@ WATERS = frozenset(
     "SWD4 FB3 FB4".split()
 )
 _WATER_SITES = re.compile(r"(M|MW\d?|EP\d?|EPW\d?|OM|IW|LP\w?\d?|DOH2|DO|DW|DOW)$")
-_OF_WATER = re.compile(r"(O|OW|OH2|OH|O1|OW1|H|H[1-3]|HW|HW\d|H1[12]|HH\d)$")
+_OF_WATER = re.compile(r"(O|OW|OH2|OH|O1|OW1|H|H[1-3]|HW|HW\d|H1[12]|HH\d|D[12]?)$")
 
 AMINO_ACIDS = frozenset(
     "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL "

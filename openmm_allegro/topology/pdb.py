@@ -6,7 +6,6 @@ else: all atoms in one residue, named by their elements (ASE), serial numbers in
 hybrid-36 or as stars above 99,999, no element columns, or a segment's name in them.
 """
 
-import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .names import SITE, is_known, is_water, known_element, symbol_of
-from .records import Records, ResidueRecord
+from .records import Records, ResidueRecord, open_text
 
 # What writers put in the place of an element for a virtual site.
 _SITES = ("EP", "VS", "LP", "XX", "X")
@@ -33,8 +32,7 @@ def read_pdb(path: str | Path) -> Records:
     ValueError
         If a record cannot be read, or CONECT records name no single atom.
     """
-    opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         return parse_pdb(file, str(path))
 
 
@@ -179,13 +177,18 @@ class _Reader:
         """
         if self._is_water:
             element = known_element(name, residue)
-            return self._counts[element] >= {"O": 1, "H": 2, SITE: 2}.get(element, 99)
+            most = {"O": 1, "H": 2, "D": 2, SITE: 2}.get(element, 99)
+            again = element == "O" or name in self._members
+            return again and self._counts[element] >= most
         if name not in self._members:
             return False
         return is_known(residue) or "*" in number
 
     def _water_bonds(self) -> Iterable[tuple[int, int]]:
-        """Bonds of waters, whatever their atoms are called."""
+        """Bonds of waters, whatever their atoms are called.
+
+        Other solvents are called SOL too; they have atoms that no water has.
+        """
         records = self.records
         waters = [is_water(residue.name) for residue in records.residues]
         oxygens: dict[int, int] = {}
@@ -196,9 +199,11 @@ class _Reader:
                 element = known_element(records.names[index], residue)
                 if element == "O":
                     oxygens[place] = index
-                elif element == "H":
+                elif element in ("H", "D"):
                     hydrogens.append((place, index))
-        return [(oxygens[p], i) for p, i in hydrogens if p in oxygens]
+                elif element is None:
+                    waters[place] = False
+        return [(oxygens[p], i) for p, i in hydrogens if waters[p] and p in oxygens]
 
     def _connected(
         self, connections: list[str], where: str
@@ -246,7 +251,9 @@ def _element(text: str, name: str) -> tuple[str | None, int | None]:
     if symbol.strip().upper() in _SITES:
         return SITE, number
     element = symbol_of(symbol)
-    if element is None or symbol[0] == " " or before == " ":
+    if element is None:
+        return None, None
+    if symbol[0] == " " or before == " ":
         return element, number
     fits = name.strip().upper().startswith(element.upper())
     return (element if len(element) == 2 and fits else None), number
@@ -265,7 +272,10 @@ def _number(text: str, before: int) -> int:
 
 
 def _cell(line: str, where: str) -> np.ndarray | None:
-    """Lengths in nm and angles of a CRYST1 record; None of one that is a dummy of 0."""
+    """Lengths in nm and angles of a CRYST1 record; None of one that is a dummy of 0.
+
+    One that is impossible is taken as it is: an analysis does not need it.
+    """
     edges = ((6, 15), (15, 24), (24, 33), (33, 40), (40, 47), (47, 54))
     try:
         cell = np.array([float(line[i:j]) for i, j in edges])
@@ -274,4 +284,4 @@ def _cell(line: str, where: str) -> np.ndarray | None:
             f"{where}: expected six numbers in CRYST1, found {line.rstrip()!r}"
         ) from None
     cell[:3] *= 0.1
-    return cell if cell[:3].all() else None
+    return cell if cell[:3].any() else None

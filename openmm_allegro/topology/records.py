@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Atoms, residues and bonds as a file has them, before a library's topology is made."""
 
-from collections.abc import Mapping
+import contextlib
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -83,6 +87,26 @@ class Records:
     def remarks(self) -> list[str]:
         """What a reader of the file chose, in words."""
         return alternatives_left_out(self.left_out)
+
+
+@contextlib.contextmanager
+def open_text(path: str | Path) -> Iterator[TextIO]:
+    """Open a file of text, which may be packed with gzip.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be unpacked.
+    """
+    opened = gzip.open if str(path).endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise OSError(
+            f"expected a whole file of gzip at {path}, found one that is damaged or "
+            f"cut short ({error})"
+        ) from error
 
 
 def alternatives_left_out(counts: Mapping[str, int]) -> list[str]:

@@ -89,7 +89,8 @@ def test_the_frame_of_an_xtc_that_is_damaged_is_named(files, tmp_path, capsys):
     _, folder = files
     source = folder / "t.xtc"
     places = xtc_offsets(source)
-    top = folder / "top.pdb"
+    top = tmp_path / "top.pdb"
+    top.write_bytes((folder / "top.pdb").read_bytes())
     for offset, patch in (
         (0, b"\0\0\0\0"),  # magic
         (4, b"\0\0\0\7"),  # atoms
@@ -105,24 +106,30 @@ def test_the_frame_of_an_xtc_that_is_damaged_is_named(files, tmp_path, capsys):
         content[start : start + len(patch)] = patch
         path = tmp_path / "bad.xtc"
         path.write_bytes(content)
-        message = error_of(capsys, "diffusion", path, top, "Li")
+        with pytest.raises(Unreadable) as raised:
+            count(path)
+        message = str(raised.value)
         assert "found frame 12 (counted from 0) damaged" in message, offset
         assert "--stop 6 " in message
+    assert message in error_of(capsys, "diffusion", path, top, "Li")
     out = tmp_path / "g.json"
     analyze("rdf", path, top, "Li-Li", "--stop", 6, "--json", out)
     assert json.loads(out.read_text())["frames"][0]["frames"] == 12
 
 
 @pytest.mark.parametrize("ending", ["xtc", "trr", "dcd", "nc", "h5"])
-def test_bytes_at_random_end_no_process(files, ending, tmp_path):
+@pytest.mark.parametrize(
+    ("seed", "attempts"), [("", 6), pytest.param("b", 60, marks=pytest.mark.slow)]
+)
+def test_bytes_at_random_end_no_process(files, ending, seed, attempts, tmp_path):
     """Zeros, ones, noise, cuts: frames, or one sentence of the package's own."""
     _, folder = files
     content = (folder / f"t.{ending}").read_bytes()
-    rng = random.Random(ending)
+    rng = random.Random(ending + seed)
     (tmp_path / "top.pdb").write_bytes((folder / "top.pdb").read_bytes())
     path = tmp_path / f"x.{ending}"
     refused = 0
-    for attempt in range(16):
+    for attempt in range(attempts):
         damaged = bytearray(content)
         length = rng.choice([1, 4, 60, 400])
         limit = 130 if attempt % 2 else len(content)

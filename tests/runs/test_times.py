@@ -59,7 +59,8 @@ def test_a_format_without_times_asks_for_a_time_step(walk, ending, capsys):
     if ending == "xyz":  # without cells either
         assert "--time-step" in error_of(capsys, *inputs)
         return
-    for quantity in ("diffusion", "non-gaussian", "survival", "thermodynamics"):
+    others = ("non-gaussian", "survival", "thermodynamics")
+    for quantity in ("diffusion", *(others if ending == "dcd" else ())):
         words = [quantity, path, folder / "top.pdb"]
         words += [] if quantity == "thermodynamics" else ["Li"]
         if quantity == "survival":

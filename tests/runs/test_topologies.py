@@ -216,3 +216,30 @@ def test_sites_of_water_belong_to_it(tmp_path):
     topology = load_topology(tmp_path / "x.gro")
     assert symbols(topology) == ["O", "H", "H", "VS"] * 2
     assert [kind.name for kind in find_kinds(topology)] == ["water"]
+
+
+def test_types_of_a_mol2_file(tmp_path):
+    """GAFF's ca, na, os and ho are no metals; Amber's say nothing."""
+    path = tmp_path / "x.mol2"
+
+    def write(kinds, number=1):
+        rows = "".join(
+            f"{i} {kind[0].upper()}{i} {i}.0 0.0 0.0 {kind} 1 LIG 0.1\n"
+            for i, kind in enumerate(kinds, start=1)
+        )
+        text = "@<TRIPOS>MOLECULE\nx\n1 1\nSMALL\nbcc\n@<TRIPOS>ATOM\n"
+        text += f"{rows}@<TRIPOS>BOND\n1 1 2 1\n"
+        path.write_text(text * number)
+
+    write(["ca", "na", "os", "ho", "cs", "nb", "cl"])
+    symbols = [atom.element.symbol for atom in load_topology(path).atoms]
+    assert symbols == ["C", "N", "O", "H", "C", "N", "Cl"]
+    write(["C.3", "N.ar", "Cl", "H", "Na"])
+    symbols = [atom.element.symbol for atom in load_topology(path).atoms]
+    assert symbols == ["C", "N", "Cl", "H", "Na"]
+    write(["CA", "OS", "CT"])
+    with pytest.raises(NamesUnclear, match="C1 in LIG, O2 in LIG, C3 in LIG"):
+        load_topology(path)
+    write(["C.3", "N.ar"], number=2)
+    with pytest.raises(ValueError, match="expected one molecule, found 2"):
+        load_topology(path)

@@ -22,6 +22,8 @@ HETATM    2 CLA  CLA     2       5.000   5.000   7.500  1.00  0.00      HETA
 HETATM    3 LIT  LIT     3       5.000   8.000   5.000  1.00  0.00      HETA
 END
 """
+# Places and widths of the numbers of CRYST1.
+CELL = ((0, "9.3f"), (3, "7.2f"))
 
 
 def symbols(topology):
@@ -260,3 +262,29 @@ def test_elements_on_the_command_line_and_in_toml(inputs, capsys, caplog):
 
 def symbols_of(path):
     return symbols(read_coordinates(path).topology)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        (20, 20, 0, 90, 90, 90),  # a slab's, as ASE writes it
+        (-20, 20, 20, 90, 90, 90),
+        (20, 20, 20, 90, 20, 10),
+        (20, 20, 20, 0, 0, 0),
+        (20, 20, float("nan"), 90, 90, 90),
+    ],
+)
+def test_a_cell_that_is_impossible(tmp_path, cell):
+    edges, angles = ("".join(f"{x:{n}}" for x in cell[i : i + 3]) for i, n in CELL)
+    lines = SOD.splitlines()
+    path = tmp_path / "x.pdb"
+    path.write_text("\n".join([f"CRYST1{edges}{angles} P 1", *lines[1:]]))
+    with pytest.raises(ValueError, match=r"three lengths above 0 .* found"):
+        read_coordinates(path)
+    assert load_topology(path).n_atoms == 3  # an analysis has other cells
+
+
+def test_a_cell_of_zeros_is_none(tmp_path):
+    path = tmp_path / "x.pdb"
+    path.write_text(SOD.replace("20.000", " 0.000"))
+    assert read_coordinates(path).topology.getPeriodicBoxVectors() is None

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Rows of PDBx/mmCIF files, and what libraries leave out of them."""
 
+import gzip
+
 import pytest
 
 from openmm_allegro.topology.cif import check_sites, read_atom_sites
@@ -40,3 +42,19 @@ def test_alternatives_are_said_and_other_rows_are_atoms(tmp_path):
 def test_no_rows(tmp_path, rows):
     with pytest.raises(ValueError, match="expected rows of 6 values"):
         read_atom_sites(write_cif(tmp_path / "x.cif", rows=rows))
+
+
+def test_the_cif_of_a_crystal(tmp_path):
+    path = tmp_path / "x.cif"
+    path.write_text("data_x\nloop_\n_atom_site_label\n_atom_site_fract_x\nNa 0.5\n")
+    with pytest.raises(ValueError, match=r"loop of _atom_site, found the CIF of a cr"):
+        read_atom_sites(path)
+
+
+def test_a_packed_file_that_is_damaged(tmp_path):
+    path = tmp_path / "x.cif.gz"
+    packed = gzip.compress(b"data_x\n" * 100)
+    for content in (packed[:-12], packed[:20] + b"\xff" * 9, b"data_x"):
+        path.write_bytes(content)
+        with pytest.raises(OSError, match=f"whole file of gzip at {path}"):
+            read_atom_sites(path)

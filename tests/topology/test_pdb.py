@@ -151,3 +151,24 @@ def test_lines_that_are_no_records():
             parse_pdb([atom(1, "C", "LIG", 1), line], "x.pdb")
     with pytest.raises(ValueError, match="found no ATOM"):
         parse_pdb(["END\n"], "x.pdb")
+
+
+def test_other_molecules_in_residues_of_waters():
+    """Hydronium as HOH, ethanol as SOL, heavy water as DOD."""
+    for residue, names, bonds in (
+        ("HOH", ("O", "H1", "H2", "H3"), [[0, 1], [0, 2], [0, 3]]),
+        ("SOL", ("C1", "C2", "O", "H1", "H2", "H3", "H4", "H5", "H6"), []),
+        ("DOD", ("O", "D1", "D2"), [[0, 1], [0, 2]]),
+    ):
+        lines = [
+            atom(i, f" {name}", residue, 1, f"    {name[0]:>2}")
+            for i, name in enumerate(names, start=1)
+        ]
+        records = parse_pdb(lines, "x.pdb")
+        assert records.residue_of == [0] * len(names)
+        assert records.bonds.tolist() == bonds
+
+
+def test_numbers_of_lines_are_no_charges():
+    lines = [atom(i, " CA ", "GLY", i, f"1ABC{i:4d}") for i in (1, 2)]
+    assert parse_pdb(lines, "x.pdb").charges == [None, None]
