@@ -187,10 +187,10 @@ def _check(
         If the arguments do not fit together. Entries are not looked at.
     """
     check_arrays(name, zeroth, x, y)
-    if sorted(columns) != [0, 1, 2]:
+    if len(columns) != 3 or set(columns) != {0, 1, 2}:
         raise ValueError(f"{name}: expected columns 0, 1 and 2, found {columns}")
-    ranks = [a.dim() for a in (zeroth, x, y)]
-    expected = [2 if name == "contract" else 3, 3, 3]
+    ranks = zeroth.dim(), x.dim(), y.dim()
+    expected = (2 if name == "contract" else 3, 3, 3)
     if ranks != expected:
         raise ValueError(f"{name}: expected arrays of rank {expected}, found {ranks}")
     centers, _, channels = x.shape
@@ -200,10 +200,12 @@ def _check(
     else:
         paths, sizes = size, (zeroth.shape[1], x.shape[1], y.shape[1])
         shapes = tuple((centers, n, channels) for n in sizes)
-    given = tuple(tuple(a.shape) for a in (zeroth, x, y))
+    given = zeroth.shape, x.shape, y.shape
     if given != shapes:
-        raise ValueError(f"{name}: expected arrays {shapes}, found {given}")
-    if not all(0 <= n <= LARGEST for n in (*sizes, paths)):
+        raise ValueError(
+            f"{name}: expected arrays {shapes}, found {tuple(map(tuple, given))}"
+        )
+    if min(paths, *sizes) < 0 or max(paths, *sizes) > LARGEST:
         raise ValueError(
             f"{name}: expected up to {LARGEST} components and paths, found {sizes} and "
             f"{paths}"

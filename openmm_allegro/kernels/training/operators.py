@@ -53,15 +53,17 @@ def check_arrays(name: str, *arrays: Tensor) -> None:
     ------
     TypeError
     """
-    kinds = {(a.dtype, a.device, a.layout) for a in arrays}
-    if len(kinds) > 1:
+    first = arrays[0]
+    dtype, device = first.dtype, first.device
+    for array in arrays:
+        if array.dtype is not dtype or array.device != device:
+            raise TypeError(
+                f"{name}: expected arrays of one dtype on one device, found {dtype} on "
+                f"{device} and {array.dtype} on {array.device}"
+            )
+    if not dtype.is_floating_point:
         raise TypeError(
-            f"{name}: expected arrays of one dtype on one device, found {kinds}"
-        )
-    if not arrays[0].is_floating_point() or arrays[0].layout is not torch.strided:
-        raise TypeError(
-            f"{name}: expected dense arrays of a floating-point type, found "
-            f"{arrays[0].dtype} ({arrays[0].layout})"
+            f"{name}: expected arrays of a floating-point type, found {dtype}"
         )
 
 
@@ -72,7 +74,8 @@ def check_memory(name: str, *arrays: Tensor) -> None:
     ------
     ValueError
     """
-    if any(a.numel() and not a.data_ptr() for a in arrays):
+    pointers = [a.data_ptr() for a in arrays]
+    if 0 in pointers and any(a.numel() for a in arrays if not a.data_ptr()):
         raise ValueError(f"{name}: expected arrays in memory, found one that was freed")
 
 

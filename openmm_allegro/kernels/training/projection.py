@@ -29,8 +29,8 @@ RESULT = {"project": "v", "spread": "w", "meet": "y"}
 NAMES = tuple(FACTORS)
 _MAKER = {array: name for name, array in RESULT.items()}
 _MAX_DEGREES = 9
-_COMPONENTS = (1, 3, 5, 7, 9)
-_RANKS = {"y": 3, "w": 4, "v": 3}
+_COMPONENTS = frozenset((1, 3, 5, 7, 9))
+_RANKS = {"project": (3, 4), "spread": (3, 3), "meet": (4, 3)}
 
 
 def project(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -173,16 +173,15 @@ def _check(
         If the arguments do not fit together.
     """
     check_arrays(name, left, right)
-    if not 0 < len(sizes) <= _MAX_DEGREES or not set(sizes) <= {*_COMPONENTS}:
+    if not 0 < len(sizes) <= _MAX_DEGREES or not _COMPONENTS.issuperset(sizes):
         raise ValueError(
-            f"{name}: expected 1 to {_MAX_DEGREES} degrees of {_COMPONENTS} "
+            f"{name}: expected 1 to {_MAX_DEGREES} degrees of {sorted(_COMPONENTS)} "
             f"components, found {list(sizes)}"
         )
-    ranks = [_RANKS[factor] for factor in FACTORS[name]]
-    if [left.dim(), right.dim()] != ranks:
+    ranks = left.dim(), right.dim()
+    if ranks != _RANKS[name]:
         raise ValueError(
-            f"{name}: expected arrays of rank {ranks}, found "
-            f"{[left.dim(), right.dim()]}"
+            f"{name}: expected arrays of rank {_RANKS[name]}, found {ranks}"
         )
     shapes = _shapes(name, left, right, sizes)
     expected = tuple(shapes[factor] for factor in FACTORS[name])
