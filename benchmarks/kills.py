@@ -97,13 +97,12 @@ def kill_until(task, least, draw, longest, temporary, counts, bar):
     return {"killed": killed, "ended": ended}
 
 
-def other_faults(task, least, draw, longest, temporary, bar):
-    """Let clocks jump, disks fill up and folders vanish while a protocol runs."""
+def other_faults(task, draw, longest, temporary, results, bar, least):
+    """Let clocks jump, disks fill up and folders vanish; yield after each round."""
     reference, folder = temporary / "reference", temporary / "other"
     assert attempt(task, reference) == 0
-    results = dict.fromkeys(
-        ("the clock jumps", "a file cannot grow", "the folder is deleted"), 0
-    )
+    for name in ("the clock jumps", "a file cannot grow", "the folder is deleted"):
+        results[name] = 0
     for _ in range(least):
         assert attempt(jumping_clock(task, draw.random()), folder) == 0
         task.check_end(folder, reference)
@@ -113,7 +112,7 @@ def other_faults(task, least, draw, longest, temporary, bar):
 
         code = EXPECTED
         while code == EXPECTED:  # of another size each time
-            size = int(10 ** draw.uniform(3.0, 5.5))
+            size = int(10 ** draw.uniform(3.0, 7.5))
             code = attempt(small_disk(task, size, EXPECTED), folder)
             results["a file cannot grow"] += code == EXPECTED
             task.check_readable(folder)
@@ -135,8 +134,8 @@ def other_faults(task, least, draw, longest, temporary, bar):
         task.check_end(folder, reference)
         shutil.rmtree(folder)
         bar.update()
+        yield
     shutil.rmtree(reference)
-    return results
 
 
 def main() -> None:
@@ -196,10 +195,11 @@ def main() -> None:
         if options.others:
             # openmm-torch copies forces through files in /tmp, and aborts if it is full
             task = ProtocolTask(temporary, "pythonforce")
-            others |= other_faults(
-                task, options.others, draw, options.longest, temporary, bar
+            faults = other_faults(
+                task, draw, options.longest, temporary, others, bar, options.others
             )
-            write()
+            for _ in faults:
+                write()
     print(f"{'killed':40s}{'times':>6s}")
     for moment, count in [*counts.most_common(), *others.items()]:
         print(f"{moment:40s}{count:6d}")
