@@ -153,7 +153,7 @@ def _temper(
         "finished": False,
     }
     fixed = {name: record[name] for name in (*asked, *notes, "atoms")}
-    run = Asked(identity.parts, system, topology)
+    run = Asked(identity.parts, lambda: system, topology)
     paths = replica_paths_of(output)
     with quiet("openmmtools", "pymbar"):
         from .replicas import Replicas  # imports openmmtools

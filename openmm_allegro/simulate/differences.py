@@ -4,7 +4,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +26,13 @@ _BOX = 1e-6
 
 
 class Asked(NamedTuple):
-    """The run that is asked for: ``identity`` is what ``identify`` made of the rest."""
+    """The run that is asked for.
+
+    ``identity`` is from ``identify``; ``prepare`` makes the System as it is simulated.
+    """
 
     identity: dict[str, Any]
-    system: openmm.System
+    prepare: Callable[[], openmm.System]
     topology: app.Topology
 
 
@@ -126,7 +129,7 @@ def _system_words(
     before: dict[str, Any], asked: Asked, changed: set[str], path: Path | None
 ) -> list[str]:
     """Name particles, constraints and forces that differ."""
-    old, new = None, parse(openmm.XmlSerializer.serialize(asked.system))
+    old, new = None, parse(openmm.XmlSerializer.serialize(asked.prepare()))
     same_version = before.get("openmm_version") == openmm.version.version
     with contextlib.suppress(OSError, ValueError, openmm.OpenMMException):
         xml = path.read_text() if path is not None else ""

@@ -3,6 +3,7 @@
 
 import contextlib
 import copy
+import functools
 import logging
 import random
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from .checkpoint import Checkpoint
 from .checks import check_freedom, check_notes, check_positions, check_start
 from .contents import check_contents
 from .differences import Asked
-from .identity import identify
+from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
@@ -49,8 +50,12 @@ def execute(
     watchdogs: Watchdogs | None = None,
     state: openmm.State | None = None,
     notes: dict[str, Any] | None = None,
+    identity: Identity | None = None,
 ) -> dict[str, Path]:
-    """Do what ``run`` does, with settings that were checked when they were made."""
+    """Do what ``run`` does, with settings that were checked when they were made.
+
+    ``identity`` is that of System and topology, if the caller knows it.
+    """
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
     if settings.velocity_interval:
@@ -77,17 +82,25 @@ def execute(
         if checkpoint is None:
             pressure = ENSEMBLES[settings.ensemble] is not None
             check_contents(topology, system, coordinates, state, pressure=pressure)
-        system = prepare_system(system, topology, asked, fresh)
-        if state is not None and system.usesPeriodicBoundaryConditions():
-            system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
-        identity = identify(system, topology)
+        identity = identity or identify(system, topology)
         asked = notes_of(identity.descriptions) | asked
         own = own_reporters(reporters)
-        boxed = _with_box_of(system, topology)
-        run = Asked(identity.parts, system, boxed)
+        boxed = _with_box(system, topology, state)
+
+        @functools.cache
+        def prepare() -> openmm.System:
+            prepared = prepare_system(system, topology, asked, fresh)
+            if boxed.getPeriodicBoxVectors() is not None:
+                vectors = boxed.getPeriodicBoxVectors()
+                prepared.setDefaultPeriodicBoxVectors(*vectors)
+            return prepared
+
+        parts = identity.parts | {"box": box_of(boxed)}
+        run = Asked(parts, prepare, boxed)
         if before and check_earlier(earlier, asked, run, paths, own):
             log.info("%s is finished already", output)
             return paths
+        system = prepare()
         integrator = make_integrator(asked["integrator"], system, asked, fresh)
         platform, properties = choose_platform(execution.platform, execution.threads)
         simulation = app.Simulation(boxed, system, integrator, platform, properties)
@@ -100,7 +113,7 @@ def execute(
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
         log.info("%s", describe_atoms(topology, system))
-        record = asked | {"identity": identity.parts, "platform_properties": properties}
+        record = asked | {"identity": parts, "platform_properties": properties}
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
@@ -130,11 +143,15 @@ def _positions(state: openmm.State) -> unit.Quantity:
         ) from error
 
 
-def _with_box_of(system: openmm.System, topology: app.Topology) -> app.Topology:
+def _with_box(
+    system: openmm.System, topology: app.Topology, state: openmm.State | None
+) -> app.Topology:
     """Topology with the box that is simulated, or none, for the files."""
     box = None
     if system.usesPeriodicBoundaryConditions():
         vectors = system.getDefaultPeriodicBoxVectors()
+        if state is not None:
+            vectors = state.getPeriodicBoxVectors()
         box = [v.value_in_unit(unit.nanometer) for v in vectors] * unit.nanometer
     topology = copy.copy(topology)
     topology.setPeriodicBoxVectors(box)

@@ -41,7 +41,7 @@ def identify(system: openmm.System, topology: app.Topology) -> Identity:
     Parameters
     ----------
     system : openmm.System
-        As it is simulated.
+        Without what settings of a run add: barostat, thermostat, heavier hydrogens.
     topology : openmm.app.Topology
 
     Returns
@@ -56,20 +56,27 @@ def identify(system: openmm.System, topology: app.Topology) -> Identity:
     descriptions: list[dict[str, Any]] = []
     forces = zip(xml["forces"], system.getForces(), strict=True)
     hashes = [_hash_force(element, force, descriptions) for element, force in forces]
-    box = None
-    if system.usesPeriodicBoundaryConditions():
-        vectors = system.getDefaultPeriodicBoxVectors()
-        box = [list(v.value_in_unit(unit.nanometer)) for v in vectors]
     parts = {
         "particles": hash_element(xml["particles"]),
         "constraints": hash_element(xml["constraints"]),
         "forces": hashes,
         "models": [model for one in descriptions for model in one["models"]],
-        "box": box,
+        "box": box_of(system) if system.usesPeriodicBoundaryConditions() else None,
         "atoms": _hash(atom_names(topology)),
         "bonds": _hash(bond_pairs(topology)),
     }
     return Identity(parts, descriptions)
+
+
+def box_of(owner: openmm.System | app.Topology) -> list[list[float]] | None:
+    """Vectors of the box of a topology or, by default, a System, in nm."""
+    if isinstance(owner, openmm.System):
+        vectors = owner.getDefaultPeriodicBoxVectors()
+    else:
+        vectors = owner.getPeriodicBoxVectors()
+    if vectors is None:
+        return None
+    return [list(vector.value_in_unit(unit.nanometer)) for vector in vectors]
 
 
 def parse(xml: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
 from .checks import check_freedom, check_seeds
 from .execute import execute
+from .identity import identify
 from .settings import Execution, Stage, check_work
 from .system import check_ensemble, prepare_system
 from .watchdogs.watchdog import Watchdogs
@@ -87,7 +88,7 @@ def run_protocol(
     files: dict[str, dict[str, Path]] = {}
     with lock_output(folder / "protocol"):
         record = _begin(folder, stages, execution)
-        state = None
+        identity, state = identify(system, topology), None
         for number, (name, stage) in enumerate(
             zip(record["stages"], stages, strict=True)
         ):
@@ -95,6 +96,7 @@ def run_protocol(
             how = dataclasses.replace(execution, seed=record["seed"] + number)
             what = topology, positions, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
+            more["identity"] = identity
             try:
                 files[name] = execute(*what, **more)
             except (ValueError, FileExistsError) as error:

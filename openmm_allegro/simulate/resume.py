@@ -2,7 +2,7 @@
 """Check that a run can be resumed: it is the same one, and its files are whole."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,7 +170,7 @@ def check_written(before: dict[str, Any], paths: dict[str, Path]) -> None:
 def write_missing(
     paths: dict[str, Path],
     checkpoint: Checkpoint,
-    system: openmm.System,
+    prepare: Callable[[], openmm.System],
     topology: app.Topology,
 ) -> None:
     """Write System and topology again where they are missing, the latter as it is now.
@@ -179,8 +179,8 @@ def write_missing(
     ----------
     paths : dict of str to Path
     checkpoint : Checkpoint
-    system : openmm.System
-        As it is simulated.
+    prepare : function
+        Makes the System as it is simulated.
     topology : openmm.app.Topology
     """
     for name in ("system", "topology"):
@@ -188,7 +188,7 @@ def write_missing(
         if path.is_file():
             continue
         if name == "system":
-            replace_file(path, openmm.XmlSerializer.serialize(system))
+            replace_file(path, openmm.XmlSerializer.serialize(prepare()))
         else:
             state = read_state(checkpoint.state, "state.xml of the checkpoint")
             write_topology(path, topology, state.getPositions())
@@ -204,7 +204,7 @@ def _mend(earlier: Earlier, run: Asked, paths: dict[str, Path]) -> None:
     before, checkpoint = earlier
     if checkpoint is None or checkpoint.step != before["steps"]:
         return
-    write_missing(paths, checkpoint, run.system, run.topology)
+    write_missing(paths, checkpoint, run.prepare, run.topology)
     state = paths["state"]
     if not state.is_file() or state.read_text() != checkpoint.state:
         log.warning("%s is written anew, from the checkpoint", state)

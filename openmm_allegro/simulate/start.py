@@ -86,7 +86,7 @@ def resume_from(checkpoint: Checkpoint, job: Job) -> None:
     cut_files(job.files, checkpoint.sums)
     job.sums = with_keys_of(job.files, checkpoint.sums)
     simulation, paths = job.simulation, job.paths
-    write_missing(paths, checkpoint, simulation.system, simulation.topology)
+    write_missing(paths, checkpoint, lambda: simulation.system, simulation.topology)
     hashes = hash_written(paths)
     hashes.pop("velocities", None)  # they grow again
     job.record["files_sha256"] = hashes
