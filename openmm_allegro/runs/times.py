@@ -91,12 +91,12 @@ def _reliable(index: FrameIndex, path: Path) -> tuple[np.ndarray | None, str]:
         return None, f"that of frame {int(np.argmin(np.isfinite(times)))} is no number"
     if np.ptp(times) == 0:
         return None, f"all are {times[0]:g} ps"
-    numbers = np.arange(len(times))
-    # Steps of 1 ps are no molecular dynamics: who had no times wrote both as numbers.
-    if np.array_equal(times, numbers) and (
-        index.steps is None or np.array_equal(index.steps, numbers)
-    ):
-        return None, "0, 1, 2, ... are the numbers of the frames"
+    # Steps of 1 ps are no molecular dynamics: who had no times wrote both as numbers,
+    # of all frames or of some.
+    numbers = np.arange(len(times)) if index.steps is None else index.steps
+    if np.array_equal(times, numbers):
+        listed = ", ".join(f"{time:g}" for time in times[:3])
+        return None, f"{listed}, ... are the numbers of the frames"
     return times, ""
 
 

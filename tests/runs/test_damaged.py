@@ -32,7 +32,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("damaged")
     trajectory[0].save_pdb(f"{folder}/top.pdb")
     save_xtc(trajectory, folder / "t.xtc")
-    for ending in ("trr", "dcd", "nc", "h5"):
+    for ending in ("trr", "dcd", "nc", "h5", "lammpstrj"):
         trajectory.save(f"{folder}/t.{ending}")
     return trajectory, folder
 
@@ -72,7 +72,7 @@ def test_every_format_is_read_as_mdtraj_reads_it(files):
             np.testing.assert_allclose(joined.time, trajectory.time, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ending", ["xtc", "trr", "dcd"])
+@pytest.mark.parametrize("ending", ["xtc", "trr", "dcd", "lammpstrj"])
 def test_a_last_frame_that_is_cut_short_is_left_out_and_said(files, ending, tmp_path):
     _, folder = files
     content = (folder / f"t.{ending}").read_bytes()
@@ -82,6 +82,46 @@ def test_a_last_frame_that_is_cut_short_is_left_out_and_said(files, ending, tmp_
     n, notes = count(path)
     assert n == N_FRAMES - 1
     assert notes == [f"The last frame of {path} is cut short and left out."]
+
+
+@pytest.mark.parametrize(
+    ("field", "other", "words"), [(7, 8, "no positions"), (2, 3, "no box")]
+)
+def test_frames_of_a_trr_without_positions_are_named(
+    files, field, other, words, tmp_path
+):
+    """As GROMACS writes with nstvout below nstxout; mdtraj takes what is in memory."""
+    _, folder = files
+    (tmp_path / "top.pdb").write_bytes((folder / "top.pdb").read_bytes())
+    content = bytearray((folder / "t.trr").read_bytes())
+    start = 12 * len(content) // N_FRAMES + 24
+    sizes = [slice(start + 4 * i, start + 4 * i + 4) for i in (field, other)]
+    content[sizes[0]], content[sizes[1]] = content[sizes[1]], content[sizes[0]]
+    path = tmp_path / "v.trr"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable, match=f"frame 12 .* damaged: {words} in it"):
+        count(path)
+
+
+@pytest.mark.parametrize("ending", ["xtc", "trr", "dcd", "nc", "lammpstrj"])
+def test_a_topology_of_other_atoms_is_said(files, ending, tmp_path):
+    trajectory, _ = files
+    path = tmp_path / f"t.{ending}"
+    trajectory.atom_slice(range(30))[:3].save(str(path))
+    trajectory[0].save_pdb(str(tmp_path / "top.pdb"))
+    with pytest.raises(Unreadable, match=r"40 atoms of .*, found one of 30 atoms"):
+        count(path)
+
+
+@pytest.mark.parametrize("ending", ["xtc", "trr", "dcd", "nc", "h5", "lammpstrj"])
+def test_an_empty_file_is_no_trajectory(files, ending, tmp_path):
+    _, folder = files
+    (tmp_path / "top.pdb").write_bytes((folder / "top.pdb").read_bytes())
+    path = tmp_path / f"t.{ending}"
+    path.write_bytes(b"")
+    with pytest.raises(Unreadable, match=f"{path}.* found") as raised:
+        count(path)
+    assert "--start" not in str(raised.value)
 
 
 def test_the_frame_of_an_xtc_that_is_damaged_is_named(files, tmp_path, capsys):

@@ -91,6 +91,9 @@ def test_units_and_times_of_the_dump_are_taken(tmp_path):
         if style == "real":
             expected = 250.0 * duration * np.arange(4)
             np.testing.assert_allclose(trajectory.time, expected)
+        # Another run of LAMMPS, appended; it says the units again.
+        path.write_text(path.read_text() * 2)
+        assert sum(chunk.n_frames for chunk in frames_of(path)) == 8
 
 
 @pytest.mark.parametrize(

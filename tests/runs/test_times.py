@@ -9,7 +9,7 @@ import pytest
 from analysis_helpers import CUBIC, make_trajectory, random_walk, wrap
 from cli_helpers import analyze, rows_of, save_xtc
 from cli_helpers import analyze_error as error_of
-from mdtraj.formats import NetCDFTrajectoryFile
+from mdtraj.formats import NetCDFTrajectoryFile, XTCTrajectoryFile
 
 from openmm_allegro import analysis
 from openmm_allegro.runs.run import Run
@@ -101,6 +101,18 @@ def test_times_of_1_ps_with_steps_of_their_own_are_times(walk):
     save_xtc(copy_with(trajectory, np.arange(200.0)), folder / "ps.xtc")
     found = coefficient(folder, "ps.xtc")
     assert found == pytest.approx(coefficient(folder, "walk.xtc") * STEP, rel=1e-3)
+
+
+@pytest.mark.parametrize("numbers", [np.arange(1, 201), 2 * np.arange(200)])
+def test_numbers_of_some_frames_are_no_times(walk, numbers, capsys):
+    """Every other frame of a file that held none, as mdtraj or MDAnalysis writes it."""
+    trajectory, folder = walk
+    path = folder / "some.xtc"
+    with XTCTrajectoryFile(str(path), "w") as file:
+        box = trajectory.unitcell_vectors
+        file.write(trajectory.xyz, time=np.float32(numbers), step=numbers, box=box)
+    message = error_of(capsys, "diffusion", path, folder / "top.pdb", "Li")
+    assert "are the numbers of the frames" in message and "--time-step" in message
 
 
 def test_in_python_numbers_of_frames_are_no_times(walk):

@@ -73,8 +73,10 @@ def _index(path, order, begin, n_atoms, with_cell, size) -> FrameIndex:
             good &= marker[:, 0] == length
         place += 8 + length
     if not good.all():
-        return FrameIndex(int(np.argmin(good)), damage="other lengths of its records")
-    return FrameIndex(n, damage=_CUT if rest else "", is_cut=bool(rest))
+        reason = "other lengths of its records"
+        return FrameIndex(int(np.argmin(good)), damage=reason, n_atoms=n_atoms)
+    cut = bool(rest)
+    return FrameIndex(n, damage=_CUT if cut else "", is_cut=cut, n_atoms=n_atoms)
 
 
 def _record(file, place: int, order: str) -> int:

@@ -31,6 +31,8 @@ _TRR_HEAD = len(_TRR_VERSION) + _TRR_SIZES.size
 _CUT = "its end is missing"
 _IMPOSSIBLE = "impossible values in its header"
 _LARGEST = 1e6
+# A TRR has velocities more or less often than positions, as GROMACS was told.
+_WITHOUT = "no {} in it; gmx trjconv writes an XTC without such frames"
 
 
 def index_xtc(path: Path) -> FrameIndex:
@@ -89,11 +91,7 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
             bad |= (frames["small"] < 9) | (frames["small"] > 72)
     n = len(frames)
     if bad.any():
-        n, damage, is_cut = (
-            int(np.argmax(bad)),
-            _IMPOSSIBLE,
-            False,
-        )
+        n, damage, is_cut = int(np.argmax(bad)), _IMPOSSIBLE, False
     bounds = (frames[k][:n].astype(np.int32) for k in ("low", "high"))
     extent = XtcExtent(*bounds, frames["precision"][:n].astype(float))
     return FrameIndex(
@@ -103,6 +101,7 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
         damage,
         is_cut,
         None if few else extent,
+        atoms,
     )
 
 
@@ -120,6 +119,8 @@ def index_trr(path: Path) -> FrameIndex:
     """Index a TRR, as GROMACS and mdtraj write it."""
     size, place = path.stat().st_size, 0
     times, steps, damage, is_cut, atoms = [], [], "", False, None
+    if size == 0:
+        return FrameIndex(0, damage="0 bytes, less than a frame")
     with open(path, "rb") as file:
         while place < size:
             file.seek(place)
@@ -138,6 +139,9 @@ def index_trr(path: Path) -> FrameIndex:
             if not good or n_atoms != atoms or n_atoms <= 0:
                 damage = _IMPOSSIBLE
                 break
+            if not (x and box):  # mdtraj takes what is in memory for them
+                damage = _WITHOUT.format("positions" if box else "box")
+                break
             end = place + _TRR_HEAD + 2 * each + sum(sizes)
             if end > size:
                 damage, is_cut = _CUT, True
@@ -147,5 +151,10 @@ def index_trr(path: Path) -> FrameIndex:
             steps.append(step)
             place = end
     return FrameIndex(
-        len(times), np.array(times, dtype=float), np.array(steps), damage, is_cut
+        len(times),
+        np.array(times, dtype=float),
+        np.array(steps),
+        damage,
+        is_cut,
+        n_atoms=atoms,
     )

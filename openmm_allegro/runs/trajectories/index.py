@@ -23,6 +23,8 @@ class FrameIndex(NamedTuple):
         Whether the file ends within the next frame: all before it are whole.
     extent : XtcExtent or None
         Of an XTC.
+    n_atoms : int or None
+        Atoms of the first frame.
     """
 
     n_frames: int
@@ -31,6 +33,11 @@ class FrameIndex(NamedTuple):
     damage: str = ""
     is_cut: bool = False
     extent: "XtcExtent | None" = None
+    n_atoms: int | None = None
+
+
+class DamagedFrame(ValueError):
+    """A frame that is not what its header says: its number, and the reason."""
 
 
 class XtcExtent(NamedTuple):

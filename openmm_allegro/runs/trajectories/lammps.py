@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .index import FrameIndex
+from .index import DamagedFrame, FrameIndex
 
 # Columns of coordinates by preference, and whether they are parts of the cell.
 _COLUMNS = (
@@ -29,6 +29,9 @@ _STYLES = {
     "nano": (1.0, 1e3),
 }
 _START = b"ITEM: TIMESTEP"
+# What comes before the line of a step.
+_UNITS = re.compile(rb"ITEM: UNITS\r?\n[^\n]*\n")
+_BEFORE = re.compile(rb"(?:ITEM: (?:UNITS|TIME)\r?\n[^\n]*\n)*\Z")
 
 
 class DumpFrame(NamedTuple):
@@ -58,10 +61,12 @@ def index_dump(path: Path) -> FrameIndex:
     with ``dump_modify ... time yes units yes``.
     """
     steps, times, damage, is_cut, text = [], [], "", False, b""
+    n_atoms = None
     for text in _texts(path):
         try:
             head = _head(text)
             factor = _factors(path, head)[1] if "UNITS" in head else None
+            n_atoms = n_atoms or int(head["NUMBER OF ATOMS"][0])
             steps.append(int(head["TIMESTEP"][0]))
             if "TIME" in head and factor is not None:
                 times.append(float(head["TIME"][0]) * factor)
@@ -72,13 +77,14 @@ def index_dump(path: Path) -> FrameIndex:
             break
     if steps and not damage:
         body = text.partition(b"ITEM: ATOMS")[2].split(b"\n", 1)
-        if len(body[-1].splitlines()) < int(head["NUMBER OF ATOMS"][0]):
+        lines = len(body[-1].splitlines())
+        # Of a last line without its end numbers may lack digits.
+        if lines < int(head["NUMBER OF ATOMS"][0]) or not text.endswith(b"\n"):
             damage, is_cut = "its end is missing", True
             steps, times = steps[:-1], times[: len(steps) - 1]
     known = np.array(times) if steps and len(times) == len(steps) else None
-    return FrameIndex(
-        len(steps), known, np.array(steps, dtype=np.int64), damage, is_cut
-    )
+    marks = np.array(steps, dtype=np.int64)
+    return FrameIndex(len(steps), known, marks, damage, is_cut, n_atoms=n_atoms)
 
 
 def read_dump(path: Path) -> Iterator[DumpFrame]:
@@ -88,8 +94,10 @@ def read_dump(path: Path) -> Iterator[DumpFrame]:
 
     Raises
     ------
+    DamagedFrame
+        If a frame is not what its header says.
     ValueError
-        If a frame is not what its header says, or lengths are in units of the model.
+        If lengths are in units of the model.
     """
     for number, text in enumerate(_texts(path)):
         try:
@@ -97,7 +105,7 @@ def read_dump(path: Path) -> Iterator[DumpFrame]:
         except _OtherUnits:
             raise
         except (IndexError, KeyError, ValueError) as error:
-            raise ValueError(f"frame {number} that is damaged: {error}") from error
+            raise DamagedFrame(number, str(error)) from error
 
 
 class _OtherUnits(ValueError):
@@ -107,7 +115,7 @@ class _OtherUnits(ValueError):
 def _texts(path: Path) -> Iterator[bytes]:
     """Texts of the frames, from one line of a step to before the next."""
     if path.stat().st_size == 0:
-        return
+        raise ValueError("0 bytes, less than a frame")
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -115,16 +123,17 @@ def _texts(path: Path) -> Iterator[bytes]:
         start = content.find(_START)
         if start < 0:
             raise ValueError("no line ITEM: TIMESTEP")
-        # Units come once, before the first frame; times before each line of a step.
+        # Units come once in each run of LAMMPS, times before each line of a step.
         before = content[:start]
-        units = b"".join(re.findall(rb"ITEM: UNITS\n[^\n]*\n", before))
+        units = b"".join(_UNITS.findall(before))
         while start >= 0:
             step = content.find(_START, start + len(_START))
             end = step if step >= 0 else len(content)
-            last = re.search(rb"(?:ITEM: TIME\n[^\n]*\n)?\Z", content[end - 80 : end])
-            text = content[start : end - len(last.group())]
+            last = _BEFORE.search(content[max(0, end - 120) : end]).group()
+            text = content[start : end - len(last)]
             yield before + text
-            start, before = step, units + last.group()
+            units = b"".join(_UNITS.findall(last)) or units
+            start, before = step, last if b"UNITS" in last else units + last
 
 
 def _head(text: bytes) -> dict[str, list[str]]:

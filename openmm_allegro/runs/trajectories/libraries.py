@@ -38,7 +38,7 @@ def index_netcdf(path: Path) -> FrameIndex | None:
             return None
     try:
         with netcdf_file(str(path), mmap=True) as file:
-            n_frames = int(file.variables["coordinates"].shape[0])
+            n_frames, n_atoms = map(int, file.variables["coordinates"].shape[:2])
             times, units = None, {}
             if "time" in file.variables:
                 times = np.array(file.variables["time"][:], dtype=float)
@@ -46,12 +46,12 @@ def index_netcdf(path: Path) -> FrameIndex | None:
                 # Nothing may refer to a variable when the file is closed.
                 attributes = getattr(file.variables.get(name), "_attributes", {})
                 units[name] = attributes.get("units"), attributes.get("scale_factor", 1)
-    except Exception as error:  # whatever a library makes of other bytes
-        return FrameIndex(0, damage=f"no NetCDF 3 of its length: {_words(error)}")
+    except Exception:  # whatever a library makes of other bytes
+        return FrameIndex(0, damage="no NetCDF 3, or one that is cut short or damaged")
     _check_units(path, units)
     if times is not None and len(times) != n_frames:
         return FrameIndex(0, damage=f"{len(times)} times of {n_frames} frames")
-    return FrameIndex(n_frames, times)
+    return FrameIndex(n_frames, times, n_atoms=n_atoms)
 
 
 def index_hdf5(path: Path) -> FrameIndex:
@@ -70,7 +70,7 @@ def index_hdf5(path: Path) -> FrameIndex:
             if len(shape) != 3 or shape[2] != 3:
                 raise ValueError(f"coordinates of shape {shape}")
             if "time" not in root:
-                return FrameIndex(int(shape[0]))
+                return FrameIndex(int(shape[0]), n_atoms=int(shape[1]))
             times = np.asarray(root.time[:], dtype=float) * _picoseconds(root.time)
     except Exception as error:  # whatever a library makes of other bytes
         return FrameIndex(0, damage=_words(error))
@@ -78,7 +78,7 @@ def index_hdf5(path: Path) -> FrameIndex:
         n = min(len(times), int(shape[0]))
         damage = f"{len(times)} times of {shape[0]} frames"
         return FrameIndex(n, times[:n], damage=damage, is_cut=n > 0)
-    return FrameIndex(int(shape[0]), times)
+    return FrameIndex(int(shape[0]), times, n_atoms=int(shape[1]))
 
 
 def _check_units(path: Path, units: dict[str, tuple[Any, Any]]) -> None:

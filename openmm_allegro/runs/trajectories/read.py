@@ -13,7 +13,7 @@ from ..names import WITH_TOPOLOGY
 from ..table import Unreadable
 from .dcd import index_dcd
 from .gromacs import index_trr, index_xtc
-from .index import FrameIndex
+from .index import DamagedFrame, FrameIndex
 from .lammps import index_dump, read_dump
 from .libraries import index_hdf5, index_netcdf
 
@@ -52,7 +52,10 @@ def read_index(path: Path) -> FrameIndex | None:
     except ChildEnded as error:
         return FrameIndex(0, damage=str(error))
     except (OSError, ValueError) as error:
-        raise Unreadable(f"trajectory at {path}: {error}") from error
+        text = str(error)
+        if str(path) not in text:
+            text = f"expected a trajectory at {path}, found {text}"
+        raise Unreadable(text) from error
     return None
 
 
@@ -72,6 +75,11 @@ def read_chunks(
     """
     from mdtraj import Trajectory
 
+    if index is not None and index.n_atoms not in (None, topology.n_atoms):
+        raise Unreadable(
+            f"expected a trajectory at {path} with the {topology.n_atoms} atoms of "
+            f"{of_file}, found one of {index.n_atoms} atoms"
+        )
     done = 0
     make: Callable[[], Iterator[_Arrays]] = partial(
         _arrays, path, topology, index, size
@@ -85,7 +93,7 @@ def read_chunks(
     except ChildEnded as error:
         number = _frame_of_crash(path, topology, index, done)
         raise _damaged(path, number, str(error), index) from error
-    except _Misfit as error:
+    except DamagedFrame as error:
         raise _damaged(path, *error.args, index) from error
     except Unreadable:
         raise
@@ -99,10 +107,6 @@ def read_chunks(
         ) from error
     if index is not None and index.damage and not (index.is_cut and index.n_frames):
         raise _damaged(path, index.n_frames, index.damage, index)
-
-
-class _Misfit(ValueError):
-    pass
 
 
 def _arrays(
@@ -122,12 +126,12 @@ def _arrays(
             raise ValueError(f"{chunk.n_atoms} atoms")
         wrong = _wrong_cell(chunk.unitcell_lengths, chunk.unitcell_angles)
         if wrong is not None:
-            raise _Misfit(done + wrong, "a cell that is impossible")
+            raise DamagedFrame(done + wrong, "a cell that is impossible")
         if index is not None and index.extent is not None:
             misfit = index.extent.misfit(done, chunk.xyz)
             if misfit is not None:
                 reason = "coordinates beyond the bounds in its header"
-                raise _Misfit(misfit, reason)
+                raise DamagedFrame(misfit, reason)
         done += chunk.n_frames
         yield chunk.xyz, chunk.time, chunk.unitcell_lengths, chunk.unitcell_angles
 
@@ -177,11 +181,10 @@ def _dump_arrays(
     from mdtraj.utils import box_vectors_to_lengths_and_angles
 
     frames = []
-    for number, frame in enumerate(read_dump(path)):
-        if number >= index.n_frames:
-            break
+    # What comes after the last is not even looked at.
+    for number, frame in zip(range(index.n_frames), read_dump(path), strict=False):
         if len(frame.positions) != n_atoms:
-            raise ValueError(f"{len(frame.positions)} in frame {number}")
+            raise DamagedFrame(number, f"{len(frame.positions)} atoms")
         if number >= first:
             frames.append(frame)
         if frames and (len(frames) == size or number == index.n_frames - 1):
@@ -200,7 +203,7 @@ def _frame_of_crash(
     try:
         for _ in from_child(partial(_arrays, path, topology, index, 1, done)):
             done += 1
-    except _Misfit as error:
+    except DamagedFrame as error:
         return error.args[0]
     except Exception:  # the frame that it could not read
         pass
