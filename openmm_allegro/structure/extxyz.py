@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Refuse files of extended XYZ of which ase would overlook something."""
 
+import contextlib
+import lzma
 import re
+import zlib
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
@@ -23,6 +26,12 @@ def check_extxyz(path: Path) -> None:
         If a frame has a number of atoms for which the file is too small, a ``pbc``
         that is neither true nor false, or an empty line before it, where ase stops.
     """
+    # ase finds damage in a compressed file again, and it is reported with the frame
+    with contextlib.suppress(EOFError, OSError, zlib.error, lzma.LZMAError):
+        _check_frames(path)
+
+
+def _check_frames(path: Path) -> None:
     from ase.io.formats import open_with_compression
 
     largest = _LARGEST_RATIO * path.stat().st_size
@@ -61,8 +70,8 @@ def _check_periodicity(comment: bytes, where: str) -> None:
     match = _FIND_PBC.search(comment)
     if match is None:
         return
-    text = match[1].strip(b"\"'{}[]")
-    words = [word for word in _WORDS.split(text) if word]
+    value = match[1][1:-1] if match[1][:1] in b"\"'[{" else match[1]
+    words = [word for word in _WORDS.split(value) if word]
     if not {*words} <= _TRUTHS and not all(map(_is_0_or_1, words)):
         raise ValueError(
             f'{where}: expected pbc="T T F" and its like in the comment line, found '

@@ -2,6 +2,7 @@
 """Files of extended XYZ of which ase would overlook something."""
 
 import gzip
+import lzma
 
 import pytest
 
@@ -33,6 +34,19 @@ def test_empty_lines_between_frames(path):
         read_structures(packed)
 
 
+@pytest.mark.parametrize(
+    ("ending", "compress"), [("gz", gzip.compress), ("xz", lzma.compress)]
+)
+def test_damaged_archives(tmp_path, ending, compress):
+    path = tmp_path / f"frames.xyz.{ending}"
+    content = compress(100 * frame().encode())
+    path.write_bytes(content)
+    assert len(read_structures(path)) == 100
+    path.write_bytes(content[:-20])
+    with pytest.raises(ValueError, match=rf"xyz.{ending}, frame 0: .*EOFError"):
+        read_structures(path)
+
+
 @pytest.mark.parametrize("number", [999_999_999_999, -1])
 def test_numbers_of_atoms_that_no_file_holds(path, number):
     path.write_text(frame() + frame().replace("1\n", f"{number}\n", 1))
@@ -55,7 +69,9 @@ def test_periodicities(path, pbc, periodic):
     assert read_structures(path)[0].periodic.tolist() == periodic
 
 
-@pytest.mark.parametrize("pbc", ["f f f", "yes yes no", "no", ".F. .F. .F.", "2 2 0"])
+@pytest.mark.parametrize(
+    "pbc", ["f f f", "yes yes no", "no", ".F. .F. .F.", "2 2 0", "[T, T, F]"]
+)
 def test_periodicities_that_ase_takes_for_true(path, pbc):
     path.write_text(frame() + frame(pbc))
     with pytest.raises(ValueError, match=r'frame 1: expected pbc="T T F".*found pbc='):
