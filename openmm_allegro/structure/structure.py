@@ -164,7 +164,7 @@ def check_structure(structure: Structure, where: str) -> None:
         raise ValueError(f"{where}: expected at least one atom, found none")
     if "X" in structure.symbols:  # ase's name for the number 0
         raise ValueError(
-            f"{where}: expected an element for each atom, found none for atom "
+            f"{where}: expected an element for each atom, found X (none) for atom "
             f"{structure.symbols.index('X')}"
         )
     for name in ("positions", "cell", "energy", "forces", "stress"):
