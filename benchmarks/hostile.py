@@ -9,7 +9,9 @@ arguments. Each is given to ``openmm-allegro`` in a process of its own, which ma
 beside this file, and exits with 1 if an input was accepted silently, or ended in a
 traceback, a crash or a hang.
 
-python benchmarks/hostile.py [--seconds 900] [--kinds model xml] [--show]
+python benchmarks/hostile.py [--seconds 900] [--kinds XML run] [--show]
+
+Given kinds replace their part of the results.
 """
 
 import argparse
@@ -208,23 +210,43 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         counts, bad = try_all(arguments, Path(folder))
+    seconds = dict.fromkeys(counts, round(time.monotonic() - started, 1))
+    output = arguments.output or Path(__file__).parent / "results" / "hostile.json"
+    result = {"counts": counts, "bad": bad, "seconds_with_others": seconds}
+    if output.exists() and arguments.kinds != list(KINDS):
+        result = merged(json.loads(output.read_text()), result)
+    limits = {"cpu_s": CPU_SECONDS, "memory_bytes": MEMORY}
+    result = {"hardware": hardware(1), "limits": limits} | result
+    output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    print_table(result["counts"])
+    return 1 if result["bad"] else 0
+
+
+def merged(before: dict, now: dict) -> dict:
+    """Results of some kinds, and of others as they were."""
+    kept = [case for case in before["bad"] if case[0] not in now["counts"]]
+    tables = {
+        name: {
+            k: (before[name] | now[name])[k]
+            for k in KINDS
+            if k in before[name] | now[name]
+        }
+        for name in ("counts", "seconds_with_others")
+    }
+    return tables | {"bad": kept + now["bad"]}
+
+
+def print_table(counts: dict[str, dict[str, int]]) -> None:
+    """Print the verdicts of each kind."""
     columns = [*VERDICTS, "not tried"]
     print("| kind | inputs | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 2) + "|")
-    total = sum(counts.values(), collections.Counter())
+    total = collections.Counter()
+    for count in counts.values():
+        total.update(count)
     for kind, count in [*counts.items(), ("all", total)]:
-        row = [kind, count.total(), *(count[column] or "" for column in columns)]
+        row = [kind, sum(count.values()), *(count.get(c) or "" for c in columns)]
         print("| " + " | ".join(map(str, row)) + " |")
-    result = {
-        "hardware": hardware(1),
-        "seconds": round(time.monotonic() - started, 1),
-        "limits": {"cpu_s": CPU_SECONDS, "memory_bytes": MEMORY},
-        "counts": counts,
-        "bad": bad,
-    }
-    output = arguments.output or Path(__file__).parent / "results" / "hostile.json"
-    output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    return 1 if bad else 0
 
 
 if __name__ == "__main__":

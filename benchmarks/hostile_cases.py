@@ -33,13 +33,13 @@ from openmm_allegro.utils.settings import settings_of
 
 def train_toml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     document = TRAINING | {"data": {"training": ["absent"], "validation_size": 4}}
-    yield from _toml_cases(document, ["train", "x.toml"], 4, rng)
+    yield from _toml_cases(document, ["train", "x.toml"], 2, rng)
 
 
 def protocol_toml(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     system = PROTOCOL["system"] | {"topology": "absent"}
     arguments = ["simulate", "x.toml", "--output", "out"]
-    yield from _toml_cases(PROTOCOL | {"system": system}, arguments, 5, rng)
+    yield from _toml_cases(PROTOCOL | {"system": system}, arguments, 3, rng)
 
 
 def _toml_cases(
@@ -58,7 +58,7 @@ def _toml_cases(
                     meant = [value]
                 valid = allowed(field_.type, declared[field_.name], meant)
                 yield _toml_case(table, field_.name, value, changed, arguments, valid)
-        for value in values_of(rng):
+        for value in rng.sample(values_of(rng), 12):
             changed = document | {table: value}
             yield _toml_case(table, "", value, changed, arguments, value == {})
 
@@ -216,7 +216,7 @@ def topologies(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         if name == "mol.gro":
             run = full = ["analyze", "rdf", "t.xtc", name, "C-O"]
         good = inputs.read(name).decode()
-        for number, (text, content) in enumerate(damaged_text(good, rng, 40, 40)):
+        for number, (text, content) in enumerate(damaged_text(good, rng, 22, 22)):
             # what a model makes of it takes a second: some only
             arguments = full if number % 5 == 0 else run
             files = {name: content, "p.toml": protocol}
@@ -236,7 +236,7 @@ def trajectories(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         arguments = ["analyze", "rdf", name, "mol.pdb", "C-O"]
         if name == "t.h5":
             arguments = ["analyze", "rdf", name, "C-O"]
-        for text, content in damaged(good, rng, flips=18, cuts=10):
+        for text, content in damaged(good, rng, flips=12, cuts=7):
             yield Case(f"{name}: {text}", arguments, {name: content}, other=True)
         wrong = {name: inputs.read("mol.pdb")}
         yield Case(f"{name}: a PDB file", arguments, wrong)
@@ -270,7 +270,7 @@ def runs(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         (f"{RUN}.system.xml", resume),
         (f"{RUN}.system.xml", stability),
     ):
-        for text, content in damaged(inputs.read(name), rng, flips=12, cuts=6):
+        for text, content in damaged(inputs.read(name), rng, flips=8, cuts=5):
             case = f"{name} to {arguments[0]}: {text}"
             yield Case(case, arguments, {name: content}, other=True)
     thermodynamics = ["analyze", "thermodynamics", RUN]
