@@ -174,6 +174,7 @@ def try_all(arguments: argparse.Namespace, folder: Path) -> tuple[dict, list]:
     counts: dict[str, collections.Counter] = {}
     bad, started = [], time.monotonic()
     inputs = make_inputs(folder / "good")
+    _import_all(inputs.folder)
     for kind in arguments.kinds:
         began = time.monotonic()
         counts[kind] = collections.Counter()
@@ -194,6 +195,26 @@ def try_all(arguments: argparse.Namespace, folder: Path) -> tuple[dict, list]:
     return counts, bad
 
 
+def _import_all(folder: Path) -> None:
+    """Import what the verbs need once, for all processes."""
+    words = ["analyze rdf t.xtc mol.pdb C-O", "import absent.ckpt -o o.safetensors"]
+    words += [*(f"{verb} --help" for verb in VERBS), "train t.toml"]
+    text = '[data]\ntraining = ["absent"]\nvalidation_size = 1\n'
+    text += '[model]\nelements = ["H"]\ncutoff = 4\n'
+    (folder / "t.toml").write_text(text)
+    nowhere = io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        for line in words:
+            with contextlib.suppress(SystemExit):
+                command(line.split())
+    gc.collect()
+    gc.freeze()  # or each process would touch, and copy, all objects
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=900)
@@ -202,11 +223,6 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for verb in (*VERBS, "analyze rdf"):  # import all once
-        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-            command([*verb.split(), "--help"])
-    gc.collect()
-    gc.freeze()  # or each process would touch, and copy, all objects
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         counts, bad = try_all(arguments, Path(folder))

@@ -137,7 +137,8 @@ def arguments_of(rng: random.Random) -> list[tuple[list[str], bool]]:
         ]
     for option in ("--r-max", "--bin-width", "--start", "--stop", "--stride"):
         wrong = [v for v in numbers if option != "--start" or v not in ("-1", "1e-400")]
-        cases += [([*rdf, option, value], False) for value in wrong]
+        late = {numbers[6]} if option == "--stop" else set()  # means the end
+        cases += [([*rdf, option, value], value in late) for value in wrong]
     for name in (
         "",
         " ",

@@ -10,6 +10,7 @@ elsewhere, for instance); only what both understand alike is let through.
 
 import inspect
 import io
+import math
 import re
 from pathlib import Path
 from xml.parsers import expat
@@ -17,10 +18,20 @@ from xml.parsers import expat
 import openmm
 import torch
 
+from ..utils.config import brief
+
 # OpenMM's parser calls itself for each level.
 _DEEPEST = 100
 # Attributes of OpenMM's own elements that are called type, but name no class.
 _NUMBER = re.compile(r"-?\d+")
+# Attributes, but for programs, and OpenMM's version.
+_ATTRIBUTES = re.compile(r'(?<![\w:])([\w:]+)\s*=\s*"([^"]*)"')
+_PROGRAM = re.compile(r'\b(function|encodedFileContents|openmmVersion)="[^"]*"')
+_ENDLESS = re.compile(r'="[-+]?(nan|inf|infinity)"', re.IGNORECASE)
+# What begins as a number and is none.
+_NEARLY_NUMBER = re.compile(
+    r"[-+.]*\d(?![\d.]*(e[-+]?\d+)?$)[\d.,xX+-]*$|^$", re.IGNORECASE
+)
 # Words in TorchScript that reach files, memory or Python outside of tensors.
 _REACHING = re.compile(
     r"\b(save|load|load_tensor|from_file\w*|\w*unsafe\w*|_reinterpret_tensor|set_)\b"
@@ -68,6 +79,7 @@ def read_system(path: str | Path, *, trust: bool = False) -> openmm.System:
         raise ValueError(
             f"{path}: expected a serialized System, found {type(system).__name__}"
         )
+    _check_numbers(text, openmm.XmlSerializer.serialize(system), str(path))
     return system
 
 
@@ -98,6 +110,7 @@ def read_state(text: str, where: str) -> openmm.State:
         raise ValueError(f"{where}: expected a State, found {error}") from error
     if not isinstance(state, openmm.State):
         raise ValueError(f"{where}: expected a State, found {type(state).__name__}")
+    _check_numbers(text, openmm.XmlSerializer.serialize(state), where)
     return state
 
 
@@ -167,6 +180,37 @@ def _elements(text: str, where: str, root: str) -> list[dict[str, str]]:
     if first != root or kind != root:
         raise ValueError(f"{where}: expected a serialized {root}, found {kind}")
     return typed
+
+
+def _check_numbers(text: str, again: str, where: str) -> None:
+    """Refuse numbers that OpenMM has read as others: it takes "abc" for 0, "1,5" for 1.
+
+    ``again`` is what it writes of what it has read.
+    """
+    first, second = (_PROGRAM.sub("", each).strip() for each in (text, again))
+    endless = _ENDLESS.search(first)
+    if endless:
+        raise ValueError(f"{where}: expected finite numbers, found {endless[0][2:-1]}")
+    if first == second:  # as nearly always
+        return
+    old, new = (_ATTRIBUTES.findall(each) for each in (first, second))
+    same_form = [name for name, _ in old] == [name for name, _ in new]
+    for index, (name, value) in enumerate(old):
+        read = new[index][1] if same_form else value
+        if not _same_value(value, read) or _NEARLY_NUMBER.match(value):
+            raise ValueError(
+                f"{where}: expected numbers as OpenMM writes them, found {name} = "
+                f"{brief(value)}"
+            )
+
+
+def _same_value(first: str, second: str) -> bool:
+    try:
+        return math.isfinite(float(first)) and math.isclose(
+            float(first), float(second), rel_tol=1e-9
+        )
+    except ValueError:
+        return first == second
 
 
 def _known_kinds() -> set[str]:

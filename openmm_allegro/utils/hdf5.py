@@ -55,22 +55,25 @@ def _check(path: Path, changed: int, size: int) -> None:
     import tables
 
     harmful: list[str] = []
+    count = 0
     with _unpickling_watched(harmful):
         try:
             with tables.open_file(str(path)) as file:
                 for count, node in enumerate(file.walk_nodes("/")):
                     if count > _MOST_NODES:
-                        raise ValueError(
-                            f"{path}: expected an HDF5 trajectory, found more than "
-                            f"{_MOST_NODES} nodes"
-                        )
+                        break
                     if isinstance(node, tables.VLArray) and node.atom.kind == "object":
                         harmful.append(node._v_pathname)
                     node._v_attrs  # noqa: B018  reads them all
-        except tables.HDF5ExtError as error:
+        except Exception as error:  # a damaged file raises any kind
             raise OSError(
-                f"{path}: expected an HDF5 file, found one that cannot be read"
+                f"{path}: expected an HDF5 file, found one that cannot be read "
+                f"({type(error).__name__})"
             ) from error
+    if count > _MOST_NODES:
+        raise ValueError(
+            f"{path}: expected an HDF5 trajectory, found more than {_MOST_NODES} nodes"
+        )
     if harmful:
         raise ValueError(
             f"{path}: expected an HDF5 file of numbers and texts, found a pickled "

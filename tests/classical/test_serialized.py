@@ -4,6 +4,7 @@
 import io
 import os
 import pickle
+import re
 from pathlib import Path
 
 import openmm
@@ -299,3 +300,27 @@ def test_few_places_read_xml():
         "mixing/terms.py",  # of a System in memory
         "simulate/differences.py",  # after a check
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["abc", "1,5", "1.2.3", "--1", "", "0x1F", "1e400", "nan", "-inf", "*"]
+)
+@pytest.mark.parametrize("name", ["mass", "k", "p2"])
+def test_numbers_that_are_none(tmp_path, name, value):
+    """OpenMM reads them as 0, or up to where they begin to be none."""
+    system = openmm.System()
+    bonds = openmm.HarmonicBondForce()
+    bonds.addBond(0, 1, 0.15, 1e5)
+    system.addForce(bonds)
+    for _ in range(2):
+        system.addParticle(12.0)
+    path = tmp_path / "system.xml"
+    text = openmm.XmlSerializer.serialize(system)
+    path.write_text(re.sub(rf'\b{name}="[^"]*"', f'{name}="{value}"', text, count=1))
+    with pytest.raises(ValueError, match=r"expected .*numbers"):
+        read_system(path)
+    path.write_text(text.replace('"100000"', '"1.0e5"').replace("\t", "\n "))
+    assert read_system(path).getNumForces() == 1
+    # as an earlier version wrote it
+    path.write_text(text.replace('name="HarmonicBondForce" ', ""))
+    assert read_system(path).getNumForces() == 1
