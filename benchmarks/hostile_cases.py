@@ -208,10 +208,10 @@ def _python_force() -> str:
 def topologies(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     """PDB and mmCIF files to simulate, GRO files to analyse."""
     short = ["--steps", "2", "--report-interval", "1", "--no-minimize"]
-    short += ["--backend", "pythonforce"]
+    short += ["--backend", "pythonforce", "--seed", "1"]
     for name in ("mol.pdb", "mol.cif", "mol.gro"):
         protocol = PROTOCOL_OF_RUN.format(steps=8).replace("mol.pdb", name).encode()
-        run = ["simulate", "p.toml", "--output", "o", "--seed", "1"]
+        run = ["simulate", f"{name}.toml", "--output", "o", "--seed", "1"]
         full = ["simulate", "model.safetensors", name, "--output", "o", *short]
         if name == "mol.gro":
             run = full = ["analyze", "rdf", "t.xtc", name, "C-O"]
@@ -219,7 +219,7 @@ def topologies(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         for number, (text, content) in enumerate(damaged_text(good, rng, 22, 22)):
             # what a model makes of it takes a second: some only
             arguments = full if number % 5 == 0 else run
-            files = {name: content, "p.toml": protocol}
+            files = {name: content, f"{name}.toml": protocol}
             yield Case(f"{name}: {text}", arguments, files, other=True)
 
 
