@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Read a topology and its positions, each atom of the file and with its element."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from ..topology.pdb import read_pdb
 from ..topology.records import Records
 
 _CIF = (".cif", ".mmcif", ".pdbx")
+_CELL = re.compile(r"^_cell\.(length_[abc]|angle_\w+)[ \t]+(\S+)", re.MULTILINE)
+_CELL_ITEMS = ("length_a", "length_b", "length_c")
+_CELL_ITEMS += ("angle_alpha", "angle_beta", "angle_gamma")
 # Metals are no part of the molecules that they are bound to.
 _METALS = frozenset(
     "Al As Ba Ca Cd Ce Co Cs Cu Dy Fe Gd Hg Ho In Ir K Li Mg Mn Mo Na Ni Pb Pd Pt Rb "
@@ -83,15 +87,16 @@ def read_coordinates(
     return Coordinates(topology, records.positions * unit.nanometer)
 
 
-def _check_cell(cell: np.ndarray, path: Path) -> None:
+def _check_cell(cell: np.ndarray, path: Path, item: str = "CRYST1") -> None:
     """Refuse lengths and angles (6,) of no cell, such as a slab's without a height."""
     lengths, angles = cell[:3], cell[3:]
     spans = angles.max() < 180 and 2 * angles.max() < angles.sum() < 360
+    spans = spans and angles.min() > 0
     if not (np.isfinite(cell).all() and (lengths > 0).all() and spans):
         found = " ".join(f"{value:g}" for value in (*10 * lengths, *angles))
         raise ValueError(
             f"{path}: expected three lengths above 0 and three angles that span a cell "
-            f"in CRYST1, found {found}; give the slab or chain a cell of all three "
+            f"in {item}, found {found}; give the slab or chain a cell of all three "
             "lengths, or remove the record of one that is not periodic"
         )
 
@@ -157,6 +162,9 @@ def _read_cif(path: Path, elements: Mapping[str, str]) -> Coordinates:
             f"expected a PDBx/mmCIF file at {path}, found one that OpenMM cannot read "
             f"({type(error).__name__}: {error})"
         ) from error
+    cell = _cell_of_cif(path)
+    if cell is not None:
+        _check_cell(cell, path, "the items _cell")
     topology = file.topology
     ids = [atom.id for atom in topology.atoms()]
     remarks = check_sites(sites, ids, str(path))
@@ -173,6 +181,18 @@ def _read_cif(path: Path, elements: Mapping[str, str]) -> Coordinates:
         atom.element = None if symbol == SITE else app.Element.getBySymbol(symbol)
     _say(remarks, sites.models, path)
     return Coordinates(topology, file.getPositions(asNumpy=True))
+
+
+def _cell_of_cif(path: Path) -> np.ndarray | None:
+    """Lengths in nm and angles of a cell as they are written, None without numbers."""
+    written = dict(_CELL.findall(path.read_text(encoding="utf-8", errors="replace")))
+    try:
+        numbers = [float(written[name].strip("'\"")) for name in _CELL_ITEMS]
+    except (KeyError, ValueError):  # "?" or ".", or no cell
+        return None
+    if not any(numbers[:3]):  # a dummy
+        return None
+    return np.array(numbers) / ([10.0] * 3 + [1.0] * 3)
 
 
 def _say(remarks: list[str], models: int, path: Path) -> None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Topologies that simulations begin from, and those that they write."""
 
+import re
+
 import numpy as np
 import openmm
 import pytest
 from openmm import Vec3, app, unit
+from openmm_helpers import make_topology
 
 from openmm_allegro.cli.main import main
 from openmm_allegro.model.file import save_model
@@ -288,3 +291,26 @@ def test_a_cell_of_zeros_is_none(tmp_path):
     path = tmp_path / "x.pdb"
     path.write_text(SOD.replace("20.000", " 0.000"))
     assert read_coordinates(path).topology.getPeriodicBoxVectors() is None
+
+
+@pytest.mark.parametrize(
+    ("item", "value"),
+    [
+        ("angle_beta", "9e29"),
+        ("angle_beta", "-90"),
+        ("length_c", "0"),
+        ("length_a", "nan"),
+    ],
+)
+def test_a_cell_of_cif_that_is_none(tmp_path, item, value):
+    """OpenMM takes the cosine of any angle."""
+    topology = make_topology(["Ar", "Ar"], np.eye(3) * 3)
+    path = tmp_path / "x.cif"
+    with open(path, "w") as file:
+        positions = np.array([[0, 0, 0], [1, 1, 1.0]]) * unit.nanometer
+        app.PDBxFile.writeFile(topology, positions, file)
+    assert read_coordinates(path).topology.getNumAtoms() == 2
+    text = path.read_text()
+    path.write_text(re.sub(rf"_cell\.{item}\s+\S+", f"_cell.{item} {value}", text))
+    with pytest.raises(ValueError, match=r"x\.cif"):
+        read_coordinates(path)
