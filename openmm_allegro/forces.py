@@ -28,7 +28,7 @@ from .utils.quiet import quiet
 BACKENDS = ("torchforce", "pythonforce")
 FORCE_NAME = "Allegro"
 # Forces have their classes' names again when they are copied or serialized.
-_NAMES = (FORCE_NAME, "TorchForce", "PythonForce")
+NAMES = (FORCE_NAME, "TorchForce", "PythonForce")
 
 
 def make_force(
@@ -150,33 +150,21 @@ def copy_system(system: openmm.System) -> openmm.System:
     return copied
 
 
-def force_modules(system: openmm.System) -> list[torch.jit.ScriptModule]:
-    """List the modules of a System's Allegro forces, of either backend.
-
-    Forces inside a CustomCVForce count, as those of an interpolation are.
-    """
-    modules = [allegro_module(force) for force in _with_variables(system)]
-    return [module for module in modules if module is not None]
 
 
-def model_particles(system: openmm.System) -> set[int]:
-    """Collect the particles of a System's Allegro forces, without caps."""
-    particles: set[int] = set()
-    for module in force_modules(system):
-        # a capped module wraps the one that has the atoms, of which caps come last
-        own = module if hasattr(module, "atoms") else module.module
-        particles.update(own.atoms.tolist())
-    return {i for i in particles if i < system.getNumParticles()}
-
-
-def may_have_model(system: openmm.System) -> bool:
-    """Tell by names, at once, if a System can have an Allegro force."""
-    return any(force.getName() in _NAMES for force in _with_variables(system))
+def with_variables(system: openmm.System) -> list[openmm.Force]:
+    """Forces of a System, and those that are variables of others."""
+    forces = list(system.getForces())
+    for force in system.getForces():
+        if isinstance(force, openmm.CustomCVForce):
+            count = force.getNumCollectiveVariables()
+            forces += [force.getCollectiveVariable(i) for i in range(count)]
+    return forces
 
 
 def allegro_module(force: openmm.Force) -> torch.jit.ScriptModule | None:
     """Get the module of an Allegro force, or None for another force."""
-    if force.getName() not in _NAMES:
+    if force.getName() not in NAMES:
         return None
     if type(force).__name__ == "PythonForce":
         function = python_function(force)
@@ -239,16 +227,6 @@ def register_torch_force() -> Any:
             with contextlib.suppress(openmm.OpenMMException):
                 openmm.Platform.loadPluginLibrary(library[0])
     return TorchForce
-
-
-def _with_variables(system: openmm.System) -> list[openmm.Force]:
-    """Forces of a System, and those that are variables of others."""
-    forces = list(system.getForces())
-    for force in system.getForces():
-        if isinstance(force, openmm.CustomCVForce):
-            count = force.getNumCollectiveVariables()
-            forces += [force.getCollectiveVariable(i) for i in range(count)]
-    return forces
 
 
 def _load_nvrtc() -> None:

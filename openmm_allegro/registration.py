@@ -88,8 +88,13 @@ def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
     @functools.wraps(reader)
     def read(inputString: str) -> Any:
         # what is no text is left to OpenMM, which says so
-        if isinstance(inputString, str) and "TorchForce" in inputString:
-            _register_all()
+        if isinstance(inputString, str):
+            if "TorchForce" in inputString:
+                _register_all()
+            if "AllegroForce" in inputString:
+                from .plugin.library import plugin
+
+                plugin()
         return reader(inputString)
 
     return read

@@ -15,10 +15,10 @@ import torch
 from openmm import app
 
 from ..classical.bonds import bond_markers
-from ..forces import default_backend, make_force
+from ..forces import default_backend
 from ..model.file import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
-from ..potential.committee import committee_module
+from ..potential.force import model_force
 from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
@@ -169,11 +169,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
                     topology.getPeriodicBoxVectors() is not None
                     or system.usesPeriodicBoundaryConditions()
                 )
-        module = committee_module(
-            models, symbols, options, atoms=atoms, periodic=periodic
-        )
-        force = make_force(
-            module, backend=options.backend, periodic=periodic, device=device
+        force = model_force(
+            models, symbols, options, atoms=atoms, periodic=periodic, device=device
         )
         markers = bond_markers(topology, periodic, atoms)
         for added in (force, markers):

@@ -22,7 +22,7 @@ extern "C" {
 
 /// Version of the functions below and of the structs that they take. Raise it where one of
 /// them changes: libraries compiled before are then not used.
-#define ALLEGRO_INTERFACE 1
+#define ALLEGRO_INTERFACE 2
 
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
@@ -288,9 +288,10 @@ typedef struct allegro_atoms {
 typedef struct allegro_results {
   /// Energies [count], eV; overwritten for each centre that is run.
   double *energies;
-  /// Forces [count, 3], eV/Å; added to, on neighbours too.
+  /// Forces [count, 3], eV/Å; added to, on neighbours too. NULL for energies alone, at
+  /// half the cost.
   double *forces;
-  /// Derivative of the energy by the strain [3, 3], eV; added to.
+  /// Derivative of the energy by the strain [3, 3], eV; added to, if there are forces.
   double *strain;
 } allegro_results;
 

@@ -91,21 +91,28 @@ def filled(name: str, **values: Any) -> ctypes.Structure:
     return made
 
 
-def declare(library: ctypes.CDLL) -> None:
+def declare(library: ctypes.CDLL, path: Path = PATH) -> None:
     """Give the functions of a library the types of their arguments and results.
+
+    Parameters
+    ----------
+    library : CDLL
+    path : Path
+        The header that declares them, as ``allegro.h`` does.
 
     Raises
     ------
     AttributeError
         If the library lacks one of them.
     """
-    functions = re.findall(r"^(\w+) (\*?)(\w+)\(([^)]*)\);", _text(), re.MULTILINE)
+    pattern = r"^(?:const )?(\w+) (\*?)(\w+)\(([^)]*)\);"
+    functions = re.findall(pattern, _text(path), re.MULTILINE)
     for result, pointer, name, arguments in functions:
         function = getattr(library, name)
         function.argtypes = [
             _argument(part) for part in arguments.split(",") if part.strip() != "void"
         ]
-        function.restype = ctypes.c_void_p if pointer else _TYPES.get(result)
+        function.restype = _pointer(result) if pointer else _TYPES.get(result)
 
 
 def _argument(declaration: str) -> Any:
@@ -114,7 +121,12 @@ def _argument(declaration: str) -> Any:
         return _TYPES[kind.split()[0]]
     if re.search(rf"\b{kind} \{{", _text()):
         return ctypes.POINTER(structure(kind))
-    return ctypes.c_void_p  # a handle, whose struct the header only names
+    return _pointer(kind)
+
+
+def _pointer(kind: str) -> Any:
+    """Text, or a pointer to an array or to a struct that the header only names."""
+    return ctypes.c_char_p if kind == "char" else ctypes.c_void_p
 
 
 def _fields(name: str) -> list[tuple[str, str, str]]:
@@ -131,6 +143,6 @@ def _search(pattern: str, name: str) -> re.Match[str]:
 
 
 @functools.cache
-def _text() -> str:
-    """The header without its comments."""
-    return re.sub(r"//[^\n]*", "", PATH.read_text(encoding="utf-8"))
+def _text(path: Path = PATH) -> str:
+    """A header without its comments."""
+    return re.sub(r"//[^\n]*", "", path.read_text(encoding="utf-8"))

@@ -162,7 +162,7 @@ def committee_module(
     )
     for number, model in enumerate(models):
         if len(models) > 1:
-            where = f"topology, member {number} of the committee"
+            where = member_name(number, len(models))
             element_types(symbols, model.config.elements, where)
         module = script_model(
             model,
@@ -177,6 +177,11 @@ def committee_module(
         return members[0]
     committee = CommitteeModule(members, own, about)
     return torch.jit.script(committee.eval())
+
+
+def member_name(number: int, count: int) -> str:
+    """Name of a member in errors about its elements."""
+    return "topology" + (f", member {number} of the committee" if count > 1 else "")
 
 
 def check_members(models: Sequence[Model]) -> None:

@@ -253,7 +253,6 @@ def script_model(
             if options.two_body == "table"
             else fold(model.energy, dtype)
         )
-    skin = min(1.0, 0.2 * model.config.cutoff) if options.skin is None else options.skin
     module = ForceModule(
         energy,
         model.config.cutoff_table(),
@@ -261,8 +260,13 @@ def script_model(
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
         torch.float32 if options.precision == "single" else torch.float64,
-        skin,
+        default_skin(model, options),
         program,
         description,
     )
     return torch.jit.script(module.eval())
+
+
+def default_skin(model: Model, options: ForceOptions) -> float:
+    """Reach of the pair list beyond the cutoff, Å: as chosen, or by default."""
+    return min(1.0, 0.2 * model.config.cutoff) if options.skin is None else options.skin

@@ -23,9 +23,10 @@ class ForceOptions:
 
     backend: str = setting(
         "torchforce",
-        about="Class of the OpenMM force: TorchForce of openmm-torch, or PythonForce "
-        "of OpenMM alone, which runs with any torch",
-        choices=("torchforce", "pythonforce"),
+        about="Class of the OpenMM force: TorchForce of openmm-torch, PythonForce of "
+        "OpenMM alone, which runs with any torch, or the native AllegroForce, a plugin "
+        "in C++ that is compiled on first use and runs on the CPU",
+        choices=("torchforce", "pythonforce", "native"),
         may_change=True,
     )
     precision: str = setting(
@@ -67,6 +68,10 @@ class ForceOptions:
         if self.two_body == "table" and self.kernel == "plain":
             raise ValueError(
                 "two_body='table' expects the fused kernel, found kernel='plain'"
+            )
+        if self.backend == "native" and self.kernel == "plain":
+            raise ValueError(
+                "backend='native' expects the fused kernel, found kernel='plain'"
             )
 
 

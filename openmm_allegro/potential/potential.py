@@ -11,14 +11,14 @@ from openmm import app
 
 from ..classical.bonds import bond_markers
 from ..classical.fingerprint import check_baseline, fingerprint
-from ..forces import make_force
 from ..mixing.checks import check_region, check_system
 from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
 from ..model.file import Model, load_model
 from ..structure import topology_symbols
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
-from .committee import Uncertainty, check_members, committee_module, uncertainty
+from .committee import Uncertainty, check_members, uncertainty
+from .force import model_force
 from .options import ForceOptions
 
 EMBEDDINGS = ("mechanical",)
@@ -132,14 +132,14 @@ class AllegroPotential:
         check_total(self.models[0], "create_system")
         symbols = topology_symbols(topology)
         periodic = is_periodic(self.models, topology, periodic)
-        module = committee_module(self.models, symbols, options, periodic=periodic)
+        force = model_force(self.models, symbols, options, periodic=periodic)
 
         system = openmm.System()
         for atom in topology.atoms():
             system.addParticle(atom.element.mass)
         if topology_box(topology) is not None:
             system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
-        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        system.addForce(force)
         if rigid_molecules:
             system.addForce(bond_markers(topology, periodic))
         if remove_cm_motion:
@@ -233,7 +233,7 @@ class AllegroPotential:
         periodic = mm_system.usesPeriodicBoundaryConditions()
         # caps come after all particles, as atoms of the model alone
         count = topology.getNumAtoms()
-        module = committee_module(
+        force = model_force(
             self.models,
             [*topology_symbols(topology, atoms), *["H"] * len(caps)],
             options,
@@ -244,7 +244,7 @@ class AllegroPotential:
         return mixed_system(
             mm_system,
             atoms,
-            make_force(module, backend=backend, periodic=periodic),
+            force,
             bond_markers(topology, periodic),
             interpolate=interpolate,
             remove_constraints=remove_constraints,
@@ -316,9 +316,9 @@ class AllegroPotential:
         if periodic is None:
             periodic = mm_system.usesPeriodicBoundaryConditions()
             warn_of_vacuum(self.models, periodic)
-        module = committee_module(self.models, symbols, options, periodic=periodic)
+        force = model_force(self.models, symbols, options, periodic=periodic)
         system = copy.deepcopy(mm_system)
-        system.addForce(make_force(module, backend=backend, periodic=periodic))
+        system.addForce(force)
         markers = bond_markers(topology, periodic)
         if markers.getNumBonds():
             system.addForce(markers)

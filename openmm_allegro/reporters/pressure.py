@@ -5,12 +5,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import openmm
-import torch
 from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
-from ..forces import allegro_module, own_copy
+from ..plugin.engine import Engine
+from ..potential.computation import TorchComputation, computation
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 from .table import TableReporter
 
@@ -65,7 +65,7 @@ class PressureReporter(TableReporter):
         if self._system is None:
             self._system = _describe(simulation.context)
         tensor, volume = _pressure(simulation.context, state, self._system)
-        components = _DIAGONAL | (_SHEAR if self._system.module else {})
+        components = _DIAGONAL | (_SHEAR if self._system.model else {})
         mass = self._system.masses.sum() * unit.dalton
         density = mass / (volume * unit.nanometer**3)
         return {
@@ -83,7 +83,7 @@ class _System(NamedTuple):
 
     molecules: np.ndarray  # [N] int, the molecule of each particle
     masses: np.ndarray  # [N], Da
-    module: torch.jit.ScriptModule | None  # if it is the only interaction
+    model: Engine | TorchComputation | None  # if it is the only interaction
 
 
 def _describe(context: openmm.Context) -> _System:
@@ -98,21 +98,21 @@ def _describe(context: openmm.Context) -> _System:
     return _System(molecules, masses, _only_interaction(context))
 
 
-def _only_interaction(context: openmm.Context) -> torch.jit.ScriptModule | None:
-    system, modules = context.getSystem(), []
+def _only_interaction(context: openmm.Context) -> Engine | TorchComputation | None:
+    system, models = context.getSystem(), []
     for force in system.getForces():
-        module = allegro_module(force)
-        if module is not None:
-            modules.append(module)
+        model = computation(force, context)
+        if model is not None:
+            models.append(model)
         elif (
             force.getName() != BOND_MARKERS
             and type(force).__name__ not in WITHOUT_ENERGY
         ):
             return None
-    if len(modules) == 1:
-        (module,) = modules
-        if module.all_atoms and len(module.atoms) == system.getNumParticles():
-            return own_copy(module, context)
+    if len(models) == 1:
+        (model,) = models
+        if np.array_equal(model.particles, np.arange(system.getNumParticles())):
+            return model
     return None
 
 
@@ -133,7 +133,7 @@ def _pressure(
     # a barostat moves the centre of geometry
     sizes = np.bincount(system.molecules)[:, None]
     centers = (_sums(positions, system.molecules) / sizes)[system.molecules]
-    if system.module is None:
+    if system.model is None:
         strain = _strain_by_differences(context, positions, centers, box)
     else:
         strain = _strain_of_model(system, positions, centers, box)
@@ -149,12 +149,7 @@ def _strain_of_model(
     system: _System, positions: np.ndarray, centers: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
     """dU/dε [3, 3], kJ/mol, of a strain that moves whole molecules."""
-    device = system.module.atoms.device
-    arguments = [torch.tensor(x, device=device) for x in (positions, box)]
-    with torch.enable_grad():
-        _, forces, strain = (
-            x.cpu().numpy() for x in system.module.evaluate(*arguments)
-        )
+    _, forces, strain = system.model.run(positions, box)
     strain = strain + forces.T @ (positions - centers) * NM_TO_ANGSTROM
     return (strain + strain.T) / 2 * EV_TO_KJ_PER_MOL
 

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 import openmm
-import torch
 from openmm import app
 
-from ..forces import force_modules, own_copy
+from ..plugin.engine import Engine
+from ..potential.computation import TorchComputation, computations
 from .table import TableReporter
 
 
@@ -37,16 +37,15 @@ class UncertaintyReporter(TableReporter):
     """
 
     include: ClassVar[list[str]] = ["positions"]
-    _module: torch.jit.ScriptModule | None = None
+    _committee: Engine | TorchComputation | None = None
 
     def values(
         self, simulation: app.Simulation, state: openmm.State
     ) -> dict[str, float | int]:
         """Compute the numbers of a line, by the names of their columns."""
-        if self._module is None:
-            self._module = committee_of(simulation.context)
-        deviations = force_deviations(
-            self._module,
+        if self._committee is None:
+            self._committee = committee_of(simulation.context)
+        deviations = self._committee.deviation(
             state.getPositions(asNumpy=True)._value,
             state.getPeriodicBoxVectors(asNumpy=True)._value,
         )
@@ -54,40 +53,23 @@ class UncertaintyReporter(TableReporter):
         return {
             "Largest Force Deviation (eV/A)": deviations[worst],
             "Mean Force Deviation (eV/A)": deviations.mean(),
-            "Atom of the Largest": int(self._module.atoms[worst]),
+            "Atom of the Largest": int(self._committee.particles[worst]),
         }
 
 
-def committee_of(context: openmm.Context) -> torch.jit.ScriptModule:
-    """Copy the module of a Context's committee to the device of the Context.
+def committee_of(context: openmm.Context) -> Engine | TorchComputation:
+    """Make a computation of a Context's committee, where the Context computes.
 
     Raises
     ------
     ValueError
         If the System has no force of a committee, or several.
     """
-    modules = [m for m in force_modules(context.getSystem()) if hasattr(m, "deviation")]
-    if len(modules) != 1:
+    system = context.getSystem()
+    committees = [c for c in computations(system, context) if c.number_of_models > 1]
+    if len(committees) != 1:
         raise ValueError(
             "expected a System with a force of a committee, AllegroPotential([a, b, "
-            f"...]), found {len(modules)} such forces"
+            f"...]), found {len(committees)} such forces"
         )
-    return own_copy(modules[0], context)
-
-
-def force_deviations(
-    module: torch.jit.ScriptModule, positions: np.ndarray, box: np.ndarray
-) -> np.ndarray:
-    """Compute deviations of the forces on ``module.atoms``, eV/Å.
-
-    Parameters
-    ----------
-    module : ScriptModule
-        From ``committee_of``.
-    positions : ndarray [N, 3], nm
-    box : ndarray [3, 3], nm
-    """
-    device = module.atoms.device
-    arguments = [torch.tensor(x, device=device) for x in (positions, box)]
-    with torch.enable_grad():
-        return module.deviation(*arguments).cpu().numpy()
+    return committees[0]

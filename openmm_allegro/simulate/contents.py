@@ -8,7 +8,7 @@ import openmm
 from ase.data import covalent_radii
 from openmm import app, unit
 
-from ..forces import may_have_model, model_particles
+from ..potential.computation import may_have_model, model_particles
 from ..potential.contents import (
     OVERLAP,
     Contents,

@@ -45,7 +45,8 @@ def delta(model, classical):
 
 
 @pytest.mark.parametrize(
-    ("backend", "platform"), [("torchforce", "Reference"), ("pythonforce", "CPU")]
+    ("backend", "platform"),
+    [("torchforce", "Reference"), ("pythonforce", "CPU"), ("native", "CPU")],
 )
 def test_energies_and_forces_add_up(
     model, delta, classical, water_box, backend, platform, tmp_path

@@ -38,7 +38,7 @@ GROUP = 5
 ML_ATOMS = [14, 12, 13, *reversed(range(SOLUTE))]
 
 
-@pytest.fixture(params=["torchforce", "pythonforce"])
+@pytest.fixture(params=["torchforce", "pythonforce", "native"])
 def backend(request):
     if request.param == "torchforce":
         pytest.importorskip("openmmtorch")

@@ -73,7 +73,7 @@ def capped_alone(potential, positions, atoms, bonds):
     return energy_and_forces(system, np.vstack([positions[atoms], caps]))[0]
 
 
-@pytest.mark.parametrize("backend", ["torchforce", "pythonforce"])
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
 @pytest.mark.parametrize(
     ("atoms", "bonds"),
     [(ACE, [(1, 6)]), (METHYL, [(8, 6)]), ([6, 7], [(6, 1), (6, 8)])],

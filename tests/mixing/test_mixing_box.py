@@ -130,7 +130,7 @@ def test_molecules_stay_those_of_the_force_field(potential, box, atoms, interpol
     assert molecules(context_of(mixed, box.positions)) == expected
 
 
-@pytest.mark.parametrize("backend", ["torchforce", "pythonforce"])
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
 def test_volume_moves(potential, box, backend):
     """After them, energy and forces are those of a new Context with the same box."""
     if backend == "torchforce":

@@ -44,7 +44,7 @@ def water(water_box):
     return symbols[:9], positions[:9], np.diag([0.45, 0.5, 0.93])
 
 
-@pytest.fixture(params=["torchforce", "pythonforce"])
+@pytest.fixture(params=["torchforce", "pythonforce", "native"])
 def backend(request):
     if request.param == "torchforce":
         pytest.importorskip("openmmtorch")
@@ -209,7 +209,8 @@ def test_pressure_is_the_mean(members, water):
 
 
 @pytest.mark.parametrize(
-    ("backend", "interpolate"), [("torchforce", True), ("pythonforce", False)]
+    ("backend", "interpolate"),
+    [("torchforce", True), ("pythonforce", False), ("native", True)],
 )
 def test_a_capped_region(backend, interpolate):
     """Forces of the cap count on the region's atoms; so do they in each member."""

@@ -57,7 +57,7 @@ def classical(atoms):
 OTHERS = (restraint, field, collective, classical)
 
 
-@pytest.fixture(scope="module", params=["torchforce", "pythonforce"])
+@pytest.fixture(scope="module", params=["torchforce", "pythonforce", "native"])
 def ours(model, water_box, request):
     """Topology, positions (nm) and the System of the model alone, one per backend."""
     if request.param == "torchforce":

@@ -45,20 +45,16 @@ class Arrived(Exception):
 @pytest.mark.parametrize("method", ["create", "mix", "add"])
 @pytest.mark.parametrize("option", DEFAULTS)
 def test_each_option_arrives(model, water_box, monkeypatch, method, option):
-    """Each value that a user gives reaches the module and the force."""
+    """Each value that a user gives reaches the force."""
     choices = settings_of(ForceOptions)[option].choices
     value = next(c for c in choices or [0.25] if c != DEFAULTS[option])
     arrived = {}
 
-    def make_module(models, symbols, options, **_):
+    def make_force(models, symbols, options, **_):
         arrived.update(dataclasses.asdict(options))
-
-    def make_force(module, *, backend, **_):
-        assert backend == arrived["backend"]
         raise Arrived
 
-    monkeypatch.setattr(potential, "committee_module", make_module)
-    monkeypatch.setattr(potential, "make_force", make_force)
+    monkeypatch.setattr(potential, "model_force", make_force)
     symbols, _, box = water_box
     topology = make_topology(symbols, box)
     mm_system = openmm.System()
@@ -83,7 +79,7 @@ def test_each_option_arrives(model, water_box, monkeypatch, method, option):
 def test_names_of_choices_are_those_that_are_served():
     meanings = settings_of(ForceOptions)
     assert meanings["precision"].choices == tuple(PRECISIONS)
-    assert meanings["backend"].choices == forces.BACKENDS
+    assert meanings["backend"].choices == (*forces.BACKENDS, "native")
 
 
 def test_options_of_openmmml():

@@ -20,7 +20,7 @@ from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 from openmm_allegro.utils.compatibility import known_bad
 
-BACKENDS = ("torchforce", "pythonforce")
+BACKENDS = ("torchforce", "pythonforce", "native")
 TRICLINIC = np.array([[1.1, 0, 0], [0.3, 0.9, 0], [-0.2, 0.25, 1.0]])
 
 

@@ -302,7 +302,7 @@ def test_ladder():
 
 @pytest.mark.parametrize(
     ("backend", "pressure"),
-    [("torchforce", None), ("pythonforce", None), ("pythonforce", 1 * unit.bar)],
+    [("torchforce", None), ("pythonforce", None), ("native", 1 * unit.bar)],
 )
 def test_our_force_in_each_replica(
     model, water_box, tmp_path, monkeypatch, backend, pressure

@@ -121,7 +121,8 @@ def test_tensor_is_motion_less_strain_derivative(water, rigid, kernel):
 
 
 @pytest.mark.parametrize(
-    ("backend", "rigid"), [("torchforce", True), ("pythonforce", False)]
+    ("backend", "rigid"),
+    [("torchforce", True), ("pythonforce", False), ("native", True)],
 )
 def test_diagonal_is_what_openmms_barostats_say(water, backend, rigid):
     """The pressure comes from the model's virial; with another force, from differences.

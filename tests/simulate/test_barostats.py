@@ -31,6 +31,7 @@ def model():
         ("torchforce", "fused", "tiny triclinic"),
         ("torchforce", "plain", "triclinic"),
         ("pythonforce", "fused", "triclinic"),
+        ("native", "fused", "tiny triclinic"),
     ],
 )
 def test_energy_and_forces_after_each_move(model, backend, kernel, cell):

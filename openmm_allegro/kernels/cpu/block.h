@@ -90,6 +90,16 @@ static double row_energy(const Model &m, const Workspace<T> &w, int row) {
   return sum<T>(total) * m.factors[w.kinds[row] / m.types];
 }
 
+template <typename T>
+static void add_energies(const Model &m, const Workspace<T> &w, double *energies) {
+  const int rows = w.neighbors.size();
+  size_t c = 0;
+  for (int row = 0; row < rows; ++row) {
+    while (row >= w.first[c + 1]) ++c;
+    energies[w.atoms[c]] += row_energy(m, w, row);
+  }
+}
+
 // From the derivatives by a row's segments to forces.
 template <typename T>
 static void finish(const Model &m, Workspace<T> &w, double *energies, double *forces,
@@ -130,7 +140,8 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
   }
 }
 
-// Energies of the centres [begin, end), their contributions to all forces and to the strain.
+// Energies of the centres [begin, end), their contributions to all forces and to the
+// strain; without `forces` energies alone.
 template <typename T>
 static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
                      double *energies, double *forces, double *strain) {
@@ -159,6 +170,10 @@ static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, lon
     w.chain.resize(slots * m.chain_size);
     fill_harmonics(m, w);
     forward(m, w);
+    if (!forces) {
+      add_energies(m, w, energies);
+      continue;
+    }
     backward(m, w);
     finish(m, w, energies, forces, strain);
   }

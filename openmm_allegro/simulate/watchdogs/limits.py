@@ -9,9 +9,9 @@ import openmm
 import torch
 from openmm import app, unit
 
-from ...forces import model_particles
 from ...neighbors import PairList
-from ...reporters.uncertainty import committee_of, force_deviations
+from ...potential.computation import model_particles
+from ...reporters.uncertainty import committee_of
 from ...units import NM_TO_ANGSTROM
 from .settings import Watchdogs
 
@@ -225,14 +225,14 @@ def _bonds(stretch: float, topology: app.Topology, start: np.ndarray | None) -> 
 
 def _deviation(largest: float, context: openmm.Context) -> Limit:
     try:
-        module = committee_of(context)
+        committee = committee_of(context)
     except ValueError as error:
         raise ValueError(f"deviation: {error}") from None
-    atoms = module.atoms.tolist()
+    atoms = committee.particles.tolist()
 
     def limit(frame: Frame) -> str | None:
         box = np.zeros((3, 3)) if frame.box is None else frame.box
-        deviations = force_deviations(module, frame.positions, box)
+        deviations = committee.deviation(frame.positions, box)
         worst = int(deviations.argmax())
         if deviations[worst] <= largest:
             return None

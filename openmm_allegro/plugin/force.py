@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Make an AllegroForce of folded models, by the XML that OpenMM reads."""
+
+import base64
+from collections.abc import Sequence
+from typing import NamedTuple
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import openmm
+
+from .library import plugin
+
+FORCE_TYPE = "AllegroForce"
+
+
+class FoldedModel(NamedTuple):
+    """A model's program, see ``allegro_program``, for given atoms."""
+
+    integers: np.ndarray  # int64
+    constants: np.ndarray  # float64
+    weights: np.ndarray  # float32 or float64: the precision of the network
+    types: np.ndarray  # int64, of each atom and then of each cap
+
+
+def native_force(
+    models: Sequence[FoldedModel],
+    particles: Sequence[int],
+    *,
+    periodic: bool,
+    cutoff: float,
+    skin: float,
+    caps: Sequence[tuple[int, int, float]] = (),
+    name: str = "Allegro",
+) -> openmm.Force:
+    """Make the force.
+
+    Parameters
+    ----------
+    models : sequence of FoldedModel
+        One, or the members of a committee, whose mean the force is.
+    particles : sequence of int
+        Particles that are the models' atoms.
+    periodic : bool
+        Whether the System's box repeats.
+    cutoff, skin : float
+        Largest cutoff of any pair, and reach of the pair list beyond it, Å.
+    caps : sequence of (inner, outer, ratio)
+        Hydrogens on bonds between particles, see ``mixing.link_atoms``.
+    name : str
+
+    Returns
+    -------
+    openmm.Force
+        OpenMM's Python interface knows no class for it; ``plugin.engine.Engine`` reads
+        it.
+
+    Raises
+    ------
+    ImportError
+        As ``plugin.library.plugin``.
+    openmm.OpenMMException
+        If the parts do not fit each other.
+    """
+    plugin()
+    rows = np.zeros(len(caps), np.dtype([("ends", "<i8", 2), ("ratio", "<f8")]))
+    for row, (inner, outer, ratio) in zip(rows, caps, strict=True):
+        row["ends"], row["ratio"] = (inner, outer), ratio
+    attributes = {
+        "type": FORCE_TYPE,
+        "version": "1",
+        "forceGroup": "0",
+        "name": name,
+        "periodic": str(int(periodic)),
+        "cutoff": repr(float(cutoff)),
+        "skin": repr(float(skin)),
+        "particles": _text(np.asarray(particles), "<i8"),
+        "caps": _text(rows, rows.dtype),
+        "models": str(len(models)),
+    }
+    children = [
+        _element(f"Model{number}", _model_attributes(model))
+        for number, model in enumerate(models)
+    ]
+    return openmm.XmlSerializer.deserialize(
+        _element("Force", attributes, "".join(children))
+    )
+
+
+def _model_attributes(model: FoldedModel) -> dict[str, str]:
+    is_double = model.weights.dtype == np.float64
+    return {
+        "double": str(int(is_double)),
+        "integers": _text(model.integers, "<i8"),
+        "constants": _text(model.constants, "<f8"),
+        "weights": _text(model.weights, "<f8" if is_double else "<f4"),
+        "types": _text(model.types, "<i8"),
+    }
+
+
+def _element(tag: str, attributes: dict[str, str], content: str = "") -> str:
+    pairs = " ".join(f"{key}={quoteattr(text)}" for key, text in attributes.items())
+    return f"<{tag} {pairs}>{content}</{tag}>"
+
+
+def _text(values: np.ndarray, dtype: np.typing.DTypeLike) -> str:
+    """Base64 of an array's bytes."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype).tobytes()).decode()

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// The OpenMM force. It is computed in plain C++ for every Platform; see
+// CustomCPPForceImpl of OpenMM.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine.h"
+#include "openmm/Force.h"
+#include "openmm/Platform.h"
+#include "openmm/System.h"
+#include "openmm/internal/ContextImpl.h"
+#include "openmm/internal/CustomCPPForceImpl.h"
+
+namespace Allegro {
+
+class AllegroForce : public OpenMM::Force {
+ public:
+  explicit AllegroForce(std::shared_ptr<const Models> models) : models(std::move(models)) {}
+  bool usesPeriodicBoundaryConditions() const override { return models->is_periodic; }
+
+  const std::shared_ptr<const Models> models;
+
+ protected:
+  OpenMM::ForceImpl *createImpl() const override;
+};
+
+class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
+ public:
+  explicit AllegroForceImpl(const AllegroForce &owner)
+      : CustomCPPForceImpl(owner), owner(owner), models(owner.models) {}
+
+  const AllegroForce &getOwner() const override { return owner; }
+
+  void initialize(OpenMM::ContextImpl &context) override {
+    CustomCPPForceImpl::initialize(context);
+    models->check_particles(context.getSystem().getNumParticles());
+    ChosenKernels::get();  // fail now rather than in the first step
+  }
+
+  double calcForcesAndEnergy(OpenMM::ContextImpl &context, bool includes_forces,
+                             bool includes_energy, int groups) override {
+    wants_forces = includes_forces;
+    return CustomCPPForceImpl::calcForcesAndEnergy(context, includes_forces,
+                                                   includes_energy, groups);
+  }
+
+  double computeForce(OpenMM::ContextImpl &context,
+                      const std::vector<OpenMM::Vec3> &positions,
+                      std::vector<OpenMM::Vec3> &forces) override {
+    // Not in initialize: the CPU Platform knows its threads only once a Context exists.
+    if (!engine) engine = std::make_unique<Engine>(models, number_of_threads(context));
+    static_assert(sizeof(OpenMM::Vec3) == 3 * sizeof(double));
+    OpenMM::Vec3 box[3];
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    engine->run(reinterpret_cast<const double *>(positions.data()),
+                reinterpret_cast<const double *>(box), wants_forces, results);
+    if (wants_forces) {
+      std::fill(forces.begin(), forces.end(), OpenMM::Vec3());
+      engine->add_forces(results, EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM, forces);
+    }
+    double energy = 0.0;
+    for (const double part : results.energies) energy += part;
+    return energy * EV_TO_KJ_PER_MOL;
+  }
+
+ private:
+  const AllegroForce &owner;
+  const std::shared_ptr<const Models> models;
+  std::unique_ptr<Engine> engine;
+  Results results;
+  bool wants_forces = true;
+
+  // As many as the Platform has, if it has threads, or OPENMM_CPU_THREADS.
+  static int number_of_threads(OpenMM::ContextImpl &context) {
+    const OpenMM::Platform &platform = context.getPlatform();
+    for (const std::string &name : platform.getPropertyNames())
+      if (name == "Threads")
+        return std::atoi(platform.getPropertyValue(context.getOwner(), name).c_str());
+    const char *text = std::getenv("OPENMM_CPU_THREADS");
+    const int wanted = text ? std::atoi(text) : 0;
+    return wanted > 0 ? wanted : int(std::thread::hardware_concurrency());
+  }
+};
+
+inline OpenMM::ForceImpl *AllegroForce::createImpl() const {
+  return new AllegroForceImpl(*this);
+}
+
+}  // namespace Allegro

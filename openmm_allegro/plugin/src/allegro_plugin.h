@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// C interface of the plugin, for what OpenMM's own interface has no place for. Python
+/// calls it by `plugin/library.py`.
+///
+/// Functions that may fail return 0 or NULL and leave the reason to
+/// `allegro_plugin_error`. Arrays are contiguous, the last index fastest.
+#ifndef OPENMM_ALLEGRO_PLUGIN_H
+#define OPENMM_ALLEGRO_PLUGIN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Version of the functions below and of the force's XML.
+#define ALLEGRO_PLUGIN_VERSION 1
+
+/// A force's models with a pair list of their own, outside of any Context.
+typedef struct allegro_engine allegro_engine;
+
+/// ALLEGRO_PLUGIN_VERSION that the library was compiled with.
+int64_t allegro_plugin_version(void);
+
+/// Reason of the last failure in this thread.
+const char *allegro_plugin_error(void);
+
+/// Compute with the kernels of a library that has the functions of `allegro.h`; 1 if it
+/// has them. Engines and Contexts that were made before keep theirs.
+int64_t allegro_plugin_use_kernels(const char *path);
+
+/// 1 if an OpenMM::Force is an AllegroForce.
+int64_t allegro_plugin_is_force(const void *force);
+
+/// Make an engine of an AllegroForce, with as many threads as given or fewer.
+allegro_engine *allegro_engine_open(const void *force, int64_t threads);
+
+/// Number of atoms of the models without caps, of caps, and of models.
+void allegro_engine_sizes(const allegro_engine *engine, int64_t *sizes);
+
+/// Particle of each atom, without caps.
+void allegro_engine_particles(const allegro_engine *engine, int64_t *particles);
+
+/// Compute means over the models at `positions` [particles, 3] (nm) and box vectors
+/// `box` [3, 3] (nm): energies of atoms and caps (eV), `forces` [atoms, 3] (eV/Å), those
+/// on caps where they act, on particles outside of the region not, and the derivative
+/// `strain` [3, 3] of the energy by the strain (eV). NULL leaves out `forces`, and
+/// `strain` with it; 1 if all went well.
+int64_t allegro_engine_run(allegro_engine *engine, int64_t particles,
+                           const double *positions, const double *box, double *energies,
+                           double *forces, double *strain);
+
+/// Compute the deviation of the force on each of the atoms over the models (M - 1),
+/// [atoms], eV/Å; arguments as above.
+int64_t allegro_engine_deviation(allegro_engine *engine, int64_t particles,
+                                 const double *positions, const double *box,
+                                 double *deviation);
+
+/// How often the list of pairs was built.
+int64_t allegro_engine_rebuilds(const allegro_engine *engine);
+
+/// Find the ordered pairs within `reach` as an engine does, for tests: the number of them,
+/// -1 on failure. Centre, neighbour and image [3] of the first `room` go to `pairs`.
+/// `positions` [count, 3] and `box` [3, 3], rows being box vectors, are in one unit.
+int64_t allegro_plugin_pairs(int64_t count, const double *positions, const double *box,
+                             int64_t periodic, double reach, int64_t threads,
+                             int64_t room, int64_t *pairs);
+
+/// Free what allegro_engine_open made.
+void allegro_engine_close(allegro_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

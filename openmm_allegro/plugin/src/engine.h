@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// Models at work, with a pair list and threads: from positions to energies and forces.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "models.h"
+#include "openmm/Vec3.h"
+#include "pair_list.h"
+#include "team.h"
+
+namespace Allegro {
+
+constexpr double NM_TO_ANGSTROM = 10.0;
+constexpr double EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0;
+
+// Results of one model, or means over several: eV and Å.
+struct Results {
+  std::vector<double> energies;  // of atoms, then of caps
+  std::vector<double> forces;    // [atoms and caps, 3]; empty if not wanted
+  double strain[9];              // dE/dε
+};
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<const Models> given, int threads)
+      : models(std::move(given)),
+        kernels(ChosenKernels::get()),
+        team(std::max(1, int(std::min(long(threads), models->count())))),
+        list(models->cutoff, models->skin, models->is_periodic) {
+    for (const Model &member : models->members) {
+      const allegro_program program = {member.integers.data(), member.constants.data(),
+                                       member.weights.get(), member.is_double};
+      opened.emplace_back(kernels->open(&program), kernels->close);
+      if (!opened.back())
+        throw OpenMM::OpenMMException("AllegroForce: expected a program that the kernels "
+                                      "can read, found one of another format");
+    }
+  }
+
+  // Energies of the atoms, and forces on them, at positions of particles and box vectors
+  // in nm. `positions[3 * p + axis]` and `box[3 * k + axis]` are read.
+  void run(const double *positions, const double *box, bool wants_forces, Results &mean) {
+    place(positions, box);
+    run_member(0, wants_forces, mean);
+    if (opened.size() == 1) return;
+    for (size_t m = 1; m < opened.size(); ++m) {
+      run_member(m, wants_forces, other);
+      for (size_t i = 0; i < mean.energies.size(); ++i) mean.energies[i] += other.energies[i];
+      for (size_t i = 0; i < mean.forces.size(); ++i) mean.forces[i] += other.forces[i];
+      if (wants_forces)
+        for (int i = 0; i < 9; ++i) mean.strain[i] += other.strain[i];
+    }
+    const double members = double(opened.size());
+    for (double &energy : mean.energies) energy /= members;
+    for (double &force : mean.forces) force /= members;
+    if (wants_forces)
+      for (double &strain : mean.strain) strain /= members;
+  }
+
+  // Deviation of the force on each atom over the models, eV/Å:
+  // s_i = sqrt(1/(M - 1) Σ_m |F_i^m - F_i|²), doi:10.1063/5.0016004.
+  std::vector<double> deviation(const double *positions, const double *box) {
+    if (opened.size() < 2)
+      throw OpenMM::OpenMMException("Allegro: expected a committee, found one model");
+    place(positions, box);
+    const size_t atoms = models->particles.size();
+    std::vector<std::vector<OpenMM::Vec3>> forces(opened.size());
+    std::vector<OpenMM::Vec3> everywhere(particles_needed());
+    for (size_t m = 0; m < opened.size(); ++m) {
+      run_member(m, true, other);
+      std::fill(everywhere.begin(), everywhere.end(), OpenMM::Vec3());
+      add_forces(other, 1.0, everywhere);
+      for (const int64_t particle : models->particles)
+        forces[m].push_back(everywhere[particle]);
+    }
+    std::vector<double> deviations(atoms, 0.0);
+    for (size_t i = 0; i < atoms; ++i) {
+      OpenMM::Vec3 mean;
+      for (const auto &member : forces) mean += member[i] / double(forces.size());
+      for (const auto &member : forces)
+        deviations[i] += (member[i] - mean).dot(member[i] - mean);
+      deviations[i] = std::sqrt(deviations[i] / double(forces.size() - 1));
+    }
+    return deviations;
+  }
+
+  // Add forces times `unit` to those of all particles; a cap's act on both ends.
+  void add_forces(const Results &results, double unit, std::vector<OpenMM::Vec3> &to) const {
+    const size_t atoms = models->particles.size();
+    const auto force = [&](size_t i) {
+      const double *f = &results.forces[3 * i];
+      return OpenMM::Vec3(f[0], f[1], f[2]) * unit;
+    };
+    for (size_t i = 0; i < atoms; ++i) to[models->particles[i]] += force(i);
+    for (size_t n = 0; n < models->caps.size(); ++n) {
+      const Cap &cap = models->caps[n];
+      to[cap.inner] += force(atoms + n) * (1.0 - cap.ratio);
+      to[cap.outer] += force(atoms + n) * cap.ratio;
+    }
+  }
+
+  // One more than the largest particle that is read.
+  size_t particles_needed() const {
+    int64_t largest = 0;
+    for (const int64_t particle : models->particles) largest = std::max(largest, particle);
+    for (const Cap &cap : models->caps) largest = std::max({largest, cap.inner, cap.outer});
+    return size_t(largest + 1);
+  }
+
+  const std::shared_ptr<const Models> models;
+  int64_t rebuilds() const { return list.rebuilds; }
+
+ private:
+  using Opened = std::unique_ptr<allegro_model, decltype(&allegro_close)>;
+
+  const std::shared_ptr<const Kernels> kernels;
+  Team team;
+  PairList list;
+  std::vector<Opened> opened;
+  std::vector<double> x, forces, strains;
+  double cell[9];
+  Results other;
+
+  // Positions of atoms and caps, Å, and their pairs.
+  void place(const double *positions, const double *box) {
+    const Models &m = *models;
+    for (int i = 0; i < 9; ++i) cell[i] = m.is_periodic ? box[i] * NM_TO_ANGSTROM : 0.0;
+    for (const double length : cell)
+      if (!std::isfinite(length))  // it would crash the search for pairs
+        throw OpenMM::OpenMMException(
+            "Allegro: expected finite box vectors, found NaN or infinity");
+    x.clear();
+    for (const int64_t particle : m.particles)
+      for (int axis = 0; axis < 3; ++axis)
+        x.push_back(positions[3 * particle + axis] * NM_TO_ANGSTROM);
+    for (const Cap &cap : m.caps) place_cap(cap, positions);
+    for (const double coordinate : x)
+      if (!std::isfinite(coordinate))
+        throw OpenMM::OpenMMException(
+            "Allegro: expected finite positions, found NaN or infinity; the simulation has "
+            "become unstable or was started from bad coordinates");
+    list.update(m.count(), x.data(), cell, team);
+  }
+
+  void place_cap(const Cap &cap, const double *positions) {
+    const double *inner = positions + 3 * cap.inner, *outer = positions + 3 * cap.outer;
+    double bond[3];
+    for (int axis = 0; axis < 3; ++axis)
+      bond[axis] = (outer[axis] - inner[axis]) * NM_TO_ANGSTROM;
+    if (models->is_periodic) {
+      const Box box(cell);
+      double images[3];
+      for (int k = 0; k < 3; ++k) images[k] = std::nearbyint(box.fraction(k, bond));
+      for (int k = 0; k < 3; ++k)
+        for (int axis = 0; axis < 3; ++axis) bond[axis] -= images[k] * cell[3 * k + axis];
+    }
+    for (int axis = 0; axis < 3; ++axis)
+      x.push_back(inner[axis] * NM_TO_ANGSTROM + cap.ratio * bond[axis]);
+  }
+
+  // Each thread has equal numbers of centres, whatever the list: so a restart divides the
+  // sums as the run before did, and gives the same numbers to the last bit.
+  void run_member(size_t member, bool wants_forces, Results &results) {
+    const long count = models->count();
+    const allegro_atoms atoms = {count,
+                                 list.positions(x.data(), cell),
+                                 cell,
+                                 models->members[member].types.data(),
+                                 list.offsets.data(),
+                                 list.neighbors.data(),
+                                 list.shifts.data()};
+    results.energies.resize(count);
+    results.forces.assign(wants_forces ? 3 * count : 0, 0.0);
+    forces.assign(wants_forces ? 3 * count * (team.size - 1) : 0, 0.0);
+    strains.assign(9 * team.size, 0.0);
+    team.run([&](int thread) {
+      double *own = nullptr;  // the first thread's are the result's
+      if (wants_forces)
+        own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
+      const allegro_results parts = {results.energies.data(), own, &strains[9 * thread]};
+      kernels->run(opened[member].get(), &atoms, team.begin(thread, count),
+                   team.end(thread, count), &parts);
+    });
+    for (int i = 0; i < 9; ++i) {
+      results.strain[i] = 0.0;
+      for (int thread = 0; thread < team.size; ++thread)
+        results.strain[i] += strains[9 * thread + i];
+    }
+    for (int thread = 1; thread < team.size && wants_forces; ++thread)
+      for (long i = 0; i < 3 * count; ++i)
+        results.forces[i] += forces[3 * count * (thread - 1) + i];
+  }
+};
+
+}  // namespace Allegro
