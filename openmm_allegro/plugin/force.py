@@ -31,6 +31,7 @@ def native_force(
     cutoff: float,
     skin: float,
     caps: Sequence[tuple[int, int, float]] = (),
+    about: str = "",
     name: str = "Allegro",
 ) -> openmm.Force:
     """Make the force.
@@ -47,6 +48,8 @@ def native_force(
         Largest cutoff of any pair, and reach of the pair list beyond it, Å.
     caps : sequence of (inner, outer, ratio)
         Hydrogens on bonds between particles, see ``mixing.link_atoms``.
+    about : str
+        Text that stays with the force, see ``potential.description``.
     name : str
 
     Returns
@@ -71,6 +74,7 @@ def native_force(
         "version": "1",
         "forceGroup": "0",
         "name": name,
+        "about": about,
         "periodic": str(int(periodic)),
         "cutoff": repr(float(cutoff)),
         "skin": repr(float(skin)),

@@ -66,9 +66,15 @@ def describe(
     )
 
 
-def description(module: torch.jit.ScriptModule) -> dict[str, Any] | None:
-    """Read what ``describe`` wrote, or None in a module from before there was one."""
-    text = getattr(module, "description", "")
+def description(found: torch.jit.ScriptModule | str) -> dict[str, Any] | None:
+    """Read what ``describe`` wrote, or None in a module from before there was one.
+
+    Parameters
+    ----------
+    found : ScriptModule or str
+        The module that has it, or the text itself.
+    """
+    text = found if isinstance(found, str) else getattr(found, "description", "")
     return json.loads(text) if text else None
 
 

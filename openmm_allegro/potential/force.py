@@ -14,6 +14,7 @@ from ..model.elements import element_types
 from ..model.file import Model
 from ..plugin.force import FoldedModel, native_force
 from .committee import committee_module, member_name
+from .description import describe
 from .module import PRECISIONS, default_skin
 from .options import ForceOptions
 
@@ -76,6 +77,7 @@ def _native(
     if not symbols:
         raise ValueError("expected at least one atom, found none")
     particles = list(range(len(symbols)) if atoms is None else atoms)
+    particles = particles[: len(particles) - len(caps)]
     cutoff = max(model.config.cutoff for model in models)
     reach = max(m.config.cutoff + default_skin(m, options) for m in models)
     return native_force(
@@ -83,11 +85,18 @@ def _native(
             _folded(model, symbols, options, member_name(number, len(models)))
             for number, model in enumerate(models)
         ],
-        particles[: len(particles) - len(caps)],
+        particles,
         periodic=periodic,
         cutoff=cutoff,
         skin=0.0 if options.skin == 0.0 else reach - cutoff,
         caps=caps,
+        about=describe(
+            models,
+            options,
+            region=None if atoms is None else particles,
+            caps=caps,
+            periodic=periodic,
+        ),
     )
 
 

@@ -16,12 +16,13 @@ import torch
 from openmm import app, unit
 
 from ..forces import FORCE_NAME, python_function, register_torch_force
+from ..plugin.force import FORCE_TYPE
 from ..potential.description import description
 
 Element = ElementTree.Element
 
-# Types of forces whose parameters are a module or a function.
-PLUGINS = ("TorchForce", "PythonForce")
+# Types of forces whose parameters are a model, a module or a function.
+PLUGINS = ("TorchForce", "PythonForce", FORCE_TYPE)
 # Attributes of forces that change nothing of what is simulated.
 _IGNORED = frozenset(("version", "randomSeed", "forceGroup"))
 # What a force of ours computes; its other options change how that is rounded.
@@ -128,9 +129,9 @@ def _hash_force(
     """
     sha = hashlib.sha256(hash_element(element).encode())
     name, functions = element.attrib["type"], []
-    for kind, plugin in _plugins(element, force):
-        module = _module(kind, plugin)
-        about = description(module) if module is not None else None
+    for inner, plugin in _plugins(element, force):
+        module = _module(inner.attrib["type"], plugin)
+        about = description(inner.get("about", "") if module is None else module)
         if about is not None:
             descriptions.append(about)
             computed = {key: about[key] for key in _COMPUTED}
@@ -146,19 +147,21 @@ def _hash_force(
 
 def _plugins(
     element: Element, force: openmm.Force
-) -> Iterator[tuple[str, openmm.Force]]:
-    """Types and forces of PLUGINS, also those in a CustomCVForce."""
+) -> Iterator[tuple[Element, openmm.Force]]:
+    """Elements and forces of PLUGINS, also those in a CustomCVForce."""
     kind = element.attrib["type"]
     if kind == "CustomCVForce":
         for index, child in enumerate(element.iterfind("CollectiveVariables/*/Force")):
             yield from _plugins(child, force.getCollectiveVariable(index))
     elif kind in PLUGINS:
-        yield kind, force
+        yield element, force
 
 
 def _module(kind: str, force: openmm.Force) -> torch.jit.ScriptModule | None:
     if kind == "TorchForce":
         return register_torch_force().cast(force).getModule()
+    if kind == FORCE_TYPE:
+        return None
     module = getattr(python_function(force), "module", None)
     return module if isinstance(module, torch.jit.ScriptModule) else None
 

@@ -48,6 +48,7 @@ struct Models {
   std::vector<int64_t> particles;  // of each atom
   std::vector<Cap> caps;
   bool is_periodic = false;
+  std::string about;  // of potential/description.py, for records
   double cutoff = 0.0, skin = 0.0;  // Å; the largest cutoff of any pair of any member
 
   long count() const { return long(particles.size() + caps.size()); }

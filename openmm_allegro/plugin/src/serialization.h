@@ -56,6 +56,7 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     node.setIntProperty("version", ALLEGRO_PLUGIN_VERSION);
     node.setIntProperty("forceGroup", force.getForceGroup());
     node.setStringProperty("name", force.getName());
+    node.setStringProperty("about", models.about);
     node.setBoolProperty("periodic", models.is_periodic);
     node.setDoubleProperty("cutoff", models.cutoff);
     node.setDoubleProperty("skin", models.skin);
@@ -80,6 +81,7 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
                                     std::to_string(ALLEGRO_PLUGIN_VERSION) + ", found " +
                                     std::to_string(version));
     auto models = std::make_shared<Models>();
+    models->about = string_property(node, "about");
     models->is_periodic = node.getBoolProperty("periodic");
     models->cutoff = node.getDoubleProperty("cutoff");
     models->skin = node.getDoubleProperty("skin");
