@@ -25,22 +25,21 @@ def waters(model, water_box, tmp_path_factory):
     return topology, positions[:12], first, second
 
 
-def test_the_record_of_a_run_from_python(waters, tmp_path):
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_the_record_of_a_run_from_python(waters, tmp_path, backend):
     """It names model, region and options, also of a System that was read from XML."""
     topology, positions, file, _ = waters
     potential = AllegroPotential(file)
-    system = potential.create_system(
-        topology, backend="pythonforce", precision="double"
-    )
+    system = potential.create_system(topology, backend=backend, precision="double")
     system = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
     paths = start((topology, positions, system), tmp_path / "x", steps=5)
     record = json.loads(paths["record"].read_text())
     assert record["model"] == str(file) and len(record["model_sha256"]) == 64
-    assert record["precision"] == "double" and record["backend"] == "pythonforce"
+    assert record["precision"] == "double" and record["backend"] == backend
     assert record["ml_region"] == "all atoms" and record["skin"] is None
     model = load_model(file)
     next(model.energy.parameters()).data.mul_(1.01)  # no longer that of the file
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=backend)
     paths = start((topology, positions, system), tmp_path / "y", steps=5)
     record = json.loads(paths["record"].read_text())
     assert "model" not in record and len(record["model_weights_sha256"]) == 64
@@ -76,6 +75,8 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
     assert record["model"] == str(again) and record["kernel"] == "plain"
     del model.provenance["about"]
     start(system(model), tmp_path / "x", resume=True, **options)
+    native = system(model, backend="native")
+    start(native, tmp_path / "x", resume=True, **options)
 
 
 def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
