@@ -150,8 +150,6 @@ def copy_system(system: openmm.System) -> openmm.System:
     return copied
 
 
-
-
 def with_variables(system: openmm.System) -> list[openmm.Force]:
     """Forces of a System, and those that are variables of others."""
     forces = list(system.getForces())

@@ -8,6 +8,7 @@ OpenMM sees it. It reads XML less strictly than the standard has it (its comment
 elsewhere, for instance); only what both understand alike is let through.
 """
 
+import base64
 import inspect
 import io
 import math
@@ -18,6 +19,8 @@ from xml.parsers import expat
 import openmm
 import torch
 
+from ..kernels.inference.validity import check_program
+from ..plugin.force import FORCE_TYPE
 from ..utils.config import brief
 
 # OpenMM's parser calls itself for each level.
@@ -123,6 +126,8 @@ def check_system(text: str, where: str, *, trust: bool = False) -> None:
     """
     for attributes in _elements(text, where, "System"):
         kind = attributes.get("type")
+        if _is_model(attributes):
+            _check_model(attributes, where)
         if trust or kind is None or _NUMBER.fullmatch(kind):
             continue
         if kind == "TorchForce":
@@ -142,7 +147,10 @@ def check_system(text: str, where: str, *, trust: bool = False) -> None:
 
 
 def _elements(text: str, where: str, root: str) -> list[dict[str, str]]:
-    """List the attributes of elements with a type, in XML as OpenMM writes it."""
+    """List the attributes of elements with a type, in XML as OpenMM writes it.
+
+    Models of native forces count, too.
+    """
     declaration = text.lstrip().startswith("<?xml ")
     if text.count("<!") or text.count("<?") > declaration:
         raise ValueError(
@@ -160,7 +168,7 @@ def _elements(text: str, where: str, root: str) -> list[dict[str, str]]:
                 f"{where}: expected at most {_DEEPEST} elements in each other, found "
                 "more"
             )
-        if depth == 1 or "type" in attributes:
+        if depth == 1 or "type" in attributes or _is_model(attributes):
             typed.append(attributes)
 
     def end(tag: str) -> None:
@@ -220,7 +228,30 @@ def _known_kinds() -> set[str]:
         name
         for name, value in vars(openmm).items()
         if inspect.isclass(value) and issubclass(value, kinds)
-    }
+    } | {FORCE_TYPE}
+
+
+def _is_model(attributes: dict[str, str]) -> bool:
+    """Tell whether an element can be a model of a native force."""
+    return "integers" in attributes and "weights" in attributes
+
+
+def _check_model(attributes: dict[str, str], where: str) -> None:
+    """Refuse a folded model whose indices lead out of its arrays."""
+    try:
+        real = {"0": torch.float32, "1": torch.float64}[attributes["double"]]
+        types = {"integers": torch.int64, "constants": torch.float64, "weights": real}
+        program = [
+            torch.frombuffer(
+                bytearray(base64.b64decode(attributes[name], validate=True)), dtype=kind
+            )
+            for name, kind in types.items()
+        ]
+        check_program(*program)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{where}: expected the model of a native force, found {error}"
+        ) from error
 
 
 def _reason_of_torch_force(attributes: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 """XML of Systems and States is read, and no code of it runs unless it is trusted."""
 
 import io
+import itertools
 import os
 import pickle
 import re
@@ -165,8 +166,10 @@ def test_deep_xml_does_not_overflow_the_stack():
         check_system(text, "x")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("kernel", ["fused", "plain"])
+@pytest.mark.parametrize(
+    ("backend", "kernel"),
+    [*itertools.product(BACKENDS, ["fused", "plain"]), ("native", "fused")],
+)
 def test_own_systems(model, water_box, tmp_path, backend, kernel):
     """Those with a TorchForce are read without trust, if it is as we wrote it."""
     symbols, _, box = water_box
@@ -182,6 +185,25 @@ def test_own_systems(model, water_box, tmp_path, backend, kernel):
     assert read_system(path, trust=backend == "pythonforce").getNumForces() == (
         system.getNumForces()
     )
+
+
+@pytest.mark.parametrize("array", ["integers", "constants", "weights"])
+@pytest.mark.parametrize("change", ["cut", "empty", "no number", "double"])
+def test_models_of_native_forces_are_checked(model, tmp_path, array, change):
+    """A program whose indices lead elsewhere would end the process."""
+    topology = make_topology(["O", "H", "H"])
+    system = AllegroPotential(model).create_system(topology, backend="native")
+    text = openmm.XmlSerializer.serialize(system)
+    check_system(text, "x")
+    value = re.search(f' {array}="([^"]*)"', text)[1]
+    if change == "double":
+        damaged = text.replace(' double="0"', ' double="01"')
+    else:
+        other = {"cut": value[:-12], "empty": "", "no number": "%" + value[1:]}[change]
+        damaged = text.replace(value, other, 1)
+    assert damaged != text
+    with pytest.raises(ValueError, match="x: expected the model of a native force"):
+        check_system(damaged, "x")
 
 
 class Energy(torch.nn.Module):
