@@ -90,7 +90,7 @@ def test_options_of_openmmml():
 def test_skin_of_none_is_the_default():
     assert ForceOptions().skin is None
     assert ForceOptions(skin=0).skin == 0.0
-    with pytest.raises(ValueError, match="skin of at least 0 and .*, found -1"):
+    with pytest.raises(ValueError, match=r"skin of at least 0 and .*, found -1"):
         ForceOptions(skin=-1.0)
 
 

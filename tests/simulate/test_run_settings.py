@@ -17,6 +17,7 @@ from openmm_helpers import harmonic_system
 
 from openmm_allegro import Stage, run, run_protocol
 from openmm_allegro.cli.simulate import add_options
+from openmm_allegro.potential.description import FORCE_NOTES
 from openmm_allegro.replica_exchange.sampling import parallel_tempering
 from openmm_allegro.replica_exchange.settings import TemperingSettings
 from openmm_allegro.simulate.arguments import UNITS, without_units
@@ -106,14 +107,14 @@ def test_keys_of_the_record(tmp_path):
     record = json.loads(paths["record"].read_text())
     expected = RunSettings(steps=4, report_interval=2, temperature_k=(200, 300))
     assert expected.record().items() <= record.items()
-    assert set(record) <= RECORD_KEYS
+    assert set(record) <= RECORD_KEYS | set(FORCE_NOTES)
     recorded = {name for name, meaning in RUN.items() if meaning.recorded}
     assert recorded - set(record) == {
         "hydrogen_mass_da",
         "pressure_bar",
         "barostat_interval",
     }
-    assert CHANGEABLE == {"steps", "checkpoint_interval"}
+    assert CHANGEABLE == {"steps", "checkpoint_interval", "backend", "kernel", "skin"}
 
 
 @pytest.mark.parametrize(("interval", "steps"), [(1, 2000), (3, 1998), (5000, 5000)])

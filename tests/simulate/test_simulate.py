@@ -12,6 +12,7 @@ from openmm import unit
 from openmm_helpers import harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
+from openmm_allegro.potential.description import FORCE_NOTES
 from openmm_allegro.simulate.checks import RECORD_KEYS
 
 KELVIN = 300 * unit.kelvin
@@ -56,7 +57,7 @@ def test_files(small_run, water_box):
     assert record["temperature_k"] == 300
     assert record["platform"] == "CPU"
     assert record["stochastic_thermostat"] is True
-    assert set(record) <= RECORD_KEYS
+    assert set(record) <= RECORD_KEYS | set(FORCE_NOTES)
     system = openmm.XmlSerializer.deserialize(paths["system"].read_text())
     state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
     assert system.getNumParticles() == len(symbols)

@@ -321,7 +321,7 @@ def test_sites_without_element_are_not_near(tmp_path):
         ({"closest": {"H-Oo": 1.0}}, "pairs of elements like 'H-O', found 'H-Oo'"),
         ({"closest": {"H": 1.0}}, "found 'H'"),
         ({"closest": {"H-O": 1.0, "O-H": 1.0}}, "each pair once, found 'O-H'"),
-        ({"closest": {"H-O": 0}}, "closest H-O above 0 Å"),
+        ({"closest": {"H-O": 0}}, "closest H-O above 0 and at most 100 Å"),
         ({"actions": {"bonds": "shout"}}, r"\('warn', 'frame', 'stop'\) .*'shout'"),
         ({"actions": {"bond": "warn"}}, "found 'bond'"),
         ({"actions": {"nan": "warn"}}, "nan to stop, found 'warn'"),
