@@ -320,6 +320,7 @@ def test_few_places_read_xml():
     assert reading == [
         "classical/serialized.py",
         "mixing/terms.py",  # of a System in memory
+        "plugin/force.py",  # of what it has just written
         "simulate/differences.py",  # after a check
     ]
 

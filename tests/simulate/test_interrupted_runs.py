@@ -52,8 +52,8 @@ def system(request):
     [
         ("Reference", "langevin-middle"),
         ("CPU", "langevin-middle"),
-        ("CPU", "nose-hoover"),
-        ("CPU", "andersen"),
+        pytest.param("CPU", "nose-hoover", marks=pytest.mark.slow),
+        pytest.param("CPU", "andersen", marks=pytest.mark.slow),
         ("CPU", "baoab"),
     ],
 )
