@@ -66,7 +66,11 @@ def folder(tmp_path, monkeypatch):
     ("imports", "names"),
     [
         ("import openmm, openmm_allegro", ["torchforce", "committee", "mixed"]),
-        ("import openmm_allegro, openmm", ["mixed", "torchforce", "pythonforce"]),
+        pytest.param(
+            "import openmm_allegro, openmm",
+            ["mixed", "torchforce", "pythonforce"],
+            marks=pytest.mark.slow,
+        ),
         ("import openmm", ["pythonforce", "mixed_with_dispersion"]),
     ],
     ids=["TorchForce first", "TorchForce in another first", "PythonForce"],

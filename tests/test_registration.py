@@ -146,7 +146,7 @@ assert torch.ops.openmm_allegro.evaluate is not None
 @pytest.mark.parametrize(
     "imports",
     [
-        "import openmm, openmm_allegro",
+        pytest.param("import openmm, openmm_allegro", marks=pytest.mark.slow),
         "import openmm_allegro, openmm",
         "import importlib.util, openmm_allegro; importlib.util.find_spec('openmm')",
     ],

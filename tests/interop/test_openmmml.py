@@ -292,6 +292,7 @@ def test_force_group(mixed, backend):
     assert names == {"Allegro", "Bonds of the topology (no energy)"}
 
 
+@pytest.mark.slow
 def test_openmmml_imported_first_in_a_new_process(path):
     """Through the entry point alone; openmm is imported before torch."""
     script = """if True:

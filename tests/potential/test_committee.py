@@ -210,7 +210,11 @@ def test_pressure_is_the_mean(members, water):
 
 @pytest.mark.parametrize(
     ("backend", "interpolate"),
-    [("torchforce", True), ("pythonforce", False), ("native", True)],
+    [
+        pytest.param("torchforce", True, marks=pytest.mark.slow),
+        ("pythonforce", False),
+        ("native", True),
+    ],
 )
 def test_a_capped_region(backend, interpolate):
     """Forces of the cap count on the region's atoms; so do they in each member."""

@@ -302,7 +302,11 @@ def test_ladder():
 
 @pytest.mark.parametrize(
     ("backend", "pressure"),
-    [("torchforce", None), ("pythonforce", None), ("native", 1 * unit.bar)],
+    [
+        ("torchforce", None),
+        pytest.param("pythonforce", None, marks=pytest.mark.slow),
+        ("native", 1 * unit.bar),
+    ],
 )
 def test_our_force_in_each_replica(
     model, water_box, tmp_path, monkeypatch, backend, pressure

@@ -54,7 +54,7 @@ def system(request):
         ("CPU", "langevin-middle"),
         pytest.param("CPU", "nose-hoover", marks=pytest.mark.slow),
         pytest.param("CPU", "andersen", marks=pytest.mark.slow),
-        ("CPU", "baoab"),
+        pytest.param("CPU", "baoab", marks=pytest.mark.slow),
     ],
 )
 def test_bit_for_bit(system, tmp_path, platform, integrator):

@@ -94,6 +94,7 @@ def test_ideal_gas(rigid):
     assert_mean((volumes - volumes.mean()) ** 2, (bodies + 1) * share**2, 0.2)
 
 
+@pytest.mark.slow
 def test_crystal_of_one_atom_a_cell():
     """Its energy is that of the lattice, so quadrature over V gives the moments.
 

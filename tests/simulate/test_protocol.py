@@ -316,7 +316,10 @@ def test_protocol_of_a_file(folder, capsys):
     assert "--steps beside it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["no_periodic", "flexible_molecules"])
+@pytest.mark.parametrize(
+    "option",
+    ["no_periodic", pytest.param("flexible_molecules", marks=pytest.mark.slow)],
+)
 def test_a_run_is_resumed_with_the_same_kind_of_system(folder, capsys, option):
     from openmm_allegro.cli.main import main
 

@@ -56,7 +56,7 @@ def test_a_signal(water, tmp_path, platform, number):
     check_same(paths, whole)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_checkpoints_by_the_clock(water, tmp_path, monkeypatch, threads):
     """A run that writes them, stopped or not, ends as one that does not."""
     options = OPTIONS | {"checkpoint_interval": None, "threads": threads}

@@ -88,7 +88,7 @@ def test_a_map_to_fewer_scalars_is_trained():
     [
         ("adam", None),
         ("muon", None),
-        ("muon", "traced"),
+        pytest.param("muon", "traced", marks=pytest.mark.slow),
         pytest.param("muon", "compiled", marks=pytest.mark.slow),
     ],
 )

@@ -67,7 +67,7 @@ def test_the_documents_are_read(file):
     assert read(PROTOCOL, file)["stages"][1].ensemble == "npt"
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_any_value_in_any_place(file, data):
     document = json.loads(json.dumps(data.draw(st.sampled_from([TRAINING, PROTOCOL]))))
