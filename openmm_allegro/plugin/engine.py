@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a native force computes, for reporters: without a Context, in eV and Å."""
+"""Compute what a native force does without a Context, in eV and Å, for reporters."""
 
-import os
 import weakref
 
 import numpy as np
@@ -46,11 +45,7 @@ class Engine:
                 f"expected a native Allegro force, found {type(force).__name__}"
             )
         self._plugin = plugin()
-        if threads is None:
-            text = os.environ.get("OPENMM_CPU_THREADS", "")
-            threads = int(text) if text.isdecimal() else 0
-        threads = threads or os.cpu_count() or 1
-        self._handle = self._plugin.allegro_engine_open(int(force.this), threads)
+        self._handle = self._plugin.allegro_engine_open(int(force.this), threads or 0)
         if not self._handle:
             raise ValueError(last_error(self._plugin))
         weakref.finalize(self, self._plugin.allegro_engine_close, self._handle)

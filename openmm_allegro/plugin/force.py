@@ -32,7 +32,7 @@ def native_force(
     skin: float,
     caps: Sequence[tuple[int, int, float]] = (),
     about: str = "",
-    name: str = "Allegro",
+    name: str = FORCE_TYPE,
 ) -> openmm.Force:
     """Make the force.
 

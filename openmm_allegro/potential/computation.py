@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the Allegro forces of a System compute, whatever their backend.
+"""Compute what the Allegro forces of a System do, whatever their backend.
 
 A computation has the interface of ``plugin.engine.Engine``: arrays of numpy, positions
 and box in nm, results in eV and Å.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a force computes, in words that stay with it: models, region, options.
+"""Describe a force in words that stay with it: models, region, options.
 
 It is a JSON text in the force's module, so it survives copies and XML. Records of runs
 have it, and a run that is to be resumed is compared by it.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import openmm
 import torch
 
-from ..forces import make_force
+from ..forces import FORCE_NAME, make_force
 from ..kernels.inference.fold import fold
 from ..kernels.inference.table import fold_with_table
 from ..mixing.link_atoms import Cap
@@ -97,6 +97,7 @@ def _native(
             caps=caps,
             periodic=periodic,
         ),
+        name=FORCE_NAME,
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What differs between the run of a record and the one that is asked for, in words."""
+"""Say in words how the run of a record differs from the one that is asked for."""
 
 import contextlib
 import logging

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run is: hashes of its System and topology, part by part, for its record.
+"""Identify a run: hash its System and topology, part by part, for its record.
 
 Numbers of a seed, names, force groups and versions of OpenMM's format are no part of
 it, nor are settings that the record has itself.

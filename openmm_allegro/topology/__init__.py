@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What files say about atoms: elements by names, and the records of a PDB file."""
+"""Read atoms as files state them: elements by names, and the records of a PDB file."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether files may run code."""
+"""Declare the trust in files that may run code."""
 
 from dataclasses import dataclass
 

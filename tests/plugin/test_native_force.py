@@ -260,6 +260,19 @@ def test_engine_has_per_atom_energies_and_the_virial(model):
     assert len(energies) == len(symbols)
 
 
+def test_engine_keeps_its_pairs_until_an_atom_has_moved(model):
+    symbols, positions, box = lattice_waters()
+    system = AllegroPotential(model).create_system(
+        make_topology(symbols, box), backend="native", skin=0.6
+    )
+    engine = Engine(system.getForce(0))
+    for distance, rebuilds in ((0.0, 1), (0.028, 1), (0.032, 2)):  # nm; half the skin
+        moved = positions.copy()
+        moved[0, 0] += distance
+        engine.run(moved, box)
+        assert engine.rebuilds == rebuilds
+
+
 def test_engine_refuses_what_does_not_fit(model):
     topology = make_topology(["O", "H", "H"])
     system = AllegroPotential(model).create_system(topology, backend="native")

@@ -18,6 +18,13 @@
 
 namespace Allegro {
 
+// OPENMM_CPU_THREADS, or all cores.
+inline int default_threads() {
+  const char *text = std::getenv("OPENMM_CPU_THREADS");
+  const int wanted = text ? std::atoi(text) : 0;
+  return wanted > 0 ? wanted : int(std::thread::hardware_concurrency());
+}
+
 class AllegroForce : public OpenMM::Force {
  public:
   explicit AllegroForce(std::shared_ptr<const Models> models) : models(std::move(models)) {}
@@ -75,15 +82,13 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
   Results results;
   bool wants_forces = true;
 
-  // As many as the Platform has, if it has threads, or OPENMM_CPU_THREADS.
+  // As many as the Platform has, if it has threads.
   static int number_of_threads(OpenMM::ContextImpl &context) {
     const OpenMM::Platform &platform = context.getPlatform();
     for (const std::string &name : platform.getPropertyNames())
       if (name == "Threads")
         return std::atoi(platform.getPropertyValue(context.getOwner(), name).c_str());
-    const char *text = std::getenv("OPENMM_CPU_THREADS");
-    const int wanted = text ? std::atoi(text) : 0;
-    return wanted > 0 ? wanted : int(std::thread::hardware_concurrency());
+    return default_threads();
   }
 };
 

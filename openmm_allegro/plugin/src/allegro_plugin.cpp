@@ -34,10 +34,6 @@ Engine &as_engine(const allegro_engine *engine) {
   return *reinterpret_cast<Engine *>(const_cast<allegro_engine *>(engine));
 }
 
-void check_count(const Engine &engine, int64_t particles) {
-  engine.models->check_particles(particles);
-}
-
 __attribute__((constructor)) void register_proxy() {
   OpenMM::SerializationProxy::registerProxy(typeid(AllegroForce), new AllegroForceProxy());
 }
@@ -67,7 +63,8 @@ allegro_engine *allegro_engine_open(const void *force, int64_t threads) {
   return guarded<>(static_cast<allegro_engine *>(nullptr), [&] {
     const AllegroForce *allegro = as_allegro(force);
     if (!allegro) throw OpenMM::OpenMMException("expected an AllegroForce, found another");
-    return reinterpret_cast<allegro_engine *>(new Engine(allegro->models, int(threads)));
+    const int number = threads > 0 ? int(threads) : default_threads();
+    return reinterpret_cast<allegro_engine *>(new Engine(allegro->models, number));
   });
 }
 
@@ -88,7 +85,7 @@ int64_t allegro_engine_run(allegro_engine *engine, int64_t particles,
                            double *forces, double *strain) {
   return guarded<>(int64_t(0), [&] {
     Engine &own = as_engine(engine);
-    check_count(own, particles);
+    own.models->check_particles(particles);
     Results results;
     own.run(positions, box, forces != nullptr, results);
     std::copy(results.energies.begin(), results.energies.end(), energies);
@@ -107,7 +104,7 @@ int64_t allegro_engine_deviation(allegro_engine *engine, int64_t particles,
                                  double *deviation) {
   return guarded<>(int64_t(0), [&] {
     Engine &own = as_engine(engine);
-    check_count(own, particles);
+    own.models->check_particles(particles);
     const std::vector<double> deviations = own.deviation(positions, box);
     std::copy(deviations.begin(), deviations.end(), deviation);
     return int64_t(1);

@@ -33,7 +33,8 @@ int64_t allegro_plugin_use_kernels(const char *path);
 /// 1 if an OpenMM::Force is an AllegroForce.
 int64_t allegro_plugin_is_force(const void *force);
 
-/// Make an engine of an AllegroForce, with as many threads as given or fewer.
+/// Make an engine of an AllegroForce, with as many threads as given or fewer; 0: as many
+/// as OPENMM_CPU_THREADS says, or cores.
 allegro_engine *allegro_engine_open(const void *force, int64_t threads);
 
 /// Number of atoms of the models without caps, of caps, and of models.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the labels of a file are called there, and their units."""
+"""Settings of labels: their names in a file, and their units."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is to be said about the labels of a file, once."""
+"""Say once what a user should know about the labels of a file."""
 
 from collections import Counter
 
