@@ -168,3 +168,11 @@ def water_box():
     from openmm_helpers import lattice_waters
 
     return lattice_waters()
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """Folder that code of a file makes if it runs."""
+    path = tmp_path / "code_ran"
+    yield path
+    assert not path.exists()

@@ -276,3 +276,13 @@ def topology_of(trajectory, path):
     """Write the first frame as a PDB file."""
     trajectory[0].save_pdb(str(path))
     return mdtraj.load_topology(str(path))
+
+
+def ending(name, folder):
+    """File whose name ase knows the format by."""
+    plain = {"OUTCAR": "OUTCAR", "vasprun.xml": "vasprun.xml", "ase.db": "x.db"}
+    return folder / plain.get(name, "x.traj" if name == "traj" else "x.extxyz")
+
+
+def units(name):
+    return {"energy_unit": "kcal/mol"} if "kcal" in name else {}

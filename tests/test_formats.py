@@ -19,7 +19,9 @@ from format_files import (
     STEP,
     UNKNOWN,
     Frame,
+    ending,
     hydrogen,
+    units,
     walk,
     water,
     write_labelled,
@@ -73,16 +75,6 @@ def check(cell, probes):
         assert found == expected, message
         if found not in ("value", "warns"):
             assert "expected" in message and "found" in message
-
-
-def ending(name, folder):
-    """File whose name ase knows the format by."""
-    plain = {"OUTCAR": "OUTCAR", "vasprun.xml": "vasprun.xml", "ase.db": "x.db"}
-    return folder / plain.get(name, "x.traj" if name == "traj" else "x.extxyz")
-
-
-def units(name):
-    return {"energy_unit": "kcal/mol"} if "kcal" in name else {}
 
 
 def test_the_page_has_every_format():

@@ -3,7 +3,6 @@
 
 import io
 import itertools
-import os
 import pickle
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import openmm
 import pytest
 import torch
+from code_helpers import Payload
 from openmm_helpers import make_topology
 
 import openmm_allegro
@@ -20,24 +20,6 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.forces import BACKENDS
 from openmm_allegro.simulate.checkpoint import Checkpoint, restore
 from openmm_allegro.simulate.protocol_file import read_protocol
-
-
-class Payload:
-    """An object whose pickle makes a folder when it is read."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
-
-
-@pytest.fixture
-def trap(tmp_path):
-    """Folder that code of a file makes if it runs."""
-    path = tmp_path / "code_ran"
-    yield path
-    assert not path.exists()
 
 
 def python_force(folder):
@@ -242,8 +224,8 @@ def test_programs_of_a_torch_force(module, words):
 @pytest.mark.parametrize(
     "attributes",
     [
-        'file="/tmp/module.pt" version="1"',
-        'encodedFileContents="" file="/tmp/module.pt" version="4"',
+        'file="module.pt" version="1"',
+        'encodedFileContents="" file="module.pt" version="4"',
         'encodedFileContents="504b0304" version=" 1"',
         'encodedFileContents="504b0304" version="4"',
         'encodedFileContents="nonsense" version="4"',

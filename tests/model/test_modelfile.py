@@ -8,6 +8,7 @@ import stat
 
 import pytest
 import torch
+from code_helpers import Payload
 from safetensors import safe_open
 from safetensors.torch import save, save_file
 from training_helpers import ethanol, tiny_model
@@ -174,20 +175,12 @@ def test_foreign_safetensors(tmp_path, metadata):
         load_model(path)
 
 
-class Malicious:
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return (open, (str(self.target), "w"))
-
-
 @pytest.mark.parametrize("writer", ["pickle", "torch"])
 def test_a_pickle_is_refused_and_not_run(tmp_path, writer):
     path, target = tmp_path / "model.safetensors", tmp_path / "executed"
     write = {"pickle": pickle.dump, "torch": torch.save}[writer]
     with open(path, "wb") as file:
-        write(Malicious(target), file)
+        write(Payload(target), file)
     with pytest.raises(
         ValueError, match="expected a model file in the safetensors form"
     ):

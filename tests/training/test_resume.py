@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from code_helpers import Payload
 from training_helpers import (
     assert_same_training,
     ethanol,
@@ -274,16 +275,6 @@ def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkey
         fit(tmp_path / "run", short(optimizer="muon"), resume=True)
     fit(tmp_path / "run", short(), resume=True)
     assert len(read_log(tmp_path / "run")) == 4
-
-
-class Payload:
-    """An object whose pickle makes a folder when it is read."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 def test_checkpoints_run_no_code(finished, tmp_path):

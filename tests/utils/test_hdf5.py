@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """HDF5 trajectories run no code."""
 
-import os
 import pickle
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import mdtraj
 import numpy as np
 import pytest
 import tables
+from code_helpers import Payload
 
 import openmm_allegro
 from openmm_allegro.analysis import read_velocities
@@ -16,24 +16,6 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.reporters.trajectory import HDF5Reporter
 from openmm_allegro.runs.velocities import has_velocities
 from openmm_allegro.utils.hdf5 import check_hdf5
-
-
-class Payload:
-    """An object whose pickle makes a folder when it is read."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
-
-
-@pytest.fixture
-def trap(tmp_path):
-    """Folder that code of a file makes if it runs."""
-    path = tmp_path / "code_ran"
-    yield path
-    assert not path.exists()
 
 
 @pytest.fixture
