@@ -16,8 +16,8 @@ import re
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
 import openmm
-import torch
 
 from ..kernels.inference.validity import check_program
 from ..plugin.force import FORCE_TYPE
@@ -239,12 +239,10 @@ def _is_model(attributes: dict[str, str]) -> bool:
 def _check_model(attributes: dict[str, str], where: str) -> None:
     """Refuse a folded model whose indices lead out of its arrays."""
     try:
-        real = {"0": torch.float32, "1": torch.float64}[attributes["double"]]
-        types = {"integers": torch.int64, "constants": torch.float64, "weights": real}
+        real = {"0": np.float32, "1": np.float64}[attributes["double"]]
+        types = {"integers": np.int64, "constants": np.float64, "weights": real}
         program = [
-            torch.frombuffer(
-                bytearray(base64.b64decode(attributes[name], validate=True)), dtype=kind
-            )
+            np.frombuffer(base64.b64decode(attributes[name], validate=True), kind)
             for name, kind in types.items()
         ]
         check_program(*program)
@@ -260,6 +258,8 @@ def _reason_of_torch_force(attributes: dict[str, str]) -> str:
     # the first version reads the file that it names
     if not content or not re.fullmatch("[2-9]", attributes.get("version", "")):
         return f"the name of a file ({attributes.get('file', '')!r}) with a program"
+    import torch
+
     try:
         data = bytes.fromhex(content)
         if not data.startswith(b"PK\x03\x04"):

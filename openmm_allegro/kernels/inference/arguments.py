@@ -51,7 +51,9 @@ def check_arguments(*arrays: Tensor) -> None:
     """
     _check_kinds(arrays)
     positions, _, types, offsets, neighbors, _, integers, constants, weights = arrays
-    elements = check_program(integers, constants, weights)
+    elements = check_program(
+        *(array.detach().cpu().numpy() for array in (integers, constants, weights))
+    )
     count = len(positions)
     _check_range("types", types, elements)
     _check_range("neighbors", neighbors, count)

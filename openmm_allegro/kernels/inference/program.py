@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """A model folded to three flat arrays, in the layout that ``allegro.h`` describes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from .. import header
 from ..library import FORMAT
@@ -24,9 +28,9 @@ _OPERATION_SIZE = header.length("allegro_operation")
 class Program(NamedTuple):
     """Arrays that a kernel needs of a model, in eV and Å; see ``allegro_program``."""
 
-    integers: Tensor  # int64
-    constants: Tensor  # float64
-    weights: Tensor  # in the precision of the network
+    integers: Tensor | np.ndarray  # int64
+    constants: Tensor | np.ndarray  # float64
+    weights: Tensor | np.ndarray  # in the precision of the network
 
 
 class Parts(NamedTuple):
@@ -34,13 +38,15 @@ class Parts(NamedTuple):
 
     header: Any  # allegro_header
     scalars: Any  # allegro_scalars
-    arrays: Mapping[str, Tensor]  # of ALLEGRO_INTEGERS and ALLEGRO_CONSTANTS
-    layers: Sequence[tuple[Any, Tensor]]  # allegro_layer, [entries, 3]
-    weights: Tensor
+    arrays: Mapping[
+        str, Tensor | np.ndarray
+    ]  # of ALLEGRO_INTEGERS and ALLEGRO_CONSTANTS
+    layers: Sequence[tuple[Any, Tensor | np.ndarray]]  # allegro_layer, [entries, 3]
+    weights: Tensor | np.ndarray
 
     def operations(self) -> list[Any]:
         """Operations as the named tuples of their codes."""
-        rows = self.arrays["operation"].view(-1, _OPERATION_SIZE).tolist()
+        rows = self.arrays["operation"].reshape(-1, _OPERATION_SIZE).tolist()
         records = [OPERATIONS[Code(row[0])] for row in rows]
         return [
             record(*row[: len(record._fields)])
@@ -54,13 +60,15 @@ def operation_row(operation: Any) -> list[int]:
 
 
 def pack(parts: Parts) -> Program:
-    """Put the parts of a program together.
+    """Put the parts of a program together, tensors of torch.
 
     Raises
     ------
     ValueError
         If an array is not of the length that the header names.
     """
+    import torch
+
     integers = [torch.tensor(parts.header)]
     integers += _in_order("ALLEGRO_INTEGERS", parts)
     for layer, entries in parts.layers:
@@ -71,7 +79,7 @@ def pack(parts: Parts) -> Program:
 
 
 def unpack(program: Program) -> Parts:
-    """Take the parts of a program apart; the arrays are views.
+    """Take the parts of a program apart, tensors or arrays; they are views.
 
     Raises
     ------
@@ -94,7 +102,7 @@ def unpack(program: Program) -> Parts:
         numbers, integers = _cut(integers, len(Layer._fields))
         layer = Layer(*numbers.tolist())
         entries, integers = _cut(integers, layer.entries * len(Entry._fields))
-        layers.append((layer, entries.view(-1, len(Entry._fields))))
+        layers.append((layer, entries.reshape(-1, len(Entry._fields))))
     return Parts(head, scalars, arrays, layers, weights)
 
 
@@ -139,5 +147,5 @@ def _length(array: header.Array, head: Any) -> int:
     return size * math.prod(getattr(head, factor) for factor in array.factors)
 
 
-def _cut(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _cut(values: Any, count: int) -> tuple[Any, Any]:
     return values[:count], values[count:]

@@ -5,8 +5,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from .. import header
 from .program import (
@@ -34,10 +33,19 @@ _FLAGS = ("spline", "integer_roots", "zbl")
 _POSITIVE = ("stride", "components", "channels", "types", "layers", "operations")
 
 
-def check_program(integers: Tensor, constants: Tensor, weights: Tensor) -> int:
+def check_program(
+    integers: np.ndarray, constants: np.ndarray, weights: np.ndarray
+) -> int:
     """Refuse arrays that are no program, and return the number of its elements.
 
     A program that was checked before is only compared, whole, with what was checked.
+
+    Parameters
+    ----------
+    integers : ndarray, int64
+    constants : ndarray, float64
+    weights : ndarray, float32 or float64
+        Of these only the number and the precision matter.
 
     Raises
     ------
@@ -45,24 +53,26 @@ def check_program(integers: Tensor, constants: Tensor, weights: Tensor) -> int:
     RuntimeError
         As ``check_format``.
     """
-    numbers, values = (
-        a.detach().cpu().numpy().tobytes() for a in (integers, constants)
-    )
-    return _check(numbers, values, len(weights), weights.dtype)
+    kinds = (integers, ("int64",)), (constants, ("float64",))
+    for array, names in (*kinds, (weights, ("float32", "float64"))):
+        kind = f"{array.ndim} axes of {array.dtype}"
+        expected = f"one axis of {' or '.join(names)}"
+        _require(array.ndim == 1 and array.dtype.name in names, expected, kind)
+    return _check(integers.tobytes(), constants.tobytes(), len(weights), weights.dtype)
 
 
 @functools.lru_cache(maxsize=32)
-def _check(numbers: bytes, values: bytes, weights: int, dtype: torch.dtype) -> int:
+def _check(numbers: bytes, values: bytes, weights: int, dtype: np.dtype) -> int:
     """See ``check_program``."""
-    integers = torch.frombuffer(bytearray(numbers), dtype=torch.int64)
-    constants = torch.frombuffer(bytearray(values), dtype=torch.float64)
+    integers = np.frombuffer(numbers, dtype=np.int64)
+    constants = np.frombuffer(values, dtype=np.float64)
     _require(len(integers) >= len(Header._fields), "a header", len(integers))
     check_format(int(integers[0]))
     head = Header(*integers[: len(Header._fields)].tolist())
     _check_header(head, dtype)
     _check_lengths(head, integers, constants)
     # weights that are not looked at
-    parts = unpack(Program(integers, constants, torch.empty(0, dtype=dtype)))
+    parts = unpack(Program(integers, constants, np.empty(0, dtype=dtype)))
     _check_scalars(parts)
     _check_harmonics(parts)
     _check_layers(parts)
@@ -78,7 +88,7 @@ def _require(condition: bool, expected: str, found: object) -> None:
         )
 
 
-def _check_header(head: Any, dtype: torch.dtype) -> None:
+def _check_header(head: Any, dtype: np.dtype) -> None:
     for name, value in head._asdict().items():
         low = int(name in _POSITIVE)
         high = 1 if name in _FLAGS else _LIMITS.get(name, _LARGEST)
@@ -92,7 +102,7 @@ def _check_header(head: Any, dtype: torch.dtype) -> None:
     _require(head.widest >= head.components, "widest of all components", head.widest)
 
 
-def _check_lengths(head: Any, integers: Tensor, constants: Tensor) -> None:
+def _check_lengths(head: Any, integers: np.ndarray, constants: np.ndarray) -> None:
     """Refuse arrays that end too early or too late."""
     first, expected = expected_lengths(head)
     _require(
@@ -119,9 +129,10 @@ def _check_scalars(parts: Parts) -> None:
 
 
 def _check_harmonics(parts: Parts) -> None:
-    degree, term = parts.arrays["degree"], parts.arrays["term"].view(-1, 4)
-    steps = degree.diff()
-    _, counts = degree.unique_consecutive(return_counts=True)
+    degree, term = parts.arrays["degree"], parts.arrays["term"].reshape(-1, 4)
+    steps = np.diff(degree)
+    starts = np.flatnonzero(steps) + 1
+    counts = np.diff([0, *starts.tolist(), len(degree)])
     _require(
         int(degree[0]) == 0
         and bool(((steps == 0) | (steps == 1)).all())
@@ -129,7 +140,7 @@ def _check_harmonics(parts: Parts) -> None:
         "components of degrees 0, 1, 2, …",
         degree.tolist(),
     )
-    limits = torch.tensor([parts.header.components - 1, *[_POWER] * 3])
+    limits = np.array([parts.header.components - 1, *[_POWER] * 3])
     inside = bool(((term >= 0) & (term <= limits)).all())
     _require(inside, "monomials of its components", "others")
 
@@ -143,21 +154,21 @@ def _check_layers(parts: Parts) -> None:
             f"a layer {index} of {dim} components",
             layer,
         )
-        limits = torch.tensor([layer.dim_in, layer.dim_out, head.components])
+        limits = np.array([layer.dim_in, layer.dim_out, head.components])
         inside = bool(((entries >= 0) & (entries < limits)).all())
         _require(inside, f"entries within layer {index}", "others")
         dim = layer.dim_out
         operators += layer.dim_in * layer.dim_out
         chain += (index + 1) * head.widest
-    rows = max(32, _BLOCK // (head.stride * parts.weights.element_size()))
+    rows = max(32, _BLOCK // (head.stride * parts.weights.itemsize))
     size = rows * head.channels * (2 * operators + chain)
     _require(size <= _WORKSPACE, "layers that fit the memory", f"{size} numbers")
 
 
-def _check_operations(parts: Parts, weights: int, dtype: torch.dtype) -> None:
+def _check_operations(parts: Parts, weights: int, dtype: np.dtype) -> None:
     head = parts.header
     panel = PANEL // dtype.itemsize
-    rows = parts.arrays["operation"].view(-1, header.length("allegro_operation"))
+    rows = parts.arrays["operation"].reshape(-1, header.length("allegro_operation"))
     codes = rows[:, 0].tolist()
     _require(set(codes) <= set(map(int, Code)), "operations", codes)
     operations = parts.operations()
