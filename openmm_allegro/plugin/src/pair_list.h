@@ -73,6 +73,7 @@ class PairList {
   };
 
   static constexpr long LARGEST_SHIFT = 127, KEPT_IMAGES = 50, LARGEST_SEARCH = 25;
+  static constexpr size_t MOST_NEIGHBORS = 10000;
 
   const double reach, skin;
   const bool periodic;
@@ -202,14 +203,14 @@ class PairList {
     for (cell[0] = low[0]; cell[0] <= high[0]; ++cell[0])
       for (cell[1] = low[1]; cell[1] <= high[1]; ++cell[1])
         for (cell[2] = low[2]; cell[2] <= high[2]; ++cell[2])
-          find_in_cell(box, grid, i, cell, pairs);
+          find_in_cell(box, grid, i, cell, pairs, before + MOST_NEIGHBORS);
     std::sort(pairs.begin() + before, pairs.end());
     return int64_t(pairs.size() - before);
   }
 
   // Cells outside the box are images of those inside.
   void find_in_cell(const Box &box, const Grid &grid, long i, const long *cell,
-                    std::vector<Pair> &pairs) const {
+                    std::vector<Pair> &pairs, size_t most) const {
     long turn[3], inside[3];
     for (int k = 0; k < 3; ++k) {
       const long bins = grid.bins[k];
@@ -235,6 +236,12 @@ class PairList {
         is_self = is_self && shift == 0;
       }
       if (!is_self) pairs.push_back(pair);
+      if (pairs.size() > most)  // before they fill the memory
+        throw OpenMM::OpenMMException(
+            "Allegro: expected at most " + std::to_string(MOST_NEIGHBORS) +
+            " neighbours of an atom within " + std::to_string(reach / 10.0) +
+            " nm, found more around particle " + std::to_string(i) +
+            "; the box is too small, or the atoms lie on one another");
     }
   }
 };
