@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from ase.data import covalent_radii
 from openmm import app
 from openmm.app.element import hydrogen
 from torch import Tensor
+
+from ..topology.elements import COVALENT_RADII
 
 LINKS = ("error", "cap")
 
@@ -132,11 +133,11 @@ class CappedModule(torch.nn.Module):
 
 
 def _ratio(inner: app.topology.Atom, outer: app.topology.Atom) -> float:
-    numbers = [
-        element.atomic_number for element in (hydrogen, inner.element, outer.element)
-    ]
-    h, a, b = covalent_radii[numbers]
-    return float((a + h) / (a + b))
+    h, a, b = (
+        COVALENT_RADII[element.atomic_number]
+        for element in (hydrogen, inner.element, outer.element)
+    )
+    return (a + h) / (a + b)
 
 
 def _names(bonds: Sequence[tuple[app.topology.Atom, app.topology.Atom]]) -> str:

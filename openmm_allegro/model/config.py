@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..topology.names import SYMBOLS
 from ..units import COULOMB_EV_ANGSTROM
 from ..utils.config import brief
 from ..utils.settings import check_settings, setting
@@ -191,14 +192,11 @@ def _require(condition: bool, expected: str, found: object) -> None:
 
 
 def _check_elements(config: AllegroConfig) -> None:
-    from ase.data import atomic_numbers
-
     elements = config.elements
     _require(len(elements) > 0, "at least one element", elements)
     _require(len(set(elements)) == len(elements), "each element once", elements)
     for element in elements:
-        known = atomic_numbers.get(element, 0) > 0
-        _require(known, "chemical symbols in elements", element)
+        _require(element in SYMBOLS, "chemical symbols in elements", element)
     for pair, cutoff in config.pair_cutoffs.items():
         names = pair.split("-")
         known = len(names) == 2 and set(names) <= set(elements)

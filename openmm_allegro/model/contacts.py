@@ -9,8 +9,9 @@ reach 0.55, and dimers that are computed for the repulsion of cores start at som
 from collections.abc import Sequence
 
 import torch
-from ase.data import atomic_numbers, covalent_radii
 from torch import Tensor
+
+from ..topology.elements import covalent_radii
 
 # Of the sum of radii: below, two atoms are one that stands twice.
 COINCIDENT = 0.05
@@ -48,7 +49,7 @@ def check_contacts(
     """
     if not len(centers):
         return
-    radii = torch.tensor(covalent_radii[[atomic_numbers[s] for s in symbols]])
+    radii = torch.tensor(covalent_radii(symbols), dtype=torch.float64)
     relative = relative_distances(radii, centers, neighbors, vectors)
     nearest = torch.full((len(symbols),), torch.inf, dtype=torch.float64)
     nearest = nearest.scatter_reduce(0, centers, relative, "amin")

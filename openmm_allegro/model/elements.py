@@ -3,13 +3,12 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 def element_types(
     symbols: Sequence[str], elements: Sequence[str], where: str
-) -> Tensor:
+) -> np.ndarray:
     """Index of each symbol in ``elements``, [N] int64.
 
     Parameters
@@ -33,4 +32,4 @@ def element_types(
             f"{where}: expected only the elements the model knows, "
             f"{', '.join(elements)}; found {', '.join(unknown)}"
         )
-    return torch.tensor([index[s] for s in symbols], dtype=torch.int64)
+    return np.array([index[s] for s in symbols], dtype=np.int64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..topology.elements import ATOMIC_NUMBERS
 from ..utils.settings import check_settings, documented, setting
 from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
@@ -59,9 +60,7 @@ class ZBL(torch.nn.Module):
 
     def __init__(self, config: AllegroConfig) -> None:
         super().__init__()
-        from ase.data import atomic_numbers
-
-        numbers = [float(atomic_numbers[e]) for e in config.elements]
+        numbers = [float(ATOMIC_NUMBERS[e]) for e in config.elements]
         z = torch.tensor(numbers, dtype=torch.float64)
         self.register_buffer("z", z, persistent=False)
         self.cutoffs = PairCutoffs(config.cutoff_table())

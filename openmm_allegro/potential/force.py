@@ -111,4 +111,4 @@ def _folded(
         if options.two_body == "table"
         else fold(model.energy, dtype)
     )
-    return FoldedModel(*[array.numpy() for array in program], types.numpy())
+    return FoldedModel(*[array.numpy() for array in program], types)

@@ -234,7 +234,7 @@ def script_model(
             "expected the compiled kernel, which kernel='fused' and two_body='table' "
             "need, found none; install the package again where there is a C++ compiler"
         )
-    types = element_types(symbols, model.config.elements, "topology")
+    types = torch.from_numpy(element_types(symbols, model.config.elements, "topology"))
     if len(types) == 0:
         raise ValueError("expected at least one atom, found none")
     if atoms is None:

@@ -5,7 +5,6 @@ import logging
 
 import numpy as np
 import openmm
-from ase.data import covalent_radii
 from openmm import app, unit
 
 from ..potential.computation import may_have_model, model_particles
@@ -18,6 +17,7 @@ from ..potential.contents import (
     describe_room,
     find_overlaps,
 )
+from ..topology.elements import COVALENT_RADII
 from ..units import NM_TO_ANGSTROM
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _contents(
         box = np.array(box) * NM_TO_ANGSTROM
     return Contents(
         [atom.element.symbol for atom in atoms],
-        covalent_radii[[atom.element.atomic_number for atom in atoms]],
+        np.array([COVALENT_RADII[atom.element.atomic_number] for atom in atoms]),
         coordinates[indices] * NM_TO_ANGSTROM,
         box,
         bonds[(bonds >= 0).all(axis=1)],

@@ -8,8 +8,23 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ..utils.settings import check_settings, setting
-from .names import SITE, is_drude, is_symbol, known_element, symbol_of
+from .names import SITE, SYMBOLS, is_drude, is_symbol, known_element, symbol_of
 
+ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)}
+# Å, by atomic number from hydrogen to curium: B. Cordero et al., doi:10.1039/b801115j,
+# with carbon of sp3 and manganese, iron and cobalt of low spin.
+_CORDERO = (
+    0.31, 0.28, 1.28, 0.96, 0.84, 0.76, 0.71, 0.66, 0.57, 0.58, 1.66, 1.41, 1.21, 1.11,
+    1.07, 1.05, 1.02, 1.06, 2.03, 1.76, 1.70, 1.60, 1.53, 1.39, 1.39, 1.32, 1.26, 1.24,
+    1.32, 1.22, 1.22, 1.20, 1.19, 1.20, 1.20, 1.16, 2.20, 1.95, 1.90, 1.75, 1.64, 1.54,
+    1.47, 1.46, 1.42, 1.39, 1.45, 1.44, 1.42, 1.39, 1.39, 1.38, 1.39, 1.40, 2.44, 2.15,
+    2.07, 2.04, 2.03, 2.01, 1.99, 1.98, 1.98, 1.96, 1.94, 1.92, 1.92, 1.89, 1.90, 1.87,
+    1.87, 1.75, 1.70, 1.62, 1.51, 1.44, 1.41, 1.36, 1.36, 1.32, 1.45, 1.46, 1.48, 1.40,
+    1.50, 1.50, 2.60, 2.21, 2.15, 2.06, 2.00, 1.96, 1.90, 1.87, 1.80, 1.69,
+)  # fmt: skip
+# Of all elements; the first is of what has no element, and the last ones, which nobody
+# has measured, are large.
+COVALENT_RADII = (0.2, *_CORDERO, *[2.0] * (len(SYMBOLS) - len(_CORDERO)))
 # Names that a message lists at most.
 _LISTED = 8
 
@@ -32,6 +47,11 @@ class Naming:
     def __post_init__(self) -> None:
         check_settings(self)
         check_given(self.elements)
+
+
+def covalent_radii(symbols: Sequence[str]) -> list[float]:
+    """Look up the covalent radius of each element, Å."""
+    return [COVALENT_RADII[ATOMIC_NUMBERS[symbol]] for symbol in symbols]
 
 
 def check_given(given: Mapping[str, str]) -> None:

@@ -89,7 +89,9 @@ def make_samples(
     samples = []
     for index, structure in enumerate(structures):
         where = structure.source or f"structure {index}"
-        types = element_types(structure.symbols, config.elements, where)
+        types = torch.from_numpy(
+            element_types(structure.symbols, config.elements, where)
+        )
         cell = torch.tensor(structure.cell)
         periodic = torch.tensor(structure.periodic)
         try:

@@ -3,8 +3,15 @@
 
 import pytest
 
-from openmm_allegro.topology.elements import NamesUnclear, Naming, find_elements
-from openmm_allegro.topology.names import SITE, is_drude, known_element
+from openmm_allegro.topology.elements import (
+    ATOMIC_NUMBERS,
+    COVALENT_RADII,
+    NamesUnclear,
+    Naming,
+    covalent_radii,
+    find_elements,
+)
+from openmm_allegro.topology.names import SITE, SYMBOLS, is_drude, known_element
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,11 @@ def test_a_file_that_contradicts_names():
     assert find_elements(["SOD"], ["SOD"], [0], ["S"], {}, "x", own=True) == ["S"]
     # deuterium is hydrogen
     assert find_elements(["H1"], ["HOH"], [0], ["D"], {}, "x") == ["D"]
+
+
+def test_numbers_and_radii_are_those_of_ase():
+    data = pytest.importorskip("ase.data")
+    assert [data.atomic_numbers[s] for s in SYMBOLS] == list(ATOMIC_NUMBERS.values())
+    assert list(COVALENT_RADII[:97]) == data.covalent_radii[:97].tolist()
+    assert len(COVALENT_RADII) == 1 + len(SYMBOLS)
+    assert covalent_radii(["O", "H", "Cm"]) == [0.66, 0.31, 1.69]

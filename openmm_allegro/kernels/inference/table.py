@@ -10,10 +10,10 @@ import logging
 from collections.abc import Sequence
 
 import torch
-from ase.data import atomic_numbers, covalent_radii
 from torch import Tensor
 
 from ...model import AllegroEnergy
+from ...topology.elements import covalent_radii
 from .fold import TABLE_FROM, fold, fold_parts
 from .operator import register
 from .program import Program
@@ -180,7 +180,7 @@ def _environments(energy: AllegroEnergy, elements: Sequence[str]) -> tuple[Tenso
     uniform = torch.rand(count, dtype=torch.float64, generator=generator)
     center_types = torch.repeat_interleave(centers, sizes)
     cutoffs = network.embedding.cutoffs(center_types, kinds).double().cpu()
-    radii = torch.tensor([covalent_radii[atomic_numbers[e]] for e in elements])
+    radii = torch.tensor(covalent_radii(elements), dtype=torch.float64)
     nearest = NEAREST * (radii[center_types] + radii[kinds])
     nearest = nearest.clamp(TABLE_FROM * cutoffs, 0.9 * cutoffs)
     r = (nearest**3 + (cutoffs**3 - nearest**3) * uniform).pow(1 / 3)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from ase.data import atomic_numbers
 
 from ...model.file import Model
+from ...topology.names import SYMBOLS
 from ...utils.config import brief
 from ...utils.settings import check_settings, documented, setting
 
@@ -192,7 +192,7 @@ def _check(settings: Watchdogs) -> None:
     seen = set()
     for pair, distance in settings.closest.items():
         names = pair.split("-")
-        known = len(names) == 2 and all(atomic_numbers.get(n, 0) for n in names)
+        known = len(names) == 2 and set(names) <= set(SYMBOLS)
         require(known, "closest of pairs of elements like 'H-O'", pair)
         require(frozenset(names) not in seen, "closest of each pair once", pair)
         seen.add(frozenset(names))
