@@ -47,11 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def simulate(options: argparse.Namespace) -> None:
     """Run the simulation or the protocol, and print the files."""
-    import torch
-
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
-    if execution.threads:
-        torch.set_num_threads(execution.threads)
     if len(options.inputs) == 1 and options.inputs[0].suffix == ".toml":
         _simulate_protocol(options, execution)
     else:

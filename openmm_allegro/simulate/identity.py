@@ -7,17 +7,20 @@ it, nor are settings that the record has itself.
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 import openmm
-import torch
 from openmm import app, unit
 
 from ..forces import FORCE_NAME, python_function, register_torch_force
 from ..plugin.force import FORCE_TYPE
 from ..potential.description import description
+
+if TYPE_CHECKING:
+    import torch
 
 Element = ElementTree.Element
 
@@ -157,16 +160,18 @@ def _plugins(
         yield element, force
 
 
-def _module(kind: str, force: openmm.Force) -> torch.jit.ScriptModule | None:
+def _module(kind: str, force: openmm.Force) -> "torch.jit.ScriptModule | None":
     if kind == "TorchForce":
         return register_torch_force().cast(force).getModule()
     if kind == FORCE_TYPE:
         return None
     module = getattr(python_function(force), "module", None)
-    return module if isinstance(module, torch.jit.ScriptModule) else None
+    torch = sys.modules.get("torch")  # without it, nothing is its module
+    is_script = torch is not None and isinstance(module, torch.jit.ScriptModule)
+    return module if is_script else None
 
 
-def _hash_tensors(module: torch.jit.ScriptModule) -> str:
+def _hash_tensors(module: "torch.jit.ScriptModule") -> str:
     """Hash parameters and buffers; lists of pairs, which change, are none."""
     sha = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):

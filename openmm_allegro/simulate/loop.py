@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import openmm
-import torch
 from openmm import app
 from tqdm import tqdm
 
@@ -31,13 +30,7 @@ from .watchdogs.watchdog import StopSimulation, Watchdog
 log = logging.getLogger(__name__)
 
 # Errors of a simulation and its reporters; others are mistakes in a reporter's code.
-_EXPLAINED = (
-    openmm.OpenMMException,
-    torch.jit.Error,
-    ValueError,
-    OSError,
-    RuntimeError,
-)
+_EXPLAINED = (openmm.OpenMMException, ValueError, OSError, RuntimeError)
 # A force's module names itself, and refuses positions and boxes alone.
 _UNSTABLE = re.compile("NaN|finite|infinity|too large for XTC|Allegro: expected")
 # Steps between looks at signals and changes of a ramp's temperature.
@@ -202,7 +195,7 @@ def with_explanation(job: Job) -> Any:
         text = reason_of(error)
         with contextlib.suppress(OSError):
             write_record(job.paths["record"], job.record | {"stopped": text})
-        if not isinstance(error, _EXPLAINED):
+        if not _is_explained(error):
             raise
         left = "there is no checkpoint yet"
         if saved is not None:
@@ -224,3 +217,11 @@ def with_explanation(job: Job) -> Any:
         raise RuntimeError(
             f"{what} after {job.record['completed_steps']} steps ({text}); {left}"
         ) from error
+
+
+def _is_explained(error: Exception) -> bool:
+    """Tell an error of a simulation from a mistake in code."""
+    torch = sys.modules.get("torch")  # without it, nothing can have raised its error
+    return isinstance(error, _EXPLAINED) or (
+        torch is not None and isinstance(error, torch.jit.Error)
+    )

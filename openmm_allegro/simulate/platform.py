@@ -2,15 +2,17 @@
 """The hardware of a run: an OpenMM platform, threads, and their record."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 
 import openmm
-import torch
 
 from ..utils.process import processor_name
 
 # Fastest first. OpenCL is left out: openmm-torch does not run there.
 _PLATFORMS = ("CUDA", "HIP", "CPU", "Reference")
+_VARIABLE = "OPENMM_CPU_THREADS"
 
 
 def choose_platform(
@@ -56,16 +58,30 @@ def describe_hardware(context: openmm.Context) -> dict[str, str | int]:
         hardware["device"] = chosen.getPropertyValue(context, "DeviceName")
     if "Threads" in names:
         hardware["threads"] = int(chosen.getPropertyValue(context, "Threads"))
-    hardware["torch_threads"] = torch.get_num_threads()
+    if torch := sys.modules.get("torch"):
+        hardware["torch_threads"] = torch.get_num_threads()
     return hardware
 
 
 @contextlib.contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Give torch, and so the fused kernel, this many threads; as before if None."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+def model_threads(count: int | None) -> Iterator[None]:
+    """Give models this many threads, in torch if it is loaded; as before if None.
+
+    Forces that run in torch have loaded it. Native ones have the threads of the CPU
+    platform, and on others those of a variable of the environment.
+    """
+    torch = sys.modules.get("torch")
+    before = os.environ.get(_VARIABLE), torch.get_num_threads() if torch else 0
+    if count is not None:
+        os.environ[_VARIABLE] = str(count)
+        if torch:
+            torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before[1])
+        if before[0] is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            os.environ[_VARIABLE] = before[0]

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import openmm
-import torch
 from openmm import app, unit
 
-from ...neighbors import PairList
+from ...plugin.search import find_pairs
 from ...potential.computation import model_particles
 from ...reporters.uncertainty import committee_of
 from ...units import NM_TO_ANGSTROM
@@ -147,8 +146,8 @@ def _closest(closest: dict[str, float], simulation: app.Simulation) -> Limit:
     elements = [a.element for a in simulation.topology.atoms()]
     symbols = [elements[i].symbol for i in atoms]
     kinds = sorted(set(symbols))
-    types = torch.tensor([kinds.index(s) for s in symbols])
-    table = torch.zeros(len(kinds), len(kinds), dtype=torch.float64)
+    types = np.array([kinds.index(s) for s in symbols])
+    table = np.zeros((len(kinds), len(kinds)))
     for pair, distance in closest.items():
         first, second = pair.split("-")
         if first in kinds and second in kinds:
@@ -156,22 +155,18 @@ def _closest(closest: dict[str, float], simulation: app.Simulation) -> Limit:
             table[i, j] = table[j, i] = distance
     if not table.any():
         return lambda frame: None
-    find = PairList(float(table.max()))
+    reach = float(table.max())
 
     def limit(frame: Frame) -> str | None:
-        box = np.zeros((3, 3)) if frame.box is None else frame.box
-        centers, neighbors, vectors = find(
-            torch.tensor(frame.positions[atoms] * NM_TO_ANGSTROM),
-            torch.tensor(box * NM_TO_ANGSTROM),
-            torch.tensor([frame.box is not None] * 3),
-        )
-        limits = table[types[centers], types[neighbors]]
-        distances = vectors.norm(dim=-1)
-        near = torch.nonzero(distances < limits).flatten()
+        box = None if frame.box is None else frame.box * NM_TO_ANGSTROM
+        pairs = find_pairs(frame.positions[atoms] * NM_TO_ANGSTROM, box, reach)
+        limits = table[types[pairs.centers], types[pairs.neighbors]]
+        distances = pairs.distances
+        near = np.flatnonzero(distances < limits)
         if not len(near):
             return None
         worst = near[(distances[near] / limits[near]).argmin()]
-        i, j = sorted((centers[worst].item(), neighbors[worst].item()))
+        i, j = sorted((pairs.centers[worst], pairs.neighbors[worst]))
         return (
             f"expected {'-'.join(sorted((symbols[i], symbols[j])))} pairs of at least "
             f"{limits[worst]:.4f} Å, found atoms {atoms[i]} and {atoms[j]} at "

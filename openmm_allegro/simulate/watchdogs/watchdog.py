@@ -183,14 +183,16 @@ class Watchdog:
     def _write_frame(
         self, frame: Frame, step: int, time: float, kinds: Sequence[str]
     ) -> None:
-        from ase import Atoms
-        from ase.io import write
-
-        atoms = Atoms(
-            self._symbols,
-            frame.positions * NM_TO_ANGSTROM,
-            cell=None if frame.box is None else frame.box * NM_TO_ANGSTROM,
-            pbc=frame.box is not None,
-            info={"step": step, "time_ps": round(time, 9), "watchdog": " ".join(kinds)},
-        )
-        write(self.frames, atoms, format="extxyz", append=True)
+        """Append a frame in extended XYZ."""
+        comment = f"Properties=species:S:1:pos:R:3 step={step} time_ps={time:.9g} "
+        comment += f'watchdog="{" ".join(kinds)}" pbc='
+        comment += '"F F F"' if frame.box is None else '"T T T"'
+        if frame.box is not None:
+            vectors = " ".join(f"{x:.10g}" for x in frame.box.ravel() * NM_TO_ANGSTROM)
+            comment = f'Lattice="{vectors}" {comment}'
+        lines = [str(len(self._symbols)), comment]
+        for symbol, place in zip(self._symbols, frame.positions, strict=True):
+            x, y, z = place * NM_TO_ANGSTROM
+            lines.append(f"{symbol:2s} {x:15.8f} {y:15.8f} {z:15.8f}")
+        with open(self.frames, "a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
