@@ -8,8 +8,7 @@ reach 0.55, and dimers that are computed for the repulsion of cores start at som
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..topology.elements import covalent_radii
 
@@ -20,17 +19,17 @@ ANOTHER_UNIT = 0.15
 
 
 def relative_distances(
-    radii: Tensor, centers: Tensor, neighbors: Tensor, vectors: Tensor
-) -> Tensor:
+    radii: np.ndarray, centers: np.ndarray, neighbors: np.ndarray, vectors: np.ndarray
+) -> np.ndarray:
     """Distances of pairs [P] over the sums of their covalent radii [N]."""
-    return vectors.detach().double().norm(dim=-1) / (radii[centers] + radii[neighbors])
+    return np.linalg.norm(vectors, axis=1) / (radii[centers] + radii[neighbors])
 
 
 def check_contacts(
     symbols: Sequence[str],
-    centers: Tensor,
-    neighbors: Tensor,
-    vectors: Tensor,
+    centers: np.ndarray,
+    neighbors: np.ndarray,
+    vectors: np.ndarray,
     where: str,
 ) -> None:
     """Refuse a structure of which atoms coincide, or that is in another unit.
@@ -38,8 +37,9 @@ def check_contacts(
     Parameters
     ----------
     symbols : sequence of str, N
-    centers, neighbors : Tensor [P], int64
-    vectors : Tensor [P, 3], Å
+    centers, neighbors : ndarray [P], int
+        Sorted by centre.
+    vectors : ndarray [P, 3], Å
     where : str
         Name of the structure in error messages.
 
@@ -49,13 +49,15 @@ def check_contacts(
     """
     if not len(centers):
         return
-    radii = torch.tensor(covalent_radii(symbols), dtype=torch.float64)
+    radii = np.array(covalent_radii(symbols))
     relative = relative_distances(radii, centers, neighbors, vectors)
-    nearest = torch.full((len(symbols),), torch.inf, dtype=torch.float64)
-    nearest = nearest.scatter_reduce(0, centers, relative, "amin")
-    typical, least = float(nearest.median()), int(relative.argmin())
+    starts = np.flatnonzero(np.diff(centers, prepend=-1))  # of those with neighbours
+    nearest = np.full(len(symbols), np.inf)
+    nearest[centers[starts]] = np.minimum.reduceat(relative, starts)
+    typical = np.sort(nearest)[(len(nearest) - 1) // 2]
+    least = int(relative.argmin())
     i, j = sorted((int(centers[least]), int(neighbors[least])))
-    length = float(vectors[least].norm())
+    length = np.linalg.norm(vectors[least])
     if typical < ANOTHER_UNIT and len(symbols) > 1:
         raise ValueError(
             f"{where}: expected atoms at distances of some Å, found each about "
@@ -63,7 +65,7 @@ def check_contacts(
             f"{i} ({symbols[i]}) and {j} ({symbols[j]}) at {length:.4g} Å; are lengths "
             "in nm, or is the cell too small?"
         )
-    if float(relative[least]) < COINCIDENT:
+    if relative[least] < COINCIDENT:
         other = "its own image" if i == j else str(j)
         raise ValueError(
             f"{where}: expected atoms at different positions, found atoms {i} and "

@@ -5,13 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ..model.contacts import relative_distances
-from ..neighbors import PairList
+from ..plugin.search import find_pairs
 from ..structure import check_cell, check_lengths
 from ..utils.reasons import reason_of
 from .checks import WITHOUT_BOX
@@ -78,15 +74,12 @@ def find_overlaps(contents: Contents) -> Overlaps:
         check_lengths(box, "box", WITHOUT_BOX)
         _check_packing(contents)
     check_distinct(contents.positions, contents.indices)
-    search = PairList(2.0 * NEAR * float(radii.max()))
-    cell = torch.zeros(3, 3) if box is None else torch.tensor(box)
-    periodic = torch.tensor([box is not None] * 3)
     try:
-        found = search(torch.tensor(positions), cell.double(), periodic)
-    except RuntimeError as error:
+        found = find_pairs(positions, box, 2.0 * NEAR * float(radii.max()))
+    except ValueError as error:
         raise ValueError(f"positions: {reason_of(error)}") from error
-    relative = relative_distances(torch.tensor(radii), *found).numpy()
-    centers, neighbors, vectors = (values.numpy() for values in found)
+    relative = relative_distances(radii, *found)
+    centers, neighbors, vectors = found
     near = np.flatnonzero((relative < NEAR) & (centers <= neighbors))
     near = near[np.argsort(relative[near])]
     pairs = np.stack([centers[near], neighbors[near]], axis=1)
@@ -235,15 +228,26 @@ def _check_packing(contents: Contents) -> None:
 
 def _typical_distance(contents: Contents) -> float:
     """Median of distances of nearest neighbours over the sum of covalent radii."""
-    positions, box = contents.positions, contents.box
+    positions, box, radii = contents.positions, contents.box, contents.radii
     if box is not None:
         fractions = positions @ np.linalg.inv(box)
         positions = (fractions - np.floor(fractions)) @ box
-    chosen = slice(None, None, max(len(positions) // SAMPLE, 1))
-    tree = cKDTree(positions, balanced_tree=False, compact_nodes=False)
-    lengths, nearest = tree.query(positions[chosen], k=2)
-    radii = contents.radii
-    return float(np.median(lengths[:, 1] / (radii[chosen] + radii[nearest[:, 1]])))
+    if len(positions) > SAMPLE:
+        far = np.square(positions - positions[0]).sum(axis=1)
+        around = np.argpartition(far, SAMPLE)[:SAMPLE]
+        positions, radii = positions[around], radii[around]
+    reach = 2.0 * BONDED * float(radii.max())
+    size = np.linalg.norm(np.ptp(positions, axis=0))
+    while True:
+        pairs = find_pairs(positions, None, reach)
+        starts = np.flatnonzero(np.diff(pairs.centers, prepend=-1))
+        if 2 * len(starts) > len(positions) or reach > size:
+            break
+        reach *= 2.0  # most have no neighbour yet, so few have many then
+    nearest = np.full(len(positions), np.inf)
+    relative = relative_distances(radii, *pairs)
+    nearest[pairs.centers[starts]] = np.minimum.reduceat(relative, starts)
+    return float(np.median(nearest))
 
 
 def _filled(positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -257,11 +261,16 @@ def _filled(positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _count_molecules(contents: Contents) -> int:
     """Number of sets of atoms that distances of bonds connect."""
-    radii, positions, box = contents.radii, contents.positions, contents.box
-    search = PairList(2.0 * BONDED * float(radii.max()))
-    found = search(torch.tensor(positions), torch.tensor(box), torch.tensor([True] * 3))
-    bonded = (relative_distances(torch.tensor(radii), *found) < BONDED).numpy()
-    rows, columns = found[0].numpy()[bonded], found[1].numpy()[bonded]
-    count = len(radii)
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
-    return connected_components(graph, directed=False)[0]
+    radii = contents.radii
+    reach = 2.0 * BONDED * float(radii.max())
+    pairs = find_pairs(contents.positions, contents.box, reach)
+    bonded = relative_distances(radii, *pairs) < BONDED
+    rows, columns = pairs.centers[bonded], pairs.neighbors[bonded]
+    first = np.arange(len(radii))  # of the atoms that each is known to belong to
+    while True:
+        smaller = first.copy()
+        np.minimum.at(smaller, rows, first[columns])
+        smaller = smaller[smaller]
+        if (smaller == first).all():
+            return len(np.unique(first))
+        first = smaller

@@ -100,7 +100,8 @@ def make_samples(
             )
         except RuntimeError as error:
             raise ValueError(f"{where}: {reason_of(error)}") from error
-        check_contacts(structure.symbols, centers, neighbors, vectors, where)
+        pair_arrays = (values.numpy() for values in (centers, neighbors, vectors))
+        check_contacts(structure.symbols, *pair_arrays, where)
         near = vectors.square().sum(-1) < table[types[centers], types[neighbors]] ** 2
         stress = structure.known_stress()
         has_stress = periodic.any() and has_volume(structure.cell)
