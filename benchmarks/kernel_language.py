@@ -4,7 +4,7 @@
 product: [104, 64] by packed [64, 64] in rows of 960 floats, as in a linear layer of a
 block of two centres. scalars: the backward pass of the tensor product's scalars, l_max
 2, 32 channels, 52 rows of one centre. C++ is the package's own source, compiled here
-with the flags of setup.py; it learns the sizes at run time only. Numba has the same
+with the kernels' flags; it learns the sizes at run time only. Numba has the same
 loops with sizes as literals, the fastest of the forms tried. Both get the same float32
 data, in alternating runs. Times are processor times, which a busy machine changes
 little.
@@ -20,18 +20,17 @@ import ctypes
 import json
 import os
 import resource
-import runpy
 import subprocess
 import sysconfig
 import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from hardware import hardware
 
+from openmm_allegro.kernels.builds import BUILDS, FLAGS
 from openmm_allegro.kernels.library import library
 
 try:
@@ -129,11 +128,10 @@ def _timed(run, data, repeats: int) -> tuple[list[np.ndarray], float]:
 
 def _compile_cpp() -> tuple[ctypes.CDLL, str]:
     """Build the wrapper like the extension that this processor loads."""
-    with patch("setuptools.setup"):
-        setup = runpy.run_path(str(ROOT / "setup.py"))
-    name = Path(library()._name).name.partition(".")[0]
+    name = Path(library()._name).name
+    build = next(flags for key, flags in BUILDS.items() if key in name)
     compiler = os.environ.get("CXX", sysconfig.get_config_var("CXX").split()[0])
-    command = [compiler, *setup["FLAGS"], *setup["BUILDS"][name], "-fPIC", "-shared"]
+    command = [compiler, *FLAGS, *build.flags, "-fPIC", "-shared"]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "loops.cpp"), Path(folder, "loops.so")
         source.write_text(WRAPPER)

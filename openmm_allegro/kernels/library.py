@@ -8,45 +8,43 @@ import logging
 import platform
 from pathlib import Path
 
+from ..utils.compiler import compiled_library
 from . import header
+from .builds import BUILDS, FLAGS, INCLUDED, SOURCE
 
 FORMAT = header.constant("ALLEGRO_FORMAT")
 INTERFACE = header.constant("ALLEGRO_INTERFACE")
 _log = logging.getLogger(__name__)
-# Instruction sets from the fastest on, and the flags of /proc/cpuinfo that they need.
-_AVX2 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
-BUILDS = {
-    "_avx512": _AVX2 | {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"},
-    "_avx2": _AVX2,
-    "_generic": set(),
-}
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels for this processor; None without them, which is logged."""
-    for build in BUILDS:
-        loaded = load(build)
-        if loaded is None:
-            continue
-        if is_current(loaded):
-            return loaded
+    """The compiled kernels for this processor; None without them, which is logged.
+
+    Where none were installed, or those of another version, this processor's are
+    compiled on first use.
+    """
+    installed = next(filter(None, map(load, BUILDS)), None)
+    if installed is not None and is_current(installed):
+        return installed
+    problem = "was not built" if installed is None else "is of another version"
+    try:
+        loaded = _compiled()
+    except (ImportError, OSError) as error:
         _log.warning(
-            "the fused kernel is of another version: install the package again; until "
-            "then the network runs in plain torch, several times slower"
+            "the fused kernel %s when the package was installed (%s); without it the "
+            "native force cannot run, and torch takes several times longer",
+            problem,
+            error,
         )
         return None
-    _log.warning(
-        "the fused kernel was not built (it needs a C++ compiler when the package is "
-        "installed); the network runs in plain torch, several times slower"
-    )
-    return None
+    return loaded if is_current(loaded) else None
 
 
 def load(build: str) -> ctypes.CDLL | None:
-    """Load one of ``BUILDS``; None if it was not built or does not run here."""
+    """Load one of ``BUILDS``; None if it was not installed or does not run here."""
     spec = importlib.util.find_spec(f"{__package__}.cpu.{build}")
-    if spec is None or spec.origin is None or not BUILDS[build] <= processor_flags():
+    if spec is None or spec.origin is None or not _runs_here(build):
         return None
     try:
         return ctypes.CDLL(spec.origin)
@@ -63,6 +61,23 @@ def is_current(loaded: ctypes.CDLL) -> bool:
     except AttributeError:
         return False
     return versions == (FORMAT, INTERFACE)
+
+
+def _compiled() -> ctypes.CDLL:
+    """The fastest build for this processor, out of the user's cache folder."""
+    build = next(filter(_runs_here, BUILDS))
+    path = compiled_library(
+        f"kernels{build}",
+        SOURCE,
+        FLAGS + BUILDS[build].flags,
+        included=INCLUDED,
+        needed_by="the fused kernel",
+    )
+    return ctypes.CDLL(str(path))
+
+
+def _runs_here(build: str) -> bool:
+    return BUILDS[build].needs <= processor_flags()
 
 
 @functools.cache
