@@ -17,17 +17,17 @@ class Build(NamedTuple):
     """Flags of the compiler, and flags of /proc/cpuinfo that the processor needs."""
 
     flags: list[str]
-    needs: set[str] = set()
+    needs: frozenset[str] = frozenset()
 
 
 # Not -march=x86-64-v3 and -v4, which compilers before GCC 11 do not know.
-_AVX2 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
+_AVX2 = frozenset({"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"})
 _AVX512 = ["avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"]
 _WIDE = [*(f"-m{name}" for name in _AVX512), "-mfma", "-mprefer-vector-width=512"]
 
 # From the fastest on.
 BUILDS = {
-    "_avx512": Build([*_WIDE, "-DWIDTH=64", "-DROWS=12"], _AVX2 | {*_AVX512}),
+    "_avx512": Build([*_WIDE, "-DWIDTH=64", "-DROWS=12"], _AVX2.union(_AVX512)),
     "_avx2": Build(["-mavx2", "-mfma", "-DWIDTH=32", "-DROWS=6"], _AVX2),
     "_generic": Build(["-DWIDTH=16", "-DROWS=4"]),
 }

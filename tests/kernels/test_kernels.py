@@ -334,6 +334,20 @@ def test_a_kernel_of_another_version_is_not_used(monkeypatch, caplog, number):
         assert "of another version" in caplog.text
 
 
+def test_compiled_on_first_use_where_none_was_installed(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(library, "FLAGS", [*library.FLAGS, "-O0"])  # sooner compiled
+    library.library.cache_clear()
+    try:
+        assert library.is_current(library.library())
+        assert [p.name for p in tmp_path.iterdir()] == [
+            os.path.basename(library.library()._name)
+        ]
+    finally:
+        library.library.cache_clear()
+
+
 def test_a_library_without_one_of_the_functions_is_not_used():
     """One compiled before the functions of the header were what they are."""
     assert not library.is_current(ctypes.CDLL(None))
