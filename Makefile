@@ -1,34 +1,44 @@
 # SPDX-License-Identifier: MIT
 #
-#   make demo [STEPS=20000]      install into .venv, run the NaCl(aq) example
-#   make test [PYTEST_ARGS=...]  install into .venv, run the tests
+#   make demo [STEPS=20000]      install what simulates and analyses into .venv, run the
+#                                NaCl(aq) example; longer with more steps
+#   make test [PYTEST_ARGS=...]  install everything into .venv, run the tests; then those
+#                                of the small installation in .venv-small
 #   make slow                    the long tests
 #   make sanitize                the kernels' tests, with kernels that watch each
 #                                access to memory and undefined behaviour (GCC)
 #   make lint | format           ruff
-#   make clean                   remove .venv, runs/ and caches
+#   make clean                   remove environments, runs/ and caches
 #
 #   PYTHON=python3.12            the Python that .venv is made with (3.11 to 3.13)
 #   WORKERS=2                    processes that run tests side by side, with a thread
 #                                each; 0: in the first one, for a debugger
 #   EXTRAS=train,analysis,dev    what to install: this one is without TorchForce, so
-#                                it takes any torch >= 2.9, one already in .venv too
+#                                it takes any torch >= 2.9, one already in .venv too;
+#                                cuda12 has OpenMM's CUDA platform
 
 PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+INSTALLED := $(shell cat $(STAMP) 2>/dev/null)
+comma := ,
+
+ifeq ($(MAKECMDGOALS),demo)
+# The small installation, or the one that .venv has, if that can draw figures.
+EXTRAS ?= $(if $(findstring all,$(INSTALLED))$(findstring analysis,$(INSTALLED)),$(INSTALLED),analysis)
+endif
 # With an NVIDIA driver present, OpenMM's CUDA platform is worth its download.
 EXTRAS ?= all$(if $(shell command -v nvidia-smi 2>/dev/null),$(comma)cuda12)
-comma := ,
+
+TORCH_TAKES := $(if $(findstring all,$(EXTRAS)),(about 8 GB on Linux x86_64, of torch's CUDA libraries))
 
 # A worker begins with its own part of the files and takes over from the other at the
 # end, so that most models, trainings and imports are made once.
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
-VENV_PYTHON := .venv/bin/python
-STAMP := .venv/.installed
-
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test slow sanitize lint format clean FORCE
+.PHONY: help venv demo test small slow sanitize lint format clean FORCE
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +51,7 @@ $(STAMP): FORCE
 endif
 FORCE:
 
-$(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/,*.h cpu/*.h cpu/*.cpp))
+$(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/,builds.py *.h cpu/*.h cpu/*.cpp))
 	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || { \
 	  echo "error: '$(PYTHON)' not found; name a Python 3.11 to 3.13:" \
 	    "make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -53,8 +63,7 @@ $(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/
 	@test -x .venv/bin/pip || { echo "creating .venv with $(PYTHON)"; \
 	  $(PYTHON) -m venv .venv || { echo "error: could not create .venv" \
 	    "(Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; }
-	@echo "installing openmm-allegro[$(strip $(EXTRAS))] into .venv" \
-	  "(about 8 GB on Linux x86_64 because of torch's CUDA libraries)"
+	@echo "installing openmm-allegro[$(strip $(EXTRAS))] into .venv $(TORCH_TAKES)"
 	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[$(strip $(EXTRAS))]'
 	@echo '$(strip $(EXTRAS))' > $@
@@ -65,6 +74,31 @@ demo: venv
 
 test: venv
 	$(VENV_PYTHON) $(PYTEST) $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(MAKE) --no-print-directory small)
+
+# What a user without torch has: the latest OpenMM, and the package as its sdist, of
+# which the kernels and the plugin are compiled.
+SMALL := .venv-small
+SMALL_STAMP := $(SMALL)/.installed
+SMALL_EXTRAS := analysis,ase,openmmml,test
+SMALL_OPENMM := 8.6.1
+SMALL_PIP := $(SMALL)/bin/pip --quiet --disable-pip-version-check
+SDIST := build/sdist
+
+small: $(SMALL_STAMP)
+	PYTHONSAFEPATH=1 OPENMM_ALLEGRO_CACHE=$(CURDIR)/$(SMALL)/cache \
+	  $(SMALL)/bin/python $(PYTEST) -m small $(PYTEST_ARGS)
+
+$(SMALL_STAMP): $(shell git ls-files openmm_allegro 2>/dev/null) pyproject.toml setup.py
+	@echo "installing the sdist with openmm $(SMALL_OPENMM), without torch, into $(SMALL)"
+	@test -x $(SMALL)/bin/pip || $(PYTHON) -m venv $(SMALL)
+	@$(SMALL_PIP) install build
+	@rm -rf $(SDIST)
+	@$(SMALL)/bin/python -m build --sdist --outdir $(SDIST) . >$(SMALL)/sdist.log 2>&1 \
+	  || { cat $(SMALL)/sdist.log; exit 1; }
+	@$(SMALL_PIP) install --force-reinstall --no-deps $(SDIST)/*.tar.gz
+	@$(SMALL_PIP) install 'openmm-allegro[$(SMALL_EXTRAS)]' openmm==$(SMALL_OPENMM)
+	@touch $@
 
 slow: venv
 	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
@@ -98,7 +132,7 @@ format: venv
 	.venv/bin/ruff format .
 
 clean:
-	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache lightning_logs
+	rm -rf .venv $(SMALL) runs build dist *.egg-info .pytest_cache .ruff_cache lightning_logs
 	rm -f openmm_allegro/kernels/cpu/*.so
 	find openmm_allegro tests examples systems benchmarks -name __pycache__ -prune \
 	  -exec rm -rf {} + 2>/dev/null || true

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from openmm_allegro.utils.extras import EXTRA_OF
+
 yaml = pytest.importorskip("yaml")
 requirements = pytest.importorskip("packaging.requirements")
 utils = pytest.importorskip("packaging.utils")
@@ -68,7 +70,8 @@ def expand(project, extra):
         requirement = requirements.Requirement(line)
         if requirement.name == project["name"]:
             for inner in requirement.extras:
-                bounds |= expand(project, inner)
+                for name, specifier in expand(project, inner).items():
+                    bounds[name] = bounds.get(name, specifier) & specifier
     bounds.pop(project["name"], None)
     return bounds
 
@@ -135,31 +138,44 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
             requirement = requirements.Requirement(spec)
             bounds[requirement.name] = str(requirement.specifier)
     for extra in (None, "train", "analysis", "multistate", "dev"):
-        for name, specifier in pins(project, extra).items():
+        bounds_of_extra = expand(project, extra) if extra else pins(project)
+        for name, specifier in bounds_of_extra.items():
             assert name in bounds, f"{name} is not in environment.yml"
+            if name == "openmm":  # as TorchForce, which is there too, needs it
+                continue
             lower = next(str(s) for s in specifier if s.operator == ">=")
             assert lower in bounds[name].split(","), f"{name}: {bounds[name]}"
     python = bounds["python"]
     assert set(python.split(",")) == set(project["requires-python"].split(","))
-    assert "<8.6" in bounds["openmm"].split(",")
+    assert bounds["openmm"] == ">=8.5,<8.6"
 
 
 def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
-        *("torchforce", "cuda12", "openmmml", "nequip", "dispersion"),
-        *("train", "analysis", "multistate", "dev", "all"),
+        *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
+        *("train", "analysis", "multistate", "test", "dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:
-        assert set(pins(project, extra)) <= set(everything)
+        assert set(expand(project, extra)) <= set(everything)
     for extra in extras:
         assert expand(project, extra), extra
+
+
+def test_extras_have_the_packages_that_errors_name_them_for(project):
+    """By the name that Python imports; a distribution may be called otherwise."""
+    distributions = {"allegro": "nequip-allegro", "freud": "freud-analysis"}
+    for package, extra in EXTRA_OF.items():
+        name = utils.canonicalize_name(distributions.get(package, package))
+        assert name in expand(project, extra), package
+        assert name not in pins(project), package
 
 
 def test_torchforce_pins_the_versions_that_work_together(project):
     expected = {"openmm": "==8.5.*", "openmmtorch": "==1.5.*", "torch": "==2.9.*"}
     found = {name: str(pin) for name, pin in pins(project, "torchforce").items()}
+    found.pop("openmm-allegro")  # its extra torch
     # what openmmtorch's wheel for Python 3.13 is linked to, and does not ask for
     assert found.pop("nvidia-cuda-nvrtc") == "==13.*"
     assert found == expected
@@ -176,12 +192,19 @@ def test_cuda_packages_have_the_versions_of_torchforce(project):
     assert "torch" in found
 
 
-def test_core_takes_any_torch_and_does_not_need_torchforce(project):
+def test_core_is_small(project):
     core = pins(project)
+    assert set(core) == {"numpy", "openmm", "platformdirs", "safetensors", "tqdm"}
+    for version in ("8.4.0", "8.5.2", "8.6.1"):
+        assert version in core["openmm"]
+
+
+def test_training_takes_any_torch_and_openmm(project):
+    training = expand(project, "train")
     for version in ("2.9.0", "2.9.1", "2.11.0", "2.11.0+cpu"):
-        assert version in core["torch"]
-    assert "2.8.0" not in core["torch"]
-    assert not {"openmmtorch", "lightning", "mdtraj", "pytest"} & set(core)
+        assert version in training["torch"]
+    assert "2.8.0" not in training["torch"]
+    assert not {"openmm", "openmmtorch", "mdtraj", "pytest"} & set(training)
 
 
 def test_console_script_points_at_a_function(project):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._version import __version__
+from ..utils.extras import naming_extras
 from ..utils.quiet import quiet
 
 # Verbs in the order of the help, and what each does.
@@ -32,15 +33,14 @@ VERBS = {
     "report": "one HTML page about a run: traces, structure, kinetics, a look in 3D",
 }
 _DEBUG = "--debug"
-# Packages that a verb needs beyond the base installation, and the extra that has them.
-_EXTRA_OF = {
-    "lightning": "train",
-    "nequip": "nequip",
-    **dict.fromkeys(
-        ("freud", "matplotlib", "mdtraj", "periodictable", "pymbar", "scipy"),
-        "analysis",
-    ),
-    "tables": "analysis",
+# The extra that has all that a verb needs, where it needs more than the base.
+_EXTRAS = {
+    "train": "train",
+    "evaluate": "train",
+    "import": "nequip",
+    "export": "nequip",
+    "analyze": "analysis",
+    "report": "analysis",
 }
 
 
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         _, run_verb = _functions_of(options.verb)
         with quiet("numexpr"), _warnings_in_one_line(debug):
-            run_verb(options)
+            with naming_extras(_EXTRAS.get(options.verb)):
+                run_verb(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output has enough; Python would flush it once more.
@@ -82,9 +83,6 @@ def _sentence(error: Exception) -> str:
     """Say what was wrong in one line."""
     # torch adds where in its C++ code it was
     text = " ".join(str(error).partition("\nException raised from")[0].split())
-    if isinstance(error, ModuleNotFoundError):
-        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
-        return text + (f"; pip install 'openmm-allegro[{extra}]'" if extra else "")
     if isinstance(error, RecursionError):
         return "expected values that are nested less deeply in a file"
     if isinstance(error, MemoryError):

@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .extras import naming_extras
+
 
 def lazy_names(
     package: str, modules: Mapping[str, Sequence[str]]
@@ -31,7 +33,9 @@ def lazy_names(
 
     def find(name: str) -> Any:
         if name in origin:
-            return getattr(importlib.import_module(f".{origin[name]}", package), name)
+            with naming_extras():
+                module = importlib.import_module(f".{origin[name]}", package)
+            return getattr(module, name)
         submodule = f"{package}.{name}"
         # Python asks for names such as __path__, which are no modules.
         if (
