@@ -22,7 +22,7 @@ extern "C" {
 
 /// Version of the functions below and of the structs that they take. Raise it where one of
 /// them changes: libraries compiled before are then not used.
-#define ALLEGRO_INTERFACE 2
+#define ALLEGRO_INTERFACE 3
 
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
@@ -303,19 +303,32 @@ int64_t allegro_format(void);
 /// ALLEGRO_INTERFACE that the library was compiled with.
 int64_t allegro_interface(void);
 
-/// Read a program; NULL if it is of another format. Its arrays are not copied.
+/// Outcomes of functions.
+enum allegro_outcome {
+  ALLEGRO_OK = 0, ALLEGRO_REFUSED = 1, ALLEGRO_NO_MEMORY = 2, ALLEGRO_OTHER_FORMAT = 3
+};
+
+/// Look at each index, column and size of a program whose arrays have so many numbers, as
+/// the functions below do not. Refused if one leads outside, and then what was expected and
+/// found is in `message`, which has `room` bytes. The weights are not read and may be NULL.
+int64_t allegro_check(const allegro_program *program, int64_t integers, int64_t constants,
+                      int64_t weights, char *message, int64_t room);
+
+/// Read a program; NULL if it is of another format or there is too little memory. Its arrays
+/// are not copied.
 allegro_model *allegro_open(const allegro_program *program);
 
 /// Run the centres from `begin` to before `end` in the calling thread. Threads may share a
-/// model, but not the forces and the strain of the results.
-void allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
-                 int64_t end, const allegro_results *results);
+/// model, but not the forces and the strain of the results. All functions with an outcome
+/// may lack memory.
+int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
+                    int64_t end, const allegro_results *results);
 
 /// Run all centres on several threads, each with forces and strain of its own: these
 /// arrays are [threads, count, 3] and [threads, 3, 3], and sums over threads are the
 /// result. Equal arguments give equal results, to the last bit.
-void allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
-                         int64_t threads, const allegro_results *results);
+int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
+                            int64_t threads, const allegro_results *results);
 
 /// Free what allegro_open made.
 void allegro_close(allegro_model *model);
@@ -381,18 +394,18 @@ typedef struct allegro_pairs {
   void *v;
 } allegro_pairs;
 
-/// Take the product; 1 if an entry is beyond its array, and nothing is done then.
+/// Take the product; refused if an entry is beyond its array.
 int64_t allegro_contract(const allegro_product *product, int64_t threads);
 /// Gradient of the product by its weights, with the sum over c in the place of that over
-/// terms of one path; 1 as above.
+/// terms of one path; refused as above.
 int64_t allegro_contract_weights(const allegro_product *product, int64_t threads);
 
 /// v[c, a, u] = sum over k of y[c, k, a] w[c, k, degree of a, u].
-void allegro_project(const allegro_pairs *pairs, int64_t threads);
+int64_t allegro_project(const allegro_pairs *pairs, int64_t threads);
 /// w[c, k, l, u] = sum over a of degree l of y[c, k, a] v[c, a, u]; rows are contiguous.
-void allegro_spread(const allegro_pairs *pairs, int64_t threads);
+int64_t allegro_spread(const allegro_pairs *pairs, int64_t threads);
 /// y[c, k, a] = sum over u of w[c, k, degree of a, u] v[c, a, u].
-void allegro_meet(const allegro_pairs *pairs, int64_t threads);
+int64_t allegro_meet(const allegro_pairs *pairs, int64_t threads);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,7 @@ from .builds import BUILDS, FLAGS, INCLUDED, SOURCE
 
 FORMAT = header.constant("ALLEGRO_FORMAT")
 INTERFACE = header.constant("ALLEGRO_INTERFACE")
+Outcome = header.enumeration("allegro_outcome")
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +52,20 @@ def load(build: str) -> ctypes.CDLL | None:
     except OSError as error:
         _log.warning("the fused kernel cannot be loaded: %s", error)
         return None
+
+
+def check_outcome(name: str, outcome: int) -> None:
+    """Raise an error where a function of the library had too little memory.
+
+    Raises
+    ------
+    MemoryError
+    """
+    if outcome == Outcome.NO_MEMORY:
+        raise MemoryError(
+            f"{name}: expected more memory for the kernel, found none left; use fewer "
+            "atoms or threads"
+        )
 
 
 def is_current(loaded: ctypes.CDLL) -> bool:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Call operators with wrong arguments, and print what came of it.
 
-    python tests/kernels/operator_calls.py NAME…
+    python tests/kernels/operator_calls.py KERNELS NAME…
 
-runs in a process of its own, which a mistake would end.
+runs in a process of its own, which a mistake would end. KERNELS are some of compiled,
+torch and unbuilt, with commas between them: the last is torch where no kernels were
+compiled, which also check programs.
 """
 
 import json
@@ -19,7 +21,7 @@ from helpers import random_atoms, tiny_config, tiny_energy
 import openmm_allegro.kernels.training.contraction
 import openmm_allegro.kernels.training.projection  # noqa: F401
 from openmm_allegro.kernels import library
-from openmm_allegro.kernels.inference import operator
+from openmm_allegro.kernels.inference import operator, validity
 from openmm_allegro.kernels.inference.fold import fold, fold_parts
 from openmm_allegro.kernels.inference.table import TableFunctions
 from openmm_allegro.kernels.training import contraction, operators, projection
@@ -178,8 +180,11 @@ def changed_numbers(name: str, value: torch.Tensor) -> Iterator[tuple[str, Any, 
 
 def outcome(name: str, kernel: str) -> dict[str, Any]:
     """Make all calls of an operator; list those that should have failed."""
-    for module in (operator, operators, projection, contraction):
-        module.library = library.library if kernel == "compiled" else lambda: None
+    for module in (operator, operators, projection, contraction, validity):
+        is_check = module is validity and kernel == "torch"
+        is_compiled = kernel == "compiled" or is_check
+        module.library = library.library if is_compiled else lambda: None
+    validity._check.cache_clear()
     function = getattr(torch.ops.openmm_allegro, name)
     names = [argument.name for argument in function.default._schema.arguments]
     accepted, made = [], 0
@@ -214,6 +219,6 @@ def differentiate(function: Any, arguments: list[Any], result: Any) -> None:
 if __name__ == "__main__":
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    for name in sys.argv[1:]:
-        for kernel in ("compiled", "torch"):
+    for name in sys.argv[2:]:
+        for kernel in sys.argv[1].split(","):
             print(json.dumps([name, kernel, outcome(name, kernel)]), flush=True)

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <type_traits>
@@ -25,6 +29,7 @@ namespace {
 #include "block.h"
 #include "product.h"
 #include "pairs.h"
+#include "check.h"
 
 // f(0.0) or f(0.0f): code for the precision of the arrays.
 template <typename F> void in_precision(bool is_double, const F &f) {
@@ -34,34 +39,17 @@ template <typename F> void in_precision(bool is_double, const F &f) {
     f(0.0f);
 }
 
-}  // namespace
-
-int64_t allegro_format() { return ALLEGRO_FORMAT; }
-
-int64_t allegro_interface() { return ALLEGRO_INTERFACE; }
-
-allegro_model *allegro_open(const allegro_program *program) {
-  if (program->integers[0] != ALLEGRO_FORMAT) return nullptr;
-  return reinterpret_cast<allegro_model *>(new Model(read(*program)));
-}
-
-void allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
-                 int64_t end, const allegro_results *results) {
-  run(*reinterpret_cast<const Model *>(model), *atoms, begin, end, results->energies,
-      results->forces, results->strain);
-}
-
-void allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
-                         int64_t threads, const allegro_results *results) {
-  const int64_t count = atoms->count;
+// The centres in parts, each of a thread that has forces and strain of its own.
+void run_threads(const Model &m, const allegro_atoms &atoms, int64_t threads,
+                 const allegro_results &results) {
+  const int64_t count = atoms.count;
   // Equal numbers of pairs within the cutoff. They do not depend on which others are in the
   // list, so neither does the order of sums: the result is the same to the last bit.
   std::vector<long> before(count + 1, 0);
-  const Model &m = *reinterpret_cast<const Model *>(model);
   if (threads > 1) {
     share_evenly(count, threads, [&](long, long begin, long end) {
       for (long center = begin; center < end; ++center)
-        before[center + 1] = near_pairs(m, *atoms, center);
+        before[center + 1] = near_pairs(m, atoms, center);
     });
     for (long center = 0; center < count; ++center) before[center + 1] += before[center];
   }
@@ -72,51 +60,119 @@ void allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
     const long end = std::upper_bound(first + begin, first + count, wanted) - first;
     return std::max(begin, std::min(end, (long)count));
   };
-  share(threads, end, [=](long t, long begin, long end) {
-    const allegro_results own = {results->energies, results->forces + 3 * count * t,
-                                 results->strain + 9 * t};
-    allegro_run(model, atoms, begin, end, &own);
+  share(threads, end, [&](long t, long begin, long end) {
+    run(m, atoms, begin, end, results.energies, results.forces + 3 * count * t,
+        results.strain + 9 * t);
+  });
+}
+
+// ALLEGRO_OK after f(), ALLEGRO_NO_MEMORY if there was too little memory for it.
+template <typename F> int64_t outcome(const F &f) {
+  try {
+    f();
+    return ALLEGRO_OK;
+  } catch (const std::exception &) {
+    return ALLEGRO_NO_MEMORY;
+  }
+}
+
+// f(0.0) or f(0.0f) for the parts of `count` that are each a thread's, with the thread.
+template <typename F>
+int64_t outcome_of_parts(int64_t count, int64_t threads, bool is_double, const F &f) {
+  return outcome([&] {
+    share_evenly(count, threads, [&](long t, long begin, long end) {
+      in_precision(is_double, [&](auto zero) { f(zero, t, begin, end); });
+    });
+  });
+}
+
+}  // namespace
+
+int64_t allegro_format() { return ALLEGRO_FORMAT; }
+
+int64_t allegro_interface() { return ALLEGRO_INTERFACE; }
+
+int64_t allegro_check(const allegro_program *program, int64_t integers, int64_t constants,
+                      int64_t weights, char *message, int64_t room) {
+  const auto say = [&](const std::string &text) {
+    std::snprintf(message, room, "%s", text.c_str());
+  };
+  try {
+    say("");
+    if (integers > 0 && program->integers[0] != ALLEGRO_FORMAT) {
+      say("format " + std::to_string(ALLEGRO_FORMAT) + ", found " +
+          std::to_string(program->integers[0]));
+      return ALLEGRO_OTHER_FORMAT;
+    }
+    ProgramCheck{*program, integers, constants, weights}.run();
+    return ALLEGRO_OK;
+  } catch (const Refusal &refusal) {
+    say(refusal.expected + ", found " + refusal.found);
+    return ALLEGRO_REFUSED;
+  } catch (const std::exception &) {
+    return ALLEGRO_NO_MEMORY;
+  }
+}
+
+allegro_model *allegro_open(const allegro_program *program) {
+  if (program->integers[0] != ALLEGRO_FORMAT) return nullptr;
+  Model *model = nullptr;
+  outcome([&] { model = new Model(read(*program)); });
+  return reinterpret_cast<allegro_model *>(model);
+}
+
+int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
+                    int64_t end, const allegro_results *results) {
+  return outcome([&] {
+    run(*reinterpret_cast<const Model *>(model), *atoms, begin, end, results->energies,
+        results->forces, results->strain);
+  });
+}
+
+int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
+                            int64_t threads, const allegro_results *results) {
+  return outcome([&] {
+    run_threads(*reinterpret_cast<const Model *>(model), *atoms, threads, *results);
   });
 }
 
 void allegro_close(allegro_model *model) { delete reinterpret_cast<Model *>(model); }
 
 int64_t allegro_contract(const allegro_product *product, int64_t threads) {
-  if (!within(*product)) return 1;
-  share_evenly(product->centers, threads, [=](long, long begin, long end) {
-    in_precision(product->is_double,
-                 [=](auto zero) { contract<decltype(zero)>(*product, begin, end); });
-  });
-  return 0;
+  const allegro_product &p = *product;
+  if (!within(p)) return ALLEGRO_REFUSED;
+  const auto part = [&](auto zero, long, long begin, long end) {
+    contract<decltype(zero)>(p, begin, end);
+  };
+  return outcome_of_parts(p.centers, threads, p.is_double, part);
 }
 
 int64_t allegro_contract_weights(const allegro_product *product, int64_t threads) {
-  if (!within(*product)) return 1;
-  share_evenly(product->centers, threads, [=](long t, long begin, long end) {
-    in_precision(product->is_double, [=](auto zero) {
-      contract_weights<decltype(zero)>(*product, t, begin, end);
-    });
-  });
-  return 0;
+  const allegro_product &p = *product;
+  if (!within(p)) return ALLEGRO_REFUSED;
+  const auto part = [&](auto zero, long t, long begin, long end) {
+    contract_weights<decltype(zero)>(p, t, begin, end);
+  };
+  return outcome_of_parts(p.centers, threads, p.is_double, part);
 }
 
-void allegro_project(const allegro_pairs *pairs, int64_t threads) {
-  share_evenly(pairs->centers, threads, [=](long, long begin, long end) {
-    in_precision(pairs->is_double,
-                 [=](auto zero) { project<decltype(zero)>(*pairs, begin, end); });
-  });
+int64_t allegro_project(const allegro_pairs *pairs, int64_t threads) {
+  const auto part = [=](auto zero, long, long begin, long end) {
+    project<decltype(zero)>(*pairs, begin, end);
+  };
+  return outcome_of_parts(pairs->centers, threads, pairs->is_double, part);
 }
 
-void allegro_spread(const allegro_pairs *pairs, int64_t threads) {
-  share_evenly(pairs->centers, threads, [=](long, long begin, long end) {
-    in_precision(pairs->is_double,
-                 [=](auto zero) { spread<decltype(zero)>(*pairs, begin, end); });
-  });
+int64_t allegro_spread(const allegro_pairs *pairs, int64_t threads) {
+  const auto part = [=](auto zero, long, long begin, long end) {
+    spread<decltype(zero)>(*pairs, begin, end);
+  };
+  return outcome_of_parts(pairs->centers, threads, pairs->is_double, part);
 }
 
-void allegro_meet(const allegro_pairs *pairs, int64_t threads) {
-  share_evenly(pairs->centers, threads, [=](long, long begin, long end) {
-    in_precision(pairs->is_double,
-                 [=](auto zero) { meet<decltype(zero)>(*pairs, begin, end); });
-  });
+int64_t allegro_meet(const allegro_pairs *pairs, int64_t threads) {
+  const auto part = [=](auto zero, long, long begin, long end) {
+    meet<decltype(zero)>(*pairs, begin, end);
+  };
+  return outcome_of_parts(pairs->centers, threads, pairs->is_double, part);
 }

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .validity import check_program
+from .validity import check_numbers
 
 
 class _Kind(NamedTuple):
@@ -51,8 +51,9 @@ def check_arguments(*arrays: Tensor) -> None:
     """
     _check_kinds(arrays)
     positions, _, types, offsets, neighbors, _, integers, constants, weights = arrays
-    elements = check_program(
-        *(array.detach().cpu().numpy() for array in (integers, constants, weights))
+    numbers, values = (a.detach().cpu().numpy() for a in (integers, constants))
+    elements = check_numbers(
+        numbers, values, len(weights), weights.dtype == torch.float64
     )
     count = len(positions)
     _check_range("types", types, elements)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..header import filled
-from ..library import library
+from ..library import Outcome, check_outcome, library
 from .arguments import check_arguments
 from .twin import evaluate as evaluate_in_torch
 
@@ -66,8 +66,11 @@ def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     )
     results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
     model = kernels.allegro_open(folded)
-    kernels.allegro_run_threads(model, atoms, threads, results)
+    if model is None:  # its format is known from the check
+        check_outcome("evaluate", Outcome.NO_MEMORY)
+    outcome = kernels.allegro_run_threads(model, atoms, threads, results)
     kernels.allegro_close(model)
+    check_outcome("evaluate", outcome)
     return energies, forces.sum(0), strain.sum(0)
 
 

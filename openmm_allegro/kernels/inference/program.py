@@ -83,6 +83,8 @@ def unpack(program: Program) -> Parts:
 
     Raises
     ------
+    ValueError
+        If an array is shorter or longer than the header has it.
     RuntimeError
         As ``check_format``.
     """
@@ -103,15 +105,10 @@ def unpack(program: Program) -> Parts:
         layer = Layer(*numbers.tolist())
         entries, integers = _cut(integers, layer.entries * len(Entry._fields))
         layers.append((layer, entries.reshape(-1, len(Entry._fields))))
+    for left in (integers, constants):
+        if len(left):
+            raise ValueError(f"expected the end of an array, found {len(left)} more")
     return Parts(head, scalars, arrays, layers, weights)
-
-
-def expected_lengths(head: Any) -> tuple[int, int]:
-    """Numbers of the integers before the layers, and of the constants."""
-    lengths = [len(Header._fields), len(Scalars._fields)]
-    for index, name in enumerate(("ALLEGRO_INTEGERS", "ALLEGRO_CONSTANTS")):
-        lengths[index] += sum(_length(array, head) for array in header.arrays(name))
-    return lengths[0], lengths[1]
 
 
 def check_format(found: int) -> None:
@@ -148,4 +145,6 @@ def _length(array: header.Array, head: Any) -> int:
 
 
 def _cut(values: Any, count: int) -> tuple[Any, Any]:
+    if not 0 <= count <= len(values):
+        raise ValueError(f"expected {count} more numbers, found {len(values)}")
     return values[:count], values[count:]

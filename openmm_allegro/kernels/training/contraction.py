@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..header import filled
-from ..library import library
+from ..library import Outcome, check_outcome, library
 from .operators import check_arrays, check_memory, define, runs_compiled, threads_for
 
 PATH = 3  # the column of entries that names the weight
@@ -153,8 +153,10 @@ def _on_cpu(name: str, *arguments: Any) -> Tensor:
         second=y.contiguous(),
         out=out,
     )
-    if getattr(library(), f"allegro_{name}")(product, threads):
+    outcome = getattr(library(), f"allegro_{name}")(product, threads)
+    if outcome == Outcome.REFUSED:
         raise _out_of_range(name, sizes, paths)
+    check_outcome(name, outcome)
     return out.sum(0) if is_weights else out
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..header import filled
-from ..library import library
+from ..library import check_outcome, library
 from .operators import check_arrays, check_memory, define, runs_compiled, threads_for
 
 # Arrays that each operator takes, in order, and the one that it makes.
@@ -147,7 +147,8 @@ def _on_cpu(
         is_double=result.dtype == torch.float64,
         **arrays,
     )
-    getattr(library(), f"allegro_{name}")(pairs, threads_for(centers))
+    outcome = getattr(library(), f"allegro_{name}")(pairs, threads_for(centers))
+    check_outcome(name, outcome)
     return result
 
 
