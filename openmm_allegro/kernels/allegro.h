@@ -314,6 +314,9 @@ enum allegro_outcome {
 int64_t allegro_check(const allegro_program *program, int64_t integers, int64_t constants,
                       int64_t weights, char *message, int64_t room);
 
+/// Largest cutoff of a pair, Å, of a program that has been checked.
+double allegro_cutoff(const allegro_program *program);
+
 /// Read a program; NULL if it is of another format or there is too little memory. Its arrays
 /// are not copied.
 allegro_model *allegro_open(const allegro_program *program);

@@ -114,6 +114,12 @@ int64_t allegro_check(const allegro_program *program, int64_t integers, int64_t 
   }
 }
 
+double allegro_cutoff(const allegro_program *program) {
+  const auto &head = *reinterpret_cast<const allegro_header *>(program->integers);
+  const double *cutoffs = cutoffs_of(head, program->constants);
+  return *std::max_element(cutoffs, cutoffs + head.types * head.types);
+}
+
 allegro_model *allegro_open(const allegro_program *program) {
   if (program->integers[0] != ALLEGRO_FORMAT) return nullptr;
   Model *model = nullptr;

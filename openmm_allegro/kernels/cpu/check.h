@@ -23,6 +23,19 @@ static inline int64_t times(int64_t a, int64_t b) {
   return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
+// Cutoffs [types, types] in the constants of a program.
+static const double *cutoffs_of(const allegro_header &head, const double *constants) {
+  const int64_t types = head.types, radial = head.radial, terms = head.terms;
+  const double *cutoffs = nullptr;
+  take<allegro_scalars>(constants);
+#define FIND(type, name, length, about)                      \
+  if (std::string(#name) == "cutoffs") cutoffs = constants; \
+  constants += (length);
+  ALLEGRO_CONSTANTS(FIND)
+#undef FIND
+  return cutoffs;
+}
+
 struct ProgramCheck {
   const allegro_program &program;
   const int64_t integers, constants, weights;  // lengths
@@ -125,14 +138,8 @@ struct ProgramCheck {
           scalars.zbl_p);
     check(scalars.table_from >= 0.0 && scalars.table_from < 1.0, "a table from 0 to 1",
           scalars.table_from);
-    const int64_t types = head.types, radial = head.radial, terms = head.terms;
-    const double *cutoffs = nullptr;
-#define FIND(type, name, length, about)                 \
-  if (std::string(#name) == "cutoffs") cutoffs = from; \
-  from += (length);
-    ALLEGRO_CONSTANTS(FIND)
-#undef FIND
-    for (int64_t kind = 0; kind < types * types; ++kind)
+    const double *cutoffs = cutoffs_of(head, program.constants);
+    for (int64_t kind = 0; kind < head.types * head.types; ++kind)
       check(cutoffs[kind] >= 0.0 && std::isfinite(cutoffs[kind]), "finite cutoffs",
             cutoffs[kind]);
   }

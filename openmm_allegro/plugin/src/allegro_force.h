@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "memory.h"
 #include "openmm/Force.h"
 #include "openmm/Platform.h"
 #include "openmm/System.h"
@@ -59,6 +60,18 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
   double computeForce(OpenMM::ContextImpl &context,
                       const std::vector<OpenMM::Vec3> &positions,
                       std::vector<OpenMM::Vec3> &forces) override {
+    return with_memory([&] { return compute(context, positions, forces); });
+  }
+
+ private:
+  const AllegroForce &owner;
+  const std::shared_ptr<const Models> models;
+  std::unique_ptr<Engine> engine;
+  Results results;
+  bool wants_forces = true;
+
+  double compute(OpenMM::ContextImpl &context, const std::vector<OpenMM::Vec3> &positions,
+                 std::vector<OpenMM::Vec3> &forces) {
     // Not in initialize: the CPU Platform knows its threads only once a Context exists.
     if (!engine) engine = std::make_unique<Engine>(models, number_of_threads(context));
     static_assert(sizeof(OpenMM::Vec3) == 3 * sizeof(double));
@@ -74,13 +87,6 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
     for (const double part : results.energies) energy += part;
     return energy * EV_TO_KJ_PER_MOL;
   }
-
- private:
-  const AllegroForce &owner;
-  const std::shared_ptr<const Models> models;
-  std::unique_ptr<Engine> engine;
-  Results results;
-  bool wants_forces = true;
 
   // As many as the Platform has, if it has threads.
   static int number_of_threads(OpenMM::ContextImpl &context) {

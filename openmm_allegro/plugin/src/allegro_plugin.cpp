@@ -19,7 +19,7 @@ thread_local std::string failure;
 // What f returns, or `otherwise` after an exception.
 template <typename F> auto guarded(decltype(std::declval<F>()()) otherwise, const F &f) {
   try {
-    return f();
+    return with_memory(f);
   } catch (const std::exception &error) {
     failure = error.what();
     return otherwise;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "models.h"
@@ -31,12 +32,9 @@ class Engine {
         team(std::max(1, int(std::min(long(threads), models->count())))),
         list(models->cutoff, models->skin, models->is_periodic) {
     for (const Model &member : models->members) {
-      const allegro_program program = {member.integers.data(), member.constants.data(),
-                                       member.weights.get(), member.is_double};
+      const allegro_program program = member.program();
       opened.emplace_back(kernels->open(&program), kernels->close);
-      if (!opened.back())
-        throw OpenMM::OpenMMException("AllegroForce: expected a program that the kernels "
-                                      "can read, found one of another format");
+      if (!opened.back()) throw std::bad_alloc();  // the program has been checked
     }
   }
 
@@ -181,8 +179,10 @@ class Engine {
       if (wants_forces)
         own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
       const allegro_results parts = {results.energies.data(), own, &strains[9 * thread]};
-      kernels->run(opened[member].get(), &atoms, team.begin(thread, count),
-                   team.end(thread, count), &parts);
+      const int64_t outcome = kernels->run(opened[member].get(), &atoms,
+                                           team.begin(thread, count),
+                                           team.end(thread, count), &parts);
+      if (outcome != ALLEGRO_OK) throw std::bad_alloc();
     });
     for (int i = 0; i < 9; ++i) {
       results.strain[i] = 0.0;

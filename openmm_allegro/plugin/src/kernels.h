@@ -16,6 +16,8 @@ namespace Allegro {
 struct Kernels {
   decltype(&allegro_format) format;
   decltype(&allegro_interface) interface;
+  decltype(&allegro_check) check;
+  decltype(&allegro_cutoff) cutoff;
   decltype(&allegro_open) open;
   decltype(&allegro_run) run;
   decltype(&allegro_close) close;
@@ -33,6 +35,7 @@ inline Kernels load_kernels(const std::string &path) {
                                     ", found no function " + name);
   };
   get(k.format, "allegro_format"), get(k.interface, "allegro_interface");
+  get(k.check, "allegro_check"), get(k.cutoff, "allegro_cutoff");
   get(k.open, "allegro_open"), get(k.run, "allegro_run"), get(k.close, "allegro_close");
   if (k.interface() != ALLEGRO_INTERFACE)
     throw OpenMM::OpenMMException(

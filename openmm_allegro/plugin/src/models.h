@@ -15,6 +15,10 @@
 
 namespace Allegro {
 
+[[noreturn]] inline void fail(const std::string &expected, const std::string &found) {
+  throw OpenMM::OpenMMException("AllegroForce: expected " + expected + ", found " + found);
+}
+
 // Numbers of a folded model; see allegro_program.
 struct Model {
   std::vector<int64_t> integers;
@@ -30,6 +34,33 @@ struct Model {
     std::copy(bytes.begin(), bytes.end(), copy);
     weights = {copy, [line](unsigned char *p) { operator delete(p, line); }};
     weight_bytes = bytes.size();
+  }
+
+  allegro_program program() const {
+    return {integers.data(), constants.data(), weights.get(), is_double};
+  }
+
+  // Refuse arrays that are no program; only then may the rest be called.
+  void check(const Kernels &kernels) const {
+    const size_t size = is_double ? sizeof(double) : sizeof(float);
+    if (weight_bytes % size)
+      fail("weights of " + std::to_string(size) + " bytes each",
+           std::to_string(weight_bytes) + " bytes in all");
+    const allegro_program arrays = program();
+    char message[300] = "";
+    switch (kernels.check(&arrays, integers.size(), constants.size(), weight_bytes / size,
+                          message, sizeof message)) {
+      case ALLEGRO_OK: return;
+      case ALLEGRO_NO_MEMORY: throw std::bad_alloc();
+      case ALLEGRO_OTHER_FORMAT:
+        throw OpenMM::OpenMMException(
+            "AllegroForce: expected a program of " + std::string(message) +
+            ": the System comes from another version of openmm_allegro; create it again");
+      default:
+        throw OpenMM::OpenMMException(
+            "AllegroForce: expected a program with " + std::string(message) +
+            ": it was damaged or changed; create the System again");
+    }
   }
 
   const allegro_header &header() const {
@@ -53,34 +84,27 @@ struct Models {
 
   long count() const { return long(particles.size() + caps.size()); }
 
-  // Refuse what would be computed wrongly.
-  void check() const {
-    using OpenMM::OpenMMException;
+  // Refuse what would be computed wrongly, or lead out of an array.
+  void check(const Kernels &kernels) const {
     if (members.empty() || particles.empty())
-      throw OpenMMException("AllegroForce: expected a model and an atom or more, found none");
+      fail("a model and an atom or more", "none");
+    check_reach();
+    check_places();
     for (const Model &member : members) {
-      const auto format = member.integers.empty() ? -1 : member.integers[0];
-      if (format != ALLEGRO_FORMAT)
-        throw OpenMMException("AllegroForce: expected a program of format " +
-                              std::to_string(ALLEGRO_FORMAT) + ", found " +
-                              std::to_string(format) +
-                              ": the System comes from another version of openmm_allegro; "
-                              "create it again");
-      if (member.integers.size() < sizeof(allegro_header) / sizeof(int64_t))
-        throw OpenMMException("AllegroForce: expected a whole program, found a part of one");
+      member.check(kernels);
       if (long(member.types.size()) != count())
-        throw OpenMMException("AllegroForce: expected an element for each of " +
-                              std::to_string(count()) + " atoms and caps, found " +
-                              std::to_string(member.types.size()));
+        fail("an element for each of " + std::to_string(count()) + " atoms and caps",
+             std::to_string(member.types.size()));
+      const int64_t elements = member.header().types;
       for (const int64_t type : member.types)
-        if (type < 0 || type >= member.header().types)
-          throw OpenMMException("AllegroForce: expected elements below " +
-                                std::to_string(member.header().types) + ", found " +
-                                std::to_string(type));
+        if (type < 0 || type >= elements)
+          fail("elements from 0 to " + std::to_string(elements - 1), std::to_string(type));
+      const allegro_program program = member.program();
+      const double reach = kernels.cutoff(&program);
+      if (cutoff < reach * (1.0 - 1e-9))
+        fail("a cutoff of " + std::to_string(reach) + " Å, as a model has, or more",
+             std::to_string(cutoff));
     }
-    if (!(cutoff > 0.0) || !std::isfinite(cutoff) || !(skin >= 0.0) || !std::isfinite(skin))
-      throw OpenMMException("AllegroForce: expected a finite cutoff and skin, found " +
-                            std::to_string(cutoff) + " and " + std::to_string(skin) + " Å");
   }
 
   // Refuse particles that a System of `number` does not have.
@@ -93,6 +117,33 @@ struct Models {
     };
     for (const int64_t particle : particles) check(particle);
     for (const Cap &cap : caps) check(cap.inner), check(cap.outer);
+  }
+
+ private:
+  static constexpr double LARGEST_REACH = 1000.0;  // Å
+
+  void check_reach() const {
+    if (!(cutoff > 0.0 && cutoff <= LARGEST_REACH))
+      fail("a finite cutoff up to 1000 Å", std::to_string(cutoff));
+    if (!(skin >= 0.0 && skin <= LARGEST_REACH))
+      fail("a finite skin from 0 to 1000 Å", std::to_string(skin));
+  }
+
+  // Particles and caps, whatever System they are of.
+  void check_places() const {
+    std::vector<int64_t> sorted = particles;
+    std::sort(sorted.begin(), sorted.end());
+    if (sorted.front() < 0) fail("particles from 0 on", std::to_string(sorted.front()));
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice != sorted.end()) fail("each particle once", std::to_string(*twice) + " twice");
+    for (const Cap &cap : caps) {
+      if (cap.inner < 0 || cap.outer < 0)
+        fail("caps on particles from 0 on", std::to_string(std::min(cap.inner, cap.outer)));
+      if (cap.inner == cap.outer)
+        fail("caps on bonds of two particles", std::to_string(cap.inner) + " twice");
+      if (!std::isfinite(cap.ratio))
+        fail("finite places of caps", std::to_string(cap.ratio));
+    }
   }
 };
 

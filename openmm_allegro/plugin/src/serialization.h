@@ -75,6 +75,11 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
   }
 
   void *deserialize(const OpenMM::SerializationNode &node) const override {
+    return with_memory([&] { return read(node); });
+  }
+
+ private:
+  static AllegroForce *read(const OpenMM::SerializationNode &node) {
     const int version = node.getIntProperty("version");
     if (version != ALLEGRO_PLUGIN_VERSION)
       throw OpenMM::OpenMMException("AllegroForce: expected XML of version " +
@@ -87,16 +92,27 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     models->skin = node.getDoubleProperty("skin");
     models->particles = array<int64_t>(node, "particles");
     models->caps = array<Cap>(node, "caps");
-    for (int m = 0; m < node.getIntProperty("models"); ++m)
+    const int number = node.getIntProperty("models");
+    for (int m = 0; m < number; ++m)
       models->members.push_back(member(node.getChildNode("Model" + std::to_string(m))));
-    models->check();
+    if (has_child(node, "Model" + std::to_string(std::max(0, number))))
+      fail(std::to_string(number) + " models", "more");
+    models->check(*ChosenKernels::get());
     auto force = std::make_unique<AllegroForce>(models);
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setName(string_property(node, "name"));
     return force.release();
   }
 
- private:
+  static bool has_child(const OpenMM::SerializationNode &node, const std::string &name) {
+    try {
+      node.getChildNode(name);
+      return true;
+    } catch (const OpenMM::OpenMMException &) {
+      return false;
+    }
+  }
+
   template <typename T> static std::string text(const std::vector<T> &values) {
     return encode(values.data(), values.size() * sizeof(T));
   }
