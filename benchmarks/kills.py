@@ -13,14 +13,16 @@ an undisturbed process to the last bit (a resumed barostat starts anew, by desig
 The protocol also runs while the clock jumps by days, with files that may not grow
 beyond a random size, and in a folder that is deleted meanwhile. The first must change
 nothing; the others must end with an error that says so, and then be resumed or begun
-anew. Writes results/kills.json beside this file.
+anew. Writes results/kills.json beside this file, kills_native.json with --backend
+native.
 
 python benchmarks/kills.py [--protocol 100] [--training 40] [--report 40] [--import 20]
-                           [--others 10] [--longest 10] [--seed 1]
+                           [--others 10] [--longest 10] [--seed 1] [--backend native]
 """
 
 import argparse
 import collections
+import functools
 import json
 import multiprocessing
 import os
@@ -148,6 +150,12 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=10.0, help="s until a kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--backend",
+        choices=("torchforce", "pythonforce", "native"),
+        default="torchforce",
+        help="of the protocol's force",
+    )
+    parser.add_argument(
         "--results", type=Path, default=Path(__file__).parent / "results"
     )
     options = parser.parse_args()
@@ -156,8 +164,10 @@ def main() -> None:
         TrainingTask: options.training,
         ReportTask: options.report,
         ImportTask: options.imports,
-        ProtocolTask: options.protocol,
+        functools.partial(ProtocolTask, backend=options.backend): options.protocol,
     }
+    is_default = options.backend == parser.get_default("backend")
+    name = "kills.json" if is_default else f"kills_{options.backend}.json"
     counts: collections.Counter[str] = collections.Counter()
     done, others, started = {}, {}, time.monotonic()
 
@@ -165,6 +175,7 @@ def main() -> None:
         result = {
             "hardware": hardware(1),
             "seed": options.seed,
+            "backend": options.backend,
             "longest_s": options.longest,
             "kills": sum(counts.values()),
             "tasks": done,
@@ -176,15 +187,15 @@ def main() -> None:
             "wall_s": round(time.monotonic() - started),
         }
         options.results.mkdir(parents=True, exist_ok=True)
-        path = options.results / "kills.json"
+        path = options.results / name
         path.write_text(json.dumps(result, indent=2) + "\n")
 
     total = sum(least.values()) + 3 * options.others
     with (
-        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory() as folder,
         tqdm(total=total, unit="fault", mininterval=10) as bar,
     ):
-        temporary = Path(name)
+        temporary = Path(folder)
         for kind, number in least.items():
             if number:
                 task = kind(temporary)
@@ -194,7 +205,8 @@ def main() -> None:
                 write()
         if options.others:
             # openmm-torch copies forces through files in /tmp, and aborts if it is full
-            task = ProtocolTask(temporary, "pythonforce")
+            backend = "pythonforce" if is_default else options.backend
+            task = ProtocolTask(temporary, backend)
             faults = other_faults(
                 task, draw, options.longest, temporary, others, bar, options.others
             )

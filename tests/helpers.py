@@ -94,7 +94,7 @@ def tiny_energy(config: AllegroConfig | None = None, seed: int = 0) -> AllegroEn
     return energy
 
 
-def water_model() -> Model:
+def water_model(seed: int = 5) -> Model:
     """H and O, cutoffs that depend on the ordered pair, two layers, l_max 2."""
     config = AllegroConfig(
         ("H", "O"),
@@ -107,7 +107,7 @@ def water_model() -> Model:
         readout_width=4,
     )
     statistics = Statistics((6.0, 12.0), (0.8, 0.8), (-13.0, -400.0))
-    energy = AllegroEnergy(config, statistics, seed=5)
+    energy = AllegroEnergy(config, statistics, seed=seed)
     return Model(config, statistics, energy, "total", "float64")
 
 

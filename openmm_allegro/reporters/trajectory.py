@@ -2,6 +2,7 @@
 """Reporters of frames that stay readable after a kill: XTC, HDF5 with velocities."""
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import zlib
@@ -104,6 +105,8 @@ class HDF5Reporter:
 
     Raises
     ------
+    ImportError
+        If a package that writes HDF5 is missing.
     ValueError
         If the interval is below 1, there are fewer frames, or they have changed.
     """
@@ -115,8 +118,7 @@ class HDF5Reporter:
         frames: int = 0,
         checksum: int | None = None,
     ) -> None:
-        import mdtraj.formats  # noqa: F401  early, if it is missing
-
+        check_hdf5_writer()
         check_interval(interval)
         self.path, self._interval = Path(file), interval
         self.frames = self.checksum = 0
@@ -228,6 +230,22 @@ class HDF5Reporter:
             elif length > keep:
                 _join([part], part, keep)
             self.frames += min(length, max(keep, 0))
+
+
+def check_hdf5_writer() -> None:
+    """Refuse to write HDF5 where a package for it is missing.
+
+    Raises
+    ------
+    ImportError
+    """
+    names = ("mdtraj", "tables")
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            "velocities in HDF5 (velocity_interval) expect mdtraj and tables, found no "
+            f"{' and no '.join(missing)}; pip install 'openmm-allegro[analysis]'"
+        )
 
 
 def append_bytes(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from openmm import app, unit
 
 from .._version import __version__
 from ..potential.description import notes_of
+from ..reporters.trajectory import check_hdf5_writer
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
 from .atoms import describe_atoms
@@ -59,6 +60,7 @@ def execute(
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
     if settings.velocity_interval:
+        check_hdf5_writer()
         paths["velocities"] = paths_of(output)["velocities"]
     check_reporters(reporters)
     asked = check_notes(notes) | {"atoms": system.getNumParticles()}
