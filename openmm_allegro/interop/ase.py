@@ -16,7 +16,8 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..model.elements import element_types
-from ..model.file import Model, load_model
+from ..model.model import Model
+from ..modelfile import load_model
 from ..potential.checks import check_total, warn_of_vacuum
 from ..potential.contents import check_distinct
 from ..potential.module import script_model

@@ -16,7 +16,7 @@ from openmm import app
 
 from ..classical.bonds import bond_markers
 from ..forces import default_backend
-from ..model.file import Model
+from ..model.model import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
 from ..potential.force import model_force
 from ..potential.options import ForceOptions

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from openmm import app, unit
 
-from ..model.file import Model
+from ..model.model import Model
 from ..structure import check_cell, check_lengths, has_volume, is_placeholder
 
 log = logging.getLogger(__name__)

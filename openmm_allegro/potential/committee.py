@@ -21,7 +21,7 @@ from torch import Tensor
 from ..classical.fingerprint import check_baseline
 from ..mixing.link_atoms import Cap, capped
 from ..model.elements import element_types
-from ..model.file import Model
+from ..model.model import Model
 from ..structure import topology_symbols
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from ..utils.reasons import reason_of

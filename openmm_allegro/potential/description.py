@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..mixing.link_atoms import Cap
-from ..model.file import Model, digest
+from ..model.model import Model, digest
 from .options import ForceOptions
 
 OPTIONS = ("backend", "precision", "kernel", "two_body", "skin")

@@ -11,7 +11,7 @@ from ..kernels.inference.fold import fold
 from ..kernels.inference.table import fold_with_table
 from ..mixing.link_atoms import Cap
 from ..model.elements import element_types
-from ..model.file import Model
+from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
 from .committee import committee_module, member_name
 from .description import describe

@@ -14,7 +14,7 @@ from ..kernels.inference.table import fold_with_table
 from ..kernels.library import library
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.elements import element_types
-from ..model.file import Model
+from ..model.model import Model
 from ..neighbors import LARGEST_BLOCK, PADDING, VerletList, center_blocks
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from .options import ForceOptions
@@ -255,7 +255,7 @@ def script_model(
         )
     module = ForceModule(
         energy,
-        model.config.cutoff_table(),
+        torch.from_numpy(model.config.cutoff_table()),
         types,
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,

@@ -14,7 +14,8 @@ from ..classical.fingerprint import check_baseline, fingerprint
 from ..mixing.checks import check_region, check_system
 from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
-from ..model.file import Model, load_model
+from ..model.model import Model
+from ..modelfile import load_model
 from ..structure import topology_symbols
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty

@@ -9,7 +9,7 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_system
-from ..model.file import Model
+from ..model.model import Model
 from ..potential.potential import AllegroPotential
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of
