@@ -22,7 +22,6 @@ STAIRS = [
     ["structure", "neighbors"],
     ["model"],
     ["kernels"],
-    ["modelfile"],
     ["plugin"],
     ["forces"],
     ["classical", "registration"],

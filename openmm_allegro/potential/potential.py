@@ -14,8 +14,7 @@ from ..classical.fingerprint import check_baseline, fingerprint
 from ..mixing.checks import check_region, check_system
 from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
-from ..model.model import Model
-from ..modelfile import load_model
+from ..model.file import Model, load_model
 from ..structure import topology_symbols
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty
@@ -78,7 +77,7 @@ class AllegroPotential:
         self,
         topology: app.Topology,
         *,
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -157,7 +156,7 @@ class AllegroPotential:
         interpolate: bool = False,
         remove_constraints: bool = True,
         link: str = "error",
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -257,7 +256,7 @@ class AllegroPotential:
         topology: app.Topology,
         mm_system: openmm.System,
         *,
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -330,6 +329,7 @@ class AllegroPotential:
         topology: app.Topology,
         positions: Any,
         *,
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         periodic: bool | None = None,
@@ -344,7 +344,7 @@ class AllegroPotential:
         topology : openmm.app.Topology
             With the box, if any.
         positions : [N, 3] Quantity, or array in nm
-        precision, kernel, periodic
+        backend, precision, kernel, periodic
             As ``create_system``.
 
         Returns
@@ -357,5 +357,7 @@ class AllegroPotential:
         ValueError
             If there is a single model, positions do not fit, or as ``create_system``.
         """
-        options = ForceOptions(precision=precision, kernel=kernel, skin=0.0)
+        options = ForceOptions(
+            backend=backend, precision=precision, kernel=kernel, skin=0.0
+        )
         return uncertainty(self.models, topology, positions, options, periodic=periodic)

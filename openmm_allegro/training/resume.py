@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..model.model import Model
+from ..model.file import Model
 from ..structure import Structure
 from ..utils.settings import settings_of
 from .config import TrainConfig
