@@ -3,9 +3,9 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib import metadata
-
-import torch
 
 from openmm_allegro.utils.process import processor_name
 
@@ -17,10 +17,20 @@ def hardware(threads: int) -> dict:
         "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads_used": threads,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": _gpu(),
         "python": platform.python_version(),
         "versions": {p: _version(p) for p in packages},
     }
+
+
+def _gpu() -> str | None:
+    """Name of the first GPU by NVIDIA's tool: torch would take long to import."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (result.stdout.splitlines() or [None])[0]
 
 
 def _version(package: str) -> str | None:

@@ -27,7 +27,7 @@ from hostile_values import arguments_of, damaged, damaged_text, values_of
 from toml_helpers import CLASSES, PROTOCOL, TRAINING, allowed, toml
 
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.model.header import BLANK, with_checksum
+from openmm_allegro.modelfile.header import BLANK, with_checksum
 from openmm_allegro.utils.settings import settings_of
 
 

@@ -16,7 +16,7 @@ from openmm import app, unit
 from openmm_allegro.cli.main import main as command
 from openmm_allegro.interop.ase import AllegroCalculator
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.model.file import Model, save_model
+from openmm_allegro.modelfile import Model, save_model
 
 STRUCTURES = Path(__file__).parents[1] / "tests" / "data" / "ethanol.extxyz"
 TRAP = "code_ran"  # folder that code of a file makes

@@ -25,7 +25,7 @@ from mdtraj.formats import HDF5TrajectoryFile
 from openmm import app
 
 from openmm_allegro import AllegroPotential
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.runs.names import paths_of
 from openmm_allegro.simulate.checkpoint import read_checkpoint
 from openmm_allegro.simulate.protocol import Stage, run_protocol
@@ -267,7 +267,7 @@ class ImportTask:
     def work(self, folder: Path) -> None:
         """Import the checkpoint, over an older model."""
         from openmm_allegro.interop.nequip import import_model
-        from openmm_allegro.model.file import save_model
+        from openmm_allegro.modelfile import save_model
 
         torch.set_num_threads(1)
         folder.mkdir(exist_ok=True)

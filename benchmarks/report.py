@@ -1,51 +1,79 @@
 # SPDX-License-Identifier: MIT
-"""Print the README's table of speed, and draw it, from peers.json and scaling.json.
+"""Fill the README's table of speed from peers.json and scaling.json, and draw both.
 
-python benchmarks/report.py
+    python benchmarks/report.py
 
-prints the table and writes benchmarks/results/speed.png.
+rewrites what stands between the two comments in the README, and results/speed.png.
 """
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BLOCK = re.compile(
+    r"(<!-- speed: by benchmarks/report.py -->\n).*?(<!-- end of speed -->)", re.DOTALL
+)
 SHORT = {"l1_1layer": "1 × 1", "l2_2layers": "2 × 2", "l3_3layers": "3 × 3"}
-OURS = ("ours, plain", "ours, fused", "ours, table")
-COLUMNS = ("OpenMM-ML nequip", "nequip AOTInductor", *OURS)
+NAMES = {"water": "water", "li3po4": "Li3PO4"}
+PEER = "OpenMM-ML nequip"
+# variant: heading of its column
+COLUMNS = {
+    PEER: "OpenMM-ML `nequip`",
+    "ours, plain": "plain torch",
+    "ours, fused": "TorchForce",
+    "ours, table": "TorchForce, table",
+    "ours, native": "native",
+    "ours, native table": "native, table",
+}
+# Of these the memory is shown, and the others have about that of one of them.
+WITH_MEMORY = (PEER, "ours, fused", "ours, native")
+COMPARED = ("ours, fused", "ours, table", "ours, native", "ours, native table")
+MODES = ("eager", "TorchScript", "AOTInductor")
 
 
 def main() -> None:
-    peers = json.loads((RESULTS / "peers.json").read_text())
-    scaling = json.loads((RESULTS / "scaling.json").read_text())
-    print(
-        "| system, atoms | l_max × layers |",
-        " | ".join(COLUMNS),
-        "| fused : OpenMM-ML |",
-    )
-    print("|---" * (len(COLUMNS) + 3) + "|")
-    for key, row in sorted(peers["results"].items(), key=_order):
-        system, atoms, model = key.split(", ")
-        cells = [_cell(row.get(column, {})) for column in COLUMNS]
-        ratio = row["ours, fused"].get("times_faster_than_OpenMM-ML nequip")
-        last = f"{ratio:.0f} ×" if ratio else "–"
-        atoms = int(atoms.split()[0])
-        print(
-            f"| {system}, {atoms:,} | {SHORT[model]} |",
-            " | ".join(cells),
-            f"| {last} |",
-        )
-    print()
-    print("| atoms | s per call | µs/atom | finding the pairs, s | peak memory, GB |")
-    print("|---|---|---|---|---|")
-    for row in scaling["results"]:
-        print(
-            f"| {row['atoms']:,} | {row['seconds']:.3g} | {row['us_per_atom']:.1f} | "
-            f"{row['seconds_list']:.2g} | {row['peak_gb']:.2f} |"
-        )
+    peers, scaling = read_results()
+    print(speed(peers, scaling))
+    readme = ROOT / "README.md"
+    readme.write_text(filled(readme.read_text("utf-8"), peers, scaling), "utf-8")
     _plot(peers["results"], scaling["results"])
+
+
+def read_results() -> tuple[dict, dict]:
+    """Read peers.json and scaling.json."""
+    names = "peers.json", "scaling.json"
+    peers, scaling = (json.loads((RESULTS / name).read_text()) for name in names)
+    return peers, scaling
+
+
+def filled(text: str, peers: dict, scaling: dict) -> str:
+    """Put the numbers into the README's text."""
+    return BLOCK.sub(
+        lambda match: f"{match[1]}\n{speed(peers, scaling)}\n\n{match[2]}", text
+    )
+
+
+def speed(peers: dict, scaling: dict) -> str:
+    """Table of the peers, and sentences on nequip's own modes and many atoms."""
+    parts = ["\n".join(_table(peers["results"])), _modes(peers["results"])]
+    parts += [_many_atoms(scaling["results"]), _machine(peers["hardware"])]
+    text = " ".join(part for part in parts[1:] if part)
+    return parts[0] + "\n\n" + textwrap.fill(text, 100, break_on_hyphens=False)
+
+
+def _table(results: dict) -> list[str]:
+    heads = ["system, atoms", "l_max × layers", *COLUMNS.values()]
+    heads.append("times as fast as OpenMM-ML: the last four")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for key, row in sorted(results.items(), key=_order):
+        system, atoms, model = key.split(", ")
+        cells = [f"{NAMES[system]}, {int(atoms.split()[0]):,}", SHORT[model]]
+        cells += [_cell(name, row.get(name, {})) for name in COLUMNS]
+        lines.append(f"| {' | '.join([*cells, _ratios(row)])} |")
+    return lines
 
 
 def _order(item: tuple[str, dict]) -> tuple[bool, str, int]:
@@ -53,19 +81,78 @@ def _order(item: tuple[str, dict]) -> tuple[bool, str, int]:
     return system != "water", model, int(atoms.split()[0])
 
 
-def _cell(numbers: dict) -> str:
+def _cell(name: str, numbers: dict) -> str:
     if "ms_per_step" in numbers:
-        return f"{numbers['ms_per_step']:.3g} ms, {numbers['peak_gb']:.2g} GB"
+        time = f"{_digits(numbers['ms_per_step'])} ms"
+        memory = f", {numbers['peak_gb']:.2g} GB" if name in WITH_MEMORY else ""
+        return time + memory
     reason = numbers.get("failed", "–")
     return reason.partition(":")[2].strip() or reason
 
 
+def _ratios(row: dict) -> str:
+    key = f"times_faster_than_{PEER}"
+    ratios = [row.get(name, {}).get(key) for name in COMPARED]
+    if not any(ratios):
+        return "–"
+    return ", ".join(
+        f"{ratio:.{int(ratio < 10)}f}" if ratio else "–" for ratio in ratios
+    )
+
+
+def _digits(value: float) -> str:
+    """Write a number with three digits, and never as a power of ten."""
+    return (
+        f"{value:#.3g}" if value < 100 else f"{round(value, -1 * (value >= 1e3)):.0f}"
+    )
+
+
+def _modes(results: dict) -> str:
+    """Describe nequip's own modes, of the one case in which they were measured."""
+    for key, row in results.items():
+        times = [row.get(f"nequip {mode}", {}).get("ms_per_step") for mode in MODES]
+        if all(times):
+            system, atoms, model = key.split(", ")
+            names, values = (
+                f"{', '.join(words[:-1])} and {words[-1]}"
+                for words in (MODES, [_digits(time) for time in times])
+            )
+            return (
+                f"nequip's own modes ({names}) took {values} ms for {atoms} of "
+                f"{NAMES[system]}, {SHORT[model]}, without the pair list."
+            )
+    return ""
+
+
+def _many_atoms(rows: list[dict]) -> str:
+    """Describe energies and forces of many atoms in one call."""
+    most = rows[-1]
+    large = [row["us_per_atom"] for row in rows if row["atoms"] > 1000]
+    return (
+        f"One call for energy and forces of {most['atoms']:,} atoms (2 × 2) takes "
+        f"{most['seconds']:.0f} s and {most['peak_gb']:.1f} GB; an atom costs "
+        f"{min(large):.0f} to {max(large):.0f} µs from {rows[1]['atoms']:,} atoms on."
+    )
+
+
+def _machine(hardware: dict) -> str:
+    versions = hardware["versions"]
+    return (
+        f"All with {hardware['threads_used']} threads on {hardware['cores']} cores of "
+        f"{hardware['processor']}, OpenMM {versions['openmm']}, torch "
+        f"{versions['torch']}; `benchmarks/peers.py`, `benchmarks/scaling.py` and "
+        "`benchmarks/report.py` measure, fill in and draw this."
+    )
+
+
 def _plot(peers: dict, scaling: list[dict]) -> None:
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = [name for name in SHORT if f"water, 192 atoms, {name}" in peers]
-    variants = ("nequip eager", *COLUMNS)
-    colors = ("0.75", "0.6", "0.45", "C0", "C1", "C2")
+    variants = ("nequip eager", "nequip AOTInductor", *COLUMNS)
+    colors = ("0.75", "0.6", "0.45", "C4", "C0", "C9", "C1", "C2")
     shown: set[str] = set()
     for index, (variant, color) in enumerate(zip(variants, colors, strict=True)):
         for place, name in enumerate(names):
@@ -75,9 +162,9 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
             low, high = numbers["spread_ms"]
             value = numbers["ms_per_step"]
             left.bar(
-                place + 0.14 * (index - 2.5),
+                place + 0.11 * (index - 3.5),
                 value,
-                0.13,
+                0.1,
                 color=color,
                 yerr=[[value - low], [high - value]],
                 error_kw={"lw": 0.8},
@@ -88,11 +175,12 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
     left.set_xticks(range(len(names)), [SHORT[n] for n in names])
     left.set_xlabel("l_max × layers\n(no bar: not timed or out of memory, see README)")
     left.legend(fontsize=7, ncols=2, loc="upper left")
-    left.set_ylim(top=left.get_ylim()[1] * 6)
+    left.set_ylim(top=left.get_ylim()[1] * 10)
     atoms = [row["atoms"] for row in scaling]
-    right.plot(atoms, [row["us_per_atom"] for row in scaling], "o-", color="C1")
-    right.set(xscale="log", xlabel="atoms", ylabel="µs per atom", ylim=(0, 80))
-    right.set_title("fused, l_max × layers 2 × 2")
+    right.plot(atoms, [row["us_per_atom"] for row in scaling], "o-", color="C0")
+    right.set(xscale="log", xlabel="atoms", ylabel="µs per atom")
+    right.set_ylim(0, 1.2 * max(row["us_per_atom"] for row in scaling))
+    right.set_title("one call, l_max × layers 2 × 2")
     memory = right.twinx()
     memory.plot(atoms, [row["peak_gb"] for row in scaling], "s--", color="0.5")
     memory.set(ylim=(0, 10), ylabel="peak memory, GB (dashed)")

@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: MIT
 """Structures and models that the speed benchmarks share."""
 
-import ase
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from openmm_allegro import AllegroConfig, Model
-from openmm_allegro.model import AllegroEnergy, Statistics
+if TYPE_CHECKING:
+    import ase
+
+    from openmm_allegro import Model
 
 # l_max and layers; 64 scalar and 32 tensor features, 5 Å
 MODELS = {"l1_1layer": (1, 1), "l2_2layers": (2, 2), "l3_3layers": (3, 3)}
 ELEMENTS = {"water": ("H", "O"), "li3po4": ("Li", "P", "O")}
+SIZES = (192, 1536, 12288)
+# system, atoms, model: the rows of the README
+CASES = (
+    ("water", 192, "l1_1layer"),
+    ("water", 192, "l2_2layers"),
+    ("water", 1536, "l2_2layers"),
+    ("water", 12288, "l2_2layers"),
+    ("water", 192, "l3_3layers"),
+    ("li3po4", 192, "l2_2layers"),
+)
 
 
 def structure(system: str, atoms: int) -> ase.Atoms:
@@ -32,6 +47,8 @@ def _lattice(side: int, spacing: float, jitter: float, seed: int) -> np.ndarray:
 
 
 def _water() -> ase.Atoms:
+    import ase
+
     random = np.random.default_rng(2)
     molecule = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
     spacing = 3.104  # Å, 1 g/cm³
@@ -44,6 +61,8 @@ def _water() -> ase.Atoms:
 
 
 def _li3po4() -> ase.Atoms:
+    import ase
+
     random = np.random.default_rng(3)
     length = (24 * 115.79 / 0.602214 / 2.4) ** (1 / 3)  # Å, 24 formula units
     sites = _lattice(6, length / 6, 0.15, 1)
@@ -54,6 +73,9 @@ def _li3po4() -> ase.Atoms:
 
 def model(system: str, name: str, pairs_per_atom: float = 50.0) -> Model:
     """Make an untrained model; speed does not depend on the weights."""
+    from openmm_allegro import AllegroConfig, Model
+    from openmm_allegro.model import AllegroEnergy, Statistics
+
     l_max, layers = MODELS[name]
     elements = ELEMENTS[system]
     config = AllegroConfig(

@@ -14,7 +14,8 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "model.config": ("AllegroConfig",),
-        "model.file": ("Model", "load_model", "save_model"),
+        "model.model": ("Model",),
+        "modelfile": ("load_model", "save_model"),
         "potential.potential": ("AllegroPotential",),
         "simulate.protocol": ("Stage", "run_protocol"),
         "simulate.simulation": ("run",),

@@ -22,6 +22,7 @@ STAIRS = [
     ["structure", "neighbors"],
     ["model"],
     ["kernels"],
+    ["modelfile"],
     ["plugin"],
     ["forces"],
     ["classical", "registration"],

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def tables():
-    spec = importlib.util.spec_from_file_location("tables", DOCS / "tables.py")
+def script(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return script(DOCS / "tables.py")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -27,6 +32,14 @@ def test_tables_are_up_to_date(page, tables):
     text = page.read_text(encoding="utf-8")
     assert tables.filled(text) == text
     assert text.count("<!-- settings: ") == len(tables.TABLE.findall(text))
+
+
+def test_speed_in_the_readme_is_that_of_the_results():
+    """If not: python benchmarks/report.py."""
+    report = script(ROOT / "benchmarks" / "report.py")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.filled(text, *report.read_results()) == text
+    assert len(report.BLOCK.findall(text)) == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

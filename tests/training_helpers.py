@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.model.file import Model, load_model
+from openmm_allegro.modelfile import Model, load_model
 from openmm_allegro.structure import Structure, read_structures
 from openmm_allegro.training.config import TrainConfig
 

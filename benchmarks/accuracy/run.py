@@ -19,7 +19,7 @@ import molecules
 import torch
 
 from openmm_allegro import cli
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.evaluate import evaluate
 

@@ -34,7 +34,7 @@ import molecules
 import torch
 from variants import STUDIES, VARIANTS
 
-from openmm_allegro.model.file import Model
+from openmm_allegro.modelfile import Model
 from openmm_allegro.training.data import read_data
 from openmm_allegro.training.graphs import GraphTraining, check_graphs, train_together
 from openmm_allegro.training.record import MONITOR, TrainingRecord

@@ -24,7 +24,7 @@ from typing import Any
 import molecules
 import torch
 
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.training.data import read_data
 from openmm_allegro.training.graphs import (
     GraphTraining,

@@ -44,7 +44,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Print the errors and write what is to be written."""
     import torch
 
-    from ..model.file import load_model
+    from ..modelfile import load_model
     from ..potential.module import PRECISIONS
     from ..training.data import read_labelled
     from ..training.evaluate import evaluate

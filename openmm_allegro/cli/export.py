@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write the checkpoint and print where it is."""
     from ..interop.nequip import export_model
-    from ..model.file import load_model
+    from ..modelfile import load_model
 
     check_free(options.output, options.force)
     model = load_model(options.model)

@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""``openmm-allegro import``: turn a model of nequip-allegro's into a model file."""
+"""``openmm-allegro import``: turn a model of nequip-allegro's into a model file.
+
+A model file of an earlier version becomes one of this version.
+"""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .output import add_overwrite_option, check_free
+
+if TYPE_CHECKING:
+    from ..model.model import Model
+
+# Defaults of the options that are about nequip's files alone.
+_OF_NEQUIP = {
+    "length_unit": "angstrom",
+    "energy_unit": "eV",
+    "element": [],
+    "model_key": None,
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -14,49 +29,72 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " nequip's loader unpickles the file, which can run code from it: import only "
         "what you would run."
     )
-    parser.add_argument("source", type=Path, help="*.ckpt or *.nequip.zip")
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="*.ckpt or *.nequip.zip; a model file of an earlier version "
+        "(*.safetensors) is written anew, so that simulations need no torch",
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="model file to write"
     )
     parser.add_argument(
         "--length-unit",
-        default="angstrom",
         help="unit of lengths: angstrom, nm, bohr",
     )
     parser.add_argument(
         "--energy-unit",
-        default="eV",
         help="unit of energies: eV, kJ/mol, kcal/mol, hartree",
     )
     parser.add_argument(
         "--element",
         action="append",
-        default=[],
         metavar="TYPE=SYMBOL",
         help="element of a type whose name is no chemical symbol",
     )
     parser.add_argument("--model-key", help="name of the model, in a file with several")
+    parser.set_defaults(**_OF_NEQUIP)
     add_overwrite_option(parser)
 
 
 def import_(options: argparse.Namespace) -> None:
     """Write the model file and print where it is."""
-    from ..interop.nequip import import_model
-    from ..model.file import save_model
+    from ..modelfile import save_model
 
     check_free(options.output, options.force)
     if options.output.resolve() == options.source.resolve():
         raise ValueError(
             f"expected an output other than the input, found {options.source} as both"
         )
-    model = import_model(
+    read = _read_own if options.source.suffix == ".safetensors" else _read_theirs
+    print(f"model: {save_model(read(options), options.output)}")
+
+
+def _read_own(options: argparse.Namespace) -> "Model":
+    from ..modelfile import load_model
+
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, default in _OF_NEQUIP.items()
+        if getattr(options, name) != default
+    ]
+    if given:
+        raise ValueError(
+            f"expected no {', '.join(given)} for a model file, which says what it holds"
+        )
+    return load_model(options.source)
+
+
+def _read_theirs(options: argparse.Namespace) -> "Model":
+    from ..interop.nequip import import_model
+
+    return import_model(
         options.source,
         length_unit=options.length_unit,
         energy_unit=options.energy_unit,
         elements=_elements(options.element),
         model_key=options.model_key,
     )
-    print(f"model: {save_model(model, options.output)}")
 
 
 def _elements(items: Sequence[str]) -> dict[str, str]:

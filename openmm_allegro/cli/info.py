@@ -8,15 +8,20 @@ from pathlib import Path
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
-    parser.description += " It has the architecture, the units and the origin, as JSON."
+    parser.description += (
+        " It has the architecture, the units, the origin and which programs of the "
+        "compiled kernel follow, as JSON."
+    )
     parser.add_argument("model", type=Path, help="*.safetensors")
 
 
 def info(options: argparse.Namespace) -> None:
     """Print the header."""
-    from ..model.file import load_model, read_header
+    from ..modelfile import load_model, read_header
+    from ..modelfile.header import PROGRAMS
 
     header = read_header(options.model)
+    header.setdefault(PROGRAMS, None)  # earlier versions wrote none
     try:
         header["num_weights"] = load_model(options.model).num_weights
     finally:  # of a file whose weights are damaged, too

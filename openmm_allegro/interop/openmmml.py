@@ -8,21 +8,20 @@ the package imports it. Names are OpenMM-ML's (camelCase).
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openmm
+import torch
 from openmm import app
 
 from ..classical.bonds import bond_markers
-from ..model.file import Model
+from ..forces import default_backend
+from ..model.model import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
 from ..potential.force import model_force
 from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
-
-if TYPE_CHECKING:
-    import torch
 
 _OPTIONS = (*(f.name for f in dataclasses.fields(ForceOptions)), "device", "periodic")
 
@@ -85,9 +84,9 @@ class AllegroPotentialImpl(MLPotentialImpl):
     precision, kernel, two_body, skin
         As in ``ForceOptions``.
     backend : str
-        As in ``ForceOptions``, by default "auto". OpenMM-ML copies the Systems that it
-        interpolates, and openmm 8.6 crashes when it copies a TorchForce; "auto" is
-        another there.
+        "torchforce" or "pythonforce". The default is TorchForce if openmm-torch is
+        installed beside openmm before 8.6, otherwise PythonForce: OpenMM-ML copies the
+        Systems it interpolates, and openmm 8.6 crashes when it copies a TorchForce.
     device : str or torch.device
         "cpu", "cuda" or "cuda:N", only with PythonForce; by default CUDA if there is
         any. TorchForce runs on the device of the OpenMM Platform.
@@ -115,7 +114,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
         atoms: Iterable[int] | None,
         forceGroup: int,
         backend: str | None = None,
-        device: "str | torch.device | None" = None,
+        device: str | torch.device | None = None,
         periodic: bool | None = None,
         **args: Any,
     ) -> None:
@@ -150,7 +149,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
         known = _OPTIONS if atoms is None else _OPTIONS + _EMBEDDING_OPTIONS
         _refuse_unknown(args, known, "allegro")
         options = ForceOptions(
-            backend="auto" if backend is None else backend,
+            backend=default_backend() if backend is None else backend,
             **{name: value for name, value in args.items() if name in _OPTIONS},
         )
         if periodic not in (None, True, False):

@@ -68,8 +68,8 @@ def filled(name: str, **values: Any) -> ctypes.Structure:
     ----------
     name : str
     **values
-        A number, a sequence of numbers, or a tensor for a pointer. The struct keeps the
-        tensors alive.
+        A number, a sequence of numbers, or an array or tensor for a pointer. The struct
+        keeps these alive.
 
     Raises
     ------
@@ -83,12 +83,16 @@ def filled(name: str, **values: Any) -> ctypes.Structure:
     for field, kind in made._fields_:
         value = values[field]
         if kind is ctypes.c_void_p:
-            value = value.data_ptr()
+            value = _address(value)
         elif issubclass(kind, ctypes.Array):
             value = kind(*value)
         setattr(made, field, value)
     made.kept = values
     return made
+
+
+def _address(array: Any) -> int:
+    return array.ctypes.data if hasattr(array, "ctypes") else array.data_ptr()
 
 
 def declare(library: ctypes.CDLL, path: Path = PATH) -> None:

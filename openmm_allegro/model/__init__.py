@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The network in torch: Å and eV, no OpenMM."""
+"""The network, in torch, and the model that it belongs to: Å and eV, no OpenMM."""
 
 from ..utils.lazy import lazy_names
 
@@ -10,9 +10,10 @@ __all__, __getattr__, __dir__ = lazy_names(
         "config": ("AllegroConfig",),
         "energy": (
             "AllegroEnergy",
-            "Statistics",
             "forces_from_pairs",
             "virial_from_pairs",
         ),
+        "model": ("Model",),
+        "statistics": ("Statistics",),
     },
 )

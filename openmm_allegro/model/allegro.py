@@ -13,10 +13,11 @@ from e3nn import get_optimization_defaults, o3, set_optimization_defaults
 from torch import Tensor
 
 from .config import AllegroConfig
+from .irreps import Irrep, layer_irreps
 from .mlp import ScalarMLP
 from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
 from .shapes import weight_shapes
-from .tensor_product import CenterOperator, layer_irreps
+from .tensor_product import CenterOperator
 
 
 class Allegro(torch.nn.Module):
@@ -51,7 +52,7 @@ class Allegro(torch.nn.Module):
         harmonics = config.environment_irreps()
         env_dim = len(harmonics) * channels
         embedding_dim = config.embedding_dim or scalars
-        cutoffs = PairCutoffs(config.cutoff_table())
+        cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
 
         norm = mean_neighbors.to(torch.float64).rsqrt()
         self.register_buffer("environment_norm", norm, persistent=False)
@@ -223,7 +224,7 @@ def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _spherical_harmonics(irreps: list[o3.Irrep]) -> o3.SphericalHarmonics:
+def _spherical_harmonics(irreps: list[Irrep]) -> o3.SphericalHarmonics:
     """Make e3nn's module around a plain function: a scripted one cannot be copied."""
     before = get_optimization_defaults()["jit_mode"]
     set_optimization_defaults(jit_mode="eager")

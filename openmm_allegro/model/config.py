@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Hyperparameters of the network; read, checked and listed without torch."""
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..topology.names import SYMBOLS
 from ..units import COULOMB_EV_ANGSTROM
 from ..utils.config import brief
 from ..utils.settings import check_settings, setting
-
-if TYPE_CHECKING:
-    from e3nn.o3 import Irrep
-    from torch import Tensor
+from .irreps import Irrep, parse_irrep
 
 EMBEDDINGS = ("bessel", "spline")
 # Classes of torch.nn by name; each function maps 0 to 0.
@@ -157,30 +154,24 @@ class AllegroConfig:
         _check_sizes(self)
         _check_irreps(self)
 
-    def cutoff_table(self) -> "Tensor":
+    def cutoff_table(self) -> np.ndarray:
         """Cutoffs (Å) [T, T] in float64, centre first."""
-        import torch
-
-        table = torch.full((len(self.elements),) * 2, self.cutoff, dtype=torch.float64)
+        table = np.full((len(self.elements),) * 2, self.cutoff, dtype=np.float64)
         for pair, cutoff in self.pair_cutoffs.items():
             center, neighbor = (self.elements.index(e) for e in pair.split("-"))
             table[center, neighbor] = cutoff
         return table
 
-    def environment_irreps(self) -> list["Irrep"]:
+    def environment_irreps(self) -> list[Irrep]:
         """Irreps of a pair's harmonics: 0e, 1o, 2e, … if not given."""
-        from e3nn.o3 import Irrep
-
         if self.edge_irreps:
-            return [Irrep(name) for name in self.edge_irreps]
+            return _parsed(self.edge_irreps)
         return [Irrep(degree, (-1) ** degree) for degree in range(self.l_max + 1)]
 
-    def allowed_irreps(self) -> list["Irrep"]:
+    def allowed_irreps(self) -> list[Irrep]:
         """Irreps that the tensor features of a pair may have between layers."""
-        from e3nn.o3 import Irrep
-
         if self.tensor_irreps:
-            return [Irrep(name) for name in self.tensor_irreps]
+            return _parsed(self.tensor_irreps)
         if not self.parity:
             return self.environment_irreps()
         return [Irrep(d, p) for d in range(self.l_max + 1) for p in (1, -1)]
@@ -261,11 +252,7 @@ def _check_irreps(config: AllegroConfig) -> None:
         )
 
 
-def _parsed(names: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Degree and parity of irreps as e3nn names them; none if one is no such name."""
-    matches = [re.fullmatch(r"\s*(\d+)([eoy])\s*", name) for name in names]
-    if not all(matches):
-        return []
-    return [
-        (int(m[1]), {"e": 1, "o": -1, "y": (-1) ** int(m[1])}[m[2]]) for m in matches
-    ]
+def _parsed(names: tuple[str, ...]) -> list[Irrep]:
+    """Irreps of names; none if one is no such name."""
+    irreps = [parse_irrep(name) for name in names]
+    return [] if None in irreps else [irrep for irrep in irreps if irrep is not None]

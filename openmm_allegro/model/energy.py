@@ -1,49 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Energies of atoms as a sum of named terms, and forces and virial from them."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from ..topology.elements import ATOMIC_NUMBERS
-from ..utils.settings import check_settings, documented, setting
 from .allegro import Allegro, as_blocks, per_pair
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
-
-
-@documented
-@dataclass(frozen=True)
-class Statistics:
-    """Numbers that the model takes from its training data, one for each element.
-
-    Raises
-    ------
-    ValueError
-        If one is out of bounds.
-    """
-
-    mean_neighbors: tuple[float, ...] = setting(
-        about="Mean number of neighbours of a centre of that element", maximum=10_000
-    )
-    scales: tuple[float, ...] = setting(
-        about="Energy scale", unit="eV", minimum=-1e6, maximum=1e6
-    )
-    shifts: tuple[float, ...] = setting(
-        about="Energy of an atom with no neighbours",
-        unit="eV",
-        minimum=-1e8,
-        maximum=1e8,
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self, "statistics")
-        if not all(n > 0 for n in self.mean_neighbors):
-            raise ValueError(
-                "statistics: expected mean_neighbors above 0 for each element, "
-                f"found {self.mean_neighbors}"
-            )
+from .statistics import Statistics
 
 
 class ZBL(torch.nn.Module):
@@ -63,7 +28,7 @@ class ZBL(torch.nn.Module):
         numbers = [float(ATOMIC_NUMBERS[e]) for e in config.elements]
         z = torch.tensor(numbers, dtype=torch.float64)
         self.register_buffer("z", z, persistent=False)
-        self.cutoffs = PairCutoffs(config.cutoff_table())
+        self.cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
         self.coulomb: float = config.zbl_coulomb
         self.envelope_p: float = float(config.zbl_envelope_p)
 
@@ -104,13 +69,7 @@ class AllegroEnergy(torch.nn.Module):
         self, config: AllegroConfig, statistics: Statistics, seed: int = 0
     ) -> None:
         super().__init__()
-        for name in ("mean_neighbors", "scales", "shifts"):
-            count = len(getattr(statistics, name))
-            if count != len(config.elements):
-                raise ValueError(
-                    f"statistics: expected {len(config.elements)} {name}, one for "
-                    f"each of {config.elements}, found {count}"
-                )
+        statistics.check_elements(config.elements)
         neighbors = torch.tensor(statistics.mean_neighbors, dtype=torch.float64)
         scales = torch.tensor(statistics.scales, dtype=torch.float64)
         shifts = torch.tensor(statistics.shifts, dtype=torch.float64)

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A few small structures that tell weights from noise."""
 
-import copy
+from __future__ import annotations
 
-import torch
+import copy
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from .config import AllegroConfig
-from .energy import AllegroEnergy
+
+if TYPE_CHECKING:
+    from .energy import AllegroEnergy
 
 # Distances of the neighbours, as fractions of their cutoffs.
 _DISTANCES = (0.35, 0.6, 0.9)
@@ -16,45 +21,73 @@ _NEIGHBORS = 8
 LARGEST_ENERGY = 1e8
 
 
+class Clusters(NamedTuple):
+    """Centres of each element, with a few neighbours."""
+
+    centers: np.ndarray  # [C], elements
+    neighbors: np.ndarray  # [C, K], elements
+    vectors: np.ndarray  # [C, K, 3], Å, from the centre
+
+
+def make_clusters(config: AllegroConfig) -> Clusters:
+    """Place a few neighbours around centres of each element."""
+    types = len(config.elements)
+    centers = np.tile(np.arange(types), len(_DISTANCES))
+    steps = np.arange(min(types, _NEIGHBORS))
+    neighbors = (centers[:, None] + steps) % types
+    cutoffs = config.cutoff_table()[centers[:, None], neighbors]
+    fractions = np.repeat(_DISTANCES, types)
+    angles = steps * 2.4  # far from a symmetric arrangement
+    directions = np.stack((np.cos(angles), np.sin(angles), 0.5 * np.cos(angles) ** 2))
+    directions = (directions / np.linalg.norm(directions, axis=0)).T
+    vectors = (fractions[:, None] * cutoffs)[..., None] * directions
+    return Clusters(centers, neighbors, vectors)
+
+
 def check_energies(
-    energy: AllegroEnergy, config: AllegroConfig, dtype: torch.dtype
+    clusters: Clusters, energies: np.ndarray, config: AllegroConfig
 ) -> None:
     """Refuse weights that give a centre of any element no sensible energy.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    energies : ndarray [C], eV
+        Of the centres, beside those without neighbours.
+    config : AllegroConfig
+
+    Raises
+    ------
+    ValueError
+        If one is not finite, or above 10⁸ eV.
+    """
+    absurd = np.flatnonzero(~(np.abs(energies) < LARGEST_ENERGY))  # also NaN
+    if len(absurd):
+        center = config.elements[clusters.centers[absurd[0]]]
+        raise ValueError(
+            f"expected weights that give a {center} atom with "
+            f"{clusters.neighbors.shape[1]} neighbours an energy within "
+            f"{LARGEST_ENERGY:.0e} eV, found {energies[absurd[0]]:.3g} eV"
+        )
+
+
+def check_network(energy: AllegroEnergy, config: AllegroConfig, dtype: str) -> None:
+    """Refuse a network as ``check_energies`` does.
 
     Parameters
     ----------
     energy : AllegroEnergy
         In float64; unchanged.
     config : AllegroConfig
-    dtype : torch.dtype
+    dtype : str
         In which the weights are stored, and often used.
-
-    Raises
-    ------
-    ValueError
-        If the energy of a centre with a few neighbours is not finite, or above 10⁸ eV
-        beside that without neighbours.
     """
-    if dtype != torch.float64:
-        energy = copy.deepcopy(energy).set_dtype(dtype)
-    types = len(config.elements)
-    neighbors = min(types, _NEIGHBORS)
-    centers = torch.arange(types).repeat(len(_DISTANCES))  # [C]
-    steps = torch.arange(neighbors)
-    others = (centers.unsqueeze(1) + steps) % types  # [C, K]
-    cutoffs = config.cutoff_table()[centers.unsqueeze(1), others]
-    fractions = torch.tensor(_DISTANCES, dtype=torch.float64).repeat_interleave(types)
-    angles = steps.double() * 2.4  # far from a symmetric arrangement
-    directions = torch.stack((angles.cos(), angles.sin(), 0.5 * angles.cos().square()))
-    directions = torch.nn.functional.normalize(directions.T, dim=1)
-    vectors = (fractions.unsqueeze(1) * cutoffs).unsqueeze(-1) * directions
+    import torch
+
+    if dtype != "float64":
+        energy = copy.deepcopy(energy).set_dtype(getattr(torch, dtype))
+    clusters = make_clusters(config)
+    centers, neighbors, vectors = map(torch.from_numpy, clusters)
     with torch.no_grad():
-        values = energy(vectors, centers, others) - energy.shifts[centers]
-    absurd = ~(values.abs() < LARGEST_ENERGY)  # also NaN
-    if absurd.any():
-        value, center = values[absurd][0], int(centers[absurd][0])
-        raise ValueError(
-            f"expected weights that give a {config.elements[center]} atom with "
-            f"{neighbors} neighbours an energy within {LARGEST_ENERGY:.0e} eV, found "
-            f"{value:.3g} eV"
-        )
+        values = energy(vectors, centers, neighbors) - energy.shifts[centers]
+    check_energies(clusters, values.numpy(), config)

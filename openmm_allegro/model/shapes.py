@@ -5,7 +5,7 @@ import math
 from itertools import pairwise
 
 from .config import AllegroConfig
-from .tensor_product import layer_irreps, paths
+from .irreps import layer_irreps, paths
 
 # Weights and couplings in all, so that no file of a few kB takes the memory of a
 # machine; the networks of benchmarks/accuracy have 700,000.

@@ -15,54 +15,11 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-
-def layer_irreps(
-    environment: list[o3.Irrep], allowed: list[o3.Irrep], num_layers: int
-) -> list[list[o3.Irrep]]:
-    """List the irreps of pairs' tensor features before each layer and after the last.
-
-    Only irreps that can be reached from the spherical harmonics and that can still
-    reach a scalar in the layers that remain are kept; the last entry is [0e].
-
-    Parameters
-    ----------
-    environment : list of e3nn Irrep
-        Irreps of the spherical harmonics.
-    allowed : list of e3nn Irrep
-        Irreps that may appear between layers.
-    num_layers : int
-        Number of tensor products.
-    """
-    forward = [environment]
-    for layer in range(num_layers):
-        wanted = [o3.Irrep("0e")] if layer == num_layers - 1 else allowed
-        reached = {ir for a in forward[-1] for b in environment for ir in a * b}
-        forward.append([ir for ir in wanted if ir in reached])
-
-    kept = [forward[-1]]
-    for irreps in reversed(forward[:-1]):
-        useful = [
-            a for a in irreps if any(ir in kept[0] for b in environment for ir in a * b)
-        ]
-        kept.insert(0, useful)
-    return kept
-
-
-def paths(
-    irreps_in: list[o3.Irrep], environment: list[o3.Irrep], irreps_out: list[o3.Irrep]
-) -> list[tuple[int, int, int]]:
-    """List indices (in, environment, out) of the allowed couplings, out slowest."""
-    return [
-        (i, j, k)
-        for k, out in enumerate(irreps_out)
-        for i, a in enumerate(irreps_in)
-        for j, b in enumerate(environment)
-        if out in a * b
-    ]
+from .irreps import Irrep, paths
 
 
 def coupling_tensor(
-    irreps_in: list[o3.Irrep], environment: list[o3.Irrep], irreps_out: list[o3.Irrep]
+    irreps_in: list[Irrep], environment: list[Irrep], irreps_out: list[Irrep]
 ) -> Tensor:
     """Compute Wigner-3j symbols of all paths, [P, A, B, C], times sqrt(2 l_out + 1).
 
@@ -74,14 +31,14 @@ def coupling_tensor(
     shape = (len(instructions), start_in[-1], start_env[-1], start_out[-1])
     coupling = torch.zeros(shape, dtype=torch.float64)
     for path, (i, j, k) in enumerate(instructions):
-        degree = irreps_out[k].l
+        degree = irreps_out[k].degree
         coupling[
             path,
             start_in[i] : start_in[i + 1],
             start_env[j] : start_env[j + 1],
             start_out[k] : start_out[k + 1],
         ] = math.sqrt(2 * degree + 1) * o3.wigner_3j(
-            irreps_in[i].l, environment[j].l, degree, dtype=torch.float64
+            irreps_in[i].degree, environment[j].degree, degree, dtype=torch.float64
         )
     return coupling
 
@@ -93,7 +50,7 @@ class CenterOperator(torch.nn.Module):
 
     Parameters
     ----------
-    irreps_in, environment, irreps_out : list of e3nn Irrep
+    irreps_in, environment, irreps_out : list of Irrep
         Irreps of the pair features, of the environment and of the product, with
         A, B and D components.
     channels : int
@@ -106,9 +63,9 @@ class CenterOperator(torch.nn.Module):
 
     def __init__(
         self,
-        irreps_in: list[o3.Irrep],
-        environment: list[o3.Irrep],
-        irreps_out: list[o3.Irrep],
+        irreps_in: list[Irrep],
+        environment: list[Irrep],
+        irreps_out: list[Irrep],
         channels: int,
         channel_coupling: bool,
         generator: torch.Generator,
@@ -148,7 +105,7 @@ class CenterOperator(torch.nn.Module):
         return where[:, [2, 1, 3, 0]].contiguous(), coupling[tuple(where.T)]
 
 
-def _starts(irreps: list[o3.Irrep]) -> list[int]:
+def _starts(irreps: list[Irrep]) -> list[int]:
     starts = [0]
     for irrep in irreps:
         starts.append(starts[-1] + irrep.dim)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from openmm import app, unit
 
-from ..model.file import Model
+from ..model.model import Model
 from ..structure import check_cell, check_lengths, has_volume, is_placeholder
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,6 @@ def check_total(model: Model, where: str) -> None:
             f"{where}: expected a model of kind total, found kind {model.kind}: it "
             "corrects a force field, it is none by itself"
         )
-
-
-def member_name(number: int, count: int) -> str:
-    """Name of a member in errors about its elements."""
-    return "topology" + (f", member {number} of the committee" if count > 1 else "")
 
 
 def is_periodic(

@@ -14,10 +14,10 @@ from ..kernels.inference.table import fold_with_table
 from ..kernels.library import library
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.elements import element_types
-from ..model.file import Model
+from ..model.model import Model
 from ..neighbors import LARGEST_BLOCK, PADDING, VerletList, center_blocks
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
-from .options import ForceOptions, default_skin
+from .options import ForceOptions
 
 # Of the network, by ForceOptions.precision; "mixed" differs from "single" in what it
 # keeps in double.
@@ -255,13 +255,18 @@ def script_model(
         )
     module = ForceModule(
         energy,
-        model.config.cutoff_table(),
+        torch.from_numpy(model.config.cutoff_table()),
         types,
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
         torch.float32 if options.precision == "single" else torch.float64,
-        default_skin(options, model.config.cutoff),
+        default_skin(model, options),
         program,
         description,
     )
     return torch.jit.script(module.eval())
+
+
+def default_skin(model: Model, options: ForceOptions) -> float:
+    """Reach of the pair list beyond the cutoff, Å: as chosen, or by default."""
+    return min(1.0, 0.2 * model.config.cutoff) if options.skin is None else options.skin

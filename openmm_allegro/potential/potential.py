@@ -14,7 +14,8 @@ from ..classical.fingerprint import check_baseline, fingerprint
 from ..mixing.checks import check_region, check_system
 from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
-from ..model.file import Model, load_model
+from ..model.model import Model
+from ..modelfile import load_model
 from ..structure import topology_symbols
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty
@@ -77,7 +78,7 @@ class AllegroPotential:
         self,
         topology: app.Topology,
         *,
-        backend: str = "auto",
+        backend: str = "torchforce",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -156,7 +157,7 @@ class AllegroPotential:
         interpolate: bool = False,
         remove_constraints: bool = True,
         link: str = "error",
-        backend: str = "auto",
+        backend: str = "torchforce",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -256,7 +257,7 @@ class AllegroPotential:
         topology: app.Topology,
         mm_system: openmm.System,
         *,
-        backend: str = "auto",
+        backend: str = "torchforce",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -329,7 +330,6 @@ class AllegroPotential:
         topology: app.Topology,
         positions: Any,
         *,
-        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         periodic: bool | None = None,
@@ -344,7 +344,7 @@ class AllegroPotential:
         topology : openmm.app.Topology
             With the box, if any.
         positions : [N, 3] Quantity, or array in nm
-        backend, precision, kernel, periodic
+        precision, kernel, periodic
             As ``create_system``.
 
         Returns
@@ -357,7 +357,5 @@ class AllegroPotential:
         ValueError
             If there is a single model, positions do not fit, or as ``create_system``.
         """
-        options = ForceOptions(
-            backend=backend, precision=precision, kernel=kernel, skin=0.0
-        )
+        options = ForceOptions(precision=precision, kernel=kernel, skin=0.0)
         return uncertainty(self.models, topology, positions, options, periodic=periodic)

@@ -9,7 +9,8 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
-from ..potential.computation import Computation, computation
+from ..plugin.engine import Engine
+from ..potential.computation import TorchComputation, computation
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 from .table import TableReporter
 
@@ -82,7 +83,7 @@ class _System(NamedTuple):
 
     molecules: np.ndarray  # [N] int, the molecule of each particle
     masses: np.ndarray  # [N], Da
-    model: Computation | None  # if it is the only interaction
+    model: Engine | TorchComputation | None  # if it is the only interaction
 
 
 def _describe(context: openmm.Context) -> _System:
@@ -97,7 +98,7 @@ def _describe(context: openmm.Context) -> _System:
     return _System(molecules, masses, _only_interaction(context))
 
 
-def _only_interaction(context: openmm.Context) -> Computation | None:
+def _only_interaction(context: openmm.Context) -> Engine | TorchComputation | None:
     system, models = context.getSystem(), []
     for force in system.getForces():
         model = computation(force, context)

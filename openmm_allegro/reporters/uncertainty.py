@@ -7,7 +7,8 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..potential.computation import Computation, computations
+from ..plugin.engine import Engine
+from ..potential.computation import TorchComputation, computations
 from .table import TableReporter
 
 
@@ -36,7 +37,7 @@ class UncertaintyReporter(TableReporter):
     """
 
     include: ClassVar[list[str]] = ["positions"]
-    _committee: Computation | None = None
+    _committee: Engine | TorchComputation | None = None
 
     def values(
         self, simulation: app.Simulation, state: openmm.State
@@ -56,7 +57,7 @@ class UncertaintyReporter(TableReporter):
         }
 
 
-def committee_of(context: openmm.Context) -> Computation:
+def committee_of(context: openmm.Context) -> Engine | TorchComputation:
     """Make a computation of a Context's committee, where the Context computes.
 
     Raises

@@ -9,7 +9,7 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_system
-from ..model.file import Model
+from ..model.model import Model
 from ..potential.potential import AllegroPotential
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of
@@ -124,7 +124,6 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
-    options.pop("backend")  # the force says which was chosen, and why
     notes = _file_notes("model", models) | options | config.system_options
     if config.baseline:
         notes |= _file_notes("baseline", [folder / config.baseline])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..classical.fingerprint import check_baseline, common_baseline
 from ..model import as_blocks, forces_from_pairs
-from ..model.file import Model
+from ..model.model import Model
 from ..neighbors import LARGEST_BLOCK
 from ..structure import Structure
 from ..utils.words import counted

@@ -21,7 +21,8 @@ from lightning.pytorch.utilities import move_data_to_device
 
 from ..classical.fingerprint import common_baseline
 from ..model import AllegroConfig
-from ..model.file import Model, load_model
+from ..model.model import Model
+from ..modelfile import load_model
 from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels

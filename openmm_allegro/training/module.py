@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from ..model.file import Model
+from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch
 from .config import LossWeights, TrainConfig
 from .evaluate import Prediction, error_metrics, gather_arrays, predict

@@ -10,7 +10,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from ..model.file import Model, save_model
+from ..model.model import Model
+from ..modelfile import save_model
 from ..utils.files import replacing
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..model.file import Model
+from ..model.model import Model
 from ..structure import Structure
 from ..utils.settings import settings_of
 from .config import TrainConfig

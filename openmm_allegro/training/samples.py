@@ -84,7 +84,7 @@ def make_samples(
         If a structure has an element that the config does not name, two atoms at one
         position, lengths in another unit, or a box that is none.
     """
-    table = config.cutoff_table()
+    table = torch.from_numpy(config.cutoff_table())
     pairs = PairList(config.cutoff)
     samples = []
     for index, structure in enumerate(structures):

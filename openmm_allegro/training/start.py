@@ -11,7 +11,7 @@ import torch
 from .._version import __version__
 from ..classical.fingerprint import common_baseline
 from ..model import AllegroConfig, AllegroEnergy
-from ..model.file import Model
+from ..model.model import Model
 from ..structure import Structure
 from ..utils.process import processor_name
 from .config import TrainConfig

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from ..kernels.training.sparse import use_sparse_products
 from ..model import AllegroConfig
-from ..model.file import Model, load_model, read_header
+from ..model.model import Model
+from ..modelfile import load_model, read_header
 from ..structure import Structure
 from ..utils.quiet import quiet
 from .compiled import DenseCollate, require_compiler

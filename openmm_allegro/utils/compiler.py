@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import platformdirs
+from .files import cache_folder
 
 COMPILERS = ("g++", "clang++", "c++")
 _SHARED = ["-fPIC", "-shared"]
@@ -58,12 +58,6 @@ def compiled_library(
         command = [compiler, *_SHARED, *flags, str(source), *linked()]
         _compile(command, path, needed_by)
     return path
-
-
-def cache_folder() -> Path:
-    """Folder of what is made once for a user, and can be made again."""
-    given = os.environ.get("OPENMM_ALLEGRO_CACHE")
-    return Path(given) if given else platformdirs.user_cache_path("openmm-allegro")
 
 
 def _compiler(needed_by: str) -> str:

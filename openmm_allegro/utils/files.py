@@ -108,6 +108,14 @@ def flush_to_disk(path: Path) -> int:
         os.close(descriptor)
 
 
+def cache_folder() -> Path:
+    """Folder of what is made once for a user, and again if it is gone."""
+    import platformdirs
+
+    given = os.environ.get("OPENMM_ALLEGRO_CACHE")
+    return Path(given) if given else platformdirs.user_cache_path("openmm-allegro")
+
+
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Replace a JSON file by a record."""
     replace_file(path, json.dumps(record, indent=2) + "\n")

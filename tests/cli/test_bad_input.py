@@ -21,7 +21,7 @@ from openmm_helpers import make_topology
 from openmm_allegro import AllegroPotential, read_structures, run, save_model
 from openmm_allegro.cli.main import main
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
-from openmm_allegro.model.file import Model
+from openmm_allegro.modelfile import Model
 from openmm_allegro.potential.module import force_module
 from openmm_allegro.runs.names import ENSEMBLES
 from openmm_allegro.training.evaluate import error_metrics, evaluate

@@ -27,7 +27,7 @@ from openmm_allegro.kernels.inference.table import (
     fold_with_table,
     force_error,
 )
-from openmm_allegro.model.file import Model
+from openmm_allegro.modelfile import Model
 from openmm_allegro.neighbors import VerletList
 from openmm_allegro.potential.module import force_module
 

@@ -16,7 +16,7 @@ from helpers import (
     tiny_energy,
 )
 
-from openmm_allegro.model.tensor_product import layer_irreps
+from openmm_allegro.model.irreps import layer_irreps
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.samples import collate, make_samples
 

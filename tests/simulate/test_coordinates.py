@@ -10,7 +10,7 @@ from openmm import Vec3, app, unit
 from openmm_helpers import make_topology
 
 from openmm_allegro.cli.main import main
-from openmm_allegro.model.file import save_model
+from openmm_allegro.modelfile import save_model
 from openmm_allegro.runs.topology import load_topology
 from openmm_allegro.simulate.atoms import describe_atoms
 from openmm_allegro.simulate.coordinates import read_coordinates

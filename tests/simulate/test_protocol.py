@@ -13,7 +13,7 @@ from openmm_helpers import harmonic_system, make_topology
 from run_helpers import Killed, check_complete, final_state, read_energies
 
 from openmm_allegro import run
-from openmm_allegro.model.file import save_model
+from openmm_allegro.modelfile import save_model
 from openmm_allegro.simulate.integrators import INTEGRATORS, temperature_at
 from openmm_allegro.simulate.protocol import Stage, run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol

@@ -9,7 +9,7 @@ from openmm_helpers import make_topology
 from run_helpers import INTERVAL, STEPS, check_complete, start, start_killed
 
 from openmm_allegro import AllegroPotential
-from openmm_allegro.model.file import load_model, save_model
+from openmm_allegro.modelfile import load_model, save_model
 
 
 @pytest.fixture(scope="module")

@@ -114,8 +114,7 @@ def test_keys_of_the_record(tmp_path):
         "pressure_bar",
         "barostat_interval",
     }
-    of_forces = {"backend", "backend_reason", "kernel", "skin"}
-    assert CHANGEABLE == {"steps", "checkpoint_interval"} | of_forces
+    assert CHANGEABLE == {"steps", "checkpoint_interval", "backend", "kernel", "skin"}
 
 
 @pytest.mark.parametrize(("interval", "steps"), [(1, 2000), (3, 1998), (5000, 5000)])

@@ -17,7 +17,7 @@ from training_helpers import training_toml
 pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.training.graphs import GraphTraining, train_together
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml

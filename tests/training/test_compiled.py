@@ -21,7 +21,7 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.kernels.training.sparse import use_sparse_products
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.model.file import Model
+from openmm_allegro.modelfile import Model
 from openmm_allegro.training import compiled
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.compiled import CompiledLoss, DenseBatch, DenseCollate

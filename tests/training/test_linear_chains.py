@@ -10,7 +10,7 @@ from training_helpers import fit, short
 from training_helpers import tiny_config as config_of_ethanol
 
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.training.linear_chains import fix_linear_chains
 
 WIDE = {"num_scalar_features": 8, "two_body_width": 8, "latent_width": 6}

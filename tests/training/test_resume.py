@@ -28,7 +28,7 @@ from training_helpers import (
 
 pytest.importorskip("lightning")
 
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint, remove_others

@@ -27,7 +27,7 @@ from training_helpers import (
 pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.model.file import load_model
+from openmm_allegro.modelfile import load_model
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.loss import FORCES_LOSS
 from openmm_allegro.training.module import EpochOrder

@@ -29,6 +29,8 @@ USED = {
     "hydrogen_mass": ["repartition_hydrogen_mass"],
     "interop.ase": ["AllegroCalculator"],
     "model": ["AllegroConfig", "AllegroEnergy", "Statistics"],
+    "model.file": ["Model", "digest", "load_model", "read_header", "save_model"],
+    "model.header": ["FORMAT", "with_checksum"],
     "modelfile": ["Model", "load_model", "save_model"],
     "optimizers": ["Muon"],
     "output": ["check_output", "paths_of", "read_record", "replacing"],
@@ -69,15 +71,16 @@ def test_each_name_stands_for_its_module(name):
 
 
 def test_ways_to_import():
-    from openmm_allegro.modelfile import Model
+    from openmm_allegro.baseline import subtract_baseline
 
-    from openmm_allegro import modelfile
+    from openmm_allegro import baseline
 
-    present = import_module(f"{PACKAGE}.model.file")
-    assert openmm_allegro.modelfile is modelfile is present
-    assert Model is present.Model
-    assert pkgutil.resolve_name(f"{PACKAGE}.modelfile:Model") is Model
-    assert importlib.util.find_spec(f"{PACKAGE}.modelfile") is not None
+    present = import_module(f"{PACKAGE}.classical.baseline")
+    assert openmm_allegro.baseline is baseline is present
+    assert subtract_baseline is present.subtract_baseline
+    resolved = pkgutil.resolve_name(f"{PACKAGE}.baseline:subtract_baseline")
+    assert resolved is subtract_baseline
+    assert importlib.util.find_spec(f"{PACKAGE}.baseline") is not None
     assert importlib.util.find_spec(f"{PACKAGE}.nonsense") is None
     with pytest.raises(ModuleNotFoundError, match=r"openmm_allegro\.nonsense"):
         import_module(f"{PACKAGE}.nonsense")
@@ -132,6 +135,8 @@ def test_all_names_of_a_joined_module():
         ("analysis.structure_factor", "StructureFactor"),
         ("analysis.velocities", "Spectrum"),
         ("watchdog_settings", "Watchdogs"),
+        ("model.file", "Model"),
+        ("modelfile", "Model"),
         ("lightning_module", "TrainingModule"),
         ("checkpoint", "read_checkpoint"),
     ],

@@ -99,7 +99,7 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
     """
     random = np.random.default_rng(0)
     count = len(config.elements)
-    table = config.cutoff_table().numpy()
+    table = config.cutoff_table()
     pairs = list(itertools.combinations_with_replacement(range(count), 2))
     if len(pairs) > _MOST_CLUSTERS:
         chosen = random.choice(len(pairs), _MOST_CLUSTERS, replace=False)

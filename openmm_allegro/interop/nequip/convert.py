@@ -11,7 +11,8 @@ import ase.io
 import torch
 
 from ...model import AllegroConfig, AllegroEnergy
-from ...model.file import Model, write_file
+from ...model.model import Model
+from ...modelfile import write_file
 from ...units import ENERGY_UNITS_IN_EV, LENGTH_UNITS_IN_ANGSTROM
 from .check import TOLERANCE, clusters, difference
 from .load import describe_versions, load, nequip_state, versions

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...model import AllegroConfig
-from ...model.file import Model
+from ...model.model import Model
 from ...units import COULOMB_EV_ANGSTROM
 from .parts import Parts, find_parts, slots, to_theirs
 

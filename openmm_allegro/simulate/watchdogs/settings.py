@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...model.file import Model
+from ...model.model import Model
 from ...topology.names import SYMBOLS
 from ...utils.config import brief
 from ...utils.settings import check_settings, documented, setting

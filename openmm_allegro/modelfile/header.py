@@ -11,24 +11,31 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from ..utils.config import brief
+
 FORMAT = "openmm_allegro"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # with programs of the compiled kernel, or null for them
+READABLE = (1, 2)
 KINDS = ("total", "delta")
 UNITS = {"length": "angstrom", "energy": "eV"}
 DTYPES = {"float32": "F32", "float64": "F64"}  # and their names in the file
+PROGRAMS = "programs"
 CHECKSUM = "sha256"
 # The checksum is that of the file with these digits in its place.
 BLANK = "0" * 64
 _TABLES = ("config", "statistics", "provenance")
 _KEYS = ("format", "format_version", "kind", "dtype", "units", *_TABLES, CHECKSUM)
+_DIGITS = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
+
+Tensors = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape by name
 
 
 class Description(NamedTuple):
     """What a model file says before its weights."""
 
     header: dict[str, Any]
-    tensors: dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape by name
+    tensors: Tensors
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def read_description(path: str | Path) -> Description:
     if not path.is_file():
         raise FileNotFoundError(f"expected a model file, found nothing at {path}")
     try:
-        with safe_open(path, framework="pt"):  # checks lengths and places
+        with safe_open(path, framework="np"):  # checks lengths and places
             pass
         with open(path, "rb") as file:
             text = file.read(int.from_bytes(file.read(8), "little"))
@@ -137,10 +144,10 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check(header: dict[str, Any], path: Path) -> None:
     version = header.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or version not in READABLE:
         raise ValueError(
-            f"{path}: expected format version {FORMAT_VERSION}, found {version}; a "
-            "newer openmm_allegro may read it"
+            f"{path}: expected format version {' or '.join(map(str, READABLE))}, found "
+            f"{version}; a newer openmm_allegro may read it"
         )
     wanted = {
         "format": (FORMAT,),
@@ -165,14 +172,37 @@ def _check(header: dict[str, Any], path: Path) -> None:
         raise ValueError(
             f"{path}: expected finite numbers in provenance, found NaN or infinity"
         ) from None
-    unknown = sorted(set(header) - set(_KEYS))
+    keys = _KEYS if version == 1 else (*_KEYS, PROGRAMS)
+    unknown = sorted(set(header) - set(keys))
     if unknown:
         raise ValueError(
-            f"{path}: expected keys among {', '.join(_KEYS)} in the header, found "
+            f"{path}: expected keys among {', '.join(keys)} in the header, found "
             f"{', '.join(unknown)}"
         )
     digest = header.get(CHECKSUM, BLANK)
-    if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+    if not _is_digest(digest):
         raise ValueError(
             f"{path}: expected {CHECKSUM} of 64 hexadecimal digits, found {digest!r}"
         )
+    if version > 1:
+        _check_programs(header.get(PROGRAMS, {}), path)
+
+
+def _check_programs(programs: Any, path: Path) -> None:
+    """Refuse another description of programs than ``save_model`` writes."""
+    if programs is None:
+        return
+    is_table = isinstance(programs, dict) and set(programs) == {"format", "digest"}
+    if (
+        not is_table
+        or type(programs["format"]) is not int
+        or not _is_digest(programs["digest"])
+    ):
+        raise ValueError(
+            f"{path}: expected {PROGRAMS} with a format and a digest of 64 hexadecimal "
+            f"digits, or null, in the header, found {brief(programs)}"
+        )
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _DIGITS.fullmatch(value) is not None

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The compiled kernels called with arrays of numpy."""
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..header import filled
+from .program import Program
+
+
+@contextlib.contextmanager
+def opened(kernels: ctypes.CDLL, program: Program) -> Iterator[int]:
+    """Open a program that was checked, and close it again.
+
+    Parameters
+    ----------
+    kernels : CDLL
+        From ``library.library``.
+    program : Program
+        Arrays of numpy, or tensors of torch on the CPU.
+    """
+    integers, constants, weights = map(np.ascontiguousarray, program)
+    arrays = filled(
+        "allegro_program",
+        integers=integers,
+        constants=constants,
+        weights=weights,
+        is_double=int(weights.dtype == np.float64),
+    )
+    model = kernels.allegro_open(arrays)
+    if not model:
+        raise ValueError("expected a program that the kernels can read, found another")
+    try:
+        yield model
+    finally:
+        kernels.allegro_close(model)
+
+
+def number_of_threads(otherwise: int, largest: int) -> int:
+    """Number of threads that OpenMM's CPU platform has, or another.
+
+    Parameters
+    ----------
+    otherwise : int
+        Where ``OPENMM_CPU_THREADS`` names none.
+    largest : int
+        More than these are of no use.
+    """
+    text = os.environ.get("OPENMM_CPU_THREADS", "")
+    wanted = min(int(text), os.cpu_count() or 1) if text.isdecimal() else 0
+    return max(1, min(wanted or otherwise, largest))
+
+
+def evaluate(
+    kernels: ctypes.CDLL,
+    program: Program,
+    positions: np.ndarray,
+    cell: np.ndarray,
+    types: np.ndarray,
+    offsets: np.ndarray,
+    neighbors: np.ndarray,
+    shifts: np.ndarray,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evaluate energies of atoms, forces and strain derivative.
+
+    Parameters as ``twin.evaluate``; nothing is checked.
+
+    Returns
+    -------
+    energies : ndarray [N], eV
+    forces : ndarray [N, 3], eV/Å
+    strain : ndarray [3, 3], eV
+    """
+    count = len(positions)
+    energies = np.zeros(count)
+    forces, strain = np.zeros((threads, count, 3)), np.zeros((threads, 3, 3))
+    given = {
+        "positions": positions,
+        "cell": cell,
+        "types": types,
+        "offsets": offsets,
+        "neighbors": neighbors,
+        "shifts": shifts,
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in given.items()}
+    atoms = filled("allegro_atoms", count=count, **arrays)
+    results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
+    with opened(kernels, program) as model:
+        kernels.allegro_run_threads(model, atoms, threads, results)
+    return energies, forces.sum(0), strain.sum(0)

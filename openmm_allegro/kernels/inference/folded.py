@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""The program of a model: from its file, from the user's cache, or folded by torch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ...model.model import TERMS, Model, Stored, digest, weights
+from ...utils.files import cache_folder, replace_file
+from ..library import FORMAT
+from .program import Program
+from .validity import check_program
+
+# The kind of program for each ForceOptions.precision.
+KINDS = {"single": "single", "mixed": "single", "double": "double"}
+DTYPES = {"single": "float32", "double": "float64"}  # of the weights of each kind
+_CHECKSUM = "sha256"
+_log = logging.getLogger(__name__)
+
+
+def folded(model: Model, precision: str) -> Program:
+    """Find the program of a model, or fold it.
+
+    The model's file has programs. For a file without them, or with those of another
+    format, torch folds once, and the user's cache folder keeps the result.
+
+    Parameters
+    ----------
+    model : Model
+    precision : str
+        Of the network: "single" and "mixed" stand for float32, "double" for float64.
+
+    Returns
+    -------
+    Program
+        Arrays of numpy.
+
+    Raises
+    ------
+    ImportError
+        If the model must be folded and torch is missing.
+    ValueError
+        If the energy has a term that programs do not have.
+    """
+    kind = KINDS[precision]
+    known = known_program(model, precision)
+    if known is not None:
+        return known
+    if not is_foldable(model):
+        names = [n for n in weights(model) if n.startswith(TERMS)]
+        raise ValueError(
+            "the compiled kernel, and with it backend='native', expects an energy of "
+            f"the terms that programs have, found more ({', '.join(names) or 'terms'} "
+            "in the model); kernel='plain' with another backend takes any"
+        )
+    if not _is_as_read(model):
+        return fold_arrays(model, kind)
+    program = fold_arrays(_anew(model), kind)
+    _write_cached(_cached(model.origin.digest, kind), program)
+    return program
+
+
+def known_program(model: Model, precision: str) -> Program | None:
+    """Find the program of a model in its file or the cache; None if in neither.
+
+    Parameters as ``folded``.
+    """
+    kind = KINDS[precision]
+    if not _is_as_read(model):
+        return None
+    programs = model.stored.programs
+    if programs is not None and programs[:2] == (FORMAT, model.origin.digest):
+        return Program(*programs.arrays[kind])
+    return _read_cached(_cached(model.origin.digest, kind), kind)
+
+
+def is_foldable(model: Model) -> bool:
+    """Tell whether a program can have all terms of a model's energy."""
+    if not model.is_built:
+        return not any(name.startswith(TERMS) for name in weights(model))
+    from .fold import can_fold
+
+    return can_fold(model.energy)
+
+
+def fold_arrays(model: Model, kind: str) -> Program:
+    """Fold a model's network to a program of numpy's arrays, with torch.
+
+    Parameters
+    ----------
+    model : Model
+    kind : str
+        "single" or "double".
+    """
+    try:
+        import torch
+
+        from .fold import fold
+    except ImportError as error:
+        where = "the model" if model.origin is None else model.origin.path
+        raise ImportError(
+            f"{where}: expected a model file with programs of the compiled kernel, "
+            f"format {FORMAT}, found {_describe(model)}, and torch, which would make "
+            f"them, cannot be imported ({error}): pip install 'openmm-allegro[train]', "
+            "or run openmm-allegro import OLD.safetensors -o NEW.safetensors where it "
+            "is installed; the new file needs no torch"
+        ) from error
+    program = fold(model.energy, getattr(torch, DTYPES[kind]))
+    return Program(*(array.numpy() for array in program))
+
+
+def _describe(model: Model) -> str:
+    """The programs that a model has."""
+    programs = None if model.stored is None else model.stored.programs
+    if programs is None:
+        return "none"
+    if programs.format != FORMAT:
+        return f"programs of format {programs.format}"
+    return "programs of other weights"
+
+
+def _is_as_read(model: Model) -> bool:
+    """Tell whether a model was read from a file and not changed since."""
+    read = model.origin is not None and model.stored is not None
+    return read and digest(model) == model.origin.digest
+
+
+def _anew(model: Model) -> Model:
+    """A model with a network of its own; that of another may be in float32."""
+    stored = Stored(weights(model))
+    fields = {n: v for n, v in vars(model).items() if n not in ("energy", "stored")}
+    return Model(**fields, stored=stored)
+
+
+def _cached(model_digest: str, kind: str) -> Path:
+    name = f"{model_digest}-{FORMAT}-{kind}.safetensors"
+    return cache_folder() / "programs" / name
+
+
+def _write_cached(path: Path, program: Program) -> None:
+    """Keep a program; without a folder to write to, it is folded again next time."""
+    arrays = program._asdict()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, save(arrays, metadata={_CHECKSUM: _sum(program)}))
+    except OSError as error:
+        _log.debug("the program is not kept: %s", error)
+
+
+def _read_cached(path: Path, kind: str) -> Program | None:
+    """Read a program; None if there is none, or the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            program = Program(*(file.get_tensor(name) for name in Program._fields))
+            checksum = (file.metadata() or {}).get(_CHECKSUM)
+        check_program(*program)
+    except (SafetensorError, OSError, ValueError, RuntimeError):
+        return None
+    is_whole = checksum == _sum(program) and program.weights.dtype == DTYPES[kind]
+    return program if is_whole else None
+
+
+def _sum(program: Program) -> str:
+    """SHA-256 of a program's arrays."""
+    sha = hashlib.sha256()
+    for array in program:
+        sha.update(f"{array.dtype} {array.shape} ".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Programs in model files: their names, and checks that they are the model's."""
+
+import numpy as np
+
+from ..kernels.inference.compiled import evaluate
+from ..kernels.inference.folded import DTYPES
+from ..kernels.inference.program import Program, unpack
+from ..kernels.inference.validity import check_program
+from ..kernels.library import library
+from ..model.config import AllegroConfig
+from ..model.model import FoldedPrograms
+from ..model.probe import check_energies, make_clusters
+from ..model.statistics import Statistics
+from .header import DTYPES as NAMES_IN_FILE
+
+PREFIX = "folded."
+# Type in the file of each array, by name: folded.single.integers and so on.
+ARRAYS = {
+    f"{PREFIX}{kind}.{name}": type_in_file
+    for kind, dtype in DTYPES.items()
+    for name, type_in_file in zip(
+        Program._fields, ("I64", "F64", NAMES_IN_FILE[dtype]), strict=True
+    )
+}
+
+
+def check_programs(
+    programs: FoldedPrograms, config: AllegroConfig, statistics: Statistics
+) -> None:
+    """Refuse arrays that are no programs, or programs of another config.
+
+    Raises
+    ------
+    ValueError
+    """
+    for kind, arrays in programs.arrays.items():
+        program = Program(*arrays)
+        try:
+            types = check_program(*program)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{PREFIX}{kind}: {error}") from None
+        parts = unpack(program)
+        expected = {"cutoffs": config.cutoff_table(), "shifts": statistics.shifts}
+        same = types == len(config.elements) and all(
+            np.array_equal(parts.arrays[name], np.ravel(values))
+            for name, values in expected.items()
+        )
+        if not same or parts.header.points:
+            raise ValueError(
+                f"expected {PREFIX}{kind} with the elements, cutoffs and energies of "
+                "the header and without a table, found another program"
+            )
+
+
+def can_probe() -> bool:
+    """Tell whether there are compiled kernels to run a program with."""
+    return library() is not None
+
+
+def probe_program(
+    program: Program, config: AllegroConfig, statistics: Statistics
+) -> None:
+    """Refuse a program that gives a centre of any element no sensible energy.
+
+    Raises
+    ------
+    ValueError
+    """
+    clusters = make_clusters(config)
+    count, number = clusters.neighbors.shape
+    # Each centre is followed by its neighbours, which have no pairs.
+    types = np.column_stack((clusters.centers, clusters.neighbors)).ravel()
+    positions = np.zeros((count, 1 + number, 3))
+    positions[:, 1:] = clusters.vectors
+    degrees = np.zeros((count, 1 + number), dtype=np.int64)
+    degrees[:, 0] = number
+    neighbors = np.arange(len(types)).reshape(count, -1)[:, 1:].ravel()
+    energies, _, _ = evaluate(
+        library(),
+        program,
+        positions.reshape(-1, 3),
+        np.zeros((3, 3)),
+        types.astype(np.int64),
+        np.concatenate(([0], np.cumsum(degrees))),
+        neighbors.astype(np.int32),
+        np.zeros((len(neighbors), 3), dtype=np.int8),
+    )
+    shifts = np.array(statistics.shifts)[clusters.centers]
+    check_energies(clusters, energies[:: 1 + number] - shifts, config)

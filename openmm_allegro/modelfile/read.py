@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Read a model file, without torch where it holds programs; no code of it is run."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from ..kernels.inference.folded import known_program
+from ..kernels.library import FORMAT
+from ..model.config import AllegroConfig
+from ..model.model import (
+    TERMS,
+    FoldedPrograms,
+    Model,
+    Origin,
+    Stored,
+    check_shapes,
+    digest,
+)
+from ..model.shapes import weight_shapes
+from ..model.statistics import Statistics
+from ..utils.config import from_mapping
+from .header import (
+    DTYPES,
+    PROGRAMS,
+    Tensors,
+    check_checksum,
+    read_description,
+    tell_if_unchecked,
+)
+from .programs import ARRAYS, PREFIX, can_probe, check_programs, probe_program
+
+_log = logging.getLogger(__name__)
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Torch builds the network, in float64, when ``energy`` of the model is first used;
+    see ``AllegroEnergy.set_dtype``. Of a file without programs, as earlier versions
+    wrote, it does so at once if it is installed.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a model file, is truncated, comes from a newer version or
+        does not hold the weights its header promises.
+    """
+    header, stored = read_description(path)
+    check_checksum(path, header)
+    dataclass_of = {"config": AllegroConfig, "statistics": Statistics}
+    parts = {
+        k: from_mapping(c, header[k], f"{path}: {k}") for k, c in dataclass_of.items()
+    }
+    config, statistics, dtype = *parts.values(), header["dtype"]
+    of_programs = {n: stored.pop(n) for n in list(stored) if n.startswith(PREFIX)}
+    try:
+        statistics.check_elements(config.elements)
+        # Before anything is built, which could take more memory than there is.
+        _check_weights(config, stored, dtype)
+        weights = _read_finite(path, stored)
+        programs = _read_programs(path, header.get(PROGRAMS), of_programs)
+        if programs is not None and programs.format == FORMAT:
+            check_programs(programs, config, statistics)
+        fields = header["kind"], dtype, header["provenance"]
+        model = Model(
+            config, statistics, None, *fields, stored=Stored(weights, programs)
+        )
+        sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        model.origin = Origin(str(path), sha256, digest(model))
+        _check_energies(model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    tell_if_unchecked(path, header)
+    _tell_if_of_others(model)
+    return model
+
+
+def _check_weights(config: AllegroConfig, stored: Tensors, dtype: str) -> None:
+    """Refuse weights of other names, shapes or precision than the header promises.
+
+    Those of further terms are checked where the network is built.
+    """
+    shapes = {name: shape for name, (_, shape) in stored.items()}
+    of_terms = {name: s for name, s in shapes.items() if name.startswith(TERMS)}
+    check_shapes(weight_shapes(config) | of_terms, shapes)
+    for name, (kind, _) in stored.items():
+        if kind != DTYPES[dtype]:
+            raise ValueError(
+                f"expected weights {name} in {dtype} from the header, found {kind}"
+            )
+
+
+def _read_finite(path: str | Path, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read arrays, of which each number is finite."""
+    arrays = {}
+    with safe_open(path, framework="np") as file:
+        for name in names:
+            arrays[name] = file.get_tensor(name)
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(
+                    f"expected finite weights, found NaN or infinity in {name}"
+                )
+    return arrays
+
+
+def _read_programs(
+    path: str | Path, header: dict[str, Any] | None, stored: Tensors
+) -> FoldedPrograms | None:
+    """Read the programs that the header promises."""
+    expected = {} if header is None else ARRAYS
+    kinds = {name: (kind, len(shape)) for name, (kind, shape) in stored.items()}
+    for name in sorted({*expected, *kinds}):
+        promised = (expected[name], 1) if name in expected else None
+        if kinds.get(name) != promised:
+            raise ValueError(
+                f"expected an array {name} of {promised or 'no'} type and number of "
+                f"axes from the header, found {kinds.get(name)}"
+            )
+    if header is None:
+        return None
+    arrays = _read_finite(path, expected)
+    names = list(arrays)
+    triples = {
+        name.split(".")[1]: tuple(arrays[n] for n in names[start : start + 3])
+        for start, name in list(enumerate(names))[::3]
+    }
+    return FoldedPrograms(header["format"], header["digest"], triples)
+
+
+def _check_energies(model: Model) -> None:
+    """Refuse weights that are noise, by the kernel or, without programs, by torch."""
+    program = known_program(model, "double" if model.dtype == "float64" else "single")
+    if program is not None and can_probe():
+        probe_program(program, model.config, model.statistics)
+        return
+    # Where there is no torch either, nothing can be computed with the model.
+    with contextlib.suppress(ImportError):
+        _ = model.energy
+
+
+def _tell_if_of_others(model: Model) -> None:
+    """Log that programs are not used because they are of other weights."""
+    programs = model.stored.programs
+    if programs is not None and programs.digest != model.origin.digest:
+        _log.warning(
+            "%s holds programs of other weights than its own, which are not used; "
+            "save_model(load_model(path), path) makes them anew",
+            model.origin.path,
+        )
