@@ -7,7 +7,7 @@ template <typename T> static void reserve(const Model &m, Workspace<T> &w, long 
   rows = (rows + lanes<double> - 1) / lanes<double> * lanes<double>;
   w.x.resize(rows * m.stride, T(0));
   w.g.resize(rows * m.stride, T(0));
-  for (std::vector<double> &unit : w.unit) unit.resize(rows, 0.0);
+  for (Array<double> &unit : w.unit) unit.resize(rows, 0.0);
   w.distance.resize(rows, 1.0);
   w.scaled.resize(4 * rows);
   if (m.points) w.slopes.resize(rows * m.first_width);

@@ -8,18 +8,21 @@ static inline void tile(const T *a, const T *b, T *c, long stride, int depth, bo
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
   V left[M], right[M];
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     left[i] = add ? load(c + i * stride) : V{};
     right[i] = add ? load(c + i * stride + L) : V{};
   }
   for (int k = 0; k < depth; ++k) {
     const V b0 = load(b + k * panel<T>), b1 = load(b + k * panel<T> + L);
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const T x = a[i * stride + k];
       left[i] += x * b0;
       right[i] += x * b1;
     }
   }
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     store(c + i * stride, left[i]);
     store(c + i * stride + L, right[i]);

@@ -28,18 +28,31 @@ struct Model : allegro_header, allegro_scalars {
   std::vector<Range> zeroed;          // columns whose derivatives are only added to
 };
 
+// Memory for vectors at whole cache lines, which a load or store then never straddles.
+template <typename T> struct Aligned {
+  typedef T value_type;
+  static constexpr std::align_val_t line{64};
+  Aligned() = default;
+  template <typename U> Aligned(const Aligned<U> &) {}
+  T *allocate(size_t n) { return static_cast<T *>(operator new(n * sizeof(T), line)); }
+  void deallocate(T *p, size_t) { operator delete(p, line); }
+  friend bool operator==(Aligned, Aligned) { return true; }
+  friend bool operator!=(Aligned, Aligned) { return false; }
+};
+template <typename T> using Array = std::vector<T, Aligned<T>>;
+
 // All pairs of a few centres are the rows of one matrix x; g has the derivatives of the
 // energy by it. A row stays in the cache from the first to the last operation.
 template <typename T> struct Workspace {
-  std::vector<T> x, g;                         // [rows, stride]
-  std::vector<double> unit[3], distance;       // [rows]
-  std::vector<T> slopes;                       // [rows, first_width], from the table
-  std::vector<double> scaled;                  // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
+  Array<T> x, g;                               // [rows, stride]
+  Array<double> unit[3], distance;             // [rows]
+  Array<T> slopes;                             // [rows, first_width], from the table
+  Array<double> scaled;                        // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
   std::vector<int> first, atoms;               // of the block's centres
-  std::vector<T> environment, gradient;        // [A, U]
-  std::vector<T> operators, d_operators;       // [centres, all layers' A, D, U]
-  std::vector<T> chain;                        // [centres, all layers' t, A, U]
+  Array<T> environment, gradient;              // [A, U]
+  Array<T> operators, d_operators;             // [centres, all layers' A, D, U]
+  Array<T> chain;                              // [centres, all layers' t, A, U]
 };
 
 // An operation as the struct of its code.
