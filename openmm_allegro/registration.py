@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib.abc
 import importlib.machinery
+import re
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -89,23 +90,58 @@ def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(inputString: str) -> Any:
         # what is no text is left to OpenMM, which says so
         if isinstance(inputString, str):
-            if "TorchForce" in inputString:
+            if _has_force("TorchForce", inputString):
                 _register_all()
-            if "AllegroForce" in inputString:
-                from .plugin.library import plugin
-
-                plugin()
+            if _has_force("AllegroForce", inputString):
+                _load_plugin()
+            if _has_force("PythonForce", inputString):
+                _check_python_force()
         return reader(inputString)
 
     return read
 
 
-def _register_all() -> None:
-    """Register as ``register``, or raise what the import of openmm-torch raised.
+def _has_force(kind: str, text: str) -> bool:
+    """Tell if XML holds a force of a class; the reasons of forces name some, too."""
+    # most texts lack the word, which is found at once
+    return kind in text and bool(re.search(rf"""\btype\s*=\s*["']{kind}["']""", text))
 
-    Without it, OpenMM would only report a force that it does not know.
+
+def _load_plugin() -> None:
+    """Load the plugin, or raise an ImportError that says what is missing."""
+    from .plugin.library import plugin
+
+    try:
+        plugin()
+    except ImportError as error:
+        raise ImportError(
+            f"the System has a native AllegroForce, and {error}"
+        ) from error
+
+
+def _check_python_force() -> None:
+    """Refuse a PythonForce where OpenMM is too old to know it."""
+    import openmm
+
+    if not hasattr(openmm, "PythonForce"):
+        raise ImportError(
+            "the System has a PythonForce, which expects openmm >= 8.5, found "
+            f"{openmm.__version__}; install that, or make the System again with "
+            "backend='native'"
+        )
+
+
+def _register_all() -> None:
+    """Register as ``register``, or raise an ImportError that says what is missing.
+
+    Without openmm-torch, OpenMM would only report a force that it does not know. Beside
+    an OpenMM that it was not built for, the process would crash.
     """
     from .forces import register_operators, register_torch_force
+    from .utils.compatibility import installed_known_bad
 
-    register_operators()
+    crash = next((r for r in installed_known_bad() if "deserialized" in r), None)
+    if crash:
+        raise ImportError(f"{crash}, or the System made again with backend='native'")
     register_torch_force()
+    register_operators("a System's TorchForce")

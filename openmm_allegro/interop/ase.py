@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""ASE calculator of a trained model, by the module that OpenMM runs."""
+"""ASE calculator of a trained model, by what computes it in OpenMM."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import (
     Calculator,
@@ -18,13 +18,19 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..model.elements import element_types
 from ..model.model import Model
 from ..modelfile import load_model
+from ..plugin.library import plugin
 from ..potential.checks import check_total, warn_of_vacuum
+from ..potential.computation import Computation, model_computation
 from ..potential.contents import check_distinct
-from ..potential.module import script_model
-from ..potential.options import ForceOptions
+from ..potential.options import ForceOptions, default_skin
 from ..structure import Structure, from_ase
 from ..units import NM_TO_ANGSTROM
 from ..utils.reasons import reason_of
+
+if TYPE_CHECKING:
+    import torch
+
+BACKENDS = ("auto", "torch", "native")
 
 
 class AllegroCalculator(Calculator):
@@ -46,12 +52,22 @@ class AllegroCalculator(Calculator):
     precision : str
         "single", "mixed" or "double", as in ``ForceOptions``.
     device : str or torch.device, optional
-        "cpu" or "cuda"; by default, cuda if there is one.
+        "cpu" or "cuda", of torch; by default, cuda if there is one.
+    backend : str
+        "torch", or "native": the compiled kernels alone, on the CPU. "auto" is torch
+        where it is installed.
+
+    Attributes
+    ----------
+    backend : str
+        "torch" or "native".
 
     Raises
     ------
     FileNotFoundError
         If the file is missing.
+    ImportError
+        If the backend cannot be had; the message says what to install.
     ValueError
         If the file is not a model file, the model is a correction to a force field
         (kind delta), or an option is unknown.
@@ -77,15 +93,22 @@ class AllegroCalculator(Calculator):
         model: str | Path | Model,
         *,
         precision: str = "double",
-        device: str | torch.device | None = None,
+        device: "str | torch.device | None" = None,
+        backend: str = "auto",
     ) -> None:
         super().__init__()
         self.model = model if isinstance(model, Model) else load_model(model)
         check_total(self.model, "AllegroCalculator")
-        self.precision = ForceOptions(precision=precision).precision
-        self.device = _device(device)
-        # The last module, and the elements and periodicity it was scripted for.
-        self._scripted: tuple[Any, torch.jit.ScriptModule] | None = None
+        self.precision = precision
+        self.backend = _backend(backend, device)
+        self.options = ForceOptions(
+            # either backend of OpenMM that runs torch
+            backend="native" if self.backend == "native" else "pythonforce",
+            precision=precision,
+        )
+        self.device = _device(device) if self.backend == "torch" else None
+        # The last computation, and the elements and periodicity it was made for.
+        self._made: tuple[Any, Computation] | None = None
 
     def set(self, **options: Any) -> dict[str, Any]:
         """Refuse options, which ASE would keep and nothing would use.
@@ -156,19 +179,17 @@ class AllegroCalculator(Calculator):
         self, structure: Structure
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute energies [N] (eV), forces [N, 3] (eV/Å), dE/d(strain) [3, 3] (eV)."""
-        module = self._find_module(structure)
-        arguments = [
-            torch.tensor(lengths / NM_TO_ANGSTROM, device=self.device)
-            for lengths in (structure.positions, structure.cell)
-        ]
+        computation = self._find_computation(structure)
+        positions, box = structure.positions, structure.cell
+        if self.backend == "native":
+            cutoff = self.model.config.cutoff
+            box = _with_vacuum(structure, cutoff + default_skin(self.options, cutoff))
         try:
-            with torch.enable_grad():  # forces need it, even if the caller disabled it
-                results = module.evaluate(*arguments)
-        except torch.jit.Error as error:
+            energies, forces, strain = computation.run(
+                positions / NM_TO_ANGSTROM, box / NM_TO_ANGSTROM
+            )
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"atoms: {reason_of(error)}") from error
-        # On CUDA the outputs may carry a graph although the module detaches them.
-        results = [result.detach().cpu().numpy() for result in results]
-        energies, forces, strain = results
         bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=1))
         if bad.any():
             first = int(np.argmax(bad))
@@ -180,25 +201,73 @@ class AllegroCalculator(Calculator):
             )
         return energies, forces, strain
 
-    def _find_module(self, structure: Structure) -> torch.jit.ScriptModule:
-        """Script the module of these elements and this periodicity, once."""
+    def _find_computation(self, structure: Structure) -> Computation:
+        """Make the computation of these elements and this periodicity, once."""
         key = (structure.symbols, tuple(structure.periodic.tolist()))
-        if self._scripted is None or self._scripted[0] != key:
-            # Checked here, for the message of script_model would name a topology.
+        if self._made is None or self._made[0] != key:
+            # Checked here, for the message of the computation would name a topology.
             element_types(structure.symbols, self.model.config.elements, "atoms")
             check_distinct(structure.positions, range(len(structure)))
             warn_of_vacuum([self.model], structure.periodic.any())
-            options = ForceOptions(precision=self.precision)
-            module = script_model(self.model, key[0], options, periodic=key[1])
-            self._scripted = (key, module.to(self.device))
-        return self._scripted[1]
+            periodic = any(key[1]) if self.backend == "native" else key[1]
+            computation = model_computation(
+                self.model,
+                key[0],
+                self.options,
+                periodic=periodic,
+                device=self.device,
+            )
+            self._made = (key, computation)
+        return self._made[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the scripted module, which cannot be pickled or copied."""
-        return self.__dict__ | {"_scripted": None}
+        """Leave out the computation, which cannot be pickled or copied."""
+        return self.__dict__ | {"_made": None}
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def _backend(asked: str, device: object) -> str:
+    """Choose the backend; torch takes a device, and comes first as it has others."""
+    if asked not in BACKENDS:
+        raise ValueError(f"expected backend of {BACKENDS}, found {asked!r}")
+    if asked == "native" and device is not None:
+        raise ValueError(
+            "backend='native': expected no device, because it runs on the CPU, found "
+            f"device={str(device)!r}"
+        )
+    packages = ("torch", "vesin_torch")
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if asked == "native" or (asked == "auto" and missing and device is None):
+        plugin()  # says what it lacks
+        return "native"
+    if missing:
+        given = f"device={str(device)!r}" if asked == "auto" else "backend='torch'"
+        raise ImportError(
+            f"{given} expects {' and '.join(missing)}, found none; pip install "
+            "'openmm-allegro[torch]', or leave it out"
+        )
+    return "torch"
+
+
+def _with_vacuum(structure: Structure, reach: float) -> np.ndarray:
+    """Box [3, 3] (Å) with vacuum along the cell vectors that do not repeat.
+
+    The native force knows boxes that repeat along all vectors, or none.
+    """
+    repeats = structure.periodic
+    if repeats.all() or not repeats.any():
+        return structure.cell
+    across = np.linalg.svd(structure.cell[repeats])[2][repeats.sum() :]
+    extents = np.ptp(structure.positions @ across.T, axis=0)
+    # In steps, so that a motion seldom changes it: the pairs would be found anew.
+    lengths = 10.0 * np.ceil((extents + reach) / 10.0 + 0.1)
+    box = structure.cell.copy()
+    box[~repeats] = lengths[:, None] * across
+    return box
+
+
+def _device(device: "str | torch.device | None") -> "torch.device":
+    import torch
+
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

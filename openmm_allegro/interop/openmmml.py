@@ -8,20 +8,21 @@ the package imports it. Names are OpenMM-ML's (camelCase).
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import openmm
-import torch
 from openmm import app
 
 from ..classical.bonds import bond_markers
-from ..forces import default_backend
 from ..model.model import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
 from ..potential.force import model_force
 from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
+
+if TYPE_CHECKING:
+    import torch
 
 _OPTIONS = (*(f.name for f in dataclasses.fields(ForceOptions)), "device", "periodic")
 
@@ -84,9 +85,9 @@ class AllegroPotentialImpl(MLPotentialImpl):
     precision, kernel, two_body, skin
         As in ``ForceOptions``.
     backend : str
-        "torchforce" or "pythonforce". The default is TorchForce if openmm-torch is
-        installed beside openmm before 8.6, otherwise PythonForce: OpenMM-ML copies the
-        Systems it interpolates, and openmm 8.6 crashes when it copies a TorchForce.
+        As in ``ForceOptions``, by default "auto". OpenMM-ML copies the Systems that it
+        interpolates, and openmm 8.6 crashes when it copies a TorchForce; "auto" is
+        another there.
     device : str or torch.device
         "cpu", "cuda" or "cuda:N", only with PythonForce; by default CUDA if there is
         any. TorchForce runs on the device of the OpenMM Platform.
@@ -114,7 +115,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
         atoms: Iterable[int] | None,
         forceGroup: int,
         backend: str | None = None,
-        device: str | torch.device | None = None,
+        device: "str | torch.device | None" = None,
         periodic: bool | None = None,
         **args: Any,
     ) -> None:
@@ -149,7 +150,7 @@ class AllegroPotentialImpl(MLPotentialImpl):
         known = _OPTIONS if atoms is None else _OPTIONS + _EMBEDDING_OPTIONS
         _refuse_unknown(args, known, "allegro")
         options = ForceOptions(
-            backend=default_backend() if backend is None else backend,
+            backend="auto" if backend is None else backend,
             **{name: value for name, value in args.items() if name in _OPTIONS},
         )
         if periodic not in (None, True, False):

@@ -38,6 +38,11 @@ def check_total(model: Model, where: str) -> None:
         )
 
 
+def member_name(number: int, count: int) -> str:
+    """Name of a member in errors about its elements."""
+    return "topology" + (f", member {number} of the committee" if count > 1 else "")
+
+
 def is_periodic(
     models: Sequence[Model], topology: app.Topology, periodic: bool | None
 ) -> bool:

@@ -5,69 +5,46 @@ A computation has the interface of ``plugin.engine.Engine``: arrays of numpy, po
 and box in nm, results in eV and Å.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
 import numpy as np
 import openmm
-import torch
 
 from ..forces import NAMES, allegro_module, own_copy, with_variables
+from ..model.model import Model
 from ..plugin.engine import Engine, is_native
+from .force import model_force, resolve
+from .options import ForceOptions
+
+if TYPE_CHECKING:
+    import torch
 
 
-class TorchComputation:
-    """A TorchForce's or a PythonForce's module, as ``Engine``.
+class Computation(Protocol):
+    """A force's models at work: an ``Engine``, or a ``TorchComputation``.
 
-    Parameters
-    ----------
-    module : ScriptModule
-        Of ``potential.module``, ``potential.committee`` or ``mixing.link_atoms``.
-
-    Attributes
-    ----------
-    particles, number_of_caps, number_of_models
-        As of ``Engine``.
+    Attributes and methods are described there.
     """
 
-    def __init__(self, module: torch.jit.ScriptModule) -> None:
-        self._module = module
-        members = [module]
-        if hasattr(module, "members"):  # of a committee
-            members = list(module.members.children())
-        self.number_of_models = len(members)
-        self.number_of_caps = len(getattr(members[0], "ratio", ()))
-        if hasattr(module, "atoms"):
-            self.particles = module.atoms.cpu().numpy()
-        else:  # a capped module wraps the one that has the atoms, caps being last
-            atoms = module.module.atoms.cpu().numpy()
-            self.particles = atoms[: len(atoms) - self.number_of_caps]
+    particles: np.ndarray
+    number_of_caps: int
+    number_of_models: int
 
     def run(
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute energies, forces and strain derivative, as ``Engine.run``."""
-        with torch.enable_grad():
-            results = self._module.evaluate(*self._arguments(positions, box))
-        energies, forces, strain = (x.cpu().numpy() for x in results)
-        return energies, forces, strain
 
     def deviation(
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> np.ndarray:
         """Compute the deviation of the force on each atom, as ``Engine.deviation``."""
-        with torch.enable_grad():
-            deviation = self._module.deviation(*self._arguments(positions, box))
-        return deviation.cpu().numpy()
-
-    def _arguments(
-        self, positions: np.ndarray, box: np.ndarray | None
-    ) -> list[torch.Tensor]:
-        device = next(self._module.buffers()).device
-        given = [positions] if box is None else [positions, box]
-        return [torch.tensor(array, device=device) for array in given]
 
 
 def computation(
     force: openmm.Force, context: openmm.Context | None = None
-) -> Engine | TorchComputation | None:
+) -> Computation | None:
     """Make a computation of a force, or None of a force that is not Allegro's.
 
     Parameters
@@ -82,18 +59,57 @@ def computation(
     module = allegro_module(force)
     if module is None:
         return None
+    from .torch_computation import TorchComputation
+
     return TorchComputation(module if context is None else own_copy(module, context))
 
 
 def computations(
     system: openmm.System, context: openmm.Context | None = None
-) -> list[Engine | TorchComputation]:
+) -> list[Computation]:
     """Make computations of all Allegro forces of a System.
 
     Forces inside a CustomCVForce count, as those of an interpolation are.
     """
     made = [computation(force, context) for force in with_variables(system)]
     return [one for one in made if one is not None]
+
+
+def model_computation(
+    model: Model,
+    symbols: Sequence[str],
+    options: ForceOptions,
+    *,
+    periodic: bool | Sequence[bool],
+    device: "str | torch.device | None" = None,
+) -> Computation:
+    """Make a computation of a model, without a System.
+
+    Parameters
+    ----------
+    model : Model
+    symbols : sequence of str
+        Chemical symbols of the atoms.
+    options : ForceOptions
+        Both backends over a module of torch mean the same here.
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats; along each of its vectors only with torch.
+    device : str or torch.device, optional
+        Where torch computes, by default on the CPU.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As ``force.model_force``.
+    """
+    options, _ = resolve([model], options, device)
+    if options.backend == "native":
+        return Engine(model_force([model], symbols, options, periodic=bool(periodic)))
+    from .module import script_model
+    from .torch_computation import TorchComputation
+
+    module = script_model(model, symbols, options, periodic=periodic)
+    return TorchComputation(module.to(device or "cpu"))
 
 
 def model_particles(system: openmm.System) -> set[int]:

@@ -7,18 +7,20 @@ have it, and a run that is to be resumed is compared by it.
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..mixing.link_atoms import Cap
 from ..model.model import Model, digest
 from .options import ForceOptions
 
+if TYPE_CHECKING:
+    import torch
+
 OPTIONS = ("backend", "precision", "kernel", "two_body", "skin")
 # Names in records, see ``notes_of``.
 MODEL_NOTES = ("model", "model_sha256", "model_weights_sha256")
-FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OPTIONS)
+REASON = "backend_reason"
+FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OPTIONS, REASON)
 _ALL = "all atoms"
 # Ranges of a region that a record lists.
 _SHOWN = 20
@@ -31,6 +33,7 @@ def describe(
     region: Sequence[int] | None,
     caps: Sequence[Cap],
     periodic: bool,
+    reason: str = "",
 ) -> str:
     """Describe a force as JSON.
 
@@ -42,6 +45,8 @@ def describe(
         Particles that the models compute; all if not given.
     caps : sequence of Cap
     periodic : bool
+    reason : str
+        Why the backend is what it is, see ``forces.choose_backend``.
     """
     digests = [digest(model) for model in models]
     origins = [model.origin for model in models]
@@ -61,12 +66,14 @@ def describe(
             "region": _ALL if region is None else as_ranges(region),
             "caps": [list(cap) for cap in caps],
             "periodic": periodic,
+            REASON: reason,
+            # Numbers last: of a text's end, OpenMM loses one character after a quote.
             **{name: getattr(options, name) for name in OPTIONS},
         }
     )
 
 
-def description(found: torch.jit.ScriptModule | str) -> dict[str, Any] | None:
+def description(found: "torch.jit.ScriptModule | str") -> dict[str, Any] | None:
     """Read what ``describe`` wrote, or None in a module from before there was one.
 
     Parameters
@@ -91,7 +98,8 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     dict
         ``model`` and ``model_sha256`` where the model is that of a file,
         ``model_weights_sha256`` where it is not, ``ml_region``, and the fields of
-        ForceOptions. Lists where there are several. Empty without such a force.
+        ForceOptions with the reason of the backend. Lists where there are several.
+        Empty without such a force.
     """
     if not forces:
         return {}
@@ -105,9 +113,11 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
         notes |= {"model": _one_or_all(files), "model_sha256": _one_or_all(hashes)}
     regions = dict.fromkeys(_shortened(one["region"]) for one in forces)
     notes["ml_region"] = "; ".join(regions)
-    for name in OPTIONS:
-        values = [one[name] for one in forces]
-        notes[name] = values[0] if len(set(values)) == 1 else values
+    for name in (*OPTIONS, REASON):
+        # older forces have no reason
+        values = [one.get(name, "") for one in forces]
+        if any(value != "" for value in values):
+            notes[name] = values[0] if len(set(values)) == 1 else values
     return notes
 
 

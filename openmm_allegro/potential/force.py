@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The OpenMM force of one model or of a committee, by any backend."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import openmm
-import torch
 
-from ..forces import FORCE_NAME, make_force
-from ..kernels.inference.fold import fold
-from ..kernels.inference.table import fold_with_table
+from ..forces import FORCE_NAME, choose_backend, make_force
+from ..kernels.inference.folded import folded, is_foldable
 from ..mixing.link_atoms import Cap
 from ..model.elements import element_types
 from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
-from .committee import committee_module, member_name
+from .checks import member_name
 from .description import describe
-from .module import PRECISIONS, default_skin
-from .options import ForceOptions
+from .options import ForceOptions, default_skin
+
+if TYPE_CHECKING:
+    import torch
 
 
 def model_force(
@@ -27,7 +29,7 @@ def model_force(
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
     periodic: bool,
-    device: str | torch.device | None = None,
+    device: "str | torch.device | None" = None,
 ) -> openmm.Force:
     """Make the force of one model, or of the mean of several.
 
@@ -53,17 +55,64 @@ def model_force(
     ValueError
         If there are no atoms, an element is unknown, or an option does not fit.
     """
+    options, reason = resolve(models, options, device)
     if options.backend == "native":
-        if device is not None:
-            raise ValueError(
-                "backend='native': expected no device, because it runs on the CPU, "
-                f"found device={str(device)!r}"
-            )
-        return _native(models, symbols, options, atoms, caps, periodic)
+        return _native(models, symbols, options, atoms, caps, periodic, reason)
+    from .committee_module import committee_module
+
     module = committee_module(
-        models, symbols, options, atoms=atoms, caps=caps, periodic=periodic
+        models,
+        symbols,
+        options,
+        atoms=atoms,
+        caps=caps,
+        periodic=periodic,
+        reason=reason,
     )
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
+
+
+def resolve(
+    models: Sequence[Model],
+    options: ForceOptions,
+    device: "str | torch.device | None" = None,
+) -> tuple[ForceOptions, str]:
+    """Choose the backend that options leave open, and say why.
+
+    Parameters as of ``model_force``.
+
+    Returns
+    -------
+    options : ForceOptions
+        With a backend other than "auto".
+    reason : str
+        See ``forces.choose_backend``.
+
+    Raises
+    ------
+    ImportError
+        If there is no backend.
+    ValueError
+        If the native backend is asked for and a device, too.
+    """
+    if options.backend == "native" and device is not None:
+        raise ValueError(
+            "backend='native': expected no device, because it runs on the CPU, "
+            f"found device={str(device)!r}"
+        )
+    choice = choose_backend(
+        options.backend, device=device, not_native=_obstacle(models, options)
+    )
+    return dataclasses.replace(options, backend=choice.backend), choice.reason
+
+
+def _obstacle(models: Sequence[Model], options: ForceOptions) -> str:
+    """Why the native force cannot compute models; empty if it can."""
+    if options.kernel == "plain":
+        return "kernel='plain' was asked for, which is torch's"
+    if not all(is_foldable(model) for model in models):
+        return "a model has terms of the energy that the compiled kernel lacks"
+    return ""
 
 
 def _native(
@@ -73,13 +122,15 @@ def _native(
     atoms: Sequence[int] | None,
     caps: Sequence[Cap],
     periodic: bool,
+    reason: str,
 ) -> openmm.Force:
     if not symbols:
         raise ValueError("expected at least one atom, found none")
     particles = list(range(len(symbols)) if atoms is None else atoms)
     particles = particles[: len(particles) - len(caps)]
-    cutoff = max(model.config.cutoff for model in models)
-    reach = max(m.config.cutoff + default_skin(m, options) for m in models)
+    cutoffs = [model.config.cutoff for model in models]
+    cutoff = max(cutoffs)
+    reach = max(own + default_skin(options, own) for own in cutoffs)
     return native_force(
         [
             _folded(model, symbols, options, member_name(number, len(models)))
@@ -96,6 +147,7 @@ def _native(
             region=None if atoms is None else particles,
             caps=caps,
             periodic=periodic,
+            reason=reason,
         ),
         name=FORCE_NAME,
     )
@@ -105,10 +157,11 @@ def _folded(
     model: Model, symbols: Sequence[str], options: ForceOptions, where: str
 ) -> FoldedModel:
     types = element_types(symbols, model.config.elements, where)
+    if options.two_body == "exact":
+        return FoldedModel(*folded(model, options.precision), types)
+    from ..kernels.inference.table import fold_with_table
+    from .module import PRECISIONS
+
     dtype = PRECISIONS[options.precision]
-    program = (
-        fold_with_table(model.energy, dtype, model.config.elements)
-        if options.two_body == "table"
-        else fold(model.energy, dtype)
-    )
+    program = fold_with_table(model.energy, dtype, model.config.elements)
     return FoldedModel(*[array.numpy() for array in program], types)

@@ -17,7 +17,7 @@ from ..model.elements import element_types
 from ..model.model import Model
 from ..neighbors import LARGEST_BLOCK, PADDING, VerletList, center_blocks
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
-from .options import ForceOptions
+from .options import ForceOptions, default_skin
 
 # Of the network, by ForceOptions.precision; "mixed" differs from "single" in what it
 # keeps in double.
@@ -260,13 +260,8 @@ def script_model(
         torch.tensor(list(atoms), dtype=torch.int64),
         periodic,
         torch.float32 if options.precision == "single" else torch.float64,
-        default_skin(model, options),
+        default_skin(options, model.config.cutoff),
         program,
         description,
     )
     return torch.jit.script(module.eval())
-
-
-def default_skin(model: Model, options: ForceOptions) -> float:
-    """Reach of the pair list beyond the cutoff, Å: as chosen, or by default."""
-    return min(1.0, 0.2 * model.config.cutoff) if options.skin is None else options.skin

@@ -22,11 +22,13 @@ class ForceOptions:
     """
 
     backend: str = setting(
-        "torchforce",
+        "auto",
         about="Class of the OpenMM force: TorchForce of openmm-torch, PythonForce of "
         "OpenMM alone, which runs with any torch, or the native AllegroForce, a plugin "
-        "in C++ that is compiled on first use and runs on the CPU",
-        choices=("torchforce", "pythonforce", "native"),
+        "in C++ that needs no torch, is compiled on first use and runs on the CPU. "
+        "auto is TorchForce where openmm-torch works, else native, else PythonForce; "
+        "the record of a run has the choice and its reason",
+        choices=("auto", "torchforce", "pythonforce", "native"),
         may_change=True,
     )
     precision: str = setting(
@@ -76,3 +78,8 @@ class ForceOptions:
 
 
 DEFAULT_OPTIONS = ForceOptions()
+
+
+def default_skin(options: ForceOptions, cutoff: float) -> float:
+    """Reach of the pair list beyond the cutoff, both in Å: as chosen, or by default."""
+    return min(1.0, 0.2 * cutoff) if options.skin is None else options.skin

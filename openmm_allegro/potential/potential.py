@@ -78,7 +78,7 @@ class AllegroPotential:
         self,
         topology: app.Topology,
         *,
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -157,7 +157,7 @@ class AllegroPotential:
         interpolate: bool = False,
         remove_constraints: bool = True,
         link: str = "error",
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -257,7 +257,7 @@ class AllegroPotential:
         topology: app.Topology,
         mm_system: openmm.System,
         *,
-        backend: str = "torchforce",
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         skin: float | None = None,
@@ -330,6 +330,7 @@ class AllegroPotential:
         topology: app.Topology,
         positions: Any,
         *,
+        backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
         periodic: bool | None = None,
@@ -344,7 +345,7 @@ class AllegroPotential:
         topology : openmm.app.Topology
             With the box, if any.
         positions : [N, 3] Quantity, or array in nm
-        precision, kernel, periodic
+        backend, precision, kernel, periodic
             As ``create_system``.
 
         Returns
@@ -357,5 +358,7 @@ class AllegroPotential:
         ValueError
             If there is a single model, positions do not fit, or as ``create_system``.
         """
-        options = ForceOptions(precision=precision, kernel=kernel, skin=0.0)
+        options = ForceOptions(
+            backend=backend, precision=precision, kernel=kernel, skin=0.0
+        )
         return uncertainty(self.models, topology, positions, options, periodic=periodic)

@@ -9,8 +9,7 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
-from ..plugin.engine import Engine
-from ..potential.computation import TorchComputation, computation
+from ..potential.computation import Computation, computation
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 from .table import TableReporter
 
@@ -83,7 +82,7 @@ class _System(NamedTuple):
 
     molecules: np.ndarray  # [N] int, the molecule of each particle
     masses: np.ndarray  # [N], Da
-    model: Engine | TorchComputation | None  # if it is the only interaction
+    model: Computation | None  # if it is the only interaction
 
 
 def _describe(context: openmm.Context) -> _System:
@@ -98,7 +97,7 @@ def _describe(context: openmm.Context) -> _System:
     return _System(molecules, masses, _only_interaction(context))
 
 
-def _only_interaction(context: openmm.Context) -> Engine | TorchComputation | None:
+def _only_interaction(context: openmm.Context) -> Computation | None:
     system, models = context.getSystem(), []
     for force in system.getForces():
         model = computation(force, context)

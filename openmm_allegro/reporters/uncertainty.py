@@ -7,8 +7,7 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..plugin.engine import Engine
-from ..potential.computation import TorchComputation, computations
+from ..potential.computation import Computation, computations
 from .table import TableReporter
 
 
@@ -37,7 +36,7 @@ class UncertaintyReporter(TableReporter):
     """
 
     include: ClassVar[list[str]] = ["positions"]
-    _committee: Engine | TorchComputation | None = None
+    _committee: Computation | None = None
 
     def values(
         self, simulation: app.Simulation, state: openmm.State
@@ -57,7 +56,7 @@ class UncertaintyReporter(TableReporter):
         }
 
 
-def committee_of(context: openmm.Context) -> Engine | TorchComputation:
+def committee_of(context: openmm.Context) -> Computation:
     """Make a computation of a Context's committee, where the Context computes.
 
     Raises

@@ -15,7 +15,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..potential.description import FORCE_NOTES
+from ..potential.description import FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
@@ -34,7 +34,9 @@ RECORD_KEYS = frozenset(
     )
 )
 # Settings that a run may be resumed with another value of, those of forces apart.
-OF_FORCES = frozenset(n for n, m in settings_of(ForceOptions).items() if m.may_change)
+OF_FORCES = frozenset(
+    (REASON, *(n for n, m in settings_of(ForceOptions).items() if m.may_change))
+)
 CHANGEABLE = OF_FORCES | {name for name, m in _SETTINGS.items() if m.may_change}
 # Of the System; older records lack them, in part or all.
 _OF_SYSTEMS = (*SYSTEM_OPTIONS, *FORCE_NOTES)

@@ -124,6 +124,7 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
+    options.pop("backend")  # the force says which was chosen, and why
     notes = _file_notes("model", models) | options | config.system_options
     if config.baseline:
         notes |= _file_notes("baseline", [folder / config.baseline])

@@ -40,7 +40,7 @@ FORMER = {
     "analysis.velocities": "analysis.dynamics.velocities",
     "baseline": "classical.baseline",
     "checkpoint": "simulate.checkpoint",
-    "committee": "potential.committee",
+    "committee": ("potential.committee", "potential.committee_module"),
     "compiled": "training.compiled",
     "config": "utils.config",
     "dataset": (
@@ -60,7 +60,7 @@ FORMER = {
     "kernels.fused": ("kernels.inference.operator", "kernels.library"),
     "kernels.sparse": "kernels.training.sparse",
     "lightning_module": ("training.module", "training.record"),
-    "link_atoms": "mixing.link_atoms",
+    "link_atoms": ("mixing.link_atoms", "mixing.capped_module"),
     "model.file": (
         "model.model",
         "modelfile.read",

@@ -3,6 +3,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -27,17 +28,22 @@ from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_
 KINDS = ("large", "triclinic", "tiny triclinic", "slab", "isolated")
 
 
+@pytest.fixture(scope="module", params=["torch", "native"])
+def calculator(full_model, request):
+    return AllegroCalculator(full_model, backend=request.param)
+
+
 @pytest.fixture
-def scripted(monkeypatch):
-    """The symbols of each module that is scripted during the test."""
+def made(monkeypatch):
+    """The symbols of each computation that is made during the test."""
     calls = []
 
-    def script_model(model, symbols, *options, **periodic):
+    def model_computation(model, symbols, options, **others):
         calls.append(list(symbols))
-        return original(model, symbols, *options, **periodic)
+        return original(model, symbols, options, **others)
 
-    original = interop.script_model
-    monkeypatch.setattr(interop, "script_model", script_model)
+    original = interop.model_computation
+    monkeypatch.setattr(interop, "model_computation", model_computation)
     return calls
 
 
@@ -86,6 +92,7 @@ def test_equals_the_training_code(full_model, calculator, kind):
 
 
 @pytest.mark.parametrize("kind", ["triclinic", "isolated"])
+@pytest.mark.parametrize("calculator", ["torch"], indirect=True)
 def test_equals_openmm(full_model, calculator, kind):
     pytest.importorskip("openmmtorch")
     atoms = random_ase(kind, calculator)
@@ -215,14 +222,15 @@ def test_nve_conserves_energy(calculator):
     assert np.ptp(total) < 0.003 * np.ptp(kinetic)
 
 
-def test_scripted_again_only_for_other_elements_or_periodicity(full_model, scripted):
-    atoms = random_ase("triclinic", AllegroCalculator(full_model))
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_made_again_only_for_other_elements_or_periodicity(full_model, made, backend):
+    atoms = random_ase("triclinic", AllegroCalculator(full_model, backend=backend))
     first = atoms.get_potential_energy()
     atoms.rattle(0.05)
     atoms.get_forces()
     atoms.set_cell(1.02 * atoms.cell, scale_atoms=True)
     atoms.get_stress()
-    assert len(scripted) == 1
+    assert len(made) == 1
     for change in ("symbol", "count", "periodicity"):
         if change == "symbol":
             atoms.symbols[0] = "O" if atoms.symbols[0] != "O" else "H"
@@ -230,9 +238,9 @@ def test_scripted_again_only_for_other_elements_or_periodicity(full_model, scrip
             atoms += Atoms("H", [atoms.positions[0] + 1.3])
         else:
             atoms.pbc = [True, False, True]
-        before = len(scripted)
+        before = len(made)
         energy = atoms.get_potential_energy()
-        assert len(scripted) == before + 1
+        assert len(made) == before + 1
         expected = prediction(full_model, atoms)
         assert energy == pytest.approx(expected.energies.item(), rel=1e-12)
         np.testing.assert_allclose(
@@ -251,8 +259,9 @@ def test_charges_and_magnetic_moments_are_ignored(full_model, monkeypatch):
     assert atoms.get_potential_energy() == energy
 
 
-def test_copies_and_pickles(full_model):
-    atoms = random_ase("triclinic", AllegroCalculator(full_model))
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_copies_and_pickles(full_model, backend):
+    atoms = random_ase("triclinic", AllegroCalculator(full_model, backend=backend))
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     for duplicate in (copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))):
         other = duplicate(atoms)
@@ -297,6 +306,15 @@ def test_labels_in_the_atoms_do_not_matter(calculator):
     atoms.arrays["forces"] = np.full((len(atoms), 3), np.nan)
     calculator.reset()
     assert atoms.get_potential_energy() == energy
+
+
+def test_backend_without_torch(full_model, monkeypatch):
+    assert AllegroCalculator(full_model).backend == "torch"
+    monkeypatch.setitem(sys.modules, "vesin_torch", None)
+    assert AllegroCalculator(full_model).backend == "native"
+    for asked in ({"backend": "torch"}, {"device": "cpu"}):
+        with pytest.raises(ImportError, match="expects vesin_torch, found none; pip"):
+            AllegroCalculator(full_model, **asked)
 
 
 def test_works_where_gradients_are_switched_off(full_model):

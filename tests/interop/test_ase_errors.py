@@ -75,6 +75,10 @@ def test_bad_options(full_model, calculator):
     for device in ("gpu", "meta", 1.5, "cuda:99"):
         with pytest.raises(ValueError, match=rf"expected a device.*{device}"):
             AllegroCalculator(full_model, device=device)
+    with pytest.raises(ValueError, match=r"expected no device.*found device='cpu'"):
+        AllegroCalculator(full_model, backend="native", device="cpu")
+    with pytest.raises(ValueError, match=r"backend of .*native.*, found 'torchforce'"):
+        AllegroCalculator(full_model, backend="torchforce")
     with pytest.raises(ValueError, match=r"in its constructor, found set\(precision\)"):
         calculator.set(precision="single")
     with pytest.raises(ValueError, match="at least one atom"):

@@ -25,7 +25,6 @@ from openmm_helpers import (
 )
 
 from openmm_allegro import AllegroPotential, save_model
-from openmm_allegro.forces import default_backend
 
 openmmml = pytest.importorskip("openmmml")
 MLPotential = openmmml.MLPotential
@@ -318,7 +317,7 @@ def test_openmmml_imported_first_in_a_new_process(path):
     )
     assert result.returncode == 0, result.stderr
     topology = make_topology(["O", "H", "H"])
-    system = AllegroPotential(path).create_system(topology, backend=default_backend())
+    system = AllegroPotential(path).create_system(topology)
     positions = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]])
     expected, _ = energy_and_forces(system, positions)
     assert float(result.stdout) == pytest.approx(expected, rel=1e-6)

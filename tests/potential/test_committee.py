@@ -20,7 +20,7 @@ from openmm_helpers import (
 
 from openmm_allegro import AllegroPotential, Model, save_model
 from openmm_allegro.classical.fingerprint import fingerprint
-from openmm_allegro.potential.committee import committee_module
+from openmm_allegro.potential.committee_module import committee_module
 from openmm_allegro.potential.module import force_module, script_model
 from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.reporters import PressureReporter, UncertaintyReporter
@@ -115,7 +115,7 @@ def test_mean_and_deviation_in_openmm(members, water, backend):
 
 
 def test_eager_is_scripted_and_reloaded(model, water, tmp_path, profiling):
-    from openmm_allegro.potential.committee import CommitteeModule
+    from openmm_allegro.potential.committee_module import CommitteeModule
 
     symbols, positions, box = water
     arguments = torch.tensor(positions), torch.tensor(box)

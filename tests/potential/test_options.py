@@ -79,7 +79,7 @@ def test_each_option_arrives(model, water_box, monkeypatch, method, option):
 def test_names_of_choices_are_those_that_are_served():
     meanings = settings_of(ForceOptions)
     assert meanings["precision"].choices == tuple(PRECISIONS)
-    assert meanings["backend"].choices == (*forces.BACKENDS, "native")
+    assert meanings["backend"].choices == ("auto", *forces.BACKENDS, "native")
 
 
 def test_options_of_openmmml():

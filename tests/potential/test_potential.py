@@ -332,8 +332,9 @@ def test_nan_positions_are_refused(model, water_box, backend):
 def test_missing_openmmtorch_names_the_extra(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "openmmtorch", None)
     register_torch_force.cache_clear()
+    topology = make_topology(["O"], np.eye(3))
     with pytest.raises(ImportError, match=r"openmm-allegro\[torchforce\]"):
-        AllegroPotential(model).create_system(make_topology(["O"], np.eye(3)))
+        AllegroPotential(model).create_system(topology, backend="torchforce")
 
 
 @pytest.mark.parametrize(

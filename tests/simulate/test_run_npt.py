@@ -225,9 +225,9 @@ def test_no_box(model, tmp_path):
 
 def test_a_copy_that_would_crash_is_refused(model, water_box, monkeypatch, tmp_path):
     pytest.importorskip("openmmtorch")
-    from openmm_allegro import forces
+    from openmm_allegro.forces import systems
 
-    monkeypatch.setattr(forces, "installed_known_bad", lambda: ["crashes when copied"])
+    monkeypatch.setattr(systems, "installed_known_bad", lambda: ["crashes when copied"])
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
     system = AllegroPotential(model).create_system(topology)

@@ -114,7 +114,8 @@ def test_keys_of_the_record(tmp_path):
         "pressure_bar",
         "barostat_interval",
     }
-    assert CHANGEABLE == {"steps", "checkpoint_interval", "backend", "kernel", "skin"}
+    of_forces = {"backend", "backend_reason", "kernel", "skin"}
+    assert CHANGEABLE == {"steps", "checkpoint_interval"} | of_forces
 
 
 @pytest.mark.parametrize(("interval", "steps"), [(1, 2000), (3, 1998), (5000, 5000)])

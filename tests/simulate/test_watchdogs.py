@@ -16,7 +16,7 @@ from openmm_helpers import make_topology
 from watchdog_helpers import approaching, events, particles, simulate, state_of
 
 from openmm_allegro import AllegroPotential, read_structures
-from openmm_allegro.potential.committee import committee_module
+from openmm_allegro.potential.committee_module import committee_module
 from openmm_allegro.simulate.watchdogs.watchdog import (
     StopSimulation,
     Watchdog,

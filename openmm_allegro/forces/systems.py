@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Copy Systems, and list their forces, whatever plugins these are of."""
+
+import copy
+import sys
+
+import openmm
+
+from ..utils.compatibility import installed_known_bad
+from .torch_force import register_torch_force
+
+FORCE_NAME = "Allegro"
+# Forces have their classes' names again when they are copied or serialized.
+NAMES = (FORCE_NAME, "TorchForce", "PythonForce")
+
+
+def copy_system(system: openmm.System) -> openmm.System:
+    """Copy a System; OpenMM's own copies lose the names of plugins' forces.
+
+    Raises
+    ------
+    ImportError
+        As ``check_copy``.
+    """
+    check_copy(system)
+    copied = copy.deepcopy(system)
+    for force, other in zip(system.getForces(), copied.getForces(), strict=True):
+        other.setName(force.getName())
+    return copied
+
+
+def check_copy(system: openmm.System) -> None:
+    """Refuse to copy a System that would crash the process.
+
+    Raises
+    ------
+    ImportError
+        With openmm 8.6, if the System holds a TorchForce.
+    """
+    # No process has a TorchForce that has not imported its package.
+    if "openmmtorch" not in sys.modules or not installed_known_bad():
+        return
+    TorchForce = register_torch_force()
+    if any(TorchForce.isinstance(force) for force in with_variables(system)):
+        raise ImportError(installed_known_bad()[0])
+
+
+def with_variables(system: openmm.System) -> list[openmm.Force]:
+    """Forces of a System, and those that are variables of others."""
+    forces = list(system.getForces())
+    for force in system.getForces():
+        if isinstance(force, openmm.CustomCVForce):
+            count = force.getNumCollectiveVariables()
+            forces += [force.getCollectiveVariable(i) for i in range(count)]
+    return forces

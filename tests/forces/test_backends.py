@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""``backend="auto"``: what it chooses under which conditions, and the reason."""
+
+import copy
+import sys
+from xml.etree import ElementTree
+
+import openmm
+import pytest
+from openmm_helpers import make_topology
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.forces import allegro_module, backends, choose_backend
+from openmm_allegro.plugin.library import plugin
+from openmm_allegro.potential.description import description
+from openmm_allegro.potential.force import resolve
+from openmm_allegro.potential.options import ForceOptions
+
+
+@pytest.fixture
+def no_openmmtorch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openmmtorch", None)
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+@pytest.fixture
+def no_compiler(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "/nonexistent")
+    monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path))
+    monkeypatch.setattr(backends, "plugin", plugin.__wrapped__)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setenv("OPENMM_DEFAULT_PLATFORM", "CPU")
+
+
+pytestmark = pytest.mark.usefixtures("no_gpu")
+
+
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
+def test_what_is_asked_for_is_taken(backend, no_compiler, no_openmmtorch):
+    choice = choose_backend(backend)
+    assert choice.backend == backend
+    assert choice.reason.endswith(", as asked for")
+
+
+def test_openmm_torch_comes_first(no_compiler):
+    pytest.importorskip("openmmtorch")
+    if openmm.__version__ >= "8.6":
+        pytest.skip("openmm-torch crashes with OpenMM 8.6")
+    choice = choose_backend()
+    assert choice.backend == "torchforce"
+    assert choice.reason.startswith("TorchForce of openmm-torch 1.")
+
+
+def test_no_openmm_torch(no_openmmtorch):
+    assert choose_backend() == ("native", "native: openmm-torch is not installed")
+
+
+def test_openmm_8_6(monkeypatch):
+    pytest.importorskip("openmmtorch")
+    monkeypatch.setattr(openmm, "__version__", "8.6.1")
+    backend, reason = choose_backend()
+    assert backend == "native"
+    assert "openmm-torch 1.5 crashes with OpenMM 8.6.1" in reason
+
+
+def test_versions_that_are_known_to_fail(monkeypatch):
+    pytest.importorskip("openmmtorch")
+    monkeypatch.setattr(backends, "installed_known_bad", lambda: ["they do not fit"])
+    monkeypatch.setattr(openmm, "__version__", "8.5.2")
+    assert choose_backend() == ("native", "native: they do not fit")
+
+
+def test_no_compiler(no_openmmtorch, no_compiler):
+    """What is lost is said."""
+    pytest.importorskip("torch")
+    backend, reason = choose_backend()
+    assert backend == "pythonforce"
+    assert reason.startswith("PythonForce: openmm-torch is not installed, and there is")
+    for words in ("found no CXX=/nonexistent", "apt install g++", "slower", "restarts"):
+        assert words in reason
+
+
+def test_device(no_openmmtorch):
+    choice = choose_backend(device="cuda:1")
+    assert choice == ("pythonforce", "PythonForce: device='cuda:1' asked for")
+
+
+@pytest.mark.parametrize("wish", ["CUDA", "CPU"])
+def test_a_gpu_is_used(no_openmmtorch, monkeypatch, wish):
+    """Where OpenMM would run on it; the native force computes on the CPU."""
+    torch = pytest.importorskip("torch")
+    cuda = type("Platform", (), {"getName": staticmethod(lambda: "CUDA")})
+    monkeypatch.setattr(openmm.Platform, "getPlatform", lambda index: cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("OPENMM_DEFAULT_PLATFORM", wish)
+    backend, reason = choose_backend()
+    assert backend == {"CUDA": "pythonforce", "CPU": "native"}[wish]
+    assert ("GPU" in reason) == (wish == "CUDA")
+
+
+def test_nothing_is_there(no_openmmtorch, no_torch, no_compiler):
+    with pytest.raises(ImportError) as error:
+        choose_backend()
+    for words in ("backend='auto' expects", "C++ compiler", "openmm-torch", "torch is"):
+        assert words in str(error.value)
+
+
+def test_torch_s_kernel(model, no_openmmtorch, monkeypatch):
+    pytest.importorskip("torch")
+    options, reason = resolve([model], ForceOptions(kernel="plain"))
+    assert options == ForceOptions(kernel="plain", backend="pythonforce")
+    assert "kernel='plain' was asked for" in reason
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match="kernel='plain' was asked for"):
+        resolve([model], ForceOptions(kernel="plain"))
+
+
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_the_force_keeps_the_reason(model, no_openmmtorch, monkeypatch, backend):
+    """In copies, whatever OpenMM's parser does to the end of a text."""
+
+    def no_plugin():
+        raise ImportError("no compiler")
+
+    if backend == "pythonforce":
+        monkeypatch.setattr(backends, "plugin", no_plugin)
+    topology = make_topology(["O", "H", "H"])
+    system = copy.deepcopy(AllegroPotential(model).create_system(topology))
+    about = allegro_module(system.getForce(0))
+    if backend == "native":
+        xml = ElementTree.fromstring(openmm.XmlSerializer.serialize(system))
+        about = xml.find("Forces/Force").attrib["about"]
+    expected = "native: openmm-torch is not installed"
+    if backend == "pythonforce":
+        expected = "PythonForce: openmm-torch is not installed, and there is no native"
+    assert description(about)["backend"] == backend
+    assert description(about)["backend_reason"].startswith(expected)
