@@ -20,26 +20,38 @@ _log = logging.getLogger(__name__)
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels for this processor; None without them, which is logged.
+    """The compiled kernels for this processor; None without them, which is logged."""
+    loaded, obstacle = _find()
+    if loaded is None:
+        _log.warning(
+            "%s; without it the native force cannot run, and torch takes several times "
+            "longer",
+            obstacle,
+        )
+    return loaded
+
+
+def obstacle() -> str:
+    """Say why there are no kernels; nothing where there are."""
+    return _find()[1]
+
+
+@functools.cache
+def _find() -> tuple[ctypes.CDLL | None, str]:
+    """The kernels, or why there are none.
 
     Where none were installed, or those of another version, this processor's are
     compiled on first use.
     """
     installed = next(filter(None, map(load, BUILDS)), None)
     if installed is not None and is_current(installed):
-        return installed
+        return installed, ""
     problem = "was not built" if installed is None else "is of another version"
     try:
         loaded = _compiled()
     except (ImportError, OSError) as error:
-        _log.warning(
-            "the fused kernel %s when the package was installed (%s); without it the "
-            "native force cannot run, and torch takes several times longer",
-            problem,
-            error,
-        )
-        return None
-    return loaded if is_current(loaded) else None
+        return None, f"the fused kernel {problem}, and cannot be compiled: {error}"
+    return (loaded, "") if is_current(loaded) else (None, f"the fused kernel {problem}")
 
 
 def load(build: str) -> ctypes.CDLL | None:

@@ -11,6 +11,7 @@ import openmm
 
 from ..kernels import header
 from ..kernels.library import library as kernels
+from ..kernels.library import obstacle
 from .build import SOURCES, plugin_path
 
 # Versions of OpenMM with which the plugin was tried. With another one a process of its
@@ -35,8 +36,7 @@ def plugin() -> ctypes.CDLL:
     fused = kernels()
     if fused is None:
         raise ImportError(
-            "backend='native' expects the compiled kernels, found none; install the "
-            "package again where there is a C++ compiler, or use another backend"
+            f"backend='native' expects the compiled kernels, found none: {obstacle()}"
         )
     path = plugin_path()
     _try_with_unknown_openmm(path)
