@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Small models, random structures and one way to evaluate them, for all tests."""
 
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from openmm_allegro import Model
-from openmm_allegro.model import (
-    AllegroConfig,
-    AllegroEnergy,
-    Statistics,
-    forces_from_pairs,
-    virial_from_pairs,
-)
-from openmm_allegro.neighbors import PairList, center_blocks
+from openmm_allegro import Model, load_model
+from openmm_allegro.model import AllegroConfig, Statistics
 from openmm_allegro.structure import Structure
 
+# Without it there are stored models, and what is made of numpy's arrays.
+HAS_TORCH = find_spec("torch") is not None
+if HAS_TORCH:
+    import torch
+    from torch import Tensor
+
+    from openmm_allegro.model import AllegroEnergy, forces_from_pairs, virial_from_pairs
+    from openmm_allegro.neighbors import PairList, center_blocks
+
+STORED = Path(__file__).parent / "data" / "models"
 ELEMENTS = ("H", "O", "Na")
 CUTOFF = 3.0
 
@@ -96,6 +101,8 @@ def tiny_energy(config: AllegroConfig | None = None, seed: int = 0) -> AllegroEn
 
 def water_model(seed: int = 5) -> Model:
     """H and O, cutoffs that depend on the ordered pair, two layers, l_max 2."""
+    if not HAS_TORCH:
+        return load_model(STORED / f"water{seed}.safetensors")
     config = AllegroConfig(
         ("H", "O"),
         3.5,
@@ -162,12 +169,12 @@ def evaluate_structure(
     types: Tensor,
     *,
     largest_block: int = 8192,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
 ) -> Evaluation:
     """Energies of the atoms, forces and strain derivative through pairs and blocks.
 
-    ``dtype`` is that of the network; pairs beyond their own cutoff but within
-    ``config.cutoff`` are left in.
+    ``dtype`` is that of the network, by default float64; pairs beyond their own cutoff
+    but within ``config.cutoff`` are left in.
     """
     centers, neighbors, vectors = PairList(config.cutoff)(positions, cell, periodic)
     count = len(types)
@@ -175,7 +182,12 @@ def evaluate_structure(
     forces = torch.zeros(count, 3, dtype=torch.float64)
     strain = torch.zeros(3, 3, dtype=torch.float64)
     blocks = center_blocks(
-        centers, neighbors, vectors.to(dtype), count, 1.5 * config.cutoff, largest_block
+        centers,
+        neighbors,
+        vectors.to(dtype or torch.float64),
+        count,
+        1.5 * config.cutoff,
+        largest_block,
     )
     for atoms, others, r in blocks:
         r = r.detach().requires_grad_(True)
