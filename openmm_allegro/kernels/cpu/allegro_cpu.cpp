@@ -27,6 +27,7 @@ namespace {
 #include "tensor.h"
 #include "operations.h"
 #include "block.h"
+#include "table.h"
 #include "product.h"
 #include "pairs.h"
 #include "check.h"
@@ -143,6 +144,45 @@ int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *ato
 }
 
 void allegro_close(allegro_model *model) { delete reinterpret_cast<Model *>(model); }
+
+void allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
+                      int64_t count, const double *x, double *values, double *slopes) {
+  const Model &m = *reinterpret_cast<const Model *>(model);
+  in_precision(m.is_double, [&](auto zero) {
+    two_body<decltype(zero)>(m, center * m.types + neighbor, count, x, values, slopes);
+  });
+}
+
+void allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
+                      void *cubics) {
+  const Model &m = *reinterpret_cast<const Model *>(model);
+  const Intervals table = {m, intervals};
+  share_evenly(table.blocks(), threads, [&](long, long begin, long end) {
+    in_precision(m.is_double, [&](auto zero) {
+      tabulate(table, begin, end, static_cast<decltype(zero) *>(cubics));
+    });
+  });
+}
+
+void allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
+                          double *errors) {
+  const Model &m = *reinterpret_cast<const Model *>(model);
+  const Intervals table = {m, intervals};
+  const long places = 3 * m.types * m.types;
+  std::vector<Largest> largest(threads * places);
+  share_evenly(table.blocks(), threads, [&](long t, long begin, long end) {
+    in_precision(m.is_double, [&](auto zero) {
+      find_errors<decltype(zero)>(table, begin, end, &largest[t * places]);
+    });
+  });
+  errors[0] = errors[1] = 0.0;
+  for (long place = 0; place < places; ++place) {
+    Largest all;
+    for (long t = 0; t < threads; ++t) all.note(largest[t * places + place]);
+    for (int i = 0; i < 2; ++i)
+      errors[i] = std::max(errors[i], all.error[i] / std::max(all.exact[i], 1e-12));
+  }
+}
 
 int64_t allegro_contract(const allegro_product *product, int64_t threads) {
   const allegro_product &p = *product;

@@ -2,21 +2,20 @@
 """Tables of all that depends on the distance of a pair and its elements alone.
 
 Cubic Hermite interpolation in x = r / cutoff for each ordered pair of elements, from
-``TABLE_FROM`` to 1; closer pairs are computed.
+a fraction of the cutoff that the program names to 1; closer pairs are computed.
 """
 
-import copy
+import ctypes
 import logging
+import os
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ...model import AllegroEnergy
 from ...topology.elements import covalent_radii
-from .fold import TABLE_FROM, fold, fold_parts
-from .operator import register
-from .program import Program
+from ..library import library
+from .compiled import evaluate, number_of_threads, opened
+from .program import Program, pack, unpack
 
 _log = logging.getLogger(__name__)
 INTERVALS = (128, 256, 512, 1024, 2048, 4096)
@@ -25,113 +24,118 @@ INTERVALS = (128, 256, 512, 1024, 2048, 4096)
 ENVIRONMENTS, NEAREST = 64, 0.8
 
 
-def fold_with_table(
-    energy: AllegroEnergy,
-    dtype: torch.dtype,
+def choose_intervals(
+    program: Program,
+    exact: Program,
     elements: Sequence[str],
     tolerance: float = 3e-5,
-) -> Program:
-    """Fold a model to a program with a table as fine as it must be.
-
-    Logs a bound on the error of forces that the table and the precision bring, see
-    ``force_error``.
+) -> int:
+    """Find how fine a program's table must be, and log what error it brings.
 
     Parameters
     ----------
-    energy : AllegroEnergy
-    dtype : torch.dtype
+    program : Program
+        Without a table, in the precision in which it will run; arrays of numpy.
+    exact : Program
+        The same model in double precision.
     elements : sequence of str
         Chemical symbols of the model's elements.
     tolerance : float
         Largest error of a tabulated function's slope, as a fraction of the largest
         slope; up to 4096 intervals are tried.
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
     """
-    folded = fold_parts(energy, dtype)
-    functions = TableFunctions(energy, folded.combined)
     for intervals in INTERVALS:
-        value, slope = functions.error(intervals)
+        value, slope = table_error(exact, intervals)
         if slope <= tolerance:
             break
-    program = folded.program(functions.table(intervals))
-    bound, seen = force_error(energy, program, elements)
+    tabulated = with_table(program, intervals)
+    bound, seen = force_error(tabulated, exact, elements)
+    size = tabulated.weights.nbytes - program.weights.nbytes
     _log.info(
         "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
         "of the largest slope; forces within %.1e eV/Å (%.1e in the worst of %d random "
         "environments of each element); %.1f MB",
-        *(intervals, value, slope, bound, seen, ENVIRONMENTS),
-        program.weights.nbytes / 1e6,
+        *(intervals, value, slope, bound, seen, ENVIRONMENTS, size / 1e6),
     )
-    return program
+    return intervals
 
 
-class TableFunctions:
-    """Functions of the distance and the elements alone, in double precision.
+def with_table(program: Program, intervals: int) -> Program:
+    """Add a table to a program.
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
+    """
+    kernels = _kernels()
+    integers, constants, weights = program
+    parts = unpack(program)
+    head = parts.header
+    size = head.types**2 * intervals * 4 * head.first_width
+    extended = np.empty(len(weights) + size, weights.dtype)
+    extended[: len(weights)] = weights
+    table = extended[len(weights) :]
+    with opened(kernels, program) as model:
+        kernels.allegro_tabulate(model, intervals, _threads(), table.ctypes.data)
+    head = head._replace(points=intervals, table=len(weights))
+    integers = np.concatenate([np.array(head), integers[len(head) :]])
+    return Program(integers, constants, extended)
+
+
+def table_error(program: Program, intervals: int) -> tuple[float, float]:
+    """Find the largest relative errors of a table's values and slopes.
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
+    """
+    kernels, errors = _kernels(), np.zeros(2)
+    with opened(kernels, program) as model:
+        kernels.allegro_table_errors(model, intervals, _threads(), errors.ctypes.data)
+    return float(errors[0]), float(errors[1])
+
+
+def two_body(
+    program: Program, center: int, neighbor: int, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate what a table holds, in double precision.
 
     Parameters
     ----------
-    energy : AllegroEnergy
-    combined : Tensor [depth, width]
-        See ``fold.Folded``.
+    program : Program
+    center, neighbor : int
+        Elements of the ordered pair.
+    x : ndarray [n]
+        Distances over the pair's cutoff.
+
+    Returns
+    -------
+    values, slopes : ndarray [n, width]
+        The functions, and their derivatives by x.
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
     """
-
-    def __init__(self, energy: AllegroEnergy, combined: Tensor) -> None:
-        network = copy.deepcopy(energy.network).double().cpu()
-        self.network, self.combined = network.requires_grad_(False), combined
-        self.types = network.embedding.cutoffs.number_of_elements
-
-    def table(self, intervals: int) -> Tensor:
-        """Coefficients of each interval's cubic: [T², intervals, 4, width].
-
-        Coefficients, because a slope from the values at both ends would lose digits.
-        """
-        kinds = range(self.types**2)
-        return torch.stack([self._cubics(kind, intervals)[0] for kind in kinds])
-
-    def error(self, intervals: int) -> tuple[float, float]:
-        """Largest relative errors of values and of slopes between the nodes."""
-        errors = torch.zeros(2, dtype=torch.float64)
-        for kind in range(self.types**2):
-            cubic, x, step = self._cubics(kind, intervals)
-            p, s, b, c = cubic.unbind(1)
-            for t in (0.21, 0.5, 0.79):  # where errors of slopes and values are largest
-                exact = self._values(x[:-1] + t * step, kind)
-                value = p + t * (s + t * (b + t * c))
-                slope = (s + t * (2.0 * b + t * 3.0 * c)) / step
-                for i, estimate in enumerate((value, slope)):
-                    scale = exact[i].abs().amax().clamp(min=1e-12)
-                    error = (estimate - exact[i]).abs().amax() / scale
-                    errors[i] = torch.maximum(errors[i], error)
-        return float(errors[0]), float(errors[1])
-
-    def _cubics(self, kind: int, intervals: int) -> tuple[Tensor, Tensor, float]:
-        """Coefficients [n, 4, width] of an ordered pair, the nodes, their distance."""
-        x = torch.linspace(TABLE_FROM, 1.0, intervals + 1, dtype=torch.float64)
-        step = (1.0 - TABLE_FROM) / intervals
-        value, slope = self._values(x, kind)
-        p0, p1, s0, s1 = value[:-1], value[1:], slope[:-1] * step, slope[1:] * step
-        c = s0 + s1 - 2.0 * (p1 - p0)
-        return torch.stack((p0, s0, p1 - p0 - s0 - c, c), 1), x, step
-
-    def _values(self, x: Tensor, kind: int) -> tuple[Tensor, Tensor]:
-        """The functions [n, width] and their derivatives by x = r / cutoff."""
-        net = self.network
-        center, neighbor = kind // self.types, kind % self.types
-        kinds = torch.tensor([center]), torch.tensor([[neighbor]])
-        cutoff = net.embedding.cutoffs(*kinds).double()
-        kinds = kinds[0], kinds[1].expand(1, len(x))
-
-        def values(x: Tensor) -> Tensor:
-            hidden = net.embedding((x * cutoff).view(1, -1), *kinds)[0]
-            if not isinstance(net.two_body.activation, torch.nn.Identity):
-                for layer in net.two_body.layers[:-1]:
-                    hidden = net.two_body.activation(layer(hidden))
-            return hidden @ self.combined
-
-        return torch.func.jvp(values, (x,), (torch.ones_like(x),))
+    kernels = _kernels()
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    values, slopes = np.zeros((2, len(x), unpack(program).header.first_width))
+    arrays = (array.ctypes.data for array in (x, values, slopes))
+    with opened(kernels, program) as model:
+        kernels.allegro_two_body(model, center, neighbor, len(x), *arrays)
+    return values, slopes
 
 
 def force_error(
-    energy: AllegroEnergy, program: Program, elements: Sequence[str]
+    program: Program, exact: Program, elements: Sequence[str]
 ) -> tuple[float, float]:
     """Estimate the force error of a program against the exact model in float64.
 
@@ -146,57 +150,72 @@ def force_error(
     bound, seen : float
         eV/Å; ``seen`` is the largest error of a component of the force on a centre, of
         its own energy alone.
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
     """
-    register()
-    exact = fold(energy, torch.float64)
-    environments = _environments(energy, elements)
-    forces = torch.ops.openmm_allegro.evaluate(*environments, *program)[1]
-    reference = torch.ops.openmm_allegro.evaluate(*environments, *exact)[1]
+    kernels, environments = _kernels(), _environments(exact, elements)
+    forces, reference = (
+        evaluate(kernels, one, *environments, threads=_threads())[1]
+        for one in (program, exact)
+    )
     difference = forces - reference
-    offsets = environments[3]
-    sizes = offsets.diff()
-    centers = torch.nonzero(sizes).squeeze(1)
-    neighbors = torch.repeat_interleave(centers, sizes[centers])
-    size = difference.norm(dim=1)
-    size[centers] = 0.0
-    others = torch.nonzero(sizes == 0).squeeze(1)
-    sums = torch.zeros_like(size).index_add(0, neighbors, size[others])
-    return 2.0 * float(sums.max()), float(difference[centers].abs().max())
+    sizes = np.diff(environments[3])  # of the offsets
+    centers, others = np.flatnonzero(sizes), np.flatnonzero(sizes == 0)
+    size = np.linalg.norm(difference[others], axis=1)
+    sums = np.zeros(len(sizes))
+    np.add.at(sums, np.repeat(centers, sizes[centers]), size)
+    return 2.0 * float(sums.max()), float(abs(difference[centers]).max())
 
 
-def _environments(energy: AllegroEnergy, elements: Sequence[str]) -> tuple[Tensor, ...]:
+def _environments(program: Program, elements: Sequence[str]) -> tuple[np.ndarray, ...]:
     """Make clusters of a centre and its neighbours, arguments of ``twin.evaluate``.
 
     Only the first atom of each cluster has pairs.
     """
-    network = energy.network
-    generator = torch.Generator().manual_seed(0)
-    numbers = network.environment_norm.double().cpu().pow(-2).round().long()
-    centers = torch.arange(len(elements)).repeat_interleave(ENVIRONMENTS)
-    sizes = numbers[centers].clamp(min=1)
+    parts = unpack(program)
+    random = np.random.default_rng(0)
+    numbers = np.rint(parts.arrays["norm"] ** -2.0).astype(np.int64)
+    centers = np.arange(len(elements)).repeat(ENVIRONMENTS)
+    sizes = np.maximum(numbers[centers], 1)
     count = int(sizes.sum())
-    kinds = torch.randint(len(elements), (count,), generator=generator)
-    direction = torch.randn(count, 3, dtype=torch.float64, generator=generator)
-    uniform = torch.rand(count, dtype=torch.float64, generator=generator)
-    center_types = torch.repeat_interleave(centers, sizes)
-    cutoffs = network.embedding.cutoffs(center_types, kinds).double().cpu()
-    radii = torch.tensor(covalent_radii(elements), dtype=torch.float64)
+    kinds = random.integers(len(elements), size=count)
+    directions = random.normal(size=(count, 3))
+    center_types = centers.repeat(sizes)
+    cutoffs = parts.arrays["cutoffs"][center_types * len(elements) + kinds]
+    radii = np.array(covalent_radii(elements))
     nearest = NEAREST * (radii[center_types] + radii[kinds])
-    nearest = nearest.clamp(TABLE_FROM * cutoffs, 0.9 * cutoffs)
-    r = (nearest**3 + (cutoffs**3 - nearest**3) * uniform).pow(1 / 3)
-    vectors = r.unsqueeze(1) * torch.nn.functional.normalize(direction, dim=1)
-    first = torch.cumsum(sizes + 1, 0) - sizes - 1  # atom numbers of the centres
-    is_neighbor = torch.ones(count + len(sizes), dtype=torch.bool)
+    nearest = nearest.clip(parts.scalars.table_from * cutoffs, 0.9 * cutoffs)
+    uniform = random.uniform(size=count)
+    r = np.cbrt(nearest**3 + (cutoffs**3 - nearest**3) * uniform)
+    scale = r / np.linalg.norm(directions, axis=1)
+    first = np.cumsum(sizes + 1) - sizes - 1  # atom numbers of the centres
+    is_neighbor = np.ones(count + len(sizes), dtype=bool)
     is_neighbor[first] = False
-    positions = torch.zeros(len(is_neighbor), 3, dtype=torch.float64)
-    positions[is_neighbor] = vectors
-    types = torch.zeros(len(is_neighbor), dtype=torch.int64)
+    positions = np.zeros((len(is_neighbor), 3))
+    positions[is_neighbor] = scale[:, None] * directions
+    types = np.zeros(len(is_neighbor), dtype=np.int64)
     types[is_neighbor], types[first] = kinds, centers
-    degrees = torch.zeros(len(is_neighbor), dtype=torch.int64)
-    degrees[first] = sizes
-    offsets = torch.zeros(len(is_neighbor) + 1, dtype=torch.int64)
-    offsets[1:] = torch.cumsum(degrees, 0)
-    neighbors = torch.nonzero(is_neighbor).squeeze(1).to(torch.int32)
-    shifts = torch.zeros(count, 3, dtype=torch.int8)
-    cell = torch.zeros(3, 3, dtype=torch.float64)
-    return positions, cell, types, offsets, neighbors, shifts
+    offsets = np.zeros(len(is_neighbor) + 1, dtype=np.int64)
+    offsets[first + 1] = sizes
+    neighbors = np.flatnonzero(is_neighbor).astype(np.int32)
+    shifts = np.zeros((count, 3), dtype=np.int8)
+    return positions, np.zeros((3, 3)), types, offsets.cumsum(), neighbors, shifts
+
+
+def _kernels() -> ctypes.CDLL:
+    kernels = library()
+    if kernels is None:
+        raise ImportError(
+            "two_body='table' expects the compiled kernels, found none; install the "
+            "package again where there is a C++ compiler, or use two_body='exact'"
+        )
+    return kernels
+
+
+def _threads() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    cores = cores or os.cpu_count() or 1
+    return number_of_threads(cores, largest=cores)
