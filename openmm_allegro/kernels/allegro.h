@@ -336,18 +336,18 @@ int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *ato
 /// Evaluate all that depends on the distance of a pair and its elements alone, in double
 /// precision whatever the weights are: the results of the first stage [count, first_width]
 /// at x = r / cutoff [count], and their derivatives by x.
-void allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
-                      int64_t count, const double *x, double *values, double *slopes);
+int64_t allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
+                         int64_t count, const double *x, double *values, double *slopes);
 
 /// Fill a table of so many intervals as the weights have it, float or double. Its numbers
 /// do not depend on the threads.
-void allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
-                      void *cubics);
+int64_t allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
+                         void *cubics);
 
 /// Find the largest errors of such a table within its intervals, in double precision:
 /// `errors` [2] of values and of slopes, each over the largest of an ordered pair.
-void allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
-                          double *errors);
+int64_t allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
+                             double *errors);
 
 /// Free what allegro_open made.
 void allegro_close(allegro_model *model);

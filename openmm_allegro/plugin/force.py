@@ -21,6 +21,7 @@ class FoldedModel(NamedTuple):
     constants: np.ndarray  # float64
     weights: np.ndarray  # float32 or float64: the precision of the network
     types: np.ndarray  # int64, of each atom and then of each cap
+    intervals: int = 0  # of the two-body table that C++ makes; none where it is 0
 
 
 def native_force(
@@ -99,6 +100,7 @@ def _model_attributes(model: FoldedModel) -> dict[str, str]:
         "constants": _text(model.constants, "<f8"),
         "weights": _text(model.weights, "<f8" if is_double else "<f4"),
         "types": _text(model.types, "<i8"),
+        "intervals": str(model.intervals),
     }
 
 

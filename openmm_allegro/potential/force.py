@@ -9,6 +9,7 @@ import openmm
 
 from ..forces import FORCE_NAME, choose_backend, make_force
 from ..kernels.inference.folded import folded, is_foldable
+from ..kernels.inference.table import choose_intervals
 from ..mixing.link_atoms import Cap
 from ..model.elements import element_types
 from ..model.model import Model
@@ -157,11 +158,8 @@ def _folded(
     model: Model, symbols: Sequence[str], options: ForceOptions, where: str
 ) -> FoldedModel:
     types = element_types(symbols, model.config.elements, where)
-    if options.two_body == "exact":
-        return FoldedModel(*folded(model, options.precision), types)
-    from ..kernels.inference.table import fold_with_table
-    from .module import PRECISIONS
-
-    dtype = PRECISIONS[options.precision]
-    program = fold_with_table(model.energy, dtype, model.config.elements)
-    return FoldedModel(*[array.numpy() for array in program], types)
+    program, intervals = folded(model, options.precision), 0
+    if options.two_body == "table":
+        exact = folded(model, "double")
+        intervals = choose_intervals(program, exact, model.config.elements)
+    return FoldedModel(*program, types, intervals)

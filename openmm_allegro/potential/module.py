@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..kernels.inference.fold import can_fold, fold
+from ..kernels.inference.folded import folded
 from ..kernels.inference.operator import register
 from ..kernels.inference.program import Program
-from ..kernels.inference.table import fold_with_table
+from ..kernels.inference.table import choose_intervals, with_table
 from ..kernels.library import library
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.elements import element_types
@@ -246,13 +247,9 @@ def script_model(
     if options.kernel == "auto" and can_fold(model.energy):
         is_fused = library() is not None
     register()  # the operator, which every module names
-    program = None
-    if is_fused:
-        program = (
-            fold_with_table(model.energy, dtype, model.config.elements)
-            if options.two_body == "table"
-            else fold(model.energy, dtype)
-        )
+    program = fold(model.energy, dtype) if is_fused else None
+    if program is not None and options.two_body == "table":
+        program = _with_table(program, model)
     module = ForceModule(
         energy,
         torch.from_numpy(model.config.cutoff_table()),
@@ -265,3 +262,10 @@ def script_model(
         description,
     )
     return torch.jit.script(module.eval())
+
+
+def _with_table(program: Program, model: Model) -> Program:
+    exact = Program(*(array.numpy() for array in program))
+    in_double = folded(model, "double")
+    intervals = choose_intervals(exact, in_double, model.config.elements)
+    return Program(*map(torch.from_numpy, with_table(exact, intervals)))

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import torch
 from helpers import random_atoms, tiny_config, tiny_energy
+from kernel_helpers import tabulated
 
 import openmm_allegro.kernels.training.contraction
 import openmm_allegro.kernels.training.projection  # noqa: F401
 from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator, validity
-from openmm_allegro.kernels.inference.fold import fold, fold_parts
-from openmm_allegro.kernels.inference.table import TableFunctions
+from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.training import contraction, operators, projection
 from openmm_allegro.neighbors import VerletList
 
@@ -48,10 +48,7 @@ def evaluate_arguments(dtype: torch.dtype, points: int) -> list[Any]:
     energy, atoms = tiny_energy(config), random_atoms("triclinic")
     pairs = VerletList(config.cutoff, 0.2)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
-    program = fold(energy, dtype)
-    if points:
-        folded = fold_parts(energy, dtype)
-        program = folded.program(TableFunctions(energy, folded.combined).table(points))
+    program = tabulated(energy, dtype, points) if points else fold(energy, dtype)
     arrays = atoms.positions, atoms.cell, atoms.types
     return [*arrays, pairs.offsets, pairs.neighbors, pairs.shifts, *program]
 

@@ -4,7 +4,6 @@
 import ctypes
 import importlib.util
 import os
-import re
 
 import numpy as np
 import pytest
@@ -17,97 +16,15 @@ from helpers import (
     tiny_energy,
     tiny_statistics,
 )
+from kernel_helpers import BUILDS, CASES, evaluate, load, tabulated
 
 from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator as fused
 from openmm_allegro.kernels.inference import twin
-from openmm_allegro.kernels.inference.fold import fold, fold_parts
-from openmm_allegro.kernels.inference.table import (
-    TableFunctions,
-    fold_with_table,
-    force_error,
-)
+from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.modelfile import Model
 from openmm_allegro.neighbors import VerletList
 from openmm_allegro.potential.module import force_module
-
-CASES = {
-    "two layers": {},
-    "all options": FULL,
-    "l_max 3": {"l_max": 3, "num_layers": 3},
-    "l_max 0": {"l_max": 0, "num_layers": 1},
-    "l_max 4, mish and gelu": {
-        "l_max": 4,
-        "latent_nonlinearity": "mish",
-        "readout_nonlinearity": "gelu",
-    },
-    "spline": {"radial_embedding": "spline", "embedding_dim": 9},
-    "no hidden layers": {
-        "num_layers": 3,
-        "latent_depth": 0,
-        "readout_depth": 0,
-        "two_body_depth": 0,
-    },
-    "linear": {"latent_depth": 2, "latent_nonlinearity": "none"},
-    "deep": {"latent_depth": 3, "two_body_depth": 2, "readout_depth": 2},
-    "uncoupled": {"path_channel_coupling": False, "num_layers": 4, "parity": False},
-    "trained roots": {"bessel_trainable": True, "envelope_p": 5.5},
-    "odd sizes": {
-        "num_tensor_features": 17,
-        "num_scalar_features": 34,
-        "latent_width": 33,
-        "embedding_dim": 10,
-    },
-    "chosen irreps": {
-        "edge_irreps": ("0e", "1e", "2e"),
-        "tensor_irreps": ("0e", "2e"),
-        "num_layers": 3,
-    },
-    "a degree left out": {"edge_irreps": ("0e", "2e")},
-}
-BUILDS = ["twin", *library.BUILDS]
-
-
-def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
-    """Energies, forces and symmetric strain derivative through one of the builds."""
-    pairs = VerletList(config.cutoff, 0.4)
-    pairs(atoms.positions, atoms.cell, atoms.periodic)
-    arguments = atoms.positions, atoms.cell, atoms.types
-    arguments += (
-        pairs.offsets,
-        pairs.neighbors,
-        pairs.shifts,
-        *(tabulated(energy, dtype, points) if points else fold(energy, dtype)),
-    )
-    if build == "twin":
-        found = twin.evaluate(*arguments)
-    else:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fused, "library", lambda: load(build))
-            patch.delenv("OPENMM_CPU_THREADS", raising=False)
-            patch.setattr(torch, "get_num_threads", lambda: threads)
-            found = torch.ops.openmm_allegro.evaluate(*arguments)
-    energies, forces, strain = found
-    return energies, forces, 0.5 * (strain + strain.T)
-
-
-def tabulated(energy, dtype, intervals):
-    """The program of a model with a table of so many intervals."""
-    folded = fold_parts(energy, dtype)
-    return folded.program(TableFunctions(energy, folded.combined).table(intervals))
-
-
-def load(build):
-    """A compiled library; only what cannot run here is left out."""
-    loaded = library.load(build)
-    if loaded is None:
-        assert not library.BUILDS[build].needs <= library.processor_flags() or not any(
-            importlib.util.find_spec(f"openmm_allegro.kernels.cpu.{name}")
-            for name in library.BUILDS
-        )
-        pytest.skip(f"{build} was not built or does not run here")
-    assert library.is_current(loaded)
-    return loaded
 
 
 def test_folding_is_exact():
@@ -237,80 +154,6 @@ def forget_library():
     """Let the kernels be looked for again."""
     library.library.cache_clear()
     library._find.cache_clear()
-
-
-def close_pair(config, fraction):
-    """Two of the atoms at a fraction of the cutoff from each other."""
-    atoms = random_atoms("triclinic")
-    positions = atoms.positions.clone()
-    step = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
-    positions[1] = positions[0] + fraction * config.cutoff * step
-    return atoms._replace(positions=positions)
-
-
-@pytest.mark.parametrize("build", BUILDS[1:])
-@pytest.mark.parametrize("case", CASES)
-def test_table_converges_and_is_exact_below_its_first_radius(case, build):
-    """Errors fall with the third power of the interval, also beside a close pair."""
-    config = tiny_config(**CASES[case])
-    energy = tiny_energy(config)
-    for fraction in (0.4, 0.08):
-        atoms = close_pair(config, fraction)
-        exact = evaluate(build, energy, config, atoms, torch.float64)
-        errors = []
-        for points in (64, 256):
-            found = evaluate(build, energy, config, atoms, torch.float64, points=points)
-            errors.append((found[1] - exact[1]).abs().max() / exact[1].abs().max())
-        assert errors[1] < 1e-4
-        assert errors[1] < errors[0] / 20 or errors[1] < 1e-9
-
-
-def test_forces_of_the_table_are_derivatives():
-    config = tiny_config(**FULL)
-    energy = tiny_energy(config)
-    atoms = random_atoms("triclinic")
-    arguments = "_generic", energy, config
-    options = {"dtype": torch.float64, "points": 32}  # coarse: not the exact forces
-    forces = evaluate(*arguments, atoms, **options)[1]
-    exact = evaluate(*arguments, atoms, torch.float64)[1]
-    assert (forces - exact).abs().max() > 1e-5
-    step = 1e-5
-    for atom, axis in ((0, 0), (3, 1), (7, 2)):
-        energies = []
-        for sign in (1, -1):
-            moved = atoms.positions.clone()
-            moved[atom, axis] += sign * step
-            found = evaluate(*arguments, atoms._replace(positions=moved), **options)
-            energies.append(found[0].sum())
-        derivative = (energies[0] - energies[1]) / (2 * step)
-        assert float(-derivative) == pytest.approx(float(forces[atom, axis]), abs=1e-7)
-
-
-def test_the_error_of_a_table_is_said(caplog):
-    config = tiny_config(**FULL)
-    energy = tiny_energy(config)
-    with caplog.at_level("INFO"):
-        program = fold_with_table(energy, torch.float32, config.elements)
-    bound, seen = force_error(energy, program, config.elements)
-    assert 0.0 < seen < bound
-    assert f"forces within {bound:.1e} eV/Å ({seen:.1e} in the worst" in caplog.text
-    slope = re.search(r"and (\S+) of the largest slope", caplog.text)
-    assert float(slope[1]) <= 3e-5
-
-
-@pytest.mark.parametrize("intervals", (16, 128))
-def test_forces_of_a_table_are_within_its_bound(intervals):
-    config = tiny_config(**FULL)
-    energy = tiny_energy(config)
-    program = tabulated(energy, torch.float64, intervals)
-    bound, _ = force_error(energy, program, config.elements)
-    atoms = random_atoms("triclinic")
-    exact = evaluate("_generic", energy, config, atoms, torch.float64)[1]
-    options = {"dtype": torch.float64, "points": intervals}
-    found = evaluate("_generic", energy, config, atoms, **options)[1]
-    assert bound / 1000 < (found - exact).abs().max() < bound
-    exact = fold(energy, torch.float64)
-    assert force_error(energy, exact, config.elements)[0] < 1e-9
 
 
 def test_a_program_of_another_version_is_refused():

@@ -145,43 +145,38 @@ int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *ato
 
 void allegro_close(allegro_model *model) { delete reinterpret_cast<Model *>(model); }
 
-void allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
-                      int64_t count, const double *x, double *values, double *slopes) {
+int64_t allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
+                         int64_t count, const double *x, double *values, double *slopes) {
   const Model &m = *reinterpret_cast<const Model *>(model);
-  in_precision(m.is_double, [&](auto zero) {
-    two_body<decltype(zero)>(m, center * m.types + neighbor, count, x, values, slopes);
-  });
+  const auto all = [&](auto zero, long, long begin, long end) {
+    const int kind = center * m.types + neighbor;
+    two_body<decltype(zero)>(m, kind, begin, end, x, values, slopes);
+  };
+  return outcome_of_parts(count, 1, m.is_double, all);
 }
 
-void allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
-                      void *cubics) {
-  const Model &m = *reinterpret_cast<const Model *>(model);
-  const Intervals table = {m, intervals};
-  share_evenly(table.blocks(), threads, [&](long, long begin, long end) {
-    in_precision(m.is_double, [&](auto zero) {
-      tabulate(table, begin, end, static_cast<decltype(zero) *>(cubics));
-    });
-  });
+int64_t allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
+                         void *cubics) {
+  const Intervals table = {*reinterpret_cast<const Model *>(model), intervals};
+  const auto part = [&](auto zero, long, long begin, long end) {
+    tabulate(table, begin, end, static_cast<decltype(zero) *>(cubics));
+  };
+  return outcome_of_parts(table.blocks(), threads, table.m.is_double, part);
 }
 
-void allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
-                          double *errors) {
-  const Model &m = *reinterpret_cast<const Model *>(model);
-  const Intervals table = {m, intervals};
-  const long places = 3 * m.types * m.types;
-  std::vector<Largest> largest(threads * places);
-  share_evenly(table.blocks(), threads, [&](long t, long begin, long end) {
-    in_precision(m.is_double, [&](auto zero) {
-      find_errors<decltype(zero)>(table, begin, end, &largest[t * places]);
-    });
+int64_t allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
+                             double *errors) {
+  const Intervals table = {*reinterpret_cast<const Model *>(model), intervals};
+  return outcome([&] {
+    std::vector<Errors> found(threads, Errors(table));
+    const auto part = [&](auto zero, long t, long begin, long end) {
+      found[t].find<decltype(zero)>(begin, end);
+    };
+    if (outcome_of_parts(table.blocks(), threads, table.m.is_double, part) != ALLEGRO_OK)
+      throw std::bad_alloc();
+    for (int64_t t = 1; t < threads; ++t) found[0].add(found[t]);
+    found[0].relative(errors);
   });
-  errors[0] = errors[1] = 0.0;
-  for (long place = 0; place < places; ++place) {
-    Largest all;
-    for (long t = 0; t < threads; ++t) all.note(largest[t * places + place]);
-    for (int i = 0; i < 2; ++i)
-      errors[i] = std::max(errors[i], all.error[i] / std::max(all.exact[i], 1e-12));
-  }
 }
 
 int64_t allegro_contract(const allegro_product *product, int64_t threads) {

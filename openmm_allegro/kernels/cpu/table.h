@@ -2,7 +2,7 @@
 // All that depends on the distance of a pair and its elements alone: evaluated in double
 // precision, from a program in float too, and tabulated. Included after operations.h.
 
-constexpr int BLOCK = 64;  // intervals of a table that are evaluated at a time
+constexpr int NODES = 64;  // intervals of a table that are evaluated at a time
 
 // The first stage of a program of precision T. Rows are values and their derivatives by x.
 template <typename T> class Stage {
@@ -26,8 +26,8 @@ template <typename T> class Stage {
 
  private:
   const Model &m;
-  std::vector<std::vector<double>> matrices;  // of each operation; empty if it has none
-  std::vector<double> rows;                   // [values and then slopes, stride]
+  std::vector<Array<double>> matrices;  // of each operation; empty if it has none
+  Array<double> rows;                         // [values and then slopes, stride]
   int pairs = 0;
 
   double *row(int i) { return &rows[i * m.stride]; }
@@ -91,15 +91,15 @@ struct Intervals {
   long count;
 
   long blocks() const { return m.types * m.types * in_pair(); }
-  long in_pair() const { return (count + BLOCK - 1) / BLOCK; }
+  long in_pair() const { return (count + NODES - 1) / NODES; }
   int kind(long block) const { return block / in_pair(); }
-  long first(long block) const { return block % in_pair() * BLOCK; }
-  int size(long block) const { return std::min((long)BLOCK, count - first(block)); }
+  long first(long block) const { return block % in_pair() * NODES; }
+  int size(long block) const { return std::min((long)NODES, count - first(block)); }
   double step() const { return (1.0 - m.table_from) / count; }
 
   // Run the stage at x = a part t of each interval, and once more at the end with t = 0.
   template <typename T> void run(Stage<T> &stage, long block, double t) const {
-    double x[BLOCK + 1];
+    double x[NODES + 1];
     const int nodes = size(block) + (t == 0.0);
     for (int i = 0; i < nodes; ++i) {
       const long node = first(block) + i;
@@ -127,11 +127,11 @@ struct Intervals {
 };
 
 template <typename T>
-static void two_body(const Model &m, int kind, long count, const double *x, double *values,
-                     double *slopes) {
+static void two_body(const Model &m, int kind, long begin, long end, const double *x,
+                     double *values, double *slopes) {
   Stage<T> stage(m);
-  for (long begin = 0; begin < count; begin += BLOCK) {
-    const int part = std::min((long)BLOCK, count - begin);
+  for (; begin < end; begin += NODES) {
+    const int part = std::min((long)NODES, end - begin);
     stage.run(kind, x + begin, part);
     for (int i = 0; i < part; ++i) {
       const long place = (begin + i) * m.first_width;
@@ -150,44 +150,71 @@ static void tabulate(const Intervals &table, long begin, long end, T *cubics) {
   }
 }
 
-// Largest numbers of a table and of its errors, of values and of slopes.
-struct Largest {
-  double exact[2] = {}, error[2] = {};
+// Largest errors of a table within its intervals, and what they are fractions of.
+class Errors {
+ public:
+  explicit Errors(const Intervals &table)
+      : table(table), largest(PLACES * table.m.types * table.m.types) {}
 
-  void note(int i, double expected, double found) {
-    exact[i] = std::max(exact[i], std::abs(expected));
-    error[i] = std::max(error[i], std::abs(found - expected));
-  }
-  void note(const Largest &other) {
-    for (int i = 0; i < 2; ++i) {
-      exact[i] = std::max(exact[i], other.exact[i]);
-      error[i] = std::max(error[i], other.error[i]);
+  template <typename T> void find(long begin, long end) {
+    Stage<T> stage(table.m);
+    const long width = table.m.first_width;
+    std::vector<double> cubics(4 * NODES * width);
+    for (long block = begin; block < end; ++block) {
+      table.cubics(stage, block, cubics.data());
+      for (int place = 0; place < PLACES; ++place) {
+        // where in an interval errors of slopes and of values are largest
+        const double t = place == 0 ? 0.21 : place == 1 ? 0.5 : 0.79;
+        Largest &own = largest[PLACES * table.kind(block) + place];
+        table.run(stage, block, t);
+        for (int i = 0; i < table.size(block); ++i)
+          for (long k = 0; k < width; ++k) {
+            const double *p = &cubics[4 * i * width + k];
+            const double s = p[width], b = p[2 * width], c = p[3 * width];
+            const double slope = (s + t * (2.0 * b + t * 3.0 * c)) / table.step();
+            own.value.note(stage.values(i)[k], *p + t * (s + t * (b + t * c)));
+            own.slope.note(stage.slopes(i)[k], slope);
+          }
+      }
     }
   }
+
+  void add(const Errors &other) {
+    for (size_t i = 0; i < largest.size(); ++i) {
+      largest[i].value.add(other.largest[i].value);
+      largest[i].slope.add(other.largest[i].slope);
+    }
+  }
+
+  // The largest of all pairs and places, of values and of slopes.
+  void relative(double *errors) const {
+    errors[0] = errors[1] = 0.0;
+    for (const Largest &one : largest) {
+      errors[0] = std::max(errors[0], one.value.relative());
+      errors[1] = std::max(errors[1], one.slope.relative());
+    }
+  }
+
+ private:
+  static constexpr int PLACES = 3;
+
+  struct Pair {
+    double exact = 0.0, error = 0.0;
+
+    void note(double expected, double found) {
+      exact = std::max(exact, std::abs(expected));
+      error = std::max(error, std::abs(found - expected));
+    }
+    void add(const Pair &other) {
+      exact = std::max(exact, other.exact), error = std::max(error, other.error);
+    }
+    double relative() const { return error / std::max(exact, 1e-12); }
+  };
+
+  struct Largest {
+    Pair value, slope;
+  };
+
+  const Intervals &table;
+  std::vector<Largest> largest;  // [types, types, PLACES]
 };
-
-// Where in an interval errors of slopes and of values are largest.
-constexpr double WORST[] = {0.21, 0.5, 0.79};
-
-// Adds to the largest numbers of each ordered pair and place [types, types, 3].
-template <typename T>
-static void find_errors(const Intervals &table, long begin, long end, Largest *largest) {
-  Stage<T> stage(table.m);
-  const long width = table.m.first_width;
-  std::vector<double> cubics(4 * BLOCK * width);
-  for (long block = begin; block < end; ++block) {
-    table.cubics(stage, block, cubics.data());
-    for (int place = 0; place < 3; ++place) {
-      const double t = WORST[place];
-      Largest &own = largest[3 * table.kind(block) + place];
-      table.run(stage, block, t);
-      for (int i = 0; i < table.size(block); ++i)
-        for (long k = 0; k < width; ++k) {
-          const double *p = &cubics[4 * i * width + k];
-          const double s = p[width], b = p[2 * width], c = p[3 * width];
-          own.note(0, stage.values(i)[k], *p + t * (s + t * (b + t * c)));
-          own.note(1, stage.slopes(i)[k], (s + t * (2.0 * b + t * 3.0 * c)) / table.step());
-        }
-    }
-  }
-}

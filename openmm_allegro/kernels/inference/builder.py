@@ -122,8 +122,8 @@ class Builder:
             width = len(matrix)
             self.emit(Code.ENERGY, source=source, width=width, weights=weights)
 
-    def finish(self) -> Tensor:
-        """Emit the linear map of the bank [depth, width], and return it."""
+    def finish(self) -> None:
+        """Emit the linear map of the bank [depth, width]."""
         width = self._widths[Region.SHARED]
         combined = torch.zeros(len(self._shared[0][1]), width, dtype=torch.float64)
         for place, matrix in self._shared:
@@ -131,7 +131,6 @@ class Builder:
         self._linear(self._bank, combined, Place(Region.SHARED, 0), False)
         self.operations.insert(self.stage, self.operations.pop())
         self.stage += 1
-        return combined
 
     def column(self, place: Place) -> int:
         """Column of a place, once all widths are known."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..header import filled
+from ..library import Outcome, check_outcome
 from .program import Program
 
 
@@ -22,6 +23,10 @@ def opened(kernels: ctypes.CDLL, program: Program) -> Iterator[int]:
         From ``library.library``.
     program : Program
         Arrays of numpy, or tensors of torch on the CPU.
+
+    Raises
+    ------
+    MemoryError
     """
     integers, constants, weights = map(np.ascontiguousarray, program)
     arrays = filled(
@@ -32,8 +37,8 @@ def opened(kernels: ctypes.CDLL, program: Program) -> Iterator[int]:
         is_double=int(weights.dtype == np.float64),
     )
     model = kernels.allegro_open(arrays)
-    if not model:
-        raise ValueError("expected a program that the kernels can read, found another")
+    if model is None:  # its format is known from the check
+        check_outcome("evaluate", Outcome.NO_MEMORY)
     try:
         yield model
     finally:
@@ -68,13 +73,17 @@ def evaluate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Evaluate energies of atoms, forces and strain derivative.
 
-    Parameters as ``twin.evaluate``; nothing is checked.
+    Parameters as ``twin.evaluate``; they must have been checked.
 
     Returns
     -------
     energies : ndarray [N], eV
     forces : ndarray [N, 3], eV/Å
     strain : ndarray [3, 3], eV
+
+    Raises
+    ------
+    MemoryError
     """
     count = len(positions)
     energies = np.zeros(count)
@@ -91,5 +100,6 @@ def evaluate(
     atoms = filled("allegro_atoms", count=count, **arrays)
     results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
     with opened(kernels, program) as model:
-        kernels.allegro_run_threads(model, atoms, threads, results)
+        outcome = kernels.allegro_run_threads(model, atoms, threads, results)
+    check_outcome("evaluate", outcome)
     return energies, forces.sum(0), strain.sum(0)

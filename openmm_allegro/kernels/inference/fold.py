@@ -6,8 +6,6 @@ stored. The program, its constants and its weights are three flat arrays, which
 the compiled kernel (``cpu/allegro_cpu.cpp``) and its twin in torch (``twin.py``) read.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -24,31 +22,6 @@ TERMS = ("zbl",)
 # Tables start at this fraction of the cutoff; functions of closer pairs are computed.
 TABLE_FROM = 0.12
 _Nonlinearity = header.enumeration("allegro_nonlinearity")
-
-
-@dataclass(frozen=True)
-class Folded:
-    """A folded model, to make programs from with and without a two-body table."""
-
-    parts: Parts
-    # [depth, width], float64: from the last hidden values of the two-body network to
-    # all that depends on the distance and the elements alone.
-    combined: Tensor
-
-    def program(self, table: Tensor | None = None) -> Program:
-        """The three arrays.
-
-        Parameters
-        ----------
-        table : Tensor [T², points, 4, width], optional
-            Cubics of all that depends on the distance alone, see ``table.py``.
-        """
-        if table is None:
-            return pack(self.parts)
-        weights = self.parts.weights
-        head = self.parts.header._replace(points=table.shape[1], table=len(weights))
-        weights = torch.cat((weights, table.to(weights.dtype).flatten()))
-        return pack(self.parts._replace(header=head, weights=weights))
 
 
 def can_fold(energy: AllegroEnergy) -> bool:
@@ -70,11 +43,6 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     ValueError
         If the energy has a term that programs do not have.
     """
-    return fold_parts(energy, dtype).program()
-
-
-def fold_parts(energy: AllegroEnergy, dtype: torch.dtype) -> Folded:
-    """Fold a model, with what a two-body table is made from."""
     if not can_fold(energy):
         raise ValueError(
             f"the fused kernel expects terms of the energy among {TERMS}, found "
@@ -90,7 +58,7 @@ def fold_parts(energy: AllegroEnergy, dtype: torch.dtype) -> Folded:
     builder.end_stage(*two_body)
     scalars = _tensor_track(builder, network, two_body, (degrees, channels))
     builder.add_energy(_mlp(builder, network.readout, _concatenate(scalars)))
-    combined = builder.finish()
+    builder.finish()
     layers = _layers(builder, network, channels)
     terms, term_values = harmonic_terms(network)
     arrays = _constants(energy) | {
@@ -126,8 +94,7 @@ def fold_parts(energy: AllegroEnergy, dtype: torch.dtype) -> Folded:
         points=0,
         table=0,
     )
-    parts = Parts(head, _scalars(energy), arrays, layers, builder.weights())
-    return Folded(parts, combined)
+    return pack(Parts(head, _scalars(energy), arrays, layers, builder.weights()))
 
 
 def _roots(network: Allegro) -> Tensor:

@@ -7,14 +7,14 @@ CPU, its twin in torch does the same.
 """
 
 import functools
-import os
 
 import torch
 from torch import Tensor
 
-from ..header import filled
-from ..library import Outcome, check_outcome, library
+from ..library import library
 from .arguments import check_arguments
+from .compiled import evaluate, number_of_threads
+from .program import Program
 from .twin import evaluate as evaluate_in_torch
 
 _SCHEMA = (
@@ -40,38 +40,11 @@ def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kernels = library()
     if kernels is None:
         return evaluate_in_torch(*arrays)
-    positions, cell, types, offsets, neighbors, shifts, *program = arrays
-    integers, constants, weights = program
-    count = positions.shape[0]
-    threads = _threads(count)
-    energies = torch.zeros(count, dtype=torch.float64)
-    forces = torch.zeros((threads, count, 3), dtype=torch.float64)
-    strain = torch.zeros((threads, 3, 3), dtype=torch.float64)
-    folded = filled(
-        "allegro_program",
-        integers=integers.contiguous(),
-        constants=constants.contiguous(),
-        weights=weights.contiguous(),
-        is_double=weights.dtype == torch.float64,
-    )
-    atoms = filled(
-        "allegro_atoms",
-        count=count,
-        positions=positions.contiguous(),
-        cell=cell.contiguous(),
-        types=types.contiguous(),
-        offsets=offsets.contiguous(),
-        neighbors=neighbors.contiguous(),
-        shifts=shifts.contiguous(),
-    )
-    results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
-    model = kernels.allegro_open(folded)
-    if model is None:  # its format is known from the check
-        check_outcome("evaluate", Outcome.NO_MEMORY)
-    outcome = kernels.allegro_run_threads(model, atoms, threads, results)
-    kernels.allegro_close(model)
-    check_outcome("evaluate", outcome)
-    return energies, forces.sum(0), strain.sum(0)
+    *atoms, integers, constants, weights = (a.detach().numpy() for a in arrays)
+    program = Program(integers, constants, weights)
+    results = evaluate(kernels, program, *atoms, threads=_threads(len(atoms[0])))
+    energies, forces, strain = map(torch.from_numpy, results)
+    return energies, forces, strain
 
 
 def _evaluate_on_gpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,9 +58,7 @@ def _threads(atoms: int) -> int:
 
     Each has forces of its own for all atoms, so there are no more than atoms.
     """
-    text = os.environ.get("OPENMM_CPU_THREADS", "")
-    wanted = min(int(text), os.cpu_count() or 1) if text.isdecimal() else 0
-    return max(1, min(wanted or torch.get_num_threads(), atoms))
+    return number_of_threads(torch.get_num_threads(), largest=atoms)
 
 
 register()

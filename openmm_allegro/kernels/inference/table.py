@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...topology.elements import covalent_radii
-from ..library import library
+from ..library import check_outcome, library, obstacle
 from .compiled import evaluate, number_of_threads, opened
-from .program import Program, pack, unpack
+from .program import Program, unpack
 
 _log = logging.getLogger(__name__)
 INTERVALS = (128, 256, 512, 1024, 2048, 4096)
@@ -82,7 +82,10 @@ def with_table(program: Program, intervals: int) -> Program:
     extended[: len(weights)] = weights
     table = extended[len(weights) :]
     with opened(kernels, program) as model:
-        kernels.allegro_tabulate(model, intervals, _threads(), table.ctypes.data)
+        outcome = kernels.allegro_tabulate(
+            model, intervals, _threads(), table.ctypes.data
+        )
+    check_outcome("two-body table", outcome)
     head = head._replace(points=intervals, table=len(weights))
     integers = np.concatenate([np.array(head), integers[len(head) :]])
     return Program(integers, constants, extended)
@@ -98,7 +101,10 @@ def table_error(program: Program, intervals: int) -> tuple[float, float]:
     """
     kernels, errors = _kernels(), np.zeros(2)
     with opened(kernels, program) as model:
-        kernels.allegro_table_errors(model, intervals, _threads(), errors.ctypes.data)
+        outcome = kernels.allegro_table_errors(
+            model, intervals, _threads(), errors.ctypes.data
+        )
+    check_outcome("two-body table", outcome)
     return float(errors[0]), float(errors[1])
 
 
@@ -130,7 +136,8 @@ def two_body(
     values, slopes = np.zeros((2, len(x), unpack(program).header.first_width))
     arrays = (array.ctypes.data for array in (x, values, slopes))
     with opened(kernels, program) as model:
-        kernels.allegro_two_body(model, center, neighbor, len(x), *arrays)
+        outcome = kernels.allegro_two_body(model, center, neighbor, len(x), *arrays)
+    check_outcome("two-body functions", outcome)
     return values, slopes
 
 
@@ -209,8 +216,8 @@ def _kernels() -> ctypes.CDLL:
     kernels = library()
     if kernels is None:
         raise ImportError(
-            "two_body='table' expects the compiled kernels, found none; install the "
-            "package again where there is a C++ compiler, or use two_body='exact'"
+            "two_body='table' expects the compiled kernels, found none: "
+            f"{obstacle()}; two_body='exact' does without"
         )
     return kernels
 

@@ -10,6 +10,7 @@
 #include "models.h"
 #include "openmm/Vec3.h"
 #include "pair_list.h"
+#include "tables.h"
 #include "team.h"
 
 namespace Allegro {
@@ -30,13 +31,7 @@ class Engine {
       : models(std::move(given)),
         kernels(ChosenKernels::get()),
         team(std::max(1, int(std::min(long(threads), models->count())))),
-        list(models->cutoff, models->skin, models->is_periodic) {
-    for (const Model &member : models->members) {
-      const allegro_program program = member.program();
-      opened.emplace_back(kernels->open(&program), kernels->close);
-      if (!opened.back()) throw std::bad_alloc();  // the program has been checked
-    }
-  }
+        list(models->cutoff, models->skin, models->is_periodic) {}
 
   // Energies of the atoms, and forces on them, at positions of particles and box vectors
   // in nm. `positions[3 * p + axis]` and `box[3 * k + axis]` are read.
@@ -61,7 +56,7 @@ class Engine {
   // Deviation of the force on each atom over the models, eV/Å:
   // s_i = sqrt(1/(M - 1) Σ_m |F_i^m - F_i|²), doi:10.1063/5.0016004.
   std::vector<double> deviation(const double *positions, const double *box) {
-    if (opened.size() < 2)
+    if (models->members.size() < 2)
       throw OpenMM::OpenMMException("Allegro: expected a committee, found one model");
     place(positions, box);
     const size_t atoms = models->particles.size();
@@ -112,19 +107,30 @@ class Engine {
   int64_t rebuilds() const { return list.rebuilds; }
 
  private:
-  using Opened = std::unique_ptr<allegro_model, decltype(&allegro_close)>;
-
   const std::shared_ptr<const Kernels> kernels;
   Team team;
   PairList list;
+  std::vector<std::shared_ptr<const Model>> tabulated;  // of members that have a table
   std::vector<Opened> opened;
   std::vector<double> x, forces, strains;
   double cell[9];
   Results other;
 
+  // Not when it is made: some engines only tell what they are of.
+  void open_members() {
+    std::vector<Opened> all;
+    tabulated.clear();
+    for (const Model &member : models->members) {
+      if (member.intervals) tabulated.push_back(Tables::of(member, *kernels, team.size));
+      all.push_back(open(*kernels, member.intervals ? *tabulated.back() : member));
+    }
+    opened.swap(all);
+  }
+
   // Positions of atoms and caps, Å, and their pairs.
   void place(const double *positions, const double *box) {
     const Models &m = *models;
+    if (opened.empty()) open_members();
     for (int i = 0; i < 9; ++i) cell[i] = m.is_periodic ? box[i] * NM_TO_ANGSTROM : 0.0;
     for (const double length : cell)
       if (!std::isfinite(length))  // it would crash the search for pairs

@@ -20,6 +20,7 @@ struct Kernels {
   decltype(&allegro_cutoff) cutoff;
   decltype(&allegro_open) open;
   decltype(&allegro_run) run;
+  decltype(&allegro_tabulate) tabulate;
   decltype(&allegro_close) close;
 };
 
@@ -37,6 +38,7 @@ inline Kernels load_kernels(const std::string &path) {
   get(k.format, "allegro_format"), get(k.interface, "allegro_interface");
   get(k.check, "allegro_check"), get(k.cutoff, "allegro_cutoff");
   get(k.open, "allegro_open"), get(k.run, "allegro_run"), get(k.close, "allegro_close");
+  get(k.tabulate, "allegro_tabulate");
   if (k.interface() != ALLEGRO_INTERFACE)
     throw OpenMM::OpenMMException(
         "Allegro: expected kernels of interface " + std::to_string(ALLEGRO_INTERFACE) +

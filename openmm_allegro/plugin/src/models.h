@@ -27,13 +27,25 @@ struct Model {
   size_t weight_bytes = 0;
   bool is_double = false;
   std::vector<int64_t> types;  // of each atom, then of each cap
+  int64_t intervals = 0;       // of the two-body table that is to be made, if any
 
   void set_weights(const std::string &bytes) {
+    std::copy(bytes.begin(), bytes.end(), reserve_weights(bytes.size()));
+  }
+
+  unsigned char *reserve_weights(size_t bytes) {
     constexpr std::align_val_t line{64};
-    auto *copy = static_cast<unsigned char *>(operator new(bytes.size() + 64, line));
-    std::copy(bytes.begin(), bytes.end(), copy);
-    weights = {copy, [line](unsigned char *p) { operator delete(p, line); }};
-    weight_bytes = bytes.size();
+    auto *room = static_cast<unsigned char *>(operator new(bytes + 64, line));
+    weights = {room, [line](unsigned char *p) { operator delete(p, line); }};
+    weight_bytes = bytes;
+    return room;
+  }
+
+  size_t bytes_of_number() const { return is_double ? sizeof(double) : sizeof(float); }
+
+  size_t table_bytes() const {
+    const allegro_header &h = header();
+    return h.types * h.types * intervals * 4 * h.first_width * bytes_of_number();
   }
 
   allegro_program program() const {
@@ -42,7 +54,7 @@ struct Model {
 
   // Refuse arrays that are no program; only then may the rest be called.
   void check(const Kernels &kernels) const {
-    const size_t size = is_double ? sizeof(double) : sizeof(float);
+    const size_t size = bytes_of_number();
     if (weight_bytes % size)
       fail("weights of " + std::to_string(size) + " bytes each",
            std::to_string(weight_bytes) + " bytes in all");
@@ -74,6 +86,17 @@ struct Cap {
   double ratio;
 };
 
+constexpr int64_t MOST_INTERVALS = 1 << 16;
+
+using Opened = std::unique_ptr<allegro_model, decltype(&allegro_close)>;
+
+inline Opened open(const Kernels &kernels, const Model &model) {
+  const allegro_program program = model.program();
+  Opened opened(kernels.open(&program), kernels.close);
+  if (!opened) throw std::bad_alloc();  // the program has been checked
+  return opened;
+}
+
 struct Models {
   std::vector<Model> members;     // one, or a committee
   std::vector<int64_t> particles;  // of each atom
@@ -92,6 +115,10 @@ struct Models {
     check_places();
     for (const Model &member : members) {
       member.check(kernels);
+      if (member.intervals < 0 || member.intervals > MOST_INTERVALS ||
+          (member.intervals && member.header().points))
+        fail("one two-body table of at most " + std::to_string(MOST_INTERVALS) + " intervals",
+             std::to_string(member.intervals));
       if (long(member.types.size()) != count())
         fail("an element for each of " + std::to_string(count()) + " atoms and caps",
              std::to_string(member.types.size()));

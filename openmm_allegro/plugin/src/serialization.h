@@ -71,6 +71,7 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
       child.setStringProperty("constants", text(member.constants));
       child.setStringProperty("weights", encode(member.weights.get(), member.weight_bytes));
       child.setStringProperty("types", text(member.types));
+      child.setIntProperty("intervals", int(member.intervals));
     }
   }
 
@@ -136,6 +137,7 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     model.constants = array<double>(node, "constants");
     model.set_weights(decode(string_property(node, "weights"), "weights"));
     model.types = array<int64_t>(node, "types");
+    model.intervals = node.getIntProperty("intervals", 0);
     return model;
   }
 };

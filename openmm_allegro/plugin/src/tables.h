@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Two-body tables: made where they are needed, and shared by all engines of a process.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "models.h"
+
+namespace Allegro {
+
+class Tables {
+ public:
+  // A model's program with its table, which lives as long as somebody has it. Equal
+  // programs get the same one; its numbers do not depend on the threads.
+  static std::shared_ptr<const Model> of(const Model &model, const Kernels &kernels,
+                                         int threads) {
+    static std::mutex mutex;
+    static std::vector<Entry> entries;
+    const std::lock_guard<std::mutex> lock(mutex);
+    std::vector<Entry> kept;
+    std::shared_ptr<const Model> found;
+    for (const Entry &entry : entries) {
+      const auto made = entry.made.lock();
+      if (made) kept.push_back(entry);
+      if (made && entry.tabulate == kernels.tabulate && is_of(*made, model)) found = made;
+    }
+    entries.swap(kept);
+    if (found) return found;
+    found = make(model, kernels, threads);
+    entries.push_back({found, kernels.tabulate});
+    return found;
+  }
+
+ private:
+  struct Entry {
+    std::weak_ptr<const Model> made;
+    decltype(&allegro_tabulate) tabulate;  // of one library, whose rounding is its own
+  };
+
+  static std::vector<int64_t> integers_with_table(const Model &model) {
+    std::vector<int64_t> integers = model.integers;
+    auto &header = *reinterpret_cast<allegro_header *>(integers.data());
+    header.points = model.intervals;
+    header.table = int64_t(model.weight_bytes / model.bytes_of_number());
+    return integers;
+  }
+
+  static bool is_of(const Model &made, const Model &model) {
+    return made.is_double == model.is_double &&
+           made.integers == integers_with_table(model) &&
+           equal(made.constants.data(), model.constants.data(),
+                 model.constants.size() * sizeof(double)) &&
+           equal(made.weights.get(), model.weights.get(), model.weight_bytes);
+  }
+
+  static bool equal(const void *first, const void *second, size_t bytes) {
+    return !bytes || std::memcmp(first, second, bytes) == 0;
+  }
+
+  static std::shared_ptr<const Model> make(const Model &model, const Kernels &kernels,
+                                           int threads) {
+    const size_t bytes = model.table_bytes();
+    auto made = std::make_shared<Model>();
+    made->integers = integers_with_table(model);
+    made->constants = model.constants;
+    made->is_double = model.is_double;
+    try {
+      unsigned char *weights = made->reserve_weights(model.weight_bytes + bytes);
+      std::copy_n(model.weights.get(), model.weight_bytes, weights);
+      const Opened exact = open(kernels, model);
+      if (kernels.tabulate(exact.get(), model.intervals, threads,
+                           weights + model.weight_bytes) != ALLEGRO_OK)
+        throw std::bad_alloc();
+    } catch (const std::bad_alloc &) {
+      fail("memory for a two-body table of " + std::to_string(bytes / 1000000) + " MB",
+           "less; use two_body='exact'");
+    }
+    return made;
+  }
+};
+
+}  // namespace Allegro
