@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..utils.extras import remedy
 from .config import AllegroConfig
 from .probe import check_network
 from .statistics import Statistics
@@ -179,8 +180,8 @@ def _build(model: Model) -> AllegroEnergy:
     except ImportError as error:
         raise ImportError(
             "the network of a model expects torch and e3nn, which cannot be imported "
-            f"({error}); pip install 'openmm-allegro[train]', or simulate with "
-            "backend='native', which needs neither"
+            f"({error}){remedy(error)}, or simulate with backend='native', which needs "
+            "neither"
         ) from error
     energy = AllegroEnergy(model.config, model.statistics)
     expected, stored = weight_tensors(energy), model.stored.weights

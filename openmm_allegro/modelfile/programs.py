@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Programs in model files: their names, and checks that they are the model's."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..kernels.inference.compiled import evaluate
@@ -25,6 +27,23 @@ ARRAYS = {
 }
 
 
+def as_arrays(programs: FoldedPrograms) -> dict[str, np.ndarray]:
+    """Name the arrays of programs as a file does."""
+    return {
+        f"{PREFIX}{kind}.{name}": array
+        for kind, program in programs.arrays.items()
+        for name, array in zip(Program._fields, program, strict=True)
+    }
+
+
+def as_programs(arrays: Mapping[str, np.ndarray]) -> dict[str, Program]:
+    """Put programs together from their arrays in a file."""
+    return {
+        kind: Program(*(arrays[f"{PREFIX}{kind}.{name}"] for name in Program._fields))
+        for kind in DTYPES
+    }
+
+
 def check_programs(
     programs: FoldedPrograms, config: AllegroConfig, statistics: Statistics
 ) -> None:
@@ -34,8 +53,7 @@ def check_programs(
     ------
     ValueError
     """
-    for kind, arrays in programs.arrays.items():
-        program = Program(*arrays)
+    for kind, program in programs.arrays.items():
         try:
             types = check_program(*program)
         except (ValueError, RuntimeError) as error:

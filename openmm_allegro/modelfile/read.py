@@ -34,7 +34,14 @@ from .header import (
     read_description,
     tell_if_unchecked,
 )
-from .programs import ARRAYS, PREFIX, can_probe, check_programs, probe_program
+from .programs import (
+    ARRAYS,
+    PREFIX,
+    as_programs,
+    can_probe,
+    check_programs,
+    probe_program,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -121,23 +128,19 @@ def _read_programs(
 ) -> FoldedPrograms | None:
     """Read the programs that the header promises."""
     expected = {} if header is None else ARRAYS
-    kinds = {name: (kind, len(shape)) for name, (kind, shape) in stored.items()}
-    for name in sorted({*expected, *kinds}):
-        promised = (expected[name], 1) if name in expected else None
-        if kinds.get(name) != promised:
+    for name in sorted({*expected, *stored}):
+        kind, shape = stored.get(name, ("none", ()))
+        if name not in expected:
+            raise ValueError(f"expected no array {name} from the header, found {kind}")
+        if (kind, len(shape)) != (expected[name], 1):
             raise ValueError(
-                f"expected an array {name} of {promised or 'no'} type and number of "
-                f"axes from the header, found {kinds.get(name)}"
+                f"expected an array {name} of type {expected[name]} with 1 axis from "
+                f"the header, found {kind} with {len(shape)} axes"
             )
     if header is None:
         return None
     arrays = _read_finite(path, expected)
-    names = list(arrays)
-    triples = {
-        name.split(".")[1]: tuple(arrays[n] for n in names[start : start + 3])
-        for start, name in list(enumerate(names))[::3]
-    }
-    return FoldedPrograms(header["format"], header["digest"], triples)
+    return FoldedPrograms(header["format"], header["digest"], as_programs(arrays))
 
 
 def _check_energies(model: Model) -> None:

@@ -23,7 +23,7 @@ from .header import (
     UNITS,
     with_checksum,
 )
-from .programs import ARRAYS
+from .programs import as_arrays
 
 
 def save_model(model: Model, path: str | Path) -> Path:
@@ -72,8 +72,7 @@ def save_model(model: Model, path: str | Path) -> Path:
     }
     arrays = weights(model)
     if programs is not None:
-        parts = [array for triple in programs.arrays.values() for array in triple]
-        arrays |= dict(zip(ARRAYS, parts, strict=True))
+        arrays |= as_arrays(programs)
     path = Path(path)
     content = save(arrays, metadata={FORMAT: json.dumps(header, allow_nan=False)})
     write_file(path, with_checksum(content))

@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 from training_helpers import tiny_model
 
 from openmm_allegro import load_model, save_model
+from openmm_allegro.cli import main
 from openmm_allegro.kernels.inference import fold as fold_module
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.inference.folded import folded
@@ -184,6 +185,21 @@ def test_programs_of_other_weights_are_not_used(tmp_path, folds, caplog):
     assert len(folds) == 1 and same(program, fresh(model, "double"))
 
 
+def test_convert_an_old_file(old, tmp_path, capsys):
+    new = tmp_path / "new.safetensors"
+    assert main(["info", str(old)]) == 0
+    assert json.loads(capsys.readouterr().out)["programs"] is None
+    command = ["import", str(old), "-o", str(new)]
+    assert main([*command, "--energy-unit", "kJ/mol"]) == 2
+    assert "expected no --energy-unit for a model file" in capsys.readouterr().err
+    assert not new.exists() and main(command) == 0
+    before, after = load_model(old), load_model(new)
+    assert digest(after) == digest(before) and after.provenance == before.provenance
+    assert main(["info", str(new)]) == 0
+    text = capsys.readouterr().out
+    assert json.loads(text[text.index("{") :])["programs"]["digest"] == digest(after)
+
+
 class Nothing(torch.nn.Module):
     """A term of the energy that programs do not have."""
 
@@ -254,7 +270,7 @@ print(len(folded(model, "single").weights))
     message = done.stderr.strip().splitlines()[-1]
     assert f"{old}: expected a model file with programs" in message
     assert "openmm-allegro import OLD.safetensors -o NEW.safetensors" in message
-    assert "pip install 'openmm-allegro[train]'" in message
+    assert "pip install 'openmm-allegro[torch]'" in message
     program = folded(load_model(old), "single")
     done = run(code, old, cache=cache)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ...model.model import TERMS, Model, Stored, digest, weights
+from ...utils.extras import remedy
 from ...utils.files import cache_folder, replace_file
 from ..library import FORMAT
 from .program import Program
@@ -107,9 +108,9 @@ def fold_arrays(model: Model, kind: str) -> Program:
         raise ImportError(
             f"{where}: expected a model file with programs of the compiled kernel, "
             f"format {FORMAT}, found {_describe(model)}, and torch, which would make "
-            f"them, cannot be imported ({error}): pip install 'openmm-allegro[train]', "
-            "or run openmm-allegro import OLD.safetensors -o NEW.safetensors where it "
-            "is installed; the new file needs no torch"
+            f"them, cannot be imported ({error}){remedy(error)}, or run openmm-allegro "
+            "import OLD.safetensors -o NEW.safetensors where it is installed; the new "
+            "file needs no torch"
         ) from error
     program = fold(model.energy, getattr(torch, DTYPES[kind]))
     return Program(*(array.numpy() for array in program))

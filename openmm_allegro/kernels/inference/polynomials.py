@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Spherical harmonics as polynomials of a unit vector's components."""
 
+import functools
 import math
 
 import torch
+from e3nn import o3
 
 
 def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
@@ -15,14 +17,20 @@ def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
         Component, i, j and k of each monomial, one after the other.
     coefficients : list of float
     """
+    irreps = network.spherical_harmonics.irreps_out
+    return _fit(tuple(ir.l for _, ir in irreps))
+
+
+@functools.cache
+def _fit(harmonics: tuple[int, ...]) -> tuple[list[int], list[float]]:
+    """See ``harmonic_terms``; the harmonics are given by their degrees."""
     generator = torch.Generator().manual_seed(0)
     u = torch.randn(200, 3, dtype=torch.float64, generator=generator)
     u = u / u.norm(dim=1, keepdim=True)
-    values = network.spherical_harmonics(u)
+    values = o3.spherical_harmonics(list(harmonics), u, False, "component")
     terms: list[int] = []
     coefficients: list[float] = []
-    irreps = network.spherical_harmonics.irreps_out
-    degrees = [ir.l for _, ir in irreps for _ in range(ir.dim)]
+    degrees = [degree for degree in harmonics for _ in range(2 * degree + 1)]
     for component, degree in enumerate(degrees):
         powers = [
             (i, j, degree - i - j)
