@@ -54,10 +54,15 @@ extern "C" void scalars(float *x, float *g, const float *v, float *dv, long stri
   Model m = {};
   m.stride = stride, m.channels = channels, m.harmonic = 320;
   m.degrees = 3, m.components = 9;
-  static Workspace<float> w;
-  w.x.assign(x, x + rows * stride), w.g.assign(g, g + rows * stride);
-  while (n--) scalars_backward<float, 3>(m, w, 128, 256, 0, rows, v, dv);
-  std::copy(w.g.begin(), w.g.end(), g);
+  m.first_component = {0, 1, 4, 9};
+  const Rows<float> rows_ = {x + 320, g + 320, x + 128, g + 128,
+                             x + 256, g + 256, stride,  rows};
+  static std::vector<float> products;
+  products.resize(rows * 3 * channels);
+  while (n--) {
+    rows_backward<float, true>(m, rows_, v, products.data());
+    sum_rows(m, rows_, products.data(), 3 * channels, 1.0f, dv);
+  }
 }
 """
 

@@ -24,6 +24,7 @@ namespace {
 #include "activation.h"
 #include "model.h"
 #include "pair_functions.h"
+#include "rows.h"
 #include "tensor.h"
 #include "operations.h"
 #include "block.h"

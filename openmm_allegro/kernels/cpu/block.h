@@ -5,8 +5,9 @@
 // Room for at least this many rows. What the columns of new rows hold must be finite.
 template <typename T> static void reserve(const Model &m, Workspace<T> &w, long rows) {
   rows = (rows + lanes<double> - 1) / lanes<double> * lanes<double>;
+  // Sums over lanes are added to whole vectors, which may end after the last row.
   w.x.resize(rows * m.stride, T(0));
-  w.g.resize(rows * m.stride, T(0));
+  w.g.resize(rows * m.stride + panel<T>, T(0));
   for (Array<double> &unit : w.unit) unit.resize(rows, 0.0);
   w.distance.resize(rows, 1.0);
   w.scaled.resize(4 * rows);

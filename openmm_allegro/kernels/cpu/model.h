@@ -51,6 +51,7 @@ template <typename T> struct Workspace {
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
   std::vector<int> first, atoms;               // of the block's centres
   Array<T> environment, gradient;              // [A, U]
+  Array<T> products;                           // [rows of a centre, degrees, U]
   Array<T> operators, d_operators;             // [centres, all layers' A, D, U]
   Array<T> chain;                              // [centres, all layers' t, A, U]
 };

@@ -87,12 +87,12 @@ static void meet(const allegro_pairs &p, long begin, long end) {
   const T *w = (const T *)p.w, *v = (const T *)p.v;
   T *out = (T *)p.y;
   const long A = p.components, U = p.channels;
-  std::vector<T> sums(A * L), ends(A + L);
+  std::vector<T> total(A + L);
   for (long c = begin; c < end; ++c) {
     const T *vc = v + c * A * U;
     for (long k = 0; k < p.neighbors; ++k) {
       const T *wk = w + (c * p.neighbors + k) * p.row;
-      std::fill(ends.begin(), ends.end(), T(0));
+      std::fill(total.begin(), total.end(), T(0));
       for_degrees(p, [&](auto size, long l, long a) {
         constexpr int M = size;
         V sum[M] = {};
@@ -102,11 +102,10 @@ static void meet(const allegro_pairs &p, long begin, long end) {
           for (int i = 0; i < M; ++i) sum[i] += weight * load(vc + (a + i) * U + u);
         }
         for (; u < U; ++u)
-          for (int i = 0; i < M; ++i) ends[a + i] += wk[l * U + u] * vc[(a + i) * U + u];
-        for (int i = 0; i < M; ++i) store(&sums[(a + i) * L], sum[i]);
+          for (int i = 0; i < M; ++i) total[a + i] += wk[l * U + u] * vc[(a + i) * U + u];
+        add_sums<T, M>(sum, &total[a]);
       });
-      add_sums<T>(reinterpret_cast<V *>(sums.data()), A, ends.data());
-      std::copy(ends.begin(), ends.begin() + A, out + (c * p.neighbors + k) * A);
+      std::copy(total.begin(), total.begin() + A, out + (c * p.neighbors + k) * A);
     }
   }
 }
