@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Description of the machine that a result was measured on."""
 
+import argparse
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 
 from openmm_allegro.utils.process import processor_name
@@ -21,6 +23,24 @@ def hardware(threads: int) -> dict:
         "python": platform.python_version(),
         "versions": {p: _version(p) for p in packages},
     }
+
+
+def use_threads(number: int) -> None:
+    """Let torch, imported or not, and what OpenMM runs use so many threads."""
+    names = "OMP_NUM_THREADS", "OPENMM_CPU_THREADS"
+    os.environ.update(dict.fromkeys(names, str(number)))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(number)
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--backend`` of a benchmark that simulates."""
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", "torchforce", "pythonforce", "native"),
+        help="force that computes the model, as of create_system (default: auto)",
+    )
 
 
 def _gpu() -> str | None:

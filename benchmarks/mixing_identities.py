@@ -10,7 +10,7 @@ embedding, a model of random weights, double precision, OpenMM's Reference platf
 Writes results/mixing_identities.json beside this file; with --inputs, only those inputs
 are computed again.
 
-python benchmarks/mixing_identities.py [--inputs Amber14 psf]
+python benchmarks/mixing_identities.py [--inputs Amber14 psf] [--backend auto]
 """
 
 import argparse
@@ -23,8 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 import openmm
-import torch
-from hardware import hardware
+from hardware import add_backend, hardware, use_threads
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -45,23 +44,25 @@ from openmm_allegro import AllegroPotential, save_model
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--inputs", nargs="*", help="words in the names of inputs")
 parser.add_argument("--threads", type=int, default=1)
+add_backend(parser)
 parser.add_argument(
     "--results",
     type=Path,
     default=Path(__file__).parent / "results" / "mixing_identities.json",
 )
 options = parser.parse_args()
-torch.set_num_threads(options.threads)
+use_threads(options.threads)
 logging.disable(logging.WARNING)
 
 
 def table(potential: AllegroPotential, name: str, mixed: Input, theirs) -> list[dict]:
     """Compute a row for each method and kind of constraints."""
+    ours = by_us(potential, options.backend)
     rows = []
     for method in methods(name):
         for constraints in CONSTRAINTS:
             row = {"method": method, "constraints": constraints}
-            row |= errors(potential, mixed, method, constraints)
+            row |= errors(potential, mixed, method, constraints, ours)
             if constraints == "removed":  # the default of OpenMM-ML
                 row["openmmml"] = errors(potential, mixed, method, constraints, theirs)
             rows.append(row)
@@ -79,7 +80,7 @@ def table(potential: AllegroPotential, name: str, mixed: Input, theirs) -> list[
     return rows
 
 
-def errors(potential, mixed, method, constraints, make=None) -> dict:
+def errors(potential, mixed, method, constraints, make) -> dict:
     """Compute the errors for each of LAMBDAS."""
     rows = list(identities(potential, mixed, method, constraints, make=make))
     return {
@@ -110,13 +111,15 @@ if options.inputs and options.results.exists():
     result = json.loads(options.results.read_text())
 result |= {
     "hardware": hardware(options.threads),
+    "backend": options.backend,
     "openmmml": metadata.version("openmmml"),
     "lambda_interpolate": [value if value is not None else "none" for value in LAMBDAS],
     "errors": result.get("errors", {}),
 }
 with tempfile.TemporaryDirectory() as folder:
     potential = AllegroPotential(organic_model())
-    theirs = by_openmmml(save_model(potential.model, Path(folder) / "m.safetensors"))
+    file = save_model(potential.model, Path(folder) / "m.safetensors")
+    theirs = by_openmmml(file, options.backend)
     for name, make in inputs(Path(folder)).items():
         if options.inputs and not any(word in name for word in options.inputs):
             continue
@@ -124,7 +127,10 @@ with tempfile.TemporaryDirectory() as folder:
         result["errors"][name] = table(potential, name, make(), theirs)
     result["molecules"] = {
         "force field": molecules(None, False),
-        "ours": [molecules(by_us(potential), value) for value in (False, True)],
+        "ours": [
+            molecules(by_us(potential, options.backend), value)
+            for value in (False, True)
+        ],
         "OpenMM-ML": [molecules(theirs, value) for value in (False, True)],
     }
 print(f"\nmolecules (without, with interpolation): {result['molecules']}")

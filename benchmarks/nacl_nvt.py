@@ -5,7 +5,7 @@ Runs systems/nacl_aq at 300 K and 0.5 fs. Then it checks the temperature against
 statistical error, every O-H bond in every frame, and g(r) against that of the reference
 frames. Writes results/nacl_nvt.json and .png beside this file.
 
-python benchmarks/nacl_nvt.py [--steps 40000] [--threads 1] [--reuse]
+python benchmarks/nacl_nvt.py [--steps 40000] [--threads 1] [--backend auto] [--reuse]
 """
 
 import argparse
@@ -14,9 +14,8 @@ from pathlib import Path
 
 import mdtraj
 import numpy as np
-import torch
 from blocks import block_error
-from hardware import hardware
+from hardware import add_backend, hardware, use_threads
 from matplotlib.figure import Figure
 from openmm import app, unit
 
@@ -66,13 +65,14 @@ def draw(curves: dict, reference: np.ndarray, energies: np.ndarray, path: Path) 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=40_000)
 parser.add_argument("--threads", type=int, default=1)
+add_backend(parser)
 parser.add_argument("--reuse", action="store_true", help="analyse the last run again")
 parser.add_argument("--output", type=Path, default=ROOT / "runs" / "nacl_nvt" / "nvt")
 parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nacl_nvt.json"
 )
 options = parser.parse_args()
-torch.set_num_threads(options.threads)
+use_threads(options.threads)
 
 paths = {name: Path(f"{options.output}{end}") for name, end in SUFFIXES.items()}
 if not options.reuse:
@@ -81,7 +81,7 @@ if not options.reuse:
     run(
         pdb.topology,
         pdb.positions,
-        potential.create_system(pdb.topology),
+        potential.create_system(pdb.topology, backend=options.backend),
         options.output,
         steps=options.steps,
         temperature=TARGET * unit.kelvin,

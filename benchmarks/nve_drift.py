@@ -3,9 +3,11 @@
 
 All runs start from the same positions and velocities, equilibrated at 300 K.
 Writes results/nve_drift.json and .png beside this file. Paths that are not run again
-keep their results there; an empty --paths only draws.
+keep their results there; an empty --paths only draws. Paths that name no backend have
+that of --backend, and so has the equilibration.
 
 python benchmarks/nve_drift.py [--steps 20000] [--threads 1] [--paths fused table]
+    [--backend auto]
 """
 
 import argparse
@@ -14,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import openmm
-import torch
-from hardware import hardware
+from hardware import add_backend, hardware, use_threads
 from matplotlib.figure import Figure
 from openmm import app, unit
 
@@ -31,17 +32,20 @@ PATHS = {
     "fused": {"kernel": "fused"},
     "fused, double": {"kernel": "fused", "precision": "double"},
     "plain": {"kernel": "plain"},
+    "native": {"backend": "native"},
+    "native, table": {"backend": "native", "two_body": "table"},
 }
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--paths", nargs="*", choices=PATHS, default=list(PATHS))
+add_backend(parser)
 parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nve_drift.json"
 )
 options = parser.parse_args()
-torch.set_num_threads(options.threads)
+use_threads(options.threads)
 
 pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
 potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
@@ -49,7 +53,7 @@ atoms = pdb.topology.getNumAtoms()
 platform = openmm.Platform.getPlatformByName("CPU")
 threads = {"Threads": str(options.threads)}
 
-system = potential.create_system(pdb.topology)
+system = potential.create_system(pdb.topology, backend=options.backend)
 warm = openmm.LangevinMiddleIntegrator(
     300 * unit.kelvin, 5 / unit.picosecond, 0.5 * unit.femtosecond
 )
@@ -61,7 +65,8 @@ warm.step(min(1000, options.steps))
 start = context.getState(positions=True, velocities=True)
 
 for path in options.paths:
-    system = potential.create_system(pdb.topology, **PATHS[path])
+    chosen = {"backend": options.backend} | PATHS[path]
+    system = potential.create_system(pdb.topology, **chosen)
     integrator = openmm.VerletIntegrator(0.5 * unit.femtosecond)
     context = openmm.Context(system, integrator, platform, threads)
     context.setState(start)

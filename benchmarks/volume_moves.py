@@ -10,6 +10,7 @@ part of moves of ± 1 % and ± 3 % that would be accepted in the second half.
 Writes results/volume_moves_NAME.json beside this file.
 
 python benchmarks/volume_moves.py [--system nacl_aq] [--steps 10000] [--threads 1]
+    [--backend auto]
 """
 
 import argparse
@@ -18,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import openmm
-import torch
 from blocks import block_error
-from hardware import hardware
+from hardware import add_backend, hardware, use_threads
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential
@@ -115,9 +115,10 @@ parser.add_argument("--system", default="nacl_aq", help="a folder of systems/")
 parser.add_argument("--steps", type=int, default=10_000)
 parser.add_argument("--interval", type=int, default=10, help="steps between moves")
 parser.add_argument("--threads", type=int, default=1)
+add_backend(parser)
 parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
 options = parser.parse_args()
-torch.set_num_threads(options.threads)
+use_threads(options.threads)
 
 folder = ROOT / "systems" / options.system
 pdb = app.PDBFile(str(folder / f"{options.system}.pdb"))
@@ -125,13 +126,16 @@ potential = AllegroPotential(folder / f"{options.system}.safetensors")
 result = {
     "hardware": hardware(options.threads),
     "system": options.system,
+    "backend": options.backend,
     "atoms": pdb.topology.getNumAtoms(),
     "steps": options.steps,
     "interval": options.interval,
     **VALUES,
 }
 for name, rigid in (("with_bonds", True), ("without_bonds", False)):
-    system = potential.create_system(pdb.topology, rigid_molecules=rigid)
+    system = potential.create_system(
+        pdb.topology, rigid_molecules=rigid, backend=options.backend
+    )
     positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     positions = whole_molecules(np.array(positions), pdb.topology, system)
     result[name] = run(system, positions, options)
