@@ -15,7 +15,7 @@ from .._version import __version__
 from ..potential.description import FORCE_NOTES, notes_of
 from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
-from ..simulate.atoms import describe_atoms
+from ..simulate.atoms import describe_start
 from ..simulate.checks import OF_FORCES, check_positions
 from ..simulate.contents import check_contents
 from ..simulate.differences import Asked
@@ -162,7 +162,8 @@ def _temper(
     with quiet("openmmtools", "pymbar"), model_threads(execution.threads), lock:
         resumed, record = on_first_rank(_prepare, paths, record, fixed, run, execution)
         if not rank():
-            log.info("%s", describe_atoms(topology, system))
+            forces = identity.descriptions
+            log.info("%s", describe_start(topology, system, forces))
         replicas = Replicas(platform, properties, paths, record, system)
         try:
             if resumed:

@@ -1,11 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""The sentence that a run begins with: atoms, composition, box and density."""
+"""The sentence that a run begins with: atoms, box, density, and backend of the model."""
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import openmm
 from openmm import app, unit
+
+
+def describe_start(
+    topology: app.Topology, system: openmm.System, forces: Sequence[dict[str, Any]]
+) -> str:
+    """Describe what is simulated, and which backends compute the models, and why.
+
+    Parameters
+    ----------
+    topology, system
+        As ``describe_atoms``.
+    forces : sequence of dict
+        Descriptions of Allegro forces, see ``potential.description``.
+
+    Returns
+    -------
+    str
+        As ``"206 atoms (...), 1.23 g/cm³; backend native, as asked for"``.
+    """
+    # older forces have no reason
+    reasons = (one.get("backend_reason") or one["backend"] for one in forces)
+    backends = (f"backend {reason}" for reason in dict.fromkeys(reasons))
+    return "; ".join((describe_atoms(topology, system), *backends))
 
 
 def describe_atoms(topology: app.Topology, system: openmm.System) -> str:

@@ -18,7 +18,7 @@ from ..potential.description import notes_of
 from ..reporters.trajectory import check_hdf5_writer
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
-from .atoms import describe_atoms
+from .atoms import describe_start
 from .checkpoint import Checkpoint
 from .checks import check_freedom, check_notes, check_positions, check_start
 from .contents import check_contents
@@ -114,7 +114,8 @@ def execute(
             stack.enter_context(lock_output(output))
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
-        log.info("%s", describe_atoms(topology, system))
+        forces = identity.descriptions
+        log.info("%s", describe_start(topology, system, forces))
         record = asked | {"identity": parts, "platform_properties": properties}
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)

@@ -12,7 +12,7 @@ from openmm_helpers import make_topology
 from openmm_allegro.cli.main import main
 from openmm_allegro.modelfile import save_model
 from openmm_allegro.runs.topology import load_topology
-from openmm_allegro.simulate.atoms import describe_atoms
+from openmm_allegro.simulate.atoms import describe_atoms, describe_start
 from openmm_allegro.simulate.coordinates import read_coordinates
 from openmm_allegro.simulate.topology_file import _hybrid_36, write_topology
 from openmm_allegro.structure.topology import topology_symbols
@@ -212,6 +212,9 @@ def test_first_line_of_a_run():
     tilted = [Vec3(3, 0, 0), Vec3(1.5, 3, 0), Vec3(0, 0, 3)] * unit.nanometer
     system.setDefaultPeriodicBoxVectors(*tilted)
     assert "(90.0, 90.0, 63.4 degrees)" in describe_atoms(topology, system)
+    forces = [{"backend": "x"}, {"backend": "y", "backend_reason": "y, as it is"}] * 2
+    text = describe_start(topology, system, forces)
+    assert text.endswith(" g/cm³; backend x; backend y, as it is")
 
 
 def test_a_topology_whose_elements_openmm_guessed(tmp_path):

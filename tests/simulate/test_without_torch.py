@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Runs of a native force where the base installation is all there is."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from openmm import app, unit
+from openmm_helpers import make_topology
+
+from openmm_allegro import save_model
+
+# Of extras, or of nothing that a run needs.
+ABSENT = ["torch", "e3nn", "openmmtorch", "vesin_torch", "lightning", "nequip"]
+ABSENT += ["ase", "mdtraj", "scipy", "matplotlib", "tables", "freud", "openmmtools"]
+PROGRAM = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in {ABSENT}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+from openmm_allegro.cli import main
+for line in sys.stdin:
+    status = main(line.split())
+    if status:
+        sys.exit(status)
+"""
+PROTOCOL = """
+[system]
+model = "model.safetensors"
+topology = "water.pdb"
+backend = "native"
+
+[watchdogs]
+temperature_k = [1.0, 1e6]
+closest = {"H-O" = 0.2}
+bond_stretch = 100.0
+actions = {closest = "frame"}
+
+[run]
+report_interval = 5
+
+[[stages]]
+name = "heat"
+steps = 10
+temperature_k = [100, 300]
+minimize = true
+
+[[stages]]
+name = "npt"
+steps = 10
+ensemble = "npt"
+barostat_interval = 5
+"""
+
+
+@pytest.fixture
+def folder(model, water_box, tmp_path):
+    """A folder with a model, a PDB file and a protocol."""
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    for index, atom in enumerate(topology.atoms()):
+        atom.name = ("O", "H1", "H2")[index % 3]
+    save_model(model, tmp_path / "model.safetensors")
+    with open(tmp_path / "water.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    (tmp_path / "protocol.toml").write_text(PROTOCOL)
+    return tmp_path
+
+
+def command(folder, *lines):
+    """Run commands in one process without those packages."""
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+
+
+def test_commands(folder):
+    """A run and its resumption, a protocol with watchdogs and a barostat."""
+    run = "simulate model.safetensors water.pdb --output x --platform CPU "
+    run += "--report-interval 5 --threads 1 --backend "
+    done = command(
+        folder,
+        run + "native --steps 10",
+        run + "native --steps 20 --resume",
+        "simulate protocol.toml --output protocol --threads 2",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "g/cm³; backend native, as asked for" in done.stderr
+    assert "resuming after step 10" in done.stderr
+    steps = np.genfromtxt(folder / "x.csv", delimiter=",", skip_header=1)[:, 0]
+    np.testing.assert_array_equal(steps, [5, 10, 15, 20])
+    record = json.loads((folder / "x.json").read_text())
+    assert record["finished"] and record["backend"] == "native"
+    assert record["backend_reason"] == "native, as asked for"
+    assert "torch_threads" not in record["hardware"]
+    assert json.loads((folder / "protocol" / "2-npt.json").read_text())["finished"]
+
+
+def test_what_is_missing_is_named(folder):
+    """Before anything is computed or written."""
+    run = "simulate model.safetensors water.pdb --output x --steps 10 "
+    run += "--report-interval 5 "
+    for options, words in (
+        ("--velocity-interval 5", "no mdtraj and no tables"),
+        ("--integrator baoab", "openmmtools"),
+        ("--backend torchforce", "torchforce"),
+    ):
+        done = command(folder, run + options)
+        assert done.returncode == 2
+        assert words in done.stderr and "pip install" in done.stderr
+    assert not list(folder.glob("x.*"))
