@@ -17,16 +17,15 @@ ABSENT = ["torch", "e3nn", "openmmtorch", "vesin_torch", "lightning", "nequip"]
 ABSENT += ["ase", "mdtraj", "scipy", "matplotlib", "tables", "freud", "openmmtools"]
 PROGRAM = f"""
 import sys
-class Absent:
-    def find_spec(self, name, path, target=None):
-        if name.split(".")[0] in {ABSENT}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Absent())
+from importlib.machinery import PathFinder
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in {ABSENT}:
+            return PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
 from openmm_allegro.cli import main
-for line in sys.stdin:
-    status = main(line.split())
-    if status:
-        sys.exit(status)
+print([main(line.split()) for line in sys.stdin])
 """
 PROTOCOL = """
 [system]
@@ -72,29 +71,31 @@ def folder(model, water_box, tmp_path):
 
 
 def command(folder, *lines):
-    """Run commands in one process without those packages."""
-    return subprocess.run(
+    """Run commands in one process without those packages: statuses and messages."""
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input="\n".join(lines),
         capture_output=True,
         text=True,
         cwd=folder,
     )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 def test_commands(folder):
     """A run and its resumption, a protocol with watchdogs and a barostat."""
     run = "simulate model.safetensors water.pdb --output x --platform CPU "
     run += "--report-interval 5 --threads 1 --backend "
-    done = command(
+    statuses, messages = command(
         folder,
         run + "native --steps 10",
         run + "native --steps 20 --resume",
         "simulate protocol.toml --output protocol --threads 2",
     )
-    assert done.returncode == 0, done.stderr
-    assert "g/cm³; backend native, as asked for" in done.stderr
-    assert "resuming after step 10" in done.stderr
+    assert statuses == [0, 0, 0], messages
+    assert "g/cm³; backend native, as asked for" in messages
+    assert "resuming after step 10" in messages
     steps = np.genfromtxt(folder / "x.csv", delimiter=",", skip_header=1)[:, 0]
     np.testing.assert_array_equal(steps, [5, 10, 15, 20])
     record = json.loads((folder / "x.json").read_text())
@@ -108,12 +109,14 @@ def test_what_is_missing_is_named(folder):
     """Before anything is computed or written."""
     run = "simulate model.safetensors water.pdb --output x --steps 10 "
     run += "--report-interval 5 "
-    for options, words in (
-        ("--velocity-interval 5", "no mdtraj and no tables"),
-        ("--integrator baoab", "openmmtools"),
-        ("--backend torchforce", "torchforce"),
-    ):
-        done = command(folder, run + options)
-        assert done.returncode == 2
-        assert words in done.stderr and "pip install" in done.stderr
+    missing = {
+        "--velocity-interval 5": "no mdtraj and no tables; pip install",
+        "--integrator baoab": "'openmmtools'); pip install",
+        "--backend torchforce": "'torch'; pip install",
+    }
+    statuses, messages = command(folder, *(run + options for options in missing))
+    assert statuses == [2] * len(missing)
+    errors = [line for line in messages.splitlines() if "error: " in line]
+    for error, words in zip(errors, missing.values(), strict=True):
+        assert words in error
     assert not list(folder.glob("x.*"))
