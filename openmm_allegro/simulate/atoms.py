@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sentence that a run begins with: atoms, box, density, and backend of the model."""
+"""The sentence that a run begins with: atoms, box, density, backend of the model."""
 
 from collections import Counter
 from collections.abc import Sequence
