@@ -95,7 +95,7 @@ def _registering(reader: Callable[[str], Any]) -> Callable[[str], Any]:
             if _has_force("AllegroForce", inputString):
                 _load_plugin()
             if _has_force("PythonForce", inputString):
-                _check_python_force()
+                _check_python_force(inputString)
         return reader(inputString)
 
     return read
@@ -119,8 +119,11 @@ def _load_plugin() -> None:
         ) from error
 
 
-def _check_python_force() -> None:
-    """Refuse a PythonForce where OpenMM is too old to know it."""
+def _check_python_force(text: str) -> None:
+    """Refuse a PythonForce where OpenMM is too old to know it, and ours without torch.
+
+    An error while OpenMM unpickles a function would end the process.
+    """
     import openmm
 
     if not hasattr(openmm, "PythonForce"):
@@ -129,6 +132,10 @@ def _check_python_force() -> None:
             f"{openmm.__version__}; install that, or make the System again with "
             "backend='native'"
         )
+    if b"_Computation".hex() in text:
+        from .forces import register_operators
+
+        register_operators("the System's PythonForce of a model")
 
 
 def _register_all() -> None:

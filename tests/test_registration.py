@@ -22,7 +22,7 @@ from openmm_allegro import AllegroPotential, registration
 def system(model):
     pytest.importorskip("openmmtorch")
     topology = make_topology(["O", "H", "H"], waters=True)
-    return AllegroPotential(model).create_system(topology)
+    return AllegroPotential(model).create_system(topology, backend="torchforce")
 
 
 @pytest.fixture
@@ -126,6 +126,59 @@ def test_a_missing_package_is_named(system, monkeypatch):
     with pytest.raises(ImportError, match=r"openmm-allegro\[torchforce\]"):
         read_system(system, None)
     openmm_allegro.register()
+
+
+def test_what_forces_need_is_said(model, monkeypatch):
+    """Before OpenMM reads them, which may end the process."""
+    topology = make_topology(["O", "H", "H"])
+    texts = {
+        backend: openmm.XmlSerializer.serialize(
+            AllegroPotential(model).create_system(topology, backend=backend)
+        )
+        for backend in ("native", "pythonforce")
+    }
+
+    def no_plugin():
+        raise ImportError("backend='native' expects a compiler, found none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("openmm_allegro.plugin.library.plugin", no_plugin)
+        with pytest.raises(
+            ImportError, match=r"native AllegroForce, and .* a compiler"
+        ):
+            openmm.XmlSerializer.deserialize(texts["native"])
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "vesin_torch", None)
+        with pytest.raises(ImportError, match=r"PythonForce .* 'openmm-allegro\[torch"):
+            openmm.XmlSerializer.deserialize(texts["pythonforce"])
+    with monkeypatch.context() as patch:
+        patch.delattr(openmm, "PythonForce")
+        with pytest.raises(ImportError, match=r"PythonForce, .* openmm >= 8.5, found"):
+            openmm.XmlSerializer.deserialize(texts["pythonforce"])
+    for text in texts.values():
+        assert openmm.XmlSerializer.deserialize(text).getNumForces() == 3
+
+
+def test_a_crash_is_refused(system, monkeypatch):
+    reasons = [
+        "it crashes when a System is copied or deserialized; expected openmm 8.5"
+    ]
+    name = "openmm_allegro.utils.compatibility.installed_known_bad"
+    monkeypatch.setattr(name, lambda: reasons)
+    with pytest.raises(
+        ImportError, match=r"openmm 8.5, .* again with backend='native'"
+    ):
+        read_system(system, None)
+
+
+def test_words_about_other_forces_are_no_forces(model, count):
+    """A native force may say why it is no TorchForce."""
+    bonds = openmm.HarmonicBondForce()
+    bonds.setName("no TorchForce, type 'TorchForce'")
+    system = openmm.System()
+    system.addForce(bonds)
+    assert read_system(system, None).getForce(0).getName() == bonds.getName()
+    assert count() == 0
 
 
 LOADED = """

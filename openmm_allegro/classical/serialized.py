@@ -19,6 +19,7 @@ from xml.parsers import expat
 import numpy as np
 import openmm
 
+from ..forces import register_torch_force
 from ..kernels.inference.validity import check_program
 from ..plugin.force import FORCE_TYPE
 from ..utils.config import brief
@@ -64,6 +65,8 @@ def read_system(path: str | Path, *, trust: bool = False) -> openmm.System:
         If there is no such file.
     ValueError
         If it is not a System, or would run code and is not trusted.
+    ImportError
+        If a force in it needs what is not installed; the message says what.
     """
     path = Path(path)
     if not path.is_file():
@@ -258,7 +261,11 @@ def _reason_of_torch_force(attributes: dict[str, str]) -> str:
     # the first version reads the file that it names
     if not content or not re.fullmatch("[2-9]", attributes.get("version", "")):
         return f"the name of a file ({attributes.get('file', '')!r}) with a program"
-    import torch
+    try:
+        import torch
+    except ImportError:
+        register_torch_force()  # says what to install
+        raise
 
     try:
         data = bytes.fromhex(content)

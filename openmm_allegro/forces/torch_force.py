@@ -66,10 +66,10 @@ def register_torch_force() -> Any:
             from openmmtorch import TorchForce
     except ImportError as error:
         raise ImportError(
-            "backend='torchforce' expects openmm-torch, found that it cannot be "
-            f"imported ({error}). Install the extra: "
-            "pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), or use "
-            "backend='native' or 'pythonforce', which do without"
+            "a TorchForce (backend='torchforce') expects openmm-torch, found that it "
+            f"cannot be imported ({error}). Install the extra: "
+            "pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), or make "
+            "the System with backend='native' or 'pythonforce', which do without"
         ) from error
     for failure in openmm.Platform.getPluginLoadFailures():
         library = re.search(r"\S*OpenMMTorch\w*\.\w+", failure)
