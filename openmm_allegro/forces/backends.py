@@ -3,7 +3,6 @@
 
 import importlib.util
 import os
-from importlib import metadata
 from typing import NamedTuple
 
 import openmm
@@ -125,6 +124,8 @@ def _has_cuda() -> bool:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata  # 2 MB, and often not needed
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import functools
 import re
-from importlib import metadata
 from typing import Any
 
 import openmm
@@ -86,6 +85,8 @@ def _load_nvrtc() -> None:
     That wheel of openmmtorch 1.5 is linked to it, while torch 2.9 brings CUDA 12 and
     puts only its own libraries where the loader finds them.
     """
+    from importlib import metadata
+
     with contextlib.suppress(metadata.PackageNotFoundError, OSError):
         for file in metadata.distribution("nvidia-cuda-nvrtc").files or []:
             if file.name == "libnvrtc.so.13":

@@ -4,7 +4,7 @@
 import base64
 from collections.abc import Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import quoteattr
+from xml.etree import ElementTree
 
 import numpy as np
 import openmm
@@ -83,13 +83,11 @@ def native_force(
         "caps": _text(rows, rows.dtype),
         "models": str(len(models)),
     }
-    children = [
-        _element(f"Model{number}", _model_attributes(model))
-        for number, model in enumerate(models)
-    ]
-    return openmm.XmlSerializer.deserialize(
-        _element("Force", attributes, "".join(children))
-    )
+    element = ElementTree.Element("Force", attributes)
+    for number, model in enumerate(models):
+        ElementTree.SubElement(element, f"Model{number}", _model_attributes(model))
+    text = ElementTree.tostring(element, encoding="unicode")
+    return openmm.XmlSerializer.deserialize(text)
 
 
 def _model_attributes(model: FoldedModel) -> dict[str, str]:
@@ -102,11 +100,6 @@ def _model_attributes(model: FoldedModel) -> dict[str, str]:
         "types": _text(model.types, "<i8"),
         "intervals": str(model.intervals),
     }
-
-
-def _element(tag: str, attributes: dict[str, str], content: str = "") -> str:
-    pairs = " ".join(f"{key}={quoteattr(text)}" for key, text in attributes.items())
-    return f"<{tag} {pairs}>{content}</{tag}>"
 
 
 def _text(values: np.ndarray, dtype: np.typing.DTypeLike) -> str:

@@ -3,7 +3,6 @@
 
 import warnings
 from collections.abc import Mapping
-from importlib import metadata
 
 
 def known_bad(
@@ -56,6 +55,8 @@ def warn_of_known_bad_versions() -> None:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # 2 MB, and often not needed
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -63,6 +64,8 @@ def _version(name: str) -> str | None:
 
 
 def _is_from_conda(name: str) -> bool:
+    from importlib import metadata
+
     try:
         installer = metadata.distribution(name).read_text("INSTALLER")
     except metadata.PackageNotFoundError:
