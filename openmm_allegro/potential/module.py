@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..kernels.inference.fold import can_fold, fold
-from ..kernels.inference.folded import folded
+from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.operator import register
 from ..kernels.inference.program import Program
 from ..kernels.inference.table import choose_intervals, with_table
@@ -244,12 +243,10 @@ def script_model(
     energy = copy.deepcopy(model.energy).set_dtype(dtype)
     energy.requires_grad_(False)
     is_fused = wants_kernel
-    if options.kernel == "auto" and can_fold(model.energy):
+    if options.kernel == "auto" and is_foldable(model):
         is_fused = library() is not None
     register()  # the operator, which every module names
-    program = fold(model.energy, dtype) if is_fused else None
-    if program is not None and options.two_body == "table":
-        program = _with_table(program, model)
+    program = _program(model, options) if is_fused else None
     module = ForceModule(
         energy,
         torch.from_numpy(model.config.cutoff_table()),
@@ -264,8 +261,10 @@ def script_model(
     return torch.jit.script(module.eval())
 
 
-def _with_table(program: Program, model: Model) -> Program:
-    exact = Program(*(array.numpy() for array in program))
-    in_double = folded(model, "double")
-    intervals = choose_intervals(exact, in_double, model.config.elements)
-    return Program(*map(torch.from_numpy, with_table(exact, intervals)))
+def _program(model: Model, options: ForceOptions) -> Program:
+    program = folded(model, options.precision)
+    if options.two_body == "table":
+        in_double = folded(model, "double")
+        intervals = choose_intervals(program, in_double, model.config.elements)
+        program = with_table(program, intervals)
+    return Program(*map(torch.tensor, program))  # copies, for the module to own
