@@ -142,6 +142,9 @@ def test_public_names():
         package = importlib.import_module(".".join(path.parent.relative_to(ROOT).parts))
         for name in getattr(package, "__all__", []):
             assert name in dir(package)
+            if path.with_name(f"{name}.py").exists():  # which could take the name
+                module = importlib.import_module(f"{package.__name__}.{name}")
+                assert getattr(package, name) is not module
             try:
                 assert getattr(package, name) is not None
             except ModuleNotFoundError as error:  # an extra that is not installed

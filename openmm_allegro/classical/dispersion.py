@@ -10,6 +10,7 @@ import openmm
 from openmm import unit
 
 from ..forces import python_force
+from ..topology.elements import ATOMIC_NUMBERS
 from ..units import (
     ENERGY_UNITS_IN_EV,
     EV_TO_KJ_PER_MOL,
@@ -63,9 +64,7 @@ def d3_force(
         If the functional, the damping or an element is unknown, or the cutoff not
         above 0.
     """
-    from ase.data import atomic_numbers
-
-    unknown = sorted({s for s in symbols if not 0 < atomic_numbers.get(s, 0) <= 94})
+    unknown = sorted({s for s in symbols if not 0 < ATOMIC_NUMBERS.get(s, 0) <= 94})
     if unknown or not symbols:
         raise ValueError(
             f"expected elements from H to Pu, found {', '.join(unknown) or 'no atoms'}"
@@ -80,7 +79,7 @@ def d3_force(
         "three-body": three_body,
         "cutoff": float(cutoff),
     }
-    numbers = [atomic_numbers[s] for s in symbols]
+    numbers = [ATOMIC_NUMBERS[s] for s in symbols]
     function = D3(numbers, periodic, settings)
     function.prepare()
     force = python_force(function)

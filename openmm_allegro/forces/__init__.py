@@ -17,7 +17,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "make_force",
             "own_copy",
         ),
-        "python_force": ("_Computation", "python_force", "python_function"),
+        "functions": ("_Computation", "python_force", "python_function"),
         "systems": (
             "FORCE_NAME",
             "NAMES",

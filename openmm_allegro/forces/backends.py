@@ -69,7 +69,8 @@ def choose_backend(
         )
     raise ImportError(
         "backend='auto' expects a native force, openmm-torch or torch, found none: "
-        f"{no_native}; {no_torch_force}; {no_python_force}"
+        f"{no_native}; {no_torch_force}; {no_python_force}; pip install "
+        "'openmm-allegro[torchforce]' brings two of them"
     )
 
 

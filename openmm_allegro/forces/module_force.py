@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import openmm
 
 from ..plugin.engine import is_native
-from .python_force import _Computation, python_force, python_function
+from .functions import _Computation, python_force, python_function
 from .systems import FORCE_NAME, NAMES
 from .torch_force import register_torch_force
 

@@ -32,9 +32,9 @@ def register_operators(needed_by: str = "a model's module") -> None:
         from ..kernels.inference import operator
     except ImportError as error:
         raise ImportError(
-            f"{needed_by} expects torch and vesin-torch, found that they cannot be "
-            f"imported ({error}). Install them, pip install 'openmm-allegro[torch]', "
-            "or make the System again with backend='native', which needs neither"
+            f"{needed_by} expects torch and vesin-torch, found: {error}; pip install "
+            "'openmm-allegro[torch]', or make the System with backend='native', which "
+            "needs neither"
         ) from error
     operator.register()
 
@@ -65,10 +65,10 @@ def register_torch_force() -> Any:
             from openmmtorch import TorchForce
     except ImportError as error:
         raise ImportError(
-            "a TorchForce (backend='torchforce') expects openmm-torch, found that it "
-            f"cannot be imported ({error}). Install the extra: "
-            "pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), or make "
-            "the System with backend='native' or 'pythonforce', which do without"
+            "a TorchForce (backend='torchforce') expects openmm-torch, found: "
+            f"{error}; pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), "
+            "or make the System with backend='native' or 'pythonforce', which do "
+            "without"
         ) from error
     for failure in openmm.Platform.getPluginLoadFailures():
         library = re.search(r"\S*OpenMMTorch\w*\.\w+", failure)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import openmm
 
-from ..forces import NAMES, allegro_module, own_copy, with_variables
+from ..forces import (
+    NAMES,
+    allegro_module,
+    own_copy,
+    register_operators,
+    with_variables,
+)
 from ..model.model import Model
 from ..plugin.engine import Engine, is_native
 from .force import model_force, resolve
@@ -105,6 +111,7 @@ def model_computation(
     options, _ = resolve([model], options, device)
     if options.backend == "native":
         return Engine(model_force([model], symbols, options, periodic=bool(periodic)))
+    register_operators(f"backend={options.backend!r}")
     from .module import script_model
     from .torch_computation import TorchComputation
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import openmm
 
-from ..forces import FORCE_NAME, choose_backend, make_force
+from ..forces import (
+    FORCE_NAME,
+    choose_backend,
+    make_force,
+    register_operators,
+    register_torch_force,
+)
 from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.table import choose_intervals
 from ..mixing.link_atoms import Cap
@@ -59,6 +65,9 @@ def model_force(
     options, reason = resolve(models, options, device)
     if options.backend == "native":
         return _native(models, symbols, options, atoms, caps, periodic, reason)
+    if options.backend == "torchforce":
+        register_torch_force()  # an error comes before any long work
+    register_operators(f"backend={options.backend!r}")
     from .committee_module import committee_module
 
     module = committee_module(

@@ -173,7 +173,8 @@ def test_order_and_repetition_of_members(members, water):
     torch.testing.assert_close(same(*arguments), one(*arguments))
 
 
-def test_uncertainty_without_a_context(members, water):
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_uncertainty_without_a_context(members, water, backend):
     symbols, positions, box = water
     topology = make_topology(symbols, box)
     alone = [
@@ -185,7 +186,7 @@ def test_uncertainty_without_a_context(members, water):
     energies = np.array([e.numpy() for e, _, _ in alone])
     forces = [f.numpy() * FORCE for _, f, _ in alone]
     found = AllegroPotential(members).uncertainty(
-        topology, positions * 10 * unit.angstrom
+        topology, positions * 10 * unit.angstrom, backend=backend
     )
     assert found.energy == pytest.approx(energies.sum(1).mean(), rel=1e-9)
     assert found.energy_std == pytest.approx(np.std(energies.sum(1), ddof=1), rel=1e-5)

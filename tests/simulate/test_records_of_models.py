@@ -79,6 +79,29 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
     start(native, tmp_path / "x", resume=True, **options)
 
 
+def test_the_reason_of_the_backend_may_change(waters, tmp_path):
+    """Or be absent, as from older records; the run is the same."""
+    topology, positions, file, _ = waters
+
+    def system(**options):
+        made = AllegroPotential(file).create_system(topology, **options)
+        return topology, positions, made
+
+    options = {"velocity_interval": 0}
+    start_killed(system(backend="native"), tmp_path / "x", 33, **options)
+    path = tmp_path / "x.json"
+    record = json.loads(path.read_text())
+    assert record["backend_reason"] == "native, as asked for"
+    path.write_text(json.dumps(record | {"backend_reason": "native: another reason"}))
+    start_killed(system(backend="native"), tmp_path / "x", 53, resume=True, **options)
+    record = json.loads(path.read_text())
+    assert record.pop("backend_reason") == "native, as asked for"
+    path.write_text(json.dumps(record))
+    start(system(backend="pythonforce"), tmp_path / "x", resume=True, **options)
+    record = json.loads(path.read_text())
+    assert record["backend_reason"] == "PythonForce, as asked for"
+
+
 def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
     topology, positions, file, _ = waters
     mm_system = openmm.System()
