@@ -9,7 +9,6 @@ no watching: its function is unpickled by ``forces``, which registers the operat
 
 import contextlib
 import functools
-import importlib.abc
 import importlib.machinery
 import re
 import sys
@@ -44,7 +43,7 @@ def register_when_needed() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Have the other finders find OpenMM, and watch its readers once it is executed."""
 
     def find_spec(
@@ -65,7 +64,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             self._watch_after(spec.loader)
         return spec
 
-    def _watch_after(self, loader: importlib.abc.Loader) -> None:
+    def _watch_after(self, loader: Any) -> None:
         execute = loader.exec_module
 
         def execute_and_watch(module: ModuleType) -> None:

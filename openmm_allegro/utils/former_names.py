@@ -7,7 +7,6 @@ for the names of several modules that it was divided into.
 """
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Sequence
@@ -81,7 +80,7 @@ FORMER = {
 }
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _Finder:
     """Find a module under its former name."""
 
     def find_spec(

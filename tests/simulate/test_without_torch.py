@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs of a native force where the base installation is all there is."""
+"""Runs of a native force load nothing of the extras, and say which one they miss."""
 
 import json
 import subprocess
@@ -17,6 +17,12 @@ ABSENT = ["torch", "e3nn", "openmmtorch", "vesin_torch", "lightning", "nequip"]
 ABSENT += ["ase", "mdtraj", "scipy", "matplotlib", "tables", "freud", "openmmtools"]
 PROGRAM = f"""
 import sys
+from openmm_allegro.cli import main
+statuses = [main(line.split()) for line in sys.stdin]
+print(statuses, [name for name in {ABSENT} if name in sys.modules], sep="\\n")
+"""
+HIDING = f"""
+import sys
 from importlib.machinery import PathFinder
 class Finder(PathFinder):
     @classmethod
@@ -24,8 +30,6 @@ class Finder(PathFinder):
         if name.partition(".")[0] not in {ABSENT}:
             return PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-from openmm_allegro.cli import main
-print([main(line.split()) for line in sys.stdin])
 """
 PROTOCOL = """
 [system]
@@ -70,17 +74,19 @@ def folder(model, water_box, tmp_path):
     return tmp_path
 
 
-def command(folder, *lines):
-    """Run commands in one process without those packages: statuses and messages."""
+def command(folder, *lines, before=""):
+    """Run commands in one process that loads none of them: statuses and messages."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", before + PROGRAM],
         input="\n".join(lines),
         capture_output=True,
         text=True,
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+    statuses, loaded = (json.loads(line) for line in done.stdout.splitlines()[-2:])
+    assert not loaded
+    return statuses, done.stderr
 
 
 def test_commands(folder):
@@ -114,7 +120,9 @@ def test_what_is_missing_is_named(folder):
         "--integrator baoab": "'openmmtools'); pip install",
         "--backend torchforce": "'torch'; pip install",
     }
-    statuses, messages = command(folder, *(run + options for options in missing))
+    statuses, messages = command(
+        folder, *(run + options for options in missing), before=HIDING
+    )
     assert statuses == [2] * len(missing)
     errors = [line for line in messages.splitlines() if "error: " in line]
     for error, words in zip(errors, missing.values(), strict=True):
