@@ -20,7 +20,7 @@ from ..simulate.checks import OF_FORCES, check_positions
 from ..simulate.contents import check_contents
 from ..simulate.differences import Asked
 from ..simulate.identity import identify
-from ..simulate.platform import choose_platform, model_threads
+from ..simulate.platform import choose_platform, torch_threads
 from ..simulate.resume import check_same_run
 from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
@@ -159,7 +159,7 @@ def _temper(
         from .replicas import Replicas  # imports openmmtools
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)
-    with quiet("openmmtools", "pymbar"), model_threads(execution.threads), lock:
+    with quiet("openmmtools", "pymbar"), torch_threads(execution.threads), lock:
         resumed, record = on_first_rank(_prepare, paths, record, fixed, run, execution)
         if not rank():
             forces = identity.descriptions

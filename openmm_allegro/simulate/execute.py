@@ -26,7 +26,7 @@ from .differences import Asked
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
-from .platform import choose_platform, describe_hardware, model_threads
+from .platform import choose_platform, describe_hardware, torch_threads
 from .resume import Earlier, check_earlier, read_earlier
 from .settings import Execution, RunSettings, check_work
 from .start import add_reporters, check_reporters, own_reporters, resume_from, start
@@ -71,7 +71,7 @@ def execute(
         positions if state is None else _positions(state), topology, system
     )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(model_threads(execution.threads))
+        stack.enter_context(torch_threads(execution.threads))
         earlier = Earlier({}, None)
         if execution.resume and paths["record"].exists():
             stack.enter_context(lock_output(output))

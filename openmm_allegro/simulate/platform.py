@@ -64,7 +64,7 @@ def describe_hardware(context: openmm.Context) -> dict[str, str | int]:
 
 
 @contextlib.contextmanager
-def model_threads(count: int | None) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
     """Give models this many threads, in torch if it is loaded; as before if None.
 
     Forces that run in torch have loaded it. Native ones have the threads of the CPU
