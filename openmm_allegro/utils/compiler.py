@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -30,7 +31,8 @@ def compiled_library(
     """Path of a shared library of one source, compiled if there is none yet.
 
     It is compiled anew when its sources, the flags or the compiler change. The variable
-    ``CXX`` names another compiler, and ``OPENMM_ALLEGRO_CACHE`` another folder.
+    ``CXX`` names another compiler, with arguments or without, ``CXXFLAGS`` adds flags,
+    and ``OPENMM_ALLEGRO_CACHE`` names another folder.
 
     Parameters
     ----------
@@ -49,23 +51,34 @@ def compiled_library(
     Raises
     ------
     ImportError
-        If there is no compiler, or compiling fails; the message says what to install.
+        If there is no compiler, compiling fails, or the folder cannot be written to;
+        the message says what to do.
     """
     compiler = _compiler(needed_by)
+    # before the flags given here, which win
+    flags = [*shlex.split(os.environ.get("CXXFLAGS", "")), *flags]
     made = _fingerprint(compiler, flags, [source, *included])
     path = cache_folder() / f"{name}-{made}.so"
     if not path.is_file():
-        command = [compiler, *_SHARED, *flags, str(source), *linked()]
-        _compile(command, path, needed_by)
+        command = [*compiler, *_SHARED, *flags, str(source), *linked()]
+        try:
+            _compile(command, path, needed_by)
+        except OSError as error:
+            raise ImportError(
+                f"{needed_by} expects a folder to compile into, found that "
+                f"{path.parent} is none ({error}); name another by the variable "
+                "OPENMM_ALLEGRO_CACHE"
+            ) from error
     return path
 
 
-def _compiler(needed_by: str) -> str:
+def _compiler(needed_by: str) -> list[str]:
+    """Path of the compiler, and arguments that ``CXX`` gives it."""
     given = os.environ.get("CXX", "").strip()
-    for name in [given] if given else COMPILERS:
-        path = shutil.which(name.split()[0])
+    for name, *arguments in [shlex.split(given)] if given else zip(COMPILERS):
+        path = shutil.which(name)
         if path is not None:
-            return path
+            return [path, *arguments]
     wanted = f"CXX={given}" if given else "g++ or clang++"
     raise ImportError(
         f"{needed_by} expects a C++ compiler, found no {wanted}; install one (Debian "
@@ -73,12 +86,18 @@ def _compiler(needed_by: str) -> str:
     )
 
 
-def _fingerprint(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
+def _fingerprint(
+    compiler: Sequence[str], flags: Sequence[str], files: Iterable[Path]
+) -> str:
     """Short hash of all that the compiled file depends on, other packages aside."""
     version = subprocess.run(
-        [compiler, "--version"], capture_output=True, check=False
+        [*compiler, "--version"], capture_output=True, check=False
     ).stdout
-    parts = [version, platform.machine().encode(), " ".join(flags).encode()]
+    parts = [
+        version,
+        platform.machine().encode(),
+        " ".join([*compiler[1:], *flags]).encode(),
+    ]
     for path in sorted(files):
         parts += [path.name.encode(), path.read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

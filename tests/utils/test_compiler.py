@@ -2,6 +2,8 @@
 """A source is compiled once, and what is missing is said where it cannot be."""
 
 import ctypes
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -42,6 +44,34 @@ def test_other_flags_or_sources_make_another_file(cache, answer, tmp_path):
     (tmp_path / "number.h").write_text("#define NUMBER 43\n")
     assert len({first, second, answer()}) == 3
     assert ctypes.CDLL(str(answer())).answer() == 43
+
+
+def test_variables_name_a_compiler_and_flags(cache, answer, monkeypatch):
+    first = answer()
+    compiler = shutil.which("g++") or shutil.which("c++")
+    monkeypatch.setenv("CXX", f"{compiler} -O1")
+    second = answer()
+    monkeypatch.setenv("CXXFLAGS", "-DNUMBER_OF_ANOTHER='4 2'")
+    third = answer()
+    monkeypatch.setenv("CXXFLAGS", "-no-such-flag")
+    with pytest.raises(ImportError, match="no-such-flag"):
+        answer()
+    assert len({first, second, third}) == 3
+
+
+def test_several_compile_at_once(cache, answer):
+    with ThreadPoolExecutor(3) as pool:
+        paths = list(pool.map(lambda _: answer(), range(3)))
+    assert len(set(paths)) == 1
+    assert list(cache.iterdir()) == paths[:1]
+    assert ctypes.CDLL(str(paths[0])).answer() == 42
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, answer, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ImportError, match=r"into, found .*cache is none \(.*OPENMM_A"):
+        answer()
 
 
 def test_no_compiler(cache, answer, monkeypatch):
