@@ -2,7 +2,6 @@
 """The native force computes what the model does, in any System and process."""
 
 import copy
-import os
 import re
 import subprocess
 import sys
@@ -212,27 +211,6 @@ def test_restart_is_exact_to_the_last_bit(model):
         for one in (first, second)
     ]
     assert (ends[0] == ends[1]).all()
-
-
-def test_deleted_contexts_leave_nothing_behind(model):
-    symbols, positions, box = lattice_waters()
-    topology = make_topology(symbols, box)
-    system = AllegroPotential(model).create_system(topology, backend="native")
-
-    def resident():
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def some_contexts(number):
-        for _ in range(number):
-            context_of(system, positions).getState(energy=True)
-
-    if not os.path.exists("/proc/self/statm"):
-        pytest.skip("no /proc")
-    some_contexts(20)
-    before = resident()
-    some_contexts(60)
-    assert resident() - before < 1e6
 
 
 def test_engine_has_per_atom_energies_and_the_virial(model):
