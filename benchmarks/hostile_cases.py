@@ -98,6 +98,8 @@ def model(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
             other = False
             if path[0] == "config" and len(path) == 2 and path[1] in declared:
                 other = allowed(kinds[path[1]], declared[path[1]], value)
+            if path == ("programs", "format"):  # programs of another one are not used
+                other = type(value) is int and value > 0
             files = {"model.safetensors": content}
             yield Case(name, info, files, valid or None, other)
     for name, header in _tricks(outer, inner):
@@ -106,8 +108,28 @@ def model(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     for tensor in [name for name in outer if name != "__metadata__"]:
         for change in ({"dtype": "F64"}, {"shape": [1]}, {"data_offsets": [0, 4]}):
             header = outer | {tensor: outer[tensor] | change}
+            if header == outer:
+                continue
             content = _model_file(header, inner, weights)
             yield Case(f"{tensor}: {change}", info, {"model.safetensors": content})
+    for tensor in ("folded.single.integers", "folded.double.integers"):
+        yield from _damaged_programs(outer, inner, weights, tensor, rng)
+
+
+def _damaged_programs(
+    outer: dict, inner: dict, weights: bytes, tensor: str, rng: random.Random
+) -> Iterator[Case]:
+    """One integer of a program changed, in a file that ``info`` runs it from."""
+    begin, end = outer[tensor]["data_offsets"]
+    for _ in range(60):
+        place = rng.randrange(begin, end, 8)
+        value = rng.choice([-1, 1, 2**15, 2**31, 2**62, rng.randrange(10_000)])
+        changed = weights[:place] + value.to_bytes(8, "little", signed=True)
+        content = _model_file(outer, inner, changed + weights[place + 8 :])
+        name = f"{tensor} {(place - begin) // 8} = {value}"
+        files = {"model.safetensors": content}
+        # what leads nowhere else is another program, which anybody may write
+        yield Case(name, ["info", "model.safetensors"], files, other=True)
 
 
 def _paths(value: object, path: tuple = ()) -> Iterator[tuple]:

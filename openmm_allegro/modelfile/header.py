@@ -196,6 +196,7 @@ def _check_programs(programs: Any, path: Path) -> None:
     if (
         not is_table
         or type(programs["format"]) is not int
+        or not 0 < programs["format"] < 2**31
         or not _is_digest(programs["digest"])
     ):
         raise ValueError(

@@ -91,7 +91,7 @@ def load_model(path: str | Path) -> Model:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     tell_if_unchecked(path, header)
-    _tell_if_of_others(model)
+    _tell_if_unused(model)
     return model
 
 
@@ -154,12 +154,17 @@ def _check_energies(model: Model) -> None:
         _ = model.energy
 
 
-def _tell_if_of_others(model: Model) -> None:
-    """Log that programs are not used because they are of other weights."""
+def _tell_if_unused(model: Model) -> None:
+    """Log that programs are of other weights or of another format."""
     programs = model.stored.programs
-    if programs is not None and programs.digest != model.origin.digest:
-        _log.warning(
-            "%s holds programs of other weights than its own, which are not used; "
-            "save_model(load_model(path), path) makes them anew",
-            model.origin.path,
-        )
+    if programs is None or programs[:2] == (FORMAT, model.origin.digest):
+        return
+    which = "of other weights than its own"
+    if programs.format != FORMAT:
+        which = f"of format {programs.format} instead of {FORMAT}"
+    _log.warning(
+        "%s holds programs %s, which are not used; save_model(load_model(path), path) "
+        "makes them anew",
+        model.origin.path,
+        which,
+    )

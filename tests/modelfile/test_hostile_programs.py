@@ -73,6 +73,7 @@ def set_integer(place, value):
         (lambda h, a: h.pop("programs"), "expected programs with a format .* found {}"),
         (lambda h, a: h.update(programs=[]), r"expected programs with a form.*\[\]"),
         (lambda h, a: h["programs"].update(format="2"), "expected programs with a f"),
+        (lambda h, a: h["programs"].update(format=0), "expected programs with a form"),
         (lambda h, a: h["programs"].update(digest="0"), "expected programs with a f"),
         (lambda h, a: h["programs"].update(more=1), "expected programs with a format"),
         (lambda h, a: h.update(format_version=1), "keys among .* found programs"),

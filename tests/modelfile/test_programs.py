@@ -157,7 +157,7 @@ def altered(path, change):
     return path
 
 
-def test_programs_of_another_format_are_not_used(tmp_path, folds):
+def test_programs_of_another_format_are_not_used(tmp_path, folds, caplog):
     path = save_model(tiny_model(), tmp_path / "model.safetensors")
     program = folded(load_model(path), "single")
 
@@ -170,6 +170,7 @@ def test_programs_of_another_format_are_not_used(tmp_path, folds):
     altered(path, change)
     assert same(folded(load_model(path), "single"), program)
     assert folds == [torch.float32]
+    assert "holds programs of format 3 instead of 2, which are not used" in caplog.text
 
 
 def test_programs_of_other_weights_are_not_used(tmp_path, folds, caplog):
