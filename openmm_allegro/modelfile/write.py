@@ -90,9 +90,11 @@ def fold_programs(model: Model) -> FoldedPrograms:
     known = {kind: known_program(model, kind) for kind in KINDS_OF_PROGRAMS}
     if None in known.values():
         fields = model.config, model.statistics, None, model.kind, model.dtype
-        stored = Stored(weights(model))  # rounded to what the file holds
+        unused = model.stored and model.stored.programs
+        stored = Stored(weights(model), unused)  # rounded to what the file holds
         fresh = Model(*fields, stored=stored)
-        known = {kind: fold_arrays(fresh, kind) for kind in KINDS_OF_PROGRAMS}
+        where = model.origin.path if model.origin else "model"
+        known = {kind: fold_arrays(fresh, kind, where) for kind in KINDS_OF_PROGRAMS}
     return FoldedPrograms(FORMAT_OF_PROGRAMS, digest(model), known)
 
 

@@ -171,6 +171,11 @@ def test_programs_of_another_format_are_not_used(tmp_path, folds, caplog):
     assert same(folded(load_model(path), "single"), program)
     assert folds == [torch.float32]
     assert "holds programs of format 3 instead of 2, which are not used" in caplog.text
+    code = "from openmm_allegro import load_model, save_model\n"
+    code += "save_model(load_model(sys.argv[1]), sys.argv[2])"
+    done = run(code, path, tmp_path / "again", cache=tmp_path / "none" / "programs")
+    assert f"{path}: expected" in done.stderr
+    assert "format 2, found programs of format 3, and torch" in done.stderr
 
 
 def test_programs_of_other_weights_are_not_used(tmp_path, folds, caplog):
@@ -257,7 +262,7 @@ except ImportError as error:
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_an_old_file_without_torch(old, cache):
+def test_an_old_file_without_torch(old, tmp_path, cache):
     """It is read; a program comes from the cache alone."""
     code = """
 from openmm_allegro import load_model
@@ -272,6 +277,10 @@ print(len(folded(model, "single").weights))
     assert f"{old}: expected a model file with programs" in message
     assert "openmm-allegro import OLD.safetensors -o NEW.safetensors" in message
     assert "pip install 'openmm-allegro[torch]'" in message
+    convert = "from openmm_allegro.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = run(convert, "import", old, "-o", tmp_path / "new", cache=cache)
+    assert done.returncode == 2 and not (tmp_path / "new").exists()
+    assert f"{old}: expected a model file with programs" in done.stderr
     program = folded(load_model(old), "single")
     done = run(code, old, cache=cache)
     assert done.returncode == 0, done.stderr

@@ -62,7 +62,7 @@ def folded(model: Model, precision: str) -> Program:
         )
     if not _is_as_read(model):
         return fold_arrays(model, kind)
-    program = fold_arrays(_anew(model), kind)
+    program = fold_arrays(_anew(model), kind, model.origin.path)
     _write_cached(_cached(model.origin.digest, kind), program)
     return program
 
@@ -90,7 +90,7 @@ def is_foldable(model: Model) -> bool:
     return can_fold(model.energy)
 
 
-def fold_arrays(model: Model, kind: str) -> Program:
+def fold_arrays(model: Model, kind: str, where: str = "model") -> Program:
     """Fold a model's network to a program of numpy's arrays, with torch.
 
     Parameters
@@ -98,13 +98,19 @@ def fold_arrays(model: Model, kind: str) -> Program:
     model : Model
     kind : str
         "single" or "double".
+    where : str
+        Beginning of the error message: the model's file.
+
+    Raises
+    ------
+    ImportError
+        If torch is missing.
     """
     try:
         import torch
 
         from .fold import fold
     except ImportError as error:
-        where = "the model" if model.origin is None else model.origin.path
         raise ImportError(
             f"{where}: expected a model file with programs of the compiled kernel, "
             f"format {FORMAT}, found {_describe(model)}, and torch, which would make "
@@ -134,7 +140,7 @@ def _is_as_read(model: Model) -> bool:
 
 def _anew(model: Model) -> Model:
     """A model with a network of its own; that of another may be in float32."""
-    stored = Stored(weights(model))
+    stored = Stored(weights(model), model.stored.programs)
     fields = {n: v for n, v in vars(model).items() if n not in ("energy", "stored")}
     return Model(**fields, stored=stored)
 
