@@ -70,9 +70,11 @@ extern "C" void scalars(float *x, float *g, const float *v, float *dv, long stri
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=101)
-    rounds = parser.parse_args().rounds
-    library, build = _compile_cpp()
-    results = {name: _compare(name, library, rounds) for name in ROWS}
+    parser.add_argument("--results", type=Path, default=FILE)
+    options = parser.parse_args()
+    rounds = options.rounds
+    loops, build = _compile_cpp()
+    results = {name: _compare(name, loops, rounds) for name in ROWS}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     parts = [f for p in ("numba", "llvmlite") for f in metadata.files(p) or ()]
     content = {
@@ -85,7 +87,7 @@ def main() -> None:
         "rounds": rounds,
         "results": results,
     }
-    FILE.write_text(json.dumps(content, indent=1) + "\n")
+    options.results.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _compare(name: str, library: ctypes.CDLL, rounds: int) -> dict:
@@ -93,6 +95,7 @@ def _compare(name: str, library: ctypes.CDLL, rounds: int) -> dict:
     rows = (ROWS[name], STRIDE)  # of x and g
     last = {"product": (2, 64, 32), "scalars": (9, 32)}[name]  # panels; v and dv
     data = [random.normal(size=n).astype(np.float32) for n in (rows, rows, last, last)]
+    data[3][:] = 0.0  # C++ writes the sums, and Numba adds to them
     compiled, seconds_jit = _compile_numba(name, data)
     runs = {"cpp": _cpp(library, name), "numba": compiled}
     results = [_timed(run, data, 1)[0] for run in runs.values()]

@@ -59,7 +59,7 @@ def filled(text: str, peers: dict, scaling: dict) -> str:
 def speed(peers: dict, scaling: dict) -> str:
     """Table of the peers, and sentences on nequip's own modes and many atoms."""
     parts = ["\n".join(_table(peers["results"])), _modes(peers["results"])]
-    parts += [_many_atoms(scaling["results"]), _machine(peers["hardware"])]
+    parts += [_many_atoms(scaling), _machine(peers["hardware"])]
     text = " ".join(part for part in parts[1:] if part)
     return parts[0] + "\n\n" + textwrap.fill(text, 100, break_on_hyphens=False)
 
@@ -124,13 +124,16 @@ def _modes(results: dict) -> str:
     return ""
 
 
-def _many_atoms(rows: list[dict]) -> str:
+def _many_atoms(scaling: dict) -> str:
     """Describe energies and forces of many atoms in one call."""
+    rows, force = scaling["results"], scaling.get("backend", "torchforce")
+    force = {"native": "the native force", "torchforce": "TorchForce's module"}[force]
     most = rows[-1]
     large = [row["us_per_atom"] for row in rows if row["atoms"] > 1000]
     return (
-        f"One call for energy and forces of {most['atoms']:,} atoms (2 × 2) takes "
-        f"{most['seconds']:.0f} s and {most['peak_gb']:.1f} GB; an atom costs "
+        f"One call of {force} for energy and forces of {most['atoms']:,} atoms of "
+        f"water, 2 × 2, takes {most['seconds']:.0f} s and {most['peak_gb']:.1f} GB; an "
+        f"atom costs "
         f"{min(large):.0f} to {max(large):.0f} µs from {rows[1]['atoms']:,} atoms on."
     )
 

@@ -3,9 +3,9 @@
 
 Each case makes a trajectory whose answer is known in closed form, over and over, and
 counts. A case with many values (bins, lags) pools them. Prints a table and writes
-results/coverage.json beside this file; what is not run again is kept.
+results/error_coverage.json beside this file; what is not run again is kept.
 
-python benchmarks/coverage.py [CASE ...] [--seeds 200]
+python benchmarks/error_coverage.py [CASE ...] [--seeds 200]
 """
 
 import argparse
@@ -19,13 +19,15 @@ import numpy as np
 from hardware import hardware
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from coverage_cases import CASES
+from error_coverage_cases import CASES
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
 parser.add_argument("--seeds", type=int, default=200)
 parser.add_argument(
-    "--results", type=Path, default=Path(__file__).parent / "results" / "coverage.json"
+    "--results",
+    type=Path,
+    default=Path(__file__).parent / "results" / "error_coverage.json",
 )
 options = parser.parse_args()
 # Threads would cost more than a search among some ten atoms.
