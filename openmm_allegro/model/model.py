@@ -127,7 +127,8 @@ def weights(model: Model) -> dict[str, np.ndarray]:
         In ``model.dtype``.
     """
     if not model.is_built:
-        return dict(model.stored.weights)
+        stored = model.stored.weights.items()
+        return {name: array.astype(model.dtype, copy=False) for name, array in stored}
     return {
         name: value.detach().cpu().numpy().astype(model.dtype, order="C")
         for name, value in weight_tensors(model.energy).items()

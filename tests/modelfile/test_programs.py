@@ -110,6 +110,16 @@ def test_changed_weights_are_folded_anew(tmp_path):
     assert same(folded(again, "double"), after)
 
 
+def test_another_dtype_is_another_model(tmp_path):
+    model = load_model(save_model(tiny_model(), tmp_path / "model.safetensors"))
+    before = digest(model)
+    model.dtype = "float64"
+    again = load_model(save_model(model, tmp_path / "again.safetensors"))
+    assert digest(model) == digest(again) != before
+    assert all(array.dtype == "float64" for array in again.stored.weights.values())
+    assert same(folded(again, "double"), folded(model, "double"))
+
+
 def test_old_files_are_folded_once(old, cache, folds):
     program = folded(load_model(old), "double")
     assert same(program, fresh(load_model(old), "double"))

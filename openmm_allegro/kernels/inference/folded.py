@@ -78,7 +78,8 @@ def known_program(model: Model, precision: str) -> Program | None:
     programs = model.stored.programs
     if programs is not None and programs[:2] == (FORMAT, model.origin.digest):
         return Program(*programs.arrays[kind])
-    return _read_cached(_cached(model.origin.digest, kind), kind)
+    path = _cached(model.origin.digest, kind)
+    return _read_cached(path, kind, len(model.config.elements))
 
 
 def is_foldable(model: Model) -> bool:
@@ -160,7 +161,7 @@ def _write_cached(path: Path, program: Program) -> None:
         _log.debug("the program is not kept: %s", error)
 
 
-def _read_cached(path: Path, kind: str) -> Program | None:
+def _read_cached(path: Path, kind: str, elements: int) -> Program | None:
     """Read a program; None if there is none, or the file is damaged."""
     if not path.is_file():
         return None
@@ -168,11 +169,12 @@ def _read_cached(path: Path, kind: str) -> Program | None:
         with safe_open(path, framework="np") as file:
             program = Program(*(file.get_tensor(name) for name in Program._fields))
             checksum = (file.metadata() or {}).get(_CHECKSUM)
-        check_program(*program)
+        found = check_program(*program)
     except (SafetensorError, OSError, ValueError, RuntimeError):
         return None
-    is_whole = checksum == _sum(program) and program.weights.dtype == DTYPES[kind]
-    return program if is_whole else None
+    if (found, program.weights.dtype) != (elements, DTYPES[kind]):
+        return None
+    return program if checksum == _sum(program) else None
 
 
 def _sum(program: Program) -> str:
