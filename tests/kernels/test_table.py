@@ -194,3 +194,12 @@ def test_a_table_needs_the_kernels(monkeypatch):
     monkeypatch.setattr(table, "library", lambda: None)
     with pytest.raises(ImportError, match="two_body='table' expects the compiled ker"):
         with_table(program, 16)
+
+
+def test_a_table_larger_than_the_memory_is_refused(monkeypatch):
+    program = in_numpy(fold(tiny_energy(tiny_config()), torch.float64))
+    monkeypatch.setattr(table.os, "sysconf", lambda name: 100)
+    with pytest.raises(
+        MemoryError, match=r"table of \d+ MB, found 0 MB; use two_body="
+    ):
+        with_table(program, 2048)

@@ -141,8 +141,8 @@ def test_other_models_and_intervals_have_tables_of_their_own(
 @pytest.mark.parametrize(
     ("intervals", "message"),
     [
-        ("-1", "at most 65536 intervals, found -1"),
-        ("65537", "at most 65536 intervals, found 65537"),
+        ("-1", "at most 4096 intervals, found -1"),
+        ("4097", "at most 4096 intervals, found 4097"),
     ],
 )
 def test_numbers_of_intervals_that_no_table_has(model, waters, intervals, message):

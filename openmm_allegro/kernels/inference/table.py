@@ -72,12 +72,15 @@ def with_table(program: Program, intervals: int) -> Program:
     ------
     ImportError
         If the kernels were not built.
+    MemoryError
+        If the table is larger than the machine's memory.
     """
     kernels = _kernels()
     integers, constants, weights = program
     parts = unpack(program)
     head = parts.header
     size = head.types**2 * intervals * 4 * head.first_width
+    _check_memory(size * weights.itemsize)
     extended = np.empty(len(weights) + size, weights.dtype)
     extended[: len(weights)] = weights
     table = extended[len(weights) :]
@@ -220,6 +223,16 @@ def _kernels() -> ctypes.CDLL:
             f"{obstacle()}; two_body='exact' does without"
         )
     return kernels
+
+
+def _check_memory(size: int) -> None:
+    # Linux promises more than there is, and ends the process when it is used.
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise MemoryError(
+            f"expected memory for a two-body table of {size / 1e6:.0f} MB, found "
+            f"{memory / 1e6:.0f} MB; use two_body='exact'"
+        )
 
 
 def _threads() -> int:

@@ -92,7 +92,7 @@ struct Cap {
   double ratio;
 };
 
-constexpr int64_t MOST_INTERVALS = 1 << 16;
+constexpr int64_t MOST_INTERVALS = 4096;  // that kernels/inference/table.py tries
 
 using Opened = std::unique_ptr<allegro_model, decltype(&allegro_close)>;
 

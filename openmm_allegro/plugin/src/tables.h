@@ -2,6 +2,8 @@
 // Two-body tables: made where they are needed, and shared by all engines of a process.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -70,6 +72,9 @@ class Tables {
     made->constants = model.constants;
     made->is_double = model.is_double;
     try {
+      // Linux promises more than there is, and ends the process when it is used.
+      const double memory = double(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+      if (double(bytes) > memory) throw std::bad_alloc();
       unsigned char *weights = made->reserve_weights(model.weight_bytes + bytes);
       std::copy_n(model.weights.get(), model.weight_bytes, weights);
       const Opened exact = open(kernels, model);
