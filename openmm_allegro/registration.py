@@ -10,6 +10,7 @@ no watching: its function is unpickled by ``forces``, which registers the operat
 import contextlib
 import functools
 import importlib.machinery
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -26,8 +27,10 @@ def register() -> None:
 
     It is called when OpenMM reads a System that needs them. Code that reads a module
     with ``torch.jit.load`` has to call it before. Where openmm-torch is not installed,
-    there are the operators alone.
+    there are the operators alone, and where torch is not, nothing is to be registered.
     """
+    if importlib.util.find_spec("torch") is None:
+        return
     from .forces import register_operators, register_torch_force
 
     register_operators()

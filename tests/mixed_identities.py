@@ -21,7 +21,7 @@ from mixed_inputs import (
     psf,
     top,
 )
-from openmm_helpers import energy_and_forces
+from openmm_helpers import BACKEND, energy_and_forces
 
 from openmm_allegro import AllegroPotential
 
@@ -107,7 +107,7 @@ def identities(
 
 
 def by_us(
-    potential: AllegroPotential, backend: str = "pythonforce"
+    potential: AllegroPotential, backend: str = BACKEND
 ) -> Callable[..., openmm.System]:
     """Mixed Systems as the package makes them."""
 
@@ -125,7 +125,7 @@ def by_us(
     return make
 
 
-def by_openmmml(path, backend: str = "pythonforce") -> Callable[..., openmm.System]:
+def by_openmmml(path, backend: str = BACKEND) -> Callable[..., openmm.System]:
     """The same as OpenMM-ML makes them of a model file."""
     from openmmml import MLPotential
 
@@ -151,7 +151,7 @@ def region_ml(
 ) -> tuple[float, np.ndarray]:
     """Energy and forces, on all atoms, of the model of the region in vacuum."""
     system = potential.create_system(
-        given.alone, backend="pythonforce", precision="double", periodic=False
+        given.alone, backend=BACKEND, precision="double", periodic=False
     )
     return _of_region(given, system, platform)
 

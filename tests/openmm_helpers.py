@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: MIT
 """Topologies and Systems to test on, and their energies and forces."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import openmm
+import pytest
 from openmm import app, unit
 
 from openmm_allegro.classical.nonbonded import nonbonded_system
 
+# Backend of tests that do not look at it.
+BACKEND = "pythonforce" if find_spec("torch") else "native"
 CHARGES = {"O": -0.834, "H": 0.417}
 CORES = {"O": (0.315, 0.636)}
+
+
+def skip_without(backend):
+    """Skip a test where a backend's packages are not installed."""
+    if backend != "native":
+        pytest.importorskip("torch")
+    if backend == "torchforce":
+        pytest.importorskip("openmmtorch")
 
 
 def make_topology(symbols, box=None, waters=False):

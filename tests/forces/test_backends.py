@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import openmm
 import pytest
-from openmm_helpers import make_topology
+from openmm_helpers import make_topology, skip_without
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.forces import allegro_module, backends, choose_backend
@@ -129,6 +129,7 @@ def test_the_force_keeps_the_reason(model, no_openmmtorch, monkeypatch, backend)
     def no_plugin():
         raise ImportError("no compiler")
 
+    skip_without(backend)
     if backend == "pythonforce":
         monkeypatch.setattr(backends, "plugin", no_plugin)
     topology = make_topology(["O", "H", "H"])

@@ -2,12 +2,12 @@
 """The ASE calculator gives what the model gives, and what ASE's tools rely on."""
 
 import copy
+import importlib
 import pickle
 import sys
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.filters import FrechetCellFilter
@@ -21,9 +21,11 @@ from openmm_allegro import AllegroPotential, read_structures, save_model
 from openmm_allegro.interop import ase as interop
 from openmm_allegro.interop.ase import AllegroCalculator
 from openmm_allegro.structure import from_ase
-from openmm_allegro.training.evaluate import predict
-from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
+
+torch = pytest.importorskip("torch")
+predict = importlib.import_module("openmm_allegro.training.evaluate").predict
+samples = importlib.import_module("openmm_allegro.training.samples")
 
 KINDS = ("large", "triclinic", "tiny triclinic", "slab", "isolated")
 
@@ -49,8 +51,9 @@ def made(monkeypatch):
 
 def prediction(model, atoms):
     """Predict for the same atoms with the training code."""
-    samples = make_samples([from_ase(atoms.copy())], model.config, torch.float64)
-    return predict(model.energy, collate(samples, model.config))
+    structures = [from_ase(atoms.copy())]
+    made = samples.make_samples(structures, model.config, torch.float64)
+    return predict(model.energy, samples.collate(made, model.config))
 
 
 def strained(atoms, strain):

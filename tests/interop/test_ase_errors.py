@@ -9,6 +9,8 @@ from helpers import ELEMENTS, random_ase
 from openmm_allegro import Model
 from openmm_allegro.interop.ase import AllegroCalculator
 
+pytest.importorskip("torch")  # which makes the model
+
 
 def broken(name):
     atoms = random_ase("slab")

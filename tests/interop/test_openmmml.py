@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """OpenMM-ML 1.7 and 1.8 make the Systems that they promise, with this package's model.
 
-With openmm 8.6 (which OpenMM-ML 1.8 needs) only PythonForce is tested: there, the
+With openmm 8.6 (which OpenMM-ML 1.8 needs) TorchForce is not tested: there, the
 process crashes when a System with a TorchForce is copied or deserialized.
 """
 
@@ -17,11 +17,13 @@ import pytest
 from mixed_helpers import SOLUTE, cluster, organic_model, part, solvated
 from openmm import unit
 from openmm_helpers import (
+    BACKEND,
     context_of,
     energy_and_forces,
     evaluate,
     make_topology,
     molecules,
+    skip_without,
 )
 
 from openmm_allegro import AllegroPotential, save_model
@@ -39,10 +41,9 @@ ML_ATOMS = [14, 12, 13, *reversed(range(SOLUTE))]
 
 @pytest.fixture(params=["torchforce", "pythonforce", "native"])
 def backend(request):
-    if request.param == "torchforce":
-        pytest.importorskip("openmmtorch")
-        if OPENMM_8_6:
-            pytest.skip("openmm 8.6 crashes when it copies a System with a TorchForce")
+    skip_without(request.param)
+    if request.param == "torchforce" and OPENMM_8_6:
+        pytest.skip("openmm 8.6 crashes when it copies a System with a TorchForce")
     return request.param
 
 
@@ -100,7 +101,7 @@ def changes(organic, box, droplet):
         whole = {"box": box, "droplet": droplet}[kind]
         alone = part(whole, ML_ATOMS)
         ml = AllegroPotential(organic).create_system(
-            alone.topology, backend="pythonforce", precision="double", periodic=False
+            alone.topology, backend=BACKEND, precision="double", periodic=False
         )
         ml_energy, ml_forces = energy_and_forces(ml, alone.positions)
         mm_energy, mm_forces = energy_and_forces(alone.system, alone.positions)
@@ -144,7 +145,7 @@ def test_pure_system_translated_and_split(potential, water_box, backend, platfor
 def test_pure_system_is_that_of_create_system(potential, organic, water_box, periodic):
     symbols, positions, box = water_box
     topology = make_topology(symbols, box if periodic else None, waters=True)
-    options = {"backend": "pythonforce", "precision": "double"}
+    options = {"backend": BACKEND, "precision": "double"}
     ours = AllegroPotential(organic).create_system(topology, **options)
     system = potential.createSystem(topology, **options)
     assert system.usesPeriodicBoundaryConditions() == periodic
@@ -228,7 +229,7 @@ def test_cut_bond(potential, organic, droplet, backend):
     symbols = [a.element.symbol for a in topology.atoms()]
     alone = AllegroPotential(organic).create_system(
         make_topology([symbols[i] for i in model_atoms]),
-        backend="pythonforce",
+        backend=BACKEND,
         precision="double",
     )
     expected, _ = energy_and_forces(alone, np.array(positions)[model_atoms])
@@ -264,7 +265,7 @@ def test_barostats_move_a_rigid_water_whole(potential, box, interpolate):
         box.system,
         water,
         interpolate=interpolate,
-        backend="pythonforce",
+        backend=BACKEND,
     )
     assert water in molecules(context_of(system, box.positions))
 

@@ -6,19 +6,17 @@ import pickle
 import numpy as np
 import openmm
 import pytest
-import torch
 from mixed_helpers import organic_model
-from openmm_helpers import energy_and_forces, make_topology
+from openmm_helpers import BACKEND, energy_and_forces, make_topology, skip_without
 
 from openmm_allegro import Model
 from openmm_allegro.forces import _Computation, choose_backend
-from openmm_allegro.potential.module import force_module
 
 openmmml = pytest.importorskip("openmmml")
 MLPotential = openmmml.MLPotential
 
 EMBEDDINGS = hasattr(MLPotential, "registerEmbeddingFactory")  # OpenMM-ML >= 1.8
-PYTHON = {"backend": "pythonforce"}  # the same for both, and this one is made faster
+PYTHON = {"backend": BACKEND}  # the same for both, and this one is made faster
 WATER = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.1, 0.0]])  # nm
 
 
@@ -149,6 +147,8 @@ def test_bad_model_path(tmp_path):
     ],
 )
 def test_bad_options(potential, options, words):
+    if "device" in options:
+        skip_without(options["backend"])
     with pytest.raises(ValueError) as error:
         potential.createSystem(make_topology(["O", "H", "H"]), **options)
     for word in words:
@@ -195,6 +195,9 @@ def test_atoms_may_be_an_array_or_a_generator(potential):
 
 
 def test_device_is_kept(organic):
+    torch = pytest.importorskip("torch")
+    from openmm_allegro.potential.module import force_module
+
     module = force_module(organic, ["O", "H"], periodic=False)
     for device, asked in ((None, None), (torch.device("cpu"), "cpu")):
         computation = pickle.loads(pickle.dumps(_Computation(module, False, device)))
@@ -202,8 +205,10 @@ def test_device_is_kept(organic):
     assert computation.device == torch.device("cpu")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_absent_device(potential):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
     topology = make_topology(["O", "H", "H"])
     with pytest.raises(ValueError, match="found 'cuda' with 0 CUDA devices"):
         potential.createSystem(topology, backend="pythonforce", device="cuda")

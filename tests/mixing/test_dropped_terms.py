@@ -9,6 +9,7 @@ import pytest
 from mixed_helpers import organic_model
 from mixed_inputs import alanine, amber14, amber19, charmm36, prmtop, psf, top
 from openmm import app, unit
+from openmm_helpers import BACKEND
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.classical.bonds import bond_markers
@@ -162,7 +163,7 @@ def test_create_mixed_system_says_so(caplog):
     system.addForce(openmm.XmlSerializer.clone(BIASES["phi"]))
     with caplog.at_level(logging.WARNING):
         mixed = AllegroPotential(organic_model()).create_mixed_system(
-            given.topology, system, given.atoms, backend="pythonforce"
+            given.topology, system, given.atoms, backend=BACKEND
         )
     (message,) = [r.getMessage() for r in caplog.records]
     assert "CustomTorsionForce" in message and "4-6-8-14" in message
@@ -185,7 +186,7 @@ def interpolated(atoms, options, caplog):
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         mixed = AllegroPotential(organic_model()).create_mixed_system(
-            topology, system, atoms, interpolate=True, backend="pythonforce"
+            topology, system, atoms, interpolate=True, backend=BACKEND
         )
     return mixed, positions, [record.getMessage() for record in caplog.records]
 

@@ -7,11 +7,13 @@ import pytest
 from mixed_helpers import SOLUTE, cluster, organic_model, solvated
 from openmm import unit
 from openmm_helpers import (
+    BACKEND,
     context_of,
     energy_and_forces,
     evaluate,
     make_topology,
     molecules,
+    skip_without,
 )
 
 from openmm_allegro import AllegroPotential
@@ -41,7 +43,7 @@ def droplet(box):
 
 @pytest.fixture(scope="module")
 def make(potential, box, droplet):
-    def mixed(atoms, kind="droplet", backend="pythonforce", **options):
+    def mixed(atoms, kind="droplet", backend=BACKEND, **options):
         whole = {"box": box, "droplet": droplet}[kind]
         return potential.create_mixed_system(
             whole.topology,
@@ -67,7 +69,7 @@ def capped_alone(potential, positions, atoms, bonds):
         caps.append(positions[inner] + ratio * (positions[outer] - positions[inner]))
     system = potential.create_system(
         make_topology([*symbols[atoms], *["H"] * len(caps)]),
-        backend="pythonforce",
+        backend=BACKEND,
         precision="double",
     )
     return energy_and_forces(system, np.vstack([positions[atoms], caps]))[0]
@@ -81,8 +83,7 @@ def capped_alone(potential, positions, atoms, bonds):
 def test_energy_is_that_of_the_capped_region(
     potential, make, droplet, atoms, bonds, backend
 ):
-    if backend == "torchforce":
-        pytest.importorskip("openmmtorch")
+    skip_without(backend)
     context = context_of(make(atoms, backend=backend), droplet.positions)
     expected = capped_alone(potential, droplet.positions, atoms, bonds)
     found, forces = evaluate(context, {GROUP})

@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 import pytest
 from mixed_helpers import organic_model
-from openmm_helpers import energy_and_forces, make_topology
+from openmm_helpers import BACKEND, energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.mixing.region import inside_region, outside_region
@@ -248,14 +248,14 @@ def test_implicit_solvent_stays_and_gets_the_same_exclusions():
 def test_a_single_atom_region_and_a_region_of_everything(potential, positions):
     system = nonbonded_system(0, False)
     topology = make_topology(["O"] * COUNT)
-    ml = potential.create_system(topology, backend="pythonforce", precision="double")
+    ml = potential.create_system(topology, backend=BACKEND, precision="double")
     classical = energy_and_forces(system, positions)
     for atoms, expected in (
         ([5], classical),  # the model has no energy for an atom alone
         (range(COUNT), energy_and_forces(ml, positions)),
     ):
         mixed = potential.create_mixed_system(
-            topology, system, atoms, backend="pythonforce", precision="double"
+            topology, system, atoms, backend=BACKEND, precision="double"
         )
         found = energy_and_forces(mixed, positions)
         assert_sum(found, expected)

@@ -10,11 +10,13 @@ import pytest
 from mixed_helpers import SOLUTE, organic_model, solvated
 from openmm import unit
 from openmm_helpers import (
+    BACKEND,
     context_of,
     energy_and_forces,
     evaluate,
     make_topology,
     molecules,
+    skip_without,
 )
 
 from openmm_allegro import AllegroPotential
@@ -54,10 +56,10 @@ def test_rock_salt_of_which_each_ion_is_in_the_region(potential):
     force.setEwaldErrorTolerance(1e-6)
     system.addForce(force)
     mixed = potential.create_mixed_system(
-        topology, system, range(8), backend="pythonforce", precision="double"
+        topology, system, range(8), backend=BACKEND, precision="double"
     )
     alone = potential.create_system(
-        topology, backend="pythonforce", precision="double", periodic=False
+        topology, backend=BACKEND, precision="double", periodic=False
     )
     ml, _ = energy_and_forces(alone, positions)
     pairs = 0.0
@@ -84,7 +86,7 @@ def test_images_of_a_region_of_two_molecules(potential, box, interpolate):
         box.system,
         ML_ATOMS,
         interpolate=interpolate,
-        backend="pythonforce",
+        backend=BACKEND,
         precision="double",
     )
     context = context_of(mixed, box.positions)
@@ -107,7 +109,7 @@ def test_constraints(potential, box, remove):
         box.system,
         ML_ATOMS,
         remove_constraints=remove,
-        backend="pythonforce",
+        backend=BACKEND,
     )
     before, after = (
         [tuple(s.getConstraintParameters(i)) for i in range(s.getNumConstraints())]
@@ -123,7 +125,7 @@ def test_constraints(potential, box, remove):
 def test_molecules_stay_those_of_the_force_field(potential, box, atoms, interpolate):
     """So barostats move the same molecules, of which the region may have several."""
     mixed = potential.create_mixed_system(
-        box.topology, box.system, atoms, interpolate=interpolate, backend="pythonforce"
+        box.topology, box.system, atoms, interpolate=interpolate, backend=BACKEND
     )
     expected = molecules(context_of(box.system, box.positions))
     assert len(expected) == box.topology.getNumResidues() - 1  # ACE and NME are one
@@ -133,8 +135,7 @@ def test_molecules_stay_those_of_the_force_field(potential, box, atoms, interpol
 @pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
 def test_volume_moves(potential, box, backend):
     """After them, energy and forces are those of a new Context with the same box."""
-    if backend == "torchforce":
-        pytest.importorskip("openmmtorch")
+    skip_without(backend)
     system = copy.deepcopy(box.system)
     barostat = openmm.MonteCarloBarostat(1000.0, 300.0, 1)
     barostat.setRandomNumberSeed(3)
@@ -170,7 +171,7 @@ def test_molecules_that_only_the_force_field_knows(potential, box):
     """A topology without bonds, as some readers make it."""
     topology = make_topology([a.element.symbol for a in box.topology.atoms()])
     mixed = potential.create_mixed_system(
-        topology, box.system, ML_ATOMS, backend="pythonforce"
+        topology, box.system, ML_ATOMS, backend=BACKEND
     )
     expected = molecules(context_of(box.system, box.positions))
     assert molecules(context_of(mixed, box.positions)) == expected
@@ -183,7 +184,7 @@ def test_arguments_are_not_changed_and_forces_keep_their_places(potential, box):
         box.system,
         iter(ML_ATOMS),
         interpolate=True,
-        backend="pythonforce",
+        backend=BACKEND,
         force_group=GROUP,
     )
     assert openmm.XmlSerializer.serialize(box.system) == before
@@ -202,7 +203,7 @@ def test_energy_is_conserved_between_the_two(potential, box):
         ML_ATOMS,
         interpolate=True,
         remove_constraints=False,
-        backend="pythonforce",
+        backend=BACKEND,
         precision="double",
     )
     context = context_of(mixed, box.positions, "CPU", timestep=0.00025)
@@ -228,6 +229,6 @@ def test_interpolating_says_which_atoms_nothing_holds(potential, box, caplog):
             ML_ATOMS,
             interpolate=True,
             remove_constraints=remove,
-            backend="pythonforce",
+            backend=BACKEND,
         )
         assert ("no bond term beside the constraint" in caplog.text) == remove

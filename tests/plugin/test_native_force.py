@@ -18,7 +18,13 @@ from helpers import (
     tiny_energy,
     tiny_statistics,
 )
-from openmm_helpers import context_of, energy_and_forces, lattice_waters, make_topology
+from openmm_helpers import (
+    context_of,
+    energy_and_forces,
+    lattice_waters,
+    make_topology,
+    skip_without,
+)
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.plugin.engine import Engine, is_native
@@ -44,6 +50,7 @@ def tiny_model(**options):
 
 def both(potential, topology, **options):
     """The same System with PythonForce and with the native force."""
+    skip_without("pythonforce")
     return [
         potential.create_system(topology, backend=backend, **options)
         for backend in ("pythonforce", "native")
@@ -57,6 +64,7 @@ def both(potential, topology, **options):
 )
 def test_equals_the_kernel_in_torch(kind, cell):
     """In double to rounding, in mixed precision to that of single."""
+    skip_without("pythonforce")
     atoms = random_atoms(cell)
     symbols = [ELEMENTS[i] for i in atoms.types.tolist()]
     box = None if cell == "isolated" else atoms.cell.numpy() / 10

@@ -5,7 +5,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmm_helpers import energy_and_forces, make_topology
+from openmm_helpers import energy_and_forces, make_topology, skip_without
 
 from openmm_allegro import AllegroPotential, forces
 
@@ -60,8 +60,7 @@ OTHERS = (restraint, field, collective, classical)
 @pytest.fixture(scope="module", params=["torchforce", "pythonforce", "native"])
 def ours(model, water_box, request):
     """Topology, positions (nm) and the System of the model alone, one per backend."""
-    if request.param == "torchforce":
-        pytest.importorskip("openmmtorch")
+    skip_without(request.param)
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
     system = AllegroPotential(model).create_system(topology, backend=request.param)

@@ -21,7 +21,7 @@ from mixed_helpers import (
     part,
     solvated,
 )
-from openmm_helpers import energy_and_forces
+from openmm_helpers import energy_and_forces, skip_without
 
 from openmm_allegro import AllegroPotential, Model, save_model
 from openmm_allegro.classical.fingerprint import fingerprint
@@ -78,6 +78,7 @@ print(*energies, deviation)
 
 
 def test_no_module_of_torch_is_asked_for(tmp_path):
+    skip_without("pythonforce")  # to compare with
     topology, positions, _ = part(cluster(solvated()), range(SOLUTE + 3))
     classical = force_field().createSystem(topology, rigidWater=False)
     model = organic_model()
