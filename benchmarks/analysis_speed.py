@@ -77,7 +77,7 @@ def plain_msd(path):
 
 
 def ours_msd(path):
-    paths = follow(stream(path), "all", reference=None)
+    paths = follow(stream(path), "all", reference=None, time_step=1.0)
     return mean_square_displacement(paths.positions)
 
 
@@ -138,7 +138,7 @@ def write_walk(path, atoms, frames):
 def measure(name, side, path):
     """CPU seconds, peak memory in MB and curve of a run in a process of its own."""
     command = [sys.executable, __file__, "--run", name, side, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     # The reader of DCD files prints too.
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return json.loads(lines[0])

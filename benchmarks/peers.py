@@ -40,7 +40,7 @@ from workloads import CASES, ELEMENTS, MODELS, SIZES
 if TYPE_CHECKING:
     from openmm_allegro import Model
 
-RESULTS = Path(__file__).parent / "results" / "peers.json"
+RESULTS = Path(__file__).parent / "results"
 TUNED = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "17179869184",
@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--add", action="store_true", help="to the existing file")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS / "peers.json")
     return parser.parse_args()
 
 
