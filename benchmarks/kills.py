@@ -7,8 +7,8 @@ by SIGTERM, after a random time and started again with resume, until it is compl
 then the next protocol starts. A small training is treated alike; the report of a run
 and the import of a model of nequip-allegro are begun anew. After each kill every file
 must be readable, as it was or whole. At each end every frame must be present once, in
-order, and the stages before NPT, and the weights of the training, must equal those of
-an undisturbed process to the last bit (a resumed barostat starts anew, by design).
+order, and the stages, and the weights of the training, must equal those of an
+undisturbed process to the last bit.
 
 The protocol also runs while the clock jumps by days, with files that may not grow
 beyond a random size, and in a folder that is deleted meanwhile. The first must change

@@ -20,6 +20,7 @@ from openmm import app
 
 from ..classical.serialized import read_state
 from ..utils.files import replace_file
+from .barostat import barostat_of, recall
 from .file_sums import Sums
 
 # All atoms are moved by this and back, which makes lists of pairs invalid: it is more
@@ -49,6 +50,8 @@ class Checkpoint(NamedTuple):
         Checksums of the blocks of each file that grows, see ``file_sums``.
     velocity_sum : int, optional
         Checksum of the frames with velocities.
+    barostat : dict, optional
+        Memory of the barostat, see ``barostat``.
     """
 
     step: int
@@ -62,6 +65,7 @@ class Checkpoint(NamedTuple):
     state: str
     blocks: dict[str, list[int]]
     velocity_sum: int | None
+    barostat: dict[str, Any] | None = None
 
     @property
     def sums(self) -> Sums:
@@ -76,6 +80,7 @@ def make_checkpoint(
     frames: int,
     watchdogs: dict[str, Any],
     velocity_sum: int | None = None,
+    barostat: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """Make a checkpoint of a simulation; its lists of pairs are forgotten.
 
@@ -96,6 +101,7 @@ def make_checkpoint(
         openmm.XmlSerializer.serialize(state),
         sums.blocks,
         velocity_sum,
+        barostat,
     )
     forget_pairs(context)
     return checkpoint
@@ -110,6 +116,8 @@ def restore(context: openmm.Context, checkpoint: Checkpoint, integrator: str) ->
         Whether the state is exact, with random numbers and thermostats. With another
         platform, version or integrator, positions and velocities alone are restored.
     """
+    if barostat_of(context) is not None:
+        recall(context, checkpoint.barostat or {}, checkpoint.step)
     here = (context.getPlatform().getName(), openmm.version.version, integrator)
     exact = here == (
         checkpoint.platform,

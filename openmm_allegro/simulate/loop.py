@@ -22,6 +22,7 @@ from ..runs.names import SUFFIXES
 from ..utils.files import replace_file, write_record
 from ..utils.process import interruptible
 from ..utils.reasons import reason_of
+from .barostat import BarostatWatch
 from .checkpoint import make_checkpoint, write_checkpoint
 from .file_sums import Sums, growing_files, sha256_of, sum_files
 from .integrators import set_temperature, temperature_at
@@ -53,6 +54,7 @@ class Job:
         Seconds after the last checkpoint when one is written before its turn.
     velocities : HDF5Reporter, optional
     watchdog : Watchdog, optional
+    barostat : BarostatWatch, optional
     sums : Sums, optional
         Of the files at the last checkpoint.
     saved : float
@@ -66,6 +68,7 @@ class Job:
     save_after: float | None = None
     velocities: HDF5Reporter | None = None
     watchdog: Watchdog | None = None
+    barostat: BarostatWatch | None = None
     sums: Sums | None = None
     saved: float = field(default_factory=time.monotonic)
 
@@ -105,6 +108,8 @@ def run_steps(job: Job, progress: bool) -> None:
             _ramp(job)
             simulation.step(_piece(job))
             done = simulation.currentStep
+            if job.barostat and done % record["barostat_interval"] == 0:
+                job.barostat.look()
             elapsed = time.monotonic() - started
             speed = (done - begin) * record["timestep_fs"] * 1e-6 / (elapsed / 86400)
             bar.update(done - record["completed_steps"])
@@ -160,6 +165,7 @@ def save(job: Job) -> None:
         # a copy, because the run changes its own
         json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
         job.velocities.checksum if job.velocities else None,
+        job.barostat.state_dict() if job.barostat else None,
     )
     write_checkpoint(paths["checkpoint"], checkpoint)
     record["checkpoint_step"] = checkpoint.step
@@ -171,7 +177,9 @@ def save(job: Job) -> None:
 def _piece(job: Job) -> int:
     """Steps until the next report, checkpoint or look; a resumed run has the same."""
     step, record = job.simulation.currentStep, job.record
-    intervals = (min(_PIECE, record["report_interval"]), record["checkpoint_interval"])
+    intervals = [min(_PIECE, record["report_interval"]), record["checkpoint_interval"]]
+    if job.barostat:
+        intervals.append(record["barostat_interval"])
     return min(record["steps"] - step, *(n - step % n for n in intervals))
 
 

@@ -13,6 +13,7 @@ from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
 from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
+from .barostat import BarostatWatch, barostat_of
 from .checkpoint import Checkpoint, restore
 from .file_sums import cut_files, with_keys_of
 from .integrators import start_temperature
@@ -114,6 +115,9 @@ def add_reporters(
 ) -> None:
     """Add the reporters of a run, which continue the files of a checkpoint."""
     simulation, paths, record = job.simulation, job.paths, job.record
+    if barostat_of(simulation.context) is not None:
+        memory = checkpoint.barostat if checkpoint else None
+        job.barostat = BarostatWatch(simulation.context, memory)
     append, interval = checkpoint is not None, record["report_interval"]
     for reporter in job.own:
         reporter.append = append

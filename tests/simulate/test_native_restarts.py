@@ -102,6 +102,19 @@ def test_a_signal(water_box, tmp_path, name, platform, threads, number, integrat
     check_same(start(system, tmp_path / "x", resume=True, **options), whole)
 
 
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=SLOW), 2])
+def test_a_barostat(water_box, tmp_path, threads):
+    """It is stopped between its moves, and when it has tuned them."""
+    system = SYSTEMS["one"](water_box)
+    options = OPTIONS | {"ensemble": "npt", "barostat_interval": 2, "threads": threads}
+    whole = start(system, tmp_path / "whole", **options)
+    for step in (13, 47):
+        stop = [Killer(step, send(signal.SIGTERM))]
+        with pytest.raises(SystemExit):
+            start(system, tmp_path / "x", reporters=stop, resume=True, **options)
+    check_same(start(system, tmp_path / "x", resume=True, **options), whole)
+
+
 def test_kills_and_checkpoints_by_the_clock(water_box, tmp_path, monkeypatch):
     system = SYSTEMS["one"](water_box)
     options = OPTIONS | {"checkpoint_interval": None, "threads": 2}
