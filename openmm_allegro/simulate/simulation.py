@@ -50,9 +50,9 @@ def run(
     continues from there; no frame is repeated or missing. In NVT, NVE and NPT on the
     platforms Reference and CPU, the result of a model alone is then the same to the
     last bit as without the interruption, whether a due step, a signal or the clock
-    caused the last checkpoint. Beside a force field with a cutoff on the CPU platform
-    it is the same but for rounding, unless there is one thread and the checkpoint was
-    due. The barostats of the other ensembles tune the size of their moves anew.
+    caused the last checkpoint. Beside a force field on the CPU platform it is the same
+    but for rounding, unless there is one thread and the checkpoint was due. The
+    barostats of the other ensembles tune the size of their moves anew.
 
     Parameters
     ----------
