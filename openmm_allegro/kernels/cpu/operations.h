@@ -143,10 +143,9 @@ static void each_exact(const Model &m, const Workspace<T> &w, F f) {
 template <typename T> static void forward(const Model &m, Workspace<T> &w) {
   const int rows = w.neighbors.size();
   each_exact(m, w, [&](int begin, int end) {
-    for (int row = begin; row < end; ++row) {
-      T *values = &w.x[(long)row * m.stride];
-      radial(m, w.scaled[4 * row + 2], values + m.basis, values + m.slope);
-    }
+    T *values = &w.x[(long)begin * m.stride];
+    radial(m, &w.scaled[4 * begin + 2], 4, end - begin, values + m.basis, values + m.slope,
+           m.stride);
     for (long n = 0; n < m.stage; ++n)
       forward_operation(m, w, n, begin, end);
   });

@@ -28,48 +28,86 @@ static void harmonics(const Model &m, const Lanes *u, Lanes *value, Lanes *gradi
   }
 }
 
-static double envelope(double x, double p, double *slope) {
-  if (x >= 1.0) return *slope = 0.0;
-  double before;  // x to the power p - 1
-  if (p == (int)p) {
-    before = 1.0;
-    for (int n = 1; n < (int)p; ++n) before *= x;
-  } else {
-    before = pow(x, p - 1.0);
-  }
-  const double xp = before * x;
-  const double a = (p + 1) * (p + 2) / 2, b = p * (p + 2), c = p * (p + 1) / 2;
-  *slope = -a * p * before + b * (p + 1) * xp - c * (p + 2) * xp * x;
-  return 1.0 - a * xp + b * xp * x - c * xp * x * x;
+// f of a number, or of each lane.
+template <typename F> static inline double lanewise(double x, F f) { return f(x); }
+template <typename F> static inline Lanes lanewise(Lanes x, F f) {
+  for (int i = 0; i < lanes<double>; ++i) x[i] = f(x[i]);
+  return x;
 }
 
-// The radial functions of x = r / cutoff and their derivatives by x.
-template <typename T>
-static void radial(const Model &m, double x, T *basis, T *slope) {
-  const double pi = 3.14159265358979323846;
+// X is a number or Lanes of them.
+template <typename X> static X envelope(X x, double p, X *slope) {
+  X before = X{} + 1.0;  // x to the power p - 1
+  if (p == (int)p)
+    for (int n = 1; n < (int)p; ++n) before *= x;
+  else
+    before = lanewise(x, [=](double x) { return pow(x, p - 1.0); });
+  const X xp = before * x;
+  const double a = (p + 1) * (p + 2) / 2, b = p * (p + 2), c = p * (p + 1) / 2;
+  *slope = x >= 1.0 ? X{} : -a * p * before + b * (p + 1) * xp - c * (p + 2) * xp * x;
+  return x >= 1.0 ? X{} : 1.0 - a * xp + b * xp * x - c * xp * x * x;
+}
+
+constexpr double PI = 3.14159265358979323846;
+
+// sin and cos of πx for x from 0 to 1: Taylor series at the nearer end, to z^23.
+static inline void sine_and_cosine(Lanes x, Lanes *sine, Lanes *cosine) {
+  const Lanes z = PI * (x > 0.5 ? 1.0 - x : x), z2 = z * z;
+  Lanes s = Lanes{} + 1.0, c = s;
+#pragma GCC unroll 11
+  for (int n = 22; n > 0; n -= 2) {
+    s = 1.0 - z2 * (1.0 / (n * (n + 1))) * s;
+    c = 1.0 - z2 * (1.0 / (n * (n - 1))) * c;
+  }
+  *sine = z * s, *cosine = x > 0.5 ? -c : c;
+}
+
+// f(n, value, derivative by x) of the radial functions of x = r / cutoff.
+template <typename F> static void radial_functions(const Model &m, Lanes x, F f) {
   if (m.spline) {
     for (int n = 0; n < m.radial; ++n) {
-      double phase = (x - m.roots[n]) / m.envelope_p;  // start and width of a spline
-      phase = phase < 0.0 ? 0.0 : phase > 1.0 ? 1.0 : phase;
-      const double s = sin(2 * pi * phase), c = 1.0 - cos(2 * pi * phase);
-      basis[n] = T(0.25 * c * c);
-      slope[n] = T(pi * c * s / m.envelope_p);
+      Lanes phase = (x - m.roots[n]) / m.envelope_p;  // start and width of a spline
+      phase = phase < 0.0 ? Lanes{} : phase > 1.0 ? Lanes{} + 1.0 : phase;
+      const Lanes s = lanewise(phase, [](double phase) { return sin(2 * PI * phase); });
+      const Lanes c = 1.0 - lanewise(phase, [](double phase) { return cos(2 * PI * phase); });
+      f(n, 0.25 * c * c, PI * c * s / m.envelope_p);
     }
     return;
   }
-  double d_cut, cut = envelope(x, m.envelope_p, &d_cut);
-  const double s1 = sin(pi * x), c1 = cos(pi * x);
-  double s = 0.0, c = 1.0, previous_s = -s1, previous_c = c1;
+  Lanes d_cut, cut = envelope(x, m.envelope_p, &d_cut);
+  Lanes s1, c1, s = {}, c = s + 1.0;
+  sine_and_cosine(x > 1.0 ? Lanes{} + 1.0 : x, &s1, &c1);
+  Lanes previous_s = -s1, previous_c = c1;
+  const Lanes inverse = 1.0 / x;
   for (int n = 0; n < m.radial; ++n) {
+    const double root = m.roots[n];
     if (m.integer_roots) {  // sin and cos of the next multiple
-      const double next_s = 2 * c1 * s - previous_s, next_c = 2 * c1 * c - previous_c;
+      const Lanes next_s = 2.0 * c1 * s - previous_s, next_c = 2.0 * c1 * c - previous_c;
       previous_s = s, previous_c = c, s = next_s, c = next_c;
     } else {
-      s = sin(pi * m.roots[n] * x), c = cos(pi * m.roots[n] * x);
+      s = lanewise(x, [=](double x) { return sin(PI * root * x); });
+      c = lanewise(x, [=](double x) { return cos(PI * root * x); });
     }
-    const double value = s / (pi * x);
-    basis[n] = T(value * cut);
-    slope[n] = T((m.roots[n] * c / x - value / x) * cut + value * d_cut);
+    const Lanes value = s * inverse * (1.0 / PI);
+    f(n, value * cut, (root * c - value) * inverse * cut + value * d_cut);
+  }
+}
+
+// The radial functions of `count` x, each `step` after the one before, and their derivatives
+// by x, into rows `stride` apart.
+template <typename T>
+static void radial(const Model &m, const double *x, long step, long count, T *basis, T *slope,
+                   long stride) {
+  for (long row = 0; row < count; row += lanes<double>) {
+    const int rows = std::min((long)lanes<double>, count - row);
+    Lanes place = Lanes{} + 1.0;
+    for (int i = 0; i < rows; ++i) place[i] = x[(row + i) * step];
+    radial_functions(m, place, [&](int n, Lanes value, Lanes derivative) {
+      for (int i = 0; i < rows; ++i) {
+        basis[(row + i) * stride + n] = T(value[i]);
+        slope[(row + i) * stride + n] = T(derivative[i]);
+      }
+    });
   }
 }
 

@@ -15,8 +15,7 @@ template <typename T> class Stage {
   void run(int kind, const double *x, int count) {
     pairs = count;
     rows.resize(2L * count * m.stride, 0.0);
-    for (int i = 0; i < count; ++i)
-      radial(m, x[i], row(i) + m.basis, row(count + i) + m.basis);
+    radial(m, x, 1, count, row(0) + m.basis, row(count) + m.basis, m.stride);
     for (long n = 0; n < m.stage; ++n) operation(m.operation[n], n, kind);
   }
 
