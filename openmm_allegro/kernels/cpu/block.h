@@ -2,6 +2,11 @@
 // The loop over blocks of centres: from positions to rows, and from rows to forces.
 // Included after operations.h.
 
+// A block has at least this many rows, and no centre more than reaches that.
+template <typename T> static long rows_of_block(const Model &m) {
+  return std::max(32L, long(BLOCK / (m.stride * sizeof(T))));
+}
+
 // Room for at least this many rows. What the columns of new rows hold must be finite.
 template <typename T> static void reserve(const Model &m, Workspace<T> &w, long rows) {
   rows = (rows + lanes<double> - 1) / lanes<double> * lanes<double>;
@@ -106,7 +111,7 @@ template <typename T>
 static void finish(const Model &m, Workspace<T> &w, double *energies, double *forces,
                    double *strain) {
   const int rows = w.neighbors.size();
-  Lanes y[LARGEST], slopes[3 * LARGEST];
+  Lanes y[LARGEST], slopes[3 * LARGEST], virial[9] = {};
   size_t c = 0;
   for (int row = 0; row < rows; row += lanes<double>) {
     const int count = std::min(lanes<double>, rows - row);
@@ -127,6 +132,9 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
     const Lanes r = load(&w.distance[row]);
     for (int axis = 0; axis < 3; ++axis)
       across[axis] = along * u[axis] + (across[axis] - radial_part * u[axis]) / r;
+    // The lanes after the last row have no forces.
+    for (int k = 0; k < 3; ++k)
+      for (int axis = 0; axis < 3; ++axis) virial[3 * k + axis] += r * u[k] * across[axis];
     for (int i = 0; i < count; ++i) {
       while (row + i >= w.first[c + 1]) ++c;
       const int center = w.atoms[c], neighbor = w.neighbors[row + i];
@@ -135,10 +143,41 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
         const double f = across[axis][i];
         forces[3 * center + axis] += f;
         forces[3 * neighbor + axis] -= f;
-        for (int k = 0; k < 3; ++k) strain[3 * k + axis] += r[i] * u[k][i] * f;
       }
     }
   }
+  for (int i = 0; i < 9; ++i) strain[i] += sum<double>(virial[i]);
+}
+
+// Rows of the next centres, until they are a block; returns the centre after those.
+template <typename T>
+static long gather(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, long center,
+                   long end, double *energies) {
+  const long enough = rows_of_block<T>(m);
+  w.neighbors.clear(), w.kinds.clear(), w.atoms.clear(), w.first.assign(1, 0);
+  for (; center < end && (long)w.neighbors.size() < enough; ++center) {
+    const size_t before = w.neighbors.size();
+    energies[center] = m.shifts[atoms.types[center]];
+    for (long pair = atoms.offsets[center]; pair < atoms.offsets[center + 1]; ++pair)
+      add_pair(m, w, atoms, center, pair, &energies[center]);
+    if (w.neighbors.size() > before) {
+      w.atoms.push_back(center);
+      w.first.push_back(w.neighbors.size());
+    }
+  }
+  const long slots = w.atoms.size();
+  w.operators.resize(slots * m.operator_size);
+  w.d_operators.resize(slots * m.operator_size);
+  w.chain.resize(slots * m.chain_size);
+  return center;
+}
+
+template <typename T> static Workspace<T> workspace(const Model &m) {
+  Workspace<T> w;
+  reserve(m, w, rows_of_block<T>(m) + 64);
+  w.environment.resize(m.components * m.channels);
+  w.gradient.resize(2L * m.widest * m.channels);
+  return w;
 }
 
 // Energies of the centres [begin, end), their contributions to all forces and to the
@@ -146,29 +185,10 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
 template <typename T>
 static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
                      double *energies, double *forces, double *strain) {
-  Workspace<T> w;
-  const long rows = std::max(32L, 400000 / ((long)m.stride * (long)sizeof(T)));
-  reserve(m, w, 2 * rows);
-  w.environment.resize(m.components * m.channels);
-  w.gradient.resize(2L * m.widest * m.channels);
-  for (long center = begin; center < end;) {
-    w.neighbors.clear(), w.kinds.clear(), w.atoms.clear(), w.first.assign(1, 0);
-    while (center < end && (long)w.neighbors.size() < rows) {
-      const size_t before = w.neighbors.size();
-      energies[center] = m.shifts[atoms.types[center]];
-      for (long pair = atoms.offsets[center]; pair < atoms.offsets[center + 1]; ++pair)
-        add_pair(m, w, atoms, center, pair, &energies[center]);
-      if (w.neighbors.size() > before) {
-        w.atoms.push_back(center);
-        w.first.push_back(w.neighbors.size());
-      }
-      ++center;
-    }
+  Workspace<T> w = workspace<T>(m);
+  while (begin < end) {
+    begin = gather(m, w, atoms, begin, end, energies);
     if (w.atoms.empty()) continue;
-    const long slots = w.atoms.size();
-    w.operators.resize(slots * m.operator_size);
-    w.d_operators.resize(slots * m.operator_size);
-    w.chain.resize(slots * m.chain_size);
     fill_harmonics(m, w);
     forward(m, w);
     if (!forces) {

@@ -6,7 +6,6 @@ constexpr int64_t POWERS = 8;          // of x, y and z, see pair_functions.h
 constexpr double EXPONENT = 1000.0;    // of an envelope; each pair takes as many products
 constexpr int64_t MANY = 1 << 24;      // of what has no limit of its own
 constexpr int64_t WORKSPACE = 1L << 31;  // numbers of the operators of a block of centres
-constexpr int64_t BLOCK = 400000;      // bytes of a block's rows, see block.h
 
 // What a program was expected to have, and what it has.
 struct Refusal {

@@ -3,6 +3,8 @@
 // rows that they work on. Included once per instruction set, after vector.h.
 
 constexpr int LARGEST = 32;  // spherical harmonics of a pair
+// Bytes of a block's rows: with their derivatives and the weights they fit a second cache.
+constexpr int64_t BLOCK = 100000;
 
 struct Layer : allegro_layer {
   long start, chain;  // of its part of the centre's operators and chains
@@ -24,7 +26,9 @@ struct Model : allegro_header, allegro_scalars {
   long operator_size, chain_size;     // of a centre, all layers together
   long degrees;
   std::vector<long> first_component;  // of each degree, and the end
-  std::vector<bool> overwrites;       // operations that are the first to write, backward
+  // Operations that are the first to write, backward; for tensor products to the features'
+  // weights and to the environment's.
+  std::vector<bool> overwrites, overwrites_environment;
   std::vector<Range> zeroed;          // columns whose derivatives are only added to
 };
 
@@ -77,18 +81,26 @@ struct BackwardPlan {
       if (!written[i]) written[i] = zeroed[i] = true;
   }
 
-  void linear(const allegro_linear &op, long n) {
-    need(op.target, op.width);
-    const auto begin = written.begin() + op.source, end = begin + room(op.depth);
-    m.overwrites[n] = std::find(begin, end, true) == end;
-    if (m.overwrites[n]) std::fill(begin, end, true);
-    need(op.source, op.depth);
+  // True if nothing has been written there, which then is; else it must be zero before.
+  bool is_first(long begin, long width) {
+    const auto from = written.begin() + begin;
+    if (std::find(from, from + width, true) == from + width) {
+      std::fill(from, from + width, true);
+      return true;
+    }
+    need(begin, width);
+    return false;
   }
 
-  void tensor(const allegro_tensor &op) {
+  void linear(const allegro_linear &op, long n) {
+    need(op.target, op.width);
+    m.overwrites[n] = is_first(op.source, room(op.depth));
+  }
+
+  void tensor(const allegro_tensor &op, long n) {
     need(op.target, m.channels);
-    need(op.tensor, m.degrees * m.channels);
-    need(op.environment, m.degrees * m.channels);
+    m.overwrites[n] = is_first(op.tensor, m.degrees * m.channels);
+    m.overwrites_environment[n] = is_first(op.environment, m.degrees * m.channels);
   }
 
   void operation(long n) {
@@ -107,10 +119,10 @@ struct BackwardPlan {
         const auto &spline = as<allegro_spline>(op);
         return need(spline.target, spline.width);
       }
-      case ALLEGRO_TENSOR: return tensor(as<allegro_tensor>(op));
+      case ALLEGRO_TENSOR: return tensor(as<allegro_tensor>(op), n);
       case ALLEGRO_ENERGY: {
         const auto &energy = as<allegro_energy>(op);
-        return need(energy.source, energy.width);
+        m.overwrites[n] = is_first(energy.source, energy.width);
       }
     }
   }
@@ -119,9 +131,10 @@ struct BackwardPlan {
 static void plan_backward(Model &m) {
   BackwardPlan plan = {m, std::vector<bool>(m.stride), std::vector<bool>(m.stride)};
   m.overwrites.assign(m.operations, false);
+  m.overwrites_environment.assign(m.operations, false);
   plan.need(m.harmonic, m.components);
-  plan.need(m.basis, m.radial);
   for (long n = m.operations - 1; n >= 0; --n) plan.operation(n);
+  plan.need(m.basis, m.radial);
   for (long i = 0; i < m.stride; ++i)
     if (plan.zeroed[i]) {
       const long begin = i;

@@ -64,7 +64,7 @@ static void forward_operation(const Model &m, Workspace<T> &w, long n, int begin
       }
       break;
     }
-    case ALLEGRO_TENSOR: tensor(m, w, as<allegro_tensor>(operation), false);
+    case ALLEGRO_TENSOR: tensor_forward(m, w, as<allegro_tensor>(operation));
   }
 }
 
@@ -111,13 +111,15 @@ static void backward_operation(const Model &m, Workspace<T> &w, long n, int begi
         spline_backward(m, op, of_kind(m, w, op.weights, row, op.width * m.radial), g);
       break;
     }
-    case ALLEGRO_TENSOR: tensor(m, w, as<allegro_tensor>(operation), true); break;
+    case ALLEGRO_TENSOR: tensor_backward(m, w, as<allegro_tensor>(operation), n); break;
     case ALLEGRO_ENERGY: {
       const auto &op = as<allegro_energy>(operation);
       for (int row = begin; row < end; ++row, g += m.stride) {
         const T factor = T(m.factors[w.kinds[row] / m.types]);
-        for (int i = 0; i < op.width; ++i)
-          g[op.source + i] += factor * weights[op.weights + i];
+        for (int i = 0; i < op.width; ++i) {
+          const T before = m.overwrites[n] ? T(0) : g[op.source + i];
+          g[op.source + i] = before + factor * weights[op.weights + i];
+        }
       }
     }
   }
@@ -155,7 +157,8 @@ template <typename T> static void forward(const Model &m, Workspace<T> &w) {
     forward_operation(m, w, n, 0, rows);
 }
 
-template <typename T> static void backward(const Model &m, Workspace<T> &w) {
+// Zeros where the way back adds.
+template <typename T> static void clear_derivatives(const Model &m, Workspace<T> &w) {
   const int rows = w.neighbors.size();
   for (int row = 0; row < rows; ++row)
     for (const Range &range : m.zeroed) {
@@ -163,6 +166,11 @@ template <typename T> static void backward(const Model &m, Workspace<T> &w) {
       std::fill(g + range.begin, g + range.end, T(0));
     }
   std::fill(w.d_operators.begin(), w.d_operators.end(), T(0));
+}
+
+template <typename T> static void backward(const Model &m, Workspace<T> &w) {
+  const int rows = w.neighbors.size();
+  clear_derivatives(m, w);
   for (long n = m.operations - 1; n >= m.stage; --n) backward_operation(m, w, n, 0, rows);
   for (int row = 0; row < rows; ++row) {
     if (is_exact(m, w, row)) continue;

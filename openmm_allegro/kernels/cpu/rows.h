@@ -113,11 +113,12 @@ static void scalars_forward(const Model &m, const Rows<T> &rows, const T *v) {
   });
 }
 
-// Adds to the derivatives of each row's y and w those of Σ_{a, u} ds_u w_{l(a), u} y_a v_{a, u}
+// Adds to the derivatives of each row's y, and adds to or overwrites those of w: those of Σ_{a, u} ds_u w_{l(a), u} y_a v_{a, u}
 // where ds is 1 or, if HAS_SCALARS, the derivative by the scalars; keeps ds_u w_{l, u} then,
 // [rows, degrees, channels].
 template <typename T, bool HAS_SCALARS>
-static void rows_backward(const Model &m, const Rows<T> &rows, const T *v, T *kept) {
+static void rows_backward(const Model &m, const Rows<T> &rows, const T *v, bool overwrites,
+                          T *kept) {
   typedef typename Vector<T>::V V;
   const long U = m.channels;
   each_degrees(m, [&](auto degrees, long l, long a) {
@@ -142,7 +143,7 @@ static void rows_backward(const Model &m, const Rows<T> &rows, const T *v, T *ke
             dy[i] += weight * value;
           });
           if constexpr (HAS_SCALARS) part *= load(ds + u);
-          store(dw + at, load(dw + at) + part);
+          store(dw + at, overwrites ? part : load(dw + at) + part);
         });
       add_sums<T, degrees.components>(dy, rows.dy + row * rows.stride + a);
     }

@@ -32,7 +32,7 @@ static Rows<T> rows_of(const Model &m, Workspace<T> &w, const allegro_tensor &op
 
 // One layer's environment, operator and scalars of one centre.
 template <typename T>
-static void tensor_forward(const Model &m, Workspace<T> &w, const allegro_tensor &op,
+static void center_forward(const Model &m, Workspace<T> &w, const allegro_tensor &op,
                            size_t slot) {
   typedef typename Vector<T>::V V;
   const long U = m.channels, layer = op.layer;
@@ -66,8 +66,8 @@ static void tensor_forward(const Model &m, Workspace<T> &w, const allegro_tensor
 
 // The way back through the same.
 template <typename T>
-static void tensor_backward(const Model &m, Workspace<T> &w, const allegro_tensor &op,
-                            size_t slot) {
+static void center_backward(const Model &m, Workspace<T> &w, const allegro_tensor &op,
+                            long n, size_t slot) {
   typedef typename Vector<T>::V V;
   const long U = m.channels, layer = op.layer;
   const Layer &l = m.layer[layer];
@@ -75,7 +75,7 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const allegro_tenso
   T *dt = w.gradient.data(), *dt_next = dt + m.widest * U;
   const Rows<T> rows = rows_of(m, w, op, op.tensor, slot);
   w.products.resize(std::max(w.products.size(), size_t(rows.count * m.degrees * U)));
-  rows_backward<T, true>(m, rows, chain, w.products.data());
+  rows_backward<T, true>(m, rows, chain, m.overwrites[n], w.products.data());
   sum_rows(m, rows, w.products.data(), m.degrees * U, T(1), dt);
   for (long j = 0; j < layer; ++j) {
     const Layer &before = m.layer[j];
@@ -104,12 +104,18 @@ static void tensor_backward(const Model &m, Workspace<T> &w, const allegro_tenso
   contract(m, l, dM, gamma, true);
   const T norm = T(m.norm[w.kinds[w.first[slot]] / m.types]);
   for (long i = 0; i < m.components * U; ++i) gamma[i] *= norm;
-  rows_backward<T, false>(m, rows_of(m, w, op, op.environment, slot), gamma, nullptr);
+  rows_backward<T, false>(m, rows_of(m, w, op, op.environment, slot), gamma,
+                          m.overwrites_environment[n], nullptr);
 }
 
 // A tensor product of all centres of the block.
 template <typename T>
-static void tensor(const Model &m, Workspace<T> &w, const allegro_tensor &op, bool back) {
-  for (size_t slot = 0; slot < w.atoms.size(); ++slot)
-    (back ? tensor_backward<T> : tensor_forward<T>)(m, w, op, slot);
+static void tensor_forward(const Model &m, Workspace<T> &w, const allegro_tensor &op) {
+  for (size_t slot = 0; slot < w.atoms.size(); ++slot) center_forward(m, w, op, slot);
+}
+
+template <typename T>
+static void tensor_backward(const Model &m, Workspace<T> &w, const allegro_tensor &op,
+                            long n) {
+  for (size_t slot = 0; slot < w.atoms.size(); ++slot) center_backward(m, w, op, n, slot);
 }
