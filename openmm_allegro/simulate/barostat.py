@@ -20,8 +20,9 @@ from openmm import unit
 Box = list[list[float]]
 
 _FEWEST, _FEW, _MANY = 10, 0.25, 0.75  # attempts; parts of them that are accepted
-# Attempts since the last change that are repeated; of more, as many in proportion.
-_MOST = 20_000
+# Attempts since the last change that are repeated, at least and times particles, which
+# takes seconds; of more, as many in proportion.
+_LEAST_REPEATED, _REPEATED = 1000, 4_000_000
 _NEVER = 2**31 - 1  # steps
 _ACCEPTING = (0.0, 0.0)  # bar, K: every move has the weight 1
 _SHRINKING = (1e12, 1e-3)  # any move to a larger volume is rejected
@@ -108,6 +109,7 @@ def recall(context: openmm.Context, memory: dict[str, Any], steps: int) -> None:
         That the other one had taken.
     """
     barostat, integrator = barostat_of(context), context.getIntegrator()
+    most = max(_LEAST_REPEATED, _REPEATED // context.getSystem().getNumParticles())
     frequency = barostat.getFrequency()
     groups = integrator.getIntegrationForceGroups()
     start = context.getState(positions=True, velocities=True, parameters=True)
@@ -115,7 +117,7 @@ def recall(context: openmm.Context, memory: dict[str, Any], steps: int) -> None:
     try:
         integrator.setIntegrationForceGroups(0)
         barostat.setFrequency(1)
-        for number, (box, accepted) in enumerate(_attempts(Memory(**memory))):
+        for number, (box, accepted) in enumerate(_attempts(Memory(**memory), most)):
             if number % _FEWEST == 0:  # lest they drift away
                 context.setState(start)
             context.setPeriodicBoxVectors(*(box or start.getPeriodicBoxVectors()))
@@ -159,13 +161,16 @@ class _Dice:
                 return before
 
 
-def _attempts(memory: Memory) -> Iterator[tuple[Box | None, bool]]:
-    """Fewest attempts, with box and outcome, that lead to a memory."""
+def _attempts(memory: Memory, most: int) -> Iterator[tuple[Box | None, bool]]:
+    """Fewest attempts, with box and outcome, that lead to a memory.
+
+    After the last change of the size there are at most that many.
+    """
     for box in memory.changes:
         yield from [(box, box is not None)] * _FEWEST
     count, accepted = memory.attempted, memory.accepted
-    if count > _MOST:
-        count, accepted = _MOST, round(_MOST * accepted / count)
+    if count > most:
+        count, accepted = most, round(most * accepted / count)
     done = 0
     for number in range(1, count + 1):
         # rounded so that they are never too few or too many, and the size would change

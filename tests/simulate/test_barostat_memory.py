@@ -91,10 +91,8 @@ def test_nothing_else_changes():
 )
 def test_attempts_that_are_repeated_change_no_size(attempted, accepted):
     """As many as there were, or in proportion."""
-    outcomes = [
-        outcome
-        for _, outcome in barostat._attempts(barostat.Memory([], attempted, accepted))
-    ]
+    memory = barostat.Memory([], attempted, accepted)
+    outcomes = [outcome for _, outcome in barostat._attempts(memory, 20_000)]
     count = np.arange(1, len(outcomes) + 1)
     parts = np.cumsum(outcomes) / count
     assert sum(outcomes) / len(outcomes) == accepted / attempted
