@@ -2,10 +2,12 @@
 """Compare 20 ps of aqueous NaCl by the native force with 20 ps by TorchForce.
 
 Both start from the same positions and velocities, equilibrated at 300 K, with the same
-seed, at 0.5 fs on OpenMM's CPU platform: NVT by Langevin dynamics, and NVE. Rounding
-makes the trajectories part after some picoseconds, so what is compared are averages
-with their errors: drift of the energy, temperature of the whole and of each element,
-g(r). Writes results/native_trajectories.json and .png beside this file.
+seed, at 0.5 fs on OpenMM's CPU platform: NVT by Langevin dynamics, and NVE. With one
+thread both run the same kernel on the same pairs in the same order, and no bit of a
+position should differ after all steps. With several, rounding makes the trajectories
+part after some picoseconds. Averages are compared with their errors: drift of the
+energy, temperature of the whole and of each element, g(r). Writes
+results/native_trajectories.json and .png beside this file.
 
 python benchmarks/native_trajectories.py [--steps 40000] [--threads 1]
 
@@ -33,7 +35,7 @@ ELEMENTS = ("H", "O", "Na", "Cl")
 SHELLS = {"Na-O": 0.335, "Cl-O": 0.41, "O-O": 0.36}  # nm, first minima of g(r)
 PAIRS = tuple(SHELLS)
 R_MAX, BIN_WIDTH, BLOCKS = 0.62, 0.01, 10  # nm; half the box
-SKIPPED = 200  # frames, 2 ps: until then the trajectories are still alike
+SKIPPED = 200  # frames, 2 ps, of equilibration
 GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
 
 
@@ -55,6 +57,7 @@ def main() -> None:
         "steps": options.steps,
         "timestep_fs": 0.5,
         "results": results,
+        "distance": {e: _distance(folder, e) for e in ENSEMBLES},
         "rdf": {pair: _difference(curves, pair) for pair in PAIRS},
     }
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +162,27 @@ def _averages(folder: Path, backend: str) -> dict:
     }
 
 
+def _distance(folder: Path, ensemble: str) -> dict:
+    """Compare positions: of all frames, which XTC rounds to 1e-3 nm, and the last."""
+    import mdtraj
+    import openmm
+
+    prefixes = [folder / backend / ensemble for backend in BACKENDS]
+    frames = [mdtraj.load(f"{p}.xtc", top=f"{p}.pdb").xyz for p in prefixes]
+    apart = np.linalg.norm(frames[0] - frames[1], axis=-1).max(axis=1)
+    states = [
+        openmm.XmlSerializer.deserialize(Path(f"{p}.xml").read_text()) for p in prefixes
+    ]
+    ends = [state.getPositions(asNumpy=True)._value for state in states]
+    different = np.flatnonzero(apart)
+    return {
+        "frames": len(apart),
+        "first_frame_that_differs": int(different[0]) if len(different) else None,
+        "largest_in_frames_nm": float(apart.max()),
+        "largest_at_the_end_nm": float(abs(ends[0] - ends[1]).max()),
+    }
+
+
 def _rounded(estimate) -> list[float]:
     """Value and error, to six digits."""
     return [float(f"{number:.6g}") for number in estimate]
@@ -218,7 +242,7 @@ def _difference(curves: dict, pair: str) -> dict:
     one, other = (curves[backend][pair] for backend in BACKENDS)
     error = np.hypot(one.g_error, other.g_error)
     known = (one.g_error > 0) & (other.g_error > 0)
-    sigma = np.abs(one.g - other.g)[known] / error[known]
+    sigma = np.abs(one.g - other.g)[known] / error[known]  # of a difference
     return {
         "largest_difference_sigma": float(sigma.max()),
         "at_nm": float(one.r[known][sigma.argmax()]),
@@ -247,19 +271,23 @@ def _draw(folder: Path, curves: dict, results: dict, path: Path) -> None:
             axes = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
             for (backend, name), color in zip(BACKENDS.items(), COLORS, strict=False):
                 curve = curves[backend][pair]
-                band(axes, 10 * curve.r, curve.g, curve.g_error, color, label=name)
+                style = {"linewidth": 3.5 if backend == "torchforce" else 1.0}
+                error = None if backend == "torchforce" else curve.g_error
+                options = {"label": name, "style": style}
+                band(axes, 10 * curve.r, curve.g, error, color, **options)
             axes.set(xlabel="$r$ (Å)", ylabel=f"$g(r)$ {pair.replace('-', '–')}")
             axes.set(xlim=(2, 10 * R_MAX), ylim=(0, None))
             if not column:
                 axes.legend(title="Force", alignment="left")
         left, right = (figure.add_subplot(grid[1, 3 * i : 3 * i + 3]) for i in (0, 1))
         for (backend, _), color in zip(BACKENDS.items(), COLORS, strict=False):
+            style = {"color": color, "lw": 1.6 if backend == "torchforce" else 0.4}
             run = _energies(folder / backend / "nvt.csv")
-            left.plot(run["time"], run["temperature"], color=color, lw=0.5, alpha=0.8)
+            left.plot(run["time"], run["temperature"], **style)
             run = _energies(folder / backend / "nve.csv")
             atoms, _ = _atoms(folder / backend / "nvt.pdb")
             per_atom = 1000 * run["total"] / atoms / EV_TO_KJ_PER_MOL
-            right.plot(run["time"], per_atom - per_atom[0], color=color, lw=0.5)
+            right.plot(run["time"], per_atom - per_atom[0], **style)
         left.axhline(TEMPERATURE, color="0.3", linewidth=0.8)
         left.set(xlabel="Time (ps)", ylabel="Temperature (K)", title="NVT")
         label = "$E - E_0$ (meV/atom)"
@@ -286,6 +314,11 @@ def _print(content: dict) -> None:
         shells = numbers["coordination_at_first_minimum"]
         cells = [with_error(*shells[backend]) for backend in BACKENDS]
         print(f"| neighbours {pair} within {SHELLS[pair]} nm | {' | '.join(cells)} |")
+    for ensemble, numbers in content["distance"].items():
+        print(
+            f"{ensemble}: positions after {content['steps']} steps differ by "
+            f"{numbers['largest_at_the_end_nm']:.1g} nm at most"
+        )
     for pair, numbers in content["rdf"].items():
         print(
             f"g(r) of {pair} differs by {numbers['rms_difference_sigma']:.2f} errors "
