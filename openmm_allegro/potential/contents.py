@@ -153,10 +153,11 @@ def describe_long_bonds(contents: Contents) -> str | None:
     relative = lengths / contents.radii[bonds].sum(axis=1)
     worst = int(relative.argmax())
     i, j = (f"{contents.indices[k]} ({contents.symbols[k]})" for k in bonds[worst])
-    if np.median(relative) > LONG:
+    typical = _median(relative)
+    if typical > LONG:
         raise ValueError(
             "positions: expected bonds of the topology of about the sum of covalent "
-            f"radii, found typical ones {np.median(relative):.1f} times as long, like "
+            f"radii, found typical ones {typical:.1f} times as long, like "
             f"{i} to {j} of {lengths[worst]:.4g} Å; are positions in Å where nm are "
             "expected, or of another topology?"
         )
@@ -247,7 +248,12 @@ def _typical_distance(contents: Contents) -> float:
     nearest = np.full(len(positions), np.inf)
     relative = relative_distances(radii, *pairs)
     nearest[pairs.centers[starts]] = np.minimum.reduceat(relative, starts)
-    return float(np.median(nearest))
+    return _median(nearest)
+
+
+def _median(values: np.ndarray) -> float:
+    """Lower median; np.median imports numpy's masked arrays."""
+    return float(np.quantile(values, 0.5, method="lower"))
 
 
 def _filled(positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
