@@ -26,11 +26,16 @@ comma := ,
 ifeq ($(MAKECMDGOALS),demo)
 # The small installation, or the one that .venv has, if that can draw figures.
 EXTRAS ?= $(if $(findstring all,$(INSTALLED))$(findstring analysis,$(INSTALLED)),$(INSTALLED),analysis)
+# One processor's kernels are enough for it.
+export OPENMM_ALLEGRO_COMPILE := later
 endif
 # With an NVIDIA driver present, OpenMM's CUDA platform is worth its download.
 EXTRAS ?= all$(if $(shell command -v nvidia-smi 2>/dev/null),$(comma)cuda12)
 
 TORCH_TAKES := $(if $(findstring all,$(EXTRAS)),(about 8 GB on Linux x86_64, of torch's CUDA libraries))
+
+# Most of what the packages have is never imported, and Python compiles what is.
+PIP_INSTALL := pip --quiet --disable-pip-version-check install --no-compile
 
 # A worker begins with its own part of the files and takes over from the other at the
 # end, so that most models, trainings and imports are made once.
@@ -64,8 +69,7 @@ $(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/
 	  $(PYTHON) -m venv .venv || { echo "error: could not create .venv" \
 	    "(Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; }
 	@echo "installing openmm-allegro[$(strip $(EXTRAS))] into .venv $(TORCH_TAKES)"
-	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[$(strip $(EXTRAS))]'
+	@$(VENV_PYTHON) -m $(PIP_INSTALL) --editable '.[$(strip $(EXTRAS))]'
 	@echo '$(strip $(EXTRAS))' > $@
 
 # The folder is the demo's own, so a second run may overwrite the first.
@@ -82,7 +86,7 @@ SMALL := .venv-small
 SMALL_STAMP := $(SMALL)/.installed
 SMALL_EXTRAS := analysis,ase,openmmml,test
 SMALL_OPENMM := 8.6.1
-SMALL_PIP := $(SMALL)/bin/pip --quiet --disable-pip-version-check
+SMALL_PIP := $(SMALL)/bin/$(PIP_INSTALL)
 SDIST := build/sdist
 
 small: $(SMALL_STAMP)
@@ -92,12 +96,12 @@ small: $(SMALL_STAMP)
 $(SMALL_STAMP): $(shell git ls-files openmm_allegro 2>/dev/null) pyproject.toml setup.py
 	@echo "installing the sdist with openmm $(SMALL_OPENMM), without torch, into $(SMALL)"
 	@test -x $(SMALL)/bin/pip || $(PYTHON) -m venv $(SMALL)
-	@$(SMALL_PIP) install build
+	@$(SMALL_PIP) build
 	@rm -rf $(SDIST)
 	@$(SMALL)/bin/python -m build --sdist --outdir $(SDIST) . >$(SMALL)/sdist.log 2>&1 \
 	  || { cat $(SMALL)/sdist.log; exit 1; }
-	@$(SMALL_PIP) install --force-reinstall --no-deps $(SDIST)/*.tar.gz
-	@$(SMALL_PIP) install 'openmm-allegro[$(SMALL_EXTRAS)]' openmm==$(SMALL_OPENMM)
+	@$(SMALL_PIP) --force-reinstall --no-deps $(SDIST)/*.tar.gz
+	@$(SMALL_PIP) 'openmm-allegro[$(SMALL_EXTRAS)]' openmm==$(SMALL_OPENMM)
 	@touch $@
 
 slow: venv

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Compile the kernels once for each instruction set; without a compiler, leave them."""
+"""Compile the kernels once for each instruction set; without a compiler, leave them.
+
+With OPENMM_ALLEGRO_COMPILE=later they are left to first use, which compiles those of
+one processor alone.
+"""
 
 import os
 import runpy
@@ -8,6 +12,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
+IS_LATER = os.environ.get("OPENMM_ALLEGRO_COMPILE") == "later"
 KERNELS = runpy.run_path(str(ROOT / "openmm_allegro" / "kernels" / "builds.py"))
 
 
@@ -28,6 +33,7 @@ setup(
             optional=True,
         )
         for name, build in KERNELS["BUILDS"].items()
+        if not IS_LATER
     ],
     options={"build_ext": {"parallel": os.cpu_count()}},
 )
