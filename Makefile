@@ -91,7 +91,7 @@ SDIST := build/sdist
 
 small: $(SMALL_STAMP)
 	PYTHONSAFEPATH=1 OPENMM_ALLEGRO_CACHE=$(CURDIR)/$(SMALL)/cache \
-	  $(SMALL)/bin/python $(PYTEST) -m small $(PYTEST_ARGS)
+	  $(SMALL)/bin/python $(PYTEST) -m 'small and not slow and not gpu' $(PYTEST_ARGS)
 
 $(SMALL_STAMP): $(shell git ls-files openmm_allegro 2>/dev/null) pyproject.toml setup.py
 	@echo "installing the sdist with openmm $(SMALL_OPENMM), without torch, into $(SMALL)"

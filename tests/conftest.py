@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,31 @@ SCRIPTS = (
 )
 
 
+# Values of tests' parameters, and the packages that they need.
+NEEDS = {
+    "torchforce": "openmmtorch",
+    "pythonforce": "torch",
+    "torch": "torch",
+    "vesin": "vesin_torch",
+}
+
+
+def pytest_ignore_collect(collection_path):
+    """Without torch, only files of small tests can be imported."""
+    if find_spec("torch") is None and collection_path.suffix == ".py":
+        return "pytest.mark.small" not in collection_path.read_text() or None
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what asks for a package that is not there."""
+    missing = {value for value, name in NEEDS.items() if find_spec(name) is None}
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        for value in {value for value in values if isinstance(value, str)} & missing:
+            item.add_marker(pytest.mark.skip(reason=f"needs {NEEDS[value]}"))
+
+
 def pytest_collection_finish():
     """Keep what the imports made out of the search for garbage.
 
@@ -68,7 +94,7 @@ def no_profiling():
 @pytest.fixture
 def profiling():
     """TorchScript as users run it: the second call has a graph of its own."""
-    import torch
+    torch = pytest.importorskip("torch")
 
     before = torch._C._jit_set_profiling_mode(True)
     yield

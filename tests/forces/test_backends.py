@@ -39,7 +39,7 @@ def no_gpu(monkeypatch):
     monkeypatch.setenv("OPENMM_DEFAULT_PLATFORM", "CPU")
 
 
-pytestmark = pytest.mark.usefixtures("no_gpu")
+pytestmark = [pytest.mark.small, pytest.mark.usefixtures("no_gpu")]
 
 
 @pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])

@@ -28,6 +28,8 @@ from openmm_helpers import (
 
 from openmm_allegro import AllegroPotential, save_model
 
+pytestmark = pytest.mark.small
+
 openmmml = pytest.importorskip("openmmml")
 MLPotential = openmmml.MLPotential
 

@@ -18,6 +18,8 @@ from openmm_helpers import (
 
 from openmm_allegro import AllegroPotential
 
+pytestmark = pytest.mark.small
+
 # H, C and N: B. Cordero et al., doi:10.1039/b801115j, table 2 (Å)
 RADII = {"H": 0.31, "C": 0.76, "N": 0.71}
 ACE = [5, 0, 2, 4, 3, 1]  # C (1) is bonded to N (6)

@@ -13,6 +13,8 @@ from openmm_helpers import BACKEND, energy_and_forces, make_topology
 from openmm_allegro import AllegroPotential
 from openmm_allegro.mixing.region import inside_region, outside_region
 
+pytestmark = pytest.mark.small
+
 COUNT, SIDE = 24, 2.4  # particles; nm
 REGION = [9, 3, 0, 1, 2, 8, 4, 5, 6, 7, 11, 10]
 METHODS = range(6)  # NoCutoff, two with a cutoff, Ewald, PME, LJPME

@@ -9,6 +9,8 @@ from openmm_helpers import BACKEND, make_topology
 
 from openmm_allegro import AllegroPotential, Model
 
+pytestmark = pytest.mark.small
+
 WATER = [SOLUTE, SOLUTE + 1, SOLUTE + 2]
 
 

@@ -22,6 +22,8 @@ from openmm_helpers import (
 from openmm_allegro import AllegroPotential
 from openmm_allegro.units import COULOMB_KJ_MOL_NM
 
+pytestmark = pytest.mark.small
+
 ML_ATOMS = [14, 12, 13, *reversed(range(SOLUTE))]  # a water and the solute
 GROUP = 7
 

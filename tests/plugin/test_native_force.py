@@ -30,6 +30,8 @@ from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.plugin.engine import Engine, is_native
 from openmm_allegro.potential.computation import computations
 
+pytestmark = pytest.mark.small
+
 DOUBLE = {"precision": "double"}
 WIDE = {"l_max": 4, "num_layers": 1, "parity": False, "num_tensor_features": 5}
 GRID = {

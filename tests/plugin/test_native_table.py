@@ -8,8 +8,14 @@ import re
 import numpy as np
 import openmm
 import pytest
-from helpers import sibling
-from openmm_helpers import context_of, energy_and_forces, lattice_waters, make_topology
+from helpers import water_model
+from openmm_helpers import (
+    BACKEND,
+    context_of,
+    energy_and_forces,
+    lattice_waters,
+    make_topology,
+)
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.kernels.inference.folded import folded
@@ -17,10 +23,12 @@ from openmm_allegro.kernels.inference.table import force_error, with_table
 from openmm_allegro.plugin.engine import Engine
 from openmm_allegro.plugin.force import FoldedModel, native_force
 
+pytestmark = pytest.mark.small
+
 
 @pytest.fixture(scope="module")
-def other_model(model):
-    return sibling(model, seed=1)
+def other_model():
+    return water_model(seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +46,7 @@ def tabulated_system(model, waters, **options):
 def test_equals_the_table_in_torch_and_the_model_within_its_bound(
     model, waters, precision
 ):
+    pytest.importorskip("torch")
     positions = waters[1]
     native, given = (
         tabulated_system(model, waters, precision=precision, backend=backend)
@@ -162,7 +171,7 @@ def test_numbers_of_intervals_that_no_table_has(model, waters, intervals, messag
 def test_a_committee_has_a_table_of_each_member(model, waters, other_model):
     positions, box = waters[1:]
     results = []
-    for backend in ("native", "pythonforce"):
+    for backend in ("native", BACKEND):
         potential = AllegroPotential([model, other_model])
         system = potential.create_system(
             waters[0], backend=backend, two_body="table", precision="double"

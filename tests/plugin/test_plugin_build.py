@@ -6,6 +6,8 @@ import pytest
 
 from openmm_allegro.plugin import build, library
 
+pytestmark = pytest.mark.small
+
 
 def test_no_headers(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path / "cache"))

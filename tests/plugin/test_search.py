@@ -7,6 +7,8 @@ import pytest
 from openmm_allegro.plugin import search
 from openmm_allegro.plugin.search import find_pairs
 
+pytestmark = pytest.mark.small
+
 BOX = np.array([[7.0, 0.0, 0.0], [2.0, 6.0, 0.0], [-1.0, 1.5, 5.0]])
 
 
@@ -27,6 +29,7 @@ def searcher(request, monkeypatch):
 @pytest.mark.parametrize("reach", [0.8, 3.0, 9.0])
 def test_both_find_the_same(box, reach, monkeypatch):
     """Atoms many boxes away, too, and more pairs than there is room for at first."""
+    pytest.importorskip("vesin_torch")
     random = np.random.default_rng(1)
     positions = random.uniform(0, 1, (40, 3)) @ BOX
     if box is not None:

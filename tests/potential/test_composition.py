@@ -9,6 +9,8 @@ from openmm_helpers import energy_and_forces, make_topology, skip_without
 
 from openmm_allegro import AllegroPotential, forces
 
+pytestmark = pytest.mark.small
+
 
 def restraint(atoms):
     """Springs to fixed points."""

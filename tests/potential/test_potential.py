@@ -8,17 +8,15 @@ import sys
 import numpy as np
 import openmm
 import pytest
-import torch
 from openmm import unit
-from openmm_helpers import energy_and_forces, make_topology
+from openmm_helpers import BACKEND, energy_and_forces, make_topology
 
 from openmm_allegro import AllegroPotential, Model, Structure, load_model, save_model
 from openmm_allegro.forces import register_torch_force
-from openmm_allegro.potential.module import force_module
-from openmm_allegro.training.evaluate import predict
-from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 from openmm_allegro.utils.compatibility import known_bad
+
+pytestmark = pytest.mark.small
 
 BACKENDS = ("torchforce", "pythonforce", "native")
 TRICLINIC = np.array([[1.1, 0, 0], [0.3, 0.9, 0], [-0.2, 0.25, 1.0]])
@@ -33,6 +31,10 @@ def backend(request):
 
 def reference(model, symbols, positions, box):
     """Energy and forces in OpenMM's units from the training code, in float64."""
+    torch = pytest.importorskip("torch")
+    from openmm_allegro.training.evaluate import predict
+    from openmm_allegro.training.samples import collate, make_samples
+
     structure = Structure(
         tuple(symbols),
         positions * 10,
@@ -47,6 +49,14 @@ def reference(model, symbols, positions, box):
         result.energies.item() * EV_TO_KJ_PER_MOL,
         result.forces.numpy() * EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM,
     )
+
+
+def force_module(*arguments, **options):
+    """The module in torch of a TorchForce or PythonForce."""
+    pytest.importorskip("torch")
+    from openmm_allegro.potential import module
+
+    return module.force_module(*arguments, **options)
 
 
 PLATFORMS = ("Reference", "CPU", pytest.param("CUDA", marks=pytest.mark.gpu))
@@ -91,7 +101,6 @@ def test_single_precision_is_close(model, water_box, backend):
 
 
 def test_forces_are_the_gradient_in_openmm(model, water_box):
-    pytest.importorskip("openmmtorch")
     symbols, positions, box = water_box
     system = AllegroPotential(model).create_system(
         make_topology(symbols, box), precision="double"
@@ -116,6 +125,7 @@ def test_forces_are_the_gradient_in_openmm(model, water_box):
 
 
 def test_eager_scripted_reloaded(model, water_box, tmp_path, profiling):
+    torch = pytest.importorskip("torch")
     symbols, positions, box = water_box
     expected_energy, expected_forces = reference(model, symbols, positions, box)
     scripted = force_module(model, symbols, periodic=True, precision="double")
@@ -135,6 +145,7 @@ def test_eager_scripted_reloaded(model, water_box, tmp_path, profiling):
 
 
 def test_strain_derivative(model, water_box):
+    torch = pytest.importorskip("torch")
     symbols, positions, box = water_box
     module = force_module(model, symbols, periodic=True, precision="double")
 
@@ -155,6 +166,7 @@ def test_strain_derivative(model, water_box):
 
 
 def test_subset_of_particles(model, water_box):
+    torch = pytest.importorskip("torch")
     symbols, positions, box = water_box
     chosen = np.arange(3, 30)
     module = force_module(
@@ -314,7 +326,7 @@ def test_bad_input(model, symbols, box, changes, options, words):
 def test_not_periodic_can_be_forced(model):
     potential = variant(model, provenance={"periodic": "all"})
     topology = make_topology(["O", "H"])
-    system = potential.create_system(topology, periodic=False, backend="pythonforce")
+    system = potential.create_system(topology, periodic=False, backend=BACKEND)
     assert not system.usesPeriodicBoundaryConditions()
 
 

@@ -4,11 +4,13 @@
 import numpy as np
 import openmm
 import pytest
-from openmm_helpers import energy_and_forces, make_topology
+from openmm_helpers import BACKEND, energy_and_forces, make_topology
 from run_helpers import read_energies
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.reporters.terms import EnergyTermsReporter, separate_groups
+
+pytestmark = pytest.mark.small
 
 QUICK = {"platform": "Reference", "seed": 5, "progress": False}
 
@@ -16,7 +18,7 @@ QUICK = {"platform": "Reference", "seed": 5, "progress": False}
 def test_terms_add_up(model, water_box, tmp_path):
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
     spring = openmm.CustomExternalForce("10*(x^2+y^2+z^2)")
     spring.addParticle(0, [])
     system.addForce(spring)

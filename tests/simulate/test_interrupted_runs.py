@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from openmm_helpers import harmonic_system, make_topology
+from openmm_helpers import BACKEND, harmonic_system, make_topology
 from run_helpers import (
     INTERVAL,
     STEPS,
@@ -29,13 +29,15 @@ from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate.watchdogs.watchdog import StopSimulation, Watchdogs
 from openmm_allegro.utils.files import lock_output
 
+pytestmark = pytest.mark.small
+
 
 @pytest.fixture(scope="module")
 def water(model, water_box):
     """Topology, positions and System of eight molecules with our force."""
     symbols, positions, box = water_box
     topology = make_topology(symbols[:24], box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
     return topology, positions[:24], system
 
 

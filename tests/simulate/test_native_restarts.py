@@ -26,6 +26,8 @@ from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate import execute
 from openmm_allegro.simulate.checkpoint import forget_pairs
 
+pytestmark = pytest.mark.small
+
 ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
 NATIVE = {"backend": "native"}
 

@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmm_helpers import harmonic_system, make_topology
+from openmm_helpers import BACKEND, harmonic_system, make_topology
 from run_helpers import Killed, check_complete, final_state, read_energies
 
 from openmm_allegro import run
@@ -20,6 +20,8 @@ from openmm_allegro.simulate.protocol_file import read_protocol
 from openmm_allegro.simulate.system import repartition_hydrogen_mass
 from openmm_allegro.simulate.system_config import SystemConfig
 from openmm_allegro.utils.settings import option_of
+
+pytestmark = pytest.mark.small
 
 QUICK = {"platform": "Reference", "seed": 5, "progress": False}
 STAGES = [
@@ -263,11 +265,11 @@ def test_hydrogen_mass(water_box):
         repartition_hydrogen_mass(system, make_topology(symbols, box), 3.0)
 
 
-TOML = """
+TOML = f"""
 [system]
 model = "m.safetensors"
 topology = "water.pdb"
-backend = "pythonforce"
+backend = "{BACKEND}"
 [run]
 timestep_fs = 0.25
 report_interval = 2

@@ -5,11 +5,14 @@ import json
 
 import openmm
 import pytest
-from openmm_helpers import make_topology
+from helpers import water_model
+from openmm_helpers import BACKEND, make_topology
 from run_helpers import INTERVAL, STEPS, check_complete, start, start_killed
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.modelfile import load_model, save_model
+
+pytestmark = pytest.mark.small
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +21,7 @@ def waters(model, water_box, tmp_path_factory):
     symbols, positions, box = water_box
     folder = tmp_path_factory.mktemp("models")
     first = save_model(model, folder / "a.safetensors")
-    other = load_model(first)
-    next(other.energy.parameters()).data.mul_(1.01)
-    second = save_model(other, folder / "b.safetensors")
+    second = save_model(water_model(seed=1), folder / "b.safetensors")
     topology = make_topology(symbols[:12], box, waters=True)
     return topology, positions[:12], first, second
 
@@ -37,6 +38,7 @@ def test_the_record_of_a_run_from_python(waters, tmp_path, backend):
     assert record["model"] == str(file) and len(record["model_sha256"]) == 64
     assert record["precision"] == "double" and record["backend"] == backend
     assert record["ml_region"] == "all atoms" and record["skin"] is None
+    pytest.importorskip("torch")
     model = load_model(file)
     next(model.energy.parameters()).data.mul_(1.01)  # no longer that of the file
     system = AllegroPotential(model).create_system(topology, backend=backend)
@@ -51,7 +53,7 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
 
     def system(model, **options):
         made = AllegroPotential(model).create_system(
-            topology, **({"backend": "pythonforce"} | options)
+            topology, **({"backend": BACKEND} | options)
         )
         return topology, positions, made
 
@@ -67,6 +69,7 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
     model = load_model(first)
     model.provenance["about"] = "written again"
     again = save_model(model, tmp_path / "again.safetensors")
+    pytest.importorskip("torch")
     paths = start(
         system(again, kernel="plain", skin=0.2), tmp_path / "x", resume=True, **options
     )
@@ -97,9 +100,10 @@ def test_the_reason_of_the_backend_may_change(waters, tmp_path):
     record = json.loads(path.read_text())
     assert record.pop("backend_reason") == "native, as asked for"
     path.write_text(json.dumps(record))
-    start(system(backend="pythonforce"), tmp_path / "x", resume=True, **options)
+    start(system(backend=BACKEND), tmp_path / "x", resume=True, **options)
     record = json.loads(path.read_text())
-    assert record["backend_reason"] == "PythonForce, as asked for"
+    name = {"pythonforce": "PythonForce"}.get(BACKEND, BACKEND)
+    assert record["backend_reason"] == f"{name}, as asked for"
 
 
 def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
@@ -111,7 +115,7 @@ def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
 
     def system(atoms):
         made = AllegroPotential(file).create_mixed_system(
-            topology, mm_system, atoms, backend="pythonforce"
+            topology, mm_system, atoms, backend=BACKEND
         )
         return topology, positions, made
 

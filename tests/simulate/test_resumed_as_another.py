@@ -24,6 +24,8 @@ from run_helpers import (
 
 from openmm_allegro.reporters.table import TableReporter
 
+pytestmark = pytest.mark.small
+
 
 def molecules(count=8):
     """Diatomic molecules in a box, with bonds, constraints, charges and a restraint."""

@@ -8,15 +8,15 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
-import torch
 from openmm import unit
-from openmm_helpers import make_topology
+from openmm_helpers import BACKEND, make_topology
 
 from openmm_allegro import AllegroPotential, run
-from openmm_allegro.potential.module import force_module
 from openmm_allegro.reporters import PressureReporter
 from openmm_allegro.runs.names import ENSEMBLES
 from openmm_allegro.simulate.system import check_ensemble, whole_molecules
+
+pytestmark = pytest.mark.small
 
 BAROSTATS = [name for name, barostat in ENSEMBLES.items() if barostat]
 
@@ -100,9 +100,12 @@ def test_constant_volume_knows_no_pressure(water, tmp_path):
 
 def test_our_force_keeps_up_with_the_box(model, water_box, tmp_path):
     """The energies of an NPT run are those of its boxes and positions."""
+    torch = pytest.importorskip("torch")
+    from openmm_allegro.potential.module import force_module
+
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
     paths = start((topology, positions, system), tmp_path, steps=20)
     state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
     module = force_module(model, symbols, periodic=True)
@@ -172,7 +175,7 @@ def test_molecules_without_bonds_are_pointed_out(model, water_box):
     potential = AllegroPotential(model)
 
     def check(topology, ensemble="npt", **options):
-        system = potential.create_system(topology, backend="pythonforce", **options)
+        system = potential.create_system(topology, backend=BACKEND, **options)
         check_ensemble(ensemble, topology, system)
 
     with pytest.warns(UserWarning, match=r"none in 27 residues .* \(HOH\)"):
@@ -217,7 +220,7 @@ def test_a_barostat_of_ones_own(water, tmp_path, ensemble):
 
 def test_no_box(model, tmp_path):
     topology = make_topology(["O", "H", "H"], waters=True)
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
     positions = [[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]]
     with pytest.raises(ValueError, match="expected a periodic System"):
         start((topology, positions, system), tmp_path)

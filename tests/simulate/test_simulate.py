@@ -2,18 +2,20 @@
 """Running a System: what is written, what is refused, the physics of ensembles."""
 
 import json
+import sys
 
 import mdtraj
 import numpy as np
 import openmm
 import pytest
-import torch
 from openmm import unit
-from openmm_helpers import harmonic_system, make_topology
+from openmm_helpers import BACKEND, harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.potential.description import FORCE_NOTES
 from openmm_allegro.simulate.checks import RECORD_KEYS
+
+pytestmark = pytest.mark.small
 
 KELVIN = 300 * unit.kelvin
 
@@ -26,7 +28,7 @@ def read_csv(path):
 def small_run(model, water_box, tmp_path):
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
 
     def start(**options):
         settings = {"steps": 12, "report_interval": 3, "platform": "CPU", "seed": 3}
@@ -77,10 +79,11 @@ class ThreadCounter:
         return {"steps": 3, "periodic": False, "include": []}
 
     def report(self, simulation, state):
-        self.found.append(torch.get_num_threads())
+        self.found.append(sys.modules["torch"].get_num_threads())
 
 
 def test_the_model_has_as_many_threads_as_the_platform(small_run):
+    torch = pytest.importorskip("torch")
     counter, before = ThreadCounter(), torch.get_num_threads()
     small_run(threads=before + 1, reporters=[counter])
     assert counter.found == [before + 1] * 4

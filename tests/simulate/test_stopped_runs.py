@@ -7,11 +7,13 @@ import signal
 import numpy as np
 import pytest
 from openmm import unit
-from openmm_helpers import make_topology
+from openmm_helpers import BACKEND, make_topology
 from run_helpers import CHECKPOINT, STEPS, Killer, check_complete, final_state, start
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate import execute
+
+pytestmark = pytest.mark.small
 
 ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
 # hot, so that the list of pairs is built anew now and then
@@ -23,9 +25,7 @@ def water(model, water_box):
     """Topology, positions and System of eight molecules with our force."""
     symbols, positions, box = water_box
     topology = make_topology(symbols[:24], box, waters=True)
-    system = AllegroPotential(model).create_system(
-        topology, backend="pythonforce", skin=0.3
-    )
+    system = AllegroPotential(model).create_system(topology, backend=BACKEND, skin=0.3)
     return topology, positions[:24], system
 
 

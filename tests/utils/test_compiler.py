@@ -9,6 +9,8 @@ import pytest
 
 from openmm_allegro.utils.compiler import compiled_library
 
+pytestmark = pytest.mark.small
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
