@@ -12,6 +12,7 @@ from openmm_helpers import BACKEND, energy_and_forces, make_topology, skip_witho
 from openmm_allegro import Model
 from openmm_allegro.forces import _Computation, choose_backend
 
+pytestmark = pytest.mark.small
 openmmml = pytest.importorskip("openmmml")
 MLPotential = openmmml.MLPotential
 
