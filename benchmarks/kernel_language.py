@@ -57,11 +57,11 @@ extern "C" void scalars(float *x, float *g, const float *v, float *dv, long stri
   m.first_component = {0, 1, 4, 9};
   const Rows<float> rows_ = {x + 320, g + 320, x + 128, g + 128,
                              x + 256, g + 256, stride,  rows};
-  static std::vector<float> products;
-  products.resize(rows * 3 * channels);
+  std::vector<float> products(rows * 3 * channels), sums(9 * channels);
   while (n--) {
-    rows_backward<float, true>(m, rows_, v, products.data());
-    sum_rows(m, rows_, products.data(), 3 * channels, 1.0f, dv);
+    rows_backward<float, true>(m, rows_, v, false, products.data());
+    sum_rows(m, rows_, products.data(), 3 * channels, 1.0f, sums.data());
+    for (long i = 0; i < 9 * channels; ++i) dv[i] += sums[i];
   }
 }
 """

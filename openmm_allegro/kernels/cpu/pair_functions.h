@@ -28,24 +28,22 @@ static void harmonics(const Model &m, const Lanes *u, Lanes *value, Lanes *gradi
   }
 }
 
-// f of a number, or of each lane.
-template <typename F> static inline double lanewise(double x, F f) { return f(x); }
+// f of each lane.
 template <typename F> static inline Lanes lanewise(Lanes x, F f) {
   for (int i = 0; i < lanes<double>; ++i) x[i] = f(x[i]);
   return x;
 }
 
-// X is a number or Lanes of them.
-template <typename X> static X envelope(X x, double p, X *slope) {
-  X before = X{} + 1.0;  // x to the power p - 1
+static Lanes envelope(Lanes x, double p, Lanes *slope) {
+  Lanes before = Lanes{} + 1.0;  // x to the power p - 1
   if (p == (int)p)
     for (int n = 1; n < (int)p; ++n) before *= x;
   else
     before = lanewise(x, [=](double x) { return pow(x, p - 1.0); });
-  const X xp = before * x;
+  const Lanes xp = before * x;
   const double a = (p + 1) * (p + 2) / 2, b = p * (p + 2), c = p * (p + 1) / 2;
-  *slope = x >= 1.0 ? X{} : -a * p * before + b * (p + 1) * xp - c * (p + 2) * xp * x;
-  return x >= 1.0 ? X{} : 1.0 - a * xp + b * xp * x - c * xp * x * x;
+  *slope = x >= 1.0 ? Lanes{} : -a * p * before + b * (p + 1) * xp - c * (p + 2) * xp * x;
+  return x >= 1.0 ? Lanes{} : 1.0 - a * xp + b * xp * x - c * xp * x * x;
 }
 
 constexpr double PI = 3.14159265358979323846;
@@ -118,13 +116,14 @@ static double repulsion(const Model &m, int center, int neighbor, double r, doub
   const double rate[] = {0.20162, 0.40290, 0.94229, 3.19980};
   const double zi = m.charges[center], zj = m.charges[neighbor];
   const double a = (pow(zi, 0.23) + pow(zj, 0.23)) / 0.46850;
-  double screening = 0.0, d_screening = 0.0, d_cut;
+  double screening = 0.0, d_screening = 0.0;
   for (int n = 0; n < 4; ++n) {
     const double part = value[n] * exp(-rate[n] * a * r);
     screening += part;
     d_screening -= rate[n] * a * part;
   }
-  const double cut = envelope(x, m.zbl_p, &d_cut);
+  Lanes slopes;
+  const double cut = envelope(Lanes{} + x, m.zbl_p, &slopes)[0], d_cut = slopes[0];
   const double coulomb = 0.5 * m.coulomb * zi * zj / r;
   *slope = coulomb * ((d_screening - screening / r) * cut + screening * d_cut / cutoff);
   return coulomb * screening * cut;
