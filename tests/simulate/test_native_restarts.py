@@ -77,11 +77,15 @@ def check_same(paths, whole):
 @pytest.mark.parametrize(
     ("name", "platform", "threads", "number", "integrator"),
     [
-        ("one", "Reference", 1, signal.SIGINT, "langevin-middle"),
         ("one", "CPU", 2, signal.SIGTERM, "langevin-middle"),
-        ("committee", "CPU", 2, signal.SIGTERM, "langevin-middle"),
         # OpenMM's own forces repeat themselves to rounding in several threads
         ("capped", "CPU", 1, signal.SIGTERM, "langevin-middle"),
+        pytest.param(
+            "one", "Reference", 1, signal.SIGINT, "langevin-middle", marks=SLOW
+        ),
+        pytest.param(
+            "committee", "CPU", 2, signal.SIGTERM, "langevin-middle", marks=SLOW
+        ),
         pytest.param("one", "CPU", 1, signal.SIGTERM, "langevin-middle", marks=SLOW),
         pytest.param("one", "CPU", 2, signal.SIGTERM, "nose-hoover", marks=SLOW),
         pytest.param("one", "CPU", 2, signal.SIGTERM, "andersen", marks=SLOW),
