@@ -126,7 +126,8 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
           "AllegroForce: expected whole numbers of " + std::to_string(sizeof(T)) +
           " bytes in " + name + ", found " + std::to_string(bytes.size()) + " bytes");
     std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(static_cast<void *>(values.data()), bytes.data(), bytes.size());
+    if (!bytes.empty())  // of nothing there may be no address
+      std::memcpy(static_cast<void *>(values.data()), bytes.data(), bytes.size());
     return values;
   }
 
