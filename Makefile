@@ -5,8 +5,8 @@
 #   make test [PYTEST_ARGS=...]  install everything into .venv, run the tests; then those
 #                                of the small installation in .venv-small
 #   make slow                    the long tests
-#   make sanitize                the kernels' tests, with kernels that watch each
-#                                access to memory and undefined behaviour (GCC)
+#   make sanitize                the tests of kernels and plugin, compiled to watch each
+#                                access to memory, undefined behaviour and races (GCC)
 #   make lint | format           ruff
 #   make clean                   remove environments, runs/ and caches
 #
@@ -107,25 +107,46 @@ $(SMALL_STAMP): $(shell git ls-files openmm_allegro 2>/dev/null) pyproject.toml 
 slow: venv
 	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
 
-# A package of its own, beside the ordinary one, from a copy of the sources: setuptools
-# would take objects that it finds in build/. The runtimes of the sanitizers have to be
-# in the process before Python is, which never frees all of its memory: no leaks.
+# Packages of their own, beside the ordinary one, from a copy of the sources: setuptools
+# would take objects that it finds in build/. The kernels are compiled when a package is
+# installed, the plugin on first use, with the same flags. The runtimes of the sanitizers
+# have to be in the process before Python is, which never frees all of its memory: no
+# leaks. What they write must not be captured, for they end the process.
 SANITIZE := build/sanitize
-SANITIZERS := -fsanitize=address,undefined,float-cast-overflow
-SANITIZER_FLAGS := $(SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
+MEMORY := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+THREADS := -fsanitize=thread
+SANITIZER_FLAGS := -fno-omit-frame-pointer -g1
+NATIVE := $(addprefix tests/potential/test_,committee.py composition.py)
 sanitize: venv
-	rm -rf $(SANITIZE)
-	mkdir -p $(SANITIZE)/source
-	cp -r openmm_allegro setup.py pyproject.toml README.md LICENSE $(SANITIZE)/source
-	find $(SANITIZE) -name '*.so' -delete
-	CC=gcc CXX=g++ CFLAGS='$(SANITIZER_FLAGS)' CXXFLAGS='$(SANITIZER_FLAGS)' \
-	  LDFLAGS='$(SANITIZERS)' $(VENV_PYTHON) -m pip install --quiet \
-	  --disable-pip-version-check --no-deps --target $(SANITIZE)/package $(SANITIZE)/source
-	grep -q __asan_report $(SANITIZE)/package/openmm_allegro/kernels/cpu/_generic*.so
-	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	  OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/$(SANITIZE)/package \
-	  $(VENV_PYTHON) -P -m pytest -p no:cacheprovider tests/kernels $(PYTEST_ARGS)
+	$(call sanitized,memory,$(MEMORY),asan)
+	$(call watched,memory,$(MEMORY),asan) ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=32 \
+	  UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc $(VENV_PYTHON) -P -m pytest \
+	  -p no:cacheprovider -s tests/kernels tests/plugin $(NATIVE) \
+	  -k 'not torchforce and not pythonforce' $(PYTEST_ARGS)
+	$(call sanitized,threads,$(THREADS),tsan)
+	$(call watched,threads,$(THREADS),tsan) TSAN_OPTIONS=halt_on_error=1 \
+	  OPENMM_CPU_THREADS=2 setarch -R $(VENV_PYTHON) -P -m pytest -p no:cacheprovider -s \
+	  tests/plugin/test_contexts.py tests/plugin/test_native_table.py \
+	  tests/kernels/test_sparse.py \
+	  tests/kernels/test_kernels.py::test_threads_and_blocks_do_not_matter $(PYTEST_ARGS)
+
+# Of a name, flags of the compiler and a runtime: a package that is compiled with them,
+define sanitized
+	rm -rf $(SANITIZE)/$(1)
+	mkdir -p $(SANITIZE)/$(1)/source
+	cp -r openmm_allegro setup.py pyproject.toml README.md LICENSE $(SANITIZE)/$(1)/source
+	find $(SANITIZE)/$(1) -name '*.so' -delete
+	CC=gcc CXX=g++ CFLAGS='$(2) $(SANITIZER_FLAGS)' CXXFLAGS='$(2) $(SANITIZER_FLAGS)' \
+	  LDFLAGS='$(2)' $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --target $(SANITIZE)/$(1)/package $(SANITIZE)/$(1)/source
+	ldd $(SANITIZE)/$(1)/package/openmm_allegro/kernels/cpu/_generic*.so | grep -q lib$(3)
+endef
+
+# and the environment in which a process uses it.
+watched = OMP_NUM_THREADS=1 CXX=g++ CXXFLAGS='$(2) $(SANITIZER_FLAGS)' \
+	  OPENMM_ALLEGRO_CACHE=$(CURDIR)/$(SANITIZE)/$(1)/cache \
+	  PYTHONPATH=$(CURDIR)/$(SANITIZE)/$(1)/package \
+	  LD_PRELOAD="$$(g++ -print-file-name=lib$(3).so) $$(g++ -print-file-name=libstdc++.so)"
 
 lint: venv
 	.venv/bin/ruff check .
