@@ -26,12 +26,12 @@ def _first(part: dict) -> Iterator[list[str]]:
             continue
         for key, what, unit, aim in (
             ("processor_seconds", "processor time to the first energy", "s", "≤ 0.5"),
-            ("resident", "resident memory then", "MB", "≤ 60"),
-            ("unique", "of it, this process's alone", "MB", ""),
-            ("proportional", "with its share of shared pages", "MB", ""),
+            ("resident", "resident memory then", "MiB", "≤ 60"),
+            ("unique", "of it, this process's alone", "MiB", ""),
+            ("proportional", "with its share of shared pages", "MiB", ""),
         ):
-            digits = 2 if unit == "s" else 0
-            numbers = [f"{value[key]:.{digits}f} {unit}" for value in values]
+            digits, scale = (2, 1.0) if unit == "s" else (0, 1e6 / 2**20)
+            numbers = [f"{scale * v[key]:.{digits}f} {unit}" for v in values]
             yield [what + label, *numbers, aim]
 
 
