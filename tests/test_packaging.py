@@ -235,7 +235,16 @@ def test_files_named_by_the_project_exist(project):
 def test_makefile_has_the_newcomers_targets():
     text = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):(?!=)", text, re.MULTILINE))
-    assert {"demo", "test", "small", "slow", "venv", "lint", "format", "clean"} <= targets
+    assert {
+        "demo",
+        "test",
+        "small",
+        "slow",
+        "venv",
+        "lint",
+        "format",
+        "clean",
+    } <= targets
 
 
 def test_ci_runs_make_test():

@@ -56,6 +56,8 @@ def naming_extras(extra: str | None = None) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if "pip install" not in error.msg:
-            error.msg += remedy(error, extra)
+        # What is done on the way may have named the package's own extra.
+        plain = error.msg.removesuffix(remedy(error))
+        if "pip install" not in plain:
+            error.msg = plain + remedy(error, extra)
         raise

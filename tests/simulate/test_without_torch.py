@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from openmm_helpers import make_topology
 
 from openmm_allegro import save_model
 
+ROOT = Path(__file__).parents[2]
 # Of extras, or of nothing that a run needs.
 ABSENT = ["torch", "e3nn", "openmmtorch", "vesin_torch", "lightning", "nequip"]
 ABSENT += ["ase", "mdtraj", "scipy", "matplotlib", "tables", "freud", "openmmtools"]
@@ -128,3 +130,23 @@ def test_what_is_missing_is_named(folder):
     for error, words in zip(errors, missing.values(), strict=True):
         assert words in error
     assert not list(folder.glob("x.*"))
+
+
+def test_verbs_name_their_extras(folder):
+    verbs = {
+        "train x.toml --output o": "train",
+        "evaluate model.safetensors water.pdb": "train",
+        "import a.ckpt -o b.safetensors": "nequip",
+        "export model.safetensors -o b.ckpt": "nequip",
+        "analyze rdf water.pdb water.pdb": "analysis",
+        "report run": "analysis",
+    }
+    (folder / "x.toml").write_text((ROOT / "systems/nacl_aq/config.toml").read_text())
+    (folder / "a.ckpt").touch()
+    run = "simulate model.safetensors water.pdb --output run --steps 2 "
+    run += "--report-interval 1 --no-minimize"
+    statuses, messages = command(folder, run, *verbs, before=HIDING)
+    assert statuses == [0] + [2] * len(verbs)
+    errors = [line for line in messages.splitlines() if "error: " in line]
+    for error, extra in zip(errors, verbs.values(), strict=True):
+        assert error.endswith(f"; pip install 'openmm-allegro[{extra}]'"), error
