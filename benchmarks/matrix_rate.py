@@ -13,9 +13,9 @@ and backward, without padding: neither activations nor radial functions, harmoni
 forces. So a kernel that spent no time on these would reach 100 %.
 
 The parts of the time come from the same sources, compiled with a clock between the
-operations: the fastest tenth of the rounds, of the time on the wall. The time that a
-thread needs to start is that of `allegro_run_threads` for no atoms in two threads, less
-that in one.
+operations: the time on the wall, of each block of centres the median of the rounds. The
+time that a thread needs to start is that of `allegro_run_threads` for no atoms in two
+threads, less that in one.
 
     python benchmarks/matrix_rate.py [--rounds 41]
 
@@ -49,7 +49,7 @@ PARTS = (
 WRAPPER = """
 #include <chrono>
 #include "allegro_cpu.cpp"
-// Seconds of each of PARTS: first those of the operations by code.
+// Seconds [blocks, PARTS]: first those of the operations by code.
 extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
                       const allegro_results *results, double *seconds) {
   typedef std::chrono::steady_clock Clock;
@@ -62,7 +62,7 @@ extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
   };
   Workspace<float> w = workspace<float>(m);
   note(17);
-  for (long center = 0; center < atoms->count;) {
+  for (long center = 0; center < atoms->count; seconds += 18) {
     center = gather(m, w, *atoms, center, atoms->count, results->energies);
     note(12);
     fill_harmonics(m, w);
@@ -144,8 +144,8 @@ def _compare(name: str, library, timed: ctypes.CDLL, rounds: int) -> dict:
     flops = case.flops()
     total = sum(flops.values())
     fractions = total / times[:, 0] / (2 * SIZE**3 / times[:, 1])
-    # Of these there is no processor time: a busy machine only adds to them.
-    parts = np.quantile([case.parts(timed) for _ in range(rounds)], 0.1, axis=0)
+    # Of these there is no processor time: on a busy machine single blocks take longer.
+    parts = np.median([case.parts(timed) for _ in range(rounds)], axis=0).sum(axis=0)
     return {
         "milliseconds": 1e3 * kernel,
         "flops": flops,
@@ -220,7 +220,7 @@ class _Case:
         self.library.allegro_run(self.opened, self.atoms, 0, count, self.results)
 
     def parts(self, timed: ctypes.CDLL) -> np.ndarray:
-        seconds = np.zeros(len(PARTS))
+        seconds = np.zeros((self.atoms.count, len(PARTS)))  # blocks are fewer
         arguments = self.atoms, self.results
         timed.parts(
             ctypes.c_void_p(self.opened),
