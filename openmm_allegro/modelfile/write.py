@@ -26,7 +26,7 @@ from .header import (
 from .programs import as_arrays
 
 
-def save_model(model: Model, path: str | Path) -> Path:
+def save_model(model: Model, path: str | Path, *, with_programs: bool = True) -> Path:
     """Write a model file; an existing one is replaced in one step.
 
     It holds programs, so that a simulation needs no torch. Torch folds the model to
@@ -38,6 +38,8 @@ def save_model(model: Model, path: str | Path) -> Path:
     model : Model
     path : path
         Normally ``*.safetensors``.
+    with_programs : bool
+        False leaves programs out, as training does until its end.
 
     Returns
     -------
@@ -57,7 +59,9 @@ def save_model(model: Model, path: str | Path) -> Path:
                 f"model file: expected {name} of {known}, found "
                 f"{getattr(model, name)!r}"
             )
-    programs = fold_programs(model) if is_foldable(model) else None
+    programs = None
+    if with_programs and is_foldable(model):
+        programs = fold_programs(model)
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

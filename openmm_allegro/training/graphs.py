@@ -22,14 +22,13 @@ from lightning.pytorch.utilities import move_data_to_device
 from ..classical.fingerprint import common_baseline
 from ..model import AllegroConfig
 from ..model.model import Model
-from ..modelfile import load_model
 from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels
 from .evaluate import predict
 from .graph_step import GraphStep
 from .module import TrainingModule
-from .record import MODEL, TrainingLog
+from .record import TrainingLog, best_model
 from .resume import (
     STATE,
     check_same,
@@ -92,7 +91,7 @@ def train_together(
         running = [training for training in finite if not training.done]
     if failed:
         raise failed[0]
-    return [load_model(training.output / MODEL) for training in trainings]
+    return [best_model(training.output) for training in trainings]
 
 
 class GraphTraining:

@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from ..model.model import Model
-from ..modelfile import save_model
+from ..modelfile import load_model, save_model
 from ..utils.files import replacing
 
 log = logging.getLogger(__name__)
@@ -102,8 +102,19 @@ class TrainingLog:
             "training_seconds": values["seconds"],
             "validation": metrics,
         }
-        save_model(self.model, self.target)
+        # Making programs takes as long as a small network's epoch: see ``best_model``.
+        save_model(self.model, self.target, with_programs=False)
         self.best = float(metrics[MONITOR])
+
+
+def best_model(output: Path) -> Model:
+    """Read the best model of a training that has ended, and give its file programs."""
+    path = output / MODEL
+    model = load_model(path)
+    if model.stored.programs is None:
+        save_model(model, path)
+        model = load_model(path)
+    return model
 
 
 class TrainingRecord(pl.Callback):

@@ -16,14 +16,14 @@ from torch.utils.data import DataLoader
 from ..kernels.training.sparse import use_sparse_products
 from ..model import AllegroConfig
 from ..model.model import Model
-from ..modelfile import load_model, read_header
+from ..modelfile import read_header
 from ..structure import Structure
 from ..utils.quiet import quiet
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
 from .module import EpochOrder, TrainingModule
-from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
+from .record import MODEL, MONITOR, TrainingLog, TrainingRecord, best_model
 from .resume import (
     CHECKPOINTS,
     check_same,
@@ -119,7 +119,7 @@ def train(
         _fit(trainer, module, loaders, checkpoint)
     if checkpoint is not None:  # Lightning leaves the one that it resumed from
         remove_others(sorted(output.glob(CHECKPOINTS))[-1])
-    return load_model(output / MODEL)
+    return best_model(output)
 
 
 def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:

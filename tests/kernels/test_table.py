@@ -20,6 +20,7 @@ from openmm_allegro.kernels.inference.table import (
     with_table,
 )
 from openmm_allegro.kernels.inference.validity import check_program
+from openmm_allegro.topology.elements import covalent_radii
 
 
 def close_pair(config, fraction):
@@ -187,6 +188,36 @@ def test_forces_of_a_table_are_within_its_bound(intervals):
     found = evaluate("_generic", energy, config, atoms, **options)[1]
     assert bound / 1000 < (found - expected).abs().max() < bound
     assert force_error(exact, exact, config.elements)[0] < 1e-9
+
+
+def forces_of_trimer(program, types, positions):
+    others = np.array([1, 2, 0, 2, 0, 1], dtype=np.int32)
+    pairs = np.arange(0, 7, 2), others, np.zeros((6, 3), dtype=np.int8)
+    cell = np.zeros((3, 3))
+    return compiled.evaluate(load("_generic"), program, positions, cell, types, *pairs)[
+        1
+    ]
+
+
+@pytest.mark.parametrize("options", [FULL, {"l_max": 1}])
+def test_two_short_bonds_are_within_the_bound(options):
+    """From any atom to any two others, where errors of a table are large."""
+    config = tiny_config(**options)
+    radii = np.array(covalent_radii(config.elements))
+    exact = in_numpy(fold(tiny_energy(config, seed=1), torch.float64))
+    tabulated = with_table(exact, 128)
+    bound, _ = force_error(tabulated, exact, config.elements)
+    for types in np.ndindex(3, 3, 3):
+        lengths = 0.8 * (radii[types[0]] + radii[list(types[1:])])
+        for cosine in (0.0, -0.33, -1.0):
+            sine = (1.0 - cosine**2) ** 0.5
+            directions = np.array([[1.0, 0.0, 0.0], [cosine, sine, 0.0]])
+            positions = np.vstack([np.zeros(3), lengths[:, None] * directions])
+            expected, found = (
+                forces_of_trimer(program, np.array(types), positions)
+                for program in (exact, tabulated)
+            )
+            assert abs(found - expected).max() < bound
 
 
 def test_a_table_needs_the_kernels(monkeypatch):

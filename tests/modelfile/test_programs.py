@@ -3,22 +3,26 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load, save
-from training_helpers import tiny_model
+from training_helpers import tiny_config, tiny_model
 
 from openmm_allegro import load_model, save_model
 from openmm_allegro.cli import main
 from openmm_allegro.kernels.inference import fold as fold_module
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.inference.folded import folded
+from openmm_allegro.model.energy import ZBL
 from openmm_allegro.model.model import digest
 from openmm_allegro.modelfile import read_header
 from openmm_allegro.modelfile.header import BLANK, CHECKSUM, FORMAT, with_checksum
@@ -110,6 +114,31 @@ def test_changed_weights_are_folded_anew(tmp_path):
     assert same(folded(again, "double"), after)
 
 
+def shift_energies(energy):
+    energy.shifts += 1.0
+
+
+def scale_energies(energy):
+    energy.factors *= 2.0
+
+
+def add_repulsion(energy):
+    energy.terms["zbl"] = ZBL(tiny_config(zbl=True))
+
+
+@pytest.mark.parametrize("change", [shift_energies, scale_energies, add_repulsion])
+def test_a_network_is_folded_as_it_was_changed(tmp_path, change):
+    """In what its file does not hold, too."""
+    path = save_model(tiny_model(), tmp_path / "model.safetensors")
+    model = load_model(path)
+    before = folded(model, "double")
+    change(model.energy)
+    after = folded(model, "double")
+    assert not same(before, after) and same(after, fresh(model, "double"))
+    again = load_model(save_model(model, tmp_path / "again.safetensors"))
+    assert same(folded(again, "double"), before)  # as the file describes it
+
+
 def test_another_dtype_is_another_model(tmp_path):
     model = load_model(save_model(tiny_model(), tmp_path / "model.safetensors"))
     before = digest(model)
@@ -153,6 +182,20 @@ def test_a_damaged_cache_is_made_anew(old, cache, folds, damage):
 def test_no_folder_for_the_cache(old, cache):
     cache.parent.write_text("in its place")
     assert len(folded(load_model(old), "single").weights)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_cache_of_another_user(old, cache):
+    """That the home of a container often is."""
+    model = load_model(old)
+    cache.parent.mkdir(mode=0o700)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        assert pool.submit(folded_by_nobody, model).result()
+
+
+def folded_by_nobody(model):
+    os.setuid(65534)
+    return len(folded(model, "single").weights) > 0
 
 
 def altered(path, change):
@@ -228,8 +271,11 @@ def test_a_model_that_cannot_be_folded_has_no_programs(tmp_path):
     model.energy.terms["nothing"] = Nothing()
     path = save_model(model, tmp_path / "model.safetensors")
     assert read_header(path)["programs"] is None
-    with pytest.raises(ValueError, match=r"backend='native', expects an energy of the"):
-        folded(model, "single")
+    changed = load_model(save_model(tiny_model(), tmp_path / "other.safetensors"))
+    changed.energy.terms["nothing"] = Nothing()
+    for one in (model, changed):
+        with pytest.raises(ValueError, match=r"backend='native', expects an energy of"):
+            folded(one, "single")
 
 
 def run(code, *arguments, cache):

@@ -97,7 +97,8 @@ def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, changes, ca
         crash_at(patch, call)
         fit(tmp_path / "parts", config)
     assert [row["epoch"] for row in read_log(tmp_path / "parts")] == [0, 1]
-    load_model(tmp_path / "parts" / "model.safetensors")
+    unfinished = load_model(tmp_path / "parts" / "model.safetensors")
+    assert unfinished.stored.programs is None
     fit(tmp_path / "parts", config, resume=True)
     assert_same_training(tmp_path / "whole", tmp_path / "parts")
 

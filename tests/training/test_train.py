@@ -60,6 +60,7 @@ def test_returned_model_is_the_file_and_the_best_of_the_log(finished):
     rows = read_log(folder)
     best = min(rows, key=lambda row: row["validation_score"])
     assert same(weights(model), weights(load_model(folder / "model.safetensors")))
+    assert model.stored.programs.digest == model.origin.digest
     assert model.provenance["epoch"] == best["epoch"]
     metrics = evaluate(model, ethanol()[16:])["metrics"]
     for column in ("energy_mae", "energy_rmse", "forces_mae", "forces_rmse"):

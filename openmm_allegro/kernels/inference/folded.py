@@ -50,9 +50,6 @@ def folded(model: Model, precision: str) -> Program:
         If the energy has a term that programs do not have.
     """
     kind = KINDS[precision]
-    known = known_program(model, precision)
-    if known is not None:
-        return known
     if not is_foldable(model):
         names = [n for n in weights(model) if n.startswith(TERMS)]
         raise ValueError(
@@ -60,6 +57,9 @@ def folded(model: Model, precision: str) -> Program:
             f"the terms that programs have, found more ({', '.join(names) or 'terms'} "
             "in the model); kernel='plain' with another backend takes any"
         )
+    known = known_program(model, precision)
+    if known is not None:
+        return known
     if not _is_as_read(model):
         return fold_arrays(model, kind)
     program = fold_arrays(_anew(model), kind, model.origin.path)
@@ -135,8 +135,25 @@ def _describe(model: Model) -> str:
 
 def _is_as_read(model: Model) -> bool:
     """Tell whether a model was read from a file and not changed since."""
-    read = model.origin is not None and model.stored is not None
-    return read and digest(model) == model.origin.digest
+    if model.origin is None or model.stored is None:
+        return False
+    if digest(model) != model.origin.digest:
+        return False
+    return not model.is_built or _has_own_buffers(model)
+
+
+def _has_own_buffers(model: Model) -> bool:
+    """Tell whether a built network computes with the model's config and statistics."""
+    import torch
+
+    from ...model.energy import AllegroEnergy
+
+    dtype = next(model.energy.network.parameters()).dtype
+    expected = AllegroEnergy(model.config, model.statistics).set_dtype(dtype)
+    found, buffers = (dict(e.named_buffers()) for e in (model.energy, expected))
+    return found.keys() == buffers.keys() and all(
+        torch.equal(found[name].cpu(), value) for name, value in buffers.items()
+    )
 
 
 def _anew(model: Model) -> Model:
@@ -162,9 +179,7 @@ def _write_cached(path: Path, program: Program) -> None:
 
 
 def _read_cached(path: Path, kind: str, elements: int) -> Program | None:
-    """Read a program; None if there is none, or the file is damaged."""
-    if not path.is_file():
-        return None
+    """Read a program; None if there is none to read, or the file is damaged."""
     try:
         with safe_open(path, framework="np") as file:
             program = Program(*(file.get_tensor(name) for name in Program._fields))

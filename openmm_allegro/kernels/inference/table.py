@@ -150,10 +150,11 @@ def force_error(
     """Estimate the force error of a program against the exact model in float64.
 
     Measured in random environments with as many neighbours as the model was trained
-    with, at any distances from short bonds on: forces there are larger than in a
-    liquid, and so are errors. The bound takes the errors g_ij of all derivatives of one
-    centre's energy by the vectors to its neighbours with the same sign, and as much
-    again from the centres that it is a neighbour of: |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
+    with, two of them at the length of short bonds and the others farther away: forces
+    there are larger than in a liquid, and so are errors. The bound takes the errors
+    g_ij of all derivatives of one centre's energy by the vectors to its neighbours with
+    the same sign, and as much again from the centres that it is a neighbour of:
+    |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
 
     Returns
     -------
@@ -199,6 +200,9 @@ def _environments(program: Program, elements: Sequence[str]) -> tuple[np.ndarray
     nearest = NEAREST * (radii[center_types] + radii[kinds])
     nearest = nearest.clip(parts.scalars.table_from * cutoffs, 0.9 * cutoffs)
     uniform = random.uniform(size=count)
+    # Two neighbours are as close as any may be: there a table's errors are largest.
+    begin = np.cumsum(sizes) - sizes
+    uniform[begin] = uniform[begin + (sizes > 1)] = 0.0
     r = np.cbrt(nearest**3 + (cutoffs**3 - nearest**3) * uniform)
     scale = r / np.linalg.norm(directions, axis=1)
     first = np.cumsum(sizes + 1) - sizes - 1  # atom numbers of the centres
