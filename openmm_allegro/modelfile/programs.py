@@ -12,7 +12,7 @@ from ..kernels.inference.validity import check_program
 from ..kernels.library import library
 from ..model.config import AllegroConfig
 from ..model.model import FoldedPrograms
-from ..model.probe import check_energies, make_clusters
+from ..model.probe import Clusters, check_energies, make_clusters
 from ..model.statistics import Statistics
 from .header import DTYPES as NAMES_IN_FILE
 
@@ -25,6 +25,10 @@ ARRAYS = {
         Program._fields, ("I64", "F64", NAMES_IN_FILE[dtype]), strict=True
     )
 }
+
+# Largest difference of energies in single and double precision: a fraction, and in eV.
+# Models in use have 1e-6 of the first.
+AGREEMENT = 0.01, 1e-4
 
 
 def as_arrays(programs: FoldedPrograms) -> dict[str, np.ndarray]:
@@ -76,16 +80,43 @@ def can_probe() -> bool:
     return library() is not None
 
 
-def probe_program(
-    program: Program, config: AllegroConfig, statistics: Statistics
+def probe_programs(
+    programs: Mapping[str, Program], config: AllegroConfig, statistics: Statistics
 ) -> None:
-    """Refuse a program that gives a centre of any element no sensible energy.
+    """Refuse programs whose energies are absurd, or differ from each other.
+
+    Parameters
+    ----------
+    programs : mapping of str to Program
+        By "single" and "double".
+    config : AllegroConfig
+    statistics : Statistics
 
     Raises
     ------
     ValueError
     """
     clusters = make_clusters(config)
+    shifts = np.array(statistics.shifts)[clusters.centers]
+    energies = {
+        kind: _energies(program, clusters) - shifts
+        for kind, program in programs.items()
+    }
+    for values in energies.values():
+        check_energies(clusters, values, config)
+    if len(energies) < len(DTYPES):
+        return
+    scale = abs(energies["double"]).max()
+    difference = abs(energies["single"] - energies["double"]).max()
+    if difference > AGREEMENT[0] * scale + AGREEMENT[1]:
+        raise ValueError(
+            f"expected {PREFIX}single and {PREFIX}double of one model, found energies "
+            f"that differ by {difference:.3g} eV of {scale:.3g} eV"
+        )
+
+
+def _energies(program: Program, clusters: Clusters) -> np.ndarray:
+    """Energies of the centres, eV."""
     count, number = clusters.neighbors.shape
     # Each centre is followed by its neighbours, which have no pairs.
     types = np.column_stack((clusters.centers, clusters.neighbors)).ravel()
@@ -104,5 +135,4 @@ def probe_program(
         neighbors.astype(np.int32),
         np.zeros((len(neighbors), 3), dtype=np.int8),
     )
-    shifts = np.array(statistics.shifts)[clusters.centers]
-    check_energies(clusters, energies[:: 1 + number] - shifts, config)
+    return energies[:: 1 + number]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from ..kernels.inference.folded import DTYPES as KERNEL_DTYPES
 from ..kernels.inference.folded import known_program
 from ..kernels.library import FORMAT
 from ..model.config import AllegroConfig
@@ -40,9 +41,10 @@ from .programs import (
     as_programs,
     can_probe,
     check_programs,
-    probe_program,
+    probe_programs,
 )
 
+KINDS_BY_DTYPE = {dtype: kind for kind, dtype in KERNEL_DTYPES.items()}
 _log = logging.getLogger(__name__)
 
 
@@ -145,9 +147,10 @@ def _read_programs(
 
 def _check_energies(model: Model) -> None:
     """Refuse weights that are noise, by the kernel or, without programs, by torch."""
-    program = known_program(model, "double" if model.dtype == "float64" else "single")
-    if program is not None and can_probe():
-        probe_program(program, model.config, model.statistics)
+    known = {kind: known_program(model, kind) for kind in KINDS_BY_DTYPE.values()}
+    known = {kind: program for kind, program in known.items() if program is not None}
+    if KINDS_BY_DTYPE[model.dtype] in known and can_probe():
+        probe_programs(known, model.config, model.statistics)
         return
     # Where there is no torch either, nothing can be computed with the model.
     with contextlib.suppress(ImportError):

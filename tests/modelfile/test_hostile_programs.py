@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Damaged and hostile programs in model files are refused before anything runs them."""
 
-import json
+import functools
 
 import numpy as np
 import pytest
 from helpers import tiny_statistics
-from safetensors.numpy import load, save
+from model_files import rewrite
+from safetensors.numpy import load
 from training_helpers import tiny_config, tiny_model
 
 from openmm_allegro import load_model, save_model
 from openmm_allegro.kernels.inference.folded import folded
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.modelfile.header import BLANK, CHECKSUM, FORMAT, with_checksum
 
 SINGLE, DOUBLE = "folded.single.", "folded.double."
 
@@ -25,19 +25,7 @@ def content(tmp_path_factory):
 
 @pytest.fixture
 def rewritten(content, tmp_path):
-    """Write the file with a changed header or changed arrays and a right checksum."""
-
-    def rewrite(change):
-        end = 8 + int.from_bytes(content[:8], "little")
-        header = json.loads(json.loads(content[8:end])["__metadata__"][FORMAT])
-        arrays = {name: array.copy() for name, array in load(content).items()}
-        change(header, arrays)
-        text = json.dumps(header | {CHECKSUM: BLANK})
-        path = tmp_path / "model.safetensors"
-        path.write_bytes(with_checksum(save(arrays, metadata={FORMAT: text})))
-        return path
-
-    return rewrite
+    return functools.partial(rewrite, tmp_path / "model.safetensors", content)
 
 
 def put(name, value):
@@ -108,9 +96,15 @@ def test_a_program_that_is_noise(rewritten):
         load_model(rewritten(put(f"{SINGLE}weights", lambda a: a * 1e12)))
 
 
+@pytest.mark.parametrize("name", [f"{SINGLE}weights", f"{DOUBLE}weights"])
+def test_programs_that_differ_from_each_other(rewritten, name):
+    with pytest.raises(ValueError, match=r"double of one model, found energies that"):
+        load_model(rewritten(put(name, lambda a: a * a.dtype.type(1.2))))
+
+
 def test_a_large_index_anywhere(rewritten):
     """Each file is refused, or its programs can be run."""
-    size = len(load(rewritten(lambda h, a: None).read_bytes())[f"{DOUBLE}integers"])
+    size = len(load(rewritten().read_bytes())[f"{DOUBLE}integers"])
     random = np.random.default_rng(0)
     refused = 0
     for place in random.choice(size, 60, replace=False):

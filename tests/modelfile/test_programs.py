@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load, save
+from model_files import rewrite
 from training_helpers import tiny_config, tiny_model
 
 from openmm_allegro import load_model, save_model
@@ -25,7 +25,6 @@ from openmm_allegro.kernels.inference.folded import folded
 from openmm_allegro.model.energy import ZBL
 from openmm_allegro.model.model import digest
 from openmm_allegro.modelfile import read_header
-from openmm_allegro.modelfile.header import BLANK, CHECKSUM, FORMAT, with_checksum
 from openmm_allegro.modelfile.programs import ARRAYS
 
 ROOT = Path(__file__).parents[2]
@@ -198,18 +197,6 @@ def folded_by_nobody(model):
     return len(folded(model, "single").weights) > 0
 
 
-def altered(path, change):
-    """Write a file again with a changed header or changed arrays."""
-    content = path.read_bytes()
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8:end])["__metadata__"][FORMAT])
-    arrays = load(content)
-    change(header, arrays)
-    text = json.dumps(header | {CHECKSUM: BLANK})
-    path.write_bytes(with_checksum(save(arrays, metadata={FORMAT: text})))
-    return path
-
-
 def test_programs_of_another_format_are_not_used(tmp_path, folds, caplog):
     path = save_model(tiny_model(), tmp_path / "model.safetensors")
     program = folded(load_model(path), "single")
@@ -220,7 +207,7 @@ def test_programs_of_another_format_are_not_used(tmp_path, folds, caplog):
             arrays[name][:] = 7
 
     folds.clear()
-    altered(path, change)
+    rewrite(path, path.read_bytes(), change)
     assert same(folded(load_model(path), "single"), program)
     assert folds == [torch.float32]
     assert "holds programs of format 3 instead of 2, which are not used" in caplog.text
@@ -237,7 +224,7 @@ def test_programs_of_other_weights_are_not_used(tmp_path, folds, caplog):
     def change(header, arrays):
         arrays["readout.layers.0.weight"] *= 1.5
 
-    model = load_model(altered(path, change))
+    model = load_model(rewrite(path, path.read_bytes(), change))
     assert "holds programs of other weights than its own" in caplog.text
     folds.clear()
     program = folded(model, "double")
