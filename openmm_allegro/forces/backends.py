@@ -91,7 +91,7 @@ def _obstacle_of_torch_force() -> str:
     try:
         register_torch_force()
     except ImportError as error:
-        return f"openmm-torch cannot be imported ({error.__cause__ or error})"
+        return f"openmm-torch cannot be used ({error.__cause__ or error})"
     return ""
 
 

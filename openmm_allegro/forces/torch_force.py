@@ -12,6 +12,8 @@ import openmm
 from ..utils.compatibility import warn_of_known_bad_versions
 from ..utils.quiet import quiet
 
+_KERNEL = "CalcTorchForce"
+
 
 def register_operators(needed_by: str = "a model's module") -> None:
     """Make the operators and classes known to torch that an archive may name.
@@ -49,7 +51,7 @@ def register_torch_force() -> Any:
     Raises
     ------
     ImportError
-        If openmm-torch cannot be imported.
+        If openmm-torch cannot be imported, or has no kernels for this OpenMM.
 
     Warns
     -----
@@ -63,20 +65,27 @@ def register_torch_force() -> Any:
 
         with quiet("openmmtorch"):
             from openmmtorch import TorchForce
+        _load_kernels()
     except ImportError as error:
         raise ImportError(
             "a TorchForce (backend='torchforce') expects openmm-torch, found: "
             f"{error}; pip install 'openmm-allegro[torchforce]' (conda: openmm-torch), "
-            "or make the System with backend='native' or 'pythonforce', which do "
-            "without"
+            "or make the System with backend='native', which needs no torch, or "
+            "'pythonforce', which needs no openmm-torch"
         ) from error
+    return TorchForce
+
+
+def _load_kernels() -> None:
     for failure in openmm.Platform.getPluginLoadFailures():
         library = re.search(r"\S*OpenMMTorch\w*\.\w+", failure)
         if library:
             # Platforms that this machine lacks fail again, and are not needed.
             with contextlib.suppress(openmm.OpenMMException):
                 openmm.Platform.loadPluginLibrary(library[0])
-    return TorchForce
+    # those of another OpenMM lie where this one does not look
+    if not openmm.Platform.getPlatformByName("Reference").supportsKernels([_KERNEL]):
+        raise ImportError(f"no kernels of it for OpenMM {openmm.__version__}")
 
 
 def _load_nvrtc() -> None:

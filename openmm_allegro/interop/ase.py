@@ -7,13 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.calculator import (
-    Calculator,
-    PropertyNotImplementedError,
-    all_changes,
-)
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..model.elements import element_types
 from ..model.model import Model
@@ -25,7 +18,17 @@ from ..potential.contents import check_distinct
 from ..potential.options import ForceOptions, default_skin
 from ..structure import Structure, from_ase
 from ..units import NM_TO_ANGSTROM
+from ..utils.extras import naming_extras
 from ..utils.reasons import reason_of
+
+with naming_extras():
+    from ase import Atoms
+    from ase.calculators.calculator import (
+        Calculator,
+        PropertyNotImplementedError,
+        all_changes,
+    )
+    from ase.stress import full_3x3_to_voigt_6_stress
 
 if TYPE_CHECKING:
     import torch

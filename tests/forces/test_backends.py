@@ -10,7 +10,12 @@ import pytest
 from openmm_helpers import make_topology, skip_without
 
 from openmm_allegro import AllegroPotential
-from openmm_allegro.forces import allegro_module, backends, choose_backend
+from openmm_allegro.forces import (
+    allegro_module,
+    backends,
+    choose_backend,
+    torch_force,
+)
 from openmm_allegro.plugin.library import plugin
 from openmm_allegro.potential.description import description
 from openmm_allegro.potential.force import resolve
@@ -75,6 +80,22 @@ def test_versions_that_are_known_to_fail(monkeypatch):
     monkeypatch.setattr(backends, "installed_known_bad", lambda: ["they do not fit"])
     monkeypatch.setattr(openmm, "__version__", "8.5.2")
     assert choose_backend() == ("native", "native: they do not fit")
+
+
+def test_openmm_torch_without_kernels_for_this_openmm(monkeypatch):
+    pytest.importorskip("openmmtorch")
+    if openmm.__version__ >= "8.6":
+        pytest.skip("openmm-torch crashes with OpenMM 8.6")
+    register = torch_force.register_torch_force.__wrapped__
+    monkeypatch.setattr(backends, "register_torch_force", register)
+    monkeypatch.setattr(torch_force, "_KERNEL", "CalcForceOfAnother")
+    lacks = f"no kernels of it for OpenMM {openmm.__version__}"
+    assert choose_backend() == (
+        "native",
+        f"native: openmm-torch cannot be used ({lacks})",
+    )
+    with pytest.raises(ImportError, match=f"expects openmm-torch, found: {lacks}"):
+        register()
 
 
 def test_no_compiler(no_openmmtorch, no_compiler):

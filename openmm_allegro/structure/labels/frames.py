@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...utils.extras import naming_extras
 from ..extxyz import check_extxyz
 from .settings import LabelSettings
 
@@ -25,7 +26,8 @@ def iterate_frames(path: Path, settings: LabelSettings) -> Iterator["ase.Atoms"]
     Exception
         Of many kinds, when frames are asked for, if ase cannot read it.
     """
-    from ase.io import iread
+    with naming_extras():
+        from ase.io import iread
 
     name = _format(path)
     if settings.has_units and name and name not in UNITLESS:
