@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Checks of a System, positions, notes and an earlier run, before any long work.
 
-Each function raises a ValueError that says what was expected and what was found.
+Each function raises an error that says what was expected and what was found, a
+ValueError if nothing else is said.
 """
 
 import dataclasses
@@ -17,8 +18,10 @@ from openmm import app, unit
 
 from ..potential.description import FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
+from ..reporters.trajectory import check_hdf5_writer
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
+from .integrators import check_package, choose_integrator
 from .settings import Execution, RunSettings
 from .system_config import SYSTEM_OPTIONS
 
@@ -46,6 +49,18 @@ _OPTIONAL = {
     for field in dataclasses.fields(RunSettings)
     if field.default is None
 }
+
+
+def check_packages(settings: RunSettings) -> None:
+    """Refuse settings that need a package which is missing.
+
+    Raises
+    ------
+    ImportError
+    """
+    if settings.velocity_interval:
+        check_hdf5_writer()
+    check_package(choose_integrator(settings.integrator, settings.ensemble))
 
 
 def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:

@@ -15,12 +15,17 @@ from openmm import app, unit
 
 from .._version import __version__
 from ..potential.description import notes_of
-from ..reporters.trajectory import check_hdf5_writer
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
 from .atoms import describe_start
 from .checkpoint import Checkpoint
-from .checks import check_freedom, check_notes, check_positions, check_start
+from .checks import (
+    check_freedom,
+    check_notes,
+    check_packages,
+    check_positions,
+    check_start,
+)
 from .contents import check_contents
 from .differences import Asked
 from .identity import Identity, box_of, identify
@@ -59,8 +64,8 @@ def execute(
     """
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
+    check_packages(settings)
     if settings.velocity_interval:
-        check_hdf5_writer()
         paths["velocities"] = paths_of(output)["velocities"]
     check_reporters(reporters)
     asked = check_notes(notes) | {"atoms": system.getNumParticles()}

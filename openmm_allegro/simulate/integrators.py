@@ -95,6 +95,16 @@ def is_stochastic(name: str) -> bool:
     return _KINDS[name].stochastic
 
 
+def check_package(name: str) -> None:
+    """Refuse an integrator, by its name, of a package that cannot be imported.
+
+    Raises
+    ------
+    ImportError
+    """
+    _import(_KINDS[name].module)
+
+
 def make_integrator(
     name: str, system: openmm.System, values: dict[str, Any], seed: int
 ) -> openmm.Integrator:

@@ -14,7 +14,7 @@ from openmm import app
 from ..classical.serialized import read_state
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
-from .checks import check_freedom, check_seeds
+from .checks import check_freedom, check_packages, check_seeds
 from .execute import execute
 from .identity import identify
 from .settings import Execution, Stage, check_work
@@ -75,6 +75,8 @@ def run_protocol(
     ValueError
         As ``run``, by the name of the stage, before any stage begins where possible; or
         if there are no stages, or two of one name.
+    ImportError
+        If a package that a stage needs is missing, before any stage begins.
     """
     folder = Path(output)
     execution = Execution(platform, threads, seed, overwrite, resume, progress)
@@ -110,7 +112,7 @@ def run_protocol(
 def _check_stages(
     topology: app.Topology, system: openmm.System, stages: Sequence[Stage], seed: int
 ) -> None:
-    """Refuse a System that does not fit a stage before the first one takes its time."""
+    """Refuse a stage that cannot be run before the first one takes its time."""
     if not stages:
         raise ValueError("expected at least one stage, found none")
     given = [stage.name for stage in stages]
@@ -120,12 +122,13 @@ def _check_stages(
     for stage in stages:
         try:
             check_work(stage)
+            check_packages(stage)
             check_freedom(system)
             check_ensemble(stage.ensemble, topology, system)
             if stage.hydrogen_mass_da:
                 prepare_system(system, topology, stage.record(), seed)
-        except ValueError as error:
-            raise ValueError(f"stage {stage.name}: {error}") from error
+        except (ValueError, ImportError) as error:
+            raise type(error)(f"stage {stage.name}: {error}") from error
 
 
 def _begin(

@@ -122,14 +122,17 @@ def test_what_is_missing_is_named(folder):
         "--integrator baoab": "'openmmtools'); pip install",
         "--backend torchforce": "'torch'; pip install",
     }
-    statuses, messages = command(
-        folder, *(run + options for options in missing), before=HIDING
-    )
-    assert statuses == [2] * len(missing)
+    commands = [run + options for options in missing]
+    # the last stage of a protocol
+    (folder / "protocol.toml").write_text(f"{PROTOCOL}velocity_interval = 5\n")
+    commands.append("simulate protocol.toml --output x")
+    missing[commands[-1]] = "stage npt: velocities in HDF5 (velocity_interval) expect"
+    statuses, messages = command(folder, *commands, before=HIDING)
+    assert statuses == [2] * len(commands)
     errors = [line for line in messages.splitlines() if "error: " in line]
     for error, words in zip(errors, missing.values(), strict=True):
         assert words in error
-    assert not list(folder.glob("x.*"))
+    assert not list(folder.glob("x*"))
 
 
 def test_verbs_name_their_extras(folder):
