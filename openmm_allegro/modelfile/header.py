@@ -48,11 +48,6 @@ def read_header(path: str | Path) -> dict[str, Any]:
     ValueError
         If it is not a model file, is truncated or comes from a newer version.
     """
-    return read_description(path).header
-
-
-def read_description(path: str | Path) -> Description:
-    """Read the header of a model file, and which tensors follow it."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a model file, found nothing at {path}")
@@ -60,13 +55,19 @@ def read_description(path: str | Path) -> Description:
         with safe_open(path, framework="np"):  # checks lengths and places
             pass
         with open(path, "rb") as file:
-            text = file.read(int.from_bytes(file.read(8), "little"))
+            content = file.read(8)
+            content += file.read(int.from_bytes(content, "little"))
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: expected a model file in the safetensors format, found a file "
             f"that is truncated or of another kind ({error})"
         ) from error
-    tensors = _parse(text, path)
+    return describe(content, path).header
+
+
+def describe(content: bytes, path: Path) -> Description:
+    """Tell what a model file holds, of all its bytes or those before its weights."""
+    tensors = _parse(content[8 : 8 + int.from_bytes(content[:8], "little")], path)
     metadata = tensors.pop("__metadata__", {})
     if FORMAT not in metadata:
         raise ValueError(
@@ -96,7 +97,7 @@ def tell_if_unchecked(path: str | Path, header: dict[str, Any]) -> None:
         )
 
 
-def check_checksum(path: str | Path, header: dict[str, Any]) -> None:
+def check_checksum(content: bytes, header: dict[str, Any], path: Path) -> None:
     """Refuse a file that is not as it was written, if it has a checksum.
 
     Raises
@@ -105,7 +106,7 @@ def check_checksum(path: str | Path, header: dict[str, Any]) -> None:
     """
     if CHECKSUM not in header:
         return
-    content, expected = Path(path).read_bytes(), header[CHECKSUM]
+    expected = header[CHECKSUM]
     place = _place(content, expected)
     blank = hashlib.sha256(content[:place])
     blank.update(BLANK.encode())

@@ -4,12 +4,12 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from ..kernels.inference.folded import DTYPES as KERNEL_DTYPES
 from ..kernels.inference.folded import known_program
@@ -32,7 +32,8 @@ from .header import (
     PROGRAMS,
     Tensors,
     check_checksum,
-    read_description,
+    describe,
+    read_header,
     tell_if_unchecked,
 )
 from .programs import (
@@ -67,8 +68,11 @@ def load_model(path: str | Path) -> Model:
         If the file is not a model file, is truncated, comes from a newer version or
         does not hold the weights its header promises.
     """
-    header, stored = read_description(path)
-    check_checksum(path, header)
+    path = Path(path)
+    read_header(path)  # refuses another file before all of it is read
+    content = path.read_bytes()  # at once: a training may replace it
+    header, stored = describe(content, path)
+    check_checksum(content, header, path)
     dataclass_of = {"config": AllegroConfig, "statistics": Statistics}
     parts = {
         k: from_mapping(c, header[k], f"{path}: {k}") for k, c in dataclass_of.items()
@@ -79,15 +83,19 @@ def load_model(path: str | Path) -> Model:
         statistics.check_elements(config.elements)
         # Before anything is built, which could take more memory than there is.
         _check_weights(config, stored, dtype)
-        weights = _read_finite(path, stored)
-        programs = _read_programs(path, header.get(PROGRAMS), of_programs)
-        if programs is not None and programs.format == FORMAT:
-            check_programs(programs, config, statistics)
+        _check_arrays(header.get(PROGRAMS), of_programs)
+        arrays = _finite_arrays(content)
+        weights = {name: arrays[name] for name in stored}
+        programs = header.get(PROGRAMS)
+        if programs is not None:
+            programs = FoldedPrograms(**programs, arrays=as_programs(arrays))
+            if programs.format == FORMAT:
+                check_programs(programs, config, statistics)
         fields = header["kind"], dtype, header["provenance"]
         model = Model(
             config, statistics, None, *fields, stored=Stored(weights, programs)
         )
-        sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(content).hexdigest()
         model.origin = Origin(str(path), sha256, digest(model))
         _check_energies(model)
     except ValueError as error:
@@ -112,23 +120,8 @@ def _check_weights(config: AllegroConfig, stored: Tensors, dtype: str) -> None:
             )
 
 
-def _read_finite(path: str | Path, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Read arrays, of which each number is finite."""
-    arrays = {}
-    with safe_open(path, framework="np") as file:
-        for name in names:
-            arrays[name] = file.get_tensor(name)
-            if not np.isfinite(arrays[name]).all():
-                raise ValueError(
-                    f"expected finite weights, found NaN or infinity in {name}"
-                )
-    return arrays
-
-
-def _read_programs(
-    path: str | Path, header: dict[str, Any] | None, stored: Tensors
-) -> FoldedPrograms | None:
-    """Read the programs that the header promises."""
+def _check_arrays(header: dict[str, Any] | None, stored: Tensors) -> None:
+    """Refuse arrays of programs other than the header promises."""
     expected = {} if header is None else ARRAYS
     for name in sorted({*expected, *stored}):
         kind, shape = stored.get(name, ("none", ()))
@@ -139,10 +132,20 @@ def _read_programs(
                 f"expected an array {name} of type {expected[name]} with 1 axis from "
                 f"the header, found {kind} with {len(shape)} axes"
             )
-    if header is None:
-        return None
-    arrays = _read_finite(path, expected)
-    return FoldedPrograms(header["format"], header["digest"], as_programs(arrays))
+
+
+def _finite_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """Read all arrays, of which each number is finite."""
+    try:
+        arrays = load(content)
+    except SafetensorError as error:
+        raise ValueError(f"expected a whole file, found {error}") from None
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f"expected finite weights, found NaN or infinity in {name}"
+            )
+    return arrays
 
 
 def _check_energies(model: Model) -> None:

@@ -15,7 +15,8 @@ from training_helpers import ethanol, tiny_model
 
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model import energy as energy_module
-from openmm_allegro.modelfile import load_model, read_header, save_model, write
+from openmm_allegro.model.model import digest
+from openmm_allegro.modelfile import load_model, read, read_header, save_model, write
 from openmm_allegro.modelfile.header import BLANK, CHECKSUM, FORMAT, with_checksum
 from openmm_allegro.modelfile.programs import ARRAYS
 from openmm_allegro.training.evaluate import predict
@@ -175,6 +176,20 @@ def test_foreign_safetensors(tmp_path, metadata):
         ValueError, match=r"with an openmm_allegro header, found metadata"
     ):
         load_model(path)
+
+
+def test_a_file_replaced_while_it_is_read(path, tmp_path, monkeypatch):
+    """By a training, for instance: the model is one of the two."""
+    other = save_model(tiny_model("float64"), tmp_path / "other.safetensors")
+
+    def replace(path):
+        read_header(path)
+        path.write_bytes(other.read_bytes())
+
+    monkeypatch.setattr(read, "read_header", replace)
+    model = load_model(path)
+    assert model.origin.digest == digest(model)
+    assert model.origin[1:] == load_model(other).origin[1:]
 
 
 @pytest.mark.parametrize("writer", ["pickle", "torch"])
