@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _copy_of_sources(folder: Path) -> Path:
-    """What git knows of the package, without anything that was built."""
+    """Copy the files that git has of the package, without anything built."""
     source = folder / "source"
     command = ["git", "-C", ROOT, "ls-files", "-z", "openmm_allegro", "*.toml", "*.py"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -93,7 +93,7 @@ def _megabytes(folder: Path) -> int:
 
 
 def _processor_seconds() -> float:
-    """Of all processes that have ended."""
+    """Processor time of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What kills.py kills: its work, what must hold after a kill, and at the end.
+"""Tasks that kills.py kills, and checks of what they leave.
 
 Each task has a ``name``, the ``signals`` that it must survive, and ``work(folder)``,
 which continues what is there if ``is_resumed``; ``moment`` names where it was killed.

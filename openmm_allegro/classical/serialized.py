@@ -256,7 +256,7 @@ def _check_model(attributes: dict[str, str], where: str) -> None:
 
 
 def _reason_of_torch_force(attributes: dict[str, str]) -> str:
-    """What a TorchForce holds that may reach beyond tensors; empty if nothing."""
+    """Say what a TorchForce holds that may reach beyond tensors, if anything."""
     content = attributes.get("encodedFileContents", "")
     # the first version reads the file that it names
     if not content or not re.fullmatch("[2-9]", attributes.get("version", "")):

@@ -1,42 +1,32 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// C interface of the compiled kernels, and the layout of a model folded to a program.
-///
 /// This file is the only description of both. C++ includes it and Python reads it
 /// (`kernels/header.py`), so every declaration keeps its form: one field a line, with its
-/// sentence above it. A test compares the kernels with their twin in torch.
-///
-/// Lengths are in Å and energies in eV. Arrays are contiguous, the last index fastest.
+/// sentence above it. Lengths are in Å, energies in eV; arrays are in C's order.
 #ifndef OPENMM_ALLEGRO_H
 #define OPENMM_ALLEGRO_H
-
 #include <stdint.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 /// Version of the program's layout. Serialized Systems hold programs, so raise it only
 /// where an array or an operation changes.
 #define ALLEGRO_FORMAT 2
-
 /// Version of the functions below and of the structs that they take. Raise it where one of
 /// them changes: libraries compiled before are then not used.
 #define ALLEGRO_INTERFACE 3
-
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
 #define ALLEGRO_CHANNELS 64
 
 // ---------------------------------------------------------------- the program of a model
-//
 // An ordered pair of atoms is a row of numbers. The program is a list of operations on
 // such rows; each reads segments of the row and writes one. A segment is named by the
 // column where it starts and is padded to whole panels. The derivatives of the energy by a
-// row have the same columns, and the operations in reverse order give them.
-//
-// A matrix [depth, width] of the weights is packed: its columns are cut into panels of
+// row have the same columns, and the operations in reverse order give them. A matrix
+// [depth, width] of the weights is packed: its columns are cut into panels of
 // ALLEGRO_PANEL bytes, and each panel is stored row by row.
 
 /// Codes of the operations.
@@ -44,7 +34,6 @@ enum allegro_code {
   ALLEGRO_LINEAR = 0, ALLEGRO_ACTIVATION = 1, ALLEGRO_TYPES = 2,
   ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5
 };
-
 /// Nonlinearities of an activation.
 enum allegro_nonlinearity { ALLEGRO_SILU = 0, ALLEGRO_MISH = 1, ALLEGRO_GELU = 2 };
 
@@ -256,16 +245,14 @@ typedef struct allegro_program {
   const int64_t *integers;
   /// An allegro_scalars and ALLEGRO_CONSTANTS.
   const double *constants;
-  /// Weights as the operations name them, float or double. The table, if there is one, is
-  /// last: the cubics [types, types, points, 4, first_width] of t from 0 to 1 in each
-  /// interval, constant term first.
+  /// Weights as the operations name them, float or double. A table is last: cubics of t,
+  /// 0 to 1, [types, types, points, 4, first_width], the constant term first.
   const void *weights;
   /// 1 if the weights are double and the network runs in double precision.
   int64_t is_double;
 } allegro_program;
 
 // -------------------------------------------------------------------- running a program
-
 /// Atoms and their pairs, grouped by centre. Pairs beyond their cutoff do not matter.
 typedef struct allegro_atoms {
   /// Number of atoms.
@@ -288,8 +275,7 @@ typedef struct allegro_atoms {
 typedef struct allegro_results {
   /// Energies [count], eV; overwritten for each centre that is run.
   double *energies;
-  /// Forces [count, 3], eV/Å; added to, on neighbours too. NULL for energies alone, at
-  /// half the cost.
+  /// Forces [count, 3], eV/Å; added to, on neighbours too. NULL: energies for half the cost.
   double *forces;
   /// Derivative of the energy by the strain [3, 3], eV; added to, if there are forces.
   double *strain;
@@ -297,12 +283,10 @@ typedef struct allegro_results {
 
 /// A program that has been read.
 typedef struct allegro_model allegro_model;
-
 /// ALLEGRO_FORMAT that the library was compiled with.
 int64_t allegro_format(void);
 /// ALLEGRO_INTERFACE that the library was compiled with.
 int64_t allegro_interface(void);
-
 /// Outcomes of functions.
 enum allegro_outcome {
   ALLEGRO_OK = 0, ALLEGRO_REFUSED = 1, ALLEGRO_NO_MEMORY = 2, ALLEGRO_OTHER_FORMAT = 3
@@ -313,49 +297,36 @@ enum allegro_outcome {
 /// found is in `message`, which has `room` bytes. The weights are not read and may be NULL.
 int64_t allegro_check(const allegro_program *program, int64_t integers, int64_t constants,
                       int64_t weights, char *message, int64_t room);
-
 /// Largest cutoff of a pair, Å, of a program that has been checked.
 double allegro_cutoff(const allegro_program *program);
-
-/// Read a program; NULL if it is of another format or there is too little memory. Its arrays
-/// are not copied.
+/// Read a program, whose arrays are not copied; NULL for another format or lack of memory.
 allegro_model *allegro_open(const allegro_program *program);
 
 /// Run the centres from `begin` to before `end` in the calling thread. Threads may share a
-/// model, but not the forces and the strain of the results. All functions with an outcome
-/// may lack memory.
+/// model, but not forces and strain. All functions with an outcome may lack memory.
 int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
                     int64_t end, const allegro_results *results);
-
-/// Run all centres on several threads, each with forces and strain of its own: these
-/// arrays are [threads, count, 3] and [threads, 3, 3], and sums over threads are the
-/// result. Equal arguments give equal results, to the last bit.
+/// Run all centres on several threads. The results are sums of forces [threads, count, 3]
+/// and strain [threads, 3, 3]. Equal arguments give equal results, to the last bit.
 int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
                             int64_t threads, const allegro_results *results);
 
-/// Evaluate all that depends on the distance of a pair and its elements alone, in double
-/// precision whatever the weights are: the results of the first stage [count, first_width]
-/// at x = r / cutoff [count], and their derivatives by x.
+/// Evaluate the first stage, which depends on distance and elements alone, in double
+/// precision: results [count, first_width] at x = r / cutoff [count], and slopes by x.
 int64_t allegro_two_body(const allegro_model *model, int64_t center, int64_t neighbor,
                          int64_t count, const double *x, double *values, double *slopes);
-
-/// Fill a table of so many intervals as the weights have it, float or double. Its numbers
-/// do not depend on the threads.
+/// Fill a table of so many intervals, whose numbers are float or double as the weights are.
 int64_t allegro_tabulate(const allegro_model *model, int64_t intervals, int64_t threads,
                          void *cubics);
-
 /// Find the largest errors of such a table within its intervals, in double precision:
 /// `errors` [2] of values and of slopes, each over the largest of an ordered pair.
 int64_t allegro_table_errors(const allegro_model *model, int64_t intervals, int64_t threads,
                              double *errors);
-
 /// Free what allegro_open made.
 void allegro_close(allegro_model *model);
 
 // ------------------------------------------------------------------ products of training
-
-/// A sparse product of three arrays. With f = values · weights of the path, in each term
-///
+/// A sparse product of three arrays, with f = values · weights of the path in each term:
 ///     out[c, o, u] = sum of f first[c, i, u] second[c, j, u].
 typedef struct allegro_product {
   /// Centres c.
@@ -382,8 +353,8 @@ typedef struct allegro_product {
   const void *first;
   /// Second factor [centers, ·, channels].
   const void *second;
-  /// Result [centers, ·, channels]; for the weights' gradient [threads, channels, paths],
-  /// zeros at first, the sum over threads being the result.
+  /// Result [centers, ·, channels]; as gradient [threads, channels, paths], zeros at first,
+  /// the sum over threads.
   void *out;
 } allegro_product;
 
@@ -415,19 +386,15 @@ typedef struct allegro_pairs {
 
 /// Take the product; refused if an entry is beyond its array.
 int64_t allegro_contract(const allegro_product *product, int64_t threads);
-/// Gradient of the product by its weights, with the sum over c in the place of that over
-/// terms of one path; refused as above.
+/// Gradient by the weights, a sum over c and not over terms of a path; refused as above.
 int64_t allegro_contract_weights(const allegro_product *product, int64_t threads);
-
 /// v[c, a, u] = sum over k of y[c, k, a] w[c, k, degree of a, u].
 int64_t allegro_project(const allegro_pairs *pairs, int64_t threads);
 /// w[c, k, l, u] = sum over a of degree l of y[c, k, a] v[c, a, u]; rows are contiguous.
 int64_t allegro_spread(const allegro_pairs *pairs, int64_t threads);
 /// y[c, k, a] = sum over u of w[c, k, degree of a, u] v[c, a, u].
 int64_t allegro_meet(const allegro_pairs *pairs, int64_t threads);
-
 #ifdef __cplusplus
 }
 #endif
-
 #endif

@@ -47,7 +47,7 @@ class FoldedPrograms(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What a model file holds beside its header."""
+    """Contents of a model file beside its header."""
 
     weights: Mapping[str, np.ndarray]
     programs: FoldedPrograms | None = None
@@ -109,7 +109,7 @@ class Model:
 
     @property
     def is_built(self) -> bool:
-        """Whether ``energy`` is there, and may have other weights than ``stored``."""
+        """True if ``energy`` is there; its weights may differ from those ``stored``."""
         return "energy" in vars(self)
 
     @property

@@ -32,7 +32,7 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape by name
 
 
 class Description(NamedTuple):
-    """What a model file says before its weights."""
+    """Header of a model file, and the tensors that follow it."""
 
     header: dict[str, Any]
     tensors: Tensors

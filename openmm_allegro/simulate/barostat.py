@@ -46,7 +46,7 @@ class Memory:
 
 
 class BarostatWatch:
-    """What a barostat does, seen from outside.
+    """Watch of a barostat from outside: it sees the box alone.
 
     Parameters
     ----------

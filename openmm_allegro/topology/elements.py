@@ -35,7 +35,7 @@ class NamesUnclear(ValueError):
 
 @dataclass(frozen=True)
 class Naming:
-    """What the names of a topology file mean."""
+    """Meaning of the names in a topology file."""
 
     elements: dict[str, str] = setting(
         {},

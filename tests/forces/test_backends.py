@@ -55,7 +55,7 @@ def test_what_is_asked_for_is_taken(backend, no_compiler, no_openmmtorch):
 
 
 def test_openmm_torch_comes_first(no_compiler):
-    pytest.importorskip("openmmtorch")
+    skip_without("torchforce")
     if openmm.__version__ >= "8.6":
         pytest.skip("openmm-torch crashes with OpenMM 8.6")
     choice = choose_backend()
@@ -68,7 +68,7 @@ def test_no_openmm_torch(no_openmmtorch):
 
 
 def test_openmm_8_6(monkeypatch):
-    pytest.importorskip("openmmtorch")
+    skip_without("torchforce")
     monkeypatch.setattr(openmm, "__version__", "8.6.1")
     backend, reason = choose_backend()
     assert backend == "native"
@@ -76,7 +76,7 @@ def test_openmm_8_6(monkeypatch):
 
 
 def test_versions_that_are_known_to_fail(monkeypatch):
-    pytest.importorskip("openmmtorch")
+    skip_without("torchforce")
     monkeypatch.setattr(backends, "installed_known_bad", lambda: ["they do not fit"])
     monkeypatch.setattr(openmm, "__version__", "8.5.2")
     assert choose_backend() == ("native", "native: they do not fit")
@@ -99,7 +99,7 @@ def test_openmm_torch_without_kernels_for_this_openmm(monkeypatch):
 
 
 def test_no_compiler(no_openmmtorch, no_compiler):
-    """What is lost is said."""
+    """The reason says what is lost."""
     pytest.importorskip("torch")
     backend, reason = choose_backend()
     assert backend == "pythonforce"

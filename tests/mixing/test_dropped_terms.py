@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What mixing takes out of a region that no force field has made is said."""
+"""Reports of terms of no force field that mixing takes out of a region."""
 
 import logging
 
@@ -192,7 +192,7 @@ def interpolated(atoms, options, caplog):
 
 
 def longest_bond(mixed, positions, atoms):
-    """Of hydrogens of the region, nm, after some steps without the model."""
+    """Longest bond of a hydrogen, nm, and positions after steps without the model."""
     integrator = openmm.LangevinMiddleIntegrator(300, 5, 0.0005)
     integrator.setRandomNumberSeed(1)
     platform = openmm.Platform.getPlatformByName("Reference")

@@ -19,12 +19,12 @@ import openmm
 import torch
 from openmm import app, unit
 from openmm_allegro.dispersion import d3_force
-from openmm_allegro.modelfile import Model
 from openmm_allegro.protocol_file import read_protocol
 from openmm_allegro.train import TrainConfig, train
 
 from openmm_allegro import AllegroPotential, run, run_protocol, save_model
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
+from openmm_allegro.modelfile import Model
 from openmm_allegro.structure import read_structures
 
 HERE = Path(__file__).resolve().parent
