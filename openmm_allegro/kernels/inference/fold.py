@@ -24,9 +24,9 @@ TABLE_FROM = 0.12
 _Nonlinearity = header.enumeration("allegro_nonlinearity")
 
 
-def can_fold(energy: AllegroEnergy) -> bool:
-    """Tell whether a program can have all terms of the energy."""
-    return set(energy.terms) <= set(TERMS)
+def other_terms(energy: AllegroEnergy) -> list[str]:
+    """Names of the terms of the energy that programs do not have."""
+    return sorted(set(energy.terms) - set(TERMS))
 
 
 def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
@@ -43,7 +43,7 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     ValueError
         If the energy has a term that programs do not have.
     """
-    if not can_fold(energy):
+    if other_terms(energy):
         raise ValueError(
             f"the fused kernel expects terms of the energy among {TERMS}, found "
             f"{tuple(energy.terms)}; kernel='plain' takes any"

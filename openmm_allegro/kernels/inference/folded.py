@@ -50,12 +50,12 @@ def folded(model: Model, precision: str) -> Program:
         If the energy has a term that programs do not have.
     """
     kind = KINDS[precision]
-    if not is_foldable(model):
-        names = [n for n in weights(model) if n.startswith(TERMS)]
+    others = _other_terms(model)
+    if others:
         raise ValueError(
             "the compiled kernel, and with it backend='native', expects an energy of "
-            f"the terms that programs have, found more ({', '.join(names) or 'terms'} "
-            "in the model); kernel='plain' with another backend takes any"
+            f"the terms that programs have, found {', '.join(map(repr, others))} "
+            "beside them; kernel='plain' with another backend takes any"
         )
     known = known_program(model, precision)
     if known is not None:
@@ -84,11 +84,17 @@ def known_program(model: Model, precision: str) -> Program | None:
 
 def is_foldable(model: Model) -> bool:
     """Tell whether a program can have all terms of a model's energy."""
-    if not model.is_built:
-        return not any(name.startswith(TERMS) for name in weights(model))
-    from .fold import can_fold
+    return not _other_terms(model)
 
-    return can_fold(model.energy)
+
+def _other_terms(model: Model) -> list[str]:
+    """Names of the terms of a model's energy that programs do not have."""
+    if not model.is_built:
+        of_terms = [name for name in weights(model) if name.startswith(TERMS)]
+        return sorted({name.split(".")[1] for name in of_terms})
+    from .fold import other_terms
+
+    return other_terms(model.energy)
 
 
 def fold_arrays(model: Model, kind: str, where: str = "model") -> Program:
