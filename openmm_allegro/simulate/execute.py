@@ -130,7 +130,7 @@ def execute(
             if checkpoint is None:
                 start(job, settings, state)
             else:
-                resume_from(checkpoint, job)
+                resume_from(checkpoint, job, before)
         except OSError as error:
             raise RuntimeError(
                 f"expected to write the output of the run, found {error}; mend that "

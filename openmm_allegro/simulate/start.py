@@ -82,8 +82,11 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
         context.setVelocities(state.getVelocities())
 
 
-def resume_from(checkpoint: Checkpoint, job: Job) -> None:
-    """Bring a run that ``check_earlier`` has checked to the step of its checkpoint."""
+def resume_from(checkpoint: Checkpoint, job: Job, before: dict[str, Any]) -> None:
+    """Bring a run that ``check_earlier`` has checked to the step of its checkpoint.
+
+    ``before`` is the record that it had.
+    """
     cut_files(job.files, checkpoint.sums)
     job.sums = with_keys_of(job.files, checkpoint.sums)
     simulation, paths = job.simulation, job.paths
@@ -100,7 +103,10 @@ def resume_from(checkpoint: Checkpoint, job: Job) -> None:
             checkpoint.platform,
             checkpoint.openmm_version,
         )
-    log.info("resuming after step %d", checkpoint.step)
+    backend, other = before.get("backend"), ""
+    if backend and backend != job.record.get("backend"):
+        other = f", until which backend={backend!r} computed the model"
+    log.info("resuming after step %d%s", checkpoint.step, other)
     if checkpoint.step == job.record["steps"]:
         # a kill just after the last checkpoint may have left the state behind
         replace_file(job.paths["state"], checkpoint.state)

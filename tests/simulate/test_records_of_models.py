@@ -82,7 +82,7 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
     start(native, tmp_path / "x", resume=True, **options)
 
 
-def test_the_reason_of_the_backend_may_change(waters, tmp_path):
+def test_the_reason_of_the_backend_may_change(waters, tmp_path, caplog):
     """Or be absent, as from older records; the run is the same."""
     topology, positions, file, _ = waters
 
@@ -100,7 +100,12 @@ def test_the_reason_of_the_backend_may_change(waters, tmp_path):
     record = json.loads(path.read_text())
     assert record.pop("backend_reason") == "native, as asked for"
     path.write_text(json.dumps(record))
+    caplog.set_level("INFO")
     start(system(backend=BACKEND), tmp_path / "x", resume=True, **options)
+    resuming = "resuming after step 40"
+    if BACKEND != "native":
+        resuming += ", until which backend='native' computed the model"
+    assert f"{resuming}\n" in caplog.text
     record = json.loads(path.read_text())
     name = {"pythonforce": "PythonForce"}.get(BACKEND, BACKEND)
     assert record["backend_reason"] == f"{name}, as asked for"
