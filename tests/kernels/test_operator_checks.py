@@ -117,7 +117,12 @@ def test_too_little_memory_is_an_error(threads, monkeypatch):
     before = torch.ops.openmm_allegro.evaluate(*arguments)
     integers = arguments[6].clone()
     integers[Header._fields.index("stride")] = 2**17  # of the rows of a block
-    changed = [*arguments[:6], integers, *arguments[7:]]
+    offsets, neighbors, shifts = arguments[3:6]
+    # The first atom has more pairs than any memory that is free has room for.
+    own = int(offsets[1])
+    offsets = torch.full_like(offsets, 1000 * own).index_fill(0, torch.tensor([0]), 0)
+    pairs = offsets, neighbors[:own].repeat(1000), shifts[:own].repeat(1000, 1)
+    changed = [*arguments[:3], *pairs, integers, *arguments[7:]]
     with (
         little_memory(50_000_000),
         pytest.raises(MemoryError, match="evaluate: expected more memory"),
