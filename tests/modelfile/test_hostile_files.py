@@ -2,14 +2,12 @@
 """Damaged and hostile model files are refused, at once and before anything is built."""
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from model_files import rewrite
-from training_helpers import tiny_config, tiny_model
+from training_helpers import tiny_config
 
 from openmm_allegro.model import AllegroConfig, AllegroEnergy, Statistics
 from openmm_allegro.model import energy as energy_module
@@ -26,17 +24,6 @@ NUMBERS = {
     for f in dataclasses.fields(AllegroConfig)
     if f.type in (int, float) and f.name != "l_max"
 }
-
-
-@pytest.fixture(scope="module")
-def content(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    return save_model(tiny_model(), folder / "model.safetensors").read_bytes()
-
-
-@pytest.fixture
-def rewritten(content, tmp_path):
-    return functools.partial(rewrite, tmp_path / "model.safetensors", content)
 
 
 @pytest.fixture

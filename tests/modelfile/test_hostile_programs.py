@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Damaged and hostile programs in model files are refused before anything runs them."""
 
-import functools
-
 import numpy as np
 import pytest
 from helpers import tiny_statistics
-from model_files import rewrite
 from safetensors.numpy import load
 from training_helpers import tiny_config, tiny_model
 
@@ -15,17 +12,6 @@ from openmm_allegro.kernels.inference.folded import folded
 from openmm_allegro.model import AllegroEnergy
 
 SINGLE, DOUBLE = "folded.single.", "folded.double."
-
-
-@pytest.fixture(scope="module")
-def content(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    return save_model(tiny_model(), folder / "model.safetensors").read_bytes()
-
-
-@pytest.fixture
-def rewritten(content, tmp_path):
-    return functools.partial(rewrite, tmp_path / "model.safetensors", content)
 
 
 def put(name, value):
