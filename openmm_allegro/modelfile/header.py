@@ -50,7 +50,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a model file, found nothing at {path}")
+        kind = "a folder" if path.is_dir() else "nothing"
+        raise FileNotFoundError(f"expected a model file, found {kind} at {path}")
     try:
         with safe_open(path, framework="np"):  # checks lengths and places
             pass

@@ -50,8 +50,8 @@ def save_model(model: Model, path: str | Path, *, with_programs: bool = True) ->
     ImportError
         If the model must be folded and torch is missing.
     ValueError
-        If ``model.kind`` or ``model.dtype`` is unknown, or the provenance has NaN or
-        infinity.
+        If ``model.kind`` or ``model.dtype`` is unknown, or the provenance has NaN,
+        infinity or what JSON does not have.
     """
     for name, known in (("kind", KINDS), ("dtype", tuple(DTYPES))):
         if getattr(model, name) not in known:
@@ -77,9 +77,14 @@ def save_model(model: Model, path: str | Path, *, with_programs: bool = True) ->
     arrays = weights(model)
     if programs is not None:
         arrays |= as_arrays(programs)
+    try:
+        text = json.dumps(header, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"model file: expected provenance of JSON's finite values, found {error}"
+        ) from error
     path = Path(path)
-    content = save(arrays, metadata={FORMAT: json.dumps(header, allow_nan=False)})
-    write_file(path, with_checksum(content))
+    write_file(path, with_checksum(save(arrays, metadata={FORMAT: text})))
     return path
 
 

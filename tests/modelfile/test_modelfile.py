@@ -142,10 +142,11 @@ def test_file_has_ordinary_permissions(path):
 
 
 def test_missing_file(tmp_path):
-    for missing in (tmp_path / "nothing.safetensors", tmp_path):
-        with pytest.raises(
-            FileNotFoundError, match="expected a model file, found noth"
-        ):
+    for missing, kind in (
+        (tmp_path / "none.safetensors", "nothing"),
+        (tmp_path, "a fo"),
+    ):
+        with pytest.raises(FileNotFoundError, match=f"a model file, found {kind}"):
             load_model(missing)
 
 
@@ -176,6 +177,15 @@ def test_foreign_safetensors(tmp_path, metadata):
         ValueError, match=r"with an openmm_allegro header, found metadata"
     ):
         load_model(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
+def test_provenance_that_no_file_can_hold(tmp_path, value):
+    model = tiny_model()
+    model.provenance = {"value": value}
+    with pytest.raises(ValueError, match="expected provenance of JSON's finite values"):
+        save_model(model, tmp_path / "model.safetensors")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_file_replaced_while_it_is_read(path, tmp_path, monkeypatch):
