@@ -3,6 +3,7 @@
 
 import importlib.util
 import os
+import re
 from typing import NamedTuple
 
 import openmm
@@ -64,8 +65,7 @@ def choose_backend(
         return Choice(
             "pythonforce",
             f"PythonForce: {no_torch_force}, and there is no native force ({no_native})"
-            ", so it takes torch's time and memory to start, steps are slower and "
-            "restarts not exact",
+            ", so torch's memory is needed, and starts, steps and volume moves are slower",
         )
     raise ImportError(
         "backend='auto' expects a native force, openmm-torch or torch, found none: "
@@ -99,7 +99,8 @@ def _obstacle_of_native() -> str:
     try:
         plugin()
     except ImportError as error:
-        return str(error).removeprefix("backend='native' ").splitlines()[0]
+        text = str(error).splitlines()[0]
+        return re.sub("^backend='native' ", "the plugin ", text)
     return ""
 
 

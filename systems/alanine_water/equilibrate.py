@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import openmm
-import torch
 from build_box import classical_system, solute_atoms
 from openmm import app, unit
 
@@ -74,7 +73,6 @@ def main():
     parser.add_argument("--nvt", type=int, default=5000, help="ML/MM, of 1 fs")
     options = parser.parse_args()
     refuse_existing(parser, options.output, options.force)
-    torch.set_num_threads(options.threads)
 
     pdb = app.PDBFile(str(options.solvated))
     topology = pdb.topology

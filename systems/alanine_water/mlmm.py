@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib
 import mdtraj
 import numpy as np
-import torch
 from build_box import classical_system, solute_atoms
 from matplotlib.figure import Figure
 from openmm import app, unit
@@ -97,7 +96,6 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--force", action="store_true", help="replace existing output")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
 
     paths = simulate(options)
     topology = mdtraj.load_topology(paths["topology"])

@@ -7,7 +7,6 @@ python systems/ec_emc/equilibrate.py [--nvt 5000] [--npt 20000] [--threads 2] [-
 import sys
 from pathlib import Path
 
-import torch
 from openmm import app
 
 FOLDER = Path(__file__).parent
@@ -36,7 +35,6 @@ def main() -> None:
     parser.add_argument("--npt", type=int, default=20000, help="steps of 1 fs at 1 bar")
     options = parser.parse_args()
     refuse_existing(parser, options.output, options.force)
-    torch.set_num_threads(options.threads)
 
     pdb = app.PDBFile(str(options.frame))
     topology, positions = pdb.topology, pdb.positions

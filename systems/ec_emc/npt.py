@@ -11,7 +11,6 @@ bonded to, change no average over positions and allow longer steps.
 import argparse
 from pathlib import Path
 
-import torch
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, run
@@ -36,7 +35,6 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--force", action="store_true", help="replace existing output")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
 
     pdb = app.PDBFile(str(options.start))
     system = AllegroPotential(options.model).create_system(

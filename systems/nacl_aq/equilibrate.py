@@ -7,7 +7,6 @@ python systems/nacl_aq/equilibrate.py [--steps 8000] [--threads 2] [--force]
 import sys
 from pathlib import Path
 
-import torch
 from openmm import app
 
 FOLDER = Path(__file__).parent
@@ -37,7 +36,6 @@ def main() -> None:
     )
     options = parser.parse_args()
     refuse_existing(parser, options.output, options.force)
-    torch.set_num_threads(options.threads)
 
     pdb = app.PDBFile(str(options.packed))
     state = equilibrate(
