@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs that are killed, and what is to be found of them afterwards."""
 
+import os
+import signal
 from pathlib import Path
 
 import mdtraj
@@ -16,6 +18,15 @@ STEPS, INTERVAL, CHECKPOINT, VELOCITIES = 60, 5, 20, 4
 
 class Killed(BaseException):
     """Stands for a kill: nobody catches it, nothing is tidied up."""
+
+
+# of a run that has been sent a signal
+ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
+
+
+def send(number):
+    """Send this process a signal, as a batch system or the keyboard does."""
+    return lambda: os.kill(os.getpid(), number)
 
 
 class Killer:
@@ -70,6 +81,15 @@ def check_complete(paths, steps, interval, velocity_interval=0, timestep_ps=0.00
         _, velocities, times = read_hdf5(paths["velocities"])
         assert len(velocities) == len(times)
         np.testing.assert_allclose(times, expected * timestep_ps, rtol=1e-5)
+
+
+def check_same(paths, whole):
+    """A run of ``start`` without velocities ended as another one, to the last bit."""
+    check_complete(paths, STEPS, INTERVAL)
+    np.testing.assert_array_equal(final_state(paths), final_state(whole))
+    assert paths["trajectory"].read_bytes() == whole["trajectory"].read_bytes()
+    energies = [read_energies(each["energies"]) for each in (paths, whole)]
+    np.testing.assert_array_equal(*energies)
 
 
 def start(system, output, **options):

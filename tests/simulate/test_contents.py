@@ -121,7 +121,7 @@ def test_what_looks_wrong_is_logged(check):
 def test_one_molecule_in_a_large_box_is_no_reason_to_speak(potential, caplog):
     topology = make_topology(["O", "H", "H"], 5 * np.eye(3), waters=True)
     positions = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
-    system = potential.create_system(topology, backend="pythonforce")
+    system = potential.create_system(topology, backend="native")
     with caplog.at_level(logging.WARNING):
         check_contents(topology, system, positions)
     assert not caplog.records
@@ -138,7 +138,7 @@ def test_atoms_without_a_model_may_coincide():
 def test_virtual_sites_do_not_count(potential):
     """Nor have they an element; they lie where they like."""
     topology = make_topology(["O", "H", "H"], np.eye(3), waters=True)
-    system = potential.create_system(topology, backend="pythonforce")
+    system = potential.create_system(topology, backend="native")
     residue = next(topology.residues())
     topology.addAtom("M", None, residue)
     system.addParticle(0.0)
@@ -154,8 +154,8 @@ def test_placeholders_are_no_boxes(model, water_box, tmp_path, scale):
     topology = make_topology(symbols, scale * np.eye(3), waters=True)
     potential = AllegroPotential(model)
     with pytest.raises(ValueError, match=r"no box .CRYST1 1 1 1.*--no-periodic"):
-        potential.create_system(topology, backend="pythonforce")
-    system = potential.create_system(topology, backend="pythonforce", periodic=False)
+        potential.create_system(topology, backend="native")
+    system = potential.create_system(topology, backend="native", periodic=False)
     assert not system.usesPeriodicBoundaryConditions()
     paths = run(
         topology,
@@ -173,7 +173,7 @@ def test_placeholders_are_no_boxes(model, water_box, tmp_path, scale):
 def test_a_topology_alone_is_refused_at_once(potential, tmp_path):
     """400 waters at the origin took 266 s, and ended in NaN."""
     topology = make_topology(["O", "H", "H"] * 400, 3 * np.eye(3), waters=True)
-    system = potential.create_system(topology, backend="pythonforce")
+    system = potential.create_system(topology, backend="native")
     started = time.monotonic()
     with pytest.raises(ValueError, match="1199 of 1200 atoms at that of another"):
         run(topology, np.zeros((1200, 3)), system, tmp_path / "x", progress=False)
@@ -197,7 +197,7 @@ def test_models_of_molecules_in_vacuum_say_so_in_a_box(model, water_box, caplog)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             AllegroPotential(models).create_system(
-                topology, backend="pythonforce", **options
+                topology, backend="native", **options
             )
         said = [r for r in caplog.records if "without periodic images" in r.message]
         assert len(said) == expected
@@ -208,7 +208,7 @@ def test_replicas_are_compared_with_their_box_too(potential, tmp_path):
     from openmm_allegro.replica_exchange import parallel_tempering
 
     topology = make_topology(["O", "H", "H"] * 9, 3 * np.eye(3), waters=True)
-    system = potential.create_system(topology, backend="pythonforce")
+    system = potential.create_system(topology, backend="native")
     with pytest.raises(ValueError, match="26 of 27 atoms at that of another"):
         parallel_tempering(
             topology,

@@ -244,7 +244,7 @@ def inputs(model, water_box, tmp_path):
 def test_elements_on_the_command_line_and_in_toml(inputs, capsys, caplog):
     files = [str(inputs / "model.safetensors"), str(inputs / "x.pdb")]
     output = ["--output", str(inputs / "run"), "--steps", "2", "--report-interval", "1"]
-    output += ["--backend", "pythonforce", "--platform", "Reference", "--no-minimize"]
+    output += ["--backend", "native", "--platform", "Reference", "--no-minimize"]
     assert main(["simulate", *files, *output]) == 2
     assert "OX in LIG, HX in LIG" in capsys.readouterr().err
     assert not (inputs / "run.json").exists()
@@ -258,7 +258,7 @@ def test_elements_on_the_command_line_and_in_toml(inputs, capsys, caplog):
     assert set(symbols_of(inputs / "run.pdb")) == {"O", "H"}
     (inputs / "x.toml").write_text(
         "[system]\ntopology = 'x.pdb'\nmodel = 'model.safetensors'\n"
-        "backend = 'pythonforce'\nelements = {OX = 'O', 'LIG:H*' = 'H'}\n"
+        "backend = 'native'\nelements = {OX = 'O', 'LIG:H*' = 'H'}\n"
         "[[stages]]\nname = 'x'\nsteps = 2\nreport_interval = 1\n"
     )
     output = ["--output", str(inputs / "protocol"), "--platform", "Reference"]

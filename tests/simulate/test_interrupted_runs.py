@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from openmm_helpers import BACKEND, harmonic_system, make_topology
+from openmm_helpers import harmonic_system, make_topology
 from run_helpers import (
     INTERVAL,
     STEPS,
@@ -32,21 +32,27 @@ from openmm_allegro.utils.files import lock_output
 pytestmark = pytest.mark.small
 
 
-@pytest.fixture(scope="module")
-def water(model, water_box):
+def waters(model, water_box, backend):
     """Topology, positions and System of eight molecules with our force."""
     symbols, positions, box = water_box
     topology = make_topology(symbols[:24], box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
+    system = AllegroPotential(model).create_system(topology, backend=backend)
     return topology, positions[:24], system
 
 
-@pytest.fixture(params=["harmonic", "water"])
-def system(request):
+@pytest.fixture(scope="module")
+def water(model, water_box):
+    return waters(model, water_box, "native")
+
+
+@pytest.fixture(
+    params=["harmonic", "native", pytest.param("pythonforce", marks=pytest.mark.slow)]
+)
+def system(request, model, water_box):
     """The same of oscillators and of that water."""
     if request.param == "harmonic":
         return harmonic_system()
-    return request.getfixturevalue("water")
+    return waters(model, water_box, request.param)
 
 
 @pytest.mark.parametrize(

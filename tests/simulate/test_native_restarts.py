@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Runs with the native force that stop anywhere are resumed to the last bit."""
 
-import os
 import signal
 
 import numpy as np
@@ -13,11 +12,10 @@ from openmm import unit
 from openmm_helpers import make_topology
 from run_helpers import (
     CHECKPOINT,
-    STEPS,
+    ENDS,
     Killer,
-    check_complete,
-    final_state,
-    read_energies,
+    check_same,
+    send,
     start,
     start_killed,
 )
@@ -28,7 +26,6 @@ from openmm_allegro.simulate.checkpoint import forget_pairs
 
 pytestmark = pytest.mark.small
 
-ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
 NATIVE = {"backend": "native"}
 
 
@@ -61,28 +58,13 @@ OPTIONS = {"temperature": 600 * unit.kelvin, "velocity_interval": 0}
 SLOW = pytest.mark.slow
 
 
-def send(number):
-    """Send this process a signal, as a batch system or the keyboard does."""
-    return lambda: os.kill(os.getpid(), number)
-
-
-def check_same(paths, whole):
-    check_complete(paths, STEPS, 5)
-    np.testing.assert_array_equal(final_state(paths), final_state(whole))
-    assert paths["trajectory"].read_bytes() == whole["trajectory"].read_bytes()
-    energies = [read_energies(each["energies"]) for each in (paths, whole)]
-    np.testing.assert_array_equal(*energies)
-
-
 @pytest.mark.parametrize(
     ("name", "platform", "threads", "number", "integrator"),
     [
         ("one", "CPU", 2, signal.SIGTERM, "langevin-middle"),
         # OpenMM's own forces repeat themselves to rounding in several threads
         ("capped", "CPU", 1, signal.SIGTERM, "langevin-middle"),
-        pytest.param(
-            "one", "Reference", 1, signal.SIGINT, "langevin-middle", marks=SLOW
-        ),
+        ("one", "Reference", 1, signal.SIGINT, "langevin-middle"),
         pytest.param(
             "committee", "CPU", 2, signal.SIGTERM, "langevin-middle", marks=SLOW
         ),
@@ -128,6 +110,7 @@ def test_kills_and_checkpoints_by_the_clock(water_box, tmp_path, monkeypatch):
     whole = start(system, tmp_path / "whole", **options)
     monkeypatch.setattr(execute, "_SAVE_AFTER", 1e-9)
     start_killed(system, tmp_path / "x", 33, **options)
+    check_same(start(system, tmp_path / "often", **options), whole)
     paths = start(system, tmp_path / "x", resume=True, **options)
     assert '"resumed_at": [\n    30\n  ]' in paths["record"].read_text()
     check_same(paths, whole)

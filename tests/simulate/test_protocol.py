@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmm_helpers import BACKEND, harmonic_system, make_topology
+from openmm_helpers import harmonic_system, make_topology
 from run_helpers import Killed, check_complete, final_state, read_energies
 
 from openmm_allegro import run
@@ -265,11 +265,11 @@ def test_hydrogen_mass(water_box):
         repartition_hydrogen_mass(system, make_topology(symbols, box), 3.0)
 
 
-TOML = f"""
+TOML = """
 [system]
 model = "m.safetensors"
 topology = "water.pdb"
-backend = "{BACKEND}"
+backend = "native"
 [run]
 timestep_fs = 0.25
 report_interval = 2
@@ -327,7 +327,7 @@ def test_a_run_is_resumed_with_the_same_kind_of_system(folder, capsys, option):
 
     inputs = [str(folder / name) for name in ("m.safetensors", "water.pdb", "x")]
     run_again = ["simulate", *inputs[:2], "--output", inputs[2], "--resume"]
-    run_again += ["--report-interval", "2", "--steps"]
+    run_again += ["--backend", "native", "--report-interval", "2", "--steps"]
     other = option_of(SystemConfig, option)
     assert main([*run_again, "2"]) == 0
     path = folder / "x.json"

@@ -53,7 +53,7 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
 
     def system(model, **options):
         made = AllegroPotential(model).create_system(
-            topology, **({"backend": BACKEND} | options)
+            topology, **({"backend": "native"} | options)
         )
         return topology, positions, made
 
@@ -70,16 +70,13 @@ def test_the_model_is_part_of_what_a_run_is(waters, tmp_path):
     model.provenance["about"] = "written again"
     again = save_model(model, tmp_path / "again.safetensors")
     pytest.importorskip("torch")
-    paths = start(
-        system(again, kernel="plain", skin=0.2), tmp_path / "x", resume=True, **options
-    )
+    plain = system(again, backend="pythonforce", kernel="plain", skin=0.2)
+    paths = start(plain, tmp_path / "x", resume=True, **options)
     check_complete(paths, STEPS, INTERVAL)
     record = json.loads(paths["record"].read_text())
     assert record["model"] == str(again) and record["kernel"] == "plain"
     del model.provenance["about"]
     start(system(model), tmp_path / "x", resume=True, **options)
-    native = system(model, backend="native")
-    start(native, tmp_path / "x", resume=True, **options)
 
 
 def test_the_reason_of_the_backend_may_change(waters, tmp_path, caplog):
@@ -120,7 +117,7 @@ def test_the_region_is_part_of_what_a_run_is(waters, tmp_path):
 
     def system(atoms):
         made = AllegroPotential(file).create_mixed_system(
-            topology, mm_system, atoms, backend=BACKEND
+            topology, mm_system, atoms, backend="native"
         )
         return topology, positions, made
 

@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from openmm_helpers import BACKEND, make_topology
+from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.reporters import PressureReporter
@@ -105,7 +105,7 @@ def test_our_force_keeps_up_with_the_box(model, water_box, tmp_path):
 
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
+    system = AllegroPotential(model).create_system(topology, backend="native")
     paths = start((topology, positions, system), tmp_path, steps=20)
     state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
     module = force_module(model, symbols, periodic=True)
@@ -175,7 +175,7 @@ def test_molecules_without_bonds_are_pointed_out(model, water_box):
     potential = AllegroPotential(model)
 
     def check(topology, ensemble="npt", **options):
-        system = potential.create_system(topology, backend=BACKEND, **options)
+        system = potential.create_system(topology, backend="native", **options)
         check_ensemble(ensemble, topology, system)
 
     with pytest.warns(UserWarning, match=r"none in 27 residues .* \(HOH\)"):
@@ -220,7 +220,7 @@ def test_a_barostat_of_ones_own(water, tmp_path, ensemble):
 
 def test_no_box(model, tmp_path):
     topology = make_topology(["O", "H", "H"], waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
+    system = AllegroPotential(model).create_system(topology, backend="native")
     positions = [[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]]
     with pytest.raises(ValueError, match="expected a periodic System"):
         start((topology, positions, system), tmp_path)

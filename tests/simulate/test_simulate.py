@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from openmm_helpers import BACKEND, harmonic_system, make_topology
+from openmm_helpers import harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.potential.description import FORCE_NOTES
@@ -28,9 +28,10 @@ def read_csv(path):
 def small_run(model, water_box, tmp_path):
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=BACKEND)
+    potential = AllegroPotential(model)
 
-    def start(**options):
+    def start(backend="native", **options):
+        system = potential.create_system(topology, backend=backend)
         settings = {"steps": 12, "report_interval": 3, "platform": "CPU", "seed": 3}
         return run(
             topology,
@@ -85,7 +86,7 @@ class ThreadCounter:
 def test_the_model_has_as_many_threads_as_the_platform(small_run):
     torch = pytest.importorskip("torch")
     counter, before = ThreadCounter(), torch.get_num_threads()
-    small_run(threads=before + 1, reporters=[counter])
+    small_run("pythonforce", threads=before + 1, reporters=[counter])
     assert counter.found == [before + 1] * 4
     assert torch.get_num_threads() == before
 

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Runs that stop between two checkpoints are resumed to the last bit."""
+"""Runs over torch that stop between two checkpoints are resumed to the last bit."""
 
-import os
 import signal
 
-import numpy as np
 import pytest
 from openmm import unit
-from openmm_helpers import BACKEND, make_topology
-from run_helpers import CHECKPOINT, STEPS, Killer, check_complete, final_state, start
+from openmm_helpers import make_topology
+from run_helpers import CHECKPOINT, ENDS, Killer, check_same, send, start
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate import execute
 
-pytestmark = pytest.mark.small
+# Those of native forces, in test_native_restarts, are as many and fast.
+pytestmark = pytest.mark.slow
 
-ENDS = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
 # hot, so that the list of pairs is built anew now and then
 OPTIONS = {"temperature": 600 * unit.kelvin, "velocity_interval": 0}
 
@@ -25,19 +23,10 @@ def water(model, water_box):
     """Topology, positions and System of eight molecules with our force."""
     symbols, positions, box = water_box
     topology = make_topology(symbols[:24], box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=BACKEND, skin=0.3)
+    system = AllegroPotential(model).create_system(
+        topology, backend="pythonforce", skin=0.3
+    )
     return topology, positions[:24], system
-
-
-def send(number):
-    """Send this process a signal, as a batch system or the keyboard does."""
-    return lambda: os.kill(os.getpid(), number)
-
-
-def check_same(paths, whole):
-    check_complete(paths, STEPS, 5)
-    np.testing.assert_array_equal(final_state(paths), final_state(whole))
-    assert paths["trajectory"].read_bytes() == whole["trajectory"].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +45,7 @@ def test_a_signal(water, tmp_path, platform, number):
     check_same(paths, whole)
 
 
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("threads", [1, 2])
 def test_checkpoints_by_the_clock(water, tmp_path, monkeypatch, threads):
     """A run that writes them, stopped or not, ends as one that does not."""
     options = OPTIONS | {"checkpoint_interval": None, "threads": threads}

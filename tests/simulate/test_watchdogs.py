@@ -178,7 +178,7 @@ def test_deviation_of_a_committee(model, water_box, tmp_path):
     both = [sibling(model, seed, num_layers=1) for seed in (3, 7)]
     module = committee_module(both, symbols, periodic=False)
     expected = module.deviation(torch.tensor(positions)).numpy()
-    system = AllegroPotential(both).create_system(topology, backend="pythonforce")
+    system = AllegroPotential(both).create_system(topology, backend="native")
     simulation = simulate(topology, system, positions)
     for factor, count in ((1.001, 0), (0.999, 1)):
         limit = float(expected.max() * factor)
