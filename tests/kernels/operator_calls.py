@@ -44,8 +44,8 @@ class Call(NamedTuple):
 
 
 def evaluate_arguments(dtype: torch.dtype, points: int) -> list[Any]:
-    config = tiny_config()
-    energy, atoms = tiny_energy(config), random_atoms("triclinic")
+    config = tiny_config(l_max=1)
+    energy, atoms = tiny_energy(config), random_atoms("triclinic", count=5)
     pairs = VerletList(config.cutoff, 0.2)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
     program = tabulated(energy, dtype, points) if points else fold(energy, dtype)
