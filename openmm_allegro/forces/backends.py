@@ -65,7 +65,7 @@ def choose_backend(
         return Choice(
             "pythonforce",
             f"PythonForce: {no_torch_force}, and there is no native force ({no_native})"
-            ", so torch's memory is needed, and starts, steps and volume moves are slower",
+            ", so it needs torch's memory; starts, steps and volume moves are slower",
         )
     raise ImportError(
         "backend='auto' expects a native force, openmm-torch or torch, found none: "
