@@ -24,6 +24,7 @@ from ..simulate.platform import choose_platform, torch_threads
 from ..simulate.resume import check_same_run
 from ..simulate.settings import Execution
 from ..simulate.system import whole_molecules
+from ..utils.extras import naming_extras
 from ..utils.files import lock_output, read_record, write_record
 from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
@@ -155,7 +156,7 @@ def _temper(
     fixed = {name: record[name] for name in (*asked, *notes, "atoms")}
     run = Asked(identity.parts, lambda: system, topology)
     paths = replica_paths_of(output)
-    with quiet("openmmtools", "pymbar"):
+    with quiet("openmmtools", "pymbar"), naming_extras("multistate"):
         from .replicas import Replicas  # imports openmmtools
 
     lock = contextlib.nullcontext() if rank() else lock_output(output)

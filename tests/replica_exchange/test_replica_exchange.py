@@ -205,14 +205,18 @@ def test_ladder():
 def test_our_force_in_each_replica(
     model, water_box, tmp_path, monkeypatch, backend, pressure
 ):
-    """One Context for all; energies are those of the stored positions; it continues."""
+    """One Context for all; energies are those of the stored positions.
+
+    It continues with another backend, or another reason for the same.
+    """
     if backend == "torchforce":
         pytest.importorskip("openmmtorch")
     from openmmtools.states import ThermodynamicState
 
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=backend)
+    potential = AllegroPotential(model)
+    system = potential.create_system(topology, backend=backend)
     made = []
     create = ThermodynamicState.create_context
     monkeypatch.setattr(
@@ -233,8 +237,15 @@ def test_our_force_in_each_replica(
     }
     output = tmp_path / "water"
     parallel_tempering(topology, positions, system, output, iterations=1, **options)
+    other = "auto" if backend == "native" else "native"
     parallel_tempering(
-        topology, positions, system, output, iterations=2, resume=True, **options
+        topology,
+        positions,
+        potential.create_system(topology, backend=other),
+        output,
+        iterations=2,
+        resume=True,
+        **options,
     )
     assert len(made) == 2  # one each
     samples = read_samples(output)
