@@ -280,6 +280,11 @@ def test_barostat_moves_whole_molecules_of_a_pure_system(potential, water_box, b
     assert found == [[i, i + 1, i + 2] for i in range(0, len(symbols), 3)]
 
 
+@pytest.mark.parametrize(
+    "backend",
+    ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow), "native"],
+    indirect=True,
+)
 def test_copies_of_a_mixed_system(mixed, droplet, backend):
     system = mixed("droplet", backend, True)
     expected = energy_and_forces(system, droplet.positions)
