@@ -82,7 +82,7 @@ def _compiler(needed_by: str) -> list[str]:
     wanted = f"CXX={given}" if given else "g++ or clang++"
     raise ImportError(
         f"{needed_by} expects a C++ compiler, found no {wanted}; install one (Debian "
-        "and Ubuntu: apt install g++; conda: gxx)"
+        "and Ubuntu: apt install g++; conda: cxx-compiler)"
     )
 
 
