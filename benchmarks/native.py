@@ -25,14 +25,12 @@ Python of an environment without torch, in which the first energy is measured as
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 from hardware import hardware
-from worker import Worker
+from worker import Worker, answer_of
 
 RESULTS = Path(__file__).parent / "results" / "native.json"
 BACKENDS = ("torchforce", "native")
@@ -96,16 +94,7 @@ def _task(
     """Run a task of native_worker.py in a process of its own."""
     script = str(Path(__file__).with_name("native_worker.py"))
     command = [python, script, name, backend, two_body, str(threads)]
-    result = subprocess.run(
-        [*command, *map(str, numbers)],
-        env=os.environ | _threads(threads),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        return {"failed": (result.stderr.strip().splitlines() or ["no reason"])[-1]}
-    return json.loads(result.stdout.splitlines()[-1])
+    return answer_of([*command, *map(str, numbers)], _threads(threads))
 
 
 def _threads(number: int) -> dict[str, str]:

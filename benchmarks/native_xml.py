@@ -8,10 +8,11 @@ version is imported in processes of its own.
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from worker import answer_of
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "nacl_aq"
 
@@ -45,16 +46,9 @@ def _process(task: str, path: Path, openmm_folder: str | None) -> dict:
     before = [openmm_folder] if openmm_folder else []
     places = [*before, os.environ.get("PYTHONPATH", "")]
     root = str(Path(__file__).parents[1])
-    result = subprocess.run(
-        [sys.executable, __file__, task, str(path)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([*places, root])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        return {"failed": (result.stderr.strip().splitlines() or ["no reason"])[-1]}
-    return json.loads(result.stdout.splitlines()[-1])
+    path_of_modules = os.pathsep.join([*places, root])
+    command = [sys.executable, __file__, task, str(path)]
+    return answer_of(command, {"PYTHONPATH": path_of_modules})
 
 
 def main() -> None:

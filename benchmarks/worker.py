@@ -69,6 +69,20 @@ class Worker:
         return {"failed": "ended by the system, probably for its memory"}
 
 
+def answer_of(command: Sequence[str], environment: Mapping[str, str]) -> dict:
+    """Run a command with further variables and read the JSON of its last line."""
+    result = subprocess.run(
+        command,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        return {"failed": (result.stderr.strip().splitlines() or ["no reason"])[-1]}
+    return json.loads(result.stdout.splitlines()[-1])
+
+
 def answer(content: dict) -> None:
     """Answer as the process of a Worker."""
     print(json.dumps(content), flush=True)
