@@ -75,11 +75,11 @@ def find_overlaps(contents: Contents) -> Overlaps:
         _check_packing(contents)
     check_distinct(contents.positions, contents.indices)
     try:
-        found = find_pairs(positions, box, 2.0 * NEAR * float(radii.max()))
+        ordered = find_pairs(positions, box, 2.0 * NEAR * float(radii.max()))
     except ValueError as error:
         raise ValueError(f"positions: {reason_of(error)}") from error
-    relative = relative_distances(radii, *found)
-    centers, neighbors, vectors = found
+    relative = relative_distances(radii, *ordered)
+    centers, neighbors, vectors = ordered
     near = np.flatnonzero((relative < NEAR) & (centers <= neighbors))
     near = near[np.argsort(relative[near])]
     pairs = np.stack([centers[near], neighbors[near]], axis=1)

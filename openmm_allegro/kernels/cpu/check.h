@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether three arrays are a program: no index, column or size in them leads outside.
+// Checks that three arrays are a program: no index, column or size in them leads outside.
 // Included once per instruction set, after model.h.
 
 constexpr int64_t POWERS = 8;          // of x, y and z, see pair_functions.h
@@ -7,7 +7,7 @@ constexpr double EXPONENT = 1000.0;    // of an envelope; each pair takes as man
 constexpr int64_t MANY = 1 << 24;      // of what has no limit of its own
 constexpr int64_t WORKSPACE = 1L << 31;  // numbers of the operators of a block of centres
 
-// What a program was expected to have, and what it has.
+// A fault of a program: what was expected, and what was found.
 struct Refusal {
   std::string expected, found;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a tensor product does to each row of one centre, forward and backward, with the
+// Steps of a tensor product on each row of one centre, forward and backward, with the
 // sums over components in registers. Included after model.h.
 
 // Numbers of components of degrees that follow each other, for loops whose sums over them
@@ -113,9 +113,9 @@ static void scalars_forward(const Model &m, const Rows<T> &rows, const T *v) {
   });
 }
 
-// Adds to the derivatives of each row's y, and adds to or overwrites those of w: those of Σ_{a, u} ds_u w_{l(a), u} y_a v_{a, u}
-// where ds is 1 or, if HAS_SCALARS, the derivative by the scalars; keeps ds_u w_{l, u} then,
-// [rows, degrees, channels].
+// Adds to the derivatives of each row's y, and adds to or overwrites those of w: those of
+// Σ_{a, u} ds_u w_{l(a), u} y_a v_{a, u}, where ds is 1 or, if HAS_SCALARS, the derivative
+// by the scalars; keeps ds_u w_{l, u} then, [rows, degrees, channels].
 template <typename T, bool HAS_SCALARS>
 static void rows_backward(const Model &m, const Rows<T> &rows, const T *v, bool overwrites,
                           T *kept) {

@@ -156,9 +156,9 @@ def _has_own_buffers(model: Model) -> bool:
 
     dtype = next(model.energy.network.parameters()).dtype
     expected = AllegroEnergy(model.config, model.statistics).set_dtype(dtype)
-    found, buffers = (dict(e.named_buffers()) for e in (model.energy, expected))
-    return found.keys() == buffers.keys() and all(
-        torch.equal(found[name].cpu(), value) for name, value in buffers.items()
+    own, buffers = (dict(e.named_buffers()) for e in (model.energy, expected))
+    return own.keys() == buffers.keys() and all(
+        torch.equal(own[name].cpu(), value) for name, value in buffers.items()
     )
 
 
@@ -190,10 +190,10 @@ def _read_cached(path: Path, kind: str, elements: int) -> Program | None:
         with safe_open(path, framework="np") as file:
             program = Program(*(file.get_tensor(name) for name in Program._fields))
             checksum = (file.metadata() or {}).get(_CHECKSUM)
-        found = check_program(*program)
+        types = check_program(*program)
     except (SafetensorError, OSError, ValueError, RuntimeError):
         return None
-    if (found, program.weights.dtype) != (elements, DTYPES[kind]):
+    if (types, program.weights.dtype) != (elements, DTYPES[kind]):
         return None
     return program if checksum == _sum(program) else None
 

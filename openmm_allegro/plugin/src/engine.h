@@ -121,7 +121,7 @@ class Engine {
     std::vector<Opened> all;
     tabulated.clear();
     for (const Model &member : models->members) {
-      if (member.intervals) tabulated.push_back(Tables::of(member, *kernels, team.size));
+      if (member.intervals) tabulated.push_back(Tables::share(member, *kernels, team.size));
       all.push_back(open(*kernels, member.intervals ? *tabulated.back() : member));
     }
     opened.swap(all);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Too little memory, in words.
+// Errors about too little memory.
 #pragma once
 
 #include <new>
@@ -9,7 +9,7 @@
 
 namespace Allegro {
 
-// What f returns.
+// Call f; where it lacks memory, say so.
 template <typename F> auto with_memory(const F &f) -> decltype(f()) {
   const char *message =
       "Allegro: expected more memory, found none left; use fewer atoms or threads, or a "

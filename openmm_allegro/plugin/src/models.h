@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an AllegroForce is made of: folded models, and the particles that they are of.
+// Parts of an AllegroForce: folded models, and the particles that they compute.
 // Never changed once a force has it, so forces and Contexts share it.
 #pragma once
 

@@ -19,23 +19,23 @@ class Tables {
  public:
   // A model's program with its table, which lives as long as somebody has it. Equal
   // programs get the same one; its numbers do not depend on the threads.
-  static std::shared_ptr<const Model> of(const Model &model, const Kernels &kernels,
-                                         int threads) {
+  static std::shared_ptr<const Model> share(const Model &model, const Kernels &kernels,
+                                            int threads) {
     static std::mutex mutex;
     static std::vector<Entry> entries;
     const std::lock_guard<std::mutex> lock(mutex);
     std::vector<Entry> kept;
-    std::shared_ptr<const Model> found;
+    std::shared_ptr<const Model> table;
     for (const Entry &entry : entries) {
       const auto made = entry.made.lock();
       if (made) kept.push_back(entry);
-      if (made && entry.tabulate == kernels.tabulate && is_of(*made, model)) found = made;
+      if (made && entry.tabulate == kernels.tabulate && is_of(*made, model)) table = made;
     }
     entries.swap(kept);
-    if (found) return found;
-    found = make(model, kernels, threads);
-    entries.push_back({found, kernels.tabulate});
-    return found;
+    if (table) return table;
+    table = make(model, kernels, threads);
+    entries.push_back({table, kernels.tabulate});
+    return table;
   }
 
  private:
