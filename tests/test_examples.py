@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from openmm_helpers import skip_without
 
 from openmm_allegro import Stage, Watchdogs
 from openmm_allegro.utils.config import from_mapping
@@ -21,7 +22,7 @@ SYSTEM = ROOT / "systems" / "nacl_aq"
 @pytest.fixture
 def execute(tmp_path, monkeypatch, capsys):
     """A function that runs a script in a folder of its own; what it prints."""
-    pytest.importorskip("openmmtorch")
+    skip_without("torchforce")
     for name in ("systems", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)

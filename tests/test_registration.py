@@ -20,7 +20,7 @@ from openmm_allegro import AllegroPotential, registration
 
 @pytest.fixture
 def system(model):
-    pytest.importorskip("openmmtorch")
+    skip_without("torchforce")
     topology = make_topology(["O", "H", "H"], waters=True)
     return AllegroPotential(model).create_system(topology, backend="torchforce")
 

@@ -7,10 +7,11 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
+from openmm_helpers import skip_without
 
 from openmm_allegro import AllegroPotential
 
-pytest.importorskip("openmmtorch")
+skip_without("torchforce")
 pytestmark = pytest.mark.slow
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "nacl_aq"

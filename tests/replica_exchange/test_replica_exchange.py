@@ -11,7 +11,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmm_helpers import make_topology
+from openmm_helpers import make_topology, skip_without
 
 # not importorskip, lest openmmtools is imported here
 if not all(map(importlib.util.find_spec, ("openmmtools", "pymbar", "mdtraj"))):
@@ -210,7 +210,7 @@ def test_our_force_in_each_replica(
     It continues with another backend, or another reason for the same.
     """
     if backend == "torchforce":
-        pytest.importorskip("openmmtorch")
+        skip_without("torchforce")
     from openmmtools.states import ThermodynamicState
 
     symbols, positions, box = water_box
