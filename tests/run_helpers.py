@@ -112,3 +112,14 @@ def start_killed(system, output, step, **options):
     """The same, killed at a step."""
     with pytest.raises(Killed):
         start(system, output, reporters=[Killer(step)], **options)
+
+
+def check_signals(system, folder, number, **options):
+    """Stop a run twice, where no checkpoint is due: it ends as one that was not."""
+    whole = start(system, folder / "whole", **options)
+    for step in (13, 47):
+        assert step % CHECKPOINT
+        stop = [Killer(step, send(number))]
+        with pytest.raises(ENDS[number]):
+            start(system, folder / "x", reporters=stop, resume=True, **options)
+    check_same(start(system, folder / "x", resume=True, **options), whole)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import openmm
 
 from ..plugin.library import plugin
-from ..utils.compatibility import installed_known_bad
+from ..utils.compatibility import installed_known_bad, installed_version
 from .torch_force import register_torch_force
 
 AUTO = "auto"
@@ -52,7 +52,7 @@ def choose_backend(
         return Choice("pythonforce", f"PythonForce: device={str(device)!r} asked for")
     no_torch_force = _obstacle_of_torch_force()
     if not no_torch_force:
-        version = _version("openmmtorch")
+        version = installed_version("openmmtorch") or ""
         return Choice("torchforce", f"TorchForce of openmm-torch {version}".rstrip())
     no_python_force = _obstacle_of_python_force()
     if not no_python_force and _has_cuda():
@@ -77,7 +77,7 @@ def choose_backend(
 def _obstacle_of_torch_force() -> str:
     if importlib.util.find_spec("openmmtorch") is None:
         return "openmm-torch is not installed"
-    version = _version("openmmtorch")
+    version = installed_version("openmmtorch") or ""
     # Of any openmm-torch that was built before: see utils.compatibility.
     is_old = tuple(int(n) for n in openmm.__version__.split(".")[:2]) < (8, 6)
     if not is_old and (not version or version.startswith("1.5")):
@@ -123,12 +123,3 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _version(package: str) -> str:
-    from importlib import metadata  # 2 MB, and often not needed
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""

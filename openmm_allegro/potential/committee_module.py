@@ -12,7 +12,6 @@ from ..model.elements import element_types
 from ..model.model import Model
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .checks import member_name
-from .description import describe
 from .module import script_model
 from .options import DEFAULT_OPTIONS, ForceOptions
 
@@ -104,7 +103,7 @@ def committee_module(
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
     periodic: bool,
-    reason: str = "",
+    description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script one model, or several as a CommitteeModule.
 
@@ -116,8 +115,8 @@ def committee_module(
     options : ForceOptions
     caps : sequence of Cap
         Caps of each member, see ``mixing.capped_module.capped``.
-    reason : str
-        As ``describe``.
+    description : str
+        From ``potential.description``.
 
     Raises
     ------
@@ -127,14 +126,6 @@ def committee_module(
     members = []
     own = list(range(len(symbols)) if atoms is None else atoms)
     own = own[: len(own) - len(caps)]
-    about = describe(
-        models,
-        options,
-        region=None if atoms is None else own,
-        caps=caps,
-        periodic=periodic,
-        reason=reason,
-    )
     for number, model in enumerate(models):
         if len(models) > 1:
             where = member_name(number, len(models))
@@ -145,10 +136,10 @@ def committee_module(
             options,
             atoms=atoms,
             periodic=periodic,
-            description=about,
+            description=description,
         )
-        members.append(capped(module, caps, about))
+        members.append(capped(module, caps, description))
     if len(members) == 1:
         return members[0]
-    committee = CommitteeModule(members, own, about)
+    committee = CommitteeModule(members, own, description)
     return torch.jit.script(committee.eval())

@@ -15,7 +15,7 @@ from ..forces import (
     register_torch_force,
 )
 from ..kernels.inference.folded import folded, is_foldable
-from ..kernels.inference.table import choose_intervals
+from ..kernels.inference.table import choose_table
 from ..mixing.link_atoms import Cap
 from ..model.elements import element_types
 from ..model.model import Model
@@ -63,8 +63,18 @@ def model_force(
         If there are no atoms, an element is unknown, or an option does not fit.
     """
     options, reason = resolve(models, options, device)
+    particles = list(range(len(symbols)) if atoms is None else atoms)
+    particles = particles[: len(particles) - len(caps)]
+    about = describe(
+        models,
+        options,
+        region=None if atoms is None else particles,
+        caps=caps,
+        periodic=periodic,
+        reason=reason,
+    )
     if options.backend == "native":
-        return _native(models, symbols, options, atoms, caps, periodic, reason)
+        return _native(models, symbols, options, particles, caps, periodic, about)
     if options.backend == "torchforce":
         register_torch_force()  # an error comes before any long work
     register_operators(f"backend={options.backend!r}")
@@ -77,7 +87,7 @@ def model_force(
         atoms=atoms,
         caps=caps,
         periodic=periodic,
-        reason=reason,
+        description=about,
     )
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
 
@@ -129,15 +139,13 @@ def _native(
     models: Sequence[Model],
     symbols: Sequence[str],
     options: ForceOptions,
-    atoms: Sequence[int] | None,
+    particles: Sequence[int],
     caps: Sequence[Cap],
     periodic: bool,
-    reason: str,
+    about: str,
 ) -> openmm.Force:
     if not symbols:
         raise ValueError("expected at least one atom, found none")
-    particles = list(range(len(symbols)) if atoms is None else atoms)
-    particles = particles[: len(particles) - len(caps)]
     cutoffs = [model.config.cutoff for model in models]
     cutoff = max(cutoffs)
     reach = max(own + default_skin(options, own) for own in cutoffs)
@@ -151,14 +159,7 @@ def _native(
         cutoff=cutoff,
         skin=0.0 if options.skin == 0.0 else reach - cutoff,
         caps=caps,
-        about=describe(
-            models,
-            options,
-            region=None if atoms is None else particles,
-            caps=caps,
-            periodic=periodic,
-            reason=reason,
-        ),
+        about=about,
         name=FORCE_NAME,
     )
 
@@ -170,5 +171,5 @@ def _folded(
     program, intervals = folded(model, options.precision), 0
     if options.two_body == "table":
         exact = folded(model, "double")
-        intervals = choose_intervals(program, exact, model.config.elements)
+        intervals, _ = choose_table(program, exact, model.config.elements)
     return FoldedModel(*program, types, intervals)

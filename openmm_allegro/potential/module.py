@@ -10,7 +10,7 @@ from torch import Tensor
 from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.operator import register
 from ..kernels.inference.program import Program
-from ..kernels.inference.table import choose_intervals, with_table
+from ..kernels.inference.table import choose_table
 from ..kernels.library import library
 from ..model import forces_from_pairs, virial_from_pairs
 from ..model.elements import element_types
@@ -265,6 +265,5 @@ def _program(model: Model, options: ForceOptions) -> Program:
     program = folded(model, options.precision)
     if options.two_body == "table":
         in_double = folded(model, "double")
-        intervals = choose_intervals(program, in_double, model.config.elements)
-        program = with_table(program, intervals)
+        _, program = choose_table(program, in_double, model.config.elements)
     return Program(*map(torch.tensor, program))  # copies, for the module to own

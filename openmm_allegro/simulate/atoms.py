@@ -9,6 +9,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..potential.description import REASON
+
 
 def describe_start(
     topology: app.Topology, system: openmm.System, forces: Sequence[dict[str, Any]]
@@ -28,7 +30,7 @@ def describe_start(
         As ``"206 atoms (...), 1.23 g/cm³; backend native, as asked for"``.
     """
     # older forces have no reason
-    reasons = (one.get("backend_reason") or one["backend"] for one in forces)
+    reasons = (one.get(REASON) or one["backend"] for one in forces)
     backends = (f"backend {reason}" for reason in dict.fromkeys(reasons))
     return "; ".join((describe_atoms(topology, system), *backends))
 

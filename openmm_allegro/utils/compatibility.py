@@ -39,7 +39,7 @@ def known_bad(
 def installed_known_bad() -> list[str]:
     """List the reasons why the installed versions will fail."""
     names = ("openmm", "openmmtorch", "torch")
-    versions = {name: _version(name) for name in names}
+    versions = {name: installed_version(name) for name in names}
     return known_bad(versions, from_conda=_is_from_conda("openmmtorch"))
 
 
@@ -54,7 +54,8 @@ def warn_of_known_bad_versions() -> None:
         )
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """Version of an installed package; None where it is not."""
     from importlib import metadata  # 2 MB, and often not needed
 
     try:

@@ -13,7 +13,7 @@ from openmm_allegro.kernels.inference import compiled, table, twin
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.inference.program import Code, Program, unpack
 from openmm_allegro.kernels.inference.table import (
-    choose_intervals,
+    choose_table,
     force_error,
     table_error,
     two_body,
@@ -165,8 +165,7 @@ def test_the_error_of_a_table_is_said(caplog):
         in_numpy(fold(energy, dtype)) for dtype in (torch.float32, torch.float64)
     )
     with caplog.at_level("INFO"):
-        intervals = choose_intervals(program, exact, config.elements)
-    made = with_table(program, intervals)
+        intervals, made = choose_table(program, exact, config.elements)
     bound, seen = force_error(made, exact, config.elements)
     assert 0.0 < seen < bound
     assert f"forces within {bound:.1e} eV/Å ({seen:.1e} in the worst" in caplog.text

@@ -10,15 +10,7 @@ from helpers import water_model
 from mixed_helpers import cluster, organic_model, solvated
 from openmm import unit
 from openmm_helpers import make_topology
-from run_helpers import (
-    CHECKPOINT,
-    ENDS,
-    Killer,
-    check_same,
-    send,
-    start,
-    start_killed,
-)
+from run_helpers import Killer, check_same, check_signals, send, start, start_killed
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate import execute
@@ -78,17 +70,10 @@ SLOW = pytest.mark.slow
     ],
 )
 def test_a_signal(water_box, tmp_path, name, platform, threads, number, integrator):
-    """Twice, at steps where no checkpoint is due."""
     system = SYSTEMS[name](water_box)
     options = OPTIONS | {"platform": platform, "threads": threads}
     options["integrator"] = integrator
-    whole = start(system, tmp_path / "whole", **options)
-    for step in (13, 47):
-        assert step % CHECKPOINT
-        stop = [Killer(step, send(number))]
-        with pytest.raises(ENDS[number]):
-            start(system, tmp_path / "x", reporters=stop, resume=True, **options)
-    check_same(start(system, tmp_path / "x", resume=True, **options), whole)
+    check_signals(system, tmp_path, number, **options)
 
 
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=SLOW), 2])

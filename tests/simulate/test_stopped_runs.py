@@ -6,7 +6,7 @@ import signal
 import pytest
 from openmm import unit
 from openmm_helpers import make_topology
-from run_helpers import CHECKPOINT, ENDS, Killer, check_same, send, start
+from run_helpers import Killer, check_same, check_signals, send, start
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.simulate import execute
@@ -33,16 +33,7 @@ def water(model, water_box):
     ("number", "platform"), [(signal.SIGTERM, "CPU"), (signal.SIGINT, "Reference")]
 )
 def test_a_signal(water, tmp_path, platform, number):
-    """Twice, at steps where no checkpoint is due."""
-    options = OPTIONS | {"platform": platform}
-    whole = start(water, tmp_path / "whole", **options)
-    for step in (13, 47):
-        assert step % CHECKPOINT
-        stop = [Killer(step, send(number))]
-        with pytest.raises(ENDS[number]):
-            start(water, tmp_path / "x", reporters=stop, resume=True, **options)
-    paths = start(water, tmp_path / "x", resume=True, **options)
-    check_same(paths, whole)
+    check_signals(water, tmp_path, number, platform=platform, **OPTIONS)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -24,13 +24,13 @@ INTERVALS = (128, 256, 512, 1024, 2048, 4096)
 ENVIRONMENTS, NEAREST = 64, 0.8
 
 
-def choose_intervals(
+def choose_table(
     program: Program,
     exact: Program,
     elements: Sequence[str],
     tolerance: float = 3e-5,
-) -> int:
-    """Find how fine a program's table must be, and log what error it brings.
+) -> tuple[int, Program]:
+    """Make a table as fine as a program needs, and log what error it brings.
 
     Parameters
     ----------
@@ -43,6 +43,12 @@ def choose_intervals(
     tolerance : float
         Largest error of a tabulated function's slope, as a fraction of the largest
         slope; up to 4096 intervals are tried.
+
+    Returns
+    -------
+    intervals : int
+    tabulated : Program
+        The first program with the table.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def choose_intervals(
         "environments of each element); %.1f MB",
         *(intervals, value, slope, bound, seen, ENVIRONMENTS, size / 1e6),
     )
-    return intervals
+    return intervals, tabulated
 
 
 def with_table(program: Program, intervals: int) -> Program:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...model.model import Model
 from ...topology.names import SYMBOLS
 from ...utils.config import brief
@@ -163,15 +165,12 @@ def closest_pairs(models: Sequence[Model]) -> dict[str, float]:
                 f"{number} (made by an earlier version, or imported); give distances "
                 "(Å) instead, closest = {'H-O': 0.8}"
             )
-        config = model.config
-        for i, first in enumerate(config.elements):
-            for second in config.elements[: i + 1]:
+        elements, table = model.config.elements, model.config.cutoff_table()
+        limits = np.maximum(table, table.T).tolist()
+        for i, first in enumerate(elements):
+            for j, second in enumerate(elements[: i + 1]):
                 pair = "-".join(sorted((first, second)))
-                limits = [
-                    config.pair_cutoffs.get(f"{a}-{b}", config.cutoff)
-                    for a, b in ((first, second), (second, first))
-                ]
-                distance = trained.get(pair, max(limits))
+                distance = trained.get(pair, limits[i][j])
                 result[pair] = max(result.get(pair, 0.0), distance)
     return result
 
