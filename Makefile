@@ -56,7 +56,7 @@ $(STAMP): FORCE
 endif
 FORCE:
 
-$(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/,builds.py *.h cpu/*.h cpu/*.cpp))
+$(STAMP): pyproject.toml setup.py $(wildcard $(addprefix openmm_allegro/kernels/,builds.py *.h $(addprefix ?pu/,*.h *.cpp */*.h */*.cc)))
 	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || { \
 	  echo "error: '$(PYTHON)' not found; name a Python 3.11 to 3.13:" \
 	    "make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -159,6 +159,6 @@ format: venv
 
 clean:
 	rm -rf .venv $(SMALL) runs build dist *.egg-info .pytest_cache .ruff_cache lightning_logs
-	rm -f openmm_allegro/kernels/cpu/*.so
+	rm -f openmm_allegro/kernels/?pu/*.so
 	find openmm_allegro tests examples systems benchmarks -name __pycache__ -prune \
 	  -exec rm -rf {} + 2>/dev/null || true

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Compile the kernels once for each instruction set; without a compiler, leave them.
+"""Compile the kernels, once for each instruction set; without a compiler, leave them.
 
 With OPENMM_ALLEGRO_COMPILE=later they are left to first use, which compiles those of
 one processor alone.
@@ -21,19 +21,25 @@ def relative(path: Path) -> str:
     return path.resolve().relative_to(ROOT.resolve()).as_posix()
 
 
+def extension(name: str, prefix: str, flags: list[str]) -> Extension:
+    """Library of one source, of those whose names in builds.py have a prefix."""
+    return Extension(
+        f"openmm_allegro.kernels.{name}",
+        [relative(KERNELS[f"{prefix}SOURCE"])],
+        depends=list(map(relative, KERNELS[f"{prefix}INCLUDED"])),
+        extra_compile_args=KERNELS[f"{prefix}FLAGS"] + flags,
+        extra_link_args=["-pthread"],
+        language="c++",
+        optional=True,
+    )
+
+
+EXTENSIONS = [
+    extension("gpu._gpu", "GPU_", []),
+    *(extension(f"cpu.{key}", "", one.flags) for key, one in KERNELS["BUILDS"].items()),
+]
+
 setup(
-    ext_modules=[
-        Extension(
-            f"openmm_allegro.kernels.cpu.{name}",
-            [relative(KERNELS["SOURCE"])],
-            depends=list(map(relative, KERNELS["INCLUDED"])),
-            extra_compile_args=KERNELS["FLAGS"] + build.flags,
-            extra_link_args=["-pthread"],
-            language="c++",
-            optional=True,
-        )
-        for name, build in KERNELS["BUILDS"].items()
-        if not IS_LATER
-    ],
+    ext_modules=[] if IS_LATER else EXTENSIONS,
     options={"build_ext": {"parallel": os.cpu_count()}},
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds of the kernels, one for each instruction set.
+"""Builds of the kernels: for processors one an instruction set, for cards one.
 
 ``setup.py`` runs this file by itself: it imports nothing of the package.
 """
@@ -11,6 +11,15 @@ from typing import NamedTuple
 SOURCE = Path(__file__).parent / "cpu" / "allegro_cpu.cpp"
 INCLUDED = [*sorted(SOURCE.parent.glob("*.h")), Path(__file__).with_name("allegro.h")]
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+
+# It writes the source of the kernels for cards, and runs nothing of them itself.
+GPU_SOURCE = Path(__file__).parent / "gpu" / "allegro_gpu.cpp"
+GPU_INCLUDED = [
+    *INCLUDED,
+    *sorted(GPU_SOURCE.parent.glob("**/*.h")),
+    *sorted(GPU_SOURCE.parent.glob("device/*.cc")),
+]
+GPU_FLAGS = ["-std=c++17", "-O2"]
 
 
 class Build(NamedTuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Declarations of ``allegro.h``, which C++ includes and Python reads here."""
+"""Declarations of the C headers, which C++ includes and Python reads here."""
 
 import ctypes
 import enum
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PATH = Path(__file__).with_name("allegro.h")
+GPU_PATH = PATH.parent / "gpu" / "allegro_gpu.h"
 _TYPES = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
 
 
@@ -27,9 +28,9 @@ def constant(name: str) -> int:
 
 
 def enumeration(name: str) -> type[enum.IntEnum]:
-    """An enum with its names in capitals and without the prefix ``ALLEGRO_``."""
+    """An enum with its names in capitals, without ``ALLEGRO_`` and ``ALLEGRO_GPU_``."""
     body = _search(rf"\benum {name} \{{(.*?)\}};", name)[1]
-    values = re.findall(r"ALLEGRO_(\w+) = (\d+)", body)
+    values = re.findall(r"ALLEGRO_(?:GPU_)?(\w+) = (\d+)", body)
     return enum.IntEnum(name, [(key, int(value)) for key, value in values])
 
 
@@ -53,11 +54,18 @@ def arrays(name: str) -> list[Array]:
 
 @functools.cache
 def structure(name: str) -> type[ctypes.Structure]:
-    """A struct for a function of the library; pointers are ``c_void_p``."""
+    """A struct for a function of the library.
+
+    Pointers are ``c_void_p``, but those to functions have the types that the header
+    gives their arguments and results.
+    """
     fields = []
-    for kind, field, count in _fields(name):
-        plain = ctypes.c_void_p if "*" in kind else _TYPES[kind.strip()]
-        fields.append((field, plain * int(count) if count else plain))
+    for kind, field, extent in _fields(name):
+        if extent.startswith("("):
+            plain = _function(kind, extent[1:])
+        else:
+            plain = ctypes.c_void_p if "*" in kind else _TYPES[kind.strip()]
+        fields.append((field, plain * int(extent) if extent.isdigit() else plain))
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
@@ -68,8 +76,8 @@ def filled(name: str, **values: Any) -> ctypes.Structure:
     ----------
     name : str
     **values
-        A number, a sequence of numbers, or an array or tensor for a pointer. The struct
-        keeps these alive.
+        A number or a sequence of numbers; for a pointer an array, a tensor, what ctypes
+        made, an address, or None. The struct keeps these alive.
 
     Raises
     ------
@@ -91,7 +99,11 @@ def filled(name: str, **values: Any) -> ctypes.Structure:
     return made
 
 
-def _address(array: Any) -> int:
+def _address(array: Any) -> int | None:
+    if array is None or isinstance(array, int):
+        return array
+    if isinstance(array, (ctypes.Array, ctypes.Structure)):
+        return ctypes.addressof(array)
     return array.ctypes.data if hasattr(array, "ctypes") else array.data_ptr()
 
 
@@ -113,17 +125,27 @@ def declare(library: ctypes.CDLL, path: Path = PATH) -> None:
     functions = re.findall(pattern, _text(path), re.MULTILINE)
     for result, pointer, name, arguments in functions:
         function = getattr(library, name)
-        function.argtypes = [
-            _argument(part) for part in arguments.split(",") if part.strip() != "void"
-        ]
-        function.restype = _pointer(result) if pointer else _TYPES.get(result)
+        function.restype, *function.argtypes = _types(result + pointer, arguments)
+
+
+def _function(result: str, arguments: str) -> Any:
+    """Type of a pointer to a function."""
+    return ctypes.CFUNCTYPE(*_types(result, arguments))
+
+
+def _types(result: str, arguments: str) -> list[Any]:
+    """Types of a function's result and of its arguments."""
+    kind = result.rstrip(" *")
+    parts = [part for part in arguments.split(",") if part.strip() != "void"]
+    returned = _pointer(kind) if "*" in result else _TYPES.get(kind)
+    return [returned, *map(_argument, parts)]
 
 
 def _argument(declaration: str) -> Any:
     kind, is_pointer, _ = declaration.replace("const ", "").strip().partition(" *")
     if not is_pointer:
         return _TYPES[kind.split()[0]]
-    if re.search(rf"\b{kind} \{{", _text()):
+    if re.search(rf"\bstruct {kind} \{{", _declarations()):
         return ctypes.POINTER(structure(kind))
     return _pointer(kind)
 
@@ -134,19 +156,33 @@ def _pointer(kind: str) -> Any:
 
 
 def _fields(name: str) -> list[tuple[str, str, str]]:
-    """Type, name and, for an array, length of each field of a struct."""
+    """Type, name and extent of each field of a struct.
+
+    The extent is the length of an array, or an opening parenthesis and the arguments of
+    a function, else empty.
+    """
     body = _search(rf"typedef struct {name} \{{(.*?)\}} {name};", name)[1]
-    return re.findall(r"(?:const )?(\w+ \*?)(\w+)(?:\[(\d+)\])?;", body)
+    plain = r"(?:const )?(\w+ \*?)(?:\(\*)?(\w+)"
+    extent = r"(?:\[(\d+)\]|\)(\([^)]*)\))?;"
+    return [
+        (kind, field, length or arguments)
+        for kind, field, length, arguments in re.findall(plain + extent, body)
+    ]
 
 
 def _search(pattern: str, name: str) -> re.Match[str]:
-    match = re.search(pattern, _text(), re.DOTALL)
+    match = re.search(pattern, _declarations(), re.DOTALL)
     if match is None:
-        raise KeyError(f"expected a declaration of {name} in {PATH}, found none")
+        paths = f"{PATH} or {GPU_PATH}"
+        raise KeyError(f"expected a declaration of {name} in {paths}, found none")
     return match
 
 
+def _declarations() -> str:
+    return _text(PATH) + _text(GPU_PATH)
+
+
 @functools.cache
-def _text(path: Path = PATH) -> str:
+def _text(path: Path) -> str:
     """A header without its comments."""
     return re.sub(r"//[^\n]*", "", path.read_text(encoding="utf-8"))

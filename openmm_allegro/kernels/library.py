@@ -56,8 +56,13 @@ def _find() -> tuple[ctypes.CDLL | None, str]:
 
 def load(build: str) -> ctypes.CDLL | None:
     """Load one of ``BUILDS``; None if it was not installed or does not run here."""
-    spec = importlib.util.find_spec(f"{__package__}.cpu.{build}")
-    if spec is None or spec.origin is None or not _runs_here(build):
+    return load_installed(f"cpu.{build}") if _runs_here(build) else None
+
+
+def load_installed(name: str) -> ctypes.CDLL | None:
+    """Load a library that was built with the package; None if it was not."""
+    spec = importlib.util.find_spec(f"{__package__}.{name}")
+    if spec is None or spec.origin is None:
         return None
     try:
         return ctypes.CDLL(spec.origin)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The C header is what Python, the twin and the compiled kernels share."""
+"""The C headers are what Python, the twin and the compiled kernels share."""
 
+import ctypes
 import re
 import shutil
 import subprocess
@@ -20,33 +21,52 @@ from openmm_allegro.kernels.inference.program import (
 )
 
 TEXT = header.PATH.read_text(encoding="utf-8")
+GPU_TEXT = header.GPU_PATH.read_text(encoding="utf-8")
 
 
-def test_every_declaration_has_a_sentence():
+@pytest.mark.parametrize("text", [TEXT, GPU_TEXT], ids=["cpu", "gpu"])
+def test_every_declaration_has_a_sentence(text):
     """A field or function without ``///`` above it has no meaning that can be read."""
-    lines = TEXT.splitlines()
+    lines = text.splitlines()
     for number, line in enumerate(lines):
-        is_field = re.fullmatch(r"  (const )?\w+ \*?\w+(\[\d+\])?;", line)
+        is_field = re.match(r"  (const )?\w+ \*?(\w+(\[\d+\])?;|\(\*\w+\))", line)
         is_other = re.match(
-            r"(typedef|enum|#define ALLEGRO|\w+ \*?allegro_\w+\()", line
+            r"(typedef|enum|#define ALLEGRO_(?!GPU_H)|\w+ \*?allegro_\w+\()", line
         )
         if is_field or is_other:
             assert lines[number - 1].lstrip().startswith("///"), line
 
 
-def test_python_finds_all_that_is_declared():
-    structs = re.findall(r"typedef struct (\w+) \{", TEXT)
-    assert len(structs) == 17
+@pytest.mark.parametrize(("text", "number"), [(TEXT, 17), (GPU_TEXT, 7)])
+def test_python_finds_all_structs(text, number):
+    structs = re.findall(r"typedef struct (\w+) \{", text)
+    assert len(structs) == number
     for name in structs:
-        body = TEXT.partition(f"typedef struct {name} {{")[2].partition("}")[0]
+        body = text.partition(f"typedef struct {name} {{")[2].partition("}")[0]
         fields = [line for line in body.splitlines() if line.endswith(";")]
         assert len(header.structure(name)._fields_) == len(fields)
+
+
+def test_python_finds_all_else_that_is_declared():
     listed = TEXT.count("\n  X(")
     names = ("ALLEGRO_INTEGERS", "ALLEGRO_CONSTANTS")
     assert sum(len(header.arrays(name)) for name in names) == listed
     assert len(header.enumeration("allegro_code")) == 6
     with pytest.raises(KeyError, match="declaration of allegro_none"):
         header.record("allegro_none")
+
+
+def test_functions_of_a_struct_have_their_types():
+    device = header.structure("allegro_gpu_device")
+    kinds = {name: kind for name, kind, *_ in device._fields_}
+    assert kinds["groups"] is ctypes.c_int64 and kinds["self"] is ctypes.c_void_p
+    assert kinds["release"]._restype_ is None
+    launch = kinds["launch"]
+    arguments = ctypes.POINTER(header.structure("allegro_gpu_argument"))
+    assert launch._restype_ is ctypes.c_int64
+    assert launch._argtypes_[-2:] == (arguments, ctypes.c_int64)
+    assert kinds["kernel"]._argtypes_[2] is ctypes.c_char_p
+    assert header.enumeration("allegro_gpu_kind").BUFFER == 0
 
 
 def test_every_operation_fits_into_a_row():
@@ -76,8 +96,8 @@ def test_a_program_taken_apart_and_put_together_is_the_same():
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
-def test_the_header_is_plain_c(tmp_path):
+def test_the_headers_are_plain_c(tmp_path):
     source = tmp_path / "header.c"
-    source.write_text(f'#include "{header.PATH}"\n')
+    source.write_text(f'#include "{header.GPU_PATH}"\n')  # which includes the other
     options = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     subprocess.run(["gcc", *options, "-fsyntax-only", source], check=True)

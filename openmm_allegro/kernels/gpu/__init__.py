@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The fused kernel on graphics cards: one source in the CUDA dialect, emitted in C++."""
+"""The fused kernel on graphics cards, one source in the CUDA dialect that C++ emits."""
