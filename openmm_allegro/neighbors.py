@@ -98,12 +98,13 @@ def center_blocks(
     list of (centers [C], neighbors [C, K], vectors [C, K, 3])
         A padding entry has neighbour 0 and a vector of length ``padding``.
     """
-    degrees = torch.bincount(centers, minlength=number_of_atoms)
+    # Not bincount or tensor(): on CUDA the host would wait more than once here.
+    degrees = centers.new_zeros(number_of_atoms)
+    degrees = degrees.scatter_add(0, centers, torch.ones_like(centers))
     starts = torch.cumsum(degrees, 0) - degrees
     sorted_degrees, order = torch.sort(degrees, descending=True)
-    pad = torch.tensor(
-        [[padding, 0.0, 0.0]], dtype=vectors.dtype, device=vectors.device
-    )
+    pad = vectors.new_zeros((1, 3))
+    pad[:, :1].fill_(padding)
     vectors = torch.cat((vectors, pad))
     neighbors = torch.cat((neighbors, neighbors.new_zeros(1)))
     last = neighbors.shape[0] - 1
@@ -123,7 +124,7 @@ def center_blocks(
         atoms = order[begin:end]
         rank = torch.arange(k, device=centers.device).unsqueeze(0)
         slot = starts[atoms].unsqueeze(1) + rank
-        slot = torch.where(rank < degrees[atoms].unsqueeze(1), slot, last)
+        slot = slot.masked_fill(rank >= degrees[atoms].unsqueeze(1), last)
         blocks.append((atoms, neighbors[slot], vectors[slot]))
         begin = end
     return blocks
@@ -177,13 +178,15 @@ class VerletList(torch.nn.Module):
         RuntimeError
             If a neighbour is more than 127 images away, or as ``PairList``.
         """
-        if self._is_valid(positions, cell):
-            return
+        if not self.is_valid(positions, cell):
+            self.build(positions, cell, periodic)
+
+    @torch.jit.export
+    def build(self, positions: Tensor, cell: Tensor, periodic: Tensor) -> None:
+        """Build the list again; parameters and errors as ``forward``."""
         count = positions.shape[0]
-        first, second, images = _find(
-            self.reach, positions, cell, periodic, "ijS", False
-        )
-        centers, neighbors, shifts = _in_order(first, second, images, count)
+        found = _find(self.reach, positions, cell, periodic, "ijS", False)
+        centers, neighbors, shifts = _in_order(found[0], found[1], found[2], count)
         if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
             raise RuntimeError(
                 "Allegro: expected atoms at most 127 box lengths apart, found "
@@ -201,13 +204,15 @@ class VerletList(torch.nn.Module):
         self.box = cell.clone()
         self.rebuilds += 1
 
-    def _is_valid(self, positions: Tensor, cell: Tensor) -> bool:
-        if self.reference.shape != positions.shape or self.skin <= 0.0:
+    @torch.jit.export
+    def is_valid(self, positions: Tensor, cell: Tensor) -> bool:
+        """Tell if the list serves these positions; never where one is not finite."""
+        kept = self.reference
+        if kept.shape != positions.shape or kept.device != positions.device:
             return False
-        if self.reference.device != positions.device or not torch.equal(self.box, cell):
-            return False
-        moved = (positions - self.reference).square().sum(-1).max()
-        return bool(moved <= 0.25 * self.skin * self.skin)
+        farthest = (positions - kept).square().sum(-1).max()
+        is_near = farthest <= 0.25 * self.skin * self.skin
+        return self.skin > 0.0 and bool(is_near & (self.box == cell).all())
 
     @torch.jit.export
     def vectors(self, positions: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,7 +54,8 @@ class CappedModule(torch.nn.Module):
         bonds = positions[self.outer] - positions[self.inner]
         if boxvectors is not None:
             box = boxvectors.detach().to(torch.float64)
-            images = torch.linalg.solve(box, bonds, left=False).round()
+            # solve() would look at its outcome, for which CUDA makes the host wait.
+            images = torch.linalg.solve_ex(box, bonds, left=False)[0].round()
             bonds = bonds - torch.matmul(images, box)
         caps = positions[self.inner] + self.ratio * bonds
         energy, forces = self.module(torch.cat((positions, caps)), boxvectors)

@@ -129,19 +129,12 @@ class ForceModule(torch.nn.Module):
         Parameters as ``forward``.
         """
         positions = positions[self.atoms].detach().to(torch.float64) * self.to_angstrom
-        if not bool(torch.isfinite(positions).all()):
-            raise RuntimeError(
-                "Allegro: expected finite positions, found NaN or infinity; the "
-                "simulation has become unstable or was started from bad coordinates"
-            )
         cell = torch.zeros((3, 3), dtype=torch.float64, device=positions.device)
         if boxvectors is not None:
             cell = boxvectors.detach().to(torch.float64) * self.to_angstrom
-        if not bool(torch.isfinite(cell).all()):  # it would crash the pair search
-            raise RuntimeError(
-                "Allegro: expected finite box vectors, found NaN or infinity"
-            )
-        self.pairs(positions, cell, self.periodic)
+        if not self.pairs.is_valid(positions, cell):
+            _check_finite(positions, cell)  # which would crash the pair search
+            self.pairs.build(positions, cell, self.periodic)
         if self.fused and not positions.is_cuda:
             return torch.ops.openmm_allegro.evaluate(
                 positions,
@@ -157,6 +150,7 @@ class ForceModule(torch.nn.Module):
         centers, neighbors, vectors = self.pairs.vectors(positions, cell)
         limits = self.cutoffs[self.types[centers], self.types[neighbors]]
         near = (vectors * vectors).sum(-1) < limits * limits
+        near = near.nonzero().squeeze(1)  # once: on CUDA the host waits for it
         centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
 
         count = positions.shape[0]
@@ -178,6 +172,19 @@ class ForceModule(torch.nn.Module):
             forces += forces_from_pairs(gradient, block_centers, block_neighbors, count)
             strain += virial_from_pairs(gradient, block_vectors)
         return energies, forces, strain
+
+
+def _check_finite(positions: Tensor, cell: Tensor) -> None:
+    """Refuse NaN and infinity; scriptable."""
+    if not bool(torch.isfinite(positions).all()):
+        raise RuntimeError(
+            "Allegro: expected finite positions, found NaN or infinity; the "
+            "simulation has become unstable or was started from bad coordinates"
+        )
+    if not bool(torch.isfinite(cell).all()):
+        raise RuntimeError(
+            "Allegro: expected finite box vectors, found NaN or infinity"
+        )
 
 
 def force_module(
