@@ -16,8 +16,8 @@ _TYPES = dict(_Struct._fields_)
 class Device(Protocol):
     """The functions of ``allegro_gpu_device``, which say what they do.
 
-    Buffers, compiled sources and kernels are whole numbers other than 0. Functions raise
-    where they fail: ``MemoryError`` where memory is too small, anything else otherwise.
+    Buffers, compiled sources and kernels are whole numbers other than 0. Functions that
+    fail raise ``MemoryError`` where memory is too small, and else any other error.
     """
 
     groups: int
@@ -104,8 +104,8 @@ class Bridge:
         Raises
         ------
         BaseException
-            That of a function of the device, if the call failed as well. The library may
-            have had another way: where the kernel of large groups does not compile,
+            That of a function of the device, if the call failed as well. The library
+            may have had another way: where the kernel of large groups does not compile,
             that of small ones may.
         """
         self._error = None
