@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The library that emits kernels for cards and runs their steps: found and loaded."""
 
+import contextlib
 import ctypes
 import functools
 
@@ -58,8 +59,9 @@ def _compiled():
 
 def _is_current(loaded: ctypes.CDLL) -> bool:
     """Declare the functions of a library if they are those of ``allegro_gpu.h``."""
-    try:
+    with contextlib.suppress(AttributeError):  # those of a step may not be there yet
         header.declare(loaded, header.GPU_PATH)
+    try:
+        return loaded.allegro_gpu_interface() == INTERFACE
     except AttributeError:
         return False
-    return loaded.allegro_gpu_interface() == INTERFACE

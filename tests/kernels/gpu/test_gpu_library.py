@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The library of kernels for cards is found, compiled where it is not, and checked."""
+
+import ctypes
+
+import pytest
+
+from openmm_allegro.kernels import builds, header
+from openmm_allegro.kernels.gpu import library
+
+pytestmark = pytest.mark.small
+
+
+@pytest.fixture
+def anew():
+    """The library is looked for again, in the test and after it."""
+    library._find.cache_clear()
+    yield
+    library._find.cache_clear()
+
+
+def test_it_has_the_functions_of_the_header():
+    loaded = library.gpu_library()
+    assert loaded.allegro_gpu_interface() == library.INTERFACE
+    sizes = header.structure("allegro_gpu_sizes")
+    assert loaded.allegro_gpu_plan.argtypes[2] is ctypes.POINTER(sizes)
+
+
+def test_one_of_another_version_is_not_used(monkeypatch, anew):
+    monkeypatch.setattr(library, "INTERFACE", 99)
+    monkeypatch.setattr(library, "load_installed", lambda name: ctypes.CDLL(None))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    message = "kernel for cards is of another version, and cannot be compiled: .* apt"
+    for _ in range(2):  # no other search the second time
+        with pytest.raises(ImportError, match=message):
+            library.gpu_library()
+        monkeypatch.setattr(library, "load_installed", None)
+
+
+def test_it_is_compiled_anew_if_any_of_its_sources_changes():
+    folder = builds.GPU_SOURCE.parent
+    sources = {path for path in folder.rglob("*") if path.suffix in (".h", ".cc")}
+    shim = {path for path in sources if "shim" in path.parts}
+    assert sources - shim <= {*builds.GPU_INCLUDED}
