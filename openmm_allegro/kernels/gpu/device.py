@@ -9,6 +9,7 @@ from .. import header
 from ..library import Outcome
 from .library import Kind
 
+Argument = header.structure("allegro_gpu_argument")
 _Struct = header.structure("allegro_gpu_device")
 _TYPES = dict(_Struct._fields_)
 
