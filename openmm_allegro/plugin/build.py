@@ -28,19 +28,34 @@ def plugin_path() -> Path:
         "plugin",
         source,
         FLAGS,
-        included=[*({*SOURCES.iterdir()} - {source}), KERNEL_HEADER],
+        included=[*SOURCES.glob("*.h"), KERNEL_HEADER],
         needed_by="backend='native'",
         linked=_openmm_flags,
     )
 
 
-def _openmm_flags() -> list[str]:
-    """Flags for OpenMM's library, and the headers beside it."""
-    library = Path(openmm.version.openmm_library_path)
-    headers = library.parent / "include"
+def openmm_library() -> Path:
+    """Folder of OpenMM's libraries."""
+    return Path(openmm.version.openmm_library_path)
+
+
+def openmm_headers() -> Path:
+    """Folder of OpenMM's headers.
+
+    Raises
+    ------
+    ImportError
+        If OpenMM came without them; the message says what to do.
+    """
+    headers = openmm_library().parent / "include"
     if not (headers / "OpenMM.h").is_file():
         raise ImportError(
             f"backend='native' expects OpenMM's headers, found none in {headers}; "
             "install openmm from PyPI or conda-forge"
         )
+    return headers
+
+
+def _openmm_flags() -> list[str]:
+    headers, library = openmm_headers(), openmm_library()
     return ["-isystem", str(headers), f"-L{library}", "-lOpenMM", "-ldl"]

@@ -13,6 +13,7 @@ from ..kernels import header
 from ..kernels.library import library as kernels
 from ..kernels.library import obstacle
 from .build import SOURCES, plugin_path
+from .card import load_cards
 
 # Versions of OpenMM with which the plugin was tried. With another one a process of its
 # own tries first, because a wrong one does not fail but crashes.
@@ -51,7 +52,20 @@ def plugin() -> ctypes.CDLL:
     header.declare(loaded, SOURCES / "allegro_plugin.h")
     if not loaded.allegro_plugin_use_kernels(fused._name.encode()):
         raise ImportError(last_error(loaded))
+    load_cards()
     return loaded
+
+
+def obstacle_of_last_context() -> str:
+    """Say why the native force of the Context made last is not on the Platform's card.
+
+    Returns
+    -------
+    str
+        Empty if it is. The Context is that of the calling thread; of several native
+        forces it is the last.
+    """
+    return plugin().allegro_plugin_obstacle().decode()
 
 
 def last_error(loaded: ctypes.CDLL) -> str:

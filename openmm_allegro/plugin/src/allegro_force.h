@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The OpenMM force. It is computed in plain C++ for every Platform; see
-// CustomCPPForceImpl of OpenMM.
+// The OpenMM force. It is computed on the card of a Context's Platform where there is a
+// kernel for it (device/), else in plain C++; see CustomCPPForceImpl of OpenMM.
 #pragma once
 
 #include <cstdlib>
@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include "card_kernel.h"
 #include "engine.h"
 #include "memory.h"
 #include "openmm/Force.h"
+#include "openmm/Kernel.h"
 #include "openmm/Platform.h"
 #include "openmm/System.h"
 #include "openmm/internal/ContextImpl.h"
@@ -37,6 +39,18 @@ class AllegroForce : public OpenMM::Force {
   OpenMM::ForceImpl *createImpl() const override;
 };
 
+// Why the force of the Context made last in this thread is not on its card; empty if it is.
+inline std::string &obstacle_of_last_context() {
+  thread_local std::string obstacle = "there is no Context yet";
+  return obstacle;
+}
+
+// OPENMM_ALLEGRO_CARD: "always" for a card or an error, "never" for none.
+inline bool card_setting_is(const char *value) {
+  const char *text = std::getenv("OPENMM_ALLEGRO_CARD");
+  return text && std::string(text) == value;
+}
+
 class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
  public:
   explicit AllegroForceImpl(const AllegroForce &owner)
@@ -45,14 +59,25 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
   const AllegroForce &getOwner() const override { return owner; }
 
   void initialize(OpenMM::ContextImpl &context) override {
-    CustomCPPForceImpl::initialize(context);
     models->check_particles(context.getSystem().getNumParticles());
-    ChosenKernels::get();  // fail now rather than in the first step
+    const auto kernels = ChosenKernels::get();  // fail now rather than in the first step
+    const std::string obstacle = with_memory([&] { return use_card(context, *kernels); });
+    if (!obstacle.empty()) {
+      if (card_setting_is("always"))
+        throw OpenMM::OpenMMException(
+            "Allegro: expected a card, as OPENMM_ALLEGRO_CARD=always says, but " + obstacle);
+      CustomCPPForceImpl::initialize(context);
+    }
+    obstacle_of_last_context() = obstacle;
   }
 
   double calcForcesAndEnergy(OpenMM::ContextImpl &context, bool includes_forces,
                              bool includes_energy, int groups) override {
     wants_forces = includes_forces;
+    if (is_on_card) {
+      if (!(groups & (1 << owner.getForceGroup()))) return 0.0;
+      return card.getAs<CardKernel>().execute(includes_forces, includes_energy);
+    }
     return CustomCPPForceImpl::calcForcesAndEnergy(context, includes_forces,
                                                    includes_energy, groups);
   }
@@ -69,6 +94,29 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
   std::unique_ptr<Engine> engine;
   Results results;
   bool wants_forces = true;
+  OpenMM::Kernel card;
+  bool is_on_card = false;
+
+  // Why the force cannot be computed on the card of a Context; if empty, it will be.
+  std::string use_card(OpenMM::ContextImpl &context, const Kernels &kernels) {
+    OpenMM::Platform &platform = context.getPlatform();
+    if (card_setting_is("never")) return "OPENMM_ALLEGRO_CARD=never says so";
+    if (!platform.supportsKernels({CardKernel::Name()}))
+      return "there is no library for the Platform " + platform.getName();
+    OpenMM::Kernel made = platform.createKernel(CardKernel::Name(), context);
+    auto &kernel = made.getAs<CardKernel>();
+    const std::string obstacle = kernel.obstacle();
+    if (!obstacle.empty()) return obstacle;
+    if (kernel.is_processor() && !card_setting_is("always"))
+      return "its device is a processor, for which there are kernels that are faster";
+    const auto complete = Tables::complete(models, kernels, default_threads());
+    std::vector<allegro_program> programs;
+    for (const auto &member : complete) programs.push_back(member->program());
+    kernel.initialize(*models, programs);
+    card = made;
+    is_on_card = true;
+    return "";
+  }
 
   double compute(OpenMM::ContextImpl &context, const std::vector<OpenMM::Vec3> &positions,
                  std::vector<OpenMM::Vec3> &forces) {

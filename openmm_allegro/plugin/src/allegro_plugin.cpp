@@ -42,7 +42,7 @@ __attribute__((constructor)) void register_proxy() {
 
 extern "C" {
 
-// OpenMM asks each plugin for these; every Platform runs the force as it is.
+// OpenMM asks each plugin for these; kernels for cards have libraries of their own.
 void registerPlatforms() {}
 void registerKernelFactories() {}
 
@@ -56,6 +56,8 @@ int64_t allegro_plugin_use_kernels(const char *path) {
     return int64_t(1);
   });
 }
+
+const char *allegro_plugin_obstacle(void) { return obstacle_of_last_context().c_str(); }
 
 int64_t allegro_plugin_is_force(const void *force) { return as_allegro(force) != nullptr; }
 

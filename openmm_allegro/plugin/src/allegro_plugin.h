@@ -30,6 +30,10 @@ const char *allegro_plugin_error(void);
 /// has them. Engines and Contexts that were made before keep theirs.
 int64_t allegro_plugin_use_kernels(const char *path);
 
+/// Why the AllegroForce of the Context that this thread made last is not computed on the
+/// card of its Platform but on the processor; empty if it is.
+const char *allegro_plugin_obstacle(void);
+
 /// 1 if an OpenMM::Force is an AllegroForce.
 int64_t allegro_plugin_is_force(const void *force);
 

@@ -12,11 +12,9 @@
 #include "pair_list.h"
 #include "tables.h"
 #include "team.h"
+#include "units.h"
 
 namespace Allegro {
-
-constexpr double NM_TO_ANGSTROM = 10.0;
-constexpr double EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0;
 
 // Results of one model, or means over several: eV and Å.
 struct Results {
@@ -110,7 +108,7 @@ class Engine {
   const std::shared_ptr<const Kernels> kernels;
   Team team;
   PairList list;
-  std::vector<std::shared_ptr<const Model>> tabulated;  // of members that have a table
+  std::vector<std::shared_ptr<const Model>> complete;
   std::vector<Opened> opened;
   std::vector<double> x, forces, strains;
   double cell[9];
@@ -119,11 +117,8 @@ class Engine {
   // Not when it is made: some engines only tell what they are of.
   void open_members() {
     std::vector<Opened> all;
-    tabulated.clear();
-    for (const Model &member : models->members) {
-      if (member.intervals) tabulated.push_back(Tables::share(member, *kernels, team.size));
-      all.push_back(open(*kernels, member.intervals ? *tabulated.back() : member));
-    }
+    complete = Tables::complete(models, *kernels, team.size);
+    for (const auto &member : complete) all.push_back(open(*kernels, *member));
     opened.swap(all);
   }
 

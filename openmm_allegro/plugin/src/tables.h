@@ -17,6 +17,16 @@ namespace Allegro {
 
 class Tables {
  public:
+  // Programs of all members, those with the tables that they are to have.
+  static std::vector<std::shared_ptr<const Model>> complete(
+      const std::shared_ptr<const Models> &models, const Kernels &kernels, int threads) {
+    std::vector<std::shared_ptr<const Model>> all;
+    for (const Model &member : models->members)
+      all.push_back(member.intervals ? share(member, kernels, threads)
+                                     : std::shared_ptr<const Model>(models, &member));
+    return all;
+  }
+
   // A model's program with its table, which lives as long as somebody has it. Equal
   // programs get the same one; its numbers do not depend on the threads.
   static std::shared_ptr<const Model> share(const Model &model, const Kernels &kernels,
