@@ -126,6 +126,7 @@ DEVICE double repulsion(GLOBAL const double *RESTRICT constants, int kind, doubl
 #endif
 
 #if POINTS
+#define TABLE_SCALE (POINTS / (1.0 - TABLE_FROM))  // intervals for each unit of x
 // An interval of the two-body table: where its cubics start in the weights, the place t
 // within, 0 to 1, and dt/dx.
 typedef struct {
@@ -138,14 +139,13 @@ typedef struct {
 DEVICE int is_exact(double x) { return !(x >= TABLE_FROM); }
 
 DEVICE Interval table_interval(int kind, double x) {
-  const double nodes = POINTS / (1.0 - TABLE_FROM);  // for each unit of x
-  const double place = ((x > 1.0 ? 1.0 : x) - TABLE_FROM) * nodes;
+  const double place = ((x > 1.0 ? 1.0 : x) - TABLE_FROM) * TABLE_SCALE;
   int node = (int)place;
   node = node < POINTS - 1 ? node : POINTS - 1;
   Interval i;
   i.start = TABLE + 4 * FIRST_WIDTH * (POINTS * kind + node);
   i.t = (NET)(place - node);
-  i.scale = (NET)nodes;
+  i.scale = (NET)TABLE_SCALE;
   return i;
 }
 

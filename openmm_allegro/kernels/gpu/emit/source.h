@@ -5,6 +5,7 @@
 #include "text.h"
 #include "arrays.h"
 #include "pair.h"
+#include "plan.h"
 #include "wide.h"
 
 // Why a program cannot have the kernels that were asked for: "expected ..., found ...".
