@@ -70,6 +70,38 @@ static std::vector<bool> columns_kept(const Model &m) {
   return kept;
 }
 
+// Ranges of columns whose derivatives are zero at first: those that the way back only adds
+// to, and those among the first results that nothing writes but the matrix of the first
+// stage reads.
+static std::vector<Range> columns_zeroed(const Model &m) {
+  std::vector<bool> zeroed(m.stride), written(m.stride);
+  const auto mark = [&](std::vector<bool> &columns, long begin, long end) {
+    std::fill(columns.begin() + begin, columns.begin() + std::min(end, (long)m.stride), true);
+  };
+  for (long n = m.stage; n < m.operations; ++n) {
+    const allegro_operation &operation = m.operation[n];
+    if (operation.code == ALLEGRO_LINEAR) {
+      const auto &op = as<allegro_linear>(operation);
+      mark(written, op.source, op.source + rounded_up(op.depth));
+    } else if (operation.code == ALLEGRO_ENERGY) {
+      const auto &op = as<allegro_energy>(operation);
+      mark(written, op.source, op.source + rounded_up(op.width));
+    } else if (operation.code == ALLEGRO_TENSOR) {
+      const auto &op = as<allegro_tensor>(operation);
+      mark(written, op.tensor, op.tensor + m.degrees * m.channels);
+      mark(written, op.environment, op.environment + m.degrees * m.channels);
+    }
+  }
+  for (long i = m.first; i < m.first + m.first_width; ++i) zeroed[i] = !written[i];
+  for (const Range &range : m.zeroed) mark(zeroed, range.begin, range.end);
+  std::vector<Range> ranges;
+  for (long begin = 0, end; begin < m.stride; begin = end) {
+    for (end = begin + 1; end < m.stride && zeroed[end] == zeroed[begin];) ++end;
+    if (zeroed[begin]) ranges.push_back({begin, end});
+  }
+  return ranges;
+}
+
 static Columns plan_columns(const Model &m) {
   Columns c = {};
   c.count = m.stride;

@@ -232,7 +232,7 @@ void WideText::tensor_backward(const allegro_tensor &op, long n) {
 // Zeros where the way back adds. Columns that follow each other may have derivatives that
 // do not.
 void WideText::write_zeros() {
-  for (const Range &range : m.zeroed)
+  for (const Range &range : columns_zeroed(m))
     for (long begin = range.begin, end; begin < range.end; begin = end) {
       for (end = begin + 1; end < range.end; ++end)
         if (derivative(end) != derivative(end - 1) + 1) break;
