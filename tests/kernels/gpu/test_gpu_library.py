@@ -2,6 +2,8 @@
 """The library of kernels for cards is found, compiled where it is not, and checked."""
 
 import ctypes
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,10 @@ from openmm_allegro.kernels import builds, header
 from openmm_allegro.kernels.gpu import library
 
 pytestmark = pytest.mark.small
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "openmm_allegro" / "kernels" / "gpu"
+SOURCES = {path for path in FOLDER.rglob("*") if path.suffix in (".h", ".cc", ".cpp")}
 
 
 @pytest.fixture
@@ -38,7 +44,13 @@ def test_one_of_another_version_is_not_used(monkeypatch, anew):
 
 
 def test_it_is_compiled_anew_if_any_of_its_sources_changes():
-    folder = builds.GPU_SOURCE.parent
-    sources = {path for path in folder.rglob("*") if path.suffix in (".h", ".cc")}
-    shim = {path for path in sources if "shim" in path.parts}
-    assert sources - shim <= {*builds.GPU_INCLUDED}
+    included = {path.name for path in [builds.GPU_SOURCE, *builds.GPU_INCLUDED]}
+    shim = {path for path in SOURCES if "shim" in path.parts}
+    assert {path.name for path in SOURCES - shim} <= included
+
+
+def test_its_sources_are_installed():
+    """Without them it could not be compiled on first use."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    data = settings["setuptools"]["package-data"]["openmm_allegro.kernels.gpu"]
+    assert {path for pattern in data for path in FOLDER.glob(pattern)} >= SOURCES
