@@ -242,29 +242,18 @@ class _Case:
 
     def flops(self) -> dict:
         """Multiplications and additions of both ways, by operation."""
-        from openmm_allegro.kernels.inference.program import Code, Program, unpack
+        from flops import count
+
+        from openmm_allegro.kernels.inference.program import Program, unpack
 
         arrays = (
             self.program.kept[key] for key in ("integers", "constants", "weights")
         )
-        parts = unpack(Program(*arrays))
-        components, layers = parts.header.components, [one for one, _ in parts.layers]
-        degrees = int(parts.arrays["degree"].max()) + 1
-        channels = self.model.config.num_tensor_features
-        linear = [op for op in parts.operations() if op.code == Code.LINEAR]
-        # sum of the environment, scalars; derivatives by weights and harmonics of both,
-        # by the operator
-        of_pair = 4 * components + 2 * degrees
-        of_pair += 10 * components + 3 * degrees
-        of_center = 0
-        for n, layer in enumerate(layers):
-            of_center += 4 * layer.entries
-            for before in layers[:n]:
-                of_center += 6 * before.dim_in * before.dim_out
+        counts = count(unpack(Program(*arrays)), self.model.config.num_tensor_features)
         return {
-            "linear": self.within * sum(4 * op.depth * op.width for op in linear),
-            "tensor, pairs": self.within * len(layers) * of_pair * channels,
-            "tensor, centres": self.atoms.count * of_center * channels,
+            "linear": self.within * counts.linear,
+            "tensor, pairs": self.within * counts.tensor,
+            "tensor, centres": self.atoms.count * counts.operators,
         }
 
 

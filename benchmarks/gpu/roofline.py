@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""Bound the time of a step on graphics cards by what it must compute and move.
+
+On paper: nothing is measured, and no card is needed. Operations are counted from each
+model's program (benchmarks/flops.py), rates are published ones (cards.py).
+
+    python benchmarks/gpu/roofline.py
+
+prints a table and writes benchmarks/results/roofline.json.
+
+The ideal time is the longest of: multiplications and additions in float32 (those of the
+dense layers by tensor cores for 3xTF32, at a third of their TF32 rate); double precision
+of the geometry; exponentials; loads from work-group memory and L1 for the register
+tiles, each address of a warp once; weights from L2, once a group; and pair list,
+positions and forces from the card's memory. The expected time supposes that arithmetic
+reaches half of its peak (0.4 with tensor cores), that geometry and network follow each
+other, that the rows of a group that hold no pair cost as much as others, that groups of
+the last wave leave processors idle, and six launches.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from cards import CARDS, Card  # noqa: E402
+from flops import Counts, count  # noqa: E402
+
+if TYPE_CHECKING:
+    from openmm_allegro import Model
+
+FILE = ROOT / "benchmarks" / "results" / "roofline.json"
+ATOMS = 12_288
+WAYS = {"FMA": 0.5, "3xTF32": 0.4}  # share of the peak that is expected
+DOUBLE = 0.5  # share of the peak of double precision
+LAUNCHES = 6 * 3e-6  # seconds
+CHUNK = 64  # centres that are packed to groups together
+# Numbers that a warp loads for each multiplication and addition of its tile of 64 rows
+# and 16 columns (32 and 32 with tensor cores), each once.
+LOADS = {"FMA": (64 + 16) / (64 * 16), "3xTF32": (32 + 32) / (32 * 32)}
+BYTES_OF_PAIR = 3 * 4 + 3 * 4 + 2 * 24  # list, rows twice, forces read and written
+BYTES_OF_ATOM = 3 * 2 * 24  # positions and results
+
+
+class Workload(NamedTuple):
+    """A model and the pairs of the atoms that it is run on."""
+
+    counts: Counts
+    weights: int  # bytes that a group reads
+    degrees: np.ndarray  # [atoms], pairs of each
+    memory: dict[int, int]  # bytes of work-group memory, by the rows of a group
+
+
+class Bound(NamedTuple):
+    """Times of an atom, µs, by what takes them."""
+
+    rows: int
+    fill: float  # share of the rows that hold a pair
+    parts: dict[str, float]
+    ideal: float
+    expected: float
+
+
+def main() -> None:
+    results = {name: row(*workload) for name, workload in workloads().items()}
+    FILE.write_text(json.dumps(results, indent=1) + "\n")
+    print("\n".join(table(results)))
+
+
+def workloads() -> dict[str, tuple[Workload, str]]:
+    """Make those of the benchmarks and of the models below systems/, by name."""
+    import ase.io
+    from workloads import MODELS, model, structure
+
+    from openmm_allegro import load_model
+
+    systems = ROOT / "systems"
+    made = {}
+    nacl = load_model(systems / "nacl_aq" / "nacl_aq.safetensors")
+    atoms = ase.io.read(systems / "nacl_aq" / "nacl_aq.pdb")
+    made["nacl_aq"] = workload(nacl, degrees(nacl, atoms)), "its own box"
+    water = structure("water", 192)
+    for name in MODELS:
+        one = model("water", name)
+        made[name] = workload(one, degrees(one, water)), "water, 5 Å"
+    for path in sorted(systems.glob("*/*.safetensors")):
+        if path.stem != "nacl_aq":
+            one = load_model(path)
+            mean = float(np.mean(one.statistics.mean_neighbors))
+            made[path.stem] = workload(one, np.array([round(mean)])), "its training data"
+    return made
+
+
+def workload(model: Model, pairs: np.ndarray) -> Workload:
+    """Count the operations of a model, for atoms with so many pairs each."""
+    from openmm_allegro.kernels.inference.folded import folded
+    from openmm_allegro.kernels.inference.program import unpack
+
+    parts = unpack(folded(model, "single"))
+    counts = count(parts, model.config.num_tensor_features)
+    memory = {rows: _memory(parts.header.stride, rows) for rows in (64, 32, 16)}
+    repeated = np.tile(pairs, -(-ATOMS // len(pairs)))[:ATOMS]
+    return Workload(counts, parts.weights.nbytes, repeated, memory)
+
+
+def _memory(stride: int, rows: int) -> int:
+    # The kernel keeps about 0.57 of a row's columns at a time.
+    return int(4 * 0.57 * stride * rows)
+
+
+def degrees(model: Model, atoms) -> np.ndarray:
+    """Count the neighbours of each atom within the cutoffs of a model, [N]."""
+    positions, cell = atoms.positions, atoms.cell.array
+    kinds = [model.config.elements.index(symbol) for symbol in atoms.symbols]
+    limits = model.config.cutoff_table()[np.ix_(kinds, kinds)]
+    heights = abs(np.linalg.det(cell)) / np.linalg.norm(
+        np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1
+    )
+    images = [np.arange(-n, n + 1) for n in np.ceil(limits.max() / heights).astype(int)]
+    wrapped = positions - np.floor(positions @ np.linalg.inv(cell)) @ cell
+    apart = wrapped[None] - wrapped[:, None]
+    total = np.zeros(len(kinds), dtype=np.int64)
+    for image in np.stack(np.meshgrid(*images), -1).reshape(-1, 3):
+        r = np.linalg.norm(apart + image @ cell, axis=2)
+        total += ((r < limits) & (r > 1e-9)).sum(axis=1)
+    return total
+
+
+def packed(pairs: np.ndarray, rows: int) -> int:
+    """Count the groups of so many rows that whole centres fill, largest first."""
+    groups = 0
+    for start in range(0, len(pairs), CHUNK):
+        room: list[int] = []
+        for degree in sorted(pairs[start : start + CHUNK].tolist(), reverse=True):
+            if not 0 < degree <= rows:
+                continue
+            for n, free in enumerate(room):
+                if degree <= free:
+                    room[n] -= degree
+                    break
+            else:
+                room.append(rows - degree)
+        groups += len(room)
+    return groups
+
+
+def bound(work: Workload, card: Card, way: str) -> Bound | None:
+    """Bound the time of an atom; None if no group of 16 rows fits the card."""
+    fitting = [n for n, size in work.memory.items() if size <= 1000 * card.group]
+    if not fitting or work.degrees.max() > fitting[0]:
+        return None
+    rows, c = fitting[0], work.counts
+    pairs = float(work.degrees.mean())
+    groups = packed(work.degrees, rows)
+    fill = work.degrees.sum() / (rows * groups)
+    dense = card.tf32 * card.mma / 3 if way == "3xTF32" else card.fp32
+    other = (c.tensor + c.rest) * pairs + c.entries
+    fp32 = other + (c.linear * pairs if way == "FMA" else 0)
+    cycles = 128 * card.multiprocessors * card.clock * 1e-3  # TB/s of L1
+    parts = {  # 1e6 FLOP over TFLOP/s, or MB over TB/s, are µs
+        "FMA": fp32 / card.fp32 / 1e6,
+        "tensor cores": c.linear * pairs / dense / 1e6 if way == "3xTF32" else 0.0,
+        "double": c.geometry * pairs / card.fp64 / 1e6,
+        "exponentials": 2 * c.exponentials * pairs / (card.fp32 / 16) / 1e6,
+        "L1": 4 * LOADS[way] * c.linear * pairs / 2 / cycles / 1e6,
+        "L2": work.weights * groups / len(work.degrees) / card.l2 / 1e6,
+        "memory": (BYTES_OF_PAIR * pairs + BYTES_OF_ATOM) / card.memory / 1e6,
+    }
+    at_a_time = card.multiprocessors * max(
+        1, int(1000 * card.shared // (work.memory[rows] + 1024))
+    )
+    waves = math.ceil(groups / at_a_time) * at_a_time / groups
+    network = max((parts["FMA"] + parts["tensor cores"]) / WAYS[way], parts["L2"])
+    busy = (network + parts["double"] / DOUBLE) / fill * waves
+    return Bound(
+        rows, fill, parts, max(parts.values()), busy + 1e6 * LAUNCHES / len(work.degrees)
+    )
+
+
+def row(work: Workload, pairs_of: str) -> dict:
+    """Numbers of a model for all cards."""
+    cards: dict[str, dict] = {}
+    for name, card in CARDS.items():
+        for way in WAYS:
+            one = bound(work, card, way)
+            if one is None:
+                continue
+            cards.setdefault(name, {})[way] = {
+                "rows": one.rows,
+                "rows_used": round(one.fill, 3),
+                "bound_by": max(one.parts, key=one.parts.get),
+                "us_per_atom": {k: float(f"{v:.3g}") for k, v in one.parts.items()},
+                "ideal_us_per_atom": float(f"{one.ideal:.3g}"),
+                "expected_us_per_atom": float(f"{one.expected:.3g}"),
+                "expected_ms_per_step": float(f"{one.expected * ATOMS / 1000:.3g}"),
+            }
+    return {
+        "pairs_per_atom": round(float(work.degrees.mean()), 1),
+        "pairs_of": pairs_of,
+        "kflop_per_pair": round(work.counts.pair() / 1000, 1),
+        "kflop_per_centre": round(work.counts.entries / 1000, 1),
+        "double_flop_per_pair": work.counts.geometry,
+        "weights_kb": round(work.weights / 1000),
+        "atoms": ATOMS,
+        "cards": cards,
+    }
+
+
+def table(results: dict[str, dict]) -> list[str]:
+    """Lines of the table, in Markdown."""
+    heads = ["model", "pairs/atom", "kFLOP/pair", "card", "rows"]
+    for way in WAYS:
+        heads.append(f"{way}: ideal, expected µs/atom; bound by")
+    heads.append(f"expected ms a step, {ATOMS:,} atoms")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, numbers in results.items():
+        first = [name, f"{numbers['pairs_per_atom']}", f"{numbers['kflop_per_pair']}"]
+        for card, ways in numbers["cards"].items():
+            cells = [*first, card, str(ways["FMA"]["rows"])]
+            for one in ways.values():
+                ideal, expected = one["ideal_us_per_atom"], one["expected_us_per_atom"]
+                cells.append(f"{ideal:.3g}, {expected:.3g}; {one['bound_by']}")
+            best = min(one["expected_ms_per_step"] for one in ways.values())
+            cells.append(f"{best:.3g}")
+            lines.append(f"| {' | '.join(cells)} |")
+            first = ["", "", ""]
+    return lines
+
+
+if __name__ == "__main__":
+    main()
