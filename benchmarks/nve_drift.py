@@ -7,7 +7,7 @@ keep their results there; an empty --paths only draws. Paths that name no backen
 that of --backend, and so has the equilibration.
 
 python benchmarks/nve_drift.py [--steps 20000] [--threads 1] [--paths fused table]
-    [--backend auto]
+    [--backend auto] [--platform CPU]
 """
 
 import argparse
@@ -34,12 +34,15 @@ PATHS = {
     "plain": {"kernel": "plain"},
     "native": {"backend": "native"},
     "native, table": {"backend": "native", "two_body": "table"},
+    "pythonforce": {"backend": "pythonforce"},
 }
+USUAL = [path for path in PATHS if path != "pythonforce"]
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
 parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--paths", nargs="*", choices=PATHS, default=list(PATHS))
+parser.add_argument("--paths", nargs="*", choices=PATHS, default=USUAL)
+parser.add_argument("--platform", choices=("CPU", "CUDA"), default="CPU")
 add_backend(parser)
 parser.add_argument(
     "--results", type=Path, default=Path(__file__).parent / "results" / "nve_drift.json"
@@ -50,15 +53,16 @@ use_threads(options.threads)
 pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
 potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
 atoms = pdb.topology.getNumAtoms()
-platform = openmm.Platform.getPlatformByName("CPU")
-threads = {"Threads": str(options.threads)}
+platform = openmm.Platform.getPlatformByName(options.platform)
+on_processor, on_card = {"Threads": str(options.threads)}, {"Precision": "mixed"}
+properties = on_processor if options.platform == "CPU" else on_card
 
 system = potential.create_system(pdb.topology, backend=options.backend)
 warm = openmm.LangevinMiddleIntegrator(
     300 * unit.kelvin, 5 / unit.picosecond, 0.5 * unit.femtosecond
 )
 warm.setRandomNumberSeed(1)
-context = openmm.Context(system, warm, platform, threads)
+context = openmm.Context(system, warm, platform, properties)
 context.setPositions(pdb.positions)
 context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
 warm.step(min(1000, options.steps))
@@ -68,7 +72,7 @@ for path in options.paths:
     chosen = {"backend": options.backend} | PATHS[path]
     system = potential.create_system(pdb.topology, **chosen)
     integrator = openmm.VerletIntegrator(0.5 * unit.femtosecond)
-    context = openmm.Context(system, integrator, platform, threads)
+    context = openmm.Context(system, integrator, platform, properties)
     context.setState(start)
     energies, kinetic = [], []
     for _ in range(options.steps // EVERY):

@@ -58,7 +58,13 @@ VARIANTS = {
     "ours, native": {},
     "ours, native table": {},
 }
-PEERS = tuple(name for name in VARIANTS if not name.startswith("ours"))
+# Those of benchmarks/gpu, beside some of the others.
+ON_CARD = {
+    "nequip AOTInductor, Triton": TUNED,
+    "ours, PythonForce": {},
+}
+ENVIRONMENTS = VARIANTS | ON_CARD
+PEERS = tuple(name for name in ENVIRONMENTS if not name.startswith("ours"))
 # Of the README's cases, the one that nequip's own modes run as well.
 FULL_CASE = ("water", 192, "l2_2layers")
 # nequip needs some 12 kB for each pair and layer, too much for larger systems
@@ -75,13 +81,17 @@ def main() -> None:
         cases = list(cases)
         variants = list(dict.fromkeys(v for *_, chosen in cases for v in chosen))
         with tempfile.TemporaryDirectory() as folder:
-            files, ours = _write_models(system, name, Path(folder), variants)
+            files, ours = write_models(system, name, Path(folder), variants)
             for *_, size, chosen in cases:
                 key = f"{system}, {size} atoms, {name}"
                 print(key, flush=True)
-                files["atoms"], extra = _write_atoms(system, size, ours, Path(folder))
+                files["atoms"] = write_atoms(system, size, Path(folder))
+                extra = _work(system, size, ours)
                 rate = content["hardware"]["matrix_rate_gflops"]
-                rows = _compare(size, files, chosen, options)
+                peers = [
+                    v for v in chosen if size <= LARGEST_FOR_PEERS or v not in PEERS
+                ]
+                rows = compare(files, peers, options.rounds, options.threads)
                 _derive(rows, size, extra, rate)
                 _print(rows)
                 content["results"][key] = rows
@@ -139,62 +149,91 @@ def _hardware(threads: int) -> dict:
     return hardware(threads) | {"matrix_rate_gflops": round(rate, 1)}
 
 
-def _write_models(
-    system: str, name: str, folder: Path, variants: list[str]
+def write_models(
+    system: str, name: str, folder: Path, variants: list[str], device: str = "cpu"
 ) -> tuple[dict[str, str], Model]:
     """Write one set of weights in each program's format; also the model itself."""
     from workloads import model
 
     from openmm_allegro import save_model
-    from openmm_allegro.interop.nequip import export_model
 
     ours = model(system, name)
-    files = {"ours": save_model(ours, folder / "model.safetensors")}
-    files["eager"] = export_model(ours, folder / "model.ckpt")
+    files = {"device": device}
+    files["ours"] = str(save_model(ours, folder / "model.safetensors"))
+    if any(variant in PEERS for variant in variants):
+        from openmm_allegro.interop.nequip import export_model
+
+        files["eager"] = str(export_model(ours, folder / "model.ckpt"))
+        files |= _compiled(Path(files["eager"]), folder, variants, device)
+    return files, ours
+
+
+def _compiled(
+    checkpoint: Path, folder: Path, variants: list[str], device: str
+) -> dict[str, str]:
+    """Compile nequip's model as variants need it; without those that fail."""
     command = "import sys; from nequip.scripts.compile import main; main(sys.argv[1:])"
-    for mode, suffix in (("torchscript", "pth"), ("aotinductor", "pt2")):
-        if not any(mode in variant.lower() for variant in variants):
-            continue
-        files[mode] = folder / f"model.nequip.{suffix}"
-        arguments = [files["eager"], files[mode], "--mode", mode]
-        arguments += ["--target", "ase", "--device", "cpu"]
+    modes = {
+        "nequip TorchScript": ("torchscript", "pth", []),
+        "nequip AOTInductor": ("aotinductor", "pt2", []),
+        "nequip AOTInductor, Triton": (
+            "aotinductor",
+            "pt2",
+            ["enable_TritonContracter"],
+        ),
+    }
+    files = {}
+    for variant in [name for name in variants if name in modes]:
+        mode, suffix, modifiers = modes[variant]
+        file = folder / f"model{len(files)}.nequip.{suffix}"
+        arguments = [checkpoint, file, "--mode", mode, "--target", "ase"]
+        arguments += ["--device", device]
+        arguments += ["--modifiers", *modifiers] if modifiers else []
         run = [sys.executable, "-c", command, *map(str, arguments)]
         result = subprocess.run(run, capture_output=True, text=True, check=False)
         if result.returncode:
-            print(f"  {mode}: {result.stderr.strip().splitlines()[-1][:200]}")
-            del files[mode]
-    return {key: str(path) for key, path in files.items()}, ours
+            last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            print(f"  {variant}: {last[:200]}")
+        else:
+            files[variant] = str(file)
+    return files
 
 
-def _write_atoms(system: str, size: int, model: Model, folder: Path):
-    """Write a structure for all variants; also how much there is to compute."""
-    import torch
+def write_atoms(system: str, size: int, folder: Path) -> str:
+    """Write a structure for all variants."""
     from workloads import structure
-
-    from openmm_allegro.kernels.inference.fold import fold
-    from openmm_allegro.kernels.inference.program import Code, unpack
-    from openmm_allegro.neighbors import VerletList
 
     atoms = structure(system, size)
     file = folder / f"{size}.npz"
     symbols, cell = list(atoms.symbols), atoms.cell.array
     np.savez(file, symbols=symbols, positions=atoms.positions, cell=cell)
-    # multiply-adds of the dense layers, forward and backward, for the matrix rate
-    program = unpack(fold(model.energy, torch.float32))
-    linear = [op for op in program.operations() if op.code == Code.LINEAR]
-    dense = sum(2 * op.depth * op.width for op in linear)
+    return str(file)
+
+
+def _work(system: str, size: int, model: Model) -> dict[str, int]:
+    """Count pairs, and what the dense layers compute for them."""
+    import torch
+    from flops import count
+    from workloads import structure
+
+    from openmm_allegro.kernels.inference.fold import fold
+    from openmm_allegro.kernels.inference.program import unpack
+    from openmm_allegro.neighbors import VerletList
+
+    atoms = structure(system, size)
     pairs = VerletList(model.config.cutoff, 0.0)
-    box = torch.tensor(cell), torch.ones(3, dtype=torch.bool)
+    box = torch.tensor(atoms.cell.array), torch.ones(3, dtype=torch.bool)
     pairs(torch.tensor(atoms.positions), *box)
-    pairs = len(pairs.neighbors)
-    return str(file), {"pairs": pairs, "dense_flops_per_step": 2 * dense * pairs}
+    dense = count(unpack(fold(model.energy, torch.float32))).linear
+    number = len(pairs.neighbors)
+    return {"pairs": number, "dense_flops_per_step": dense * number}
 
 
-def _compare(
-    size: int, files: dict, variants: list[str], options: argparse.Namespace
+def compare(
+    files: dict, variants: list[str], rounds: int, threads: int
 ) -> dict[str, dict]:
-    """Measure all variants of a case in turn."""
-    peers = [v for v in variants if v in PEERS and size <= LARGEST_FOR_PEERS]
+    """Measure variants of a case in turn."""
+    peers = [v for v in variants if v in PEERS]
     ours = [v for v in variants if v not in PEERS]
     # All peers do not fit into memory side by side: one of them at a time, the first
     # with all of ours, the others with one.
@@ -202,17 +241,17 @@ def _compare(
     times: dict[str, list[float]] = {v: [] for v in peers + ours}
     results: dict[str, dict] = {}
     names = ("OMP_NUM_THREADS", "OPENMM_CPU_THREADS")
-    threads = dict.fromkeys(names, str(options.threads))
+    limits = dict.fromkeys(names, str(threads))
     for group in groups:
         workers = {
             variant: Worker(
                 "peers_worker.py",
-                [variant, json.dumps(files), str(options.threads)],
-                VARIANTS[variant] | threads,
+                [variant, json.dumps(files), str(threads)],
+                ENVIRONMENTS[variant] | limits,
             )
             for variant in group
         }
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             for variant, worker in workers.items():
                 answer = worker.ask("step") if worker.ready else {}
                 if "ms" in answer:

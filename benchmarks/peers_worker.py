@@ -18,6 +18,7 @@ OURS = {
     "ours, table": {"backend": "torchforce", "kernel": "fused", "two_body": "table"},
     "ours, native": {"backend": "native"},
     "ours, native table": {"backend": "native", "two_body": "table"},
+    "ours, PythonForce": {"backend": "pythonforce"},
 }
 
 
@@ -32,7 +33,8 @@ def main() -> None:
         start = time.perf_counter()
         step(1)
         one = time.perf_counter() - start
-        count = max(1, min(100, int(1.0 / one)))
+        most = 100 if files["device"] == "cpu" else 1000
+        count = max(1, min(most, int(1.0 / one)))
         answer({"ready": True})
         for line in sys.stdin:
             if line.strip() == "end":
@@ -53,19 +55,21 @@ def _prepare(variant, atoms, files, threads):
         import torch
 
         torch.set_num_threads(int(threads))
+    device = files["device"]
+    if variant == "nequip eager":
+        return _nequip(atoms, files["eager"], device, is_compiled=False)
     if variant.startswith("nequip"):
-        mode = variant.split()[1].lower()
-        return _nequip(mode, atoms, files[mode])
+        return _nequip(atoms, files[variant], device, is_compiled=True)
     if variant == "OpenMM-ML nequip":
-        return _openmm(_peer_system(atoms, files["eager"]), atoms, threads)
+        return _openmm(_peer_system(atoms, files["eager"]), atoms, threads, device)
     from openmm_allegro import AllegroPotential
 
     potential = AllegroPotential(files["ours"])
     system = potential.create_system(_topology(atoms), **OURS[variant])
-    return _openmm(system, atoms, threads)
+    return _openmm(system, atoms, threads, device)
 
 
-def _nequip(mode, atoms, file):
+def _nequip(atoms, file, device, *, is_compiled):
     """Make a step of nequip's own model: energy and forces, with a ready pair list."""
     import ase
     import torch
@@ -74,21 +78,22 @@ def _nequip(mode, atoms, file):
     from nequip.utils.global_state import set_global_state
 
     set_global_state()
-    if mode == "eager":
-        from nequip.model.saved_models.load_utils import load_saved_model
-
-        model = load_saved_model(file).eval()
-        names = model.type_names
-    else:
+    if is_compiled:
         from nequip.model.inference_models import load_compiled_model
 
-        model, metadata = load_compiled_model(file, "cpu")
+        model, metadata = load_compiled_model(file, device)
         names = metadata["type_names"]
+    else:
+        from nequip.model.saved_models.load_utils import load_saved_model
+
+        model = load_saved_model(file).eval().to(device)
+        names = model.type_names
     structure = ase.Atoms(
         atoms["symbols"], atoms["positions"], cell=atoms["cell"], pbc=True
     )
     data = compute_neighborlist_(from_ase(structure), r_max=5.0)
     data["atom_types"] = torch.tensor([names.index(s) for s in structure.symbols])
+    data = {key: value.to(device) for key, value in data.items()}
 
     def step(count):
         for _ in range(count):
@@ -118,7 +123,7 @@ def _peer_system(atoms, file):
     return potential.createSystem(_topology(atoms))
 
 
-def _openmm(system, atoms, threads):
+def _openmm(system, atoms, threads, device):
     import openmm
     from openmm import unit
 
@@ -126,13 +131,17 @@ def _openmm(system, atoms, threads):
         300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtosecond
     )
     integrator.setRandomNumberSeed(1)
-    platform = openmm.Platform.getPlatformByName("CPU")
-    context = openmm.Context(system, integrator, platform, {"Threads": threads})
+    platform = openmm.Platform.getPlatformByName(device.upper())
+    on_card = {"Precision": "mixed"}
+    properties = {"Threads": threads} if device == "cpu" else on_card
+    context = openmm.Context(system, integrator, platform, properties)
     context.setPositions(atoms["positions"] / 10)
     context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
 
     def step(count):
         context.getIntegrator().step(count)  # the closure keeps the context alive
+        if device != "cpu":
+            context.getState(positions=True)  # waits for the card
 
     return step
 

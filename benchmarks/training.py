@@ -13,13 +13,15 @@ take epochs in turn; collation is counted, the search for pairs is not. nequip's
 processes keep freed memory, see peers.py. nequip's compiled model runs batches of one
 frame eagerly. Our compiled step needs frames of one size and batches that fill the
 epoch. "Dense" variants build the matrices of the centres, which the sparse products of
-a training on a CPU do without; "graphs" (CUDA alone) is training.graphs, with its data
-on the GPU and averaged weights.
+a training on a CPU do without; "graphs" is training.graphs, with its data on the GPU
+and averaged weights. On a CPU, where it takes the same steps without a graph, it runs
+only if --variants names it.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,7 +67,7 @@ def main() -> None:
                 key = f"batch of {batch}, {threads} threads"
                 print(key, flush=True)
                 content["results"][key] = _compare(batch, threads, peer, options)
-                RESULTS.mkdir(exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -75,13 +77,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("frames", type=Path)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--count", type=int, default=8, help="frames of an epoch")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.variants is None:
+        without = ("ours, graphs",) if options.device == "cpu" else ()
+        options.variants = [name for name in VARIANTS if name not in without]
     if options.output is None:
         name = "training" if options.device == "cpu" else f"training_{options.device}"
         options.output = RESULTS / f"{name}.json"
@@ -90,9 +95,10 @@ def _options() -> argparse.Namespace:
 
 def _commit(folder: Path) -> str:
     run = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    return subprocess.run(
-        run, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    if shutil.which("git") is None:  # on a machine that the sources were copied to
+        return "unknown"
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) -> dict:
@@ -130,9 +136,9 @@ def _compare(batch: int, threads: int, peer: Path, options: argparse.Namespace) 
 
 def _chosen(batch: int, options: argparse.Namespace) -> list[str]:
     """Variants that can run."""
-    without = {"ours, graphs"} if options.device == "cpu" else set()
+    without = set()
     if options.device != "cpu":  # there is no sparse kernel
-        without |= {"ours", "ours, compiled", "ours, before"}
+        without = {"ours", "ours, compiled", "ours, before"}
     if not options.before:
         without.add("ours, before")
     if batch == 1:

@@ -22,7 +22,7 @@ def main() -> None:
     if variant.startswith("nequip"):
         step, samples = _nequip(model, *data, peer, variant.split()[1])
     elif variant == "ours, graphs":
-        step, samples = _graphs(model, frames, int(count), int(batch))
+        step, samples = _graphs(model, *data, int(batch))
     else:
         compiled, sparse = "compiled" in variant, "dense" not in variant
         step, samples = _ours(model, *data, int(batch), compiled, sparse)
@@ -80,7 +80,7 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     return step, samples
 
 
-def _graphs(model, frames, count, batch):
+def _graphs(model, frames, count, device, batch):
     """Take whole steps from data on the GPU, as training.graphs does."""
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.training.config import TrainConfig
@@ -88,7 +88,11 @@ def _graphs(model, frames, count, batch):
 
     structures = read_structures(frames)[:count]
     settings = TrainConfig(
-        batch_size=batch, learning_rate=RATE, max_epochs=1000, compile=True
+        batch_size=batch,
+        learning_rate=RATE,
+        max_epochs=1000,
+        compile=device != "cpu",
+        device=device,
     )
     network = load_model(model).config
     with tempfile.TemporaryDirectory() as folder:

@@ -71,7 +71,7 @@ def _li3po4() -> ase.Atoms:
     return ase.Atoms(symbols.tolist(), sites[chosen], cell=[length] * 3, pbc=True)
 
 
-def model(system: str, name: str, pairs_per_atom: float = 50.0) -> Model:
+def model(system: str, name: str, pairs_per_atom: float = 50.0, seed: int = 1) -> Model:
     """Make an untrained model; speed does not depend on the weights."""
     from openmm_allegro import AllegroConfig, Model
     from openmm_allegro.model import AllegroEnergy, Statistics
@@ -89,5 +89,5 @@ def model(system: str, name: str, pairs_per_atom: float = 50.0) -> Model:
     each = len(elements)
     # small, so that dynamics of an untrained model stay near the start
     statistics = Statistics((pairs_per_atom,) * each, (0.02,) * each, (0.0,) * each)
-    energy = AllegroEnergy(config, statistics, seed=1)
+    energy = AllegroEnergy(config, statistics, seed=seed)
     return Model(config, statistics, energy, "total", "float32")

@@ -8,9 +8,9 @@ model's program (benchmarks/flops.py), rates are published ones (cards.py).
 
 prints a table and writes benchmarks/results/roofline.json.
 
-The ideal time is the longest of: multiplications and additions in float32 (those of the
-dense layers by tensor cores for 3xTF32, at a third of their TF32 rate); double precision
-of the geometry; exponentials; loads from work-group memory and L1 for the register
+The ideal time is the longest of: multiplications and additions in float32, those of the
+dense layers by tensor cores for 3xTF32, at a third of their TF32 rate; geometry in
+double precision; exponentials; loads from work-group memory and L1 for the register
 tiles, each address of a warp once; weights from L2, once a group; and pair list,
 positions and forces from the card's memory. The expected time supposes that arithmetic
 reaches half of its peak (0.4 with tensor cores), that geometry and network follow each
@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from cards import CARDS, Card  # noqa: E402
+from cases import Case, nacl  # noqa: E402
+from cases import pairs as find_pairs  # noqa: E402
 from flops import Counts, count  # noqa: E402
 
 if TYPE_CHECKING:
@@ -77,25 +80,24 @@ def main() -> None:
 
 def workloads() -> dict[str, tuple[Workload, str]]:
     """Make those of the benchmarks and of the models below systems/, by name."""
-    import ase.io
     from workloads import MODELS, model, structure
 
     from openmm_allegro import load_model
 
-    systems = ROOT / "systems"
-    made = {}
-    nacl = load_model(systems / "nacl_aq" / "nacl_aq.safetensors")
-    atoms = ase.io.read(systems / "nacl_aq" / "nacl_aq.pdb")
-    made["nacl_aq"] = workload(nacl, degrees(nacl, atoms)), "its own box"
+    made = {"nacl_aq": (work_of(nacl(1)), "its own box")}
     water = structure("water", 192)
+    arrays = list(water.symbols), water.positions, water.cell.array
     for name in MODELS:
         one = model("water", name)
-        made[name] = workload(one, degrees(one, water)), "water, 5 Å"
-    for path in sorted(systems.glob("*/*.safetensors")):
+        made[name] = workload(one, degrees(one, *arrays)), "water, 5 Å"
+    for path in sorted((ROOT / "systems").glob("*/*.safetensors")):
         if path.stem != "nacl_aq":
             one = load_model(path)
             mean = float(np.mean(one.statistics.mean_neighbors))
-            made[path.stem] = workload(one, np.array([round(mean)])), "its training data"
+            made[path.stem] = (
+                workload(one, np.array([round(mean)])),
+                "its training data",
+            )
     return made
 
 
@@ -116,22 +118,44 @@ def _memory(stride: int, rows: int) -> int:
     return int(4 * 0.57 * stride * rows)
 
 
-def degrees(model: Model, atoms) -> np.ndarray:
+def work_of(case: Case) -> Workload:
+    """Count what a case of few atoms computes."""
+    from openmm_allegro import load_model
+
+    model = load_model(case.model)
+    return workload(model, degrees(model, case.symbols, case.positions, case.cell))
+
+
+def rates(work: Workload, card: str, way: str, measured: dict) -> dict[str, float]:
+    """Rate of what was measured, and its share of the ideal one.
+
+    Parameters
+    ----------
+    work : Workload
+    card : str
+        As NVIDIA's tool names it.
+    way : str
+    measured : dict
+        With ``us_per_atom``.
+    """
+    pairs = float(work.degrees.mean())
+    flops = pairs * work.counts.pair() + work.counts.entries
+    numbers = {"tflop_per_second": 1e-6 * flops / measured["us_per_atom"]}
+    names = [name for name in CARDS if name in card]
+    ideal = bound(work, CARDS[names[0]], way) if names else None
+    if ideal is not None:
+        numbers["percent_of_ideal"] = 100 * ideal.ideal / measured["us_per_atom"]
+    return numbers
+
+
+def degrees(
+    model: Model, symbols: Sequence[str], positions: np.ndarray, cell: np.ndarray
+) -> np.ndarray:
     """Count the neighbours of each atom within the cutoffs of a model, [N]."""
-    positions, cell = atoms.positions, atoms.cell.array
-    kinds = [model.config.elements.index(symbol) for symbol in atoms.symbols]
+    kinds = [model.config.elements.index(symbol) for symbol in symbols]
     limits = model.config.cutoff_table()[np.ix_(kinds, kinds)]
-    heights = abs(np.linalg.det(cell)) / np.linalg.norm(
-        np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1
-    )
-    images = [np.arange(-n, n + 1) for n in np.ceil(limits.max() / heights).astype(int)]
-    wrapped = positions - np.floor(positions @ np.linalg.inv(cell)) @ cell
-    apart = wrapped[None] - wrapped[:, None]
-    total = np.zeros(len(kinds), dtype=np.int64)
-    for image in np.stack(np.meshgrid(*images), -1).reshape(-1, 3):
-        r = np.linalg.norm(apart + image @ cell, axis=2)
-        total += ((r < limits) & (r > 1e-9)).sum(axis=1)
-    return total
+    centers, _, _ = find_pairs(positions, cell, limits)
+    return np.bincount(centers, minlength=len(kinds))
 
 
 def packed(pairs: np.ndarray, rows: int) -> int:
@@ -181,7 +205,11 @@ def bound(work: Workload, card: Card, way: str) -> Bound | None:
     network = max((parts["FMA"] + parts["tensor cores"]) / WAYS[way], parts["L2"])
     busy = (network + parts["double"] / DOUBLE) / fill * waves
     return Bound(
-        rows, fill, parts, max(parts.values()), busy + 1e6 * LAUNCHES / len(work.degrees)
+        rows,
+        fill,
+        parts,
+        max(parts.values()),
+        busy + 1e6 * LAUNCHES / len(work.degrees),
     )
 
 

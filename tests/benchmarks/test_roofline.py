@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Operations of a program and bounds of a card, against other ways to count them."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from openmm_allegro.kernels.inference import twin
 from openmm_allegro.kernels.inference.program import unpack
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # Of the dense layers of l_max 2, two layers, 64 scalar and 32 tensor features: in, out.
 DENSE = (
     *((8, 64), (64, 64)),  # two-body embedding
@@ -24,18 +20,17 @@ DENSE = (
 
 
 @pytest.fixture(scope="module")
-def roofline():
-    sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "gpu")]
-    import roofline
-
-    yield roofline
-    del sys.path[:2]
+def roofline(script):
+    return script("roofline")
 
 
 @pytest.fixture(scope="module")
-def model(roofline):
-    import workloads
+def workloads(script):
+    return script("workloads")
 
+
+@pytest.fixture(scope="module")
+def model(workloads):
     return workloads.model("water", "l2_2layers")
 
 
@@ -70,9 +65,7 @@ def test_operations_of_the_tensor_products(roofline, program):
     assert counted.entries == 32 * (4 * 9 + 4 * 9 + 9 * 83)
 
 
-def test_neighbors_are_those_of_the_pair_list(roofline, model):
-    import workloads
-
+def test_neighbors_are_those_of_the_pair_list(roofline, workloads, model):
     from openmm_allegro.neighbors import VerletList
 
     atoms = workloads.structure("water", 192)
@@ -80,7 +73,9 @@ def test_neighbors_are_those_of_the_pair_list(roofline, model):
     box = torch.tensor(atoms.cell.array), torch.ones(3, dtype=torch.bool)
     pairs(torch.tensor(atoms.positions), *box)
     expected = np.diff(pairs.offsets.numpy())
-    np.testing.assert_array_equal(roofline.degrees(model, atoms), expected)
+    symbols, cell = list(atoms.symbols), atoms.cell.array
+    counted = roofline.degrees(model, symbols, atoms.positions, cell)
+    np.testing.assert_array_equal(counted, expected)
 
 
 def test_groups_hold_whole_centers(roofline):
