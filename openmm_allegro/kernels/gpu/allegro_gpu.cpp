@@ -53,3 +53,5 @@ int64_t allegro_gpu_emit(const allegro_program *program, const allegro_gpu_optio
     return ALLEGRO_NO_MEMORY;
   }
 }
+
+#include "exports.h"

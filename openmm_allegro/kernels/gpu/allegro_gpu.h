@@ -173,6 +173,18 @@ typedef struct allegro_gpu_output {
   void *strain;
 } allegro_gpu_output;
 
+/// Choices that allegro_gpu_open makes by itself where they are 0, for tests and measurements.
+typedef struct allegro_gpu_tuning {
+  /// Rows of a group: at most 64, 32 or 16; -1 for no packed kernel.
+  int64_t rows;
+  /// Pairs of a centre that the list has room for at first.
+  int64_t capacity;
+  /// Atoms from which on the list is built by cells.
+  int64_t cells;
+  /// Rows of a centre that the kernel `wide` has room for at first.
+  int64_t wide_rows;
+} allegro_gpu_tuning;
+
 /// Models and atoms on a device.
 typedef struct allegro_gpu_engine allegro_gpu_engine;
 /// Compile the kernels and make the buffers; NULL if the device cannot, and why is in
@@ -181,9 +193,21 @@ typedef struct allegro_gpu_engine allegro_gpu_engine;
 allegro_gpu_engine *allegro_gpu_open(const allegro_gpu_device *device,
                                      const allegro_gpu_atoms *atoms, char *message,
                                      int64_t room);
+/// The same with choices.
+allegro_gpu_engine *allegro_gpu_open_tuned(const allegro_gpu_device *device,
+                                           const allegro_gpu_atoms *atoms,
+                                           const allegro_gpu_tuning *tuning, char *message,
+                                           int64_t room);
+/// Rows of a group of centres; 0 if no packed kernel fits the programs and the device.
+int64_t allegro_gpu_rows(const allegro_gpu_engine *engine);
 /// Queue a step. Refused if a step before found something wrong, which is in `message`.
 int64_t allegro_gpu_step(allegro_gpu_engine *engine, const allegro_gpu_input *input,
                          const allegro_gpu_output *output, char *message, int64_t room);
+/// Queue a step of one of the members alone; -1 for the mean over all.
+int64_t allegro_gpu_step_member(allegro_gpu_engine *engine, int64_t member,
+                                const allegro_gpu_input *input,
+                                const allegro_gpu_output *output, char *message,
+                                int64_t room);
 /// Wait for the last step; refused if it or one before found something wrong. Counters
 /// [ALLEGRO_GPU_COUNTERS], int32, may be NULL.
 int64_t allegro_gpu_finish(allegro_gpu_engine *engine, int32_t *counters, char *message,

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Programs on a device, each with its kernels and arrays, and what the pair list must know
+// of all of them.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "buffers.h"
+
+namespace allegro_gpu {
+
+// Functions that write the sources of programs; see allegro_gpu.h.
+struct Emitter {
+  decltype(&allegro_gpu_plan) plan;
+  decltype(&allegro_gpu_emit) emit;
+};
+
+// A program on the device.
+struct Member {
+  allegro_gpu_sizes sizes = {};
+  Kernel network, wide;
+  Buffer types, weights, constants, integers;
+  int64_t bytes_of_number = 4;
+};
+
+// All programs, with groups of as many rows as each of them can have.
+struct Members {
+  int64_t rows = 0, slots = 1;
+  std::vector<Member> each;
+};
+
+inline const allegro_header &header_of(const allegro_program &program) {
+  return *reinterpret_cast<const allegro_header *>(program.integers);
+}
+
+// Arrays of the constants that are wanted here.
+struct Constants {
+  const double *shifts, *cutoffs;
+
+  explicit Constants(const allegro_program &program) {
+    const allegro_header &head = header_of(program);
+    const int64_t types = head.types, radial = head.radial, terms = head.terms;
+    const double *from = program.constants + sizeof(allegro_scalars) / sizeof(double);
+    const std::string wanted[] = {"shifts", "cutoffs"};
+#define FIND(type, name, length, about)           \
+  if (#name == wanted[0]) shifts = from;          \
+  if (#name == wanted[1]) cutoffs = from;         \
+  from += (length);
+    ALLEGRO_CONSTANTS(FIND)
+#undef FIND
+  }
+};
+
+// Atoms that all programs take for the same element are of a kind.
+struct Kinds {
+  int64_t number = 0;
+  std::vector<int32_t> of_atom;
+  std::vector<double> limits;  // [kinds, kinds, 2]: square of the cutoff, and the reach, Å
+  double reach = 0.0;          // the largest
+
+  explicit Kinds(const allegro_gpu_atoms &atoms) {
+    std::map<std::vector<int64_t>, int32_t> found;
+    for (int64_t i = 0; i < atoms.count; ++i) {
+      std::vector<int64_t> types;
+      for (int64_t m = 0; m < atoms.members; ++m)
+        types.push_back(atoms.types[m * atoms.count + i]);
+      of_atom.push_back(found.emplace(types, int32_t(found.size())).first->second);
+    }
+    number = int64_t(found.size());
+    limits.assign(2 * number * number, 0.0);
+    for (const auto &[centers, c] : found)
+      for (const auto &[neighbors, n] : found) {
+        double cutoff = 0.0;
+        for (int64_t m = 0; m < atoms.members; ++m) {
+          const int64_t types = header_of(atoms.programs[m]).types;
+          const Constants constants(atoms.programs[m]);
+          cutoff = std::max(cutoff, constants.cutoffs[centers[m] * types + neighbors[m]]);
+        }
+        double *limit = &limits[2 * (c * number + n)];
+        limit[0] = cutoff * cutoff;
+        limit[1] = cutoff > 0.0 ? cutoff + std::max(atoms.skin, 0.0) : 0.0;
+        reach = std::max(reach, limit[1]);
+      }
+  }
+};
+
+// Energies of the atoms without neighbours, of one member or, for -1, summed over all.
+inline std::vector<double> shifts_of(const allegro_gpu_atoms &atoms, int64_t member) {
+  std::vector<double> shifts(atoms.count, 0.0);
+  for (int64_t m = 0; m < atoms.members; ++m) {
+    if (member >= 0 && m != member) continue;
+    const Constants constants(atoms.programs[m]);
+    for (int64_t i = 0; i < atoms.count; ++i)
+      shifts[i] += constants.shifts[atoms.types[m * atoms.count + i]];
+  }
+  return shifts;
+}
+
+// Makes members on a device.
+class MembersMaker {
+ public:
+  MembersMaker(const allegro_gpu_device &device, const allegro_gpu_atoms &atoms,
+               const Emitter &emitter)
+      : device(device), atoms(atoms), emitter(emitter) {}
+
+  // Members with groups of at most `most` rows.
+  Members make(int64_t most) {
+    std::string why;
+    for (const int64_t rows : {64, 32, 16, 0}) {
+      if (rows > most) continue;
+      try {
+        return make_all(rows);
+      } catch (const Refusal &refusal) {
+        why = refusal.what();
+      }
+    }
+    throw Refusal(why);
+  }
+
+ private:
+  const allegro_gpu_device &device;
+  const allegro_gpu_atoms &atoms;
+  const Emitter &emitter;
+  std::map<std::string, void *> compiled;  // members often have the same source
+
+  Members make_all(int64_t rows) {
+    Members members;
+    members.rows = rows;
+    for (int64_t m = 0; m < atoms.members; ++m) {
+      members.each.push_back(make_one(m, rows));
+      const int64_t slots = members.each.back().sizes.slots;
+      if (m > 0 && rows && slots != members.slots)
+        throw Refusal("Allegro: expected programs with groups of as many centres, found " +
+                      std::to_string(members.slots) + " and " + std::to_string(slots));
+      members.slots = std::max<int64_t>(1, slots);
+    }
+    return members;
+  }
+
+  Member make_one(int64_t m, int64_t rows) {
+    const allegro_program &program = atoms.programs[m];
+    const allegro_gpu_options options = {
+        rows, program.is_double ? int64_t(ALLEGRO_GPU_FMA) : device.products, device.memory};
+    Member member;
+    char message[400] = "";
+    const int64_t outcome =
+        emitter.plan(&program, &options, &member.sizes, message, sizeof message);
+    if (outcome == ALLEGRO_NO_MEMORY) throw std::bad_alloc();
+    if (outcome != ALLEGRO_OK) throw Refusal("Allegro: " + std::string(message));
+    const allegro_gpu_sizes &sizes = member.sizes;
+    member.bytes_of_number = program.is_double ? 8 : 4;
+    std::vector<char> text(sizes.text);
+    std::vector<char> weights(sizes.weights * member.bytes_of_number);
+    std::vector<double> constants(sizes.constants);
+    std::vector<int32_t> integers(sizes.integers);
+    if (emitter.emit(&program, &options, text.data(), weights.data(), constants.data(),
+                     integers.data()) != ALLEGRO_OK)
+      throw std::bad_alloc();
+    void *source = compile(text.data());
+    member.wide = find_kernel(device, source, "wide", sizes.wide_threads, sizes.wide_memory);
+    if (rows)
+      member.network = find_kernel(device, source, "network", sizes.threads, sizes.memory);
+    const int64_t *types = atoms.types + m * atoms.count;
+    member.types = Buffer(device, std::vector<int32_t>(types, types + atoms.count));
+    member.weights = Buffer(device, weights);
+    member.constants = Buffer(device, constants);
+    member.integers = Buffer(device, integers);
+    return member;
+  }
+
+  void *compile(const char *text) {
+    void *&source = compiled[text];
+    if (!source) source = device.compile(device.self, text);
+    if (!source)
+      throw Refusal("Allegro: expected a source that the card's compiler takes, found that "
+                    "it does not");
+    return source;
+  }
+};
+
+}  // namespace allegro_gpu
