@@ -53,11 +53,14 @@ inline std::string step_source(const std::string &surroundings) {
       ,
 #include "device/finish.cc"
   };
+  const char *const adding =
+#include "device/openmm.cc"
+      ;
   std::string source = surroundings;
   for (const auto &[name, value] : numbers)
     source += "#define " + std::string(name) + " " + std::to_string(value) + "\n";
   for (const char *part : parts) source += part;
-  return source;
+  return surroundings.empty() ? source : source + adding;
 }
 
 class Step {
