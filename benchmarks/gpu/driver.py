@@ -61,13 +61,31 @@ def free_memory() -> int:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    code = getattr(_driver(), name)(*arguments)
-    if code:
-        text = ctypes.c_char_p()
-        _driver().cuGetErrorString(code, ctypes.byref(text))
-        raise RuntimeError(f"{name}: {(text.value or b'unknown').decode()} ({code})")
+    """Call a function with the context of the first card, which devices work in."""
+    driver, context = _driver()
+    _check(driver, driver.cuCtxPushCurrent_v2(context), name)
+    try:
+        _check(driver, getattr(driver, name)(*arguments), name)
+    finally:
+        driver.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
 
 
 @functools.cache
-def _driver() -> ctypes.CDLL:
-    return ctypes.CDLL("libcuda.so.1")
+def _driver() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
+    driver, card, context = (
+        ctypes.CDLL("libcuda.so.1"),
+        ctypes.c_int(),
+        ctypes.c_void_p(),
+    )
+    _check(driver, driver.cuInit(0), "cuInit")
+    _check(driver, driver.cuDeviceGet(ctypes.byref(card), 0), "cuDeviceGet")
+    retained = driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), card)
+    _check(driver, retained, "cuDevicePrimaryCtxRetain")
+    return driver, context
+
+
+def _check(driver: ctypes.CDLL, code: int, name: str) -> None:
+    if code:
+        text = ctypes.c_char_p()
+        driver.cuGetErrorString(code, ctypes.byref(text))
+        raise RuntimeError(f"{name}: {(text.value or b'unknown').decode()} ({code})")

@@ -39,9 +39,9 @@ def machine(settings: Settings) -> Rows:
     yield "card", {} if settings.dry else _card()
     yield "tools", {"compute-sanitizer": _version("compute-sanitizer")}
     if not settings.dry:
-        from openmm_allegro.kernels.gpu import nvrtc
+        from openmm_allegro.kernels.gpu.nvrtc import find_nvrtc
 
-        yield "nvrtc", {"version": str(nvrtc.version())}
+        yield "nvrtc", {"version": ".".join(map(str, find_nvrtc().version))}
 
 
 def _card() -> dict:
