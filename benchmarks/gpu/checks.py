@@ -118,7 +118,7 @@ def numbers(name: str) -> Iterator[tuple[str, dict]]:
     from kernel_helpers import in_numpy
 
     for way, kind in KINDS.items():
-        dtype, products = CHOICES[kind]
+        products = CHOICES[kind][1]
         given = in_numpy(programs(name, kind))
         for kernels in (largest(name, kind, 227 * 1024), emit(given, 0, products)):
             pairs = star_pairs(kernels.cutoffs, degrees_of(kernels.rows or 16))

@@ -17,12 +17,12 @@ import numpy as np
 from cases import Case, nacl, on_processor, water
 from driver import Clock, free_memory
 from roofline import rates, work_of
-from stepper import WAYS, Refused, Results, Steps, Watched, make_device, plan
+from stepper import WAYS, Refused, Results, Steps, Watched, make_device
 
 if TYPE_CHECKING:
     from part import Rows, Settings
 
-ROWS = (64, 32, 16)
+ROWS = (64, 32, 16, 0)
 # Times along each axis of the box of 184 or 192 atoms.
 COPIES = (1, 2, 4, 8)
 QUERY = (
@@ -61,7 +61,6 @@ def _version(tool: str) -> str | None:
 
 def correct(settings: Settings) -> Rows:
     """Compare poisoned results with float64, twice, for all ways and rows."""
-    ready = make_device(settings.dry)
     cases = [nacl(1), water(1, settings.folder)]
     if not settings.dry:
         cases += [nacl(2)]
@@ -70,8 +69,8 @@ def correct(settings: Settings) -> Rows:
         for way, rows in _choices(settings):
             key = f"{_plain(case)}, {way}, {rows} rows"
             try:
-                device = Watched(_chosen(ready, case, way, rows))
-                yield key, _errors(device, case, exact, single)
+                device = Watched(_chosen(settings, way))
+                yield key, _errors(device, case, rows, exact, single)
             except Refused as error:
                 yield key, {"refused": str(error)}
 
@@ -82,21 +81,24 @@ def _plain(case: Case) -> str:
 
 
 def _choices(settings: Settings) -> list[tuple[str, int]]:
+    """Products and rows, from the fastest on; 0 rows is the kernel for any number."""
     if settings.dry:
-        return [("FMA", 16)]
-    return [(way, rows) for way in WAYS for rows in ROWS]
+        return [("FMA", 16), ("FMA", 0)]
+    return [(way, rows) for rows in ROWS for way in WAYS]
 
 
-def _chosen(device, case: Case, way: str, rows: int):
-    """Let a device have just the memory that groups of so many rows need."""
-    sizes = plan(case, rows, way, device.memory)
-    device.memory, device.products = int(sizes.memory), int(WAYS[way])
+def _chosen(settings: Settings, way: str):
+    """A device whose fastest products are as chosen."""
+    device = make_device(settings.dry)
+    device.products = int(WAYS[way])
     return device
 
 
-def _errors(device: Watched, case: Case, exact: tuple, single: tuple) -> dict:
+def _errors(
+    device: Watched, case: Case, rows: int, exact: tuple, single: tuple
+) -> dict:
     """Errors of poisoned steps, and whether two are the same to the last bit."""
-    steps = Steps(device, case)
+    steps = Steps(device, case, rows)
     steps.step()
     steps.finish()
     results: list[Results] = []
@@ -150,7 +152,6 @@ def races(settings: Settings) -> Rows:
 
 def kernels(settings: Settings) -> Rows:
     """Time steps and their kernels, by size, way and rows."""
-    ready = make_device(settings.dry)
     name = "" if settings.dry else _card()["name"]
     works = {}
     for copies in COPIES[: 1 if settings.dry else None]:
@@ -163,7 +164,7 @@ def kernels(settings: Settings) -> Rows:
                     yield key, {"left_out": "no time left"}
                     continue
                 try:
-                    numbers = _times(_chosen(ready, case, way, rows), case, settings)
+                    numbers = _times(_chosen(settings, way), case, rows, settings)
                 except Refused as error:
                     yield key, {"refused": str(error)}
                     continue
@@ -172,12 +173,12 @@ def kernels(settings: Settings) -> Rows:
                 yield key, numbers
 
 
-def _times(device, case: Case, settings: Settings) -> dict:
+def _times(device, case: Case, rows: int, settings: Settings) -> dict:
     """Median time of a step, by events around it, and of each kernel in it."""
     clock = None if settings.dry else Clock(device)
     watched = Watched(device, clock)
     start = time.monotonic()
-    steps = Steps(watched, case)
+    steps = Steps(watched, case, rows)
     steps.step()
     counters = steps.finish()
     opened = time.monotonic() - start

@@ -95,21 +95,6 @@ class Watched:
             self.device.launch(kernel, *rest)
 
 
-def plan(case: Case, rows: int, way: str, memory: int) -> Any:
-    """Sizes of the kernels of a case's model; raises Refused where none fits."""
-    folded, _ = program(case, "single")
-    given = _program(folded)
-    options = header.filled(
-        "allegro_gpu_options", rows=rows, products=int(WAYS[way]), memory=memory
-    )
-    sizes = header.structure("allegro_gpu_sizes")()
-    message = ctypes.create_string_buffer(ROOM)
-    outcome = gpu_library().allegro_gpu_plan(given, options, sizes, message, ROOM)
-    if outcome != Outcome.OK:
-        raise Refused(message.value.decode() or f"outcome {outcome}")
-    return sizes
-
-
 def _program(folded: Any) -> Any:
     integers, constants, weights = map(np.ascontiguousarray, folded)
     return header.filled(
@@ -127,16 +112,29 @@ class Steps:
     Parameters
     ----------
     device : Device
-        ``memory`` and ``products`` choose among the kernels.
+        ``products`` chooses among the kernels.
     case : Case
+    rows : int, optional
+        Rows of a group, 0 for the kernel that takes any number of rows; by default as
+        many as fit.
     copies : int
         Models of a committee, all of them the same.
     skin : float
         Reach of the pair list beyond the cutoff, Å.
+
+    Raises
+    ------
+    Refused
+        If the library can not run the model, or not with so many rows.
     """
 
     def __init__(
-        self, device: Any, case: Case, copies: int = 1, skin: float = 1.0
+        self,
+        device: Any,
+        case: Case,
+        rows: int | None = None,
+        copies: int = 1,
+        skin: float = 1.0,
     ) -> None:
         folded, types = program(case, "single")
         one = _program(folded)
@@ -157,7 +155,19 @@ class Steps:
         )
         self.kept, self.message = one, ctypes.create_string_buffer(ROOM)
         self.library = gpu_library()
-        self.engine = self._call("allegro_gpu_open", self.bridge.struct, self.atoms)
+        tuning = header.filled(
+            "allegro_gpu_tuning",
+            rows={None: 0, 0: -1}.get(rows, rows),
+            capacity=0,
+            cells=0,
+            wide_rows=0,
+        )
+        given = self.bridge.struct, self.atoms, tuning
+        self.engine = self._call("allegro_gpu_open_tuned", *given)
+        self.rows = self.library.allegro_gpu_rows(self.engine)
+        if rows is not None and self.rows != rows:
+            self.library.allegro_gpu_close(self.engine)
+            raise Refused(f"expected groups of {rows} rows, found that {self.rows} fit")
         self.buffers = {
             name: device.allocate(8 * size)
             for name, size in {
@@ -223,6 +233,7 @@ class Steps:
         self.message.value = b""
         function = getattr(self.library, name)
         result = self.bridge.call(function, *arguments, self.message, ROOM)
-        if result is None or (name != "allegro_gpu_open" and result != Outcome.OK):
+        is_open = name == "allegro_gpu_open_tuned"
+        if result is None or (not is_open and result != Outcome.OK):
             raise Refused(self.message.value.decode() or f"{name}: outcome {result}")
         return result

@@ -75,7 +75,8 @@ class Step {
         caps(atoms.caps),
         skin(std::max(atoms.skin, 0.0)) {
     for (int k = 0; k < 3; ++k) periodic |= int(atoms.periodic[k] != 0) << k;
-    members = MembersMaker(device, atoms, emitter).make(tuning.rows ? tuning.rows : 64);
+    const int64_t most = tuning.rows ? std::max<int64_t>(tuning.rows, 0) : 64;
+    members = MembersMaker(device, atoms, emitter).make(most);
     const int64_t from = tuning.cells ? tuning.cells : CELLS_FROM;
     buckets = count >= from ? 2 * count : 0;
     chunk = count < SMALL ? SMALL_CHUNK : LARGEST_CHUNK;
