@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The library that emits kernels for cards and runs their steps: found and loaded."""
 
-import contextlib
 import ctypes
 import functools
+from pathlib import Path
 
 from ...utils.compiler import compiled_library
 from .. import header
@@ -47,7 +47,7 @@ def _find() -> tuple[ctypes.CDLL | None, str]:
     return compiled, ""
 
 
-def _compiled():
+def _compiled() -> Path:
     return compiled_library(
         "gpu",
         GPU_SOURCE,
@@ -59,9 +59,8 @@ def _compiled():
 
 def _is_current(loaded: ctypes.CDLL) -> bool:
     """Declare the functions of a library if they are those of ``allegro_gpu.h``."""
-    with contextlib.suppress(AttributeError):  # those of a step may not be there yet
-        header.declare(loaded, header.GPU_PATH)
     try:
-        return loaded.allegro_gpu_interface() == INTERFACE
+        header.declare(loaded, header.GPU_PATH)
     except AttributeError:
         return False
+    return loaded.allegro_gpu_interface() == INTERFACE

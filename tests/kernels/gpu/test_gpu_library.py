@@ -30,6 +30,7 @@ def test_it_has_the_functions_of_the_header():
     assert loaded.allegro_gpu_interface() == library.INTERFACE
     sizes = header.structure("allegro_gpu_sizes")
     assert loaded.allegro_gpu_plan.argtypes[2] is ctypes.POINTER(sizes)
+    assert loaded.allegro_gpu_close.restype is None
 
 
 def test_one_of_another_version_is_not_used(monkeypatch, anew):
