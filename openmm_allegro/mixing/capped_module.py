@@ -62,3 +62,8 @@ class CappedModule(torch.nn.Module):
         cap_forces, forces = forces[count:], forces[:count]
         forces = forces.index_add(0, self.inner, (1.0 - self.ratio) * cap_forces)
         return energy, forces.index_add(0, self.outer, self.ratio * cap_forces)
+
+    @torch.jit.export
+    def parts(self) -> list[Tensor]:
+        """Program and types, those of caps last, as ``ForceModule.parts``."""
+        return self.module.parts()

@@ -11,6 +11,7 @@ from ..mixing.link_atoms import Cap
 from ..model.elements import element_types
 from ..model.model import Model
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
+from .card_module import on_cards
 from .checks import member_name
 from .module import script_model
 from .options import DEFAULT_OPTIONS, ForceOptions
@@ -83,6 +84,14 @@ class CommitteeModule(torch.nn.Module):
         )
 
     @torch.jit.export
+    def parts(self) -> list[Tensor]:
+        """Programs and types of all members, as ``ForceModule.parts``."""
+        parts: list[Tensor] = []
+        for member in self.members:
+            parts += member.parts()
+        return parts
+
+    @torch.jit.export
     def deviation(self, positions: Tensor, boxvectors: Tensor | None = None) -> Tensor:
         """Deviation s_i of the force on each of ``atoms`` [n], eV/Å.
 
@@ -102,7 +111,7 @@ def committee_module(
     *,
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
-    periodic: bool,
+    periodic: bool | Sequence[bool],
     description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script one model, or several as a CommitteeModule.
@@ -123,9 +132,9 @@ def committee_module(
     ImportError, ValueError
         As ``force_module``.
     """
-    members = []
     own = list(range(len(symbols)) if atoms is None else atoms)
     own = own[: len(own) - len(caps)]
+    members, are_fused = [], True
     for number, model in enumerate(models):
         if len(models) > 1:
             where = member_name(number, len(models))
@@ -138,8 +147,11 @@ def committee_module(
             periodic=periodic,
             description=description,
         )
+        are_fused = are_fused and bool(module.fused)
         members.append(capped(module, caps, description))
-    if len(members) == 1:
+    if len(members) > 1:
+        committee = CommitteeModule(members, own, description)
+        members = [torch.jit.script(committee.eval())]
+    if not are_fused:
         return members[0]
-    committee = CommitteeModule(members, own, description)
-    return torch.jit.script(committee.eval())
+    return on_cards(members[0], models, options, own, caps, periodic)

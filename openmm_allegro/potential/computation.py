@@ -112,10 +112,10 @@ def model_computation(
     if options.backend == "native":
         return Engine(model_force([model], symbols, options, periodic=bool(periodic)))
     register_operators(f"backend={options.backend!r}")
-    from .module import script_model
+    from .committee_module import committee_module
     from .torch_computation import TorchComputation
 
-    module = script_model(model, symbols, options, periodic=periodic)
+    module = committee_module([model], symbols, options, periodic=periodic)
     return TorchComputation(module.to(device or "cpu"))
 
 

@@ -22,7 +22,7 @@ from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
 from .checks import member_name
 from .description import describe
-from .options import ForceOptions, default_skin
+from .options import ForceOptions, common_skin
 
 if TYPE_CHECKING:
     import torch
@@ -147,8 +147,6 @@ def _native(
     if not symbols:
         raise ValueError("expected at least one atom, found none")
     cutoffs = [model.config.cutoff for model in models]
-    cutoff = max(cutoffs)
-    reach = max(own + default_skin(options, own) for own in cutoffs)
     return native_force(
         [
             _folded(model, symbols, options, member_name(number, len(models)))
@@ -156,8 +154,8 @@ def _native(
         ],
         particles,
         periodic=periodic,
-        cutoff=cutoff,
-        skin=0.0 if options.skin == 0.0 else reach - cutoff,
+        cutoff=max(cutoffs),
+        skin=common_skin(options, cutoffs),
         caps=caps,
         about=about,
         name=FORCE_NAME,

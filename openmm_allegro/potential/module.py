@@ -121,6 +121,11 @@ class ForceModule(torch.nn.Module):
         return energy, everywhere.index_copy(0, self.atoms, forces)
 
     @torch.jit.export
+    def parts(self) -> list[Tensor]:
+        """Program and types [n], for a card; see ``evaluate_atoms``."""
+        return [self.integers, self.constants, self.weights, self.types]
+
+    @torch.jit.export
     def evaluate(
         self, positions: Tensor, boxvectors: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Options of the force that computes a model, declared once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..utils.settings import check_settings, documented, setting
@@ -39,10 +40,11 @@ class ForceOptions:
     )
     kernel: str = setting(
         "auto",
-        about="Code of the network on the CPU: fused is compiled and takes single as "
-        "mixed, plain is torch, auto is fused where it was built and can compute the "
-        "model. CUDA always runs plain. A System with the fused kernel needs import "
-        "openmm_allegro in each process that uses it",
+        about="Code of the network: fused is compiled and takes single as mixed, plain "
+        "is torch, auto is fused where it was built and can compute the model. On CUDA "
+        "fused is compiled for the card on first use, with the pair list; where that "
+        "fails, auto is plain and logs why. A System with the fused kernel needs "
+        "import openmm_allegro in each process that uses it",
         choices=("auto", "fused", "plain"),
         may_change=True,
     )
@@ -83,3 +85,9 @@ DEFAULT_OPTIONS = ForceOptions()
 def default_skin(options: ForceOptions, cutoff: float) -> float:
     """Reach of the pair list beyond the cutoff, both in Å: as chosen, or by default."""
     return min(1.0, 0.2 * cutoff) if options.skin is None else options.skin
+
+
+def common_skin(options: ForceOptions, cutoffs: Sequence[float]) -> float:
+    """Skin, beyond the largest cutoff, of a list that serves models of these, Å."""
+    reach = max(cutoff + default_skin(options, cutoff) for cutoff in cutoffs)
+    return 0.0 if options.skin == 0.0 else reach - max(cutoffs)

@@ -21,6 +21,8 @@ class TorchComputation:
 
     def __init__(self, module: torch.jit.ScriptModule) -> None:
         self._module = module
+        if hasattr(module, "needs_card"):  # a CardModule, around those below
+            module = module.module
         members = [module]
         if hasattr(module, "members"):  # of a committee
             members = list(module.members.children())

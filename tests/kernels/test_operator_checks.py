@@ -27,13 +27,13 @@ PATH = os.pathsep.join([str(CALLS.parents[1]), os.environ.get("PYTHONPATH", "")]
 
 
 def operator_names():
-    """All that the package registers."""
+    """All that the package registers, but the one that test_card_operator calls."""
     for module in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}."):
         if not module.name.rpartition(".")[2].startswith("_"):  # a compiled library
             importlib.import_module(module.name)
     names = [schema.name for schema in torch._C._jit_get_all_schemas()]
     mine = [name for name in names if name.startswith("openmm_allegro::")]
-    return sorted({name.partition("::")[2] for name in mine})
+    return sorted({name.partition("::")[2] for name in mine} - {"evaluate_atoms"})
 
 
 def outcomes_of(kernels, *names):

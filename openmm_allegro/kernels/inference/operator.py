@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The fused kernel as the operator ``openmm_allegro::evaluate``.
+"""The fused kernel as operators ``openmm_allegro::evaluate`` and ``evaluate_atoms``.
 
-TorchForce and PythonForce call it by that name, so a serialized System works wherever
-this package is imported. Where the kernel was not built, and on other devices than the
-CPU, its twin in torch does the same.
+TorchForce and PythonForce call them by these names, so a serialized System works
+wherever this package is imported. ``evaluate`` is given a list of pairs. Where the
+kernel was not built, and on other devices than the CPU, its twin in torch does the
+same. ``evaluate_atoms`` keeps a list on a card, see ``on_card``.
 """
 
 import functools
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..library import library
+from . import on_card
 from .arguments import check_arguments
 from .compiled import evaluate, number_of_threads
 from .program import Program
@@ -31,6 +33,9 @@ def register() -> torch.library.Library:
     operators.define(_SCHEMA)
     operators.impl("evaluate", _evaluate_on_cpu, "CPU")
     operators.impl("evaluate", _evaluate_on_gpu, "CUDA")
+    operators.define(on_card.SCHEMA)
+    for key in ("CPU", "CUDA"):  # a test may have the processor play a card
+        operators.impl("evaluate_atoms", on_card.evaluate_atoms, key)
     return operators
 
 
