@@ -2,6 +2,7 @@
 """A processor that plays a card, so that kernels for cards run without one."""
 
 import ctypes
+import functools
 import re
 import tempfile
 from collections.abc import Sequence
@@ -207,7 +208,8 @@ class HostDevice:
         return self._buffers[buffer]
 
 
-def _compiled(source: str, flags: Sequence[str]) -> Path:
+@functools.cache
+def _compiled(source: str, flags: tuple[str, ...]) -> Path:
     """The library of a source between the words that it needs and its launches."""
     names = dict.fromkeys(_KERNEL.findall(_BOUNDS.sub("", source)))
     kernels = ", ".join(f'card::Bound<{name}>::kernel("{name}")' for name in names)

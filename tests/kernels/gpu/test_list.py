@@ -4,12 +4,12 @@
 import numpy as np
 import pytest
 import torch
+import vesin_torch
 from gpu_step import ListDevice, steps
 from helpers import CELLS, random_atoms, tiny_config, tiny_energy
 from kernel_helpers import in_numpy
 
 from openmm_allegro.kernels.inference.fold import fold
-from openmm_allegro.neighbors import VerletList
 
 SKIN = 0.5
 CONFIG = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9, "Na-Na": 2.7})
@@ -23,14 +23,24 @@ def program():
 
 def expected_pairs(positions, cell, periodic, types, wraps):
     """Rows (centre, neighbour, image) within the reach of each pair, and the cutoff."""
-    cell = torch.tensor(np.where(np.array(periodic)[:, None], cell, 0.0))
-    points = torch.tensor(positions) - torch.tensor(wraps, dtype=torch.float64) @ cell
-    found = VerletList(CUTOFFS.max(), SKIN)
-    found(points, cell, torch.tensor(periodic))
-    centers, neighbors, vectors = found.vectors(points, cell)
-    lengths = vectors.norm(dim=1).numpy()
+    cell = np.where(np.array(periodic)[:, None], cell, 0.0)
+    points = positions - wraps @ cell
+    found = vesin_torch.NeighborList(cutoff=CUTOFFS.max() + SKIN, full_list=True)
+    centers, neighbors, images = (
+        one.numpy().astype(int)
+        for one in found.compute(
+            torch.from_numpy(points),
+            torch.from_numpy(cell),
+            torch.tensor(periodic),
+            "ijS",
+        )
+    )
+    vectors = points[neighbors] - points[centers] + images @ cell
+    lengths = np.linalg.norm(vectors, axis=1)
     cutoffs = CUTOFFS[types[centers], types[neighbors]]
-    table = np.column_stack([centers, neighbors, found.shifts])
+    table = np.column_stack([centers, neighbors, images])
+    order = np.lexsort(table.T[::-1])
+    table, lengths, cutoffs = table[order], lengths[order], cutoffs[order]
     return table[lengths < cutoffs + SKIN], table[lengths < cutoffs]
 
 
@@ -60,3 +70,59 @@ def test_pairs_are_those_of_vesin(kind, cells, program):
         made.step(positions, cell)
         assert same_lists(made, positions, cell, periodic, types) > 40
         assert ("bin" in made.device.names) == (cells == 1)
+
+
+def random_box(random):
+    """A box, large, small, flat, leaning or none; along which vectors it repeats; atoms."""
+    sizes = np.exp(random.uniform(np.log(0.9), np.log(9.0), 3))
+    if random.random() < 0.2:
+        sizes[random.integers(3)] = random.uniform(0.15, 0.6)
+    cell = np.diag(sizes)
+    if random.random() < 0.7:
+        cell += np.tril(random.uniform(-0.6, 0.6, (3, 3)), -1) * sizes[None]
+    if random.random() < 0.3:  # any direction, also left-handed
+        cell = cell @ np.linalg.qr(random.standard_normal((3, 3)))[0]
+    periodic = random.random(3) < random.choice([0.5, 1.0], p=[0.4, 0.6])
+    return cell, periodic.tolist()
+
+
+def random_positions(random, cell, periodic, count):
+    """Atoms in and around a box, and up to 40 boxes away; not too many of them."""
+    while count > 1 and count**2 * 4.2 * 3.5**3 / abs(np.linalg.det(cell)) > 500:
+        count -= 1
+    positions = random.uniform(-0.2, 1.2, (count, 3)) @ cell
+    return (
+        positions + (random.integers(-40, 40, (count, 3)) * np.array(periodic)) @ cell
+    )
+
+
+def compare_boxes(program, seeds, steps_each):
+    """Boxes one after the other with the same atoms; the number of their pairs."""
+    total = 0
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        cell, periodic = random_box(random)
+        positions = random_positions(
+            random, cell, periodic, int(random.integers(1, 25))
+        )
+        types = random.integers(3, size=len(positions))
+        cells = int(random.choice([1, 1000]))
+        device = ListDevice(groups=int(random.integers(1, 4)), backwards=seed % 2 == 1)
+        with steps(
+            [program], types, periodic, SKIN, device=device, cells=cells, capacity=800
+        ) as made:
+            for _ in range(steps_each):
+                made.step(positions, cell)
+                total += same_lists(made, positions, cell, periodic, types)
+                scale = np.eye(3) + random.uniform(-0.15, 0.15, (3, 3))
+                cell, positions = cell @ scale, positions @ scale
+    return total
+
+
+def test_pairs_in_many_boxes(program):
+    assert compare_boxes(program, range(38), 8) > 20000
+
+
+@pytest.mark.slow
+def test_pairs_in_two_thousand_boxes(program):
+    assert compare_boxes(program, range(1000, 1500), 4) > 100_000
