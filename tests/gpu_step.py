@@ -230,6 +230,14 @@ class Steps:
         """Boxes that were taken off each atom [N, 3]."""
         return _read(self.device.arguments["list"][3], (self.count, 3), np.int32)
 
+    def placed(self) -> np.ndarray:
+        """Positions [N, 3] without those boxes, Å."""
+        return _read(self.device.arguments["list"][0], (self.count, 3), float)
+
+    def box(self) -> np.ndarray:
+        """Vectors of the box [3, 3], Å, 0 where it does not repeat."""
+        return _read(self.device.arguments["list"][5], (3, 3), float)
+
     def close(self) -> None:
         self._library.allegro_gpu_close(ctypes.c_void_p(self._engine))
         for buffer in self._buffers.values():

@@ -85,7 +85,7 @@ class HostDevice:
         self._buffers: dict[int, int] = {}
         self._libraries: list[ctypes.CDLL] = []
         self._kernels: list[tuple[ctypes.CDLL, int, str]] = []
-        self._seen: tuple[int, bytes] | None = None
+        self._seen: list[tuple[int, bytes]] = []  # launches before it, and its bytes
         self._c = ctypes.CDLL(None)
 
     def allocate(self, count: int) -> int:
@@ -123,13 +123,14 @@ class HostDevice:
             raise ValueError(
                 f"expected to watch {_WATCHED} bytes or less, found {count}"
             )
-        self._seen = len(self.launches), ctypes.string_at(buffer, count)
+        self._seen.append((len(self.launches), ctypes.string_at(buffer, count)))
 
     def watched(self, address: int, count: int) -> bool:
-        if self._seen is None or len(self.launches) < self._seen[0] + self._lag:
+        ended = [one for one in self._seen if len(self.launches) >= one[0] + self._lag]
+        if not ended:
             return False
-        ctypes.memmove(address, self._seen[1], min(count, len(self._seen[1])))
-        self._seen = None
+        ctypes.memmove(address, ended[-1][1], min(count, len(ended[-1][1])))
+        del self._seen[: len(ended)]
         return True
 
     def compile(self, source: str) -> int:

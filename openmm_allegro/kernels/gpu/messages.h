@@ -43,13 +43,7 @@ inline std::string about_distance(const std::vector<double> &report, double fart
 // What is wrong, from the counters and the numbers that `place` left; empty if nothing is.
 inline std::string problem_in(const int32_t *counters, const std::vector<double> &report,
                               double reach, int64_t atoms) {
-  switch (counters[ALLEGRO_GPU_NOT_FINITE]) {
-    case 0: break;
-    case 1:
-      return "Allegro: expected finite positions, found NaN or infinity; the simulation has "
-             "become unstable or was started from bad coordinates";
-    default: return about_distance(report, report[11]);
-  }
+  // First the box: in one that is none, no position can be judged.
   switch (counters[ALLEGRO_GPU_BAD_BOX]) {
     case 0: break;
     case 1: return "Allegro: expected finite box vectors, found NaN or infinity";
@@ -66,6 +60,13 @@ inline std::string problem_in(const int32_t *counters, const std::vector<double>
       return about_neighbors(reach, "about " + std::to_string(int64_t(report[9])) +
                                         ", with " + std::to_string(atoms) +
                                         " atoms in a volume of " + number(report[10]) + " Å³");
+  }
+  switch (counters[ALLEGRO_GPU_NOT_FINITE]) {
+    case 0: break;
+    case 1:
+      return "Allegro: expected finite positions, found NaN or infinity; the simulation has "
+             "become unstable or was started from bad coordinates";
+    default: return about_distance(report, report[11]);
   }
   const int64_t rows = counters[ALLEGRO_GPU_TOO_MANY];
   if (!rows) return "";

@@ -84,7 +84,7 @@ class Step {
     make_buffers(atoms);
     // Matter has at most 0.18 atoms in Å³, liquids 0.12.
     const double guess = 0.14 * 4.19 * std::pow(kinds.reach, 3);
-    make_list(tuning.capacity ? tuning.capacity : int64_t(std::max(guess, 64.0)));
+    make_list(tuning.capacity ? tuning.capacity : rounded(std::max(guess, 64.0)));
     wide_rows = tuning.wide_rows ? tuning.wide_rows : 512;
     make_scratch();
   }
@@ -256,12 +256,12 @@ class Step {
     degree = std::max(degree, double(seen[ALLEGRO_GPU_TOO_MANY]));
     degree = std::min(degree, double(MOST_NEIGHBORS));
     const bool has_wide = seen[ALLEGRO_GPU_WIDE] > 0 && scratch_bytes == LITTLE_SCRATCH;
-    if (1.1 * degree > wide_rows || has_wide) {
-      if (1.1 * degree > wide_rows) wide_rows = rounded(1.3 * degree);
+    if (1.25 * degree > wide_rows || has_wide) {
+      if (1.25 * degree > wide_rows) wide_rows = rounded(1.5 * degree);
       if (has_wide) scratch_bytes = MUCH_SCRATCH;
       make_scratch();
     }
-    if (1.1 * pairs > capacity && capacity <= MOST_NEIGHBORS) make_list(rounded(1.25 * pairs));
+    if (1.25 * pairs > capacity && capacity <= MOST_NEIGHBORS) make_list(rounded(1.5 * pairs));
   }
 
   // Take back the flags of an error that has been thrown. Here the host may wait.
