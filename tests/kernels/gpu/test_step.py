@@ -191,9 +191,7 @@ def test_refused_a_step_later(name, lag, program, atoms):
         box[1, 1] += change.get("box", 0.0)
         made.step(wrong, box)
         assert np.isnan(made.results()[0]).all() and np.isnan(made.results()[1]).all()
-        with pytest.raises(
-            RuntimeError, match=rf"^Allegro: .*{message}"
-        ):
+        with pytest.raises(RuntimeError, match=rf"^Allegro: .*{message}"):
             for _ in range(4):
                 made.step(wrong, box)
         made.step(positions, cell)
