@@ -73,7 +73,7 @@ def test_pairs_are_those_of_vesin(kind, cells, program):
 
 
 def random_box(random):
-    """A box, large, small, flat, leaning or none; along which vectors it repeats; atoms."""
+    """A box, large, small, flat or leaning, and along which vectors it repeats."""
     sizes = np.exp(random.uniform(np.log(0.9), np.log(9.0), 3))
     if random.random() < 0.2:
         sizes[random.integers(3)] = random.uniform(0.15, 0.6)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from gpu_step import ListDevice, steps
 from helpers import random_atoms, tiny_config, tiny_energy
-from kernel_helpers import in_numpy
+from kernel_helpers import evaluate, in_numpy
 
 from openmm_allegro.kernels.gpu.library import Counter
 from openmm_allegro.kernels.inference.fold import fold
@@ -123,7 +123,7 @@ def test_positions_in_float_and_nm_of_some_particles_with_caps(program):
 
 
 def test_room_grows_before_it_is_full(program):
-    """A crowd that comes step by step: no centre is ever without a place in the list."""
+    """A crowd that comes step by step: no centre is ever without its list."""
     random = np.random.default_rng(4)
     directions = random.uniform(-1, 1, (60, 3))
     with steps([program], np.zeros(60, int), [False] * 3, SKIN, capacity=32) as made:
@@ -205,7 +205,7 @@ def test_too_many_neighbours_are_refused(program):
     with steps([program], np.zeros(10020, int), [False] * 3, cells=1) as made:
         made.step(np.random.default_rng(0).uniform(0, 0.1, (10020, 3)))
         with pytest.raises(
-            RuntimeError, match="at most 10000 neighbours .* on one another"
+            RuntimeError, match=r"at most 10000 neighbours .* on one another"
         ):
             made.finish()
 
@@ -219,3 +219,66 @@ def test_no_box_is_refused_where_one_is_needed(program, atoms):
             RuntimeError, match="expected a member from -1 to 0, found 1"
         ):
             made.step(positions, np.eye(3), member=1)
+
+
+@pytest.mark.parametrize("capacity", [0, 3])
+@pytest.mark.parametrize("kind", ["triclinic", "tiny", "isolated"])
+def test_results_are_those_of_the_twin(kind, capacity):
+    """From positions to strain, also where no centre has room in the list."""
+    config = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9}, zbl=True)
+    energy = tiny_energy(config)
+    atoms = random_atoms(kind, 1)
+    exact = [
+        one.numpy() for one in evaluate("twin", energy, config, atoms, torch.float64)
+    ]
+    program = in_numpy(fold(energy, torch.float32))
+    positions, cell, periodic, types = (one.numpy() for one in atoms)
+    device = ListDevice(networks=True)
+    with steps(
+        [program], types, periodic, device=device, capacity=capacity, rows=-1
+    ) as made:
+        made.step(positions, cell)
+        energies, forces, strain = made.results()
+        np.testing.assert_allclose(energies, exact[0], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(forces, exact[1], rtol=0, atol=1e-6)
+        strain = 0.5 * (strain + strain.T)
+        np.testing.assert_allclose(strain, exact[2], rtol=0, atol=2e-6)
+        assert (made.finish()[Counter.LARGEST_DEGREE] > 0) == (
+            capacity == 0 or kind == "isolated"
+        )
+        made.step(positions, cell)
+        again = made.results()
+        assert np.array_equal(again[0], energies) and np.array_equal(again[1], forces)
+        made.step(positions, cell, wants_forces=False)
+        assert np.array_equal(made.results()[0], energies)
+
+
+def test_a_committee_has_the_mean_of_its_members(atoms):
+    """Of different cutoffs, and elements in another order; and each member alone."""
+    positions, cell, types = atoms
+    kinds = [("H", "O", "Na"), ("Na", "H", "O")]
+    configs = [
+        tiny_config(elements=kinds[0]),
+        tiny_config(elements=kinds[1], cutoff=2.7),
+    ]
+    programs = [
+        in_numpy(fold(tiny_energy(config, seed), torch.float64))
+        for seed, config in enumerate(configs)
+    ]
+    numbers = np.array([types, [kinds[1].index(kinds[0][t]) for t in types]])
+    found = []
+    for number in range(2):
+        device = ListDevice(networks=True)
+        with steps(
+            [programs[number]], numbers[number], [True] * 3, device=device
+        ) as made:
+            made.step(positions, cell)
+            found.append(made.results())
+    with steps(programs, numbers, [True] * 3, device=ListDevice(networks=True)) as made:
+        made.step(positions, cell)
+        for mean, *both in zip(made.results(), *found, strict=True):
+            np.testing.assert_allclose(mean, np.mean(both, 0), rtol=0, atol=1e-11)
+        for number in (1, 0):
+            made.step(positions, cell, member=number)
+            for one, alone in zip(made.results(), found[number], strict=True):
+                np.testing.assert_array_equal(one, alone)
