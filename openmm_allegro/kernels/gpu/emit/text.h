@@ -7,6 +7,15 @@ static const char *const DIALECT =
 static const char *const PAIR =
 #include "../device/pair.cc"
     ;
+static const char *const PRODUCTS =
+#include "../device/products.cc"
+    ;
+static const char *const NETWORK =
+#include "../device/network.cc"
+    ;
+static const char *const CENTERS =
+#include "../device/centers.cc"
+    ;
 
 // A text that grows. Numbers are written so that they are read back as they were.
 class Text {

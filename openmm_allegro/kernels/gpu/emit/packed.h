@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The kernel `network`: groups of whole centres, whose rows are in work-group memory.
+// Included after wide.h and packed_tensor.h.
+
+// The first choice of a program that fits the options.
+struct PackedPlan {
+  Choice choice;
+  int64_t memory;    // bytes of a group
+  std::string text;  // of the loop and of what precedes it
+  PackedWeights weights;
+};
+
+static std::string network_text(const Network &network) {
+  return network.phases.declarations() + network.pointers() +
+         "  for (int g = GROUP; g < counters[" + std::to_string(ALLEGRO_GPU_GROUPS) +
+         "]; g += GROUPS) {\n" + network.phases.all() + "  }\n}\n";
+}
+
+// What fits, from the fastest on: fewer things are computed again, more centres share a
+// group.
+static std::vector<Choice> choices(const allegro_gpu_options &options) {
+  std::vector<Choice> all;
+  for (int64_t slots = std::max(options.rows / 8, int64_t(2)); slots; slots /= 2)
+    for (const int recomputed : {0, 1, 2})
+      all.push_back({options.rows, slots, options.products == ALLEGRO_GPU_TF32X3,
+                     recomputed < 1, recomputed < 2, 72});
+  return all;
+}
+
+// Refused where no choice fits.
+static PackedPlan plan_packed(const Model &m, const Places &places,
+                              const allegro_gpu_options &options) {
+  if (options.rows != 16 && options.rows != 32 && options.rows != 64)
+    throw Unfit{"expected groups of 16, 32 or 64 rows, found " + std::to_string(options.rows)};
+  if (m.is_double && options.products != ALLEGRO_GPU_FMA)
+    throw Unfit{"expected products of float32 for a program in float64, found " +
+                std::to_string(options.products)};
+  const Values values(m);
+  int64_t least = INT64_MAX;
+  for (const Choice &choice : choices(options)) {
+    Network network(m, places, values, choice);
+    const int64_t memory = network.phases.place();
+    if (memory <= options.memory)
+      return {choice, memory, network_text(network), network.weights};
+    least = std::min(least, memory);
+  }
+  throw Unfit{"expected " + std::to_string(least) + " bytes of work-group memory for groups of " +
+              std::to_string(options.rows) + " rows, found " + std::to_string(options.memory)};
+}
+
+static void write_packed(const Model &m, const PackedPlan &plan, allegro_gpu_sizes *sizes,
+                         Text &text) {
+  const Choice &choice = plan.choice;
+  sizes->threads = 4 * choice.rows;
+  sizes->slots = choice.slots;
+  sizes->memory = plan.memory;
+  text.define("ROWS", choice.rows);
+  text.define("SLOTS", choice.slots);
+  text.define("TF32X3", int(choice.has_fragments));
+  text.define("NETWORK_MEMORY", plan.memory / 8);
+  std::string first = "0", count = "0";
+  int64_t largest = 0;
+  for (long l = m.degrees; l-- > 0;) {
+    const int64_t size = m.first_component[l + 1] - m.first_component[l];
+    const std::string test = "(l) == " + std::to_string(l) + " ? ";
+    first = test + std::to_string(m.first_component[l]) + " : " + first;
+    count = test + std::to_string(size) + " : " + count;
+    largest = std::max(largest, size);
+  }
+  text.define("FIRST_COMPONENT(l)", "(" + first + ")");
+  text.define("COMPONENTS_OF(l)", "(" + count + ")");
+  text.define("LARGEST_DEGREE", largest);
+  text << PRODUCTS << NETWORK << CENTERS;
+  write_arguments("network", "groups", "NETWORK_THREADS", text);
+  text << "  WORK_MEMORY(double, memory, NETWORK_MEMORY);\n" << plan.text;
+}
