@@ -12,6 +12,7 @@ from kernel_helpers import CASES, in_numpy, tabulated
 from openmm_allegro.kernels.gpu.library import Products
 from openmm_allegro.kernels.inference import twin
 from openmm_allegro.kernels.inference.fold import fold
+from openmm_allegro.kernels.inference.program import Program
 
 _MISH = {f"{part}_nonlinearity": "mish" for part in ("two_body", "latent", "readout")}
 _GELU = {key: "gelu" for key in _MISH}
@@ -49,7 +50,7 @@ def degrees_of(rows: int) -> list[int]:
 
 
 @functools.cache
-def program(model: str, dtype: torch.dtype):
+def program(model: str, dtype: torch.dtype) -> Program:
     """A model's program, as tensors."""
     energy = tiny_energy(tiny_config(**MODELS[model]))
     if model.startswith("table"):
@@ -63,10 +64,10 @@ def emitted(model: str, kind: str, rows: int, **options) -> Emitted:
     return emit(in_numpy(program(model, dtype)), rows, products, **options)
 
 
-def twin_results(model: str, dtype: torch.dtype, pairs: Pairs) -> Results:
-    """What the program's twin finds; it has no tables, but the CPU's kernel has."""
+def twin_results(model: str, numbers: Program, pairs: Pairs) -> Results:
+    """What a program's twin finds; it has no tables, but the CPU's kernel has."""
     function = torch.ops.openmm_allegro.evaluate if "table" in model else twin.evaluate
-    energies, forces, strain = function(*pairs, *program(model, dtype))
+    energies, forces, strain = function(*map(torch.from_numpy, pairs), *numbers)
     return Results(
         energies.numpy(), forces.numpy(), (0.5 * (strain + strain.T)).numpy()
     )
@@ -79,8 +80,8 @@ def expected(model: str, rows: int) -> tuple[Pairs, Results, Results]:
     pairs = star_pairs(cutoffs, degrees_of(rows))
     return (
         pairs,
-        twin_results(model, torch.float64, pairs),
-        twin_results(model, torch.float32, pairs),
+        twin_results(model, program(model, torch.float64), pairs),
+        twin_results(model, program(model, torch.float32), pairs),
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from gpu_helpers import Card
 
 from openmm_allegro.kernels import header
@@ -23,12 +22,12 @@ _FIXED_POINT = 2.0**40
 class Pairs(NamedTuple):
     """Atoms and pairs of some of them, as the first arguments of ``twin.evaluate``."""
 
-    positions: torch.Tensor  # [N, 3], Å, float64
-    cell: torch.Tensor  # [3, 3], Å, float64
-    types: torch.Tensor  # [N], int64
-    offsets: torch.Tensor  # [N + 1], int64
-    neighbors: torch.Tensor  # [P], int32
-    shifts: torch.Tensor  # [P, 3], int8
+    positions: np.ndarray  # [N, 3], Å, float64
+    cell: np.ndarray  # [3, 3], Å, float64
+    types: np.ndarray  # [N], int64
+    offsets: np.ndarray  # [N + 1], int64
+    neighbors: np.ndarray  # [P], int32
+    shifts: np.ndarray  # [P, 3], int8
 
 
 class Results(NamedTuple):
@@ -79,7 +78,7 @@ def star_pairs(cutoffs: np.ndarray, degrees: Sequence[int], seed: int = 0) -> Pa
     counts = np.zeros(centers[-1], int)
     counts[centers[:-1]] = [len(one) for one in images]
     others = [np.arange(n + 1, m) for n, m in itertools.pairwise(centers)]
-    arrays = (
+    return Pairs(
         np.concatenate(atoms),
         cell,
         np.concatenate(kinds),
@@ -87,7 +86,6 @@ def star_pairs(cutoffs: np.ndarray, degrees: Sequence[int], seed: int = 0) -> Pa
         np.concatenate(others).astype(np.int32),
         np.concatenate(images).astype(np.int8),
     )
-    return Pairs(*map(torch.from_numpy, arrays))
 
 
 def emit(
@@ -158,7 +156,7 @@ def run_network(
     compiled : int, optional
         Handle of the compiled source.
     """
-    positions, cell, types, *_ = (array.numpy() for array in pairs)
+    positions, cell, types, *_ = pairs
     count, sizes = len(types), emitted.sizes
     neighbors, images, degrees, rows = _lists(pairs, emitted.cutoffs)
     packed = (degrees > 0) & (degrees <= emitted.rows)
@@ -202,7 +200,7 @@ def run_network(
 
 def _lists(pairs: Pairs, cutoffs: np.ndarray) -> tuple[np.ndarray, ...]:
     """Neighbours and images [N, K], degrees [N] and rows [N, K], as ``list``'s."""
-    positions, cell, types, offsets, neighbors, shifts = (a.numpy() for a in pairs)
+    positions, cell, types, offsets, neighbors, shifts = pairs
     count = len(types)
     capacity = max(int(np.diff(offsets).max()), 1)
     lists = [np.full((count, capacity), -1, np.int32) for _ in range(3)]

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Run a program's kernels under a sanitizer, once for each barrier that is left out.
+
+``sanitize`` starts this file as a process of its own, for a sanitizer's runtime has to
+be there before Python is. Each run is a fork, which ends where the sanitizer finds an
+error.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from gpu_helpers import host_card
+from gpu_network import emit, run_network, star_pairs
+
+from openmm_allegro.kernels.inference.program import Program
+
+RUNTIMES = {"thread": "libtsan.so", "address,undefined": "libasan.so"}
+_OPTIONS = {
+    "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_bugs=1",
+    "ASAN_OPTIONS": "detect_leaks=0 exitcode=66",
+    "UBSAN_OPTIONS": "halt_on_error=1 exitcode=66",
+    "PYTHONMALLOC": "malloc",
+}
+_FLAGS = ("-g1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all")
+# Two centres or groups for each of two work-groups, so that memory is used again.
+_DEGREES = (1, 16, 5, 17, 0, 12, 14, 18, 3, 2, 19, 17, 13)
+_ERROR = 66
+
+
+def sanitize(
+    program: Program,
+    sanitizer: str,
+    folder: Path,
+    *,
+    rows: int = 16,
+    products: int = 0,
+    drops: Sequence[int] | str = (),
+) -> list[dict]:
+    """Outcomes of the kernels as they are, and without each of some barriers.
+
+    Parameters
+    ----------
+    program : Program
+        Arrays of numpy.
+    sanitizer : str
+        A key of ``RUNTIMES``.
+    folder : Path
+        Where files may be written.
+    rows, products : int
+        As in ``emit``.
+    drops : sequence of int, or "all"
+        Barriers that are left out, one a run.
+
+    Returns
+    -------
+    list of dict
+        The ``line`` that was left out, or None; whether an ``error`` was found; the
+        ``report``.
+
+    Raises
+    ------
+    RuntimeError
+        If the process did not end well.
+    """
+    path = folder / "program.npz"
+    np.savez(path, **program._asdict())
+    library = (
+        ["g++", f"-print-file-name={RUNTIMES[sanitizer]}"],
+        [
+            "g++",
+            "-print-file-name=libstdc++.so",
+        ],
+    )
+    preload = " ".join(
+        subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for command in library
+    )
+    # its memory has to be where ThreadSanitizer expects it
+    command = ["setarch", "-R"] if shutil.which("setarch") else []
+    asked = json.dumps({"drops": drops, "rows": rows, "products": products})
+    command += [sys.executable, __file__, str(path), sanitizer, asked]
+    environment = {**os.environ, **_OPTIONS, "LD_PRELOAD": preload}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout[-2000:] + done.stderr[-4000:])
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _path(library: str) -> str:
+    """Path of a library of the compiler."""
+    command = ["g++", f"-print-file-name={library}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def main() -> None:
+    """Fork for each run, and print its outcome."""
+    path, sanitizer, asked = sys.argv[1:]
+    os.environ.pop("LD_PRELOAD")  # not for compilers
+    asked = json.loads(asked)
+    with np.load(path) as file:
+        program = Program(**file)
+    kernels = emit(program, asked["rows"], asked["products"])
+    pairs = star_pairs(kernels.cutoffs, _DEGREES)
+    barriers = [
+        match.span()
+        for match in re.finditer(r"\bSYNC_THREADS;?", kernels.source)
+        if not _line(kernels.source, match.start()).startswith("#define SYNC")
+    ]
+    drops = range(len(barriers)) if asked["drops"] == "all" else asked["drops"]
+    for drop in [None, *drops]:
+        source, number = kernels.source, None
+        if drop is not None:
+            start, end = barriers[drop]
+            source = source[:start] + ";" + source[end:]
+            number = source.count("\n", 0, start) + 1
+        outcome, report = _run(kernels._replace(source=source), pairs, sanitizer)
+        found = {"line": number, "error": outcome, "report": report[-4000:]}
+        print(json.dumps(found), flush=True)
+
+
+def _line(text: str, place: int) -> str:
+    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0]
+
+
+def _run(kernels, pairs, sanitizer: str) -> tuple[bool, str]:
+    """Whether the sanitizer, or the device, finds an error, and its report."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(writer, 2)
+        os.close(reader)
+        outcome = 1
+        try:
+            flags = f"-fsanitize={sanitizer}", *_FLAGS
+            with host_card(memory=227 * 1024, flags=flags, poison=False) as card:
+                run_network(card, kernels, pairs)
+            outcome = 0
+        except RuntimeError as error:  # lanes that do not meet
+            print(error, file=sys.stderr)
+            outcome = _ERROR
+        finally:
+            sys.stderr.flush()
+            os._exit(outcome)
+    os.close(writer)
+    with os.fdopen(reader, errors="replace") as stream:
+        report = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code not in (0, _ERROR):
+        raise RuntimeError(f"expected a run that ends well, found {code}: {report}")
+    return code == _ERROR, report
+
+
+if __name__ == "__main__":
+    main()

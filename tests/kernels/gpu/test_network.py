@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Kernels of all models have the energies and forces of their twin in float64."""
+
+import numpy as np
+import pytest
+from gpu_grid import KINDS, MODELS, emitted, errors, expected
+from gpu_helpers import host_card
+from gpu_network import run_network
+
+# Errors over those of the twin in float32, and one rounding of energies and strain: the
+# twin may have these few numbers without an error, by chance.
+LARGEST, ROUNDING = 3.0, 2.0**-23
+
+
+def check(model, kind, rows, *flags):
+    """Errors at most three times the twin's, and the same numbers in any order."""
+    kernels = emitted(model, kind, rows)
+    pairs, exact, single = expected(model, rows or 16)
+    runs = []
+    for backwards, groups in [(False, 2), (True, 3)]:
+        options = {"backwards": backwards, "flags": flags, "memory": 227 * 1024}
+        with host_card(**options) as card:
+            runs.append(run_network(card, kernels, pairs, groups=groups))
+            launched = {launch.name for launch in card.device.launches}
+            assert launched == ({"network", "wide"} if rows else {"wide"})
+    for first, second in zip(*runs, strict=True):
+        assert np.array_equal(first, second)
+    scale = np.array([max(1.0, abs(values).max()) for values in exact])
+    allowed = 1e-11 * scale
+    if kind != "double":
+        allowed += LARGEST * errors(single, exact)
+        allowed += ROUNDING * scale * [1.0, 0.0, 1.0]
+    assert (errors(runs[0], exact) <= allowed).all()
+
+
+def test_all_options_at_once():
+    check("all options", "double", 0, "-O0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [0])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("model", MODELS)
+def test_models(model, kind, rows):
+    check(model, kind, rows)
