@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A driver without a card: it notes the calls, its memory is the host's, and it runs one
- * kernel, scale(double *x, int count, double factor). */
+ * A driver without a card: it notes the calls, its memory is the host's, and of the
+ * kernels it runs scale(double *x, int count, double factor) alone. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ int cuMemAlloc_v2(uint64_t *buffer, size_t size) {
 }
 int cuMemFree_v2(uint64_t buffer) { free((void *)buffer); return call("cuMemFree", ""); }
 int cuMemAllocAsync(uint64_t *buffer, size_t size, void *stream) {
-  *buffer = (uint64_t)malloc(size);
+  *buffer = (uint64_t)calloc(size, 1);
   return call("cuMemAllocAsync", " %zu %zu", size, (size_t)stream);
 }
 int cuMemFreeAsync(uint64_t buffer, void *stream) {
@@ -113,7 +113,8 @@ int cuModuleLoadDataEx(void **module, const char *code, unsigned count, int *opt
 }
 int cuModuleUnload(void *module) { free(module); return call("cuModuleUnload", ""); }
 int cuModuleGetFunction(void **kernel, void *module, const char *name) {
-  *kernel = (void *)4096;
+  static size_t last = 4096;
+  *kernel = (void *)(strcmp(name, "scale") ? ++last : 4096);
   return call("cuModuleGetFunction", " %s", name);
 }
 int cuFuncSetAttribute(void *kernel, int number, int value) {
@@ -129,6 +130,7 @@ int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned a,
                    void **extra) {
   int code = call("cuLaunchKernel", " %u %u %u %u %u %u %u %zu %d", x, y, z, a, b, c,
                   memory, (size_t)stream, extra != NULL);
+  if (kernel != (void *)4096) return code;
   double *numbers = *(double **)parameters[0];
   for (int i = 0; code == 0 && i < *(int *)parameters[1]; i++)
     numbers[i] *= *(double *)parameters[2];
