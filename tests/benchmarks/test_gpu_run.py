@@ -106,3 +106,21 @@ def test_dry_run_runs_all_parts(tmp_path):
     assert set(statuses.values()) == {"done"}, done.stdout
     for part in content["parts"].values():
         assert not any("failed" in row for row in part["rows"].values()), part
+
+
+def test_variants_of_training_on_a_gpu(script, monkeypatch):
+    """No sparse products there; graphs on a CPU only where they are asked for."""
+    training = script("training")
+
+    def chosen(*arguments):
+        monkeypatch.setattr(sys, "argv", ["training.py", "model", "frames", *arguments])
+        options = training._options()
+        return options.output.name, training._chosen(4, options)
+
+    name, variants = chosen("--device", "cuda")
+    assert name == "training_cuda.json"
+    ours = ["ours, dense", "ours, compiled, dense", "ours, graphs"]
+    assert variants == [*ours, "nequip eager", "nequip compile"]
+    name, variants = chosen()
+    assert name == "training.json" and "ours, graphs" not in variants
+    assert chosen("--variants", "ours, graphs")[1] == ["ours, graphs"]
