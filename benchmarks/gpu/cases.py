@@ -40,11 +40,15 @@ def nacl(copies: int) -> Case:
 def water(copies: int, folder: Path, name: str = "l2_2layers") -> Case:
     """192 atoms of water so many times along each axis, with a model of workloads.py.
 
-    The model is written to ``folder`` once; that needs torch.
+    The model is written to ``folder`` once, which needs torch, unless ``carry.py`` has
+    put it into the cache folder.
     """
     from workloads import structure
 
-    path = folder / f"{name}.safetensors"
+    from openmm_allegro.utils.files import cache_folder
+
+    carried = cache_folder() / f"{name}.safetensors"
+    path = carried if carried.exists() else folder / carried.name
     if not path.exists():
         from workloads import model
 

@@ -94,9 +94,8 @@ def numbers() -> Iterable[str]:
 def compiled() -> Iterable[str]:
     """Registers, memory, size and time of compilation by architecture."""
     results = _read("gpu_checks.json")
-    keys = dict.fromkeys(
-        key for one in results.values() for key in one.get("compiled", {})
-    )
+    keys = [key for one in results.values() for key in one.get("compiled", {})]
+    keys = list(dict.fromkeys(keys))
     yield from _head(["model", *keys])
     for name, checks in results.items():
         rows = checks.get("compiled", {})

@@ -81,6 +81,10 @@ class Nvrtc:
     """
 
     def __init__(self, path: Path | str):
+        # That of CUDA 13 does not look for its other half in its own folder.
+        if Path(path).is_absolute():
+            for half in Path(path).parent.glob("libnvrtc-builtins.so.*"):
+                ctypes.CDLL(str(half))
         self._library = ctypes.CDLL(str(path))
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor, count = (ctypes.c_int() for _ in range(3))
