@@ -51,8 +51,8 @@ def main() -> None:
         "device": options.device,
         "model": options.model.name,
         "frames": f"{options.frames.name}[:{options.count}]",
-        "commit": _commit(Path(__file__).parent),
-        "before_commit": options.before and _commit(options.before),
+        "commit": commit(Path(__file__).parent),
+        "before_commit": options.before and commit(options.before),
         "results": {},
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,8 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _commit(folder: Path) -> str:
+def commit(folder: Path) -> str:
+    """The commit of a checkout."""
     run = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
     if shutil.which("git") is None:  # on a machine that the sources were copied to
         return "unknown"

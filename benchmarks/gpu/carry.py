@@ -97,6 +97,7 @@ def _package(folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
     for path in folder.rglob("*.cpython-*.so"):
+        subprocess.run(["strip", str(path)], check=True)
         path.rename(path.with_name(path.name.partition(".")[0] + ".abi3.so"))
 
 
@@ -131,6 +132,8 @@ def _kernels(folder: Path, path: Path, architecture: int) -> None:
                     Steps(device, case, rows).close()
                 except Refused as error:
                     print(f"{case.name}, {way}, {rows} rows: {error}")
+    for path in folder.glob("*.so"):  # site/ has them
+        path.unlink()
 
 
 class Compiling:

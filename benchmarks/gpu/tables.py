@@ -94,8 +94,8 @@ def numbers() -> Iterable[str]:
 def compiled() -> Iterable[str]:
     """Registers, memory, size and time of compilation by architecture."""
     results = _read("gpu_checks.json")
-    keys = [key for one in results.values() for key in one.get("compiled", {})]
-    keys = list(dict.fromkeys(keys))
+    tables = [one.get("compiled", {}) for one in results.values()]
+    keys = dict.fromkeys(key for rows in tables for key in rows)
     yield from _head(["model", *keys])
     for name, checks in results.items():
         rows = checks.get("compiled", {})
@@ -107,7 +107,8 @@ def _kernel(row: dict) -> str:
     if "registers" not in row:
         return row.get("left_out", "–")
     return (
-        f"{row['rows'] or 'any'} rows, {row['registers']} registers, {row['spills']} B, "
+        f"{row['rows'] or 'any'} rows, {row['registers']} registers, "
+        f"{row['spills']} B, "
         f"{row['shared_kb']:.0f} kB, {row['cubin_kb']} kB, {row['seconds']:.0f} s"
     )
 
