@@ -36,9 +36,11 @@ from cards import CARDS, Card  # noqa: E402
 from cases import Case, nacl  # noqa: E402
 from cases import pairs as find_pairs  # noqa: E402
 from flops import Counts, count  # noqa: E402
+from stepper import Refused, plan  # noqa: E402
 
 if TYPE_CHECKING:
     from openmm_allegro import Model
+    from openmm_allegro.kernels.inference.program import Program
 
 FILE = ROOT / "benchmarks" / "results" / "roofline.json"
 ATOMS = 12_288
@@ -46,20 +48,28 @@ WAYS = {"FMA": 0.5, "3xTF32": 0.4}  # share of the peak that is expected
 DOUBLE = 0.5  # share of the peak of double precision
 LAUNCHES = 6 * 3e-6  # seconds
 CHUNK = 64  # centres that are packed to groups together
-# Numbers that a warp loads for each multiplication and addition of its tile of 64 rows
-# and 16 columns (32 and 32 with tensor cores), each once.
-LOADS = {"FMA": (64 + 16) / (64 * 16), "3xTF32": (32 + 32) / (32 * 32)}
+# Numbers that a warp loads for each multiplication and addition of its tile of 16 rows
+# and 32 columns (32 and 16 with tensor cores), each once.
+LOADS = (16 + 32) / (16 * 32)
 BYTES_OF_PAIR = 3 * 4 + 3 * 4 + 2 * 24  # list, rows twice, forces read and written
 BYTES_OF_ATOM = 3 * 2 * 24  # positions and results
+
+
+class Groups(NamedTuple):
+    """Kernels of groups of so many rows, as the library plans them."""
+
+    rows: int
+    slots: int  # centres that a group may have
+    memory: int  # bytes of work-group memory
+    weights: int  # bytes that a group reads
 
 
 class Workload(NamedTuple):
     """A model and the pairs of the atoms that it is run on."""
 
     counts: Counts
-    weights: int  # bytes that a group reads
     degrees: np.ndarray  # [atoms], pairs of each
-    memory: dict[int, int]  # bytes of work-group memory, by the rows of a group
+    program: Program
 
 
 class Bound(NamedTuple):
@@ -106,16 +116,22 @@ def workload(model: Model, pairs: np.ndarray) -> Workload:
     from openmm_allegro.kernels.inference.folded import folded
     from openmm_allegro.kernels.inference.program import unpack
 
-    parts = unpack(folded(model, "single"))
-    counts = count(parts, model.config.num_tensor_features)
-    memory = {rows: _memory(parts.header.stride, rows) for rows in (64, 32, 16)}
+    program = folded(model, "single")
+    counts = count(unpack(program), model.config.num_tensor_features)
     repeated = np.tile(pairs, -(-ATOMS // len(pairs)))[:ATOMS]
-    return Workload(counts, parts.weights.nbytes, repeated, memory)
+    return Workload(counts, repeated, program)
 
 
-def _memory(stride: int, rows: int) -> int:
-    # The kernel keeps about 0.57 of a row's columns at a time.
-    return int(4 * 0.57 * stride * rows)
+def groups_of(program: Program, memory: int) -> Groups | None:
+    """The largest groups for so many bytes of work-group memory."""
+    alone = plan(program, 0).weights  # those of the kernel for any number of rows
+    for rows in (64, 32, 16):
+        try:
+            sizes = plan(program, rows, memory=memory)
+        except Refused:
+            continue
+        return Groups(rows, sizes.slots, sizes.memory, 4 * (sizes.weights - alone))
+    return None
 
 
 def work_of(case: Case) -> Workload:
@@ -158,32 +174,33 @@ def degrees(
     return np.bincount(centers, minlength=len(kinds))
 
 
-def packed(pairs: np.ndarray, rows: int) -> int:
-    """Count the groups of so many rows that whole centres fill, largest first."""
+def packed(pairs: np.ndarray, rows: int, slots: int) -> int:
+    """Count the groups that whole centres fill, largest first."""
     groups = 0
     for start in range(0, len(pairs), CHUNK):
-        room: list[int] = []
+        room: list[list[int]] = []  # rows and slots that are left
         for degree in sorted(pairs[start : start + CHUNK].tolist(), reverse=True):
             if not 0 < degree <= rows:
                 continue
-            for n, free in enumerate(room):
-                if degree <= free:
-                    room[n] -= degree
+            for left in room:
+                if degree <= left[0] and left[1]:
+                    left[0] -= degree
+                    left[1] -= 1
                     break
             else:
-                room.append(rows - degree)
+                room.append([rows - degree, slots - 1])
         groups += len(room)
     return groups
 
 
 def bound(work: Workload, card: Card, way: str) -> Bound | None:
-    """Bound the time of an atom; None if no group of 16 rows fits the card."""
-    fitting = [n for n, size in work.memory.items() if size <= 1000 * card.group]
-    if not fitting or work.degrees.max() > fitting[0]:
+    """Bound the time of an atom; None if a centre has more pairs than a group."""
+    plan_of_card = groups_of(work.program, 1024 * card.group)
+    if plan_of_card is None or work.degrees.max() > plan_of_card.rows:
         return None
-    rows, c = fitting[0], work.counts
-    pairs = float(work.degrees.mean())
-    groups = packed(work.degrees, rows)
+    rows, slots, memory, weights = plan_of_card
+    c, pairs = work.counts, float(work.degrees.mean())
+    groups = packed(work.degrees, rows, slots)
     fill = work.degrees.sum() / (rows * groups)
     dense = card.tf32 * card.mma / 3 if way == "3xTF32" else card.fp32
     other = (c.tensor + c.rest) * pairs + c.entries
@@ -194,12 +211,12 @@ def bound(work: Workload, card: Card, way: str) -> Bound | None:
         "tensor cores": c.linear * pairs / dense / 1e6 if way == "3xTF32" else 0.0,
         "double": c.geometry * pairs / card.fp64 / 1e6,
         "exponentials": 2 * c.exponentials * pairs / (card.fp32 / 16) / 1e6,
-        "L1": 4 * LOADS[way] * c.linear * pairs / 2 / cycles / 1e6,
-        "L2": work.weights * groups / len(work.degrees) / card.l2 / 1e6,
+        "L1": 4 * LOADS * c.linear * pairs / 2 / cycles / 1e6,
+        "L2": weights * groups / len(work.degrees) / card.l2 / 1e6,
         "memory": (BYTES_OF_PAIR * pairs + BYTES_OF_ATOM) / card.memory / 1e6,
     }
     at_a_time = card.multiprocessors * max(
-        1, int(1000 * card.shared // (work.memory[rows] + 1024))
+        1, int(1024 * card.shared // (memory + 1024))
     )
     waves = math.ceil(groups / at_a_time) * at_a_time / groups
     network = max((parts["FMA"] + parts["tensor cores"]) / WAYS[way], parts["L2"])
@@ -217,12 +234,19 @@ def row(work: Workload, pairs_of: str) -> dict:
     """Numbers of a model for all cards."""
     cards: dict[str, dict] = {}
     for name, card in CARDS.items():
+        groups = groups_of(work.program, 1024 * card.group)
+        rows = groups.rows if groups else 0
+        is_wide = work.degrees > rows
+        cards[name] = {
+            "rows": rows,
+            "pairs_by_wide": float(work.degrees[is_wide].sum() / work.degrees.sum()),
+            "ways": {},
+        }
         for way in WAYS:
             one = bound(work, card, way)
             if one is None:
                 continue
-            cards.setdefault(name, {})[way] = {
-                "rows": one.rows,
+            cards[name]["ways"][way] = {
                 "rows_used": round(one.fill, 3),
                 "bound_by": max(one.parts, key=one.parts.get),
                 "us_per_atom": {k: float(f"{v:.3g}") for k, v in one.parts.items()},
@@ -236,7 +260,6 @@ def row(work: Workload, pairs_of: str) -> dict:
         "kflop_per_pair": round(work.counts.pair() / 1000, 1),
         "kflop_per_centre": round(work.counts.entries / 1000, 1),
         "double_flop_per_pair": work.counts.geometry,
-        "weights_kb": round(work.weights / 1000),
         "atoms": ATOMS,
         "cards": cards,
     }
@@ -251,16 +274,24 @@ def table(results: dict[str, dict]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, numbers in results.items():
         first = [name, f"{numbers['pairs_per_atom']}", f"{numbers['kflop_per_pair']}"]
-        for card, ways in numbers["cards"].items():
-            cells = [*first, card, str(ways["FMA"]["rows"])]
-            for one in ways.values():
-                ideal, expected = one["ideal_us_per_atom"], one["expected_us_per_atom"]
-                cells.append(f"{ideal:.3g}, {expected:.3g}; {one['bound_by']}")
-            best = min(one["expected_ms_per_step"] for one in ways.values())
-            cells.append(f"{best:.3g}")
+        for card, one in numbers["cards"].items():
+            cells = [*first, card, rows_of(one)]
+            for way in one["ways"].values():
+                ideal, expected = way["ideal_us_per_atom"], way["expected_us_per_atom"]
+                cells.append(f"{ideal:.3g}, {expected:.3g}; {way['bound_by']}")
+            cells += ["–"] * (len(heads) - 1 - len(cells))
+            best = [way["expected_ms_per_step"] for way in one["ways"].values()]
+            cells.append(f"{min(best):.3g}" if best else "–")
             lines.append(f"| {' | '.join(cells)} |")
             first = ["", "", ""]
     return lines
+
+
+def rows_of(card: dict) -> str:
+    """Rows of a group, and how many of the pairs are those of larger centres."""
+    if not card["pairs_by_wide"]:
+        return str(card["rows"])
+    return f"{card['rows']}; {100 * card['pairs_by_wide']:.0f} % of pairs by `wide`"
 
 
 if __name__ == "__main__":

@@ -95,6 +95,19 @@ class Watched:
             self.device.launch(kernel, *rest)
 
 
+def plan(folded: Any, rows: int, way: str = "FMA", memory: int = 1 << 20) -> Any:
+    """Sizes of the kernels of a program; raises Refused where they do not fit."""
+    options = header.filled(
+        "allegro_gpu_options", rows=rows, products=int(WAYS[way]), memory=memory
+    )
+    sizes = header.structure("allegro_gpu_sizes")()
+    message = ctypes.create_string_buffer(ROOM)
+    arguments = _program(folded), options, sizes, message, ROOM
+    if gpu_library().allegro_gpu_plan(*arguments) != Outcome.OK:
+        raise Refused(message.value.decode())
+    return sizes
+
+
 def _program(folded: Any) -> Any:
     integers, constants, weights = map(np.ascontiguousarray, folded)
     return header.filled(

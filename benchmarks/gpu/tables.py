@@ -52,15 +52,21 @@ def roofline() -> Iterable[str]:
             continue
         about = f"{numbers['pairs_per_atom']:.0f}, {numbers['kflop_per_pair']:.0f}"
         first = f"{name}, {about}"
-        for card, ways in numbers["cards"].items():
-            cells = [first, card, str(ways["FMA"]["rows"])]
-            for way in WAYS:
-                one = ways[way]
-                ideal, expected = one["ideal_us_per_atom"], one["expected_us_per_atom"]
-                cells.append(f"{ideal:.2g} → {expected:.2g}, {one['bound_by']}")
-            best = min(one["expected_ms_per_step"] for one in ways.values())
-            yield _row([*cells, f"{best:.2g}"])
+        for card, one in numbers["cards"].items():
+            ways = one["ways"]
+            wide = one["pairs_by_wide"]
+            rows = f"{one['rows']}" + (f", {100 * wide:.0f} % wide" if wide else "")
+            cells = [first, card, rows, *(_bound(ways.get(way)) for way in WAYS)]
+            best = [way["expected_ms_per_step"] for way in ways.values()]
+            yield _row([*cells, f"{min(best):.2g}" if best else "–"])
             first = ""
+
+
+def _bound(one: dict | None) -> str:
+    if one is None:
+        return "–"
+    ideal, expected = one["ideal_us_per_atom"], one["expected_us_per_atom"]
+    return f"{ideal:.2g} → {expected:.2g}, {one['bound_by']}"
 
 
 def numbers() -> Iterable[str]:

@@ -80,14 +80,15 @@ def test_neighbors_are_those_of_the_pair_list(roofline, workloads, model):
 
 def test_groups_hold_whole_centers(roofline):
     degrees = np.array([40, 30, 30, 24, 20, 12, 0, 65])  # 64 + 64 + 28; none; too many
-    assert roofline.packed(degrees, 64) == 3
-    assert roofline.packed(np.full(64, 16), 64) == 16
+    assert roofline.packed(degrees, 64, 8) == 3
+    assert roofline.packed(np.full(64, 16), 64, 8) == 16
+    assert roofline.packed(np.full(64, 1), 64, 8) == 8
 
 
 def test_bounds_follow_from_operations_and_rates(roofline, model):
     pairs = np.full(1, 50)
     work = roofline.workload(model, pairs)
-    card = roofline.CARDS["A100"]
+    card = roofline.CARDS["A100"]._replace(group=227)
     plain = roofline.bound(work, card, "FMA")
     flops = 50 * work.counts.pair() + work.counts.entries
     assert plain.parts["FMA"] == pytest.approx(flops / 19.5e6)  # µs
@@ -100,3 +101,5 @@ def test_bounds_follow_from_operations_and_rates(roofline, model):
     assert split.expected < plain.expected
     too_many = work._replace(degrees=np.full(1, 65))
     assert roofline.bound(too_many, card, "FMA") is None
+    small = card._replace(group=99)  # has groups of 32
+    assert roofline.bound(work, small, "FMA") is None
