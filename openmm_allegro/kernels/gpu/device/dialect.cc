@@ -23,15 +23,17 @@ R"DEVICE(
 typedef long mm_long;
 typedef unsigned long mm_ulong;
 #endif
-// Raise an int in device memory to a value, or add to it.
+// Raise an int to a value, or add to it.
 #define ATOMIC_MAX(dest, value) atomic_max(dest, value)
 #define ATOMIC_COUNT(dest, value) atomic_add(dest, value)
+// DEVICE_CALLED, for a function with many calls, keeps them calls.
 #define LAUNCH_BOUNDS(threads) __attribute__((reqd_work_group_size(threads, 1, 1)))
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 // Memory of a work-group, at the beginning of a kernel: `name` points to `count` numbers.
 #define WORK_MEMORY(type, name, count)                    \
   LOCAL ALIGNED(16) type name##_numbers[count];           \
   LOCAL_ARG type *name = name##_numbers
+#define DEVICE_CALLED static __attribute__((noinline))
 #define UNROLL
 #define EXPF(x) exp(x)
 
@@ -62,6 +64,7 @@ typedef unsigned long long mm_ulong;
 #define WORK_MEMORY(type, name, count)                    \
   extern __shared__ float4 work_group_memory[];           \
   LOCAL_ARG type *name = (LOCAL_ARG type *)work_group_memory
+#define DEVICE_CALLED static __device__ __noinline__
 #define UNROLL _Pragma("unroll")
 #define EXPF(x) expf(x)
 
@@ -92,6 +95,9 @@ static inline int host_atomic_max(int *dest, int value) {
 #define WORK_MEMORY(type, name, count)                    \
   LOCAL ALIGNED(16) type name##_numbers[count];           \
   LOCAL_ARG type *name = name##_numbers
+#endif
+#ifndef DEVICE_CALLED
+#define DEVICE_CALLED static __attribute__((noinline))
 #endif
 #ifndef UNROLL
 #define UNROLL

@@ -4,7 +4,7 @@ R"DEVICE(
 // of output i are from starts[i] to before ends[i].
 
 // out[i, u] (+)= the sum of weights[entry, u] first[j, u] second[k, u] over terms (entry, j, k).
-DEVICE void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
+DEVICE_CALLED void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
                      GLOBAL const int *RESTRICT terms, int outputs,
                      GLOBAL const NET *RESTRICT weights, GLOBAL const NET *first,
                      GLOBAL const NET *second, GLOBAL NET *out, int add) {
@@ -21,7 +21,7 @@ DEVICE void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRI
 }
 
 // out[i, u] (+)= the sum of weights[entry, u] factor[j, u], j being index `which` of a term.
-DEVICE void contract_one(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
+DEVICE_CALLED void contract_one(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
                          GLOBAL const int *RESTRICT terms, int outputs, int which,
                          GLOBAL const NET *RESTRICT weights, GLOBAL const NET *factor,
                          GLOBAL NET *out, int add) {

@@ -23,7 +23,7 @@ typedef struct {
 
 // Images of a neighbour within the cutoff of a centre; those from `place` on are written, as
 // far as there is room. Returns their number.
-DEVICE int wide_images(Rows r, int center, int neighbor, GLOBAL const double *RESTRICT x,
+DEVICE_CALLED int wide_images(Rows r, int center, int neighbor, GLOBAL const double *RESTRICT x,
                        GLOBAL const double *RESTRICT box, double cutoff, int place) {
   const int most_a = (int)box[9], most_b = (int)box[10], most_c = (int)box[11];
   int count = 0;
@@ -97,7 +97,7 @@ DEVICE int wide_neighbors(Rows r, int center, GLOBAL const double *RESTRICT x,
 
 // Harmonics, radial functions and their derivatives of each row, which are zero beyond the
 // cutoff; 1 in `exact` if there is a row that no table has.
-DEVICE void wide_pairs(Rows r, GLOBAL const double *RESTRICT x,
+DEVICE_CALLED void wide_pairs(Rows r, GLOBAL const double *RESTRICT x,
                        GLOBAL const double *RESTRICT box, GLOBAL const int *RESTRICT types,
                        GLOBAL const double *RESTRICT constants, int center,
                        LOCAL_ARG int *exact) {
@@ -135,7 +135,7 @@ DEVICE void wide_pairs(Rows r, GLOBAL const double *RESTRICT x,
 
 #if POINTS
 // Values and slopes of the table's columns, for rows that it has.
-DEVICE void wide_table(Rows r, GLOBAL const NET *RESTRICT weights) {
+DEVICE_CALLED void wide_table(Rows r, GLOBAL const NET *RESTRICT weights) {
   // here threads next to each other have consecutive columns of the table
   SHARE(item, r.count * FIRST_WIDTH) {
     const int row = item / FIRST_WIDTH, column = item % FIRST_WIDTH;
@@ -152,7 +152,7 @@ DEVICE void wide_table(Rows r, GLOBAL const NET *RESTRICT weights) {
 #endif
 
 // target (+)= source · matrix [depth, width]
-DEVICE void linear(Rows r, int source, int depth, int target, int width,
+DEVICE_CALLED void linear(Rows r, int source, int depth, int target, int width,
                    GLOBAL const NET *RESTRICT matrix, int add) {
   EACH(row, tile, width / 8) {
     NET sum[8];
@@ -177,7 +177,7 @@ DEVICE void linear(Rows r, int source, int depth, int target, int width,
 }
 
 // x becomes f(x), and f'(x) is kept; `kind` as in enum allegro_nonlinearity.
-DEVICE void activation(Rows r, int kind, int target, int width, int slope) {
+DEVICE_CALLED void activation(Rows r, int kind, int target, int width, int slope) {
   EACH(row, column, width) {
     NET value = r.AT(target + column, row);
     r.AT(slope + column, row) =
@@ -186,22 +186,22 @@ DEVICE void activation(Rows r, int kind, int target, int width, int slope) {
   }
 }
 
-DEVICE void activation_back(Rows r, int target, int width, int slope) {
+DEVICE_CALLED void activation_back(Rows r, int target, int width, int slope) {
   EACH(row, column, width) r.AT(target + column, row) *= r.AT(slope + column, row);
 }
 
-DEVICE void zero(Rows r, int target, int width) {
+DEVICE_CALLED void zero(Rows r, int target, int width) {
   EACH(row, column, width) r.AT(target + column, row) = (NET)0;
 }
 
 // Numbers that the elements of the pair choose [kinds, step]; also on the way back.
-DEVICE void scale_by_types(Rows r, int target, int width, int step,
+DEVICE_CALLED void scale_by_types(Rows r, int target, int width, int step,
                            GLOBAL const NET *RESTRICT factors) {
   EACH(row, column, width) r.AT(target + column, row) *= factors[KIND(row) * step + column];
 }
 
 // target = radial functions · matrix [kinds, RADIAL, step] of the pair's elements
-DEVICE void spline(Rows r, int target, int width, int step,
+DEVICE_CALLED void spline(Rows r, int target, int width, int step,
                    GLOBAL const NET *RESTRICT matrices) {
   EACH(row, column, width) {
     GLOBAL const NET *RESTRICT matrix = matrices + KIND(row) * RADIAL * step + column;
@@ -211,7 +211,7 @@ DEVICE void spline(Rows r, int target, int width, int step,
   }
 }
 
-DEVICE void spline_back(Rows r, int target, int width, int step,
+DEVICE_CALLED void spline_back(Rows r, int target, int width, int step,
                         GLOBAL const NET *RESTRICT matrices) {
   EACH(row, k, RADIAL) {
     GLOBAL const NET *RESTRICT matrix = matrices + (KIND(row) * RADIAL + k) * step;
@@ -223,7 +223,7 @@ DEVICE void spline_back(Rows r, int target, int width, int step,
 
 // out[a, u] = factor · the sum over rows of y_a w_{l(a), u}, times s_u where `scalars` is a
 // column, not -1.
-DEVICE void sum_rows(Rows r, int w, int scalars, NET factor, GLOBAL NET *out) {
+DEVICE_CALLED void sum_rows(Rows r, int w, int scalars, NET factor, GLOBAL NET *out) {
   SHARE(place, COMPONENTS * CHANNELS) {
     const int a = place / CHANNELS, u = place % CHANNELS;
     const int column = w + DEGREE(a) * CHANNELS + u;
@@ -245,7 +245,7 @@ DEVICE NET along(Rows r, int row, GLOBAL const NET *v, int l, int u) {
 }
 
 // s_u = Σ_a w_{l(a), u} y_a v_{a, u}
-DEVICE void project_rows(Rows r, int w, GLOBAL const NET *v, int target) {
+DEVICE_CALLED void project_rows(Rows r, int w, GLOBAL const NET *v, int target) {
   EACH(row, u, CHANNELS) {
     NET sum = (NET)0;
     for (int l = 0; l < DEGREES; l++)
@@ -256,7 +256,7 @@ DEVICE void project_rows(Rows r, int w, GLOBAL const NET *v, int target) {
 
 // Derivatives of factor · Σ_{a, u} s_u w_{l(a), u} y_a v_{a, u}, s being 1 where `scalars`
 // is -1: (+)= those by w, and += those by y.
-DEVICE void project_rows_back(Rows r, int w, GLOBAL const NET *v, int scalars, NET factor,
+DEVICE_CALLED void project_rows_back(Rows r, int w, GLOBAL const NET *v, int scalars, NET factor,
                               int d_w, int add) {
   EACH(row, column, DEGREES * CHANNELS) {
     const int l = column / CHANNELS, u = column % CHANNELS;
@@ -283,7 +283,7 @@ DEVICE NET dot(Rows r, int row, int source, int width, GLOBAL const NET *RESTRIC
 }
 
 // The derivatives of the energy by the numbers that `dot` reads.
-DEVICE void energy_back(Rows r, NET factor, int target, int width,
+DEVICE_CALLED void energy_back(Rows r, NET factor, int target, int width,
                         GLOBAL const NET *RESTRICT weights, int add) {
   EACH(row, i, width) {
     const NET part = r.kinds[row] < 0 ? (NET)0 : factor * weights[i];
