@@ -3,7 +3,8 @@ R"DEVICE(
 // output, so the order of a sum is always the same. Terms are an entry and two indices; those
 // of output i are from starts[i] to before ends[i].
 
-// out[i, u] (+)= the sum of weights[entry, u] first[j, u] second[k, u] over terms (entry, j, k).
+// out[i, u] (+)= the sum of weights[entry, u] first[j, u] second[k, u] over the terms
+// (entry, j, k).
 DEVICE_CALLED void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
                      GLOBAL const int *RESTRICT terms, int outputs,
                      GLOBAL const NET *RESTRICT weights, GLOBAL const NET *first,

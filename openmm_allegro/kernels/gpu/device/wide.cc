@@ -57,9 +57,11 @@ DEVICE int wide_search(Rows r, int center, GLOBAL const double *RESTRICT x,
   for (int first = 0; first < atoms; first += WIDE_THREADS) {
     const int neighbor = first + THREAD;
     double cutoff = 0.0;
-    if (neighbor < atoms) cutoff = constants[CUTOFFS + types[center] * TYPES + types[neighbor]];
     int own = 0;
-    if (neighbor < atoms) own = wide_images(r, center, neighbor, x, box, cutoff, r.stride);
+    if (neighbor < atoms) {
+      cutoff = constants[CUTOFFS + types[center] * TYPES + types[neighbor]];
+      own = wide_images(r, center, neighbor, x, box, cutoff, r.stride);
+    }
     counts[THREAD] = own;
     SYNC_THREADS
     int place = total;
@@ -295,10 +297,10 @@ DEVICE_CALLED void energy_back(Rows r, NET factor, int target, int width,
 // first of each. The order of a sum is always the same.
 DEVICE void sum_threads(LOCAL_ARG double *sums, int count) {
   SYNC_THREADS
-  for (int half = WIDE_THREADS / 2; half > 0; half /= 2) {
-    SHARE(item, count * half) {
-      LOCAL_ARG double *of_threads = sums + item / half * WIDE_THREADS;
-      of_threads[item % half] += of_threads[item % half + half];
+  for (int left = WIDE_THREADS / 2; left > 0; left /= 2) {
+    SHARE(item, count * left) {
+      LOCAL_ARG double *of_threads = sums + item / left * WIDE_THREADS;
+      of_threads[item % left] += of_threads[item % left + left];
     }
     SYNC_THREADS
   }

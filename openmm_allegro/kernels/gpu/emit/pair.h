@@ -93,7 +93,8 @@ static void write_harmonics(const Model &m, Text &text) {
     std::vector<std::string> parts;
     for (long a = 0; a < m.components; ++a)
       if (!slopes[axis][a].empty())
-        parts.push_back("d_value[" + std::to_string(a) + "] * (" + sum_of(slopes[axis][a]) + ")");
+        parts.push_back("d_value[" + std::to_string(a) + "] * (" +
+                        sum_of(slopes[axis][a]) + ")");
     std::string sum;
     for (const std::string &part : parts) sum += (sum.empty() ? "" : " +\n         ") + part;
     text << "  *" << names[axis] << " = " << (sum.empty() ? "0.0" : sum) << ";\n";

@@ -253,7 +253,8 @@ void WideText::write_energy() {
     text << "      part += dot("
          << arguments("r", "row", op.source, op.width, at("weights", p.forward[n])) << ");\n";
   }
-  text << "      energy += factor * part + wide_repulsion(r, row, x, box, constants, center);\n"
+  text << "      energy += factor * part;\n"
+          "      energy += wide_repulsion(r, row, x, box, constants, center);\n"
           "    }\n"
           "    sums[THREAD] = energy;\n"
           "    sum_threads(sums, 1);\n"
