@@ -26,13 +26,13 @@ typedef unsigned long mm_ulong;
 // Raise an int to a value, or add to it.
 #define ATOMIC_MAX(dest, value) atomic_max(dest, value)
 #define ATOMIC_COUNT(dest, value) atomic_add(dest, value)
-// DEVICE_CALLED, for a function with many calls, keeps them calls.
 #define LAUNCH_BOUNDS(threads) __attribute__((reqd_work_group_size(threads, 1, 1)))
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 // Memory of a work-group, at the beginning of a kernel: `name` points to `count` numbers.
 #define WORK_MEMORY(type, name, count)                    \
   LOCAL ALIGNED(16) type name##_numbers[count];           \
   LOCAL_ARG type *name = name##_numbers
+// For functions with many calls, so that sources compile in seconds.
 #define DEVICE_CALLED static __attribute__((noinline))
 #define UNROLL
 #define EXPF(x) exp(x)

@@ -6,9 +6,9 @@ R"DEVICE(
 // out[i, u] (+)= the sum of weights[entry, u] first[j, u] second[k, u] over the terms
 // (entry, j, k).
 DEVICE_CALLED void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
-                     GLOBAL const int *RESTRICT terms, int outputs,
-                     GLOBAL const NET *RESTRICT weights, GLOBAL const NET *first,
-                     GLOBAL const NET *second, GLOBAL NET *out, int add) {
+                            GLOBAL const int *RESTRICT terms, int outputs,
+                            GLOBAL const NET *RESTRICT weights, GLOBAL const NET *first,
+                            GLOBAL const NET *second, GLOBAL NET *out, int add) {
   SHARE(place, outputs * CHANNELS) {
     const int i = place / CHANNELS, u = place % CHANNELS;
     NET sum = add ? out[place] : (NET)0;
@@ -22,10 +22,11 @@ DEVICE_CALLED void contract(GLOBAL const int *RESTRICT starts, GLOBAL const int 
 }
 
 // out[i, u] (+)= the sum of weights[entry, u] factor[j, u], j being index `which` of a term.
-DEVICE_CALLED void contract_one(GLOBAL const int *RESTRICT starts, GLOBAL const int *RESTRICT ends,
-                         GLOBAL const int *RESTRICT terms, int outputs, int which,
-                         GLOBAL const NET *RESTRICT weights, GLOBAL const NET *factor,
-                         GLOBAL NET *out, int add) {
+DEVICE_CALLED void contract_one(GLOBAL const int *RESTRICT starts,
+                                GLOBAL const int *RESTRICT ends,
+                                GLOBAL const int *RESTRICT terms, int outputs, int which,
+                                GLOBAL const NET *RESTRICT weights, GLOBAL const NET *factor,
+                                GLOBAL NET *out, int add) {
   SHARE(place, outputs * CHANNELS) {
     const int i = place / CHANNELS, u = place % CHANNELS;
     NET sum = add ? out[place] : (NET)0;

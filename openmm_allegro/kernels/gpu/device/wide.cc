@@ -23,8 +23,9 @@ typedef struct {
 
 // Images of a neighbour within the cutoff of a centre; those from `place` on are written, as
 // far as there is room. Returns their number.
-DEVICE_CALLED int wide_images(Rows r, int center, int neighbor, GLOBAL const double *RESTRICT x,
-                       GLOBAL const double *RESTRICT box, double cutoff, int place) {
+DEVICE_CALLED int wide_images(Rows r, int center, int neighbor,
+                              GLOBAL const double *RESTRICT x,
+                              GLOBAL const double *RESTRICT box, double cutoff, int place) {
   const int most_a = (int)box[9], most_b = (int)box[10], most_c = (int)box[11];
   int count = 0;
   for (int a = -most_a; a <= most_a; a++)
@@ -78,12 +79,10 @@ DEVICE int wide_search(Rows r, int center, GLOBAL const double *RESTRICT x,
 // Read the neighbours of a centre's rows, or find those within the cutoff where its list was
 // too short. Returns their number, which may be above r.stride: some are then missing.
 DEVICE int wide_neighbors(Rows r, int center, GLOBAL const double *RESTRICT x,
-                          GLOBAL const double *RESTRICT box,
-                          GLOBAL const int *RESTRICT types,
+                          GLOBAL const double *RESTRICT box, GLOBAL const int *RESTRICT types,
                           GLOBAL const int *RESTRICT neighbors,
                           GLOBAL const int *RESTRICT images,
-                          GLOBAL const int *RESTRICT degrees,
-                          GLOBAL const int *RESTRICT rows,
+                          GLOBAL const int *RESTRICT degrees, GLOBAL const int *RESTRICT rows,
                           GLOBAL const double *RESTRICT constants, int atoms, int capacity,
                           LOCAL_ARG int *sums) {
   const int degree = degrees[center];
@@ -100,9 +99,10 @@ DEVICE int wide_neighbors(Rows r, int center, GLOBAL const double *RESTRICT x,
 // Harmonics, radial functions and their derivatives of each row, which are zero beyond the
 // cutoff; 1 in `exact` if there is a row that no table has.
 DEVICE_CALLED void wide_pairs(Rows r, GLOBAL const double *RESTRICT x,
-                       GLOBAL const double *RESTRICT box, GLOBAL const int *RESTRICT types,
-                       GLOBAL const double *RESTRICT constants, int center,
-                       LOCAL_ARG int *exact) {
+                              GLOBAL const double *RESTRICT box,
+                              GLOBAL const int *RESTRICT types,
+                              GLOBAL const double *RESTRICT constants, int center,
+                              LOCAL_ARG int *exact) {
   SHARE(row, r.count) {
     const int neighbor = r.neighbors[row];
     const int kind = types[center] * TYPES + types[neighbor];
@@ -155,7 +155,7 @@ DEVICE_CALLED void wide_table(Rows r, GLOBAL const NET *RESTRICT weights) {
 
 // target (+)= source · matrix [depth, width]
 DEVICE_CALLED void linear(Rows r, int source, int depth, int target, int width,
-                   GLOBAL const NET *RESTRICT matrix, int add) {
+                          GLOBAL const NET *RESTRICT matrix, int add) {
   EACH(row, tile, width / 8) {
     NET sum[8];
     UNROLL
@@ -198,13 +198,13 @@ DEVICE_CALLED void zero(Rows r, int target, int width) {
 
 // Numbers that the elements of the pair choose [kinds, step]; also on the way back.
 DEVICE_CALLED void scale_by_types(Rows r, int target, int width, int step,
-                           GLOBAL const NET *RESTRICT factors) {
+                                  GLOBAL const NET *RESTRICT factors) {
   EACH(row, column, width) r.AT(target + column, row) *= factors[KIND(row) * step + column];
 }
 
 // target = radial functions · matrix [kinds, RADIAL, step] of the pair's elements
 DEVICE_CALLED void spline(Rows r, int target, int width, int step,
-                   GLOBAL const NET *RESTRICT matrices) {
+                          GLOBAL const NET *RESTRICT matrices) {
   EACH(row, column, width) {
     GLOBAL const NET *RESTRICT matrix = matrices + KIND(row) * RADIAL * step + column;
     NET sum = (NET)0;
@@ -214,7 +214,7 @@ DEVICE_CALLED void spline(Rows r, int target, int width, int step,
 }
 
 DEVICE_CALLED void spline_back(Rows r, int target, int width, int step,
-                        GLOBAL const NET *RESTRICT matrices) {
+                               GLOBAL const NET *RESTRICT matrices) {
   EACH(row, k, RADIAL) {
     GLOBAL const NET *RESTRICT matrix = matrices + (KIND(row) * RADIAL + k) * step;
     NET sum = r.AT(D_BASIS + k, row);
@@ -258,8 +258,8 @@ DEVICE_CALLED void project_rows(Rows r, int w, GLOBAL const NET *v, int target) 
 
 // Derivatives of factor · Σ_{a, u} s_u w_{l(a), u} y_a v_{a, u}, s being 1 where `scalars`
 // is -1: (+)= those by w, and += those by y.
-DEVICE_CALLED void project_rows_back(Rows r, int w, GLOBAL const NET *v, int scalars, NET factor,
-                              int d_w, int add) {
+DEVICE_CALLED void project_rows_back(Rows r, int w, GLOBAL const NET *v, int scalars,
+                                     NET factor, int d_w, int add) {
   EACH(row, column, DEGREES * CHANNELS) {
     const int l = column / CHANNELS, u = column % CHANNELS;
     NET part = factor * along(r, row, v, l, u);
@@ -278,7 +278,8 @@ DEVICE_CALLED void project_rows_back(Rows r, int w, GLOBAL const NET *v, int sca
 }
 
 // Σ of a row's columns times weights
-DEVICE NET dot(Rows r, int row, int source, int width, GLOBAL const NET *RESTRICT weights) {
+DEVICE_CALLED NET dot(Rows r, int row, int source, int width,
+                      GLOBAL const NET *RESTRICT weights) {
   NET sum = (NET)0;
   for (int i = 0; i < width; i++) sum += r.AT(source + i, row) * weights[i];
   return sum;
@@ -286,7 +287,7 @@ DEVICE NET dot(Rows r, int row, int source, int width, GLOBAL const NET *RESTRIC
 
 // The derivatives of the energy by the numbers that `dot` reads.
 DEVICE_CALLED void energy_back(Rows r, NET factor, int target, int width,
-                        GLOBAL const NET *RESTRICT weights, int add) {
+                               GLOBAL const NET *RESTRICT weights, int add) {
   EACH(row, i, width) {
     const NET part = r.kinds[row] < 0 ? (NET)0 : factor * weights[i];
     r.AT(target + i, row) = add ? r.AT(target + i, row) + part : part;
@@ -307,9 +308,9 @@ DEVICE void sum_threads(LOCAL_ARG double *sums, int count) {
 }
 
 // The energy of a row beside the network's.
-DEVICE double wide_repulsion(Rows r, int row, GLOBAL const double *RESTRICT x,
-                             GLOBAL const double *RESTRICT box,
-                             GLOBAL const double *RESTRICT constants, int center) {
+DEVICE_CALLED double wide_repulsion(Rows r, int row, GLOBAL const double *RESTRICT x,
+                                    GLOBAL const double *RESTRICT box,
+                                    GLOBAL const double *RESTRICT constants, int center) {
 #if ZBL
   const Pair p = pair_between(x, box, center, r.neighbors[row], r.images[row]);
   const double cutoff = constants[CUTOFFS + r.kinds[row]];
@@ -342,13 +343,13 @@ DEVICE double wide_slope(Rows r, int row, double distance,
   return slope + by_place / cutoff;
 }
 
-// Forces and strain of the rows.
-DEVICE void wide_forces(Rows r, GLOBAL const double *RESTRICT x,
-                        GLOBAL const double *RESTRICT box,
-                        GLOBAL const double *RESTRICT constants, int center, int atoms,
-                        GLOBAL mm_ulong *forces, GLOBAL mm_ulong *strain,
-                        LOCAL_ARG double *sums) {
-  double total[12];  // force on the centre, strain
+// Forces on the neighbours; those on the centre and the strain of each thread's rows go to
+// `sums` [12, WIDE_THREADS].
+DEVICE_CALLED void wide_forces(Rows r, GLOBAL const double *RESTRICT x,
+                               GLOBAL const double *RESTRICT box,
+                               GLOBAL const double *RESTRICT constants, int center, int atoms,
+                               GLOBAL mm_ulong *forces, LOCAL_ARG double *sums) {
+  double total[12];
   for (int i = 0; i < 12; i++) total[i] = 0.0;
   SHARE(row, r.count) {
     if (r.kinds[row] < 0) continue;
@@ -369,7 +370,11 @@ DEVICE void wide_forces(Rows r, GLOBAL const double *RESTRICT x,
     }
   }
   for (int i = 0; i < 12; i++) sums[i * WIDE_THREADS + THREAD] = total[i];
-  sum_threads(sums, 12);
+}
+
+// Add the sums over the threads to the centre's force and to the strain.
+DEVICE void add_forces(int center, int atoms, GLOBAL mm_ulong *forces, GLOBAL mm_ulong *strain,
+                       LOCAL_ARG const double *sums) {
   SHARE(i, 12) {
     const mm_ulong sum = to_fixed_point(sums[i * WIDE_THREADS]);
     if (i < 3)

@@ -349,6 +349,8 @@ static void write_wide(const Model &m, const Places &p, allegro_gpu_sizes *sizes
   text << "    if (*exact) {\n";
   wide.write_backward(0, m.stage);
   text << "    }\n"
-          "    wide_forces(r, x, box, constants, center, atoms, forces, strain, sums);\n"
+          "    wide_forces(r, x, box, constants, center, atoms, forces, sums);\n"
+          "    sum_threads(sums, 12);\n"
+          "    add_forces(center, atoms, forces, strain, sums);\n"
           "    SYNC_THREADS\n  }\n}\n";
 }
