@@ -43,8 +43,8 @@ class Compiled(NamedTuple):
         return {
             name: Resources(
                 registers=_number(r"Used (\d+) registers", text),
-                spills=_number(r"(\d+) bytes spill stores", text)
-                + _number(r"(\d+) bytes spill loads", text),
+                # of the kernel and of functions that it calls
+                spills=sum(map(int, re.findall(r"(\d+) bytes spill", text))),
                 memory=_number(r"(\d+) bytes smem", text),
             )
             for name, text in re.findall(
