@@ -145,7 +145,8 @@ class Step {
   int periodic = 0;
   int64_t buckets = 0, chunk = 0, capacity = 0, wide_rows = 0, wide_groups = 0;
   int64_t list_groups = 0, turn = 0, scratch_bytes = LITTLE_SCRATCH;
-  bool must_build = true;
+  bool must_build = true, is_after_error = false;
+  uint32_t last_wrong = 0;  // step
   Kernel place, bin, list, finish, finish_openmm;
   Buffer particles, ends, ratios, kinds_of, limits;
   std::vector<Buffer> shifts;  // of all members together, then of each
@@ -238,6 +239,9 @@ class Step {
 
   // Throw what is wrong, or make room for what has become more.
   void hear(const int32_t *seen) {
+    // A step that was queued before an error was thrown is part of it.
+    if (is_after_error && int32_t(uint32_t(seen[ALLEGRO_GPU_STEPS]) - last_wrong) <= 0) return;
+    is_after_error = false;
     if (seen[ALLEGRO_GPU_NOT_FINITE] || seen[ALLEGRO_GPU_BAD_BOX] ||
         seen[ALLEGRO_GPU_TOO_MANY]) {
       const std::string problem =
@@ -270,8 +274,7 @@ class Step {
     left[ALLEGRO_GPU_NOT_FINITE] = left[ALLEGRO_GPU_BAD_BOX] = 0;
     left[ALLEGRO_GPU_TOO_MANY] = 0;
     if (left[ALLEGRO_GPU_LARGEST_COUNT] > MOST_NEIGHBORS) left[ALLEGRO_GPU_LARGEST_COUNT] = 0;
-    std::vector<int32_t> stale(ALLEGRO_GPU_COUNTERS);
-    device.watched(device.self, stale.data(), ALLEGRO_GPU_COUNTERS * 4);
+    is_after_error = true, last_wrong = uint32_t(left[ALLEGRO_GPU_STEPS]);
     counters.upload(left);
   }
 

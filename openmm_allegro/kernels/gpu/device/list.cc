@@ -23,7 +23,7 @@ KERNEL LAUNCH_BOUNDS(PLACE_THREADS) void bin(GLOBAL const double *RESTRICT wrapp
   }
 }
 
-// What the search for pairs reads.
+// What the kernel works on.
 typedef struct {
   GLOBAL const double *positions;
   GLOBAL const int *kinds;
@@ -31,32 +31,36 @@ typedef struct {
   GLOBAL const int *cells;
   GLOBAL const int *heads;
   GLOBAL const int *after;
-  int atoms, number_of_kinds, buckets, capacity;
+  GLOBAL mm_ulong *keys;  // of the team
+  GLOBAL int *counts;
+  GLOBAL int *neighbors;
+  GLOBAL int *images;
+  GLOBAL int *rows;
+  int atoms, number_of_kinds, buckets, capacity, member;
   double box[9], frame[FRAME];
-} Search;
+} List;
 
 // The vector to an atom, and its reach from the centre.
-DEVICE double reach_of(const Search *s, int center, int neighbor, double *d) {
+DEVICE double reach_of(const List *s, int center, int neighbor, double *d) {
   for (int axis = 0; axis < 3; ++axis)
     d[axis] = s->positions[3 * neighbor + axis] - s->positions[3 * center + axis];
   return s->limits[2 * (s->kinds[center] * s->number_of_kinds + s->kinds[neighbor]) + 1];
 }
 
 // Keys of a centre's pairs among all atoms, by one thread of its team.
-DEVICE void search_all(const Search *s, int center, int member, GLOBAL mm_ulong *keys,
-                       LOCAL_ARG int *number) {
+DEVICE void search_all(const List *s, int center, LOCAL_ARG int *number) {
   double d[3];
-  for (int j = member; j < s->atoms; j += TEAM) {
+  for (int j = s->member; j < s->atoms; j += TEAM) {
     const double reach = reach_of(s, center, j, d);
-    if (!find_images(center, j, d, s->box, s->frame, reach, keys, number, s->capacity)) return;
+    if (!find_images(center, j, d, s->box, s->frame, reach, s->keys, number, s->capacity))
+      return;
   }
 }
 
 // The same among the atoms of the cells around it.
-DEVICE void search_cells(const Search *s, int center, int member, GLOBAL mm_ulong *keys,
-                         LOCAL_ARG int *number) {
+DEVICE void search_cells(const List *s, int center, LOCAL_ARG int *number) {
   double d[3];
-  for (int n = member; n < 27; n += TEAM) {
+  for (int n = s->member; n < 27; n += TEAM) {
     const int offset[3] = {n / 9 - 1, n / 3 % 3 - 1, n % 3 - 1};
     int cell[3], is_there = 1;
     for (int k = 0; k < 3; ++k) {
@@ -71,34 +75,43 @@ DEVICE void search_cells(const Search *s, int center, int member, GLOBAL mm_ulon
       GLOBAL const int *other = s->cells + 3 * j;
       if (other[0] != cell[0] || other[1] != cell[1] || other[2] != cell[2]) continue;
       const double reach = reach_of(s, center, j, d);
-      if (!find_images(center, j, d, s->box, s->frame, reach, keys, number, s->capacity))
+      if (!find_images(center, j, d, s->box, s->frame, reach, s->keys, number, s->capacity))
         return;
     }
   }
 }
 
-// Write a centre's pairs in the order of their keys, by one thread of its team.
-DEVICE void sort_keys(GLOBAL const mm_ulong *keys, int count, int member,
-                      GLOBAL int *neighbors, GLOBAL int *images) {
-  for (int n = member; n < count; n += TEAM) {
-    const mm_ulong key = keys[n];
-    int place = 0;
-    for (int other = 0; other < count; ++other) place += keys[other] < key;
-    neighbors[place] = (int)(key >> 24);
-    images[place] = image_of(key);
+// Find the pairs of a centre, and write them in the order of their keys; the number of
+// them. Without a centre, -1, only the barriers are met.
+DEVICE int build(const List *s, int center, LOCAL_ARG int *number) {
+  if (s->member == 0) *number = 0;
+  SYNC_THREADS;
+  if (center >= 0 && s->buckets) search_cells(s, center, number);
+  else if (center >= 0) search_all(s, center, number);
+  SYNC_THREADS;
+  const int count = *number;
+  SYNC_THREADS;
+  if (center < 0 || count > s->capacity) return count;
+  for (int n = s->member; n < count; n += TEAM) {
+    const mm_ulong key = s->keys[n];
+    int place = center * s->capacity;
+    for (int other = 0; other < count; ++other) place += s->keys[other] < key;
+    s->neighbors[place] = (int)(key >> 24);
+    s->images[place] = image_of(key);
   }
+  return count;
 }
 
 // Rows of a centre: places of its pairs within the cutoff, in order. The threads of its
 // team have parts of the list one after the other. Returns the number of rows.
-DEVICE int gather(const Search *s, int center, int count, int member,
-                  GLOBAL const int *neighbors, GLOBAL const int *images, GLOBAL int *rows,
-                  LOCAL_ARG int *near) {
+DEVICE int gather(const List *s, int center, int count, LOCAL_ARG int *near) {
+  GLOBAL const int *neighbors = s->neighbors + center * s->capacity;
+  GLOBAL const int *images = s->images + center * s->capacity;
   int degree = 0;
   for (int first = 0; first < s->capacity; first += TEAM * PART) {
     const int span = count - first < TEAM * PART ? count - first : TEAM * PART;
     const int part = span > 0 ? (span + TEAM - 1) / TEAM : 0;
-    const int begin = first + member * part;
+    const int begin = first + s->member * part;
     mm_ulong is_near = 0;
     int number = 0;
     for (int n = 0; n < part && begin + n < count; ++n) {
@@ -114,15 +127,15 @@ DEVICE int gather(const Search *s, int center, int count, int member,
       is_near |= (mm_ulong)1 << n;
       ++number;
     }
-    near[member] = number;
+    near[s->member] = number;
     SYNC_THREADS;
-    int place = degree;
+    int place = center * s->capacity + degree;
     for (int n = 0; n < TEAM; ++n) {
-      if (n < member) place += near[n];
+      if (n < s->member) place += near[n];
       degree += near[n];
     }
     for (int n = 0; n < part; ++n)
-      if (is_near >> n & 1) rows[place++] = begin + n;
+      if (is_near >> n & 1) s->rows[place++] = begin + n;
     SYNC_THREADS;
   }
   return degree;
@@ -176,48 +189,40 @@ KERNEL LAUNCH_BOUNDS(LIST_THREADS) void list(
   LOCAL int numbers[TEAMS], near[LIST_THREADS], made[2], degree[LARGEST_CHUNK];
   LOCAL int order[LARGEST_CHUNK], group_of[LARGEST_CHUNK], slot_of[LARGEST_CHUNK];
   LOCAL int room[LARGEST_CHUNK], next[LARGEST_CHUNK], filled[LARGEST_CHUNK];
-  const int builds = *STATE(state, turn, TO_BUILD), team = THREAD / TEAM;
-  const int member = THREAD % TEAM;
   if (*STATE(state, turn, BAD)) return;
-  Search s = {builds ? wrapped : x, kinds, limits, cells, heads, after, atoms,
-              number_of_kinds, buckets, capacity};
+  const int builds = *STATE(state, turn, TO_BUILD), team = THREAD / TEAM;
+  List s = {builds ? wrapped : x, kinds, limits, cells, heads, after,
+            keys + (GROUP * TEAMS + team) * capacity, counts, neighbors, images, rows, atoms,
+            number_of_kinds, buckets, capacity, THREAD % TEAM};
   for (int k = 0; k < 9; ++k) s.box[k] = box[k];
   for (int k = 0; k < FRAME; ++k) s.frame[k] = frames[k];
   if ((int)GLOBAL_ID == 0) {
     counters[REBUILD] = builds, counters[REBUILDS] += builds;
     for (int k = 0; k < 9; ++k) built[k] = s.box[k];
   }
-  keys += (GROUP * TEAMS + team) * capacity;
   for (int first = GROUP * chunk; first < atoms; first += GROUPS * chunk) {
     const int centers = atoms - first < chunk ? atoms - first : chunk;
-    for (int begin = 0; begin < chunk; begin += TEAMS) {
-      const int c = begin + team, center = first + c;
-      const int is_there = c < centers;
-      GLOBAL int *own = neighbors + center * capacity, *turns = images + center * capacity;
+    for (int c = team; c < chunk; c += TEAMS) {
+      const int is_there = c < centers, is_first = is_there && s.member == 0;
+      const int center = is_there ? first + c : -1;
+      int count = 0;
       if (builds) {
-        if (member == 0) numbers[team] = 0;
-        SYNC_THREADS;
-        if (is_there && buckets) search_cells(&s, center, member, keys, numbers + team);
-        else if (is_there) search_all(&s, center, member, keys, numbers + team);
-        SYNC_THREADS;
-        const int found = numbers[team];
-        if (is_there && found <= capacity) sort_keys(keys, found, member, own, turns);
-        if (is_there && member == 0) {
-          counts[center] = found;
-          ATOMIC_MAX(counters + LARGEST_COUNT, found);
+        count = build(&s, center, numbers + team);
+        if (is_first) {
+          counts[center] = count;
+          ATOMIC_MAX(counters + LARGEST_COUNT, count);
           for (int n = 3 * center; n < 3 * center + 3; ++n)
             x[n] = reference[n] = wrapped[n], wraps[n] = new_wraps[n];
         }
         SYNC_THREADS;
+      } else if (is_there) {
+        count = counts[center];
       }
-      const int count = is_there ? counts[center] : 0, fits = count <= capacity;
-      const int near_ones = gather(&s, center, fits ? count : 0, member, own, turns,
-                                   rows + center * capacity, near + team * TEAM);
-      if (is_there && member == 0) {
-        if (count > MOST_NEIGHBORS) ATOMIC_MAX(counters + TOO_MANY, count);
-        degree[c] = fits ? near_ones : count > MOST_NEIGHBORS ? 0 : -1;
-        degrees[center] = degree[c];
-      }
+      const int fits = is_there && count <= capacity;
+      const int number = gather(&s, fits ? center : 0, fits ? count : 0, near + team * TEAM);
+      if (!is_first) continue;
+      if (count > MOST_NEIGHBORS) ATOMIC_MAX(counters + TOO_MANY, count);
+      degrees[center] = degree[c] = fits ? number : count > MOST_NEIGHBORS ? 0 : -1;
     }
     SYNC_THREADS;
     // Larger ones first, equal ones as the centres are.
