@@ -82,7 +82,7 @@ DEVICE void search_cells(const List *s, int center, LOCAL_ARG int *number) {
 }
 
 // Find the pairs of a centre, and write them in the order of their keys; the number of
-// them. Without a centre, -1, only the barriers are met.
+// them. Without a centre, -1, only the barriers are met. A barrier must follow.
 DEVICE int build(const List *s, int center, LOCAL_ARG int *number) {
   if (s->member == 0) *number = 0;
   SYNC_THREADS;
@@ -90,7 +90,6 @@ DEVICE int build(const List *s, int center, LOCAL_ARG int *number) {
   else if (center >= 0) search_all(s, center, number);
   SYNC_THREADS;
   const int count = *number;
-  SYNC_THREADS;
   if (center < 0 || count > s->capacity) return count;
   for (int n = s->member; n < count; n += TEAM) {
     const mm_ulong key = s->keys[n];
@@ -245,7 +244,6 @@ KERNEL LAUNCH_BOUNDS(LIST_THREADS) void list(
     GLOBAL int *here = groups + made[0] * slots;
     SHARE(c, centers) if (group_of[c] >= 0) here[group_of[c] * slots + slot_of[c]] = first + c;
     SHARE(n, made[1] * slots) if (n % slots >= filled[n / slots]) here[n] = -1;
-    SYNC_THREADS;
   }
 }
 )DEVICE"
