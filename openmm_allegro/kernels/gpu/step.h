@@ -133,7 +133,7 @@ class Step {
   int64_t most_rows() const { return members.rows; }
 
  private:
-  static constexpr int64_t CELLS_FROM = 4000, SMALL = 8192;  // atoms
+  static constexpr int64_t CELLS_FROM = 4000, SMALL = 4096;  // atoms
   static constexpr int64_t KEYS_BYTES = 1 << 26;
   static constexpr int64_t LITTLE_SCRATCH = 1 << 26, MUCH_SCRATCH = 1 << 29;
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The pair list of a card, built by a processor, against vesin's; rows and groups."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,13 @@ import vesin_torch
 from gpu_step import ListDevice, steps
 from helpers import CELLS, random_atoms, tiny_config, tiny_energy
 from kernel_helpers import in_numpy
+from openmm import app
 
+from openmm_allegro import load_model
 from openmm_allegro.kernels.inference.fold import fold
+from openmm_allegro.kernels.inference.folded import folded
+from openmm_allegro.model.elements import element_types
+from openmm_allegro.structure import topology_symbols
 
 SKIN = 0.5
 CONFIG = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9, "Na-Na": 2.7})
@@ -126,3 +133,55 @@ def test_pairs_in_many_boxes(program):
 @pytest.mark.slow
 def test_pairs_in_two_thousand_boxes(program):
     assert compare_boxes(program, range(1000, 1500), 4) > 100_000
+
+
+def solution(repeats):
+    """A trained model, and its water with ions, so many boxes along each axis."""
+    folder = Path(__file__).parents[3] / "systems" / "nacl_aq"
+    model = load_model(folder / "nacl_aq.safetensors")
+    pdb = app.PDBFile(str(folder / "nacl_aq.pdb"))
+    symbols = topology_symbols(pdb.topology)
+    types = element_types(symbols, model.config.elements, "topology")
+    positions = 10.0 * np.array(pdb.getPositions(asNumpy=True)._value)
+    cell = 10.0 * np.array(pdb.topology.getPeriodicBoxVectors()._value)
+    grid = np.stack(np.meshgrid(*[np.arange(repeats)] * 3), -1).reshape(-1, 3)
+    positions = (positions + (grid @ cell)[:, None]).reshape(-1, 3)
+    program = folded(model, "mixed")
+    return program, np.tile(types, len(grid)), positions, repeats * cell
+
+
+def filled(lists, rows):
+    """Part of the rows of groups that pairs fill."""
+    taken = lists.groups[lists.groups >= 0]
+    assert len(np.unique(taken)) == len(taken)
+    assert (
+        np.where(lists.groups < 0, 0, lists.degrees[lists.groups]).sum(1) <= rows
+    ).all()
+    return lists.degrees[taken].sum() / (rows * len(lists.groups))
+
+
+def test_groups_of_64_rows_are_nearly_full():
+    """20 rows a centre on average, from 7 of a hydrogen to 50 of an ion."""
+    program, types, positions, cell = solution(1)
+    device = ListDevice(memory=227 * 1024)
+    with steps([program], types, [True] * 3, device=device, rows=64) as made:
+        made.step(positions, cell)
+        lists = made.lists()
+        assert lists.groups.shape[1] == 8 and len(lists.wide) == 0
+        assert filled(lists, 64) > 0.9
+
+
+@pytest.mark.slow
+def test_cells_of_a_large_box_have_the_same_pairs():
+    program, types, positions, cell = solution(3)
+    device = ListDevice(memory=227 * 1024, groups=9)
+    with steps([program], types, [True] * 3, device=device, rows=64) as made:
+        made.step(positions, cell)
+        assert "bin" in device.names
+        lists = made.lists()
+        assert filled(lists, 64) > 0.94
+    with steps([program], types, [True] * 3, rows=64, cells=10**6) as made:
+        made.step(positions, cell)
+        assert "bin" not in made.device.names
+        np.testing.assert_array_equal(made.lists().pairs, lists.pairs)
+        np.testing.assert_array_equal(made.lists().near, lists.near)
