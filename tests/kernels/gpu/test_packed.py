@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from gpu_grid import KINDS, MODELS, emitted, errors, twin_results
+from gpu_grid import KINDS, MODELS, emitted, errors, program, twin_results
 from gpu_helpers import host_card
 from gpu_network import run_network, star_pairs
 
@@ -26,7 +26,7 @@ def check(model, kind, rows, memory=MEMORY, **options):
     pairs = star_pairs(kernels.cutoffs, degrees)
     with host_card(memory=memory, **options) as card:
         results = run_network(card, kernels, pairs)
-    return results, twin_results(model, KINDS[kind][0], pairs)
+    return results, twin_results(model, program(model, KINDS[kind][0]), pairs)
 
 
 def test_double_precision_equals_the_twin():

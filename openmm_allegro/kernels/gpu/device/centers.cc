@@ -126,9 +126,15 @@ DEVICE void meet(const Group *p, LOCAL_ARG const NET *w, const int ldw,
       const NET4 b = load_4(own + u), c = load_4(other + u);
       if (has_g) {
         const NET4 f = load_4(g + row * ldg + u);
-        total += f.x * b.x * c.x + f.y * b.y * c.y + f.z * b.z * c.z + f.w * b.w * c.w;
+        total += f.x * b.x * c.x;
+        total += f.y * b.y * c.y;
+        total += f.z * b.z * c.z;
+        total += f.w * b.w * c.w;
       } else {
-        total += b.x * c.x + b.y * c.y + b.z * c.z + b.w * c.w;
+        total += b.x * c.x;
+        total += b.y * c.y;
+        total += b.z * c.z;
+        total += b.w * c.w;
       }
     }
     out[row * ldo + a] = total;

@@ -36,6 +36,7 @@ typedef unsigned long mm_ulong;
 #define DEVICE_CALLED static __attribute__((noinline))
 #define UNROLL
 #define EXPF(x) exp(x)
+#define DIVIDEF(a, b) ((a) / (b))
 
 #elif defined(__CUDACC__) || defined(__HIPCC__) || defined(__HIPCC_RTC__)
 #ifndef KERNEL
@@ -67,6 +68,7 @@ typedef unsigned long long mm_ulong;
 #define DEVICE_CALLED static __device__ __noinline__
 #define UNROLL _Pragma("unroll")
 #define EXPF(x) expf(x)
+#define DIVIDEF(a, b) __fdividef(a, b)  // to 2 units of the last place
 
 #else  // C++ on a processor; what surrounds this runs the threads and names them
 #ifndef KERNEL
@@ -103,6 +105,7 @@ static inline int host_atomic_max(int *dest, int value) {
 #define UNROLL
 #endif
 #define EXPF(x) std::exp(x)
+#define DIVIDEF(a, b) ((a) / (b))
 #endif
 
 // The calling thread, its work-group and their numbers, as ints.
@@ -129,8 +132,10 @@ typedef struct ALIGNED(16) {
 } NET4;
 #if NET_IS_DOUBLE
 #define EXP(x) exp(x)
+#define DIVIDE(a, b) ((a) / (b))
 #else
 #define EXP(x) EXPF(x)
+#define DIVIDE(a, b) DIVIDEF(a, b)
 #endif
 #endif
 )DEVICE"

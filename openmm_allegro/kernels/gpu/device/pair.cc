@@ -161,7 +161,7 @@ DEVICE NET table_value(GLOBAL const NET *RESTRICT weights, Interval i, int colum
 
 // x becomes f(x); returns f'(x). The kinds are those of enum allegro_nonlinearity.
 DEVICE NET silu(NET *x) {
-  const NET z = *x, s = (NET)1 / ((NET)1 + EXP(-z));
+  const NET z = *x, s = DIVIDE((NET)1, (NET)1 + EXP(-z));
   *x = z * s;
   return s * ((NET)1 + z * ((NET)1 - s));
 }
@@ -171,7 +171,7 @@ DEVICE NET mish(NET *x) {
   const NET z = *x, e = EXP(z < (NET)0 ? z : -z);
   const NET a = z < (NET)0 ? e * (e + (NET)2) : (NET)1 + (NET)2 * e;
   const NET b = z < (NET)0 ? a + (NET)2 : a + (NET)2 * e * e;
-  const NET t = a / b, s = (z < (NET)0 ? e : (NET)1) / ((NET)1 + e);
+  const NET t = DIVIDE(a, b), s = DIVIDE(z < (NET)0 ? e : (NET)1, (NET)1 + e);
   *x = z * t;
   return t + z * s * ((NET)1 - t * t);
 }

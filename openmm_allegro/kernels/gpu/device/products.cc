@@ -7,8 +7,14 @@ R"DEVICE(
 #define OWN_PART(index, count) for (int index = THREAD; index < (count); index += NETWORK_THREADS)
 #if defined(__CUDACC__) || defined(__HIPCC__) || defined(__HIPCC_RTC__)
 #define UNROLL_4 _Pragma("unroll 4")
+#define UNROLL_2 _Pragma("unroll 2")
+// A number that the compiler does not know, so that it keeps nothing that depends on it over
+// the loop around it: addresses of all weights would fill the registers.
+#define HIDE(x) asm volatile("" : "+r"(x))
 #else
 #define UNROLL_4
+#define UNROLL_2
+#define HIDE(x)
 #endif
 
 #if NET_IS_DOUBLE
@@ -27,12 +33,9 @@ typedef struct ALIGNED(8) {
 // and three products of parts leave out the smallest alone.
 #ifndef MMA
 #define AS_FLOAT(x) __uint_as_float(x)
-DEVICE unsigned to_tf32(float x) {
-  unsigned bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return bits;
-}
-#define TF32(x) to_tf32(x)
+// To the nearest, away from zero in the middle. Tensor cores cut off the last 13 bits.
+#define TF32(x) ((__float_as_uint(x) + 0x1000u) & 0xffffe000u)
+#define TF32_CUT(x) (__float_as_uint(x) + 0x1000u)
 DEVICE void multiply_fragments(float *d, const unsigned *a, const unsigned *b) {
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -40,6 +43,9 @@ DEVICE void multiply_fragments(float *d, const unsigned *a, const unsigned *b) {
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 #define MMA(d, a, b) multiply_fragments(d, a, b)
+#endif
+#ifndef TF32_CUT
+#define TF32_CUT(x) TF32(x)
 #endif
 
 #define OWN_LANE (THREAD % 32)
@@ -63,32 +69,35 @@ DEVICE int tile_column(const int v, const int e) {
 
 DEVICE void split(float x, unsigned *high, unsigned *low) {
   *high = TF32(x);
-  *low = TF32(x - AS_FLOAT(*high));
+  *low = TF32_CUT(x - AS_FLOAT(*high));
 }
 
 // The next 8 rows of b for a tile, two numbers of each fragment.
 DEVICE void load_fragments(GLOBAL const NET *RESTRICT w, const int v, NET2 *b) {
   UNROLL
-  for (int j = 0; j < WARP_WIDTH(v); j++)
-    b[j] = *(GLOBAL const NET2 *)(w + 64 * (FIRST_FRAGMENT(v) + WARP_COLUMNS * j) + 2 * OWN_LANE);
+  for (int j = 0; j < 4; j++)
+    if (j < WARP_WIDTH(v))
+      b[j] =
+          *(GLOBAL const NET2 *)(w + 64 * (FIRST_FRAGMENT(v) + WARP_COLUMNS * j) + 2 * OWN_LANE);
 }
 
 DEVICE void add_fragments(const unsigned *high, const unsigned *low, const NET2 *b,
                           const int v, NET *t) {
   UNROLL
-  for (int j = 0; j < WARP_WIDTH(v); j++) {
+  for (int j = 0; j < 4; j++) {
+    if (j >= WARP_WIDTH(v)) continue;
     unsigned b_high[2], b_low[2];
     split(b[j].x, b_high, b_low);
     split(b[j].y, b_high + 1, b_low + 1);
     UNROLL
-    for (int i = 0; i < WARP_HEIGHT(v); i++)
-      MMA(t + 4 * (i * WARP_WIDTH(v) + j), low + 4 * i, b_high);
+    for (int i = 0; i < 2; i++)
+      if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), low + 4 * i, b_high);
     UNROLL
-    for (int i = 0; i < WARP_HEIGHT(v); i++)
-      MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_low);
+    for (int i = 0; i < 2; i++)
+      if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_low);
     UNROLL
-    for (int i = 0; i < WARP_HEIGHT(v); i++)
-      MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_high);
+    for (int i = 0; i < 2; i++)
+      if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_high);
   }
 }
 
@@ -101,16 +110,17 @@ DEVICE void multiply(LOCAL_ARG const NET *RESTRICT a, const int lda, const int d
   LOCAL_ARG const NET *from = a + (FIRST_ROW(v) + OWN_LANE / 4) * lda + OWN_LANE % 4;
   load_fragments(w, v, next);
   if (v1) load_fragments(w1, v1, next1);
+  UNROLL_2
   for (int k = 0; k < depth; k += 8) {
     unsigned high[8], low[8];
     UNROLL
-    for (int j = 0; j < WARP_WIDTH(v); j++) b[j] = next[j];
-    UNROLL
-    for (int j = 0; j < (v1 ? WARP_WIDTH(v1) : 0); j++) b1[j] = next1[j];
-    if (k + 8 < depth) {
-      load_fragments(w + 16 * v * (k + 8), v, next);
-      if (v1) load_fragments(w1 + 16 * v1 * (k + 8), v1, next1);
+    for (int j = 0; j < 4; j++) {
+      if (j < WARP_WIDTH(v)) b[j] = next[j];
+      if (v1 && j < WARP_WIDTH(v1)) b1[j] = next1[j];
     }
+    // the last time of what follows the matrix, for nothing
+    load_fragments(w + 16 * v * (k + 8), v, next);
+    if (v1) load_fragments(w1 + 16 * v1 * (k + 8), v1, next1);
     UNROLL
     for (int i = 0; i < 4 * WARP_HEIGHT(v); i++)
       split(from[(16 * (i / 4) + 8 * (i % 2)) * lda + k + 4 * (i / 2 % 2)], high + i, low + i);
@@ -132,6 +142,8 @@ DEVICE int tile_row(const int v, const int e) { return TILE_ROW + ROWS / 4 * (e 
 DEVICE int tile_column(const int v, const int e) { return v * TILE_COLUMN + e % v; }
 
 // A thread's columns of 4 rows of a matrix.
+// The loops have as many turns for each v: the compiler would take one of a single turn, and
+// what it was asked for it, for a part of the loop around it.
 DEVICE void load_columns(GLOBAL const NET *RESTRICT w, const int v, NET *b) {
   w += v * TILE_COLUMN;
   UNROLL
@@ -148,10 +160,20 @@ DEVICE void load_columns(GLOBAL const NET *RESTRICT w, const int v, NET *b) {
   }
 }
 
+// Each product is added at once: sums of products first would be more instructions.
 DEVICE void add_products(NET4 x, const NET *b, const int v, NET *t) {
   UNROLL
-  for (int j = 0; j < v; j++)
-    t[j] += x.x * b[j] + x.y * b[4 + j] + x.z * b[8 + j] + x.w * b[12 + j];
+  for (int j = 0; j < 4; j++)
+    if (j < v) t[j] += x.x * b[j];
+  UNROLL
+  for (int j = 0; j < 4; j++)
+    if (j < v) t[j] += x.y * b[4 + j];
+  UNROLL
+  for (int j = 0; j < 4; j++)
+    if (j < v) t[j] += x.z * b[8 + j];
+  UNROLL
+  for (int j = 0; j < 4; j++)
+    if (j < v) t[j] += x.w * b[12 + j];
 }
 
 // Add a · w to the tile t, and a · w1 to t1 if v1 is not 0. A matrix is stored row by row,
@@ -163,16 +185,16 @@ DEVICE void multiply(LOCAL_ARG const NET *RESTRICT a, const int lda, const int d
   LOCAL_ARG const NET *from = a + TILE_ROW * lda;
   load_columns(w, v, next);
   if (v1) load_columns(w1, v1, next1);
+  UNROLL_2
   for (int k = 0; k < depth; k += 4) {
     UNROLL
     for (int i = 0; i < 16; i++) {
       if (i % 4 < v) b[i] = next[i];
       if (i % 4 < v1) b1[i] = next1[i];
     }
-    if (k + 4 < depth) {
-      load_columns(w + 16 * v * (k + 4), v, next);
-      if (v1) load_columns(w1 + 16 * v1 * (k + 4), v1, next1);
-    }
+    // the last time of what follows the matrix, for nothing
+    load_columns(w + 16 * v * (k + 4), v, next);
+    if (v1) load_columns(w1 + 16 * v1 * (k + 4), v1, next1);
     UNROLL
     for (int i = 0; i < 4; i++) {
       const NET4 x = *(LOCAL_ARG const NET4 *)(from + i * (ROWS / 4) * lda + k);

@@ -13,17 +13,22 @@ struct PackedPlan {
 static std::string network_text(const Network &network) {
   return network.phases.declarations() + network.pointers() +
          "  for (int g = GROUP; g < counters[" + std::to_string(ALLEGRO_GPU_GROUPS) +
-         "]; g += GROUPS) {\n" + network.phases.all() + "  }\n}\n";
+         "]; g += GROUPS) {\n"
+         "    int zero = 0;\n    HIDE(zero);\n"
+         "    GLOBAL const NET *RESTRICT own_weights = weights + zero;\n" +
+         network.phases.all() + "  }\n}\n";
 }
 
 // What fits, from the fastest on: fewer things are computed again, more centres share a
 // group.
 static std::vector<Choice> choices(const allegro_gpu_options &options) {
+  const bool has_fragments = options.products == ALLEGRO_GPU_TF32X3;
+  const int64_t registers = 72;
   std::vector<Choice> all;
   for (int64_t slots = std::max(options.rows / 8, int64_t(2)); slots; slots /= 2)
     for (const int recomputed : {0, 1, 2})
-      all.push_back({options.rows, slots, options.products == ALLEGRO_GPU_TF32X3,
-                     recomputed < 1, recomputed < 2, 72});
+      all.push_back({options.rows, slots, has_fragments, recomputed < 1, recomputed < 2,
+                     registers});
   return all;
 }
 

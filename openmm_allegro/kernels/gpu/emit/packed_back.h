@@ -10,7 +10,7 @@ inline void Network::backward(const Event &event) {
       const std::string tile = need_tile(event.value);
       const int64_t start = energy_weights(event);
       each_chunk(values.all[event.value].padded(), [&](const Chunk &c) {
-        text << "    start_back(&p, weights + " << start + c.column << ", " << c.v << ", "
+        text << "    start_back(&p, own_weights + " << start + c.column << ", " << c.v << ", "
              << at(tile, c.element) << ");\n";
       });
       end_phase({}, {});
@@ -73,7 +73,7 @@ inline void Network::make_back(int64_t i) {
   const Value &v = values.all[i];
   const int64_t from = complete_gradient(i);
   if (v.is_table) {
-    text << "    by_place += look_up_back(&p, weights, " << v.column - m.first << ", "
+    text << "    by_place += look_up_back(&p, own_weights, " << v.column - m.first << ", "
          << v.width << ", " << name(from) << ", " << v.ld() << ");\n";
     end_phase({from}, {});
   }
@@ -81,7 +81,7 @@ inline void Network::make_back(int64_t i) {
   if (v.spline >= 0) {
     bool adds;
     d_basis = gradient(values.basis, &adds);
-    text << "    multiply_chosen_back(&p, " << name(from) << ", " << v.ld() << ", weights + "
+    text << "    multiply_chosen_back(&p, " << name(from) << ", " << v.ld() << ", own_weights + "
          << spline_weights(v) << ", " << v.padded() << ", " << name(d_basis) << ", "
          << values.all[values.basis].ld() << ", " << int(adds) << ");\n";
     end_phase({from, d_basis}, {d_basis});

@@ -8,7 +8,7 @@ struct Choice {
   bool has_fragments;  // products by tensor cores
   // What tensor products read again on the way back is kept, or computed again.
   bool keeps_environments, keeps_tensors;
-  int64_t registers;  // of 32 bits, that slopes of activations may take
+  int64_t registers;  // of 32 bits, that slopes of activations take
 };
 
 class Network {
@@ -19,6 +19,7 @@ class Network {
   Network(const Model &m, const Places &places, const Values &values, const Choice &choice)
       : weights(m, choice.has_fragments, places.weights), m(m), places(places), values(values),
         choice(choice), own(values.all.size()) {
+    choose_registers();
     make_buffers();
     set_up();
     for (const Event &event : values.events) forward(event);
@@ -46,7 +47,8 @@ class Network {
   struct Own {
     int64_t value = -1, gradient = -1;
     bool has_tile = false;  // of the derivative
-    std::vector<int64_t> slopes;  // buffers, or -1 for registers
+    bool in_registers = false;    // slopes of activations
+    std::vector<int64_t> slopes;  // their buffers, or -1
     int64_t remade = 0;
   };
 
@@ -58,7 +60,7 @@ class Network {
   Text text;  // of the next phase
   List info, environments, d_environments;
   std::vector<List> chains;
-  int64_t harmonic, d_harmonic, slopes, d_basis = -1, energy, by_table, kept_slopes = 0;
+  int64_t harmonic, d_harmonic, slopes, d_basis = -1, energy, by_table;
   bool has_d_harmonic = false;
 
   // ------------------------------------------------------------------------ small helpers
@@ -110,8 +112,8 @@ class Network {
       const Part &one = all[n++];
       const bool is_pair = n < all.size() && one.v > 1 && all[n].v > 1;
       const Part &other = is_pair ? all[n++] : one;
-      text << "    multiply(" << name(source) << ", " << ld << ", " << depth << ", weights + "
-           << one.start << ", " << one.v << ", " << one.tile << ", weights + " << other.start
+      text << "    multiply(" << name(source) << ", " << ld << ", " << depth << ", own_weights + "
+           << one.start << ", " << one.v << ", " << one.tile << ", own_weights + " << other.start
            << ", " << (is_pair ? other.v : 0) << ", " << other.tile << ");\n";
     }
   }
@@ -131,6 +133,21 @@ class Network {
   }
 
   // ------------------------------------------------------------------ rows and centres
+  // Slopes stay in the registers of the thread that makes them: the last ones, which are
+  // needed again soonest, as long as there are some.
+  void choose_registers() {
+    int64_t left = choice.registers;
+    for (size_t n = values.events.size(); n-- > 0;) {
+      const Event &event = values.events[n];
+      if (event.kind != Event::MAKE) continue;
+      const Value &v = values.all[event.value];
+      for (const Pointwise &function : v.pointwise)
+        if (m.operation[function.operation].code == ALLEGRO_ACTIVATION)
+          left -= v.padded() / 4 * net_bytes() / 4;
+      own[event.value].in_registers = left >= 0;
+    }
+  }
+
   void make_buffers() {
     const int64_t rows = choice.rows, slots = choice.slots;
     const auto add = [&](const char *name, const char *type, int64_t count, int64_t bytes) {
@@ -183,7 +200,7 @@ class Network {
         const Value &v = values.all[event.value];
         const int64_t start = energy_weights(event);
         text << "    add_energies(&p, " << name(own[event.value].value) << ", " << v.ld()
-             << ", " << v.width << ", weights + " << start << ");\n";
+             << ", " << v.width << ", own_weights + " << start << ");\n";
         end_phase({own[event.value].value}, {energy});
       }
     }
@@ -213,7 +230,7 @@ class Network {
       add(true);
       text << "    }\n";
       each_chunk(v.padded(), [&](const Chunk &c) {
-        text << "    look_up(&p, weights, " << v.column - m.first + c.column << ", " << c.v
+        text << "    look_up(&p, own_weights, " << v.column - m.first + c.column << ", " << c.v
              << ", " << at(tile, c.element) << ");\n";
       });
     }
@@ -231,7 +248,7 @@ class Network {
     if (v.spline >= 0) {
       each_chunk(v.padded(), [&](const Chunk &c) {
         text << "    multiply_chosen(&p, basis, " << values.all[values.basis].ld()
-             << ", weights + " << spline_weights(v) + c.column << ", " << v.padded() << ", "
+             << ", own_weights + " << spline_weights(v) + c.column << ", " << v.padded() << ", "
              << c.v << ", " << at(tile, c.element) << ");\n";
       });
       reads.push_back(own[values.basis].value);
@@ -258,15 +275,12 @@ class Network {
     const allegro_operation &operation = m.operation[v.pointwise[k].operation];
     own[i].slopes.push_back(-1);
     if (operation.code == ALLEGRO_TYPES) return scale(v, k, tile);
-    const int64_t count = v.padded() / 4, size = count * net_bytes() / 4;
+    const int64_t count = v.padded() / 4;
     const std::string slope = slope_tile(i, k);
     text << "    NET " << slope << "[" << count << "];\n    UNROLL\n    for (int e = 0; e < "
          << count << "; e++) " << slope << "[e] = "
          << function(as<allegro_activation>(operation).kind) << "(&" << tile << "[e]);\n";
-    if (kept_slopes + size <= choice.registers) {
-      kept_slopes += size;
-      return;
-    }
+    if (own[i].in_registers) return;
     const int64_t buffer = net("kept_" + slope, choice.rows * v.padded());
     text << "    UNROLL\n    for (int e = 0; e < " << count << "; e++) " << name(buffer)
          << "[e * NETWORK_THREADS + THREAD] = " << slope << "[e];\n";
@@ -279,7 +293,7 @@ class Network {
     const int64_t start = weights.rows(PackedMatrix::TYPES, function.operation,
                                        function.column, m.types * m.types, v);
     each_chunk(v.padded(), [&](const Chunk &c) {
-      text << "    scale_tile(&p, weights + " << start + c.column << ", " << v.padded() << ", "
+      text << "    scale_tile(&p, own_weights + " << start + c.column << ", " << v.padded() << ", "
            << c.v << ", " << at(tile, c.element) << ");\n";
     });
   }

@@ -51,7 +51,7 @@ inline void Network::contract(int64_t layer, const Order &order, bool first_colu
                               int64_t q_index, int64_t out, bool adds, bool is_scaled) {
   text << "    contract_group(&p, integers + " << order.starts << ", integers + "
        << (first_column ? order.firsts : order.starts + 1) << ", integers + " << order.terms
-       << ", weights + " << places.layer[layer].weights << ", " << order.outputs << ", "
+       << ", own_weights + " << places.layer[layer].weights << ", " << order.outputs << ", "
        << name(p) << ", " << p_size << ", " << p_index << ", " << name(q) << ", " << q_size
        << ", " << q_index << ", " << name(out) << ", " << int(adds) << ", " << int(is_scaled)
        << ");\n";

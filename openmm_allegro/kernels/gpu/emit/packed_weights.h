@@ -26,6 +26,9 @@ struct PackedMatrix {
 
 class PackedWeights {
  public:
+  // Numbers after the last matrix that may be read with it.
+  static constexpr int64_t BEYOND = 512;
+
   int64_t size;
 
   PackedWeights(const Model &m, bool has_fragments, int64_t start)
@@ -53,6 +56,7 @@ class PackedWeights {
   }
 
   template <typename T> void fill(T *to) const {
+    std::fill_n(to + size, BEYOND, T(0));
     for (const PackedMatrix &matrix : all) {
       const int64_t depth = rows_of(matrix);
       for (int64_t k = 0; k < depth; ++k)

@@ -42,9 +42,9 @@ static std::string write_source(const Model &m, const allegro_gpu_options &optio
   sizes->weights = places.weights;
   if (options.rows) {
     const PackedPlan plan = plan_packed(m, places, options);
-    check_fit(plan.weights.size);
+    sizes->weights = plan.weights.size + PackedWeights::BEYOND;
+    check_fit(sizes->weights);
     write_packed(m, plan, sizes, text);
-    sizes->weights = plan.weights.size;
   }
   sizes->constants = places.constants;
   sizes->integers = places.integers;
