@@ -8,7 +8,6 @@ error.
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from gpu_helpers import host_card
-from gpu_network import emit, run_network, star_pairs
+from gpu_network import Emitted, Pairs, emit, run_network, star_pairs
 
 from openmm_allegro.kernels.inference.program import Program
 
@@ -56,7 +55,7 @@ def sanitize(
     rows, products : int
         As in ``emit``.
     drops : sequence of int, or "all"
-        Barriers that are left out, one a run.
+        Lines of the source whose barriers are left out, one a run.
 
     Returns
     -------
@@ -106,7 +105,7 @@ def _path(library: str) -> str:
 
 
 def main() -> None:
-    """Fork for each run, and print its outcome."""
+    """Compile, fork for each run, and print its outcome."""
     path, sanitizer, asked = sys.argv[1:]
     os.environ.pop("LD_PRELOAD")  # not for compilers
     asked = json.loads(asked)
@@ -115,27 +114,22 @@ def main() -> None:
     kernels = emit(program, asked["rows"], asked["products"])
     pairs = star_pairs(kernels.cutoffs, _DEGREES)
     barriers = [
-        match.span()
-        for match in re.finditer(r"\bSYNC_THREADS;?", kernels.source)
-        if not _line(kernels.source, match.start()).startswith("#define SYNC")
+        number
+        for number, line in enumerate(kernels.source.splitlines(), 1)
+        if "SYNC_THREADS" in line and "#define" not in line
     ]
-    drops = range(len(barriers)) if asked["drops"] == "all" else asked["drops"]
-    for drop in [None, *drops]:
-        source, number = kernels.source, None
-        if drop is not None:
-            start, end = barriers[drop]
-            source = source[:start] + ";" + source[end:]
-            number = source.count("\n", 0, start) + 1
-        outcome, report = _run(kernels._replace(source=source), pairs, sanitizer)
-        found = {"line": number, "error": outcome, "report": report[-4000:]}
+    flags = f"-fsanitize={sanitizer}", *_FLAGS
+    with host_card(flags=flags) as card:
+        card.device.compile(kernels.source)
+    for line in [None, *(barriers if asked["drops"] == "all" else asked["drops"])]:
+        error, report = _run(kernels, pairs, flags, line or 0)
+        found = {"line": line, "error": error, "report": report[-4000:]}
         print(json.dumps(found), flush=True)
 
 
-def _line(text: str, place: int) -> str:
-    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0]
-
-
-def _run(kernels, pairs, sanitizer: str) -> tuple[bool, str]:
+def _run(
+    kernels: Emitted, pairs: Pairs, flags: Sequence[str], line: int
+) -> tuple[bool, str]:
     """Whether the sanitizer, or the device, finds an error, and its report."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -144,8 +138,8 @@ def _run(kernels, pairs, sanitizer: str) -> tuple[bool, str]:
         os.close(reader)
         outcome = 1
         try:
-            flags = f"-fsanitize={sanitizer}", *_FLAGS
-            with host_card(memory=227 * 1024, flags=flags, poison=False) as card:
+            options = {"memory": 227 * 1024, "flags": flags, "left_out": line}
+            with host_card(**options) as card:
                 run_network(card, kernels, pairs)
             outcome = 0
         except RuntimeError as error:  # lanes that do not meet

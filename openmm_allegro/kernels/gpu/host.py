@@ -55,6 +55,9 @@ class HostDevice:
     flags : sequence of str
         Further flags of the compiler, such as ``-fsanitize=thread``. The runtime of a
         sanitizer has to be in the process.
+    left_out : int
+        Line of a source whose barrier is not waited at, so that a sanitizer has
+        something to find.
 
     Attributes
     ----------
@@ -75,10 +78,11 @@ class HostDevice:
         backwards: bool = False,
         lag: int = 0,
         flags: Sequence[str] = (),
+        left_out: int = 0,
     ) -> None:
         self.groups, self.memory, self.products = groups, memory, int(products)
         self._poison, self._backwards, self._flags = poison, backwards, tuple(flags)
-        self._lag = lag
+        self._lag, self._left_out = lag, left_out
         self.launches: list[Launch] = []
         self.uploads: list[int] = []
         self.waits = 0
@@ -177,7 +181,7 @@ class HostDevice:
         self.launches.append(Launch(name, groups, threads, memory))
         message = ctypes.create_string_buffer(400)
         numbers = [number, groups, threads]
-        options = [self._backwards, self._poison]
+        options = [self._backwards, self._poison, self._left_out]
         library.card_launch.restype = ctypes.c_int64
         if library.card_launch(
             *map(ctypes.c_int64, numbers),

@@ -32,6 +32,8 @@ struct Team {
 CARD_OWN Team *team;
 CARD_OWN int lane, group;
 static int lanes, groups;
+// Line of a barrier that is not waited at.
+static int left_out;
 
 /// Go on with another lane, or with what launched them.
 CARD_RAW static void change(int to) {
@@ -67,6 +69,7 @@ CARD_RAW static void give_up(int one, int other) {
 
 /// Wait for all lanes of the work-group, at a line of the source.
 CARD_RAW static void wait_group(int site) {
+  if (site == left_out && site != ENDED) return;
   Team &t = *team;
   const int me = lane, next = me + t.step;
   [[maybe_unused]] char *mark = &t.marks[t.rounds[me]++ & 1];

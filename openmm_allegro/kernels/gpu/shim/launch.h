@@ -114,8 +114,8 @@ int64_t card_kernel(const char *name) {
 
 /// Launch a kernel, and wait for it; 1 and a message if it cannot be.
 int64_t card_launch(int64_t number, int64_t groups, int64_t threads, const void *arguments,
-                    int64_t count, int64_t backwards, int64_t poison, char *message,
-                    int64_t room) {
+                    int64_t count, int64_t backwards, int64_t poison, int64_t left_out,
+                    char *message, int64_t room) {
   const card::Kernel &kernel = card::kernels[number];
   const card::Argument *given = static_cast<const card::Argument *>(arguments);
   if (count != kernel.count) {
@@ -132,6 +132,7 @@ int64_t card_launch(int64_t number, int64_t groups, int64_t threads, const void 
   card::Launch launch = {&kernel, given, backwards != 0, poison != 0, {}};
   card::groups = int(groups);
   card::lanes = int(threads);
+  card::left_out = int(left_out);
   card::run_all(launch);
   if (!launch.problem[0]) return 0;
   snprintf(message, room, "%s: %s", kernel.name, launch.problem);
