@@ -260,7 +260,7 @@ DEVICE void fill_forces(const Group *p, LOCAL_ARG const NET *d_harmonic, const i
   }
 }
 
-DEVICE void add_forces(const Group *p, LOCAL_ARG const mm_ulong *force,
+DEVICE void add_row_forces(const Group *p, LOCAL_ARG const mm_ulong *force,
                        LOCAL_ARG const mm_ulong *row_strain,
                        GLOBAL mm_ulong *RESTRICT forces, int atoms,
                        GLOBAL mm_ulong *RESTRICT strain) {

@@ -9,8 +9,8 @@ KERNEL LAUNCH_BOUNDS(ADD_THREADS) void finish_openmm(
     GLOBAL const mm_ulong *RESTRICT strain, GLOBAL const int *RESTRICT state,
     GLOBAL const int *RESTRICT counters, GLOBAL const int *RESTRICT particles,
     GLOBAL const int *RESTRICT ends, GLOBAL const double *RESTRICT ratios,
-    GLOBAL mm_ulong *RESTRICT force_buffers, GLOBAL mixed *RESTRICT energy_buffer,
-    int padded, double energy_unit, int atoms, int caps, int turn, int members,
+    GLOBAL mm_ulong *RESTRICT force_buffers, GLOBAL double *RESTRICT energy_buffer,
+    int padded, double energy_unit, int caps, int atoms, int turn, int members,
     int wants_forces) {
   const double share = share_of(state, counters, turn, members) * energy_unit;
   double energy = 0.0;
@@ -30,6 +30,6 @@ KERNEL LAUNCH_BOUNDS(ADD_THREADS) void finish_openmm(
       }
     }
   }
-  energy_buffer[GLOBAL_ID] += (mixed)energy;
+  energy_buffer[GLOBAL_ID] += energy;
 }
 )DEVICE"

@@ -129,7 +129,7 @@ inline void Network::finish() {
        << ", constants, forces, atoms, force, row_strain);\n";
   reads.insert(reads.end(), {d_harmonic, basis, slopes});
   end_phase(reads, {force, strains});
-  text << "    add_forces(&p, force, row_strain, forces, atoms, strain);\n";
+  text << "    add_row_forces(&p, force, row_strain, forces, atoms, strain);\n";
   reads = info;
   reads.insert(reads.end(), {force, strains});
   end_phase(reads, {});

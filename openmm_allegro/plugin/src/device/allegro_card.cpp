@@ -29,4 +29,11 @@ __attribute__((visibility("default"))) void registerKernelFactories() {
   platform.registerKernelFactory(Allegro::CardKernel::Name(), new Factory());
 }
 
+// Launches, uploads and downloads of all Contexts so far, and buffers that they have.
+__attribute__((visibility("default"))) void allegro_card_counts(int64_t *counts) {
+  const Allegro::Counts &all = Allegro::Counts::get();
+  counts[0] = all.launches, counts[1] = all.uploads;
+  counts[2] = all.downloads, counts[3] = all.buffers;
+}
+
 }  // extern "C"

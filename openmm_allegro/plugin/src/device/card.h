@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <string>
@@ -15,6 +16,19 @@
 #include "platform.h"
 
 namespace Allegro {
+
+// What all Contexts have done so far, for tests.
+struct Counts {
+  std::atomic<int64_t> launches{0}, uploads{0}, downloads{0}, buffers{0};
+
+  static Counts &get() {
+    static Counts counts;
+    return counts;
+  }
+};
+
+// The name of an array for the kernels' library.
+inline void *handle(OpenMM::ArrayInterface &array) { return &array; }
 
 // Buffers are OpenMM's arrays, of numbers of 4 bytes; what the Platforms do not share is
 // in `Programs` and `Watch` of platform.h.
@@ -44,10 +58,9 @@ class Card {
     return made;
   }
 
-  // Launches and downloads so far, for tests.
-  int64_t launches = 0, downloads = 0;
   // Of the last function that failed.
   std::string failure;
+  std::string reason() const { return failure.empty() ? "" : " (" + failure + ")"; }
 
  private:
   OpenMM::ComputeContext &context;
@@ -57,8 +70,8 @@ class Card {
   std::vector<std::unique_ptr<Programs::Kernel>> kernels;
 
   static Card &of(void *self) { return *static_cast<Card *>(self); }
-  static OpenMM::ComputeArray &array(void *buffer) {
-    return *static_cast<OpenMM::ComputeArray *>(buffer);
+  static OpenMM::ArrayInterface &array(void *buffer) {
+    return *static_cast<OpenMM::ArrayInterface *>(buffer);
   }
   static int64_t words(int64_t bytes) { return (bytes + 3) / 4; }
 
@@ -75,24 +88,30 @@ class Card {
   static void *allocate(void *self, int64_t bytes) {
     return guarded<void *>(self, nullptr, [&](Card &card) {
       auto made = std::make_unique<OpenMM::ComputeArray>();
-      made->initialize(card.context, size_t(words(std::max<int64_t>(bytes, 1))), 4, "allegro");
-      return made.release();
+      const int64_t size = words(std::max<int64_t>(bytes, 1));
+      made->initialize(card.context, size_t(size), 4, "allegro");
+      ++Counts::get().buffers;
+      return handle(*made.release());
     });
   }
 
-  static void release(void *, void *buffer) { delete &array(buffer); }
+  static void release(void *, void *buffer) {
+    --Counts::get().buffers;
+    delete &array(buffer);
+  }
 
   static int64_t upload(void *self, void *buffer, const void *from, int64_t bytes) {
     return guarded<int64_t>(self, ALLEGRO_REFUSED, [&](Card &) {
+      ++Counts::get().uploads;
       if (bytes) array(buffer).uploadSubArray(from, 0, int(words(bytes)), true);
       return ALLEGRO_OK;
     });
   }
 
   static int64_t download(void *self, void *buffer, void *to, int64_t bytes) {
-    return guarded<int64_t>(self, ALLEGRO_REFUSED, [&](Card &card) {
-      OpenMM::ComputeArray &whole = array(buffer);
-      ++card.downloads;
+    return guarded<int64_t>(self, ALLEGRO_REFUSED, [&](Card &) {
+      OpenMM::ArrayInterface &whole = array(buffer);
+      ++Counts::get().downloads;
       std::vector<int32_t> values(whole.getSize());
       whole.download(values.data(), true);
       std::copy_n(reinterpret_cast<const char *>(values.data()), bytes,
@@ -131,13 +150,12 @@ class Card {
                         int64_t memory, const allegro_gpu_argument *arguments,
                         int64_t count) {
     return guarded<int64_t>(self, ALLEGRO_REFUSED, [&](Card &card) {
-      ++card.launches;
+      ++Counts::get().launches;
       std::vector<Argument> values;
       for (int64_t i = 0; i < count; ++i) {
         const allegro_gpu_argument &one = arguments[i];
-        auto *buffer = static_cast<OpenMM::ComputeArray *>(one.buffer);
-        values.push_back({one.kind, buffer ? buffer : &card.nothing, int(one.integer),
-                          one.real});
+        values.push_back({one.kind, one.buffer ? &array(one.buffer) : &card.nothing,
+                          int(one.integer), one.real});
       }
       static_cast<Programs::Kernel *>(kernel)->launch(groups, threads, memory, values);
       return ALLEGRO_OK;

@@ -2,11 +2,12 @@
 // An AllegroForce on OpenMM's card: positions and forces never leave it.
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "../../../kernels/gpu/step.h"
 #include "../card_kernel.h"
 #include "../units.h"
 #include "card.h"
@@ -15,12 +16,12 @@
 
 namespace Allegro {
 
-// OpenMM moves atoms of a molecule together from one image of the box to another. The
-// order in which it keeps atoms does not matter, because it is read in each step.
+// OpenMM moves atoms of a molecule together from one image of the box to another. Where
+// the force is periodic it sees no difference; else its particles have to stay together.
 class ForceInfo : public OpenMM::ComputeForceInfo {
  public:
   explicit ForceInfo(const Models &models) {
-    if (models.is_periodic) return;  // and then an atom's image does not matter, either
+    if (models.is_periodic) return;
     together.assign(models.particles.begin(), models.particles.end());
     for (const Cap &cap : models.caps) {
       together.push_back(int(cap.inner));
@@ -39,6 +40,16 @@ class ForceInfo : public OpenMM::ComputeForceInfo {
   std::vector<int> together;
 };
 
+// Notes that OpenMM keeps its atoms in another order.
+class OrderListener : public OpenMM::ComputeContext::ReorderListener {
+ public:
+  explicit OrderListener(std::shared_ptr<bool> is_other) : is_other(std::move(is_other)) {}
+  void execute() override { *is_other = true; }
+
+ private:
+  const std::shared_ptr<bool> is_other;
+};
+
 class CommonKernel : public CardKernel {
  public:
   CommonKernel(std::string name, const OpenMM::Platform &platform,
@@ -46,11 +57,9 @@ class CommonKernel : public CardKernel {
       : CardKernel(std::move(name), platform), context(context) {}
 
   ~CommonKernel() override {
-    OpenMM::ContextSelector selector(context);
-    if (engine) allegro_gpu_close(engine);
-    for (auto *array : {&positions, &places, &box, &energies, &forces, &strain, &particles,
-                        &ends, &ratios, &sum})
-      array->reset();
+    const OpenMM::ContextSelector selector(context);
+    step.reset();
+    sums.reset();
     card.reset();
   }
 
@@ -67,157 +76,115 @@ class CommonKernel : public CardKernel {
 
   void initialize(const Models &models,
                   const std::vector<allegro_program> &programs) override {
-    OpenMM::ContextSelector selector(context);
-    const int atoms = int(models.particles.size()), caps = int(models.caps.size());
+    const OpenMM::ContextSelector selector(context);
+    for (const int64_t particle : models.particles) particles.push_back(int32_t(particle));
+    for (const Cap &cap : models.caps)
+      for (const int64_t end : {cap.inner, cap.outer}) ends.push_back(int32_t(end));
     card = std::make_unique<Card>(context);
-    device = card->device();
-    open(models, programs);
-    make_arrays(models);
-    compile(atoms, caps);
+    explained([&] { open(models, programs); });
+    adders = std::min<int64_t>((models.count() + 63) / 64 * 64, MOST_ADDERS);
+    sums = std::make_unique<OpenMM::ComputeArray>();
+    sums->initialize<double>(context, adders, "allegroEnergies");
     context.addForce(new ForceInfo(models));
+    context.addReorderListener(new OrderListener(is_other_order));
   }
 
   double execute(bool wants_forces, bool wants_energy) override {
-    OpenMM::ContextSelector selector(context);
-    queue_positions();
-    allegro_gpu_input input = {positions.get(), is_periodic ? box.get() : nullptr, 1,
-                               NM_TO_ANGSTROM};
-    allegro_gpu_output output = {energies.get(), wants_forces ? forces.get() : nullptr,
-                                 strain.get()};
-    char message[MESSAGE] = "";
-    check(allegro_gpu_step(engine, &input, &output, message, MESSAGE), message);
-    if (wants_forces) scatter->execute(atoms_and_caps);
-    if (!wants_energy) return 0.0;
-    total->execute(TOTAL_THREADS, TOTAL_THREADS);
-    check(allegro_gpu_finish(engine, nullptr, message, MESSAGE), message);
+    const OpenMM::ContextSelector selector(context);
     double energy = 0.0;
-    sum->download(&energy, true);
-    return energy * EV_TO_KJ_PER_MOL;
+    explained([&] {
+      if (*is_other_order) reorder();
+      if (wants_energy) context.clearBuffer(*sums);
+      queue(wants_forces);
+      if (wants_energy) energy = wait_for_energy();
+    });
+    return energy;
   }
 
  private:
-  static constexpr int TOTAL_THREADS = 128, MESSAGE = 600;
-  static constexpr double FORCE_UNIT = 4294967296.0;  // of OpenMM's sums, kJ/mol/nm
-
-  using Array = std::unique_ptr<OpenMM::ComputeArray>;
+  static constexpr int64_t MOST_ADDERS = 8192;
 
   OpenMM::ComputeContext &context;
   std::unique_ptr<Card> card;
-  allegro_gpu_device device;
-  allegro_gpu_engine *engine = nullptr;
-  bool is_periodic = false;
-  int atoms_and_caps = 0;
-  Array positions, places, box, energies, forces, strain, particles, ends, ratios, sum;
-  OpenMM::ComputeKernel gather, scatter, total;
-  int first_box_argument = 0;
+  std::unique_ptr<allegro_gpu::Step> step;
+  std::vector<int32_t> particles, ends;  // in the order of the System
+  const std::shared_ptr<bool> is_other_order = std::make_shared<bool>(true);
+  // Energies of so many threads: in double, which OpenMM's buffer is not in single precision.
+  int64_t adders = 0;
+  std::unique_ptr<OpenMM::ComputeArray> sums;
 
-  void check(int64_t outcome, const char *message) const {
-    if (outcome == ALLEGRO_OK) return;
-    std::string text = *message ? message : "Allegro: expected a step, found none";
-    if (!card->failure.empty()) text += " (" + card->failure + ")";
-    card->failure.clear();
-    throw OpenMM::OpenMMException(text);
+  // Calls f; what it throws becomes OpenMM's exception, with what the card had to say.
+  template <typename F> void explained(const F &f) {
+    try {
+      card->failure.clear();
+      f();
+    } catch (const std::bad_alloc &) {
+      throw OpenMM::OpenMMException(
+          "Allegro: expected more memory of the card, found too little; use fewer atoms, a "
+          "smaller skin or a larger card" + card->reason());
+    } catch (const allegro_gpu::Refusal &refusal) {
+      throw OpenMM::OpenMMException(refusal.what() + card->reason());
+    }
   }
 
   void open(const Models &models, const std::vector<allegro_program> &programs) {
-    std::vector<int64_t> types, ends;
+    std::vector<int64_t> types, ends_of_caps(ends.begin(), ends.end());
     std::vector<double> ratios;
     for (const Model &member : models.members)
       types.insert(types.end(), member.types.begin(), member.types.end());
-    for (const Cap &cap : models.caps) {
-      ends.push_back(cap.inner), ends.push_back(cap.outer);
-      ratios.push_back(cap.ratio);
-    }
-    allegro_gpu_atoms all = {};
-    all.count = models.count();
-    all.members = int64_t(programs.size());
-    all.programs = programs.data();
-    all.types = types.data();
-    all.particles = models.particles.data();
-    all.caps = int64_t(models.caps.size());
-    all.ends = ends.data();
-    all.ratios = ratios.data();
-    for (int64_t &axis : all.periodic) axis = models.is_periodic;
-    all.skin = models.skin;
-    char message[MESSAGE] = "";
-    engine = allegro_gpu_open(&device, &all, message, MESSAGE);
-    if (!engine) check(ALLEGRO_REFUSED, message);
-    is_periodic = models.is_periodic;
-    atoms_and_caps = int(models.count());
+    for (const Cap &cap : models.caps) ratios.push_back(cap.ratio);
+    allegro_gpu_atoms atoms = {};
+    atoms.count = models.count();
+    atoms.members = int64_t(programs.size());
+    atoms.programs = programs.data();
+    atoms.types = types.data();
+    atoms.particles = models.particles.data();
+    atoms.caps = int64_t(models.caps.size());
+    atoms.ends = ends_of_caps.data();
+    atoms.ratios = ratios.data();
+    for (int64_t &axis : atoms.periodic) axis = models.is_periodic;
+    atoms.skin = models.skin;
+    std::string surroundings = "#define OPENMM\n";
+    if (context.getUseMixedPrecision()) surroundings += "#define CORRECTED\n";
+    const allegro_gpu::Emitter emitter = {allegro_gpu_plan, allegro_gpu_emit};
+    step = std::make_unique<allegro_gpu::Step>(card->device(), atoms, emitter,
+                                               allegro_gpu_tuning{}, surroundings);
   }
 
-  template <typename T> Array array(size_t size, const char *name) {
-    auto made = std::make_unique<OpenMM::ComputeArray>();
-    made->initialize<T>(context, std::max<size_t>(size, 1), name);
-    return made;
+  // Find the particles in OpenMM's order of now.
+  void reorder() {
+    const std::vector<int> &order = context.getAtomIndex();
+    std::vector<int32_t> places(order.size());
+    for (size_t place = 0; place < order.size(); ++place)
+      places[order[place]] = int32_t(place);
+    const auto placed = [&places](std::vector<int32_t> of) {
+      for (int32_t &particle : of) particle = places[particle];
+      return of;
+    };
+    step->reorder(placed(particles), placed(ends));
+    *is_other_order = false;
   }
 
-  template <typename T> Array array(std::vector<T> values, const char *name) {
-    values.resize(std::max<size_t>(values.size(), 1));
-    Array made = array<T>(values.size(), name);
-    made->upload(values);
-    return made;
+  void queue(bool wants_forces) {
+    allegro_gpu::Arguments from, to;
+    from << handle(context.getPosq());
+    if (context.getUseMixedPrecision()) from << handle(context.getPosqCorrection());
+    OpenMM::Vec3 box[3];
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    for (const OpenMM::Vec3 &vector : box)
+      for (int axis = 0; axis < 3; ++axis) from << vector[axis];
+    to << handle(context.getLongForceBuffer()) << handle(*sums)
+       << context.getPaddedNumAtoms() << EV_TO_KJ_PER_MOL;
+    step->run_openmm(from, to, adders, wants_forces);
   }
 
-  void make_arrays(const Models &models) {
-    const size_t all = context.getNumAtoms();
-    positions = array<double>(3 * all, "allegroPositions");
-    places = array<int>(all, "allegroPlaces");
-    box = array<double>(9, "allegroBox");
-    energies = array<double>(atoms_and_caps, "allegroEnergies");
-    forces = array<double>(3 * atoms_and_caps, "allegroForces");
-    strain = array<double>(9, "allegroStrain");
-    sum = array<double>(1, "allegroSum");
-    std::vector<int> ends_of_caps;
-    std::vector<double> ratios_of_caps;
-    for (const Cap &cap : models.caps) {
-      ends_of_caps.push_back(int(cap.inner)), ends_of_caps.push_back(int(cap.outer));
-      ratios_of_caps.push_back(cap.ratio);
-    }
-    particles = array(std::vector<int>(models.particles.begin(), models.particles.end()),
-                      "allegroParticles");
-    ends = array(ends_of_caps, "allegroEnds");
-    ratios = array(ratios_of_caps, "allegroRatios");
-  }
-
-  void compile(int atoms, int caps) {
-    static const char *SOURCE =
-#include "transfer.cc"
-        ;
-    const double unit = FORCE_UNIT * EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM;
-    char unit_text[40];
-    std::snprintf(unit_text, sizeof unit_text, "%.17g", unit);
-    const std::map<std::string, std::string> defines = {
-        {"PARTICLES", context.intToString(context.getNumAtoms())},
-        {"PADDED", context.intToString(context.getPaddedNumAtoms())},
-        {"ATOMS", context.intToString(atoms)},
-        {"CAPS", context.intToString(caps)},
-        {"TOTAL_THREADS", context.intToString(TOTAL_THREADS)},
-        {"UNIT", unit_text}};
-    OpenMM::ComputeProgram program = context.compileProgram(SOURCE, defines);
-    gather = program->createKernel("gather");
-    gather->addArg(context.getPosq());
-    if (context.getUseMixedPrecision()) gather->addArg(context.getPosqCorrection());
-    gather->addArg(context.getAtomIndexArray());
-    for (auto *array : {&positions, &places, &box}) gather->addArg(**array);
-    first_box_argument = context.getUseMixedPrecision() ? 6 : 5;
-    for (int i = 0; i < 9; ++i) gather->addArg(0.0);
-    scatter = program->createKernel("scatter");
-    for (auto *array : {&forces, &particles, &places, &ends, &ratios})
-      scatter->addArg(**array);
-    scatter->addArg(context.getLongForceBuffer());
-    total = program->createKernel("total");
-    total->addArg(*energies);
-    total->addArg(*sum);
-  }
-
-  void queue_positions() {
-    OpenMM::Vec3 vectors[3];
-    context.getPeriodicBoxVectors(vectors[0], vectors[1], vectors[2]);
-    for (int k = 0; k < 3; ++k)
-      for (int axis = 0; axis < 3; ++axis)
-        gather->setArg(first_box_argument + 3 * k + axis, vectors[k][axis]);
-    gather->execute(context.getNumAtoms());
+  double wait_for_energy() {
+    step->wait(nullptr);
+    std::vector<double> parts;
+    sums->download(parts);
+    double energy = 0.0;
+    for (const double part : parts) energy += part;
+    return energy;
   }
 };
 

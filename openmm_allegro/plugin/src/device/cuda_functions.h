@@ -46,10 +46,14 @@ struct Api {
     return attribute(context, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   }
 
-  // Cards of data centres multiply fastest by their tensor cores, others do not.
+  // Those of TENSOR_CORES in kernels/gpu/cuda.py.
   static bool has_fast_tensor_cores(Context &context) {
-    return attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) >= 8 &&
-           attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) == 0;
+    constexpr int TENSOR_CORES[][2] = {{8, 0}, {9, 0}, {10, 0}, {10, 3}};
+    const int major = attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+    const int minor = attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    for (const auto &card : TENSOR_CORES)
+      if (card[0] == major && card[1] == minor) return true;
+    return false;
   }
 
   // From 48 kB on it has to be asked for.

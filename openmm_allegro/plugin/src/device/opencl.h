@@ -79,7 +79,7 @@ class Watch {
     for (auto &copy : copies) copy.event = context.createEvent();
   }
 
-  void start(OpenMM::ComputeArray &from, size_t bytes) {
+  void start(OpenMM::ArrayInterface &from, size_t bytes) {
     Copy &copy = copies[number++ % copies.size()];
     copy.values.resize(std::max(copy.values.size(), from.getSize()));
     from.download(copy.values.data(), false);

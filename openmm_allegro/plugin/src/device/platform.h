@@ -4,14 +4,14 @@
 
 #include <cstdint>
 
-#include "openmm/common/ComputeArray.h"
+#include "openmm/common/ArrayInterface.h"
 
 namespace Allegro {
 
 // An argument of a kernel; see allegro_gpu_argument.
 struct Argument {
   int64_t kind;
-  OpenMM::ComputeArray *buffer;
+  OpenMM::ArrayInterface *buffer;
   int integer;
   double real;
 };

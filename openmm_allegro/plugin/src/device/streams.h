@@ -21,10 +21,6 @@ inline Api::Context &native(OpenMM::ComputeContext &context) {
   return static_cast<Api::Context &>(context);
 }
 
-inline Api::Array &native(OpenMM::ComputeArray &array) {
-  return static_cast<Api::Array &>(array.getArray());
-}
-
 class Programs {
  public:
   class Kernel {
@@ -38,7 +34,7 @@ class Programs {
       for (const Argument &value : arguments) {
         const void *address = &value.real;
         if (value.kind == ALLEGRO_GPU_BUFFER)
-          address = &native(*value.buffer).getDevicePointer();
+          address = &context.unwrap(*value.buffer).getDevicePointer();
         if (value.kind == ALLEGRO_GPU_INT) address = &value.integer;
         addresses.push_back(const_cast<void *>(address));
       }
@@ -53,7 +49,7 @@ class Programs {
 
   explicit Programs(OpenMM::ComputeContext &context) : context(native(context)) {}
 
-  int64_t groups() const { return 2 * Api::multiprocessors(context); }
+  int64_t groups() const { return Api::multiprocessors(context); }
   int64_t memory() const { return Api::memory(context); }
   int64_t products() const {
     return Api::has_fast_tensor_cores(context) ? ALLEGRO_GPU_TF32X3 : ALLEGRO_GPU_FMA;
@@ -65,7 +61,8 @@ class Programs {
   }
 
   std::unique_ptr<Kernel> kernel(void *module, const char *name, int64_t, int64_t memory) {
-    const Api::Function found = context.getKernel(*static_cast<Api::Module *>(module), name);
+    auto &one = *static_cast<Api::Module *>(module);
+    const Api::Function found = context.getKernel(one, name);
     Api::allow_memory(found, int(memory));
     return std::make_unique<Kernel>(context, found);
   }
@@ -83,10 +80,10 @@ class Watch {
     memory = static_cast<char *>(Api::pinned(copies.size() * ROOM));
   }
 
-  void start(OpenMM::ComputeArray &from, size_t bytes) {
+  void start(OpenMM::ArrayInterface &from, size_t bytes) {
     Copy &copy = copies[number++ % copies.size()];
     if (copy.is_pending) Api::wait(copy.event);
-    Api::read(context, memory_of(copy), native(from), bytes);
+    Api::read(context, memory_of(copy), context.unwrap(from), bytes);
     Api::record(context, copy.event);
     copy.is_pending = true;
   }

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""Steps of the native force on a card: those of the processor, whatever is done to it.
+
+Where there is no card, OpenCL on a processor (PoCL) plays one.
+"""
+
+import ctypes
+import os
+
+import numpy as np
+import openmm
+import pytest
+from helpers import water_model
+from openmm import unit
+from openmm_helpers import context_of, evaluate, lattice_waters, make_topology
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.plugin import card, library
+
+CARDS = ("CUDA", "HIP", "OpenCL")
+PRECISIONS = ("single", "mixed", "double")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=CARDS)
+def name(request, monkeypatch):
+    obstacle = card.obstacle_on(request.param)
+    if obstacle:
+        pytest.skip(obstacle)
+    monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
+    # PoCL's compiler takes minutes, or fails, where it may optimise.
+    monkeypatch.setitem(os.environ, "POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def waters():
+    """A System whose pairs are found anew every few steps, and positions (nm)."""
+    symbols, positions, box = lattice_waters()
+    topology = make_topology(symbols, box)
+    potential = AllegroPotential(water_model())
+    system = potential.create_system(topology, backend="native", skin=0.05)
+    return system, positions, box
+
+
+def on_card(system, name, positions, precision="mixed", integrator=None):
+    """A Context whose native force is on the card."""
+    context = openmm.Context(
+        system,
+        integrator or openmm.VerletIntegrator(0.0005),
+        openmm.Platform.getPlatformByName(name),
+        {"Precision": precision},
+    )
+    assert library.obstacle_of_last_context() == ""
+    context.setPositions(positions)
+    return context
+
+
+def on_processor(system, positions, box=None):
+    """Energy and forces of the Platform Reference."""
+    before = os.environ.pop("OPENMM_ALLEGRO_CARD", "")
+    try:
+        return evaluate(context_of(system, positions, box=box))
+    finally:
+        os.environ["OPENMM_ALLEGRO_CARD"] = before
+
+
+def check(found, expected, error=1e-5):
+    """Energies per atom to 1e-5 eV, forces to float's rounding."""
+    energy, forces = found
+    assert energy == pytest.approx(expected[0], abs=1e-3 * len(forces))
+    scale = abs(expected[1]).max()
+    np.testing.assert_allclose(forces, expected[1], atol=error * scale)
+
+
+def counts(name):
+    """Launches, uploads, downloads and buffers so far."""
+    numbers = np.zeros(4, dtype=np.int64)
+    loaded = ctypes.CDLL(str(card.card_path(name)))
+    loaded.allegro_card_counts(ctypes.c_void_p(numbers.ctypes.data))
+    return numbers
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_equals_the_processor(name, waters, precision):
+    system, positions, _ = waters
+    context = on_card(system, name, positions, precision)
+    alone = context.getState(energy=True).getPotentialEnergy()._value
+    found = evaluate(context)
+    assert alone == found[0]
+    # OpenMM's positions are float in single precision alone
+    check(found, on_processor(system, positions), 1e-4 if precision == "single" else 1e-5)
+
+
+def test_the_same_in_another_context_and_after_xml(name, waters):
+    """To the last bit."""
+    system, positions, _ = waters
+    text = openmm.XmlSerializer.serialize(system)
+    contexts = [
+        on_card(each, name, positions)
+        for each in (system, openmm.XmlSerializer.deserialize(text))
+    ]
+    for _ in range(2):  # in turn
+        first, second = map(evaluate, contexts)
+        assert first[0] == second[0]
+        np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.2])
+def test_a_box_that_changes(name, waters, lean):
+    """As barostats change it: in its volume, its edges, or its angles."""
+    system, positions, box = waters
+    system = openmm.XmlSerializer.clone(system)
+    leaning = box.copy()
+    leaning[1, 0] = leaning[2, 0] = leaning[2, 1] = lean
+    system.setDefaultPeriodicBoxVectors(*leaning)
+    context = on_card(system, name, positions)
+    for scale in ([1.02, 1.02, 1.02], [1.0, 1.05, 0.97]):
+        other = leaning * np.array(scale)
+        moved = positions @ np.linalg.inv(box) @ other
+        context.setPeriodicBoxVectors(*other)
+        context.setPositions(moved)
+        check(evaluate(context), on_processor(system, moved, other))
+
+
+def test_volume_moves_of_a_barostat(name, waters):
+    system, positions, _ = waters
+    other = openmm.XmlSerializer.clone(system)
+    other.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 1))
+    context = on_card(other, name, positions)
+    context.setVelocitiesToTemperature(300.0, 1)
+    context.getIntegrator().step(8)
+    state = context.getState(positions=True, energy=True, forces=True)
+    vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
+    found = state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+    at = state.getPositions(asNumpy=True)._value
+    check(found, on_processor(system, at, vectors))
+
+
+def test_a_step_is_six_launches_and_waits_for_nothing(name, waters):
+    system, positions, _ = waters
+    context = on_card(system, name, positions)
+    context.getIntegrator().step(3)
+    before = counts(name)
+    context.getIntegrator().step(4)
+    launches, uploads, downloads, _ = counts(name) - before
+    assert launches <= 4 * 6
+    assert (uploads, downloads) == (0, 0)
+
+
+def test_deleted_contexts_leave_no_buffers(name, waters):
+    system, positions, _ = waters
+    before = counts(name)[3]
+    evaluate(on_card(system, name, positions))
+    assert counts(name)[3] == before
+
+
+def test_an_error_is_raised_in_one_of_the_next_steps(name, waters):
+    """At once where an energy is asked for; the Context goes on."""
+    system, positions, _ = waters
+    context = on_card(system, name, positions)
+    expected = evaluate(context)
+    wrong = positions.copy()
+    wrong[4, 1] = np.nan
+    message = "expected finite positions, found NaN or infinity"
+    context.setPositions(wrong)
+    with pytest.raises(openmm.OpenMMException, match=message):
+        context.getState(energy=True)
+    context.setPositions(wrong)
+    with pytest.raises(openmm.OpenMMException, match=message):
+        context.getIntegrator().step(4)
+    context.setPositions(positions)
+    assert evaluate(context)[0] == expected[0]
+
+
+def test_goes_on_from_a_checkpoint(name, waters):
+    system, positions, _ = waters
+    context = on_card(system, name, positions)
+    context.setVelocitiesToTemperature(300.0, 2)
+    context.getIntegrator().step(5)
+    checkpoint = context.createCheckpoint()
+    ends = []
+    for each in (context, on_card(system, name, positions)):
+        each.loadCheckpoint(checkpoint)
+        each.getIntegrator().step(5)
+        state = each.getState(positions=True)
+        ends.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    np.testing.assert_array_equal(*ends)
+
+
+def test_the_mean_of_a_committee(name, waters):
+    _, positions, box = waters
+    symbols, _, _ = lattice_waters()
+    potential = AllegroPotential([water_model(seed) for seed in (1, 2)])
+    system = potential.create_system(make_topology(symbols, box), backend="native")
+    check(evaluate(on_card(system, name, positions)), on_processor(system, positions))
