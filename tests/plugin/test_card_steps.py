@@ -90,7 +90,8 @@ def test_equals_the_processor(name, waters, precision):
     found = evaluate(context)
     assert alone == found[0]
     # OpenMM's positions are float in single precision alone
-    check(found, on_processor(system, positions), 1e-4 if precision == "single" else 1e-5)
+    error = 1e-4 if precision == "single" else 1e-5
+    check(found, on_processor(system, positions), error)
 
 
 def test_the_same_in_another_context_and_after_xml(name, waters):

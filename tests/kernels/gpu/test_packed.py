@@ -83,5 +83,5 @@ def test_energies_alone_leave_out_the_way_back():
     """All that the way back adds is within one condition."""
     text = network(emitted("one layer", "single", 32).source)
     before, after = text.split("if (wants_forces) {")
-    assert "add_forces" not in before and "energies" not in after
+    assert "add_row_forces" not in before and "energies" not in after
     assert before.count("SYNC_THREADS") < after.count("SYNC_THREADS") + 5
