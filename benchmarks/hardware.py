@@ -21,8 +21,16 @@ def hardware(threads: int) -> dict:
         "threads_used": threads,
         "gpu": _gpu(),
         "python": platform.python_version(),
-        "versions": {p: _version(p) for p in packages},
+        "versions": {p: version(p) for p in packages},
     }
+
+
+def version(package: str) -> str | None:
+    """Version of a package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def use_threads(number: int) -> None:
@@ -51,10 +59,3 @@ def _gpu() -> str | None:
     command = [tool, "--query-gpu=name", "--format=csv,noheader"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return (result.stdout.splitlines() or [None])[0]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -171,7 +171,7 @@ def write_models(
 def _compiled(
     checkpoint: Path, folder: Path, variants: list[str], device: str
 ) -> dict[str, str]:
-    """Compile nequip's model as variants need it; without those that fail."""
+    """Compile nequip's model as variants need it, at once; without those that fail."""
     command = "import sys; from nequip.scripts.compile import main; main(sys.argv[1:])"
     modes = {
         "nequip TorchScript": ("torchscript", "pth", []),
@@ -182,17 +182,21 @@ def _compiled(
             ["enable_TritonContracter"],
         ),
     }
-    files = {}
+    begun = {}
     for variant in [name for name in variants if name in modes]:
         mode, suffix, modifiers = modes[variant]
-        file = folder / f"model{len(files)}.nequip.{suffix}"
+        file = folder / f"model{len(begun)}.nequip.{suffix}"
         arguments = [checkpoint, file, "--mode", mode, "--target", "ase"]
         arguments += ["--device", device]
         arguments += ["--modifiers", *modifiers] if modifiers else []
         run = [sys.executable, "-c", command, *map(str, arguments)]
-        result = subprocess.run(run, capture_output=True, text=True, check=False)
-        if result.returncode:
-            last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        begun[variant] = file, subprocess.Popen(run, **pipes)
+    files = {}
+    for variant, (file, process) in begun.items():
+        _, error = process.communicate()
+        if process.returncode:
+            last = (error.strip().splitlines() or ["no reason given"])[-1]
             print(f"  {variant}: {last[:200]}")
         else:
             files[variant] = str(file)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 ROWS = (64, 32, 16, 0)
 # Times along each axis of the box of 184 or 192 atoms.
 COPIES = (1, 2, 4, 8)
+PACKAGES = (
+    *("OpenMM-CUDA-12", "OpenMM-CUDA-13", "triton", "lightning"),
+    *("nequip", "nequip-allegro", "openmmml"),
+)
 QUERY = (
     *("name", "driver_version", "memory.total", "clocks.sm", "clocks.mem"),
     *("clocks.max.sm", "clocks.max.mem", "power.limit", "compute_cap"),
@@ -32,16 +36,46 @@ QUERY = (
 
 
 def machine(settings: Settings) -> Rows:
-    """Card and versions."""
-    from hardware import hardware
+    """Card, versions, and what torch reaches on it."""
+    from hardware import hardware, version
 
     yield "host", hardware(len(os.sched_getaffinity(0)))
     yield "card", {} if settings.dry else _card()
     yield "tools", {"compute-sanitizer": _version("compute-sanitizer")}
-    if not settings.dry:
-        from openmm_allegro.kernels.gpu.nvrtc import find_nvrtc
+    yield "packages", {name: version(name) for name in PACKAGES}
+    if settings.dry:
+        return
+    from openmm_allegro.kernels.gpu.nvrtc import find_nvrtc
 
-        yield "nvrtc", {"version": ".".join(map(str, find_nvrtc().version))}
+    yield "nvrtc", {"version": ".".join(map(str, find_nvrtc().version))}
+    yield "ceilings", _ceilings()
+
+
+def _ceilings() -> dict:
+    """Rates of a copy and of products of matrices by torch, on random data."""
+    import torch
+
+    def seconds(function, count=10):
+        for _ in range(3):
+            function()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(count):
+            function()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / count / 1000
+
+    source = torch.empty(1 << 30, device="cuda")
+    target = torch.empty_like(source)
+    copied = 2 * 4 * source.numel() / seconds(lambda: target.copy_(source))
+    a, b = (torch.randn(8192, 8192, device="cuda") for _ in range(2))
+    rates = {"copy_tb_per_second": copied / 1e12}
+    for name, precision in (("float32", "highest"), ("tf32", "high")):
+        torch.set_float32_matmul_precision(precision)
+        taken = seconds(lambda: a @ b)
+        rates[f"{name}_tflop_per_second"] = 2 * 8192**3 / taken / 1e12
+    return rates
 
 
 def _card() -> dict:
@@ -83,8 +117,9 @@ def _plain(case: Case) -> str:
 def _choices(settings: Settings) -> list[tuple[str, int]]:
     """Products and rows, from the fastest on; 0 rows is the kernel for any number."""
     if settings.dry:
-        return [("FMA", 16), ("FMA", 0)]
-    return [(way, rows) for rows in ROWS for way in WAYS]
+        return [("FMA", 64), ("FMA", 0)]
+    packed = [(way, rows) for rows in ROWS if rows for way in WAYS]
+    return [*packed, ("FMA", 0)]
 
 
 def _chosen(settings: Settings, way: str):
@@ -154,11 +189,13 @@ def kernels(settings: Settings) -> Rows:
     """Time steps and their kernels, by size, way and rows."""
     name = "" if settings.dry else _card()["name"]
     works = {}
-    for copies in COPIES[: 1 if settings.dry else None]:
-        for case in (water(copies, settings.folder), nacl(copies)):
-            if case.model not in works:  # the smallest box comes first
-                works[case.model] = work_of(case)
-            for way, rows in _choices(settings):
+    for way, rows in _choices(settings):
+        # The kernel for any number of rows is slow where all centres are its.
+        several = COPIES[: 1 if settings.dry else 2 if rows == 0 else None]
+        for copies in several:
+            for case in (water(copies, settings.folder), nacl(copies)):
+                if case.model not in works:  # the smallest box comes first
+                    works[case.model] = work_of(case)
                 key = f"{case.name}, {way}, {rows} rows"
                 if settings.left() < 5 and not settings.dry:
                     yield key, {"left_out": "no time left"}
@@ -171,6 +208,8 @@ def kernels(settings: Settings) -> Rows:
                 if "us_per_atom" in numbers:
                     numbers |= rates(works[case.model], name, way, numbers)
                 yield key, numbers
+    if not settings.dry:
+        yield "card at the end", _card()
 
 
 def _times(device, case: Case, rows: int, settings: Settings) -> dict:
@@ -180,11 +219,16 @@ def _times(device, case: Case, rows: int, settings: Settings) -> dict:
     start = time.monotonic()
     steps = Steps(watched, case, rows)
     steps.step()
-    counters = steps.finish()
+    steps.finish()
     opened = time.monotonic() - start
+    start = time.monotonic()
+    steps.step()
+    steps.finish()
+    one = time.monotonic() - start
+    count = 2 if settings.dry else max(3, min(20, int(0.5 / one)))
     random = np.random.default_rng(0)
     times, kernels = [], []
-    for _ in range(2 if settings.dry else 20):
+    for _ in range(count):
         moved = random.normal(0, 1e-3, case.positions.shape)
         steps.place(case.positions + moved, case.cell)
         steps.step()
@@ -192,7 +236,7 @@ def _times(device, case: Case, rows: int, settings: Settings) -> dict:
         if clock is not None:
             kernels.append(clock.read())
     watched.clock = None
-    for _ in range(0 if clock is None else 20):
+    for _ in range(0 if clock is None else count):
         with clock.interval("step"):
             steps.step()
         times.append(clock.read()["step"])

@@ -20,6 +20,7 @@ Rows = Iterator[tuple[str, dict[str, Any]]]
 # the host, drifts of a run that is too short.
 MEASURED = {
     *("ms", "spread_ms", "us_per_atom", "tflop_per_second", "percent_of_ideal"),
+    *("copy_tb_per_second", "float32_tflop_per_second", "tf32_tflop_per_second"),
     *("kernels_us", "seconds_to_open", "ns_per_day", "times_as_fast", "times_of_one"),
     *("samples_per_second", "ms_per_sample", "processor_ms_per_sample"),
     *("times_slower_than", "host_memory_gb", "card_gb"),

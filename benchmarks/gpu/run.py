@@ -50,15 +50,13 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("machine", 20, 5, "card, driver, clocks and versions"),
-    Part(
-        "correct", 70, 20, "against float64 on the processor, outputs poisoned, twice"
-    ),
-    Part("races", 60, 20, "compute-sanitizer on 184 atoms, where it is installed"),
+    Part("machine", 40, 10, "card, driver, clocks, versions, ceilings"),
+    Part("correct", 60, 20, "against float64 of the processor, results poisoned"),
+    Part("races", 50, 20, "compute-sanitizer on 184 atoms, where it is installed"),
     Part("kernels", 110, 30, "each kernel by events: sizes, rows, FMA and 3xTF32"),
-    Part("openmm", 60, 15, "energies and forces in OpenMM against float64"),
+    Part("openmm", 120, 30, "energies and forces in OpenMM against float64"),
     Part("steps", 120, 40, "steps in OpenMM, native force and PythonForce"),
-    Part("nequip", 120, 60, "the same beside nequip, compiled by AOTInductor"),
+    Part("nequip", 150, 60, "the same beside nequip, compiled by AOTInductor"),
     Part("memory", 50, 15, "memory of the card for 98,304 and 1,119,744 atoms"),
     Part("drift", 60, 20, "energy in 10 ps of NVE"),
     Part("committee", 30, 15, "steps of one model and of four"),

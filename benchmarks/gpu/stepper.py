@@ -36,7 +36,7 @@ def make_device(dry: bool):
     if dry:
         from openmm_allegro.kernels.gpu.host import HostDevice
 
-        return HostDevice()
+        return HostDevice(memory=227 * 1024)
     from openmm_allegro.kernels.gpu.cuda import CudaDevice
 
     return CudaDevice()
