@@ -270,11 +270,13 @@ def test_a_committee_has_the_mean_of_its_members(atoms):
     for number in range(2):
         device = ListDevice(networks=True)
         with steps(
-            [programs[number]], numbers[number], [True] * 3, device=device
+            [programs[number]], numbers[number], [True] * 3, device=device, rows=-1
         ) as made:
             made.step(positions, cell)
             found.append(made.results())
-    with steps(programs, numbers, [True] * 3, device=ListDevice(networks=True)) as made:
+    with steps(
+        programs, numbers, [True] * 3, device=ListDevice(networks=True), rows=-1
+    ) as made:
         made.step(positions, cell)
         for mean, *both in zip(made.results(), *found, strict=True):
             np.testing.assert_allclose(mean, np.mean(both, 0), rtol=0, atol=1e-11)
