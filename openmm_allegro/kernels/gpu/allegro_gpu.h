@@ -143,12 +143,15 @@ typedef struct allegro_gpu_atoms {
   double skin;
 } allegro_gpu_atoms;
 
-/// Counters that kernels raise and that are read a step later.
+/// Counters that kernels raise and that are read a step later: 1 where this step built the
+/// list; what is wrong with positions or the box, 0 if nothing is; pairs of a centre in the
+/// list, the most so far; groups and `wide` centres of this step; rows of a centre for which
+/// there was no room, else 0; lists and steps so far; rows of a centre, the most so far.
 enum allegro_gpu_counter {
   ALLEGRO_GPU_REBUILD = 0, ALLEGRO_GPU_NOT_FINITE = 1, ALLEGRO_GPU_BAD_BOX = 2,
   ALLEGRO_GPU_LARGEST_COUNT = 3, ALLEGRO_GPU_GROUPS = 4, ALLEGRO_GPU_WIDE = 5,
   ALLEGRO_GPU_TOO_MANY = 6, ALLEGRO_GPU_REBUILDS = 7, ALLEGRO_GPU_STEPS = 8,
-  ALLEGRO_GPU_LARGEST_CELL = 9, ALLEGRO_GPU_LARGEST_DEGREE = 10, ALLEGRO_GPU_COUNTERS = 16
+  ALLEGRO_GPU_LARGEST_DEGREE = 10, ALLEGRO_GPU_COUNTERS = 16
 };
 
 /// Where positions come from: buffers of the device.
@@ -163,13 +166,14 @@ typedef struct allegro_gpu_input {
   double to_angstrom;
 } allegro_gpu_input;
 
-/// Where results go: buffers of the device.
+/// Where results go: buffers of the device. Those of a step that finds something wrong are NaN.
 typedef struct allegro_gpu_output {
   /// Energies of atoms and caps [count], double, eV.
   void *energies;
   /// Forces on atoms and caps [count, 3], double, eV/Å; NULL for energies alone.
   void *forces;
-  /// Derivative of the energy by the strain [3, 3], double, eV.
+  /// Derivative of the energy by the strain [3, 3], double, eV; not written for energies
+  /// alone.
   void *strain;
 } allegro_gpu_output;
 

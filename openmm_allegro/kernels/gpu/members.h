@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "buffers.h"
+#include "messages.h"
 
 namespace allegro_gpu {
+
+constexpr double LARGEST_REACH = 1000.0;  // Å
 
 // Functions that write the sources of programs; see allegro_gpu.h.
 struct Emitter {
@@ -54,6 +57,30 @@ struct Constants {
   }
 };
 
+// Refuse what would lead out of an array, or into a search without end.
+inline const allegro_gpu_atoms &checked(const allegro_gpu_atoms &atoms) {
+  const auto expect = [](bool is_so, const std::string &expected, double found) {
+    if (!is_so) throw Refusal("Allegro: expected " + expected + ", found " + number(found));
+  };
+  expect(atoms.members > 0, "a model or more", double(atoms.members));
+  expect(atoms.caps >= 0, "a number of caps", double(atoms.caps));
+  expect(atoms.count > atoms.caps, "an atom or more", double(atoms.count - atoms.caps));
+  expect(atoms.count <= INT32_MAX / 3, "atoms whose coordinates an int can count",
+         double(atoms.count));
+  expect(atoms.skin <= LARGEST_REACH, "a skin up to 1000 Å", atoms.skin);
+  for (int64_t i = 0; i < atoms.count - atoms.caps; ++i)
+    expect(atoms.particles[i] >= 0, "particles from 0 on", double(atoms.particles[i]));
+  for (int64_t i = 0; i < 2 * atoms.caps; ++i)
+    expect(atoms.ends[i] >= 0, "caps on particles from 0 on", double(atoms.ends[i]));
+  for (int64_t m = 0; m < atoms.members; ++m) {
+    const int64_t elements = header_of(atoms.programs[m]).types;
+    for (int64_t i = m * atoms.count; i < (m + 1) * atoms.count; ++i)
+      expect(atoms.types[i] >= 0 && atoms.types[i] < elements,
+             "elements from 0 to " + std::to_string(elements - 1), double(atoms.types[i]));
+  }
+  return atoms;
+}
+
 // Atoms that all programs take for the same element are of a kind.
 struct Kinds {
   int64_t number = 0;
@@ -61,6 +88,7 @@ struct Kinds {
   std::vector<double> limits;  // [kinds, kinds, 2]: square of the cutoff, and the reach, Å
   double reach = 0.0;          // the largest
 
+  // Of atoms that were checked.
   explicit Kinds(const allegro_gpu_atoms &atoms) {
     std::map<std::vector<int64_t>, int32_t> found;
     for (int64_t i = 0; i < atoms.count; ++i) {
@@ -84,6 +112,9 @@ struct Kinds {
         limit[1] = cutoff > 0.0 ? cutoff + std::max(atoms.skin, 0.0) : 0.0;
         reach = std::max(reach, limit[1]);
       }
+    if (!(reach > 0.0 && reach <= LARGEST_REACH))
+      throw Refusal("Allegro: expected a cutoff above 0 and up to 1000 Å, found " +
+                    allegro_gpu::number(reach));
   }
 };
 

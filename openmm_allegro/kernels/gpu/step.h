@@ -70,7 +70,7 @@ class Step {
   Step(const allegro_gpu_device &given, const allegro_gpu_atoms &atoms, const Emitter &emitter,
        const allegro_gpu_tuning &tuning = {}, const std::string &surroundings = "")
       : device(given),
-        kinds(atoms),
+        kinds(checked(atoms)),
         count(atoms.count),
         caps(atoms.caps),
         skin(std::max(atoms.skin, 0.0)) {

@@ -210,6 +210,22 @@ def test_too_many_neighbours_are_refused(program):
             made.finish()
 
 
+@pytest.mark.parametrize(
+    ("types", "options", "message"),
+    [
+        ([0, 3], {}, "elements from 0 to 2, found 3"),
+        ([], {}, "an atom or more, found 0"),
+        ([0], {"particles": [-1]}, "particles from 0 on, found -1"),
+        ([0, 1], {"caps": [(0, -2, 0.5)]}, "caps on particles from 0 on, found -2"),
+        ([0], {"skin": 2000.0}, "a skin up to 1000 Å, found 2000"),
+    ],
+)
+def test_atoms_that_cannot_be_are_refused(program, types, options, message):
+    with pytest.raises(RuntimeError, match=f"^Allegro: expected {message}"):
+        with steps([program], types, [True] * 3, **options):
+            pass
+
+
 def test_no_box_is_refused_where_one_is_needed(program, atoms):
     positions, _, types = atoms
     with steps([program], types, [True] * 3) as made:
