@@ -178,12 +178,8 @@ class VerletList(torch.nn.Module):
         RuntimeError
             If a neighbour is more than 127 images away, or as ``PairList``.
         """
-        if not self.is_valid(positions, cell):
-            self.build(positions, cell, periodic)
-
-    @torch.jit.export
-    def build(self, positions: Tensor, cell: Tensor, periodic: Tensor) -> None:
-        """Build the list again; parameters and errors as ``forward``."""
+        if self.is_valid(positions, cell):
+            return
         count = positions.shape[0]
         found = _find(self.reach, positions, cell, periodic, "ijS", False)
         centers, neighbors, shifts = _in_order(found[0], found[1], found[2], count)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..mixing.link_atoms import Cap
 from ..model.model import Model
-from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
+from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 from .options import ForceOptions, common_skin
 
 
@@ -34,8 +34,8 @@ def on_cards(
     periodic : bool or sequence of 3 bool
     """
     skin = common_skin(options, [model.config.cutoff for model in models])
-    parts = skin, len(models), options.kernel == "fused"
-    made = CardModule(module, atoms, caps, periodic, *parts)
+    needs_card = options.kernel == "fused"
+    made = CardModule(module, atoms, caps, periodic, skin, needs_card, len(models))
     return torch.jit.script(made.eval())
 
 
@@ -57,10 +57,10 @@ class CardModule(torch.nn.Module):
         As ``ForceModule``.
     skin : float
         Reach of the pair list beyond the cutoff, Å.
-    models : int
-        Number of the models.
     needs_card : bool
         Whether to refuse a card on which the fused kernel cannot run.
+    models : int
+        Number of the models.
     """
 
     # Whether tensors on the CPU count as tensors on a card, for tests without one.
@@ -73,8 +73,8 @@ class CardModule(torch.nn.Module):
         caps: Sequence[Cap],
         periodic: bool | Sequence[bool],
         skin: float,
-        models: int,
         needs_card: bool,
+        models: int,
     ) -> None:
         super().__init__()
         self.description: str = module.description
@@ -87,12 +87,11 @@ class CardModule(torch.nn.Module):
         self.register_buffer("periodic", torch.tensor(periodic).expand(3).clone())
         self.all_atoms: bool = list(atoms) == list(range(len(atoms))) and not caps
         self.skin: float = float(skin)
-        self.models: int = models
         self.needs_card: bool = needs_card
+        self.models: int = models
         self.plays_card: bool = self._plays_card
         # A plain attribute, neither saved as a buffer nor moved with the module.
         self.handle = torch.empty(0, dtype=torch.int64)
-        self.to_angstrom: float = NM_TO_ANGSTROM
         self.energy_unit: float = EV_TO_KJ_PER_MOL
         self.force_unit: float = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 
@@ -104,7 +103,20 @@ class CardModule(torch.nn.Module):
         On a card, positions or a box that are not finite are an error of the next call.
         """
         if positions.is_cuda or self.plays_card:
-            energies, forces, _ = self._evaluate(positions, boxvectors, -1, False)
+            # Not by a method: torch frees those of a frozen module, as TorchForce's is,
+            # but forward, and crashes where an operator in them has failed.
+            energies, forces, _, handle = torch.ops.openmm_allegro.evaluate_atoms(
+                positions,
+                boxvectors,
+                [self.atoms, self.ends, self.ratios, self.periodic],
+                self.module.parts(),
+                self.skin,
+                self.needs_card,
+                -1,
+                False,
+                self.handle,
+            )
+            self.handle = handle
             if energies.shape[0] > 0:
                 energy = energies.sum() * self.energy_unit
                 return energy, self._on_particles(forces * self.force_unit, positions)
@@ -123,7 +135,7 @@ class CardModule(torch.nn.Module):
         """
         if hasattr(self.module, "evaluate"):
             if positions.is_cuda or self.plays_card:
-                results = self._evaluate(positions, boxvectors, -1, True)
+                results = self._evaluate(positions, boxvectors, -1)
                 if results[0].shape[0] > 0:
                     return results
             return self.module.evaluate(positions, boxvectors)
@@ -141,9 +153,9 @@ class CardModule(torch.nn.Module):
         """
         if hasattr(self.module, "deviation"):
             forces: list[Tensor] = []
-            for member in range(self.models):
-                if positions.is_cuda or self.plays_card:
-                    results = self._evaluate(positions, boxvectors, member, True)
+            if positions.is_cuda or self.plays_card:
+                for member in range(self.models):
+                    results = self._evaluate(positions, boxvectors, member)
                     if results[0].shape[0] > 0:
                         on_particles = self._on_particles(results[1], positions)
                         forces.append(on_particles[self.atoms])
@@ -153,28 +165,19 @@ class CardModule(torch.nn.Module):
         else:
             raise RuntimeError("Allegro: expected a committee, found one model")
 
-    @torch.jit.export
-    def parts(self) -> list[Tensor]:
-        """Programs and types, as ``ForceModule.parts``."""
-        return self.module.parts()
-
     def _evaluate(
-        self, positions: Tensor, boxvectors: Tensor | None, member: int, wait: bool
+        self, positions: Tensor, boxvectors: Tensor | None, member: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Evaluate on the card; nothing where the fused kernel cannot run there."""
+        """Evaluate on the card, and wait; nothing where it lacks the fused kernel."""
         energies, forces, strain, handle = torch.ops.openmm_allegro.evaluate_atoms(
-            positions.detach(),
+            positions,
             boxvectors,
-            self.to_angstrom,
+            [self.atoms, self.ends, self.ratios, self.periodic],
             self.module.parts(),
-            self.atoms,
-            self.ends,
-            self.ratios,
-            self.periodic,
             self.skin,
             self.needs_card,
             member,
-            wait,
+            True,
             self.handle,
         )
         self.handle = handle

@@ -139,7 +139,7 @@ class ForceModule(torch.nn.Module):
             cell = boxvectors.detach().to(torch.float64) * self.to_angstrom
         if not self.pairs.is_valid(positions, cell):
             _check_finite(positions, cell)  # which would crash the pair search
-            self.pairs.build(positions, cell, self.periodic)
+            self.pairs(positions, cell, self.periodic)
         if self.fused and not positions.is_cuda:
             return torch.ops.openmm_allegro.evaluate(
                 positions,

@@ -3,10 +3,10 @@
 
 import re
 
-_PREFIX = re.compile(r"^(?:builtins\.)?\w*(?:Error|Exception): ", re.MULTILINE)
-# What C++ adds behind a message: torch its frames, OpenMM a link.
+_PREFIX = re.compile(r"^(?:(?:builtins\.)?\w*(?:Error|Exception): )+", re.MULTILINE)
+# What C++ adds behind a message: torch its frames or Python's, OpenMM a link.
 _SUFFIX = re.compile(
-    r"\n+(?:Exception raised from |frame #|CUDA kernel errors might be).*"
+    r"\n+(?:Exception raised from |frame #|CUDA kernel errors might be|At:\n).*"
     r"| +For more information, see .*",
     re.DOTALL,
 )

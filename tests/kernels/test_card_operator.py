@@ -10,14 +10,12 @@ from helpers import random_atoms, tiny_config, tiny_energy
 from openmm_allegro.kernels.inference.fold import fold
 
 CONFIG = tiny_config(l_max=1, num_layers=1)
-NAMES = (
-    *("positions", "box", "to_angstrom", "programs", "particles", "ends", "ratios"),
-    *("periodic", "skin", "needs_card", "member", "wait", "handle"),
-)
+ATOMS = ("particles", "ends", "ratios", "periodic")
 
 
 def evaluate(**arguments):
-    return torch.ops.openmm_allegro.evaluate_atoms(*arguments.values())
+    atoms = [arguments.pop(name) for name in ATOMS]
+    return torch.ops.openmm_allegro.evaluate_atoms(atoms=atoms, **arguments)
 
 
 @pytest.fixture
@@ -26,9 +24,8 @@ def arguments():
     atoms = random_atoms("triclinic")
     program = fold(tiny_energy(CONFIG), torch.float32)
     return {
-        "positions": atoms.positions[:9],
-        "box": atoms.cell,
-        "to_angstrom": 1.0,
+        "positions": 0.1 * atoms.positions[:9],
+        "box": 0.1 * atoms.cell,
         "programs": [*program, atoms.types],
         "particles": torch.arange(9),
         "ends": torch.tensor([[0, 1]]),
@@ -113,9 +110,9 @@ def test_launches_and_waits_of_a_step(arguments, monkeypatch, count):
 
     play_card(monkeypatch, device=device)
     if count > 9:
-        box = 40.0 * torch.eye(3, dtype=torch.float64)
+        box = 4.0 * torch.eye(3, dtype=torch.float64)
         random = torch.Generator().manual_seed(0)
-        positions = torch.rand((count, 3), generator=random, dtype=torch.float64) * 40.0
+        positions = torch.rand((count, 3), generator=random, dtype=torch.float64) * 4.0
         types = torch.arange(count) % 3
         arguments |= {
             "positions": positions,
@@ -129,7 +126,7 @@ def test_launches_and_waits_of_a_step(arguments, monkeypatch, count):
     (device,) = devices
     for number in range(3):
         before = len(device.names), device.waits
-        moved = arguments["positions"] + 0.3 * (number == 1)
+        moved = arguments["positions"] + 0.03 * (number == 1)
         made = evaluate(**arguments | {"positions": moved, "handle": made[3]})
         names = device.names[before[0] :]
         assert len(names) <= 6 and device.waits == before[1]

@@ -20,6 +20,7 @@ from openmm_allegro.potential.card_module import CardModule
 from openmm_allegro.potential.committee_module import committee_module
 from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.potential.torch_computation import TorchComputation
+from openmm_allegro.utils.reasons import reason_of
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +153,17 @@ def test_contexts_of_a_system(small, waters, backend):
     again = context_of(openmm.XmlSerializer.deserialize(text), positions.numpy())
     assert evaluate(again)[0] == results[0][0]
     assert ProcessorEngine.alive == alive + 1
+
+    bad = positions.numpy().copy()
+    bad[5, 1] = np.nan
+    again.setPositions(bad)
+    assert np.isnan(evaluate(again)[0])
+    again.setPositions(positions.numpy())
+    with pytest.raises(openmm.OpenMMException) as caught:
+        evaluate(again)
+    expected = "Allegro: expected finite positions, found NaN or infinity"
+    assert reason_of(caught.value) == expected
+    assert evaluate(again)[0] == results[0][0]
 
 
 def test_positions_that_are_no_numbers(small, waters):

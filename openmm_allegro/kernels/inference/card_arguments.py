@@ -19,12 +19,7 @@ _FLOATS = (torch.float32, torch.float64)
 
 
 def atoms_on_card(
-    programs: list[Tensor],
-    particles: Tensor,
-    ends: Tensor,
-    ratios: Tensor,
-    periodic: Tensor,
-    skin: float,
+    atoms: list[Tensor], programs: list[Tensor], skin: float
 ) -> tuple[list[Program], CardAtoms]:
     """Copy programs and atoms to arrays; parameters as of ``on_card.evaluate_atoms``.
 
@@ -40,6 +35,11 @@ def atoms_on_card(
             f"evaluate_atoms: expected {PARTS} tensors of each program, found "
             f"{len(programs)} in all"
         )
+    if len(atoms) != 4:
+        raise ValueError(
+            f"evaluate_atoms: expected 4 tensors of the atoms, found {len(atoms)}"
+        )
+    particles, ends, ratios, periodic = atoms
     given = {
         "particles": (particles, torch.int64, (None,)),
         "ends": (ends, torch.int64, (None, 2)),

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...units import NM_TO_ANGSTROM
 from ..gpu.device import Device
 from ..gpu.engine import CardAtoms, Engine
 from .card_arguments import atoms_on_card, check_positions
 from .program import Program
 
 SCHEMA = (
-    "evaluate_atoms(Tensor positions, Tensor? box, float to_angstrom, "
-    "Tensor[] programs, Tensor particles, Tensor ends, Tensor ratios, Tensor periodic, "
+    "evaluate_atoms(Tensor positions, Tensor? box, Tensor[] atoms, Tensor[] programs, "
     "float skin, bool needs_card, int member, bool wait, Tensor handle) "
     "-> (Tensor, Tensor, Tensor, Tensor)"
 )
@@ -48,12 +48,8 @@ _HANDLES: "weakref.WeakValueDictionary[int, _Handle]" = weakref.WeakValueDiction
 def evaluate_atoms(
     positions: Tensor,
     box: Tensor | None,
-    to_angstrom: float,
+    atoms: list[Tensor],
     programs: list[Tensor],
-    particles: Tensor,
-    ends: Tensor,
-    ratios: Tensor,
-    periodic: Tensor,
     skin: float,
     needs_card: bool,
     member: int,
@@ -64,19 +60,18 @@ def evaluate_atoms(
 
     Parameters
     ----------
-    positions : Tensor [N, 3], float32 or float64
+    positions : Tensor [N, 3], float32 or float64, nm
         Of all particles; may lie outside the box.
-    box : Tensor [3, 3], optional
-        Rows are box vectors, in the unit of the positions.
-    to_angstrom : float
-        Å in that unit.
+    box : Tensor [3, 3], nm, optional
+        Rows are box vectors.
+    atoms : list of Tensor
+        Particles [n less caps] of the atoms, int64; the inner and the outer particle
+        of each cap [caps, 2], int64; its place on that bond [caps], float64; whether
+        the box repeats along each of its vectors [3], bool. These and the programs are
+        looked at once for each handle.
     programs : list of Tensor
         Of each model: the three of ``program.Program``, and the types [n] of atoms and
-        caps, int64. These and what follows are looked at once for each handle.
-    particles : Tensor [n less caps], int64
-    ends, ratios : Tensor [caps, 2], int64, and [caps], float64
-        Inner and outer particle of each cap, and its place on that bond.
-    periodic : Tensor [3], bool
+        caps, int64.
     skin : float
         Reach of the pair list beyond the cutoff, Å.
     needs_card : bool
@@ -109,21 +104,19 @@ def evaluate_atoms(
     place = positions.device
     memory = _HANDLES.get(handle.data_ptr()) if handle.numel() else None
     if memory is None or memory.place != place:
-        static = programs, particles, ends, ratios, periodic, skin
-        memory = _opened(place, needs_card, *static)
+        memory = _opened(place, needs_card, atoms, programs, skin)
         wait = True  # for its first list, whose size is a guess before
     check_positions(positions, box, memory.particles)
     results = _results(memory.atoms if memory.engine else 0, place)
     if memory.engine is not None:
         with memory.lock:
-            given = positions, box, to_angstrom, member
             try:
-                _run(memory.engine, wait, *given, *results)
+                _run(memory.engine, wait, member, positions, box, *results)
             except RuntimeError:
                 # It may be of the call before, or of room that has been made since.
                 if not wait:
                     raise
-                _run(memory.engine, wait, *given, *results)
+                _run(memory.engine, wait, member, positions, box, *results)
     return *results, torch.from_numpy(memory)
 
 
@@ -146,10 +139,9 @@ def make_device(place: torch.device) -> Device:
 def _run(
     engine: Engine,
     wait: bool,
+    member: int,
     positions: Tensor,
     box: Tensor | None,
-    to_angstrom: float,
-    member: int,
     *results: Tensor,
 ) -> None:
     """Queue a step in torch's stream, and wait for it if that is asked for."""
@@ -168,7 +160,7 @@ def _run(
     engine.step(
         *(None if x is None else x.data_ptr() for x in given),
         is_double=dtype == torch.float64,
-        to_angstrom=to_angstrom,
+        to_angstrom=NM_TO_ANGSTROM,
         member=member,
         energies=energies,
         forces=forces,
@@ -187,9 +179,9 @@ def _results(count: int, place: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return energies, forces, strain
 
 
-def _opened(place: torch.device, needs_card: bool, *static: Any) -> _Handle:
+def _opened(place: torch.device, needs_card: bool, *given: Any) -> _Handle:
     """Open an engine in a memory of its own, or note that plain torch has to do."""
-    programs, atoms = atoms_on_card(*static)
+    programs, atoms = atoms_on_card(*given)
     memory = np.zeros(1, np.int64).view(_Handle)
     memory.place, memory.lock = place, threading.Lock()
     memory.atoms = atoms.types.shape[1]
