@@ -17,7 +17,7 @@ import numpy as np
 from cases import Case, nacl, on_processor, water
 from driver import Clock, free_memory
 from roofline import rates, work_of
-from stepper import WAYS, Refused, Results, Steps, Watched, make_device
+from stepper import WAYS, Counter, Refused, Results, Steps, Watched, make_device
 
 if TYPE_CHECKING:
     from part import Rows, Settings
@@ -244,8 +244,8 @@ def _times(device, case: Case, rows: int, settings: Settings) -> dict:
     steps.close()
     numbers = {
         "atoms": len(case.symbols),
-        "groups": int(counters[4]),
-        "wide": int(counters[5]),
+        "groups": counters[Counter.GROUPS],
+        "wide": counters[Counter.WIDE],
         "bytes_per_atom": allocated / len(case.symbols),
     }
     if clock is None:

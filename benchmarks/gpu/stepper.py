@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
-from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from cases import Case, program
 
 from openmm_allegro.kernels import header
-from openmm_allegro.kernels.gpu.device import Bridge
-from openmm_allegro.kernels.gpu.library import Products, gpu_library
+from openmm_allegro.kernels.gpu.engine import CardAtoms, Engine
+from openmm_allegro.kernels.gpu.library import Counter, Products, gpu_library
 from openmm_allegro.kernels.library import Outcome
 
 ROOM = 4096  # bytes of a message
@@ -28,7 +28,7 @@ class Results(NamedTuple):
 
 
 class Refused(RuntimeError):
-    """The library refused a program or a step, and said why."""
+    """Groups of a size do not fit; the message says why."""
 
 
 def make_device(dry: bool):
@@ -59,7 +59,7 @@ class Watched:
         self.device, self.clock = device, clock
         self.groups, self.memory = device.groups, device.memory
         self.products = device.products
-        self.launches, self.waits, self.allocated = Counter(), 0, 0
+        self.launches, self.waits, self.allocated = collections.Counter(), 0, 0
         self._names: dict[int, str] = {}
         self._sizes: dict[int, int] = {}
 
@@ -102,21 +102,16 @@ def plan(folded: Any, rows: int, way: str = "FMA", memory: int = 1 << 20) -> Any
     )
     sizes = header.structure("allegro_gpu_sizes")()
     message = ctypes.create_string_buffer(ROOM)
-    arguments = _program(folded), options, sizes, message, ROOM
+    arrays = map(np.ascontiguousarray, folded)
+    given = header.filled(
+        "allegro_program",
+        **dict(zip(folded._fields, arrays, strict=True)),
+        is_double=int(folded.weights.dtype == np.float64),
+    )
+    arguments = given, options, sizes, message, ROOM
     if gpu_library().allegro_gpu_plan(*arguments) != Outcome.OK:
         raise Refused(message.value.decode())
     return sizes
-
-
-def _program(folded: Any) -> Any:
-    integers, constants, weights = map(np.ascontiguousarray, folded)
-    return header.filled(
-        "allegro_program",
-        integers=integers,
-        constants=constants,
-        weights=weights,
-        is_double=int(weights.dtype == np.float64),
-    )
 
 
 class Steps:
@@ -130,78 +125,29 @@ class Steps:
     rows : int, optional
         Rows of a group, 0 for the kernel that takes any number of rows; by default as
         many as fit.
-    copies : int
-        Models of a committee, all of them the same.
     skin : float
         Reach of the pair list beyond the cutoff, Å.
 
     Raises
     ------
     Refused
-        If the library can not run the model, or not with so many rows.
+        If groups of so many rows do not fit.
     """
 
     def __init__(
-        self,
-        device: Any,
-        case: Case,
-        rows: int | None = None,
-        copies: int = 1,
-        skin: float = 1.0,
+        self, device: Any, case: Case, rows: int | None = None, skin: float = 1.0
     ) -> None:
         folded, types = program(case, "single")
-        one = _program(folded)
-        self.programs = (type(one) * copies)(*[one] * copies)
-        self.count, self.device, self.bridge = len(types), device, Bridge(device)
-        self.atoms = header.filled(
-            "allegro_gpu_atoms",
-            count=self.count,
-            members=copies,
-            programs=self.programs,
-            types=np.tile(types, copies),
-            particles=np.arange(self.count),
-            caps=0,
-            ends=None,
-            ratios=None,
-            periodic=(1, 1, 1),
-            skin=skin,
-        )
-        self.kept, self.message = one, ctypes.create_string_buffer(ROOM)
-        self.library = gpu_library()
-        tuning = header.filled(
-            "allegro_gpu_tuning",
-            rows={None: 0, 0: -1}.get(rows, rows),
-            capacity=0,
-            cells=0,
-            wide_rows=0,
-        )
-        given = self.bridge.struct, self.atoms, tuning
-        self.engine = self._call("allegro_gpu_open_tuned", *given)
-        self.rows = self.library.allegro_gpu_rows(self.engine)
-        if rows is not None and self.rows != rows:
-            self.library.allegro_gpu_close(self.engine)
-            raise Refused(f"expected groups of {rows} rows, found that {self.rows} fit")
-        self.buffers = {
-            name: device.allocate(8 * size)
-            for name, size in {
-                "positions": 3 * self.count,
-                "box": 9,
-                "energies": self.count,
-                "forces": 3 * self.count,
-                "strain": 9,
-            }.items()
-        }
-        self.input = header.filled(
-            "allegro_gpu_input",
-            positions=self.buffers["positions"],
-            box=self.buffers["box"],
-            is_double=1,
-            to_angstrom=1.0,
-        )
-        self.output = header.filled(
-            "allegro_gpu_output",
-            **{name: self.buffers[name] for name in Results._fields},
-        )
+        self.count, self.device = len(types), device
+        atoms = CardAtoms(types[None], np.arange(self.count), (True,) * 3, skin)
+        self.engine = Engine(device, [folded], atoms, rows)
+        if rows is not None and self.engine.rows != rows:
+            found = self.engine.rows
+            self.engine.close()
+            raise Refused(f"expected groups of {rows} rows, found that {found} fit")
+        self.sizes = {"positions": 3 * self.count, "box": 9, "energies": self.count}
+        self.sizes |= {"forces": 3 * self.count, "strain": 9}
+        self.buffers = {k: device.allocate(8 * size) for k, size in self.sizes.items()}
         self.place(case.positions, case.cell)
 
     def place(self, positions: np.ndarray, cell: np.ndarray) -> None:
@@ -211,19 +157,16 @@ class Steps:
 
     def poison(self) -> None:
         """Fill the results with NaN, so that what no kernel writes is seen."""
-        sizes = self.count, 3 * self.count, 9
-        for name, size in zip(Results._fields, sizes, strict=True):
-            self._upload(name, np.full(size, np.nan))
+        for name in Results._fields:
+            self._upload(name, np.full(self.sizes[name], np.nan))
 
     def step(self) -> None:
         """Queue a step."""
-        self._call("allegro_gpu_step", self.engine, self.input, self.output)
+        self.engine.step(**self.buffers, is_double=True, to_angstrom=1.0)
 
-    def finish(self) -> np.ndarray:
+    def finish(self) -> dict[Counter, int]:
         """Wait for the last step; the counters."""
-        counters = np.zeros(16, dtype=np.int32)
-        self._call("allegro_gpu_finish", self.engine, counters.ctypes.data)
-        return counters
+        return self.engine.finish()
 
     def results(self) -> Results:
         """Read the results of the last step."""
@@ -234,19 +177,10 @@ class Steps:
 
     def close(self) -> None:
         """Give all buffers back."""
-        self.library.allegro_gpu_close(self.engine)
+        self.engine.close()
         for buffer in self.buffers.values():
             self.device.release(buffer)
 
     def _upload(self, name: str, values: np.ndarray) -> None:
         values = np.ascontiguousarray(values, dtype=np.float64)
         self.device.upload(self.buffers[name], values.ctypes.data, values.nbytes)
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        self.message.value = b""
-        function = getattr(self.library, name)
-        result = self.bridge.call(function, *arguments, self.message, ROOM)
-        is_open = name == "allegro_gpu_open_tuned"
-        if result is None or (not is_open and result != Outcome.OK):
-            raise Refused(self.message.value.decode() or f"{name}: outcome {result}")
-        return result

@@ -42,6 +42,14 @@ class Engine:
     programs : sequence of Program
         Arrays of numpy.
     atoms : CardAtoms
+    rows : int, optional
+        Rows of a group of centres, for measurements: 64, 32 or 16 at most; 0 for the
+        kernel that takes any number. By default as many as fit.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of a group that were taken.
 
     Raises
     ------
@@ -53,7 +61,11 @@ class Engine:
     """
 
     def __init__(
-        self, device: Device, programs: Sequence[Program], atoms: CardAtoms
+        self,
+        device: Device,
+        programs: Sequence[Program],
+        atoms: CardAtoms,
+        rows: int | None = None,
     ) -> None:
         for program in programs:
             check_program(*program)
@@ -62,14 +74,16 @@ class Engine:
         self._bridge = Bridge(device)
         self._message = ctypes.create_string_buffer(_ROOM)
         self._handle = self._bridge.call(
-            self._library.allegro_gpu_open,
+            self._library.allegro_gpu_open_tuned,
             self._bridge.struct,
             _atoms(programs, atoms),
+            _tuning(rows),
             self._message,
             _ROOM,
         )
         if self._handle is None:
             raise RuntimeError(self._text())
+        self.rows = self._library.allegro_gpu_rows(self._handle)
         # Not at the end of the process, when the device may be gone.
         arguments = self._bridge, self._library.allegro_gpu_close, self._handle
         self._close = weakref.finalize(self, _close, *arguments)
@@ -142,6 +156,12 @@ class Engine:
 
     def _text(self) -> str:
         return self._message.value.decode(errors="replace")
+
+
+def _tuning(rows: int | None) -> ctypes.Structure:
+    tuning = header.structure("allegro_gpu_tuning")()
+    tuning.rows = {None: 0, 0: -1}.get(rows, rows)  # 0 is the library's own choice
+    return tuning
 
 
 def _atoms(programs: Sequence[Program], atoms: CardAtoms) -> ctypes.Structure:
