@@ -35,6 +35,14 @@ class ListDevice(HostDevice):
         self.arguments: dict[str, list] = {}
         self._stubs: dict[int, str] = {}
         self._own: dict[int, str] = {}
+        self.most_bytes = 1 << 40  # of a buffer
+
+    def allocate(self, count: int) -> int:
+        if count > self.most_bytes:
+            raise MemoryError(
+                f"expected {self.most_bytes} bytes or less, found {count}"
+            )
+        return super().allocate(count)
 
     def compile(self, source: str) -> int:
         if "void wide(" in source and not self._networks:

@@ -145,7 +145,7 @@ class Step {
   int periodic = 0;
   int64_t buckets = 0, chunk = 0, capacity = 0, wide_rows = 0, wide_groups = 0;
   int64_t list_groups = 0, turn = 0, scratch_bytes = LITTLE_SCRATCH;
-  bool must_build = true, is_after_error = false;
+  bool must_build = true, is_after_error = false, has_list = false, has_scratch = false;
   uint32_t last_wrong = 0;  // step
   Kernel place, bin, list, finish, finish_openmm;
   Buffer particles, ends, ratios, kinds_of, limits;
@@ -215,17 +215,19 @@ class Step {
     if (count * capacity > INT32_MAX)
       throw Refusal("Allegro: expected at most " + std::to_string(INT32_MAX) +
                     " pairs of atoms, found " + std::to_string(count * capacity));
+    has_list = false;
     const int64_t own = TEAMS * capacity * 8;
     list_groups = std::min((count + chunk - 1) / chunk, 4 * device.groups);
     list_groups = std::max<int64_t>(1, std::min(list_groups, KEYS_BYTES / own));
     keys.reset(device, list_groups * own);
     for (Buffer *each : {&neighbors, &images, &rows})
       each->reset(device, count * capacity * 4);
-    must_build = true;
+    has_list = must_build = true;
   }
 
   // Memory of `wide`, for as many work-groups as have room.
   void make_scratch() {
+    has_scratch = false;
     int64_t own = 8;
     for (const Member &member : members.each) {
       const int64_t numbers = wide_rows * member.sizes.wide_row + member.sizes.wide_rest;
@@ -235,6 +237,7 @@ class Step {
     wide_groups = std::min({device.groups, scratch_bytes / own, count});
     wide_groups = std::max<int64_t>(1, wide_groups);
     scratch.reset(device, wide_groups * own);
+    has_scratch = true;
   }
 
   // Throw what is wrong, or make room for what has become more.
@@ -292,6 +295,8 @@ class Step {
                     ", found " + std::to_string(member));
     int32_t seen[ALLEGRO_GPU_COUNTERS];
     if (device.watched(device.self, seen, sizeof seen) == ALLEGRO_OK) hear(seen);
+    if (!has_list) make_list(capacity);  // there was too little memory before
+    if (!has_scratch) make_scratch();
     turn = 1 - turn;
     launch_place(from, member);
     launch_list();

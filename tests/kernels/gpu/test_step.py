@@ -155,6 +155,20 @@ def test_centres_without_room_are_wide(program):
         assert (made.lists().degrees > 0).all()
 
 
+def test_room_that_memory_lacks_is_asked_for_again(program):
+    positions = np.random.default_rng(4).uniform(-1.5, 1.5, (60, 3))
+    with steps([program], np.zeros(60, int), [False] * 3, SKIN, capacity=32) as made:
+        made.step(positions)
+        made.device.most_bytes = 20_000
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                made.step(positions)
+        made.device.most_bytes = 1 << 40
+        for _ in range(2):
+            made.step(positions)
+        assert (made.lists().degrees > 0).all()
+
+
 REFUSED = {
     "NaN": ({"move": NAN}, "expected finite positions, found NaN or infinity; the sim"),
     "infinite": ({"move": -INF}, "expected finite positions, found NaN or infinity"),
@@ -240,7 +254,7 @@ def test_no_box_is_refused_where_one_is_needed(program, atoms):
 @pytest.mark.parametrize("capacity", [0, 3])
 @pytest.mark.parametrize("kind", ["triclinic", "tiny", "isolated"])
 def test_results_are_those_of_the_twin(kind, capacity):
-    """From positions to strain, also where no centre has room in the list."""
+    """From positions many boxes away to strain, also without room in the list."""
     config = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9}, zbl=True)
     energy = tiny_energy(config)
     atoms = random_atoms(kind, 1)
@@ -249,24 +263,27 @@ def test_results_are_those_of_the_twin(kind, capacity):
     ]
     program = in_numpy(fold(energy, torch.float32))
     positions, cell, periodic, types = (one.numpy() for one in atoms)
-    device = ListDevice(networks=True)
-    with steps(
-        [program], types, periodic, device=device, capacity=capacity, rows=-1
-    ) as made:
-        made.step(positions, cell)
-        energies, forces, strain = made.results()
-        np.testing.assert_allclose(energies, exact[0], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(forces, exact[1], rtol=0, atol=1e-6)
-        strain = 0.5 * (strain + strain.T)
-        np.testing.assert_allclose(strain, exact[2], rtol=0, atol=2e-6)
-        assert (made.finish()[Counter.LARGEST_DEGREE] > 0) == (
-            capacity == 0 or kind == "isolated"
-        )
-        made.step(positions, cell)
-        again = made.results()
-        assert np.array_equal(again[0], energies) and np.array_equal(again[1], forces)
-        made.step(positions, cell, wants_forces=False)
-        assert np.array_equal(made.results()[0], energies)
+    random = np.random.default_rng(0)
+    positions = positions + random.integers(-90, 90, positions.shape) @ cell
+    found = []
+    for backwards in (False, True):
+        device = ListDevice(networks=True, backwards=backwards)
+        with steps(
+            [program], types, periodic, device=device, capacity=capacity, rows=-1
+        ) as made:
+            if backwards:  # the list is then of other positions
+                made.step(positions + 0.1 * random.uniform(size=positions.shape), cell)
+            made.step(positions, cell)
+            found.append(made.results())
+            made.step(positions, cell, wants_forces=False)
+            assert np.array_equal(made.results()[0], found[0][0])
+    energies, forces, strain = found[0]
+    np.testing.assert_allclose(energies, exact[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(forces, exact[1], rtol=0, atol=1e-6)
+    strain = 0.5 * (strain + strain.T)
+    np.testing.assert_allclose(strain, exact[2], rtol=0, atol=2e-6)
+    for one, other in zip(*found, strict=True):  # whatever order lanes run in
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_committee_has_the_mean_of_its_members(atoms):
