@@ -55,6 +55,7 @@ DEVICE int wide_search(Rows r, int center, GLOBAL const double *RESTRICT x,
                        GLOBAL const double *RESTRICT constants, int atoms,
                        LOCAL_ARG int *counts) {
   int total = 0;
+  SYNC_THREADS  // of the centre before, all numbers were read
   for (int first = 0; first < atoms; first += WIDE_THREADS) {
     const int neighbor = first + THREAD;
     double cutoff = 0.0;

@@ -11,6 +11,8 @@ struct Unfit {
 #include "arrays.h"
 #include "pair.h"
 #include "plan.h"
+#include "barriers.h"
+#include "wide_lines.h"
 #include "wide.h"
 #include "packed_values.h"
 #include "packed_weights.h"
