@@ -136,6 +136,7 @@ def run_network(
     groups: int = 2,
     wants_forces: bool = True,
     searches: tuple[int, int, int] | None = None,
+    wide_rows: int | None = None,
     compiled: int | None = None,
 ) -> Results:
     """Energies of atoms, and forces and strain of those that have pairs.
@@ -153,6 +154,8 @@ def run_network(
     searches : tuple of int, optional
         Images on each side that wide centres search for their neighbours, instead of
         being told them.
+    wide_rows : int, optional
+        Rows that wide centres have memory for; all that they need by default.
     compiled : int, optional
         Handle of the compiled source.
     """
@@ -161,7 +164,7 @@ def run_network(
     neighbors, images, degrees, rows = _lists(pairs, emitted.cutoffs)
     packed = (degrees > 0) & (degrees <= emitted.rows)
     wide = np.flatnonzero(degrees > emitted.rows)
-    wide_rows = max(degrees.max(), 1)
+    wide_rows = wide_rows or max(degrees.max(), 1)
     packs = _packs(np.flatnonzero(packed), degrees, emitted.rows, sizes.slots)
     counters = np.zeros(Counter.COUNTERS, np.int32)
     counters[Counter.GROUPS], counters[Counter.WIDE] = len(packs), len(wide)
