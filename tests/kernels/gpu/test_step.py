@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gpu_step import ListDevice, steps
-from helpers import random_atoms, tiny_config, tiny_energy
+from helpers import Atoms, random_atoms, tiny_config, tiny_energy
 from kernel_helpers import evaluate, in_numpy
 
 from openmm_allegro.kernels.gpu.library import Counter
@@ -317,3 +317,41 @@ def test_a_committee_has_the_mean_of_its_members(atoms):
             made.step(positions, cell, member=number)
             for one, alone in zip(made.results(), found[number], strict=True):
                 np.testing.assert_array_equal(one, alone)
+
+
+@pytest.mark.slow
+def test_forces_along_a_walk_are_those_of_the_processor():
+    """Through rebuilds, changes of the box, growth, and jumps by whole boxes."""
+    config = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9}, zbl=True)
+    energy = tiny_energy(config)
+    program = in_numpy(fold(energy, torch.float32))
+    random = np.random.default_rng(5)
+    cell = np.array([[7.0, 0, 0], [2.0, 7.5, 0], [-1.0, 2.0, 8.0]])
+    fractions = np.stack(np.meshgrid(*[np.arange(3) / 3] * 3), -1).reshape(-1, 3)
+    positions = fractions @ cell
+    types = random.integers(3, size=len(positions))
+    device = ListDevice(networks=True, memory=227 * 1024)
+    with steps(
+        [program],
+        types,
+        [True] * 3,
+        0.3,
+        device=device,
+        rows=16,
+        cells=1,
+        capacity=16,
+    ) as made:
+        for step in range(150):
+            positions = positions + random.normal(0, 0.02, positions.shape)
+            if step % 17 == 16:
+                scale = 1 + random.normal(0, 0.005)
+                cell, positions = cell * scale, positions * scale
+            if step % 23 == 22:
+                positions[step % 20] += random.integers(-2, 3, 3) @ cell
+            made.step(positions, cell)
+            atoms = map(torch.tensor, (positions, cell, [True] * 3, types))
+            exact = evaluate("twin", energy, config, Atoms(*atoms), torch.float64)
+            forces = made.results()[1]
+            np.testing.assert_allclose(forces, exact[1].numpy(), rtol=0, atol=2e-6)
+        assert device.waits == 0
+        assert 10 < made.finish()[Counter.REBUILDS] < 80
