@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import openmm
 
+from ..plugin.card import PLATFORMS, obstacle_on
 from ..plugin.library import plugin
 from ..utils.compatibility import installed_known_bad, installed_version
 from .torch_force import register_torch_force
@@ -29,8 +30,9 @@ def choose_backend(
     """Choose the backend that "auto" stands for; others are taken as they are.
 
     It is TorchForce where openmm-torch is installed and works with this OpenMM, else
-    the native force, else PythonForce. Where OpenMM would use a CUDA device and torch
-    can, PythonForce comes before the native force, which computes on the CPU.
+    the native force, else PythonForce. Where OpenMM would use a card and the native
+    force has no kernels for its Platform, but torch can use CUDA, PythonForce comes
+    first.
 
     Parameters
     ----------
@@ -55,10 +57,15 @@ def choose_backend(
         version = installed_version("openmmtorch") or ""
         return Choice("torchforce", f"TorchForce of openmm-torch {version}".rstrip())
     no_python_force = _obstacle_of_python_force()
-    if not no_python_force and _has_cuda():
-        reason = f"PythonForce: {no_torch_force}; the native force would leave the GPU"
-        return Choice("pythonforce", f"{reason} idle")
     no_native = not_native or _obstacle_of_native()
+    platform = _card_platform()
+    no_card = no_native or (platform and obstacle_on(platform))
+    if platform and not no_card:
+        where = f"it has kernels for the card of OpenMM's Platform {platform}"
+        return Choice("native", f"native: {no_torch_force}; {where}")
+    if platform == "CUDA" and not no_python_force and _torch_has_cuda():
+        reason = f"PythonForce: {no_torch_force}; the native force would leave the GPU"
+        return Choice("pythonforce", f"{reason} idle ({no_card})")
     if not no_native:
         return Choice("native", f"native: {no_torch_force}")
     if not no_python_force:
@@ -112,14 +119,18 @@ def _obstacle_of_python_force() -> str:
     return ""
 
 
-def _has_cuda() -> bool:
-    """Tell if OpenMM computes on CUDA unless it is told otherwise, and torch can."""
+def _card_platform() -> str:
+    """Platform with a card that OpenMM uses unless it is told otherwise, or nothing."""
     count = openmm.Platform.getNumPlatforms()
     names = {openmm.Platform.getPlatform(i).getName() for i in range(count)}
-    if os.environ.get("OPENMM_DEFAULT_PLATFORM", "CUDA") != "CUDA":
-        return False
-    if "CUDA" not in names:
-        return False
+    cards = [name for name in PLATFORMS if name in names]  # the fastest first
+    wanted = os.environ.get("OPENMM_DEFAULT_PLATFORM")
+    if wanted in names:
+        return wanted if wanted in cards else ""
+    return cards[0] if cards else ""
+
+
+def _torch_has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()

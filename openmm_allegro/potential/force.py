@@ -117,8 +117,8 @@ def resolve(
     """
     if options.backend == "native" and device is not None:
         raise ValueError(
-            "backend='native': expected no device, because it runs on the CPU, "
-            f"found device={str(device)!r}"
+            "backend='native': expected no device, because it computes where the "
+            f"OpenMM Platform does, found device={str(device)!r}"
         )
     choice = choose_backend(
         options.backend, device=device, not_native=_obstacle(models, options)

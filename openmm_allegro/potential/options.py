@@ -26,9 +26,10 @@ class ForceOptions:
         "auto",
         about="Class of the OpenMM force: TorchForce of openmm-torch, PythonForce of "
         "OpenMM alone, which runs with any torch, or the native AllegroForce, a plugin "
-        "in C++ that needs no torch, is compiled on first use and runs on the CPU. "
-        "auto is TorchForce where openmm-torch works, else native, else PythonForce; "
-        "the record of a run has the choice and its reason",
+        "in C++ that needs no torch, is compiled on first use and runs on the CPU, or "
+        "on the card of OpenMM's CUDA, HIP or OpenCL Platform. auto is TorchForce "
+        "where openmm-torch works, else native, else PythonForce; the record of a run "
+        "has the choice and its reason",
         choices=("auto", "torchforce", "pythonforce", "native"),
         may_change=True,
     )

@@ -118,17 +118,29 @@ def test_device(no_openmmtorch):
     assert choice == ("pythonforce", "PythonForce: device='cuda:1' asked for")
 
 
-@pytest.mark.parametrize("wish", ["CUDA", "CPU"])
-def test_a_gpu_is_used(no_openmmtorch, monkeypatch, wish):
-    """Where OpenMM would run on it; the native force computes on the CPU."""
+@pytest.mark.parametrize("wish", ["CUDA", "CPU", None])
+@pytest.mark.parametrize("obstacle", ["it lacks cuda.h", ""])
+def test_a_gpu_is_used(no_openmmtorch, monkeypatch, wish, obstacle):
+    """Where OpenMM would run on it: by the native force, if it has kernels for it."""
     torch = pytest.importorskip("torch")
     cuda = type("Platform", (), {"getName": staticmethod(lambda: "CUDA")})
-    monkeypatch.setattr(openmm.Platform, "getPlatform", lambda index: cuda)
+    platforms = [cuda, openmm.Platform.getPlatformByName("CPU")]
+    monkeypatch.setattr(openmm.Platform, "getNumPlatforms", lambda: 2)
+    monkeypatch.setattr(openmm.Platform, "getPlatform", platforms.__getitem__)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setenv("OPENMM_DEFAULT_PLATFORM", wish)
+    monkeypatch.setattr(backends, "obstacle_on", lambda name: obstacle)
+    monkeypatch.delenv("OPENMM_DEFAULT_PLATFORM")
+    if wish:
+        monkeypatch.setenv("OPENMM_DEFAULT_PLATFORM", wish)
     backend, reason = choose_backend()
-    assert backend == {"CUDA": "pythonforce", "CPU": "native"}[wish]
-    assert ("GPU" in reason) == (wish == "CUDA")
+    on_card = wish != "CPU"
+    assert backend == ("pythonforce" if on_card and obstacle else "native")
+    assert reason.endswith("the GPU idle (it lacks cuda.h)") == (
+        on_card and bool(obstacle)
+    )
+    assert reason.endswith("card of OpenMM's Platform CUDA") == (
+        on_card and not obstacle
+    )
 
 
 def test_nothing_is_there(no_openmmtorch, no_torch, no_compiler):
