@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ MEMBERS = 4
 
 def right(settings: Settings) -> Rows:
     """Compare forces on OpenMM's platforms with float64, and two Contexts."""
+    _insist(settings)
     for case in (nacl(1), water(1, settings.folder)):
         exact = on_processor(case, "double")
         single = on_processor(case, "single")
@@ -111,6 +113,7 @@ def committee(settings: Settings) -> Rows:
 
     from openmm_allegro import save_model
 
+    _insist(settings)
     files = [
         str(
             save_model(
@@ -151,6 +154,7 @@ def committee(settings: Settings) -> Rows:
 
 def drift(settings: Settings) -> Rows:
     """Take 10 ps of NVE of aqueous NaCl at 0.5 fs."""
+    _insist(settings)
     file = settings.folder / "nve_drift.json"
     command = [
         sys.executable,
@@ -180,8 +184,14 @@ def drift(settings: Settings) -> Rows:
         yield path, {name: numbers[name] for name in kept}
 
 
+def _insist(settings: Settings) -> None:
+    """Let the native force be on the card, or an error: not on the processor."""
+    os.environ["OPENMM_ALLEGRO_CARD"] = "never" if settings.dry else "always"
+
+
 def _compared(settings: Settings, variants: list[str], sizes: tuple[int, ...]):
     """Yield the rows of ``peers.compare`` for each size."""
+    _insist(settings)
     from peers import compare, write_atoms, write_models
 
     device = _device(settings)
