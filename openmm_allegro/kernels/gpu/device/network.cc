@@ -92,6 +92,7 @@ DEVICE void fill_rows(const Group *p, GLOBAL const double *RESTRICT x,
   if (part == 0) {
     double value[COMPONENTS];
     harmonics(own.pair.x, own.pair.y, own.pair.z, value);
+    for (int a = COMPONENTS; a < ldh; a++) harmonic[row * ldh + a] = (NET)0;
     UNROLL
     for (int a = 0; a < COMPONENTS; a++)
       harmonic[row * ldh + a] = own.is_active ? (NET)value[a] : (NET)0;

@@ -164,16 +164,16 @@ DEVICE void load_columns(GLOBAL const NET *RESTRICT w, const int v, NET *b) {
 DEVICE void add_products(NET4 x, const NET *b, const int v, NET *t) {
   UNROLL
   for (int j = 0; j < 4; j++)
-    if (j < v) t[j] += x.x * b[j];
+    if (j < v) t[j] = fma(x.x, b[j], t[j]);
   UNROLL
   for (int j = 0; j < 4; j++)
-    if (j < v) t[j] += x.y * b[4 + j];
+    if (j < v) t[j] = fma(x.y, b[4 + j], t[j]);
   UNROLL
   for (int j = 0; j < 4; j++)
-    if (j < v) t[j] += x.z * b[8 + j];
+    if (j < v) t[j] = fma(x.z, b[8 + j], t[j]);
   UNROLL
   for (int j = 0; j < 4; j++)
-    if (j < v) t[j] += x.w * b[12 + j];
+    if (j < v) t[j] = fma(x.w, b[12 + j], t[j]);
 }
 
 // Add a · w to the tile t, and a · w1 to t1 if v1 is not 0. A matrix is stored row by row,

@@ -40,6 +40,10 @@ static PackedPlan plan_packed(const Model &m, const Places &places,
   if (m.is_double && options.products != ALLEGRO_GPU_FMA)
     throw Unfit{"expected products of float32 for a program in float64, found " +
                 std::to_string(options.products)};
+  constexpr int64_t largest = 1 << 15;  // see PackedTerms
+  if (m.widest * m.channels >= largest)
+    throw Unfit{"expected at most " + std::to_string(largest / m.channels - 1) +
+                " components of the tensor track, found " + std::to_string(m.widest)};
   const Values values(m);
   int64_t least = INT64_MAX;
   for (const Choice &choice : choices(options)) {
@@ -63,17 +67,21 @@ static void write_packed(const Model &m, const PackedPlan &plan, allegro_gpu_siz
   text.define("SLOTS", choice.slots);
   text.define("TF32X3", int(choice.has_fragments));
   text.define("NETWORK_MEMORY", plan.memory / 8);
-  std::string first = "0", count = "0";
+  std::string first = "0", count = "0", degree = std::to_string(m.degrees - 1);
   int64_t largest = 0;
   for (long l = m.degrees; l-- > 0;) {
     const int64_t size = m.first_component[l + 1] - m.first_component[l];
     const std::string test = "(l) == " + std::to_string(l) + " ? ";
     first = test + std::to_string(m.first_component[l]) + " : " + first;
     count = test + std::to_string(size) + " : " + count;
+    if (l)
+      degree = "(a) < " + std::to_string(m.first_component[l]) + " ? " +
+               std::to_string(l - 1) + " : " + degree;
     largest = std::max(largest, size);
   }
   text.define("FIRST_COMPONENT(l)", "(" + first + ")");
   text.define("COMPONENTS_OF(l)", "(" + count + ")");
+  text.define("DEGREE_OF(a)", "(" + degree + ")");
   text.define("LARGEST_DEGREE", largest);
   text << PRODUCTS << NETWORK << CENTERS;
   write_arguments("network", "groups", "NETWORK_THREADS", text);

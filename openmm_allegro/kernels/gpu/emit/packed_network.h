@@ -17,7 +17,7 @@ class Network {
   PackedWeights weights;
 
   Network(const Model &m, const Places &places, const Values &values, const Choice &choice)
-      : weights(m, choice.has_fragments, places.weights), m(m), places(places), values(values),
+      : weights(m, places, choice.has_fragments), m(m), places(places), values(values),
         choice(choice), own(values.all.size()) {
     choose_registers();
     make_buffers();
@@ -306,9 +306,8 @@ class Network {
   // ------------------------------------------------------- tensor products, packed_tensor.h
   void tensor(const Event &event);
   void tensor_back(const Event &event);
-  void contract(int64_t layer, const Order &order, bool first_column, int64_t p, int64_t p_size,
-                int64_t p_index, int64_t q, int64_t q_size, int64_t q_index, int64_t out,
-                bool adds, bool is_scaled);
+  void contract(const Order &order, bool first_column, int64_t p, int64_t p_size, int64_t q,
+                int64_t q_size, int64_t out, bool adds, bool is_scaled);
   void make_chain(int64_t layer);
   int64_t again(int64_t i, bool is_kept);
   void chain_back(int64_t layer, int64_t d);

@@ -46,15 +46,15 @@ inline void Network::tensor_back(const Event &event) {
 }
 
 // out = the sum over the terms of an order; see `contract_group` of device/centers.cc.
-inline void Network::contract(int64_t layer, const Order &order, bool first_column, int64_t p,
-                              int64_t p_size, int64_t p_index, int64_t q, int64_t q_size,
-                              int64_t q_index, int64_t out, bool adds, bool is_scaled) {
+inline void Network::contract(const Order &order, bool first_column, int64_t p, int64_t p_size,
+                              int64_t q, int64_t q_size, int64_t out, bool adds,
+                              bool is_scaled) {
+  const PackedTerms &terms = weights.terms(order);
   text << "    contract_group(&p, integers + " << order.starts << ", integers + "
-       << (first_column ? order.firsts : order.starts + 1) << ", integers + " << order.terms
-       << ", own_weights + " << places.layer[layer].weights << ", " << order.outputs << ", "
-       << name(p) << ", " << p_size << ", " << p_index << ", " << name(q) << ", " << q_size
-       << ", " << q_index << ", " << name(out) << ", " << int(adds) << ", " << int(is_scaled)
-       << ");\n";
+       << (first_column ? order.firsts : order.starts + 1) << ", integers + " << terms.terms
+       << ", own_weights + " << terms.couplings << ", " << order.outputs << ", " << name(p)
+       << ", " << p_size << ", " << name(q) << ", " << q_size << ", " << name(out) << ", "
+       << int(adds) << ", " << int(is_scaled) << ");\n";
 }
 
 // v = M0 M1 ... m of a layer, each product of the chain in a buffer.
@@ -66,11 +66,11 @@ inline void Network::make_chain(int64_t layer) {
     const Order &order = places.layer[j].by_row;
     chain[j] = net("chain" + number(layer) + "_" + number(j), center_size(m.layer[j].dim_in));
     if (j == layer) {
-      contract(j, order, true, gamma, m.components, 2, gamma, 0, 0, chain[j], false, false);
+      contract(order, true, gamma, 0, gamma, m.components, chain[j], false, false);
       end_phase({gamma}, {chain[j]});
     } else {
-      contract(j, order, false, gamma, m.components, 2, chain[j + 1], m.layer[j].dim_out, 1,
-               chain[j], false, false);
+      contract(order, false, chain[j + 1], m.layer[j].dim_out, gamma, m.components, chain[j],
+               false, false);
       end_phase({gamma, chain[j + 1]}, {chain[j]});
     }
   }
@@ -98,13 +98,13 @@ inline void Network::chain_back(int64_t layer, int64_t d) {
     const bool is_last = j == layer, adds = d_environments[j] >= 0;
     if (!adds) d_environments[j] = net("d_environment" + number(j), center_size(m.components));
     const int64_t next = is_last ? d : chains[layer][j + 1];
-    contract(j, at.by_environment, is_last, d, l.dim_in, 1, next, is_last ? 0 : l.dim_out, 2,
+    contract(at.by_environment, is_last, d, l.dim_in, next, is_last ? 0 : l.dim_out,
              d_environments[j], adds, is_last);
     List reads = {d, next, d_environments[j]}, writes = {d_environments[j]};
     if (!is_last) {
       d = net("d_chain" + number(layer) + "_" + number(j + 1), center_size(l.dim_out));
-      contract(j, at.by_column, false, reads[0], l.dim_in, 1, environments[j], m.components, 2,
-               d, false, false);
+      contract(at.by_column, false, reads[0], l.dim_in, environments[j], m.components, d, false,
+               false);
       reads.push_back(environments[j]), writes.push_back(d);
     }
     end_phase(reads, writes);

@@ -24,15 +24,39 @@ struct PackedMatrix {
   int64_t start;
 };
 
+// Terms of a layer's tensor product by one of its indices, see `contract_group` of
+// device/centers.cc: where their couplings are in the weights, in the same order.
+struct PackedTerms {
+  int64_t layer;
+  Order order;
+  int64_t terms, couplings;
+};
+
 class PackedWeights {
  public:
   // Numbers after the last matrix that may be read with it.
   static constexpr int64_t BEYOND = 512;
 
-  int64_t size;
+  int64_t size, integers;
 
-  PackedWeights(const Model &m, bool has_fragments, int64_t start)
-      : size(start), m(m), has_fragments(has_fragments) {}
+  PackedWeights(const Model &m, const Places &places, bool has_fragments)
+      : size(places.weights), integers(places.integers), m(m), has_fragments(has_fragments) {
+    const auto add = [&](int64_t layer, const Order &order) {
+      const int64_t entries = m.layer[layer].entries;
+      orders.push_back({layer, order, integers, size});
+      integers += entries, size += rounded_up(entries * m.channels);
+    };
+    for (int64_t n = 0; n < m.layers; ++n) {
+      const LayerPlaces &layer = places.layer[n];
+      add(n, layer.by_row), add(n, layer.by_column), add(n, layer.by_environment);
+    }
+  }
+
+  const PackedTerms &terms(const Order &order) const {
+    for (const PackedTerms &terms : orders)
+      if (terms.order.terms == order.terms) return terms;
+    return orders.front();
+  }
 
   // Depth of a product with its padding.
   int64_t depth(int64_t depth) const { return rounded_up(depth, has_fragments ? 8 : 4); }
@@ -55,8 +79,10 @@ class PackedWeights {
     return add({kind, operation, 0, column, depth, value.width, value.padded()});
   }
 
-  template <typename T> void fill(T *to) const {
+  // The weights, and the terms from the integers before them.
+  template <typename T> void fill(T *to, int32_t *numbers) const {
     std::fill_n(to + size, BEYOND, T(0));
+    for (const PackedTerms &own : orders) fill_terms(own, to, numbers);
     for (const PackedMatrix &matrix : all) {
       const int64_t depth = rows_of(matrix);
       for (int64_t k = 0; k < depth; ++k)
@@ -73,6 +99,18 @@ class PackedWeights {
   const Model &m;
   const bool has_fragments;
   std::vector<PackedMatrix> all;
+  std::vector<PackedTerms> orders;
+
+  template <typename T> void fill_terms(const PackedTerms &own, T *to, int32_t *numbers) const {
+    const Layer &layer = m.layer[own.layer];
+    const T *from = (const T *)m.weights + layer.weights;
+    for (int64_t n = 0; n < layer.entries; ++n) {
+      const int32_t *term = numbers + own.order.terms + 3 * n;
+      numbers[own.terms + n] = (term[1] | term[2] << 16) * m.channels;
+      std::copy_n(from + term[0] * m.channels, m.channels,
+                  to + own.couplings + n * m.channels);
+    }
+  }
 
   static bool is_product(const PackedMatrix &m) { return m.kind <= PackedMatrix::BACKWARD; }
 

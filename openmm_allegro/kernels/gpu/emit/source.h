@@ -42,32 +42,34 @@ static std::string write_source(const Model &m, const allegro_gpu_options &optio
   write_harmonics(m, text);
   write_wide(m, places, sizes, text);
   sizes->weights = places.weights;
+  sizes->integers = places.integers;
   if (options.rows) {
     const PackedPlan plan = plan_packed(m, places, options);
     sizes->weights = plan.weights.size + PackedWeights::BEYOND;
+    sizes->integers = plan.weights.integers;
     check_fit(sizes->weights);
     write_packed(m, plan, sizes, text);
   }
   sizes->constants = places.constants;
-  sizes->integers = places.integers;
   sizes->text = text.all.size() + 1;
   return text.all;
 }
 
 template <typename T>
 static void fill_all_weights(const Model &m, const Places &places,
-                             const allegro_gpu_options &options, T *weights) {
+                             const allegro_gpu_options &options, T *weights,
+                             int32_t *integers) {
   fill_weights(m, places, weights);
-  if (options.rows) plan_packed(m, places, options).weights.fill(weights);
+  if (options.rows) plan_packed(m, places, options).weights.fill(weights, integers);
 }
 
 static void fill_arrays(const Model &m, const allegro_gpu_options &options, void *weights,
                         double *constants, int32_t *integers) {
   const Places places = place_arrays(m);
-  if (m.is_double)
-    fill_all_weights(m, places, options, static_cast<double *>(weights));
-  else
-    fill_all_weights(m, places, options, static_cast<float *>(weights));
   fill_constants(m, places, constants);
   fill_integers(m, places, integers);
+  if (m.is_double)
+    fill_all_weights(m, places, options, static_cast<double *>(weights), integers);
+  else
+    fill_all_weights(m, places, options, static_cast<float *>(weights), integers);
 }
