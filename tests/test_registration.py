@@ -192,23 +192,32 @@ assert importlib.util.find_spec("openmm") is not None
 assert hasattr(XmlSerializer.deserializeSystem, "__wrapped__")
 assert "torch" not in sys.modules
 openmm_allegro.register()
+"""
+OPERATORS = """
 if importlib.util.find_spec("torch") is not None:
     import torch
     assert torch.ops.openmm_allegro.evaluate is not None
 """
 
 
+LOOKED_FOR = "import importlib.util, openmm_allegro; importlib.util.find_spec('openmm')"
+
+
 @pytest.mark.parametrize(
-    "imports",
+    ("imports", "then"),
     [
-        pytest.param("import openmm, openmm_allegro", marks=pytest.mark.slow),
-        "import openmm_allegro, openmm",
-        "import importlib.util, openmm_allegro; importlib.util.find_spec('openmm')",
+        pytest.param(
+            "import openmm, openmm_allegro", OPERATORS, marks=pytest.mark.slow
+        ),
+        ("import openmm_allegro, openmm", OPERATORS),
+        (LOOKED_FOR, ""),  # torch takes seconds
+        pytest.param(LOOKED_FOR, OPERATORS, marks=pytest.mark.slow),
     ],
-    ids=["OpenMM first", "OpenMM last", "OpenMM looked for"],
+    ids=["first", "last", "looked for", "looked for, torch"],
 )
-def test_order_of_imports(imports):
-    code = LOADED.format(imports=imports)
+def test_order_of_imports(imports, then):
+    """Of OpenMM and the package, in a new process."""
+    code = LOADED.format(imports=imports) + then
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -290,21 +290,18 @@ def test_a_training_that_cannot_start_replaces_nothing(training, capsys):
     assert (folder / "run" / "model.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_resume_refuses_other_settings(training, capsys):
+    arguments, folder = training
+    assert main([str(a) for a in arguments]) == 0
+    for change in (
         "learning_rate = 0.5",
         "energy_weight = 9.0",
         "seed = 4",
         "batch_size = 2",
         "early_stop_patience = 3",
-    ],
-)
-def test_resume_refuses_other_settings(training, capsys, change):
-    arguments, folder = training
-    assert main([str(a) for a in arguments]) == 0
-    (folder / "a.toml").write_text(TOML + change + "\n")
-    assert change.replace(" = ", " = ") in error_of(capsys, *arguments, "--resume")
+    ):
+        (folder / "a.toml").write_text(TOML + change + "\n")
+        assert change in error_of(capsys, *arguments, "--resume")
     (folder / "a.toml").write_text(TOML.replace("max_epochs = 1", "max_epochs = 3"))
     assert main([str(a) for a in arguments] + ["--resume"]) == 0
     (folder / "a.toml").write_text(TOML)  # one epoch, where three are done

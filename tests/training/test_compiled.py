@@ -66,8 +66,19 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("products", ["dense", "sparse"])
-@pytest.mark.parametrize("case", CASES)
+# Each case, and each kind of products, with one of the others; the rest is slow.
+QUICK = (
+    ("molecules", "a stress is unknown"),
+    ("liquid with stress", "lengths of errors"),
+)
+STEPS = [
+    pytest.param(case, products, marks=() if case in quick else pytest.mark.slow)
+    for products, quick in zip(("dense", "sparse"), QUICK, strict=True)
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize(("case", "products"), STEPS)
 def test_traced_step_is_the_plain_one(case, products, traced):
     structures, changes = CASES[case]
     module, samples, config = module_and_samples(structures, len(structures), **changes)

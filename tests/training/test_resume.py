@@ -77,19 +77,31 @@ def test_resume_with_more_epochs_is_one_training(tmp_path, changes):
     assert_same_training(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"schedule": "cosine", "warmup_steps": 6},
-        {"schedule": "plateau", "plateau_patience": 0, "learning_rate": 1e-7},
-        {"early_stop_patience": 1, "learning_rate": 0.2, "ema_decay": 0.0},
-        {"late_epoch": 2, "late_weights": (1e4, 1.0, 0.0)},
-    ],
-    ids=["cosine", "plateau", "early stop", "late weights"],
-)
-@pytest.mark.parametrize("call", [12, 14], ids=["in an epoch", "in a validation"])
-def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, changes, call):
-    config = short(max_epochs=6, **changes)
+PLANS = {
+    "cosine": {"schedule": "cosine", "warmup_steps": 6},
+    "plateau": {"schedule": "plateau", "plateau_patience": 0, "learning_rate": 1e-7},
+    "early stop": {"early_stop_patience": 1, "learning_rate": 0.2, "ema_decay": 0.0},
+    "late weights": {"late_epoch": 2, "late_weights": (1e4, 1.0, 0.0)},
+}
+# Each plan, and each moment, with two of the others; the rest is slow.
+QUICK = {
+    "in an epoch": ("cosine", "early stop"),
+    "in a validation": ("plateau", "late weights"),
+}
+CRASHES = [
+    pytest.param(
+        *(plan, call),
+        id=f"{moment}-{plan}",
+        marks=() if plan in QUICK[moment] else pytest.mark.slow,
+    )
+    for moment, call in (("in an epoch", 12), ("in a validation", 14))
+    for plan in PLANS
+]
+
+
+@pytest.mark.parametrize(("plan", "call"), CRASHES)
+def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, plan, call):
+    config = short(max_epochs=6, **PLANS[plan])
     fit(tmp_path / "whole", config)
     if config.schedule == "plateau":  # else the test says nothing
         assert len(set(rates(tmp_path / "whole")[1:4])) == 3

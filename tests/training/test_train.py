@@ -102,7 +102,11 @@ def test_score_is_the_loss_of_the_validation_set(finished):
         assert row["validation_score"] == pytest.approx(expected * 1e-6)
 
 
-@pytest.mark.parametrize("compile", [False, True], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "compile",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["plain", "compiled"],
+)
 def test_late_weights_make_the_loss_from_their_epoch_on(tmp_path, traced, compile):
     """With a rate of nearly nothing the errors stay, and the loss is a sum of them."""
     config = standing(
