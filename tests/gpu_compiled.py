@@ -46,7 +46,7 @@ class CompilingDevice:
     kernels : dict of str to Kernel
     sources : list of str
     seconds : list of float
-        Time that each of them took.
+        Processor time that each of them took.
     sizes : list of int
         Bytes of their code.
     """
@@ -79,9 +79,9 @@ class CompilingDevice:
         return False
 
     def compile(self, source):
-        start = time.perf_counter()
+        start = time.process_time()
         compiled = self._nvrtc.compile(source, self._architecture)
-        self.seconds.append(time.perf_counter() - start)
+        self.seconds.append(time.process_time() - start)
         self.sources.append(source)
         self.sizes.append(len(compiled.code))
         self._compiled.append(compiled.resources())
