@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import openmm
 
+from ..forces.systems import with_variables
+from ..plugin.card import PLATFORMS
+from ..plugin.engine import is_native
+from ..plugin.library import obstacle_of_last_context
 from ..utils.process import processor_name
 
 # Fastest first. OpenCL is left out: openmm-torch does not run there.
@@ -50,7 +54,7 @@ def choose_platform(
 
 
 def describe_hardware(context: openmm.Context) -> dict[str, str | int]:
-    """Describe what a Context computes on, for the record of a run."""
+    """Describe what a Context, the one made last, computes on, for a run's record."""
     chosen = context.getPlatform()
     names = chosen.getPropertyNames()
     hardware: dict[str, str | int] = {"processor": processor_name()}
@@ -58,6 +62,10 @@ def describe_hardware(context: openmm.Context) -> dict[str, str | int]:
         hardware["device"] = chosen.getPropertyValue(context, "DeviceName")
     if "Threads" in names:
         hardware["threads"] = int(chosen.getPropertyValue(context, "Threads"))
+    forces = with_variables(context.getSystem())
+    if chosen.getName() in PLATFORMS and any(map(is_native, forces)):
+        obstacle = obstacle_of_last_context()
+        hardware["native_force"] = f"processor: {obstacle}" if obstacle else "device"
     if torch := sys.modules.get("torch"):
         hardware["torch_threads"] = torch.get_num_threads()
     return hardware

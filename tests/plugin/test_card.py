@@ -9,6 +9,8 @@ from openmm_helpers import context_of, lattice_waters, make_topology
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.plugin import card, library
+from openmm_allegro.simulate import platform as hardware
+from openmm_allegro.simulate.platform import describe_hardware
 
 pytestmark = pytest.mark.small
 
@@ -65,12 +67,16 @@ def test_headers_of_a_toolkit_come_first(variable, monkeypatch, tmp_path):
 
 
 def test_a_context_says_where_its_force_is_computed(model, monkeypatch):
+    """And the record of a run, where the Platform may have a card."""
     symbols, positions, box = lattice_waters()
     potential = AllegroPotential(model)
     system = potential.create_system(make_topology(symbols, box), backend="native")
-    context_of(system, positions)
+    context = context_of(system, positions)
     reason = "there is no library for the Platform Reference"
     assert library.obstacle_of_last_context() == reason
+    assert "native_force" not in describe_hardware(context)
+    monkeypatch.setattr(hardware, "PLATFORMS", ("Reference",))
+    assert describe_hardware(context)["native_force"] == f"processor: {reason}"
     monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
     with pytest.raises(openmm.OpenMMException, match=f"expected a card.*{reason}"):
         context_of(system, positions)

@@ -16,6 +16,7 @@ from openmm_helpers import context_of, evaluate, lattice_waters, make_topology
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.plugin import card, library
+from openmm_allegro.simulate.platform import describe_hardware
 
 CARDS = ("CUDA", "HIP", "OpenCL")
 PRECISIONS = ("single", "mixed", "double")
@@ -86,6 +87,7 @@ def counts(name):
 def test_equals_the_processor(name, waters, precision):
     system, positions, _ = waters
     context = on_card(system, name, positions, precision)
+    assert describe_hardware(context)["native_force"] == "device"
     alone = context.getState(energy=True).getPotentialEnergy()._value
     found = evaluate(context)
     assert alone == found[0]
