@@ -2,6 +2,7 @@
 """Module that an OpenMM force calls, made of a trained model: nm and kJ/mol."""
 
 import copy
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -26,6 +27,8 @@ PRECISIONS = {
     "mixed": torch.float32,
     "double": torch.float64,
 }
+
+_log = logging.getLogger(__name__)
 
 
 class ForceModule(torch.nn.Module):
@@ -255,8 +258,11 @@ def script_model(
     energy = copy.deepcopy(model.energy).set_dtype(dtype)
     energy.requires_grad_(False)
     is_fused = wants_kernel
-    if options.kernel == "auto" and is_foldable(model):
-        is_fused = library() is not None
+    if options.kernel == "auto" and not is_fused:
+        if is_foldable(model):
+            is_fused = library() is not None
+        else:
+            _log.info("plain torch computes the model: its energy has further terms")
     register()  # the operator, which every module names
     program = _program(model, options) if is_fused else None
     module = ForceModule(

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Plain torch on CUDA: where the host waits for the card in a step."""
+"""Where the host waits for the card in a step, by plain torch and the fused kernel."""
 
 from collections import Counter
 
 import pytest
 import torch
+from card_helpers import play_card
+from gpu_step import ListDevice
 from openmm_helpers import lattice_waters
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmm_allegro.mixing.capped_module import capped
 from openmm_allegro.mixing.link_atoms import Cap
+from openmm_allegro.potential.committee_module import committee_module
 from openmm_allegro.potential.module import force_module
 
 # Operations whose result, or the size of it, CUDA sends to the host; and those that
@@ -67,3 +70,27 @@ def test_a_step_waits_for_the_card_three_times(model, has_caps):
     with Waits() as waits:
         module(*arguments)
     assert waits.counts == {"_local_scalar_dense": 1, "nonzero": 1}
+
+
+def test_a_step_of_the_fused_kernel_waits_for_nothing(model, monkeypatch):
+    """Of some of the particles, one of which is a cap's."""
+    devices = []
+
+    def device():
+        devices.append(ListDevice())  # whose networks do not run
+        return devices[-1]
+
+    play_card(monkeypatch, device=device)
+    symbols, positions, box = lattice_waters()
+    atoms, caps = [3, 4, 5, 81], [Cap(3, 6, 0.1)]
+    module = committee_module(
+        [model], [*symbols[3:6], "H"], atoms=atoms, caps=caps, periodic=True
+    )
+    arguments = torch.tensor(positions), torch.tensor(box)
+    module(*arguments)
+    (device,) = devices
+    before = len(device.names), device.waits
+    with Waits() as waits:
+        module(*arguments)
+    assert waits.counts == {} and device.waits == before[1]
+    assert len(device.names) - before[0] <= 6
