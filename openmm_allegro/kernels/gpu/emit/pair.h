@@ -49,21 +49,17 @@ static std::string sum_of(const std::vector<std::string> &parts) {
   return sum.empty() ? "0.0" : sum;
 }
 
-// Powers of x, y and z that monomials have: x2 and so on.
-static void write_powers(const Model &m, Text &text) {
-  int64_t largest[3] = {};
-  for (long n = 0; n < m.terms; ++n) {
-    largest[0] = std::max(largest[0], m.term[n].x);
-    largest[1] = std::max(largest[1], m.term[n].y);
-    largest[2] = std::max(largest[2], m.term[n].z);
+// A function's body, after the powers of x, y and z that it has: x2 and so on.
+static void write_body(const std::string &body, Text &text) {
+  for (const std::string axis : {"x", "y", "z"}) {
+    int64_t largest = 7;  // of any monomial
+    while (largest > 1 && body.find(axis + std::to_string(largest)) == std::string::npos)
+      --largest;
+    for (int64_t n = 2; n <= largest; ++n)
+      text << "  const double " << axis << n << " = " << axis
+           << (n == 2 ? "" : std::to_string(n - 1)) << " * " << axis << ";\n";
   }
-  const std::string names[] = {"x", "y", "z"};
-  for (int axis = 0; axis < 3; ++axis)
-    for (int64_t n = 2; n <= largest[axis]; ++n) {
-      const std::string before = n == 2 ? names[axis] : names[axis] + std::to_string(n - 1);
-      text << "  const double " << names[axis] << n << " = " << before << " * " << names[axis]
-           << ";\n";
-    }
+  text << body << "}\n";
 }
 
 // The functions `harmonics` and `harmonics_back` of a unit vector.
@@ -80,14 +76,15 @@ static void write_harmonics(const Model &m, Text &text) {
   }
   text << "\n// Spherical harmonics [COMPONENTS] of the unit vector (x, y, z).\n"
           "DEVICE void harmonics(double x, double y, double z, double *value) {\n";
-  write_powers(m, text);
+  Text body;
   for (long a = 0; a < m.components; ++a)
-    text << "  value[" << int64_t(a) << "] = " << sum_of(values[a]) << ";\n";
-  text << "}\n\n"
+    body << "  value[" << int64_t(a) << "] = " << sum_of(values[a]) << ";\n";
+  write_body(body.all, text);
+  text << "\n"
           "// The derivative by the vector, not projected, from those by the harmonics.\n"
           "DEVICE void harmonics_back(double x, double y, double z, const double *d_value,\n"
           "                           double *d_x, double *d_y, double *d_z) {\n";
-  write_powers(m, text);
+  Text back;
   const char *const names[] = {"d_x", "d_y", "d_z"};
   for (int axis = 0; axis < 3; ++axis) {
     std::vector<std::string> parts;
@@ -97,7 +94,7 @@ static void write_harmonics(const Model &m, Text &text) {
                         sum_of(slopes[axis][a]) + ")");
     std::string sum;
     for (const std::string &part : parts) sum += (sum.empty() ? "" : " +\n         ") + part;
-    text << "  *" << names[axis] << " = " << (sum.empty() ? "0.0" : sum) << ";\n";
+    back << "  *" << names[axis] << " = " << (sum.empty() ? "0.0" : sum) << ";\n";
   }
-  text << "}\n";
+  write_body(back.all, text);
 }

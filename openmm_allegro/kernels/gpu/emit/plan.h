@@ -4,6 +4,8 @@
 // tensor features are read there, so these and what is written with them have columns for
 // both. Included after arrays.h.
 
+constexpr int64_t LINE = 32;  // numbers to whose multiples scratch memory is padded
+
 struct Columns {
   std::vector<int64_t> derivative;  // column of each of the program's columns
   int64_t table_slope, table_place, kinds, neighbors, images, starts;
@@ -116,5 +118,6 @@ static Columns plan_columns(const Model &m) {
   c.table_place = take(m.points ? 1 : 0);
   c.starts = take(m.points ? 1 : 0);
   c.kinds = take(1), c.neighbors = take(1), c.images = take(1);
+  c.count = rounded_up(c.count, LINE);
   return c;
 }

@@ -73,7 +73,6 @@ static const char *const WIDE_BEGIN = R"(  WORK_MEMORY(double, sums, WIDE_SUMS +
   LOCAL_ARG int *exact = (LOCAL_ARG int *)(sums + WIDE_SUMS);
   Rows r;
   r.x = scratch + GROUP * ((mm_long)wide_rows * WIDE_ROW + WIDE_REST);
-  r.stride = wide_rows;
   r.kinds = (GLOBAL int *)(r.x + (mm_long)wide_rows * KINDS);
   r.neighbors = (GLOBAL int *)(r.x + (mm_long)wide_rows * NEIGHBORS);
   r.images = (GLOBAL int *)(r.x + (mm_long)wide_rows * IMAGES);
@@ -81,6 +80,7 @@ static const char *const WIDE_BEGIN = R"(  WORK_MEMORY(double, sums, WIDE_SUMS +
   GLOBAL NET *centers = r.x + (mm_long)wide_rows * WIDE_ROW;
   for (int place = GROUP; place < counters[WIDE_COUNTER]; place += GROUPS) {
     const int center = wide_centers[place];
+    r.stride = wide_rows;
     r.count = wide_neighbors(r, center, x, box, types, neighbors, images, degrees, rows,
                              constants, atoms, capacity, (LOCAL_ARG int *)sums);
     if (r.count > wide_rows && THREAD == 0) {
@@ -88,6 +88,8 @@ static const char *const WIDE_BEGIN = R"(  WORK_MEMORY(double, sums, WIDE_SUMS +
       ATOMIC_MAX(&counters[TOO_MANY_COUNTER], r.count);
     }
     if (r.count > wide_rows || r.count == 0) continue;
+    // columns as near to each other as whole lines of memory allow
+    r.stride = r.count + 31 < wide_rows ? (r.count + 31) / 32 * 32 : wide_rows;
     const double factor = constants[FACTORS + types[center]];
     const NET norm = (NET)constants[NORM + types[center]];
 #if POINTS

@@ -17,7 +17,7 @@ class WideText {
   }
 
   // Numbers of a work-group's arrays of the centre.
-  int64_t centers_size() const { return size; }
+  int64_t centers_size() const { return rounded_up(size, LINE); }
 
   void write_forward(long begin, long end) {
     for (long n = begin; n < end; ++n) forward(n);
