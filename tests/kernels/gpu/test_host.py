@@ -64,13 +64,14 @@ def test_lanes_meet_at_barriers(card):
     assert card.device.uploads == [192 * 8] and card.device.waits == 2
 
 
-def test_the_order_of_lanes_shows_a_race(card):
+def test_a_race_shows_without_sanitizers(card):
+    """By the order of lanes, and by what work-group memory is full of."""
     compiled = card.device.compile(SOURCE)
     target = card.empty(64 * 4)
     card.launch(compiled, "race", 1, 64, [target])
     found = card.array(target, 64, np.int32)
     assert not np.array_equal(found, np.roll(np.arange(64), -1))
-    assert -1 in found  # what work-group memory is full of
+    assert -1 in found
 
 
 def test_lanes_that_miss_a_barrier_are_reported(card):

@@ -17,7 +17,8 @@ struct Fiber {
 };
 
 struct Team {
-  int lanes, step;
+  // Lanes that there are, and those that run.
+  int capacity, lanes, step;
   char *stacks;
   Fiber host;
   Fiber *fibers;
@@ -115,9 +116,9 @@ CARD_RAW static void lane_main() {
 CARD_RAW static void close_team(Team *t) {
   if (!t) return;
 #if defined(__SANITIZE_THREAD__)
-  for (int n = 0; n < t->lanes; ++n) __tsan_destroy_fiber(t->fibers[n].thread);
+  for (int n = 0; n < t->capacity; ++n) __tsan_destroy_fiber(t->fibers[n].thread);
 #endif
-  munmap(t->stacks, size_t(t->lanes) * STACK);
+  munmap(t->stacks, size_t(t->capacity) * STACK);
   delete[] t->fibers;
   delete[] t->sites;
   delete t;
@@ -129,7 +130,7 @@ CARD_RAW static Team *open_team(int lanes) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return nullptr;
   Team *t = new Team();
-  t->lanes = lanes;
+  t->capacity = lanes;
   t->stacks = static_cast<char *>(stacks);
   t->fibers = new Fiber[lanes]();
   t->sites = new int[3 * lanes]();

@@ -50,50 +50,70 @@ struct Launch {
   char problem[sizeof(Team::problem)];
 };
 
+/// Keep a problem of one of the groups.
+CARD_RAW static bool refuse(Launch &launch, const char *problem) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mutex);
+  snprintf(launch.problem, sizeof launch.problem, "%s", problem);
+  pthread_mutex_unlock(&mutex);
+  return false;
+}
+
 /// Run the group of this thread; the team is kept for the next.
 CARD_RAW static bool run_one(Launch &launch, int number) {
-  if (team && (team->lanes != lanes || team->problem[0])) close_team(team), team = nullptr;
+  if (team && (team->capacity < lanes || team->problem[0])) close_team(team), team = nullptr;
   if (!team) team = open_team(lanes);
-  if (!team) {
-    strcpy(launch.problem, "expected memory for the stacks of lanes, found none");
-    return false;
-  }
+  if (!team) return refuse(launch, "expected memory for the stacks of lanes, found none");
 #if defined(CARD_SECTION)
   if (launch.poison && __start_work_group)
     memset(__start_work_group, 0xff, size_t(__stop_work_group - __start_work_group));
 #endif
   group = number;
+  team->lanes = lanes;
   team->step = launch.backwards ? -1 : 1;
   team->run = launch.kernel->run;
   team->arguments = launch.arguments;
-  if (!run_group()) strcpy(launch.problem, team->problem);
-  return !launch.problem[0];
+  return run_group() || refuse(launch, team->problem);
 }
 
 #if defined(__SANITIZE_THREAD__)
+// A thread for each work-group, kept for the next launch. Each waits for its own semaphore,
+// so that no order comes between groups.
 struct Worker {
-  pthread_t thread;
-  Launch *launch;
   int number;
+  Launch *launch;
+  sem_t start, end;
 };
+enum { WORKERS = 256 };
+static Worker workers[WORKERS];
+static int working;
 
 static void *work(void *given) {
   Worker &worker = *static_cast<Worker *>(given);
-  run_one(*worker.launch, worker.number);
-  close_team(team);
-  team = nullptr;
-  return nullptr;
+  for (;;) {
+    while (sem_wait(&worker.start)) {
+    }
+    for (int n = worker.number; n < groups; n += WORKERS) run_one(*worker.launch, n);
+    sem_post(&worker.end);
+  }
 }
 
 static void run_all(Launch &launch) {
-  Worker *workers = new Worker[groups];
-  for (int n = 0; n < groups; ++n) {
-    workers[n].launch = &launch;
-    workers[n].number = n;
-    if (pthread_create(&workers[n].thread, nullptr, work, &workers[n])) abort();
+  const int count = groups < WORKERS ? groups : WORKERS;
+  for (; working < count; ++working) {
+    Worker &worker = workers[working];
+    worker.number = working;
+    sem_init(&worker.start, 0, 0);
+    sem_init(&worker.end, 0, 0);
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, work, &worker)) abort();
+    pthread_detach(thread);
   }
-  for (int n = 0; n < groups; ++n) pthread_join(workers[n].thread, nullptr);
-  delete[] workers;
+  for (int n = 0; n < count; ++n) workers[n].launch = &launch;
+  for (int n = 0; n < count; ++n) sem_post(&workers[n].start);
+  for (int n = 0; n < count; ++n)
+    while (sem_wait(&workers[n].end)) {
+    }
 }
 #else
 static void run_all(Launch &launch) {

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 
 // Not seen by a sanitizer.
