@@ -109,6 +109,7 @@ def test_caps_and_forces_in_a_mixed_system(monkeypatch, interpolate):
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_copy_of_a_module_has_its_own_list(small, waters):
     symbols, positions, box = waters
     gc.collect()
