@@ -6,7 +6,8 @@
 #                                of the small installation in .venv-small
 #   make slow                    the long tests
 #   make sanitize                the tests of kernels and plugin, compiled to watch each
-#                                access to memory, undefined behaviour and races (GCC)
+#                                access to memory, undefined behaviour and races (GCC);
+#                                those for cards on this processor
 #   make lint | format           ruff
 #   make clean                   remove environments, runs/ and caches
 #
@@ -117,19 +118,21 @@ MEMORY := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover
 THREADS := -fsanitize=thread
 SANITIZER_FLAGS := -fno-omit-frame-pointer -g1
 NATIVE := $(addprefix tests/potential/test_,committee.py composition.py)
+# Kernels for cards, whose lanes each count as a thread.
+CARDS := $(addprefix tests/kernels/gpu/test_,host.py list.py network.py packed.py step.py)
 sanitize: venv
 	$(call sanitized,memory,$(MEMORY),asan)
 	$(call watched,memory,$(MEMORY),asan) ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=32 \
 	  UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc $(VENV_PYTHON) -P -m pytest \
 	  -p no:cacheprovider -s tests/kernels tests/plugin $(NATIVE) \
-	  -k 'not torchforce and not pythonforce' $(PYTEST_ARGS)
+	  -k 'not torchforce and not pythonforce and not without_sanitizers' $(PYTEST_ARGS)
 	$(call sanitized,threads,$(THREADS),tsan)
 	$(call watched,threads,$(THREADS),tsan) TSAN_OPTIONS=halt_on_error=1 \
 	  OPENMM_CPU_THREADS=2 setarch -R $(VENV_PYTHON) -P -m pytest -p no:cacheprovider -s \
 	  tests/plugin/test_contexts.py tests/plugin/test_native_table.py \
 	  tests/kernels/test_sparse.py \
-	  tests/kernels/test_kernels.py::test_threads_and_blocks_do_not_matter \
-	  -k 'not frees_it' $(PYTEST_ARGS)
+	  tests/kernels/test_kernels.py::test_threads_and_blocks_do_not_matter $(CARDS) \
+	  -k 'not frees_it and not without_sanitizers' $(PYTEST_ARGS)
 
 # Of a name, flags of the compiler and a runtime: a package that is compiled with them,
 define sanitized

@@ -23,8 +23,8 @@ struct Team {
   Fiber host;
   Fiber *fibers;
   int *sites, *rounds, *warp_rounds;
-  // Addresses that stand for the launch and for barriers in turn.
-  char start, marks[2];
+  // Addresses that stand for both ends of a launch, and for barriers in turn.
+  char start, end, marks[2];
   void (*run)(const void *arguments);
   const void *arguments;
   char problem[160];
@@ -68,15 +68,22 @@ CARD_RAW static void give_up(int one, int other) {
   if (lane != HOST) change(HOST);
 }
 
+/// Go on with the next lane, after the last with the host.
+CARD_RAW static void pass(int site) {
+  Team &t = *team;
+  const int next = lane + t.step;
+  t.sites[lane] = site;
+  change(next < 0 || next >= t.lanes ? HOST : next);
+}
+
 /// Wait for all lanes of the work-group, at a line of the source.
 CARD_RAW static void wait_group(int site) {
-  if (site == left_out && site != ENDED) return;
+  if (site == left_out) return;
   Team &t = *team;
-  const int me = lane, next = me + t.step;
+  const int me = lane;
   [[maybe_unused]] char *mark = &t.marks[t.rounds[me]++ & 1];
-  t.sites[me] = site;
   CARD_RELEASE(mark);
-  change(next < 0 || next >= t.lanes ? HOST : next);
+  pass(site);
   CARD_ACQUIRE(mark);
   t.sites[me] = RUNNING;
 }
@@ -109,7 +116,8 @@ CARD_RAW static void lane_main() {
   for (;;) {
     CARD_ACQUIRE(&t.start);
     t.run(t.arguments);
-    wait_group(ENDED);
+    CARD_RELEASE(&t.end);
+    pass(ENDED);
   }
 }
 
@@ -160,13 +168,15 @@ CARD_RAW static bool run_group() {
   Team &t = *team;
   const int first = t.step > 0 ? 0 : t.lanes - 1;
   lane = HOST;
+  // Lanes that had no part in the launch before have met fewer barriers.
+  for (int n = 0; n < t.lanes; ++n) t.rounds[n] = t.warp_rounds[n] = 0;
   CARD_RELEASE(&t.start);
   do {
     change(first);
     for (int n = 0; n < t.lanes && !t.problem[0]; ++n)
       if (t.sites[n] != t.sites[first]) give_up(first, n);
   } while (!t.problem[0] && t.sites[first] != ENDED);
-  for (char &mark : t.marks) CARD_ACQUIRE(&mark);
+  CARD_ACQUIRE(&t.end);
   return !t.problem[0];
 }
 }  // namespace card
