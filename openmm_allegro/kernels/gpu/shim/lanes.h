@@ -41,6 +41,7 @@ CARD_RAW static void change(int to) {
   Team &t = *team;
   Fiber &leaving = lane == HOST ? t.host : t.fibers[lane];
   Fiber &entering = to == HOST ? t.host : t.fibers[to];
+  if (lane != HOST) CARD_RELEASE(&t.end);  // it may be the last that the lane does
   lane = to;
 #if defined(__SANITIZE_THREAD__)
   __tsan_switch_to_fiber(entering.thread, 1);
@@ -116,7 +117,6 @@ CARD_RAW static void lane_main() {
   for (;;) {
     CARD_ACQUIRE(&t.start);
     t.run(t.arguments);
-    CARD_RELEASE(&t.end);
     pass(ENDED);
   }
 }
