@@ -11,6 +11,7 @@ import numpy as np
 import openmm
 import pytest
 from helpers import water_model
+from mixed_helpers import organic_model, solvated
 from openmm import unit
 from openmm_helpers import context_of, evaluate, lattice_waters, make_topology
 
@@ -198,3 +199,41 @@ def test_the_mean_of_a_committee(name, waters):
     potential = AllegroPotential([water_model(seed) for seed in (1, 2)])
     system = potential.create_system(make_topology(symbols, box), backend="native")
     check(evaluate(on_card(system, name, positions)), on_processor(system, positions))
+
+
+def test_a_two_body_table(name, waters):
+    """It is made when the Context is."""
+    _, positions, box = waters
+    topology = make_topology(lattice_waters()[0], box)
+    system = AllegroPotential(water_model()).create_system(
+        topology, backend="native", two_body="table"
+    )
+    check(evaluate(on_card(system, name, positions)), on_processor(system, positions))
+
+
+def test_atoms_without_a_box(name, waters):
+    _, positions, _ = waters
+    topology = make_topology(lattice_waters()[0][:27])
+    system = AllegroPotential(water_model()).create_system(topology, backend="native")
+    few = positions[:27]
+    check(evaluate(on_card(system, name, few)), on_processor(system, few))
+
+
+def test_atoms_that_openmm_reorders(name):
+    """It does so every 250 steps; beside them a region with caps, in another order."""
+    whole = solvated()
+    system = AllegroPotential(organic_model()).create_mixed_system(
+        whole.topology,
+        whole.system,
+        [5, 0, 2, 4, 3, 1],
+        link="cap",
+        backend="native",
+    )
+    context = on_card(system, name, whole.positions)
+    context.getIntegrator().step(1)
+    before = counts(name)
+    context.getIntegrator().step(260)
+    # the particles, and the ends of caps
+    assert (counts(name) - before)[1] == 2
+    at = context.getState(positions=True).getPositions(asNumpy=True)._value
+    check(evaluate(context), on_processor(system, at), 1e-4)
