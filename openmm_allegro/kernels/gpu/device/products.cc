@@ -81,8 +81,10 @@ DEVICE void load_fragments(GLOBAL const NET *RESTRICT w, const int v, NET2 *b) {
           *(GLOBAL const NET2 *)(w + 64 * (FIRST_FRAGMENT(v) + WARP_COLUMNS * j) + 2 * OWN_LANE);
 }
 
+// Products with a low part are added up in `rest`: each sum is rounded, and the large one is
+// rounded least often so.
 DEVICE void add_fragments(const unsigned *high, const unsigned *low, const NET2 *b,
-                          const int v, NET *t) {
+                          const int v, NET *t, NET *rest) {
   UNROLL
   for (int j = 0; j < 4; j++) {
     if (j >= WARP_WIDTH(v)) continue;
@@ -91,10 +93,10 @@ DEVICE void add_fragments(const unsigned *high, const unsigned *low, const NET2 
     split(b[j].y, b_high + 1, b_low + 1);
     UNROLL
     for (int i = 0; i < 2; i++)
-      if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), low + 4 * i, b_high);
+      if (i < WARP_HEIGHT(v)) MMA(rest + 4 * (i * WARP_WIDTH(v) + j), low + 4 * i, b_high);
     UNROLL
     for (int i = 0; i < 2; i++)
-      if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_low);
+      if (i < WARP_HEIGHT(v)) MMA(rest + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_low);
     UNROLL
     for (int i = 0; i < 2; i++)
       if (i < WARP_HEIGHT(v)) MMA(t + 4 * (i * WARP_WIDTH(v) + j), high + 4 * i, b_high);
@@ -107,6 +109,9 @@ DEVICE void multiply(LOCAL_ARG const NET *RESTRICT a, const int lda, const int d
                      GLOBAL const NET *RESTRICT w, const int v, NET *t,
                      GLOBAL const NET *RESTRICT w1, const int v1, NET *t1) {
   NET2 b[4], b1[4], next[4], next1[4];
+  NET rest[16], rest1[16];
+  UNROLL
+  for (int e = 0; e < 16; e++) rest[e] = rest1[e] = (NET)0;
   LOCAL_ARG const NET *from = a + (FIRST_ROW(v) + OWN_LANE / 4) * lda + OWN_LANE % 4;
   load_fragments(w, v, next);
   if (v1) load_fragments(w1, v1, next1);
@@ -124,8 +129,13 @@ DEVICE void multiply(LOCAL_ARG const NET *RESTRICT a, const int lda, const int d
     UNROLL
     for (int i = 0; i < 4 * WARP_HEIGHT(v); i++)
       split(from[(16 * (i / 4) + 8 * (i % 2)) * lda + k + 4 * (i / 2 % 2)], high + i, low + i);
-    add_fragments(high, low, b, v, t);
-    if (v1) add_fragments(high, low, b1, v1, t1);
+    add_fragments(high, low, b, v, t, rest);
+    if (v1) add_fragments(high, low, b1, v1, t1, rest1);
+  }
+  UNROLL
+  for (int e = 0; e < 16; e++) {
+    if (e < 4 * v) t[e] += rest[e];
+    if (e < 4 * v1) t1[e] += rest1[e];
   }
 }
 

@@ -19,16 +19,32 @@ static std::string network_text(const Network &network) {
          network.phases.all() + "  }\n}\n";
 }
 
-// What fits, from the fastest on: fewer things are computed again, more centres share a
+// Registers of 32 bits for slopes of activations, beside the tiles in which derivatives of
+// several parts are added up.
+static int64_t registers_of_slopes(const Model &m, const Values &values) {
+  constexpr int64_t together = 88;
+  std::vector<int> parts(values.all.size());
+  for (const Event &event : values.events)
+    if (event.kind == Event::MAKE)
+      for (const Term &term : values.all[event.value].terms) ++parts[term.source];
+  int64_t sums = 0;
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (parts[i] > 1) sums += values.all[i].padded() / 4 * (m.is_double ? 2 : 1);
+  return std::max(together - sums, int64_t(0));
+}
+
+// What may fit, from the fastest on: fewer things are computed again, more centres share a
 // group.
-static std::vector<Choice> choices(const allegro_gpu_options &options) {
+static std::vector<Choice> choices(const allegro_gpu_options &options, int64_t registers) {
   const bool has_fragments = options.products == ALLEGRO_GPU_TF32X3;
-  const int64_t registers = 72;
   std::vector<Choice> all;
-  for (int64_t slots = std::max(options.rows / 8, int64_t(2)); slots; slots /= 2)
-    for (const int recomputed : {0, 1, 2})
-      all.push_back({options.rows, slots, has_fragments, recomputed < 1, recomputed < 2,
-                     registers});
+  const auto add = [&](int64_t slots, int recomputed) {
+    all.push_back({options.rows, slots, has_fragments, recomputed < 1, recomputed < 2,
+                   registers});
+  };
+  add(options.rows / 8, 0), add(options.rows * 3 / 32, 0);
+  for (int64_t slots = options.rows / 8; slots; slots /= 2)
+    for (const int recomputed : {0, 1, 2}) add(slots, recomputed);
   return all;
 }
 
@@ -46,7 +62,7 @@ static PackedPlan plan_packed(const Model &m, const Places &places,
                 " components of the tensor track, found " + std::to_string(m.widest)};
   const Values values(m);
   int64_t least = INT64_MAX;
-  for (const Choice &choice : choices(options)) {
+  for (const Choice &choice : choices(options, registers_of_slopes(m, values))) {
     Network network(m, places, values, choice);
     const int64_t memory = network.phases.place();
     if (memory <= options.memory)
