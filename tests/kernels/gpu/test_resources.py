@@ -15,7 +15,7 @@ from openmm_allegro.modelfile import load_model
 
 SYSTEMS = Path(__file__).parents[3] / "systems"
 # Registers of a thread that kernels of every model need at most.
-MOST = {"place": 128, "list": 144, "finish": 80, "wide": 208}
+MOST = {"place": 128, "list": 144, "finish": 80, "wide": 232}
 
 
 def program(model, dtype=torch.float32):
