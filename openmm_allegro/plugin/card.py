@@ -69,7 +69,7 @@ def obstacle_on(platform: str) -> str:
         return f"OpenMM has no Platform {platform} here"
     if platform not in PLATFORMS:
         return f"the Platform {platform} has no card"
-    if os.environ.get("OPENMM_ALLEGRO_CARD") == "never":
+    if _is_unwanted():
         return "OPENMM_ALLEGRO_CARD=never says so"
     try:
         openmm.Platform.loadPluginLibrary(str(card_path(platform)))
@@ -80,11 +80,17 @@ def obstacle_on(platform: str) -> str:
 
 def load_cards() -> None:
     """Load the libraries of all Platforms that OpenMM has; log which it cannot."""
+    if _is_unwanted():
+        return
     for index in range(openmm.Platform.getNumPlatforms()):
         name = openmm.Platform.getPlatform(index).getName()
         obstacle = obstacle_on(name) if name in PLATFORMS else ""
         if obstacle:
             _log.warning("the native force is computed on the processor: %s", obstacle)
+
+
+def _is_unwanted() -> bool:
+    return os.environ.get("OPENMM_ALLEGRO_CARD") == "never"
 
 
 def card_path(platform: str) -> Path:

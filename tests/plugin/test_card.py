@@ -36,9 +36,12 @@ def test_platforms_without_a_card():
     assert obstacle_on("Nonesuch") == "OpenMM has no Platform Nonesuch here"
 
 
-def test_a_card_that_is_not_wanted(present, monkeypatch):
+def test_a_card_that_is_not_wanted(present, monkeypatch, caplog):
+    """Nothing is compiled, and nothing logged."""
     monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "never")
     assert obstacle_on("CUDA") == "OPENMM_ALLEGRO_CARD=never says so"
+    card.load_cards()
+    assert not caplog.records
 
 
 def test_missing_headers_are_named_once_in_the_log(
