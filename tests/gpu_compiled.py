@@ -52,6 +52,7 @@ class CompilingDevice:
     """
 
     groups = 100
+    one_space = True
 
     def __init__(self, nvrtc: Nvrtc, number: int, products: int | None = None) -> None:
         has_tensor_cores = divmod(number, 10) in TENSOR_CORES

@@ -93,6 +93,8 @@ def emit(
     rows: int = 0,
     products: int = Products.FMA,
     memory: int = 227 * 1024,
+    *,
+    one_space: bool = False,
 ) -> Emitted:
     """Source and arrays of a program.
 
@@ -106,7 +108,11 @@ def emit(
     names = zip(("integers", "constants", "weights"), arrays, strict=True)
     given = header.filled("allegro_program", **dict(names), is_double=int(is_double))
     options = header.filled(
-        "allegro_gpu_options", rows=rows, products=int(products), memory=memory
+        "allegro_gpu_options",
+        rows=rows,
+        products=int(products),
+        memory=memory,
+        one_space=one_space,
     )
     sizes = header.structure("allegro_gpu_sizes")()
     message = ctypes.create_string_buffer(400)
@@ -177,12 +183,13 @@ def run_network(
         card.buffer(np.zeros(shape, dtype))
         for shape, dtype in [(count, float), (3 * count, "u8"), (9, "u8")]
     ]
-    numbers = groups * (sizes.wide_row * int(wide_rows) + sizes.wide_rest)
+    numbers = sizes.wide_row * int(wide_rows) + sizes.wide_rest
+    own = max(numbers * emitted.weights.itemsize, sizes.spilled, 8)
     constant = emitted.weights, emitted.constants, emitted.integers
     after = [
         card.buffer(counters),
         *map(card.buffer, constant),
-        card.empty(max(numbers, 1) * emitted.weights.itemsize),
+        card.empty(groups * own),
         *results,
         *(count, neighbors.shape[1], int(wants_forces), int(wide_rows)),
     ]

@@ -40,6 +40,7 @@ def sanitize(
     *,
     rows: int = 16,
     products: int = 0,
+    memory: int = 227 * 1024,
     drops: Sequence[int] | str = (),
 ) -> list[dict]:
     """Outcomes of the kernels as they are, and without each of some barriers.
@@ -52,8 +53,8 @@ def sanitize(
         A key of ``RUNTIMES``.
     folder : Path
         Where files may be written.
-    rows, products : int
-        As in ``emit``.
+    rows, products, memory : int
+        As in ``emit``, with one space of addresses.
     drops : sequence of int, or "all"
         Lines of the source whose barriers are left out, one a run.
 
@@ -85,7 +86,8 @@ def sanitize(
     )
     # its memory has to be where ThreadSanitizer expects it
     command = ["setarch", "-R"] if shutil.which("setarch") else []
-    asked = json.dumps({"drops": drops, "rows": rows, "products": products})
+    choices = {"rows": rows, "products": int(products), "memory": memory}
+    asked = json.dumps({"drops": drops, "choices": choices})
     command += [sys.executable, __file__, str(path), sanitizer, asked]
     environment = {**os.environ, **_OPTIONS, "LD_PRELOAD": preload}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -111,7 +113,7 @@ def main() -> None:
     asked = json.loads(asked)
     with np.load(path) as file:
         program = Program(**file)
-    kernels = emit(program, asked["rows"], asked["products"])
+    kernels = emit(program, **asked["choices"], one_space=True)
     pairs = star_pairs(kernels.cutoffs, _DEGREES)
     barriers = [
         number

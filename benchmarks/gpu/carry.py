@@ -139,7 +139,7 @@ def _kernels(folder: Path, path: Path, architecture: int) -> None:
 class Compiling:
     """A device that only compiles; it looks like an H100's multiprocessors."""
 
-    groups, memory = 132, 227 * 1024
+    groups, memory, one_space = 132, 227 * 1024, True
 
     def __init__(self, nvrtc, architecture: int, products: int) -> None:
         self.nvrtc, self.architecture = nvrtc, f"sm_{architecture}"

@@ -108,7 +108,7 @@ def largest(name: str, kind: str, memory: int) -> Any:
     for rows in ROWS:
         try:
             program = in_numpy(programs(name, kind))
-            return emit(program, rows, CHOICES[kind][1], memory)
+            return emit(program, rows, CHOICES[kind][1], memory, one_space=True)
         except ValueError as error:
             problem = error
     raise problem

@@ -58,7 +58,7 @@ class Watched:
     def __init__(self, device: Any, clock: Any = None) -> None:
         self.device, self.clock = device, clock
         self.groups, self.memory = device.groups, device.memory
-        self.products = device.products
+        self.products, self.one_space = device.products, device.one_space
         self.launches, self.waits, self.allocated = collections.Counter(), 0, 0
         self._names: dict[int, str] = {}
         self._sizes: dict[int, int] = {}
@@ -98,7 +98,11 @@ class Watched:
 def plan(folded: Any, rows: int, way: str = "FMA", memory: int = 1 << 20) -> Any:
     """Sizes of the kernels of a program; raises Refused where they do not fit."""
     options = header.filled(
-        "allegro_gpu_options", rows=rows, products=int(WAYS[way]), memory=memory
+        "allegro_gpu_options",
+        rows=rows,
+        products=int(WAYS[way]),
+        memory=memory,
+        one_space=True,
     )
     sizes = header.structure("allegro_gpu_sizes")()
     message = ctypes.create_string_buffer(ROOM)

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 /// Version of the structs and functions below.
-#define ALLEGRO_GPU_INTERFACE 1
+#define ALLEGRO_GPU_INTERFACE 2
 
 // --------------------------------------------------------------------- emitted sources
 /// Ways to multiply matrices of float32.
@@ -28,6 +28,9 @@ typedef struct allegro_gpu_options {
   int64_t products;
   /// Bytes of work-group memory that a group may take.
   int64_t memory;
+  /// 1 if a pointer may be to work-group or to device memory, as in CUDA and HIP. What a
+  /// group has no room for is then spilled to scratch in device memory.
+  int64_t one_space;
 } allegro_gpu_options;
 
 /// Sizes of a program's kernels and of the arrays that they read.
@@ -38,6 +41,10 @@ typedef struct allegro_gpu_sizes {
   int64_t slots;
   /// Bytes of work-group memory of `network`.
   int64_t memory;
+  /// Bytes of scratch memory of a work-group of `network`, for what is spilled.
+  int64_t spilled;
+  /// Bytes that a group reads and writes there, with forces.
+  int64_t spilled_traffic;
   /// Threads of a work-group of the kernel `wide`.
   int64_t wide_threads;
   /// Bytes of work-group memory of `wide`.
@@ -96,6 +103,8 @@ typedef struct allegro_gpu_device {
   int64_t memory;
   /// Which of enum allegro_gpu_products is the fastest.
   int64_t products;
+  /// 1 if a pointer may be to work-group or to device memory, else 0.
+  int64_t one_space;
   /// Reserve so many bytes.
   void *(*allocate)(void *self, int64_t bytes);
   /// Give a buffer back, after the launches that use it.

@@ -100,6 +100,7 @@ class CudaDevice:
         self.capability = attribute(Attribute.MAJOR), attribute(Attribute.MINOR)
         self.groups = attribute(Attribute.MULTIPROCESSORS)
         self.memory = attribute(Attribute.SHARED_MEMORY)
+        self.one_space = True
         has_tensor_cores = self.capability in TENSOR_CORES
         self.products = Products.TF32X3 if has_tensor_cores else Products.FMA
         self.stream = stream

@@ -24,6 +24,7 @@ class Device(Protocol):
     groups: int
     memory: int
     products: int
+    one_space: bool
 
     def allocate(self, size: int) -> int:
         """Reserve so many bytes."""
@@ -76,7 +77,10 @@ class Bridge:
         self.device = device
         self._error: BaseException | None = None
         self.struct = _Struct(
-            groups=device.groups, memory=device.memory, products=device.products
+            groups=device.groups,
+            memory=device.memory,
+            products=device.products,
+            one_space=device.one_space,
         )
         outcomes = ("upload", "download", "watch", "launch")
         functions = {name: self._outcome(getattr(device, name)) for name in outcomes}

@@ -45,6 +45,9 @@ class HostDevice:
         Bytes of work-group memory that a card would have.
     products : Products
         The fastest products of a card.
+    one_space : bool
+        Whether a pointer may be to work-group or to device memory, as in CUDA but not
+        in OpenCL.
     poison : bool
         Whether new buffers, and the memory of each work-group, are full of NaN.
     backwards : bool
@@ -74,6 +77,7 @@ class HostDevice:
         memory: int = 96 * 1024,
         products: int = Products.FMA,
         *,
+        one_space: bool = True,
         poison: bool = True,
         backwards: bool = False,
         lag: int = 0,
@@ -81,6 +85,7 @@ class HostDevice:
         left_out: int = 0,
     ) -> None:
         self.groups, self.memory, self.products = groups, memory, int(products)
+        self.one_space = one_space
         self._poison, self._backwards, self._flags = poison, backwards, tuple(flags)
         self._lag, self._left_out = lag, left_out
         self.launches: list[Launch] = []

@@ -174,7 +174,8 @@ class MembersMaker {
   Member make_one(int64_t m, int64_t rows) {
     const allegro_program &program = atoms.programs[m];
     const allegro_gpu_options options = {
-        rows, program.is_double ? int64_t(ALLEGRO_GPU_FMA) : device.products, device.memory};
+        rows, program.is_double ? int64_t(ALLEGRO_GPU_FMA) : device.products, device.memory,
+        device.one_space};
     Member member;
     char message[400] = "";
     const int64_t outcome =

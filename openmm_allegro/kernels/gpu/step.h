@@ -225,18 +225,23 @@ class Step {
     has_list = must_build = true;
   }
 
-  // Memory of `wide`, for as many work-groups as have room.
+  // Work-groups of `network`.
+  int64_t network_groups() const { return std::min(count, device.groups); }
+
+  // Memory of `wide`, for as many work-groups as have room, and of `network`, which runs
+  // before it.
   void make_scratch() {
     has_scratch = false;
-    int64_t own = 8;
+    int64_t own = 8, spilled = 0;
     for (const Member &member : members.each) {
+      spilled = std::max(spilled, member.sizes.spilled);
       const int64_t numbers = wide_rows * member.sizes.wide_row + member.sizes.wide_rest;
       own = std::max(own, numbers * member.bytes_of_number);
     }
     if (!members.rows) scratch_bytes = MUCH_SCRATCH;
     wide_groups = std::min({device.groups, scratch_bytes / own, count});
     wide_groups = std::max<int64_t>(1, wide_groups);
-    scratch.reset(device, wide_groups * own);
+    scratch.reset(device, std::max(wide_groups * own, network_groups() * spilled));
     has_scratch = true;
   }
 
@@ -343,7 +348,7 @@ class Step {
                 << forces << strain << count << capacity << int(wants_forces) << wide_rows;
       return arguments;
     };
-    if (members.rows) m.network.launch(device, std::min(count, device.groups), all(groups));
+    if (members.rows) m.network.launch(device, network_groups(), all(groups));
     m.wide.launch(device, wide_groups, all(wide_centers));
   }
 };

@@ -17,7 +17,7 @@ Argument = header.structure("allegro_gpu_argument")
 class Recorder:
     """A device that notes what it is asked for, and has 100 bytes."""
 
-    groups, memory, products = 3, 48_000, 1
+    groups, memory, products, one_space = 3, 48_000, 1, True
 
     def __init__(self):
         self.calls = []
@@ -69,6 +69,7 @@ def bridge():
 def test_the_library_calls_functions_of_a_device(bridge):
     device, struct = bridge.device, bridge.struct
     assert (struct.groups, struct.memory, struct.products) == (3, 48_000, 1)
+    assert struct.one_space == 1
     assert struct.allocate(None, 100) == 1 << 40
     assert struct.upload(None, 1 << 40, 10, 20) == Outcome.OK
     assert struct.watch(None, 1 << 40, 64) == Outcome.OK

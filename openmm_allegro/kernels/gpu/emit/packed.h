@@ -5,7 +5,7 @@
 // The first choice of a program that fits the options.
 struct PackedPlan {
   Choice choice;
-  int64_t memory;    // bytes of a group
+  int64_t memory, spilled, traffic;  // bytes of a group
   std::string text;  // of the loop and of what precedes it
   PackedWeights weights;
 };
@@ -17,6 +17,11 @@ static std::string network_text(const Network &network) {
          "    int zero = 0;\n    HIDE(zero);\n"
          "    GLOBAL const NET *RESTRICT own_weights = weights + zero;\n" +
          network.phases.all() + "  }\n}\n";
+}
+
+static PackedPlan made_of(const Network &network, const Choice &choice, int64_t memory) {
+  return {choice, memory, network.phases.spilled(), network.phases.traffic(),
+          network_text(network), network.weights};
 }
 
 // Registers of 32 bits for slopes of activations, beside the tiles in which derivatives of
@@ -62,11 +67,18 @@ static PackedPlan plan_packed(const Model &m, const Places &places,
                 " components of the tensor track, found " + std::to_string(m.widest)};
   const Values values(m);
   int64_t least = INT64_MAX;
-  for (const Choice &choice : choices(options, registers_of_slopes(m, values))) {
+  const std::vector<Choice> all = choices(options, registers_of_slopes(m, values));
+  for (const Choice &choice : all) {
     Network network(m, places, values, choice);
     const int64_t memory = network.phases.place();
-    if (memory <= options.memory)
-      return {choice, memory, network_text(network), network.weights};
+    if (memory <= options.memory) return made_of(network, choice, memory);
+    least = std::min(least, memory);
+  }
+  for (const Choice &choice : all) {
+    if (!options.one_space || !choice.keeps_environments) continue;
+    Network network(m, places, values, choice);
+    const int64_t memory = network.phases.place_within(options.memory);
+    if (memory <= options.memory) return made_of(network, choice, memory);
     least = std::min(least, memory);
   }
   throw Unfit{"expected " + std::to_string(least) + " bytes of work-group memory for groups of " +
@@ -79,6 +91,8 @@ static void write_packed(const Model &m, const PackedPlan &plan, allegro_gpu_siz
   sizes->threads = 4 * choice.rows;
   sizes->slots = choice.slots;
   sizes->memory = plan.memory;
+  sizes->spilled = plan.spilled;
+  sizes->spilled_traffic = plan.traffic;
   text.define("ROWS", choice.rows);
   text.define("SLOTS", choice.slots);
   text.define("TF32X3", int(choice.has_fragments));

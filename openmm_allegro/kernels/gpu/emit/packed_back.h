@@ -29,7 +29,7 @@ inline std::string Network::need_tile(int64_t i) {
 // The buffer of a derivative that is added up in memory; `adds` if it has a part already.
 inline int64_t Network::gradient(int64_t i, bool *adds) {
   *adds = own[i].gradient >= 0;
-  if (!*adds) own[i].gradient = net("gradient" + number(i), choice.rows * values.all[i].ld());
+  if (!*adds) own[i].gradient = row_net("gradient" + number(i), values.all[i].ld());
   return own[i].gradient;
 }
 
@@ -50,7 +50,7 @@ inline int64_t Network::complete_gradient(int64_t i) {
   }
   for (size_t k = v.pointwise.size(); k-- > 0;) apply_back(i, k, tile, &reads);
   end_phase(reads, {});
-  own[i].gradient = net("d_value" + number(i), choice.rows * v.ld());
+  own[i].gradient = row_net("d_value" + number(i), v.ld());
   store(tile, v.padded(), own[i].gradient, v.ld());
   return own[i].gradient;
 }

@@ -75,6 +75,10 @@ class Network {
   int64_t net(const std::string &name, int64_t count) {
     return phases.buffer(name, "NET", count * net_bytes());
   }
+  // So many numbers of each row, which may be spilled.
+  int64_t row_net(const std::string &name, int64_t count) {
+    return phases.buffer(name, "NET", choice.rows * count * net_bytes(), true);
+  }
   // Numbers from one row to the next: an odd multiple of 4.
   int64_t harmonic_ld() const { return 4 * (rounded_up(m.components, 4) / 4 | 1); }
   static std::string value_tile(int64_t i) { return "t" + number(i); }
@@ -112,6 +116,7 @@ class Network {
       const Part &one = all[n++];
       const bool is_pair = n < all.size() && one.v > 1 && all[n].v > 1;
       const Part &other = is_pair ? all[n++] : one;
+      phases.use(source, 2);  // warps beside each other read the same rows
       text << "    multiply(" << name(source) << ", " << ld << ", " << depth << ", own_weights + "
            << one.start << ", " << one.v << ", " << one.tile << ", own_weights + " << other.start
            << ", " << (is_pair ? other.v : 0) << ", " << other.tile << ");\n";
@@ -163,16 +168,16 @@ class Network {
     }
     for (const char *name : {"x", "y", "z", "r", "zbl", "energy"}) add(name, "double", rows, 8);
     energy = info.back();
-    harmonic = net("harmonic", rows * harmonic_ld());
-    d_harmonic = net("d_harmonic", rows * harmonic_ld());
-    slopes = net("slopes", rows * slope_ld());
-    by_table = net("by_table", 4 * rows);
+    harmonic = row_net("harmonic", harmonic_ld());
+    d_harmonic = row_net("d_harmonic", harmonic_ld());
+    slopes = row_net("slopes", slope_ld());
+    by_table = row_net("by_table", 4);
     for (int64_t n = 0; n < m.layers; ++n) {
       environments.push_back(net("environment" + number(n), center_size(m.components)));
       d_environments.push_back(-1);
     }
     chains.resize(m.layers);
-    own[values.basis].value = net("basis", rows * values.all[values.basis].ld());
+    own[values.basis].value = row_net("basis", values.all[values.basis].ld());
   }
 
   int64_t slope_ld() const { return m.radial | 1; }
@@ -256,7 +261,7 @@ class Network {
     if (is_exact_only) text << "    }\n";
     for (size_t k = 0; k < v.pointwise.size(); ++k) apply(i, k, tile, &writes);
     end_phase(reads, writes);
-    own[i].value = net("value" + number(i), choice.rows * v.ld());
+    own[i].value = row_net("value" + number(i), v.ld());
     store(tile, v.padded(), own[i].value, v.ld());
   }
 
@@ -281,7 +286,7 @@ class Network {
          << count << "; e++) " << slope << "[e] = "
          << function(as<allegro_activation>(operation).kind) << "(&" << tile << "[e]);\n";
     if (own[i].in_registers) return;
-    const int64_t buffer = net("kept_" + slope, choice.rows * v.padded());
+    const int64_t buffer = row_net("kept_" + slope, v.padded());
     text << "    UNROLL\n    for (int e = 0; e < " << count << "; e++) " << name(buffer)
          << "[e * NETWORK_THREADS + THREAD] = " << slope << "[e];\n";
     own[i].slopes[k] = buffer;

@@ -13,7 +13,7 @@ inline void Network::tensor(const Event &event) {
   end_phase({harmonic, own[environment].value}, {environments[op.layer]});
   make_chain(op.layer);
   const Value &target = values.all[event.value];
-  own[event.value].value = net("value" + number(event.value), choice.rows * target.ld());
+  own[event.value].value = row_net("value" + number(event.value), target.ld());
   text << "    fill_scalars(&p, " << y << ", " << name(own[weight].value) << ", " << v.ld()
        << ", " << name(chains[op.layer][0]) << ", " << name(own[event.value].value) << ", "
        << target.ld() << ");\n";
@@ -84,7 +84,7 @@ inline int64_t Network::again(int64_t i, bool is_kept) {
   declare_tile("again" + suffix, v.padded());
   const List reads = sum_terms(i, "again" + suffix);
   end_phase(reads, {});
-  const int64_t buffer = net("value" + suffix, choice.rows * v.ld());
+  const int64_t buffer = row_net("value" + suffix, v.ld());
   store("again" + suffix, v.padded(), buffer, v.ld());
   return buffer;
 }

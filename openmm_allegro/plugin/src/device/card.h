@@ -46,6 +46,7 @@ class Card {
     made.groups = programs.groups();
     made.memory = programs.memory();
     made.products = programs.products();
+    made.one_space = Programs::HAS_ONE_SPACE;
     made.allocate = allocate;
     made.release = release;
     made.upload = upload;

@@ -47,6 +47,9 @@ class Programs {
     size_t declared = 0;
   };
 
+  // OpenCL 1.2 has no pointers to any memory.
+  static constexpr bool HAS_ONE_SPACE = false;
+
   explicit Programs(OpenMM::ComputeContext &context) : context(context) {}
 
   int64_t groups() const { return context.getNumThreadBlocks(); }

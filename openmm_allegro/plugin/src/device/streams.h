@@ -47,6 +47,9 @@ class Programs {
     const Api::Function function;
   };
 
+  // Of addresses, for work-group and device memory.
+  static constexpr bool HAS_ONE_SPACE = true;
+
   explicit Programs(OpenMM::ComputeContext &context) : context(native(context)) {}
 
   int64_t groups() const { return Api::multiprocessors(context); }
