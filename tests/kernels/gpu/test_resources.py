@@ -50,11 +50,11 @@ def test_a_small_model_on_a_card():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", MEMORY)
 def test_a_model_of_salt_water(number):
-    """Its groups have as many rows as the card's shared memory has room for."""
+    """Its groups have 64 rows; what shared memory has no room for is spilled."""
     if number not in compiler().architectures:
         pytest.skip("a card that NVRTC does not know")
     device = compiled_kernels(program("nacl_aq/nacl_aq.safetensors"), number)
-    check(device, rows=32 if MEMORY[number] < 160_000 else 64)
+    check(device, rows=64)
     # the first step waits for it
     assert sum(device.seconds) < 60
 
