@@ -99,22 +99,20 @@ def numbers() -> Iterable[str]:
 
 def compiled() -> Iterable[str]:
     """Registers, memory, size and time of compilation by architecture."""
-    results = _read("gpu_checks.json")
-    tables = [one.get("compiled", {}) for one in results.values()]
-    keys = dict.fromkeys(key for rows in tables for key in rows)
-    yield from _head(["model", *keys])
-    for name, checks in results.items():
+    yield from _head(["model", "architecture", *WAYS])
+    for name, checks in _read("gpu_checks.json").items():
         rows = checks.get("compiled", {})
-        if rows:
-            yield _row([name, *(_kernel(rows.get(key, {})) for key in keys)])
+        for architecture in dict.fromkeys(key.partition(",")[0] for key in rows):
+            kernels = [rows.get(f"{architecture}, {way}", {}) for way in WAYS]
+            yield _row([name, architecture, *map(_kernel, kernels)])
+            name = ""
 
 
 def _kernel(row: dict) -> str:
     if "registers" not in row:
         return row.get("left_out", "–")
     return (
-        f"{row['rows'] or 'any'} rows, {row['registers']} registers, "
-        f"{row['spills']} B, "
+        f"{row['rows'] or 'any'}, {row['registers']}, {row['spills']} B, "
         f"{row['shared_kb']:.0f} kB, {row['cubin_kb']} kB, {row['seconds']:.0f} s"
     )
 
