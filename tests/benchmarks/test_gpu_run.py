@@ -17,8 +17,7 @@ json.dump({"row": {"ms": 1.0}}, open(file, "w"))
 if name == "failing":
     raise SystemExit("no card")
 if name == "hanging":
-    child = subprocess.Popen(["sleep", "60"])
-    open(file + ".pid", "w").write(str(child.pid))
+    print(subprocess.Popen(["sleep", "60"]).pid)
     time.sleep(60)
 """
 
@@ -37,9 +36,10 @@ def test_each_part_ends_by_itself(run, tmp_path, monkeypatch):
     (tmp_path / "part.py").write_text(FAKE)
     monkeypatch.setattr(run, "HERE", tmp_path)
     names = "failing", "hanging", "good", "long"
-    parts = [run.Part(name, 0.4, 0.1, "a part") for name in names]
-    parts[-1] = parts[-1]._replace(least=100.0)
-    content = run.run(parts, 20.0, tmp_path, dry=False)
+    parts = [run.Part(name, 30.0, 0.1, "a part") for name in names]
+    parts[1] = parts[1]._replace(seconds=1.5)
+    parts[3] = parts[3]._replace(least=100.0)
+    content = run.run(parts, 60.0, tmp_path, dry=False)
     statuses = {name: part["status"] for name, part in content["parts"].items()}
     assert statuses == {
         "failing": "failed",
@@ -52,13 +52,8 @@ def test_each_part_ends_by_itself(run, tmp_path, monkeypatch):
         assert content["parts"][name]["rows"] == {"row": {"ms": 1.0}}
     assert "expected 100 s, found" in content["parts"]["long"]["reason"]
     assert json.loads((tmp_path / "gpu_unknown.json").read_text()) == content
-
-
-def test_what_a_part_began_is_stopped_with_it(run, tmp_path, monkeypatch):
-    (tmp_path / "part.py").write_text(FAKE)
-    monkeypatch.setattr(run, "HERE", tmp_path)
-    run._run(run.Part("hanging", 1, 1, ""), 0.3, tmp_path, dry=False)
-    child = int((tmp_path / "hanging.json.pid").read_text())
+    # what a part began is stopped with it
+    child = int(content["parts"]["hanging"]["log"][0])
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"
 
