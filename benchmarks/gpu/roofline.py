@@ -11,11 +11,11 @@ prints a table and writes benchmarks/results/roofline.json.
 The ideal time is the longest of: multiplications and additions in float32, those of the
 dense layers by tensor cores for 3xTF32, at a third of their TF32 rate; geometry in
 double precision; exponentials; loads from work-group memory and L1 for the register
-tiles, each address of a warp once; weights from L2, once a group; and pair list,
-positions and forces from the card's memory. The expected time supposes that arithmetic
-reaches half of its peak (0.4 with tensor cores), that geometry and network follow each
-other, that the rows of a group that hold no pair cost as much as others, that groups of
-the last wave leave processors idle, and six launches.
+tiles, each address of a warp once; weights from L2, once a group, and what a group has
+no room for; and pair list, positions and forces from the card's memory. The expected
+time supposes that arithmetic reaches half of its peak (0.4 with tensor cores), that
+geometry and network follow each other, that the rows of a group that hold no pair cost
+as much as others, that groups of the last wave leave processors idle, and six launches.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Groups(NamedTuple):
     slots: int  # centres that a group may have
     memory: int  # bytes of work-group memory
     weights: int  # bytes that a group reads
+    spilled: int  # bytes that it writes and reads for lack of work-group memory
 
 
 class Workload(NamedTuple):
@@ -130,7 +131,8 @@ def groups_of(program: Program, memory: int) -> Groups | None:
             sizes = plan(program, rows, memory=memory)
         except Refused:
             continue
-        return Groups(rows, sizes.slots, sizes.memory, 4 * (sizes.weights - alone))
+        weights = 4 * (sizes.weights - alone)
+        return Groups(rows, sizes.slots, sizes.memory, weights, sizes.spilled_traffic)
     return None
 
 
@@ -198,7 +200,7 @@ def bound(work: Workload, card: Card, way: str) -> Bound | None:
     plan_of_card = groups_of(work.program, 1024 * card.group)
     if plan_of_card is None or work.degrees.max() > plan_of_card.rows:
         return None
-    rows, slots, memory, weights = plan_of_card
+    rows, slots, memory, weights, spilled = plan_of_card
     c, pairs = work.counts, float(work.degrees.mean())
     groups = packed(work.degrees, rows, slots)
     fill = work.degrees.sum() / (rows * groups)
@@ -212,7 +214,7 @@ def bound(work: Workload, card: Card, way: str) -> Bound | None:
         "double": c.geometry * pairs / card.fp64 / 1e6,
         "exponentials": 2 * c.exponentials * pairs / (card.fp32 / 16) / 1e6,
         "L1": 4 * LOADS * c.linear * pairs / 2 / cycles / 1e6,
-        "L2": weights * groups / len(work.degrees) / card.l2 / 1e6,
+        "L2": (weights + spilled) * groups / len(work.degrees) / card.l2 / 1e6,
         "memory": (BYTES_OF_PAIR * pairs + BYTES_OF_ATOM) / card.memory / 1e6,
     }
     at_a_time = card.multiprocessors * max(

@@ -101,5 +101,5 @@ def test_bounds_follow_from_operations_and_rates(roofline, model):
     assert split.expected < plain.expected
     too_many = work._replace(degrees=np.full(1, 65))
     assert roofline.bound(too_many, card, "FMA") is None
-    small = card._replace(group=99)  # has groups of 32
+    small = card._replace(group=8)  # has no groups
     assert roofline.bound(work, small, "FMA") is None
