@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from gpu_grid import KINDS, MODELS, emitted, errors, program, twin_results
 from gpu_helpers import host_card
-from gpu_network import run_network, star_pairs
+from gpu_network import emit, run_network, star_pairs
+from kernel_helpers import in_numpy
 
 pytestmark = pytest.mark.small
 
@@ -85,3 +87,15 @@ def test_energies_alone_leave_out_the_way_back():
     before, after = text.split("if (wants_forces) {")
     assert "add_row_forces" not in before and "energies" not in after
     assert before.count("SYNC_THREADS") < after.count("SYNC_THREADS") + 5
+
+
+def test_products_keep_the_nan_of_a_card():
+    """All of its bits are set but the sign, so to round it up would make it 0."""
+    numbers = in_numpy(program("one layer", torch.float32))
+    weights = numbers.weights.copy()
+    weights.view(np.uint32)[0] = 0x7FFFFFFF  # of the first product
+    kernels = emit(numbers._replace(weights=weights), 16, KINDS["tf32"][1])
+    pairs = star_pairs(kernels.cutoffs, [3])
+    with host_card(memory=MEMORY) as card:
+        results = run_network(card, kernels, pairs, wants_forces=False)
+    assert np.isnan(results.energies[0])

@@ -33,9 +33,9 @@ typedef struct ALIGNED(8) {
 // and three products of parts leave out the smallest alone.
 #ifndef MMA
 #define AS_FLOAT(x) __uint_as_float(x)
-// To the nearest, away from zero in the middle. Tensor cores cut off the last 13 bits.
-#define TF32(x) ((__float_as_uint(x) + 0x1000u) & 0xffffe000u)
-#define TF32_CUT(x) (__float_as_uint(x) + 0x1000u)
+#define AS_BITS(x) __float_as_uint(x)
+// To the nearest, away from zero in the middle.
+#define TF32(x) ((AS_BITS(x) + 0x1000u) & 0xffffe000u)
 DEVICE void multiply_fragments(float *d, const unsigned *a, const unsigned *b) {
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -43,9 +43,6 @@ DEVICE void multiply_fragments(float *d, const unsigned *a, const unsigned *b) {
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 #define MMA(d, a, b) multiply_fragments(d, a, b)
-#endif
-#ifndef TF32_CUT
-#define TF32_CUT(x) TF32(x)
 #endif
 
 #define OWN_LANE (THREAD % 32)
@@ -67,9 +64,12 @@ DEVICE int tile_column(const int v, const int e) {
   return 8 * fragment + 2 * (OWN_LANE % 4) + e % 2;
 }
 
+// Tensor cores cut off the last 13 bits. The rest of a number has one of them at most: it is
+// rounded by what it grows by, which leaves NaN as it is. TF32 makes 0 of NVIDIA's NaN.
 DEVICE void split(float x, unsigned *high, unsigned *low) {
   *high = TF32(x);
-  *low = TF32_CUT(x - AS_FLOAT(*high));
+  const float rest = x - AS_FLOAT(*high);
+  *low = AS_BITS(fmaf(rest, 1.0f / 2048.0f, rest));
 }
 
 // The next 8 rows of b for a tile, two numbers of each fragment.

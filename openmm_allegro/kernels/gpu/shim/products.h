@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The product of matrices that a warp of NVIDIA's cards does together.
 namespace card {
-/// To the nearest of 10 bits, ties away from zero, as cvt.rna.tf32.f32.
+/// To the nearest of 10 bits, ties away from zero, of what is no NaN.
 static inline unsigned tf32(float x) {
   return (std::bit_cast<unsigned>(x) + 0x1000u) & ~0x1fffu;
 }
+
+/// The bits that tensor cores read.
+static inline float cut(unsigned x) { return std::bit_cast<float>(x & ~0x1fffu); }
 
 // What the lanes of each warp hand in, twice: a lane may be at its next product before
 // others have read those of the last.
@@ -17,9 +20,9 @@ CARD_RAW static void mma(float *d, const unsigned *a, const unsigned *b) {
   const int row = lane % WARP / 4, column = lane % 4;
   Handed &mine = handed[lane / WARP][team->warp_rounds[lane] & 1];
   for (int n = 0; n < 4; ++n)
-    mine.a[row + 8 * (n % 2)][column + 4 * (n / 2)] = std::bit_cast<float>(a[n]);
+    mine.a[row + 8 * (n % 2)][column + 4 * (n / 2)] = cut(a[n]);
   for (int n = 0; n < 2; ++n)
-    mine.b[column + 4 * n][row] = std::bit_cast<float>(b[n]);
+    mine.b[column + 4 * n][row] = cut(b[n]);
   wait_warp();
   for (int n = 0; n < 4; ++n)
     for (int k = 0; k < 8; ++k)

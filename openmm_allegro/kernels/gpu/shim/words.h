@@ -63,5 +63,6 @@ extern "C" __attribute__((weak, visibility("hidden"))) char __stop_work_group[];
 typedef long long mm_long;
 typedef unsigned long long mm_ulong;
 #define AS_FLOAT(x) std::bit_cast<float>(x)
+#define AS_BITS(x) std::bit_cast<unsigned>(x)
 #define TF32(x) card::tf32(x)
 #define MMA(d, a, b) card::mma(d, a, b)
