@@ -15,6 +15,7 @@ from openmm_allegro.kernels.inference.fold import fold
 
 SKIN = 0.5
 CONFIG = tiny_config()
+REPELLING = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9}, zbl=True)
 NAN, INF = math.nan, math.inf
 
 
@@ -255,11 +256,10 @@ def test_no_box_is_refused_where_one_is_needed(program, atoms):
 @pytest.mark.parametrize("kind", ["triclinic", "tiny", "isolated"])
 def test_results_are_those_of_the_twin(kind, capacity):
     """From positions many boxes away to strain, also without room in the list."""
-    config = tiny_config(pair_cutoffs={"H-O": 2.4, "O-H": 2.9}, zbl=True)
-    energy = tiny_energy(config)
+    energy = tiny_energy(REPELLING)
     atoms = random_atoms(kind, 1)
     exact = [
-        one.numpy() for one in evaluate("twin", energy, config, atoms, torch.float64)
+        one.numpy() for one in evaluate("twin", energy, REPELLING, atoms, torch.float64)
     ]
     program = in_numpy(fold(energy, torch.float32))
     positions, cell, periodic, types = (one.numpy() for one in atoms)
@@ -284,6 +284,18 @@ def test_results_are_those_of_the_twin(kind, capacity):
     np.testing.assert_allclose(strain, exact[2], rtol=0, atol=2e-6)
     for one, other in zip(*found, strict=True):  # whatever order lanes run in
         np.testing.assert_array_equal(one, other)
+
+
+def test_atoms_at_one_place_have_no_force(atoms):
+    """NaN, as on a processor: whole numbers have none, and two of them would be 0."""
+    positions, cell, types = atoms
+    program = in_numpy(fold(tiny_energy(REPELLING), torch.float32))
+    device = ListDevice(networks=True)
+    with steps([program], types[:3], [True] * 3, device=device, rows=-1) as made:
+        made.step(positions[[0, 0, 1]], cell)
+        made.finish()
+        energies, forces, _ = made.results()
+    assert np.isnan(energies[:2]).all() and np.isnan(forces[:2]).all()
 
 
 def test_a_committee_has_the_mean_of_its_members(atoms):

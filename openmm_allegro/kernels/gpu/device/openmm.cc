@@ -17,10 +17,11 @@ KERNEL LAUNCH_BOUNDS(ADD_THREADS) void finish_openmm(
   for (int i = (int)GLOBAL_ID; i < atoms; i += (int)GLOBAL_SIZE) {
     energy += share * energies[i];
     if (!wants_forces) continue;
+    const double own = share_of_force(share, energies[i]);
     const int cap = i - (atoms - caps);
     for (int axis = 0; axis < 3; ++axis) {
       // from eV/Å to kJ/mol/nm
-      const double force = 10.0 * share * from_fixed_point(forces[axis * atoms + i]);
+      const double force = 10.0 * own * from_fixed_point(forces[axis * atoms + i]);
       GLOBAL mm_ulong *to = force_buffers + axis * padded;
       if (cap < 0) {
         add_force(to + particles[i], force);
