@@ -112,7 +112,7 @@ class CudaDevice:
         self.close = weakref.finalize(self, _close, driver, self._context, self._owned)
         self.close.atexit = False  # the driver then gives back all by itself
         self._uploads: deque[tuple[int, bytes]] = deque()  # and events that follow them
-        self._owned.callback(_end_uploads, driver, self._uploads)
+        self._owned.callback(_forget_uploads, driver, self._uploads)
         self._parameters: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}
         self._watch_memory()
 
@@ -306,18 +306,16 @@ def _dotted(version: tuple[int, int]) -> str:
 
 
 def _close(driver: Driver, context: int, owned: ExitStack) -> None:
-    """Give back what a device owns."""
+    """Give back what a device owns, which kernels and copies may still use."""
     with suppress(CudaError):  # nothing can be done if the card is lost
         driver.cuCtxPushCurrent(context)
+        owned.callback(driver.cuCtxSynchronize)
         try:
             owned.close()
         finally:
             driver.cuCtxPopCurrent(ctypes.byref(c_void_p()))
 
 
-def _end_uploads(driver: Driver, uploads: deque[tuple[int, bytes]]) -> None:
+def _forget_uploads(driver: Driver, uploads: deque[tuple[int, bytes]]) -> None:
     while uploads:
-        event, _ = uploads[0]
-        driver.cuEventSynchronize(event)
-        driver.cuEventDestroy(event)
-        uploads.popleft()
+        driver.cuEventDestroy(uploads.popleft()[0])

@@ -57,6 +57,7 @@ int cuDevicePrimaryCtxRelease_v2(int card) {
 }
 int cuCtxPushCurrent_v2(void *context) { fake_depth++; return 0; }
 int cuCtxPopCurrent_v2(void **context) { fake_depth--; *context = NULL; return 0; }
+int cuCtxSynchronize(void) { return call("cuCtxSynchronize", ""); }
 
 int cuMemAlloc_v2(uint64_t *buffer, size_t size) {
   *buffer = (uint64_t)malloc(size);
@@ -96,7 +97,6 @@ int cuEventRecord(long *event, void *stream) {
 int cuEventQuery(long *event) {
   return *event > fake_passed ? 600 : call("cuEventQuery", "");
 }
-int cuEventSynchronize(long *event) { return call("cuEventSynchronize", ""); }
 int cuStreamSynchronize(void *stream) {
   return call("cuStreamSynchronize", " %zu", (size_t)stream);
 }
