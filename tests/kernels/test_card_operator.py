@@ -7,6 +7,7 @@ from card_helpers import ProcessorEngine, play_card
 from gpu_step import ListDevice
 from helpers import random_atoms, tiny_config, tiny_energy
 
+from openmm_allegro.kernels.inference.card_arguments import check_stream
 from openmm_allegro.kernels.inference.fold import fold
 
 CONFIG = tiny_config(l_max=1, num_layers=1)
@@ -97,6 +98,15 @@ def test_a_handle_of_another_shape_begins_anew(arguments, monkeypatch):
     for other in (torch.zeros(7), torch.tensor([2**40]), freed(torch.zeros(2))):
         evaluate(**arguments | {"handle": other})
     assert ProcessorEngine.opened == 3
+
+
+def test_a_step_becomes_no_graph(monkeypatch):
+    """Replayed, it would neither find the pairs again nor say what is wrong."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    with pytest.raises(RuntimeError, match=r"CUDA graph, .*; leave out .*Graphs"):
+        check_stream()
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    check_stream()
 
 
 @pytest.mark.parametrize("count", [9, 5000])

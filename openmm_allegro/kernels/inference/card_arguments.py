@@ -116,6 +116,21 @@ def check_positions(positions: Tensor, box: Tensor | None, particles: int) -> No
         _check_memory(name, tensor)
 
 
+def check_stream() -> None:
+    """Refuse to be captured as a CUDA graph, which could not build the list again.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    if torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "Allegro: expected a stream that runs, found one that is captured as a "
+            "CUDA graph, which would keep the pairs of one step for all; leave out "
+            "CUDA graphs (useCUDAGraphs of a TorchForce)"
+        )
+
+
 def _check_memory(name: str, tensor: Tensor) -> None:
     is_plain = tensor.layout == torch.strided and tensor.device.type != "meta"
     if not is_plain or (tensor.numel() and not tensor.data_ptr()):

@@ -20,7 +20,7 @@ from torch import Tensor
 from ...units import NM_TO_ANGSTROM
 from ..gpu.device import Device
 from ..gpu.engine import CardAtoms, Engine
-from .card_arguments import atoms_on_card, check_positions
+from .card_arguments import atoms_on_card, check_positions, check_stream
 from .program import Program
 
 SCHEMA = (
@@ -96,12 +96,14 @@ def evaluate_atoms(
     Raises
     ------
     RuntimeError
-        If positions or the box were not finite, in this call or the one before, or the
-        kernel is needed and cannot run.
+        If positions or the box were not finite, in this call or the one before, if the
+        kernel is needed and cannot run, or if the call would become a CUDA graph.
     ValueError
         If arrays are of other kinds, or indices are out of range.
     """
     place = positions.device
+    if positions.is_cuda:
+        check_stream()
     memory = _HANDLES.get(handle.data_ptr()) if handle.numel() else None
     if memory is None or memory.place != place:
         memory = _opened(place, needs_card, atoms, programs, skin)
