@@ -185,6 +185,10 @@ class Steps:
             )
         )
 
+    def rows(self) -> int:
+        """Rows of a group now."""
+        return self._library.allegro_gpu_rows(ctypes.c_void_p(self._engine))
+
     def results(self):
         """Energies [N], forces [N, 3] and strain derivative [3, 3] of the last step."""
         shapes = {"energies": self.count, "forces": (self.count, 3), "strain": (3, 3)}

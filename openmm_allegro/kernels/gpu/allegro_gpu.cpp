@@ -45,7 +45,7 @@ int64_t allegro_gpu_emit(const allegro_program *program, const allegro_gpu_optio
     const Model m = read(*program);
     const std::string source = write_source(m, *options, &sizes);
     std::copy_n(source.c_str(), sizes.text, text);
-    fill_arrays(m, *options, weights, constants, integers);
+    if (weights) fill_arrays(m, *options, weights, constants, integers);
     return ALLEGRO_OK;
   } catch (const Unfit &) {
     return ALLEGRO_REFUSED;

@@ -22,7 +22,7 @@ enum allegro_gpu_products {
 
 /// Choices for the kernels of a program.
 typedef struct allegro_gpu_options {
-  /// Rows of a group of centres: 16, 32 or 64; 0 for no packed kernel.
+  /// Rows of a group of centres: 16, 32, 64, 96 or 128; 0 for no packed kernel.
   int64_t rows;
   /// Which of enum allegro_gpu_products; double weights need ALLEGRO_GPU_FMA.
   int64_t products;
@@ -67,7 +67,8 @@ typedef struct allegro_gpu_sizes {
 /// what was expected and found is then in `message`, which has `room` bytes.
 int64_t allegro_gpu_plan(const allegro_program *program, const allegro_gpu_options *options,
                          allegro_gpu_sizes *sizes, char *message, int64_t room);
-/// Write the source of the kernels `network` and `wide`, and the arrays that they read.
+/// Write the source of the kernels `network` and `wide`, and the arrays that they read, or
+/// the source alone if `weights` is NULL. Groups of any number of rows read the same arrays.
 int64_t allegro_gpu_emit(const allegro_program *program, const allegro_gpu_options *options,
                          char *text, void *weights, double *constants, int32_t *integers);
 /// ALLEGRO_GPU_INTERFACE that the library was compiled with.
@@ -188,7 +189,8 @@ typedef struct allegro_gpu_output {
 
 /// Choices that allegro_gpu_open makes by itself where they are 0, for tests and measurements.
 typedef struct allegro_gpu_tuning {
-  /// Rows of a group: at most 64, 32 or 16; -1 for no packed kernel.
+  /// Rows of a group: at most 128, 96, 64, 32 or 16, which then stay; -1 for no packed
+  /// kernel.
   int64_t rows;
   /// Pairs of a centre that the list has room for at first.
   int64_t capacity;
@@ -201,8 +203,9 @@ typedef struct allegro_gpu_tuning {
 /// Models and atoms on a device.
 typedef struct allegro_gpu_engine allegro_gpu_engine;
 /// Compile the kernels and make the buffers; NULL if the device cannot, and why is in
-/// `message`. Tries groups of 64, 32 and 16 rows, then none. What `device` names must outlive
-/// the engine.
+/// `message`. Tries groups of 64, 32 and 16 rows, then none; a later step compiles kernels of
+/// groups of 96 or 128 rows, once each, where many centres have more than there were. What
+/// `device` names must outlive the engine.
 allegro_gpu_engine *allegro_gpu_open(const allegro_gpu_device *device,
                                      const allegro_gpu_atoms *atoms, char *message,
                                      int64_t room);
@@ -211,7 +214,7 @@ allegro_gpu_engine *allegro_gpu_open_tuned(const allegro_gpu_device *device,
                                            const allegro_gpu_atoms *atoms,
                                            const allegro_gpu_tuning *tuning, char *message,
                                            int64_t room);
-/// Rows of a group of centres; 0 if no packed kernel fits the programs and the device.
+/// Rows of a group of centres now; 0 if no packed kernel fits the programs and the device.
 int64_t allegro_gpu_rows(const allegro_gpu_engine *engine);
 /// Queue a step. Refused if a step before found something wrong, which is in `message`.
 int64_t allegro_gpu_step(allegro_gpu_engine *engine, const allegro_gpu_input *input,

@@ -43,13 +43,9 @@ class Engine:
         Arrays of numpy.
     atoms : CardAtoms
     rows : int, optional
-        Rows of a group of centres, for measurements: 64, 32 or 16 at most; 0 for the
-        kernel that takes any number. By default as many as fit.
-
-    Attributes
-    ----------
-    rows : int
-        Rows of a group that were taken.
+        Rows of a group of centres, for measurements: 128, 96, 64, 32 or 16 at most; 0
+        for the kernel that takes any number. By default 64 or as many as fit, and more
+        as soon as many centres have more pairs.
 
     Raises
     ------
@@ -83,13 +79,17 @@ class Engine:
         )
         if self._handle is None:
             raise RuntimeError(self._text())
-        self.rows = self._library.allegro_gpu_rows(self._handle)
         # Not at the end of the process, when the device may be gone.
         arguments = self._bridge, self._library.allegro_gpu_close, self._handle
         self._close = weakref.finalize(self, _close, *arguments)
         self._close.atexit = False
         self._input = header.structure("allegro_gpu_input")()
         self._output = header.structure("allegro_gpu_output")()
+
+    @property
+    def rows(self) -> int:
+        """Rows of a group now; a step may have taken larger ones."""
+        return self._library.allegro_gpu_rows(self._handle)
 
     def step(
         self,

@@ -14,6 +14,7 @@
 namespace allegro_gpu {
 
 constexpr double LARGEST_REACH = 1000.0;  // Å
+constexpr int64_t LARGEST_ROWS = 128, LARGEST_SLOTS = 8;  // rows and centres of a group
 
 // Functions that write the sources of programs; see allegro_gpu.h.
 struct Emitter {
@@ -21,8 +22,43 @@ struct Emitter {
   decltype(&allegro_gpu_emit) emit;
 };
 
+inline const allegro_header &header_of(const allegro_program &program) {
+  return *reinterpret_cast<const allegro_header *>(program.integers);
+}
+
+// A program without its weights, on which kernels do not depend.
+struct Outline {
+  std::vector<int64_t> integers;
+  std::vector<double> constants;
+  int64_t is_double = 0;
+
+  Outline() = default;
+  explicit Outline(const allegro_program &from) : is_double(from.is_double) {
+    const allegro_header &head = header_of(from);
+    const int64_t components = head.components, operations = head.operations;
+    const int64_t terms = head.terms, types = head.types, radial = head.radial;
+    int64_t size = sizeof(allegro_header) / 8;
+#define ADD(type, name, length, about) size += (length) * int64_t(sizeof(type) / 8);
+    ALLEGRO_INTEGERS(ADD)
+    for (int64_t n = 0; n < head.layers; ++n) {
+      const auto *layer = reinterpret_cast<const allegro_layer *>(from.integers + size);
+      size += int64_t(sizeof(allegro_layer) + layer->entries * sizeof(allegro_entry)) / 8;
+    }
+    integers.assign(from.integers, from.integers + size);
+    size = sizeof(allegro_scalars) / 8;
+    ALLEGRO_CONSTANTS(ADD)
+#undef ADD
+    constants.assign(from.constants, from.constants + size);
+  }
+
+  allegro_program program() const {
+    return {integers.data(), constants.data(), nullptr, is_double};
+  }
+};
+
 // A program on the device.
 struct Member {
+  Outline outline;
   allegro_gpu_sizes sizes = {};
   Kernel network, wide;
   Buffer types, weights, constants, integers;
@@ -34,10 +70,6 @@ struct Members {
   int64_t rows = 0, slots = 1;
   std::vector<Member> each;
 };
-
-inline const allegro_header &header_of(const allegro_program &program) {
-  return *reinterpret_cast<const allegro_header *>(program.integers);
-}
 
 // Arrays of the constants that are wanted here.
 struct Constants {
@@ -133,17 +165,17 @@ inline std::vector<double> shifts_of(const allegro_gpu_atoms &atoms, int64_t mem
 // Makes members on a device.
 class MembersMaker {
  public:
-  MembersMaker(const allegro_gpu_device &device, const allegro_gpu_atoms &atoms,
-               const Emitter &emitter)
-      : device(device), atoms(atoms), emitter(emitter) {}
+  MembersMaker(const allegro_gpu_device &device, const Emitter &emitter)
+      : device(device), emitter(emitter) {}
 
   // Members with groups of at most `most` rows.
-  Members make(int64_t most) {
+  Members make(const allegro_gpu_atoms &atoms, int64_t most) {
     std::string why;
-    for (const int64_t rows : {64, 32, 16, 0}) {
+    for (const int64_t rows : {LARGEST_ROWS, int64_t(96), int64_t(64), int64_t(32), int64_t(16),
+                               int64_t(0)}) {
       if (rows > most) continue;
       try {
-        return make_all(rows);
+        return make_all(atoms, rows);
       } catch (const Refusal &refusal) {
         why = refusal.what();
       }
@@ -151,50 +183,93 @@ class MembersMaker {
     throw Refusal(why);
   }
 
+  // Give members that have groups other ones, of so many rows; all of them or none.
+  void resize(Members &members, int64_t rows) {
+    std::vector<Member> made(members.each.size());
+    for (size_t m = 0; m < made.size(); ++m) {
+      const allegro_program program = members.each[m].outline.program();
+      plan(program, rows, made[m]);
+      std::vector<char> text(made[m].sizes.text);
+      emit(program, rows, text.data(), nullptr, nullptr, nullptr);
+      find_kernels(text.data(), rows, made[m]);
+    }
+    const int64_t slots = slots_of(made, rows);
+    for (size_t m = 0; m < made.size(); ++m) {
+      Member &member = members.each[m];
+      member.sizes = made[m].sizes;
+      member.network = made[m].network, member.wide = made[m].wide;
+    }
+    members.rows = rows, members.slots = slots;
+  }
+
  private:
   const allegro_gpu_device &device;
-  const allegro_gpu_atoms &atoms;
-  const Emitter &emitter;
+  const Emitter emitter;
   std::map<std::string, void *> compiled;  // members often have the same source
 
-  Members make_all(int64_t rows) {
+  Members make_all(const allegro_gpu_atoms &atoms, int64_t rows) {
     Members members;
     members.rows = rows;
-    for (int64_t m = 0; m < atoms.members; ++m) {
-      members.each.push_back(make_one(m, rows));
-      const int64_t slots = members.each.back().sizes.slots;
-      if (m > 0 && rows && slots != members.slots)
-        throw Refusal("Allegro: expected programs with groups of as many centres, found " +
-                      std::to_string(members.slots) + " and " + std::to_string(slots));
-      members.slots = std::max<int64_t>(1, slots);
-    }
+    for (int64_t m = 0; m < atoms.members; ++m)
+      members.each.push_back(make_one(atoms, m, rows));
+    members.slots = slots_of(members.each, rows);
     return members;
   }
 
-  Member make_one(int64_t m, int64_t rows) {
-    const allegro_program &program = atoms.programs[m];
-    const allegro_gpu_options options = {
-        rows, program.is_double ? int64_t(ALLEGRO_GPU_FMA) : device.products, device.memory,
-        device.one_space};
-    Member member;
+  // Centres of a group of all members.
+  static int64_t slots_of(const std::vector<Member> &members, int64_t rows) {
+    const int64_t first = members.front().sizes.slots;
+    if (first > LARGEST_SLOTS)
+      throw Refusal("Allegro: expected groups of at most " + std::to_string(LARGEST_SLOTS) +
+                    " centres, found " + std::to_string(first));
+    for (const Member &member : members)
+      if (rows && member.sizes.slots != first)
+        throw Refusal("Allegro: expected programs with groups of as many centres, found " +
+                      std::to_string(first) + " and " + std::to_string(member.sizes.slots));
+    return std::max<int64_t>(1, first);
+  }
+
+  allegro_gpu_options options(const allegro_program &program, int64_t rows) const {
+    return {rows, program.is_double ? int64_t(ALLEGRO_GPU_FMA) : device.products,
+            device.memory, device.one_space};
+  }
+
+  void plan(const allegro_program &program, int64_t rows, Member &member) {
+    const allegro_gpu_options chosen = options(program, rows);
     char message[400] = "";
     const int64_t outcome =
-        emitter.plan(&program, &options, &member.sizes, message, sizeof message);
+        emitter.plan(&program, &chosen, &member.sizes, message, sizeof message);
     if (outcome == ALLEGRO_NO_MEMORY) throw std::bad_alloc();
     if (outcome != ALLEGRO_OK) throw Refusal("Allegro: " + std::string(message));
+  }
+
+  void emit(const allegro_program &program, int64_t rows, char *text, void *weights,
+            double *constants, int32_t *integers) {
+    const allegro_gpu_options chosen = options(program, rows);
+    if (emitter.emit(&program, &chosen, text, weights, constants, integers) != ALLEGRO_OK)
+      throw std::bad_alloc();
+  }
+
+  void find_kernels(const char *text, int64_t rows, Member &member) {
+    void *source = compile(text);
+    const allegro_gpu_sizes &sizes = member.sizes;
+    member.wide = find_kernel(device, source, "wide", sizes.wide_threads, sizes.wide_memory);
+    if (rows)
+      member.network = find_kernel(device, source, "network", sizes.threads, sizes.memory);
+  }
+
+  Member make_one(const allegro_gpu_atoms &atoms, int64_t m, int64_t rows) {
+    const allegro_program &program = atoms.programs[m];
+    Member member{Outline(program)};
+    plan(program, rows, member);
     const allegro_gpu_sizes &sizes = member.sizes;
     member.bytes_of_number = program.is_double ? 8 : 4;
     std::vector<char> text(sizes.text);
     std::vector<char> weights(sizes.weights * member.bytes_of_number);
     std::vector<double> constants(sizes.constants);
     std::vector<int32_t> integers(sizes.integers);
-    if (emitter.emit(&program, &options, text.data(), weights.data(), constants.data(),
-                     integers.data()) != ALLEGRO_OK)
-      throw std::bad_alloc();
-    void *source = compile(text.data());
-    member.wide = find_kernel(device, source, "wide", sizes.wide_threads, sizes.wide_memory);
-    if (rows)
-      member.network = find_kernel(device, source, "network", sizes.threads, sizes.memory);
+    emit(program, rows, text.data(), weights.data(), constants.data(), integers.data());
+    find_kernels(text.data(), rows, member);
     const int64_t *types = atoms.types + m * atoms.count;
     member.types = Buffer(device, std::vector<int32_t>(types, types + atoms.count));
     member.weights = Buffer(device, weights);

@@ -31,6 +31,7 @@ inline std::string step_source(const std::string &surroundings) {
                  {"PLACE_THREADS", PLACE_THREADS},
                  {"ADD_THREADS", ADD_THREADS},
                  {"LARGEST_CHUNK", LARGEST_CHUNK},
+                 {"LARGEST_ROWS", LARGEST_ROWS},
                  {"MOST_NEIGHBORS", MOST_NEIGHBORS},
                  {"REBUILD", ALLEGRO_GPU_REBUILD},
                  {"NOT_FINITE", ALLEGRO_GPU_NOT_FINITE},
@@ -71,12 +72,14 @@ class Step {
        const allegro_gpu_tuning &tuning = {}, const std::string &surroundings = "")
       : device(given),
         kinds(checked(atoms)),
+        maker(device, emitter),
         count(atoms.count),
         caps(atoms.caps),
         skin(std::max(atoms.skin, 0.0)) {
     for (int k = 0; k < 3; ++k) periodic |= int(atoms.periodic[k] != 0) << k;
-    const int64_t most = tuning.rows ? std::max<int64_t>(tuning.rows, 0) : 64;
-    members = MembersMaker(device, atoms, emitter).make(most);
+    const int64_t most = tuning.rows ? std::max<int64_t>(tuning.rows, 0) : USUAL_ROWS;
+    members = maker.make(atoms, most);
+    may_widen = !tuning.rows && members.rows == USUAL_ROWS;
     const int64_t from = tuning.cells ? tuning.cells : CELLS_FROM;
     buckets = count >= from ? 2 * count : 0;
     chunk = count < SMALL ? SMALL_CHUNK : LARGEST_CHUNK;
@@ -135,11 +138,15 @@ class Step {
  private:
   static constexpr int64_t CELLS_FROM = 4000, SMALL = 4096;  // atoms
   static constexpr int64_t KEYS_BYTES = 1 << 26;
+  static constexpr int64_t USUAL_ROWS = 64;
+  static constexpr double FEW = 0.02;  // of the centres
   static constexpr int64_t LITTLE_SCRATCH = 1 << 26, MUCH_SCRATCH = 1 << 29;
 
   const allegro_gpu_device device;
   const Kinds kinds;
+  MembersMaker maker;
   Members members;
+  bool may_widen = false;
   const int64_t count, caps;
   const double skin;
   int periodic = 0;
@@ -261,13 +268,35 @@ class Step {
     make_room(seen);
   }
 
+  // Larger groups where many centres have more rows than there are. Where that cannot be,
+  // they stay the kernel `wide`'s.
+  bool widen(const int32_t *seen) {
+    const int64_t degree = seen[ALLEGRO_GPU_LARGEST_DEGREE];
+    if (!may_widen || seen[ALLEGRO_GPU_WIDE] <= FEW * double(count) ||
+        degree <= members.rows || seen[ALLEGRO_GPU_LARGEST_COUNT] > capacity)
+      return false;
+    const int64_t rows = degree <= 96 ? 96 : LARGEST_ROWS;
+    may_widen = rows < LARGEST_ROWS;
+    try {
+      Buffer larger(device, count * LARGEST_SLOTS * 4);
+      maker.resize(members, rows);
+      groups = std::move(larger);
+    } catch (const std::exception &) {
+      may_widen = false;
+      return false;
+    }
+    make_scratch();
+    return true;
+  }
+
   void make_room(const int32_t *seen) {
     const double pairs = seen[ALLEGRO_GPU_LARGEST_COUNT];
     double degree = seen[ALLEGRO_GPU_LARGEST_DEGREE];
     if (pairs > capacity) degree = std::max(degree, pairs);  // of those without room
     degree = std::max(degree, double(seen[ALLEGRO_GPU_TOO_MANY]));
     degree = std::min(degree, double(MOST_NEIGHBORS));
-    const bool has_wide = seen[ALLEGRO_GPU_WIDE] > 0 && scratch_bytes == LITTLE_SCRATCH;
+    const bool has_wide = !widen(seen) && seen[ALLEGRO_GPU_WIDE] > 0 &&
+                          scratch_bytes == LITTLE_SCRATCH;
     if (1.25 * degree > wide_rows || has_wide) {
       if (1.25 * degree > wide_rows) wide_rows = rounded(1.5 * degree);
       if (has_wide) scratch_bytes = MUCH_SCRATCH;

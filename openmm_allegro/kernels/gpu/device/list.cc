@@ -145,19 +145,23 @@ DEVICE int gather(const List *s, int center, int count, LOCAL_ARG int *near) {
 DEVICE int pack(LOCAL_ARG const int *degrees, LOCAL_ARG const int *order, int centers,
                 int most_rows, int slots, LOCAL_ARG int *group_of, LOCAL_ARG int *slot_of,
                 LOCAL_ARG int *heads, LOCAL_ARG int *after, LOCAL_ARG int *filled) {
-  mm_ulong open = 0;
+  mm_ulong low = 0, high = 0;  // room from 0 and from 64 on
   int number = 0;
   for (int n = 0; n < centers; ++n) {
     const int c = order[n], degree = degrees[c];
     group_of[c] = -1;
     if (degree <= 0 || degree > most_rows) continue;
-    const mm_ulong fits = degree < 64 ? open >> degree : 0;
+    const int least = degree < 64 ? 0 : degree - 64;
+    const mm_ulong small = degree < 64 ? low >> degree : 0;
+    const mm_ulong large = least < 64 ? high >> least : 0;
     int group = number, room = most_rows;
-    if (fits) {
-      room = degree + LOWEST_BIT(fits);
+    if (small || large) {
+      room = small ? degree + LOWEST_BIT(small) : 64 + least + LOWEST_BIT(large);
       group = heads[room];
       heads[room] = after[group];
-      if (after[group] < 0) open &= ~((mm_ulong)1 << room);
+      const mm_ulong bit = after[group] < 0 ? (mm_ulong)1 << room % 64 : 0;
+      if (room < 64) low &= ~bit;
+      else high &= ~bit;
     } else {
       filled[number++] = 0;
     }
@@ -165,9 +169,10 @@ DEVICE int pack(LOCAL_ARG const int *degrees, LOCAL_ARG const int *order, int ce
     slot_of[c] = filled[group]++;
     room -= degree;
     if (room == 0 || filled[group] == slots) continue;
-    after[group] = open >> room & 1 ? heads[room] : -1;
+    after[group] = (room < 64 ? low : high) >> room % 64 & 1 ? heads[room] : -1;
     heads[room] = group;
-    open |= (mm_ulong)1 << room;
+    if (room < 64) low |= (mm_ulong)1 << room;
+    else high |= (mm_ulong)1 << room % 64;
   }
   return number;
 }
@@ -187,7 +192,7 @@ KERNEL LAUNCH_BOUNDS(LIST_THREADS) void list(
     int turn, int chunk, int most_rows, int slots) {
   LOCAL int numbers[TEAMS], near[LIST_THREADS], made[2], degree[LARGEST_CHUNK];
   LOCAL int order[LARGEST_CHUNK], group_of[LARGEST_CHUNK], slot_of[LARGEST_CHUNK];
-  LOCAL int room[LARGEST_CHUNK], next[LARGEST_CHUNK], filled[LARGEST_CHUNK];
+  LOCAL int room[LARGEST_ROWS], next[LARGEST_CHUNK], filled[LARGEST_CHUNK];
   if (*STATE(state, turn, BAD)) return;
   const int builds = *STATE(state, turn, TO_BUILD), team = THREAD / TEAM;
   List s = {builds ? wrapped : x, kinds, limits, cells, heads, after,

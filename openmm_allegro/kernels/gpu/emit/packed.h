@@ -26,7 +26,8 @@ static PackedPlan made_of(const Network &network, const Choice &choice, int64_t 
 
 // Registers of 32 bits for slopes of activations, beside the tiles in which derivatives of
 // several parts are added up.
-static int64_t registers_of_slopes(const Model &m, const Values &values) {
+static int64_t registers_of_slopes(const Model &m, const Values &values, int64_t rows) {
+  if (rows > 64) return 0;  // its threads have 168 or 128 of them, not 255
   constexpr int64_t together = 88;
   std::vector<int> parts(values.all.size());
   for (const Event &event : values.events)
@@ -47,8 +48,9 @@ static std::vector<Choice> choices(const allegro_gpu_options &options, int64_t r
     all.push_back({options.rows, slots, has_fragments, recomputed < 1, recomputed < 2,
                    registers});
   };
-  add(options.rows / 8, 0), add(options.rows * 3 / 32, 0);
-  for (int64_t slots = options.rows / 8; slots; slots /= 2)
+  const int64_t most = std::min<int64_t>(options.rows, 64) / 8;
+  add(most, 0), add(most * 3 / 4, 0);
+  for (int64_t slots = most; slots; slots /= 2)
     for (const int recomputed : {0, 1, 2}) add(slots, recomputed);
   return all;
 }
@@ -56,8 +58,10 @@ static std::vector<Choice> choices(const allegro_gpu_options &options, int64_t r
 // Refused where no choice fits.
 static PackedPlan plan_packed(const Model &m, const Places &places,
                               const allegro_gpu_options &options) {
-  if (options.rows != 16 && options.rows != 32 && options.rows != 64)
-    throw Unfit{"expected groups of 16, 32 or 64 rows, found " + std::to_string(options.rows)};
+  const auto sizes = {16, 32, 64, 96, 128};
+  if (std::find(sizes.begin(), sizes.end(), options.rows) == sizes.end())
+    throw Unfit{"expected groups of 16, 32, 64, 96 or 128 rows, found " +
+                std::to_string(options.rows)};
   if (m.is_double && options.products != ALLEGRO_GPU_FMA)
     throw Unfit{"expected products of float32 for a program in float64, found " +
                 std::to_string(options.products)};
@@ -67,7 +71,7 @@ static PackedPlan plan_packed(const Model &m, const Places &places,
                 " components of the tensor track, found " + std::to_string(m.widest)};
   const Values values(m);
   int64_t least = INT64_MAX;
-  const std::vector<Choice> all = choices(options, registers_of_slopes(m, values));
+  const std::vector<Choice> all = choices(options, registers_of_slopes(m, values, options.rows));
   for (const Choice &choice : all) {
     Network network(m, places, values, choice);
     const int64_t memory = network.phases.place();

@@ -110,11 +110,13 @@ class Network {
     return result;
   }
 
-  // Products of the same rows, two at a time where their tiles have the same rows.
+  // Products of the same rows, two at a time where their tiles have the same rows and
+  // there are registers for both.
   void multiply(int64_t source, int64_t ld, int64_t depth, const std::vector<Part> &all) {
     for (size_t n = 0; n < all.size();) {
       const Part &one = all[n++];
-      const bool is_pair = n < all.size() && one.v > 1 && all[n].v > 1;
+      const bool is_pair =
+          choice.rows < 128 && n < all.size() && one.v > 1 && all[n].v > 1;
       const Part &other = is_pair ? all[n++] : one;
       phases.use(source, 2);  // warps beside each other read the same rows
       text << "    multiply(" << name(source) << ", " << ld << ", " << depth << ", own_weights + "
