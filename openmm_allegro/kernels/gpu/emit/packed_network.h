@@ -11,6 +11,10 @@ struct Choice {
   int64_t registers;  // of 32 bits, that slopes of activations take
 };
 
+// Weights at an address that the compiler does not know: it would keep those that are read
+// a second time in registers until then.
+constexpr const char *HIDDEN_WEIGHTS = "    HIDE(zero);\n    own_weights = weights + zero;\n";
+
 class Network {
  public:
   Phases phases;
@@ -25,6 +29,7 @@ class Network {
     for (const Event &event : values.events) forward(event);
     write_energies();
     phases.start_back();
+    text << HIDDEN_WEIGHTS;
     if (m.points) text << "    NET by_place = (NET)0;\n";
     for (size_t n = values.events.size(); n-- > 0;) backward(values.events[n]);
     finish();

@@ -81,6 +81,7 @@ inline int64_t Network::again(int64_t i, bool is_kept) {
   if (is_kept || !values.all[i].is_plain()) return own[i].value;
   const Value &v = values.all[i];
   const std::string suffix = number(i) + "_" + number(++own[i].remade);
+  text << HIDDEN_WEIGHTS;
   declare_tile("again" + suffix, v.padded());
   const List reads = sum_terms(i, "again" + suffix);
   end_phase(reads, {});
