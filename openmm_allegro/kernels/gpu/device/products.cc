@@ -37,7 +37,9 @@ typedef struct ALIGNED(8) {
 // To the nearest, away from zero in the middle.
 #define TF32(x) ((AS_BITS(x) + 0x1000u) & 0xffffe000u)
 DEVICE void multiply_fragments(float *d, const unsigned *a, const unsigned *b) {
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+  // volatile, so that it stays where all lanes of a warp meet
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
