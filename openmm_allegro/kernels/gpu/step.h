@@ -130,7 +130,7 @@ class Step {
   void wait(int32_t *to) {
     const std::vector<int32_t> seen = counters.download<int32_t>(ALLEGRO_GPU_COUNTERS);
     if (to) std::copy(seen.begin(), seen.end(), to);
-    hear(seen.data());
+    hear(seen.data(), true);
   }
 
   int64_t most_rows() const { return members.rows; }
@@ -252,8 +252,10 @@ class Step {
     has_scratch = true;
   }
 
-  // Throw what is wrong, or make room for what has become more.
-  void hear(const int32_t *seen) {
+  // Throw what is wrong, or make room for what has become more. Groups become larger only
+  // where the host has waited: how late a watch ends is chance, and sums over the rows of a
+  // centre differ in their last bits between `network` and `wide`.
+  void hear(const int32_t *seen, bool has_waited) {
     // A step that was queued before an error was thrown is part of it.
     if (is_after_error && int32_t(uint32_t(seen[ALLEGRO_GPU_STEPS]) - last_wrong) <= 0) return;
     is_after_error = false;
@@ -261,11 +263,11 @@ class Step {
         seen[ALLEGRO_GPU_TOO_MANY]) {
       const std::string problem =
           problem_in(seen, report.download<double>(12), kinds.reach, count);
-      make_room(seen);
+      make_room(seen, has_waited);
       forget();
       throw Refusal(problem);
     }
-    make_room(seen);
+    make_room(seen, has_waited);
   }
 
   // Larger groups where many centres have more rows than there are. Where that cannot be,
@@ -289,14 +291,14 @@ class Step {
     return true;
   }
 
-  void make_room(const int32_t *seen) {
+  void make_room(const int32_t *seen, bool may_change_groups) {
     const double pairs = seen[ALLEGRO_GPU_LARGEST_COUNT];
     double degree = seen[ALLEGRO_GPU_LARGEST_DEGREE];
     if (pairs > capacity) degree = std::max(degree, pairs);  // of those without room
     degree = std::max(degree, double(seen[ALLEGRO_GPU_TOO_MANY]));
     degree = std::min(degree, double(MOST_NEIGHBORS));
-    const bool has_wide = !widen(seen) && seen[ALLEGRO_GPU_WIDE] > 0 &&
-                          scratch_bytes == LITTLE_SCRATCH;
+    const bool has_wide = !(may_change_groups && widen(seen)) &&
+                          seen[ALLEGRO_GPU_WIDE] > 0 && scratch_bytes == LITTLE_SCRATCH;
     if (1.25 * degree > wide_rows || has_wide) {
       if (1.25 * degree > wide_rows) wide_rows = rounded(1.5 * degree);
       if (has_wide) scratch_bytes = MUCH_SCRATCH;
@@ -328,7 +330,7 @@ class Step {
       throw Refusal("Allegro: expected a member from -1 to " + std::to_string(number - 1) +
                     ", found " + std::to_string(member));
     int32_t seen[ALLEGRO_GPU_COUNTERS];
-    if (device.watched(device.self, seen, sizeof seen) == ALLEGRO_OK) hear(seen);
+    if (device.watched(device.self, seen, sizeof seen) == ALLEGRO_OK) hear(seen, false);
     if (!has_list) make_list(capacity);  // there was too little memory before
     if (!has_scratch) make_scratch();
     turn = 1 - turn;

@@ -96,7 +96,11 @@ class CommonKernel : public CardKernel {
       if (*is_other_order) reorder();
       if (wants_energy) context.clearBuffer(*sums);
       queue(wants_forces);
-      if (wants_energy) energy = wait_for_energy();
+      if (wants_energy)
+        energy = wait_for_energy();
+      else if (is_first)  // for the sizes of the list and of groups, which are a guess before
+        step->wait(nullptr);
+      is_first = false;
     });
     return energy;
   }
@@ -109,6 +113,7 @@ class CommonKernel : public CardKernel {
   std::unique_ptr<allegro_gpu::Step> step;
   std::vector<int32_t> particles, ends;  // in the order of the System
   const std::shared_ptr<bool> is_other_order = std::make_shared<bool>(true);
+  bool is_first = true;
   // Energies of so many threads: in double, which OpenMM's buffer is not in single precision.
   int64_t adders = 0;
   std::unique_ptr<OpenMM::ComputeArray> sums;
