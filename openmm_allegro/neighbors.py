@@ -181,8 +181,10 @@ class VerletList(torch.nn.Module):
         if self.is_valid(positions, cell):
             return
         count = positions.shape[0]
-        found = _find(self.reach, positions, cell, periodic, "ijS", False)
-        centers, neighbors, shifts = _in_order(found[0], found[1], found[2], count)
+        first, second, images = _find(
+            self.reach, positions, cell, periodic, "ijS", False
+        )
+        centers, neighbors, shifts = _in_order(first, second, images, count)
         if shifts.numel() > 0 and int(shifts.abs().max()) > 127:
             raise RuntimeError(
                 "Allegro: expected atoms at most 127 box lengths apart, found "

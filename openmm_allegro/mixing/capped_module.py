@@ -56,7 +56,8 @@ class CappedModule(torch.nn.Module):
             box = boxvectors.detach().to(torch.float64)
             # solve() would look at its outcome, for which CUDA makes the host wait.
             images = torch.linalg.solve_ex(box, bonds, left=False)[0].round()
-            bonds = bonds - torch.matmul(images, box)
+            # A box that is none is refused with the pairs, and not for the caps' NaN.
+            bonds = bonds - torch.nan_to_num(torch.matmul(images, box), 0.0, 0.0, 0.0)
         caps = positions[self.inner] + self.ratio * bonds
         energy, forces = self.module(torch.cat((positions, caps)), boxvectors)
         cap_forces, forces = forces[count:], forces[:count]

@@ -17,6 +17,7 @@ from openmm_helpers import (
 )
 
 from openmm_allegro import AllegroPotential
+from openmm_allegro.mixing.link_atoms import Cap
 
 pytestmark = pytest.mark.small
 
@@ -201,3 +202,28 @@ def test_cut_bonds_are_refused_by_name(potential, droplet):
 def test_bonds_that_cannot_be_capped(make, atoms, message):
     with pytest.raises(ValueError, match=message):
         make(atoms)
+
+
+@pytest.mark.parametrize(
+    "edge, message", [(0.0, "span a volume"), (np.nan, "finite box")]
+)
+def test_a_box_that_is_none_is_told_beside_caps(edge, message):
+    torch = pytest.importorskip("torch")
+    from openmm_allegro.potential.committee_module import committee_module
+    from openmm_allegro.potential.options import ForceOptions
+
+    symbols, cap = ["C", "C", "H"], Cap(1, 2, 0.7)
+    module = committee_module(
+        [organic_model()],
+        symbols,
+        ForceOptions(),
+        atoms=[0, 1, 3],
+        caps=[cap],
+        periodic=True,
+    )
+    positions = torch.tensor(
+        [[0.1, 0.1, 0.1], [0.25, 0.1, 0.1], [0.4, 0.1, 0.1]]
+    ).double()
+    box = torch.diag(torch.tensor([1.0, 1.0, edge], dtype=torch.float64))
+    with pytest.raises(torch.jit.Error, match=message):
+        module(positions, box)
