@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from gpu_compiled import MEMORY, REGISTERS, compiled_kernels, compiler
+from gpu_grid import MODELS
 from helpers import tiny_config, tiny_energy
-from kernel_helpers import CASES, in_numpy
+from kernel_helpers import in_numpy
 
 from openmm_allegro.kernels.gpu.library import Products
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.modelfile import load_model
 
 SYSTEMS = Path(__file__).parents[3] / "systems"
+LARGE = MODELS["wide layers"] | {"l_max": 3, "num_layers": 3}
+CASES = MODELS | {"three wide layers": LARGE}
 # Registers of a thread that kernels of every model need at most.
 MOST = {"place": 128, "list": 144, "finish": 80, "wide": 232}
 
@@ -65,6 +68,14 @@ def test_a_model_of_salt_water(number):
 def test_groups_and_products(rows, products):
     model = program("nacl_aq/nacl_aq.safetensors")
     check(compiled_kernels(model, 90, products, rows=rows), rows=rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("products", Products)
+def test_a_large_model_computes_again_what_it_has_no_room_for(products):
+    device = compiled_kernels(program("three wide layers"), 90, products)
+    assert any("again" in source for source in device.sources)
+    check(device, rows=64)
 
 
 @pytest.mark.slow
