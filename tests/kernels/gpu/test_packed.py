@@ -23,7 +23,7 @@ def network(source):
 
 def check(model, kind, rows, memory=MEMORY, **options):
     """Results of a kernel, and those of its twin in its precision."""
-    kernels = emitted(model, kind, rows, memory=memory)
+    kernels = emitted(model, kind, rows, memory=memory, one_space=True)
     degrees = [0, 1, rows, 3, rows // 2, 2]
     pairs = star_pairs(kernels.cutoffs, degrees)
     with host_card(memory=memory, **options) as card:
