@@ -41,7 +41,8 @@ def test_double_precision_equals_the_twin():
 @pytest.mark.parametrize("model", MODELS)
 def test_all_models_equal_the_twin(model, rows):
     results, expected = check(model, "double", rows)
-    assert errors(results, expected).max() < 1e-11
+    # each row's strain is rounded to 2^-40 eV, 1e-12 eV
+    assert errors(results, expected).max() < 1e-11 * max(1, rows / 64)
 
 
 @pytest.mark.slow
