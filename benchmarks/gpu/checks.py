@@ -5,7 +5,7 @@
         [--models nacl_aq l2_2layers ...] [--architectures 80 90]
 
 writes benchmarks/results/gpu_checks.json after each model; what is not checked again
-keeps its results there. `python benchmarks/gpu/tables.py` puts them into docs/gpu.md.
+keeps its results there. `python benchmarks/gpu/page.py` puts them into docs/gpu.md.
 
 numbers   the kernels on a processor that plays a card, beside the twin in float64: the
           root mean square error of forces over that of the twin in float32, for three

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fill the tables of docs/gpu.md from roofline.json and gpu_checks.json.
 
-    python benchmarks/gpu/tables.py
+    python benchmarks/gpu/page.py
 
 rewrites what stands between lines such as
 
