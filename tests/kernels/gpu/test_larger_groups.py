@@ -25,7 +25,6 @@ def numbers():
     return in_numpy(program(MODEL, torch.float32))
 
 
-@pytest.mark.small
 @pytest.mark.parametrize(("count", "rows"), [(65, 64), (66, 96), (98, 128), (130, 128)])
 def test_a_step_takes_groups_that_hold_its_centers(numbers, count, rows):
     """Once the host has waited, not before; those of a caller's choice stay."""
@@ -49,7 +48,6 @@ def test_a_step_takes_groups_that_hold_its_centers(numbers, count, rows):
         assert len(made.lists().wide) == (count if count > 65 else 0)
 
 
-@pytest.mark.small
 def test_groups_grow_twice_and_only_where_many_centers_are_larger(numbers):
     far = np.arange(3 * 4000).reshape(-1, 3) * 100.0 + 50.0
     few = np.concatenate([cluster(70), far])
@@ -67,7 +65,6 @@ def test_groups_grow_twice_and_only_where_many_centers_are_larger(numbers):
             assert made.rows() == rows
 
 
-@pytest.mark.small
 def test_groups_stay_where_larger_ones_cannot_be(numbers):
     """Too little memory of a work-group, or a compiler that fails, is no error."""
 
@@ -89,7 +86,6 @@ def test_groups_stay_where_larger_ones_cannot_be(numbers):
             assert len(device.names) - sources == 5
 
 
-@pytest.mark.small
 def test_groups_of_all_sizes_read_the_same_arrays():
     kernels = [emitted("two layers", "tf32", rows) for rows in (64, 96, 128)]
     for other in kernels[1:]:
