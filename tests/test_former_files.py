@@ -71,7 +71,11 @@ def folder(tmp_path, monkeypatch):
             ["mixed", "torchforce", "pythonforce"],
             marks=pytest.mark.slow,
         ),
-        ("import openmm", ["pythonforce", "mixed_with_dispersion"]),
+        pytest.param(
+            "import openmm",
+            ["pythonforce", "mixed_with_dispersion"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["TorchForce first", "TorchForce in another first", "PythonForce"],
 )

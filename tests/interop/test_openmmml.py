@@ -165,7 +165,7 @@ def test_pure_system_is_that_of_create_system(potential, organic, water_box, per
 @pytest.mark.parametrize(
     ("kind", "platform", "tolerance"),
     [
-        ("droplet", "Reference", 1e-7),
+        pytest.param("droplet", "Reference", 1e-7, marks=pytest.mark.slow),
         ("droplet", "CPU", 2e-6),
         ("box", "Reference", 1e-7),
     ],

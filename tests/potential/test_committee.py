@@ -92,6 +92,11 @@ def report(reporter, topology, system, positions):
     return np.genfromtxt(file, delimiter=",", names=True)
 
 
+@pytest.mark.parametrize(
+    "backend",
+    ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow), "native"],
+    indirect=True,
+)
 def test_mean_and_deviation_in_openmm(members, water, backend):
     """Against Systems of each member alone; and after the way through XML."""
     symbols, positions, box = water

@@ -200,6 +200,11 @@ def test_serialized_system_and_copy(model, water_box, backend, platform):
         np.testing.assert_allclose(forces, expected[1], atol=1e-2)
 
 
+@pytest.mark.parametrize(
+    "backend",
+    ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow), "native"],
+    indirect=True,
+)
 def test_serialized_system_in_a_new_process(model, water_box, backend, tmp_path):
     """OpenMM imported first, then this package: no model file, no other call."""
     symbols, positions, box = water_box

@@ -80,7 +80,12 @@ def assert_mean(values, expected, largest_error):
 
 
 @pytest.mark.parametrize(
-    ("rigid", "backend"), [(True, "torchforce"), (False, "native")]
+    ("rigid", "backend"),
+    [
+        pytest.param(True, "torchforce", marks=pytest.mark.slow),
+        (True, "native"),
+        (False, "native"),
+    ],
 )
 def test_ideal_gas(rigid, backend):
     """⟨V⟩ = (n + 1) kT/P, Var V = (n + 1) (kT/P)², for n molecules or atoms."""
