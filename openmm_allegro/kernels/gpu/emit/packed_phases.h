@@ -78,17 +78,22 @@ class Phases {
     return bytes;
   }
 
-  // Pointers to all buffers. One to device memory is one to any: see `one_space`.
+  // Pointers to all buffers. One to device memory is one to any: see `one_space`. It is made
+  // anew wherever it is used, with a `zero` that the compiler does not know, because it would
+  // keep addresses in registers that there are not.
   std::string declarations() const {
     std::string text;
     if (spilled_bytes)
       text += "  LOCAL_ARG double *const spilled = (LOCAL_ARG double *)scratch + GROUP * " +
               std::to_string(spilled_bytes / 8) + ";\n";
-    for (const Buffer &b : buffers)
-      if (b.last >= 0)
-        text += "  LOCAL_ARG " + b.type + " *const " + b.name + " = (LOCAL_ARG " + b.type +
-                " *)(" + (b.is_spilled ? "spilled" : "memory") + " + " +
-                std::to_string(b.offset / 8) + ");\n";
+    for (const Buffer &b : buffers) {
+      if (b.last < 0) continue;
+      const std::string from = std::to_string(b.offset / 8);
+      text += b.is_spilled ? "#define " + b.name + " ((LOCAL_ARG " + b.type +
+                                 " *)(spilled + zero + " + from + "))\n"
+                           : "  LOCAL_ARG " + b.type + " *const " + b.name + " = (LOCAL_ARG " +
+                                 b.type + " *)(memory + " + from + ");\n";
+    }
     return text;
   }
 
