@@ -10,6 +10,8 @@ from gpu_network import run_network
 # Errors over those of the twin in float32. The largest errors may also have roundings
 # of the largest number: two of energies and strain, a few numbers, and one of forces.
 LARGEST, ROUNDINGS = 3.0, np.array([2.0, 1.0, 2.0]) * 2.0**-23
+# Root mean squares over the packed centres of one draw, which are few, scatter more.
+OF_A_FEW = 4.0
 
 
 def check(model, kind, rows, *flags):
@@ -34,7 +36,8 @@ def check(model, kind, rows, *flags):
                 np.square(one.forces - exact.forces)[atoms].mean() ** 0.5
                 for one in (runs[0], single)
             )
-            assert own <= LARGEST * reference
+            is_all = isinstance(atoms, slice)
+            assert own <= (LARGEST if is_all else OF_A_FEW) * reference
         assert (errors(runs[0], exact, atoms) <= allowed).all()
 
 
