@@ -11,8 +11,6 @@ from gpu_helpers import host_card
 from gpu_network import emit, run_network, star_pairs
 from kernel_helpers import in_numpy
 
-pytestmark = pytest.mark.small
-
 MEMORY = 227 * 1024
 
 

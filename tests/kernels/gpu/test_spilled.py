@@ -44,7 +44,6 @@ def most_spilled(model, kind, rows, start=8_000):
     return None
 
 
-@pytest.mark.small
 def test_what_is_spilled_equals_what_is_not_to_the_last_bit():
     whole = emitted("one layer", "double", 16)
     part = most_spilled("one layer", "double", 16)
@@ -58,7 +57,6 @@ def test_what_is_spilled_equals_what_is_not_to_the_last_bit():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.small
 def test_nothing_is_spilled_without_need_nor_where_memory_has_spaces():
     roomy = emitted("one layer", "single", 16, one_space=True)
     assert roomy.sizes.spilled == 0
@@ -68,7 +66,6 @@ def test_nothing_is_spilled_without_need_nor_where_memory_has_spaces():
         emitted("one layer", "single", 16, memory=least)
 
 
-@pytest.mark.small
 def test_a_step_has_scratch_for_all_work_groups_that_run():
     numbers = in_numpy(program("one layer", torch.float64))
     options = {"groups": 3, "memory": 20_000}
