@@ -9,8 +9,7 @@ from typing import NamedTuple
 import pytest
 from gpu_step import steps
 
-from openmm_allegro.kernels.gpu.cuda import TENSOR_CORES
-from openmm_allegro.kernels.gpu.library import Products
+from openmm_allegro.kernels.gpu.cuda import fastest_products
 from openmm_allegro.kernels.gpu.nvrtc import Nvrtc, Resources, find_nvrtc
 
 # Most bytes of work-group memory of a kernel, by compute capability.
@@ -55,8 +54,7 @@ class CompilingDevice:
     one_space = True
 
     def __init__(self, nvrtc: Nvrtc, number: int, products: int | None = None) -> None:
-        has_tensor_cores = divmod(number, 10) in TENSOR_CORES
-        fastest = Products.TF32X3 if has_tensor_cores else Products.FMA
+        fastest = fastest_products(*divmod(number, 10))
         self.products = fastest if products is None else products
         self.memory = MEMORY[number]
         self._nvrtc, self._architecture = nvrtc, f"sm_{number}"

@@ -27,6 +27,12 @@ def constant(name: str) -> int:
     return int(_search(rf"#define {name} (\d+)\n", name)[1])
 
 
+def numbers(name: str) -> frozenset[int]:
+    """Numbers of a list such as ``ALLEGRO_GPU_TENSOR_CORES``."""
+    body = _search(rf"#define {name}\(X\)((?: X\(\d+\))+)\n", name)[1]
+    return frozenset(map(int, re.findall(r"\d+", body)))
+
+
 def enumeration(name: str) -> type[enum.IntEnum]:
     """An enum with its names in capitals, without ``ALLEGRO_`` and ``ALLEGRO_GPU_``."""
     body = _search(rf"\benum {name} \{{(.*?)\}};", name)[1]

@@ -38,7 +38,7 @@ PLATFORMS = {
         (),
         "pip: nvidia-cuda-runtime and nvidia-cuda-nvcc, which OpenMM-CUDA-13 brings, "
         "with the suffix -cu12 beside OpenMM-CUDA-12; conda: cuda-cudart-dev and "
-        "cuda-crt-dev",
+        "cuda-crt-dev_linux-64",
     ),
     "HIP": Headers(
         ("hip/hip_runtime.h",), ("-D__HIP_PLATFORM_AMD__",), "AMD's package hip-dev"

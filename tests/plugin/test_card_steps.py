@@ -36,16 +36,6 @@ def name(request, monkeypatch):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def waters():
-    """A System whose pairs are found anew every few steps, and positions (nm)."""
-    symbols, positions, box = lattice_waters()
-    topology = make_topology(symbols, box)
-    potential = AllegroPotential(water_model())
-    system = potential.create_system(topology, backend="native", skin=0.05)
-    return system, positions, box
-
-
 def on_card(system, name, positions, precision="mixed", integrator=None):
     """A Context whose native force is on the card."""
     context = openmm.Context(

@@ -9,21 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import openmm
 import pytest
-from helpers import water_model
-from openmm_helpers import context_of, evaluate, lattice_waters, make_topology
+from openmm_helpers import context_of, evaluate
 
-from openmm_allegro import AllegroPotential
 from openmm_allegro.plugin.engine import Engine
-
-
-@pytest.fixture(scope="module")
-def waters():
-    """A System whose pairs are found anew every few steps, positions and box (nm)."""
-    symbols, positions, box = lattice_waters()
-    topology = make_topology(symbols, box)
-    potential = AllegroPotential(water_model())
-    system = potential.create_system(topology, backend="native", skin=0.05)
-    return system, positions, box
 
 
 def resident():

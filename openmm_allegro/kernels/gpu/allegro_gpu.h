@@ -19,6 +19,10 @@ extern "C" {
 enum allegro_gpu_products {
   ALLEGRO_GPU_FMA = 0, ALLEGRO_GPU_TF32X3 = 1
 };
+/// NVIDIA's cards, ten times the major and once the minor number, whose tensor cores are
+/// faster than their other units even if each product takes three of theirs. The others
+/// have tensor cores of half the rate, or none for TF32.
+#define ALLEGRO_GPU_TENSOR_CORES(X) X(80) X(90) X(100) X(103)
 
 /// Choices for the kernels of a program.
 typedef struct allegro_gpu_options {

@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import header
 from .cubins import compiled_source
 from .device import Argument
 from .driver import LIBRARY, Attribute, Code, CudaError, Driver
 from .library import Kind, Products
 from .nvrtc import find_nvrtc
 
-# Cards whose tensor cores are faster than their other units even if each product takes
-# three of theirs. The others have tensor cores of half the rate, or none for TF32.
-TENSOR_CORES = {(8, 0), (9, 0), (10, 0), (10, 3)}
-
+_TENSOR_CORES = header.numbers("ALLEGRO_GPU_TENSOR_CORES")
 _WATCHES = 8  # at a time
 _WATCHED = 256  # bytes at most
 _NO_TIMING = 2  # of an event
@@ -101,8 +99,7 @@ class CudaDevice:
         self.groups = attribute(Attribute.MULTIPROCESSORS)
         self.memory = attribute(Attribute.SHARED_MEMORY)
         self.one_space = True
-        has_tensor_cores = self.capability in TENSOR_CORES
-        self.products = Products.TF32X3 if has_tensor_cores else Products.FMA
+        self.products = fastest_products(*self.capability)
         self.stream = stream
         self._has_pools = attribute(Attribute.MEMORY_POOLS)
         self._reclaim = reclaim
@@ -294,6 +291,12 @@ _FIELDS = {
     Kind.INT: Argument.integer.offset,
     Kind.DOUBLE: Argument.real.offset,
 }
+
+
+def fastest_products(major: int, minor: int) -> Products:
+    """Way to multiply matrices that should be the fastest on cards of a capability."""
+    has_tensor_cores = 10 * major + minor in _TENSOR_CORES
+    return Products.TF32X3 if has_tensor_cores else Products.FMA
 
 
 def _offset(kind: int, place: int) -> int:

@@ -68,6 +68,19 @@ DEVICE void sum_degrees(const NET *y, const NET *v, NET *parts) {
   for (int a = 0; a < COMPONENTS; a++) parts[DEGREE_OF(a)] += y[a] * v[a];
 }
 
+// The same of a row, whose centre's v is loaded where it is not that of the row before.
+DEVICE void sum_row(const Group *p, LOCAL_ARG const NET *y, const int ldy,
+                    LOCAL_ARG const NET *v, const int u, const int row, int *slot,
+                    NET *value, NET *parts) {
+  NET harmonic[PADDED_COMPONENTS];
+  if (p->slot[row] != *slot) {
+    *slot = p->slot[row];
+    load_components(v, *slot, u, value);
+  }
+  load_harmonics(y + row * ldy, harmonic);
+  sum_degrees(harmonic, value, parts);
+}
+
 // Scalars of each row: s_u = Σ_a w_{l(a), u} y_a v_{a, u}.
 DEVICE void fill_scalars(const Group *p, LOCAL_ARG const NET *y, const int ldy,
                          LOCAL_ARG const NET *w, const int ldw, LOCAL_ARG const NET *v,
@@ -77,13 +90,8 @@ DEVICE void fill_scalars(const Group *p, LOCAL_ARG const NET *y, const int ldy,
     int slot = -1;
     NET value[COMPONENTS];
     for (int row = begin; row < begin + SPAN && row < ROWS; row++) {
-      if (p->slot[row] != slot) {
-        slot = p->slot[row];
-        load_components(v, slot, u, value);
-      }
-      NET total = (NET)0, harmonic[PADDED_COMPONENTS], parts[DEGREES];
-      load_harmonics(y + row * ldy, harmonic);
-      sum_degrees(harmonic, value, parts);
+      NET total = (NET)0, parts[DEGREES];
+      sum_row(p, y, ldy, v, u, row, &slot, value, parts);
       UNROLL
       for (int l = 0; l < DEGREES; l++)
         total += parts[l] * w[row * ldw + l * CHANNELS + u];
@@ -102,13 +110,8 @@ DEVICE void spread(const Group *p, LOCAL_ARG const NET *y, const int ldy,
     int slot = -1;
     NET value[COMPONENTS];
     for (int row = begin; row < begin + SPAN && row < ROWS; row++) {
-      if (p->slot[row] != slot) {
-        slot = p->slot[row];
-        load_components(v, slot, u, value);
-      }
-      NET harmonic[PADDED_COMPONENTS], parts[DEGREES];
-      load_harmonics(y + row * ldy, harmonic);
-      sum_degrees(harmonic, value, parts);
+      NET parts[DEGREES];
+      sum_row(p, y, ldy, v, u, row, &slot, value, parts);
       UNROLL
       for (int l = 0; l < DEGREES; l++) {
         NET part = parts[l];

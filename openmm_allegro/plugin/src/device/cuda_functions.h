@@ -46,14 +46,12 @@ struct Api {
     return attribute(context, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   }
 
-  // Those of TENSOR_CORES in kernels/gpu/cuda.py.
   static bool has_fast_tensor_cores(Context &context) {
-    constexpr int TENSOR_CORES[][2] = {{8, 0}, {9, 0}, {10, 0}, {10, 3}};
     const int major = attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
     const int minor = attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-    for (const auto &card : TENSOR_CORES)
-      if (card[0] == major && card[1] == minor) return true;
-    return false;
+#define IS_CARD(number) || 10 * major + minor == number
+    return false ALLEGRO_GPU_TENSOR_CORES(IS_CARD);
+#undef IS_CARD
   }
 
   // From 48 kB on it has to be asked for.

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""A System of the native force."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def waters():
+    """A System whose pairs are found anew every few steps, positions and box (nm)."""
+    # not where a module has waters of its own, and torch may be missing
+    from helpers import water_model
+    from openmm_helpers import lattice_waters, make_topology
+
+    from openmm_allegro import AllegroPotential
+
+    symbols, positions, box = lattice_waters()
+    topology = make_topology(symbols, box)
+    potential = AllegroPotential(water_model())
+    system = potential.create_system(topology, backend="native", skin=0.05)
+    return system, positions, box
