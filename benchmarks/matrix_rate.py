@@ -67,7 +67,7 @@ extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
     note(12);
     fill_harmonics(m, w);
     note(13);
-    const int rows = w.neighbors.size();
+    const long rows = w.neighbors.size();
     radial(m, &w.scaled[2], 4, rows, &w.x[m.basis], &w.x[m.slope], m.stride);
     note(14);
     for (long n = 0; n < m.operations; ++n) {
@@ -80,7 +80,7 @@ extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
       backward_operation(m, w, n, 0, rows);
       note(6 + m.operation[n].code);
     }
-    finish(m, w, results->energies, results->forces, results->strain);
+    finish(m, w, *results);
     note(16);
   }
 }
@@ -213,6 +213,7 @@ class _Case:
             energies=np.zeros(len(atoms)),
             forces=np.zeros((2, len(atoms), 3)),
             strain=np.zeros((2, 3, 3)),
+            virials=None,
         )
 
     def run(self) -> None:

@@ -15,7 +15,7 @@ extern "C" {
 #define ALLEGRO_FORMAT 2
 /// Version of the functions below and of the structs that they take. Raise it where one of
 /// them changes: libraries compiled before are then not used.
-#define ALLEGRO_INTERFACE 3
+#define ALLEGRO_INTERFACE 4
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
@@ -267,7 +267,7 @@ typedef struct allegro_atoms {
   const int64_t *offsets;
   /// Neighbour of each pair.
   const int32_t *neighbors;
-  /// Image of each pair's neighbour [3], in box vectors.
+  /// Image of each pair's neighbour [3], in box vectors. NULL: zeros.
   const int8_t *shifts;
 } allegro_atoms;
 
@@ -279,6 +279,11 @@ typedef struct allegro_results {
   double *forces;
   /// Derivative of the energy by the strain [3, 3], eV; added to, if there are forces.
   double *strain;
+  /// The same for each atom [count, 3, 3], eV; added to, if there are forces. NULL: not
+  /// wanted. An atom's is the sum, over the pairs in which it is the neighbour, of the
+  /// vector from the centre (row) times the derivative of the centre's energy by it
+  /// (column). So they give the heat flux, doi:10.1103/PhysRevB.92.094301.
+  double *virials;
 } allegro_results;
 
 /// A program that has been read.
@@ -303,11 +308,11 @@ double allegro_cutoff(const allegro_program *program);
 allegro_model *allegro_open(const allegro_program *program);
 
 /// Run the centres from `begin` to before `end` in the calling thread. Threads may share a
-/// model, but not forces and strain. All functions with an outcome may lack memory.
+/// model, but not forces, strain and virials. All functions with an outcome may lack memory.
 int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
                     int64_t end, const allegro_results *results);
-/// Run all centres on several threads. The results are sums of forces [threads, count, 3]
-/// and strain [threads, 3, 3]. Equal arguments give equal results, to the last bit.
+/// Run all centres on several threads. The results are sums of forces [threads, count, 3],
+/// strain [threads, 3, 3] and virials [threads, count, 3, 3]. Equal arguments give equal results, to the last bit.
 int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
                             int64_t threads, const allegro_results *results);
 

@@ -41,7 +41,16 @@ template <typename F> void in_precision(bool is_double, const F &f) {
     f(0.0f);
 }
 
-// The centres in parts, each of a thread that has forces and strain of its own.
+// The results of a thread, which has its own, but for the energies.
+allegro_results of_thread(const allegro_results &all, int64_t count, long thread) {
+  allegro_results own = all;
+  own.strain += 9 * thread;
+  if (own.forces) own.forces += 3 * count * thread;
+  if (own.virials) own.virials += 9 * count * thread;
+  return own;
+}
+
+// The centres in parts, each of a thread.
 void run_threads(const Model &m, const allegro_atoms &atoms, int64_t threads,
                  const allegro_results &results) {
   const int64_t count = atoms.count;
@@ -63,8 +72,7 @@ void run_threads(const Model &m, const allegro_atoms &atoms, int64_t threads,
     return std::max(begin, std::min(end, (long)count));
   };
   share(threads, end, [&](long t, long begin, long end) {
-    run(m, atoms, begin, end, results.energies, results.forces + 3 * count * t,
-        results.strain + 9 * t);
+    run(m, atoms, begin, end, of_thread(results, count, t));
   });
 }
 
@@ -132,8 +140,7 @@ allegro_model *allegro_open(const allegro_program *program) {
 int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
                     int64_t end, const allegro_results *results) {
   return outcome([&] {
-    run(*reinterpret_cast<const Model *>(model), *atoms, begin, end, results->energies,
-        results->forces, results->strain);
+    run(*reinterpret_cast<const Model *>(model), *atoms, begin, end, *results);
   });
 }
 
@@ -150,7 +157,7 @@ int64_t allegro_two_body(const allegro_model *model, int64_t center, int64_t nei
                          int64_t count, const double *x, double *values, double *slopes) {
   const Model &m = *reinterpret_cast<const Model *>(model);
   const auto all = [&](auto zero, long, long begin, long end) {
-    const int kind = center * m.types + neighbor;
+    const long kind = center * m.types + neighbor;
     two_body<decltype(zero)>(m, kind, begin, end, x, values, slopes);
   };
   return outcome_of_parts(count, 1, m.is_double, all);

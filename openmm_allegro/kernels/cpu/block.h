@@ -20,19 +20,22 @@ template <typename T> static void reserve(const Model &m, Workspace<T> &w, long 
 }
 
 // The vector of a pair into d; returns its square.
-static inline double difference(const allegro_atoms &atoms, int center, long pair, double *d) {
-  const int neighbor = atoms.neighbors[pair];
-  const int8_t *shift = atoms.shifts + 3 * pair;
+static inline double difference(const allegro_atoms &atoms, long center, long pair,
+                                double *d) {
+  const long neighbor = atoms.neighbors[pair];
   double r2 = 0.0;
   for (int axis = 0; axis < 3; ++axis) {
     d[axis] = atoms.positions[3 * neighbor + axis] - atoms.positions[3 * center + axis];
-    for (int k = 0; k < 3; ++k) d[axis] += shift[k] * atoms.cell[3 * k + axis];
+    for (int k = 0; k < 3 && atoms.shifts; ++k)
+      d[axis] += atoms.shifts[3 * pair + k] * atoms.cell[3 * k + axis];
     r2 += d[axis] * d[axis];
   }
   return r2;
 }
 
-static inline int kind_of(const Model &m, const allegro_atoms &atoms, int center, long pair) {
+// Ordered pair of types: less than 2^20, see check.h.
+static inline int kind_of(const Model &m, const allegro_atoms &atoms, long center,
+                          long pair) {
   return atoms.types[center] * m.types + atoms.types[atoms.neighbors[pair]];
 }
 
@@ -48,8 +51,8 @@ static long near_pairs(const Model &m, const allegro_atoms &atoms, long center) 
 }
 
 template <typename T>
-static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, int center,
-                     long pair, double *energy) {
+static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms,
+                     long center, long pair, double *energy) {
   double d[3];
   const double r2 = difference(atoms, center, pair, d);
   const int kind = kind_of(m, atoms, center, pair);
@@ -69,13 +72,13 @@ static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms
 
 // Rows in groups of a register of doubles.
 template <typename T> static void fill_harmonics(const Model &m, Workspace<T> &w) {
-  const int rows = w.neighbors.size();
+  const long rows = w.neighbors.size();
   Lanes y[LARGEST];
-  for (int row = 0; row < rows; row += lanes<double>) {
+  for (long row = 0; row < rows; row += lanes<double>) {
     const Lanes u[3] = {load(&w.unit[0][row]), load(&w.unit[1][row]),
                         load(&w.unit[2][row])};
     harmonics(m, u, y, nullptr);
-    for (int i = 0; i < std::min(lanes<double>, rows - row); ++i) {
+    for (int i = 0; i < std::min<long>(lanes<double>, rows - row); ++i) {
       T *values = &w.x[(row + i) * m.stride + m.harmonic];
       for (int a = 0; a < m.components; ++a) values[a] = T(y[a][i]);
     }
@@ -83,13 +86,13 @@ template <typename T> static void fill_harmonics(const Model &m, Workspace<T> &w
 }
 
 template <typename T>
-static double row_energy(const Model &m, const Workspace<T> &w, int row) {
+static double row_energy(const Model &m, const Workspace<T> &w, long row) {
   typedef typename Vector<T>::V V;
   V total = {};
   for (int n = 0; n < m.operations; ++n) {
     if (m.operation[n].code != ALLEGRO_ENERGY) continue;
     const auto &op = as<allegro_energy>(m.operation[n]);
-    const T *x = &w.x[(long)row * m.stride + op.source];
+    const T *x = &w.x[row * m.stride + op.source];
     const T *weight = (const T *)m.weights + op.weights;
     for (long i = 0; i < op.width; i += lanes<T>) total += load(x + i) * load(weight + i);
   }
@@ -98,9 +101,9 @@ static double row_energy(const Model &m, const Workspace<T> &w, int row) {
 
 template <typename T>
 static void add_energies(const Model &m, const Workspace<T> &w, double *energies) {
-  const int rows = w.neighbors.size();
+  const long rows = w.neighbors.size();
   size_t c = 0;
-  for (int row = 0; row < rows; ++row) {
+  for (long row = 0; row < rows; ++row) {
     while (row >= w.first[c + 1]) ++c;
     energies[w.atoms[c]] += row_energy(m, w, row);
   }
@@ -108,13 +111,12 @@ static void add_energies(const Model &m, const Workspace<T> &w, double *energies
 
 // From the derivatives by a row's segments to forces.
 template <typename T>
-static void finish(const Model &m, Workspace<T> &w, double *energies, double *forces,
-                   double *strain) {
-  const int rows = w.neighbors.size();
+static void finish(const Model &m, Workspace<T> &w, const allegro_results &results) {
+  const long rows = w.neighbors.size();
   Lanes y[LARGEST], slopes[3 * LARGEST], virial[9] = {};
   size_t c = 0;
-  for (int row = 0; row < rows; row += lanes<double>) {
-    const int count = std::min(lanes<double>, rows - row);
+  for (long row = 0; row < rows; row += lanes<double>) {
+    const int count = std::min<long>(lanes<double>, rows - row);
     const Lanes u[3] = {load(&w.unit[0][row]), load(&w.unit[1][row]),
                         load(&w.unit[2][row])};
     harmonics(m, u, y, slopes);
@@ -137,16 +139,20 @@ static void finish(const Model &m, Workspace<T> &w, double *energies, double *fo
       for (int axis = 0; axis < 3; ++axis) virial[3 * k + axis] += r * u[k] * across[axis];
     for (int i = 0; i < count; ++i) {
       while (row + i >= w.first[c + 1]) ++c;
-      const int center = w.atoms[c], neighbor = w.neighbors[row + i];
-      energies[center] += row_energy(m, w, row + i);
+      const long center = w.atoms[c], neighbor = w.neighbors[row + i];
+      results.energies[center] += row_energy(m, w, row + i);
       for (int axis = 0; axis < 3; ++axis) {
         const double f = across[axis][i];
-        forces[3 * center + axis] += f;
-        forces[3 * neighbor + axis] -= f;
+        results.forces[3 * center + axis] += f;
+        results.forces[3 * neighbor + axis] -= f;
       }
+      if (!results.virials) continue;
+      for (int k = 0; k < 3; ++k)
+        for (int axis = 0; axis < 3; ++axis)
+          results.virials[9 * neighbor + 3 * k + axis] += r[i] * u[k][i] * across[axis][i];
     }
   }
-  for (int i = 0; i < 9; ++i) strain[i] += sum<double>(virial[i]);
+  for (int i = 0; i < 9; ++i) results.strain[i] += sum<double>(virial[i]);
 }
 
 // Rows of the next centres, until they are a block; returns the centre after those.
@@ -180,28 +186,27 @@ template <typename T> static Workspace<T> workspace(const Model &m) {
   return w;
 }
 
-// Energies of the centres [begin, end), their contributions to all forces and to the
-// strain; without `forces` energies alone.
+// Energies of the centres [begin, end), and what they add to the other results; without
+// forces energies alone.
 template <typename T>
 static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
-                     double *energies, double *forces, double *strain) {
+                     const allegro_results &results) {
   Workspace<T> w = workspace<T>(m);
   while (begin < end) {
-    begin = gather(m, w, atoms, begin, end, energies);
+    begin = gather(m, w, atoms, begin, end, results.energies);
     if (w.atoms.empty()) continue;
     fill_harmonics(m, w);
     forward(m, w);
-    if (!forces) {
-      add_energies(m, w, energies);
+    if (!results.forces) {
+      add_energies(m, w, results.energies);
       continue;
     }
     backward(m, w);
-    finish(m, w, energies, forces, strain);
+    finish(m, w, results);
   }
 }
 
 static void run(const Model &m, const allegro_atoms &atoms, long begin, long end,
-                double *energies, double *forces, double *strain) {
-  (m.is_double ? evaluate<double> : evaluate<float>)(m, atoms, begin, end, energies, forces,
-                                                     strain);
+                const allegro_results &results) {
+  (m.is_double ? evaluate<double> : evaluate<float>)(m, atoms, begin, end, results);
 }

@@ -4,7 +4,7 @@
 // A tile of c (+)= a b: M rows, two vectors of columns. A panel of b is stored row by row;
 // a and c have rows of `stride`.
 template <typename T, int M>
-static inline void tile(const T *a, const T *b, T *c, long stride, int depth, bool add) {
+static inline void tile(const T *a, const T *b, T *c, long stride, long depth, bool add) {
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
   V left[M], right[M];
@@ -13,7 +13,7 @@ static inline void tile(const T *a, const T *b, T *c, long stride, int depth, bo
     left[i] = add ? load(c + i * stride) : V{};
     right[i] = add ? load(c + i * stride + L) : V{};
   }
-  for (int k = 0; k < depth; ++k) {
+  for (long k = 0; k < depth; ++k) {
     const V b0 = load(b + k * panel<T>), b1 = load(b + k * panel<T> + L);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
@@ -30,7 +30,8 @@ static inline void tile(const T *a, const T *b, T *c, long stride, int depth, bo
 }
 
 template <typename T, int M>
-static void rest(const T *a, const T *b, T *c, long stride, int depth, bool add, int rows) {
+static void rest(const T *a, const T *b, T *c, long stride, long depth, bool add,
+                 long rows) {
   if constexpr (M > 0) {
     if (rows == M) return tile<T, M>(a, b, c, stride, depth, add);
     rest<T, M - 1>(a, b, c, stride, depth, add, rows);
@@ -39,12 +40,12 @@ static void rest(const T *a, const T *b, T *c, long stride, int depth, bool add,
 
 // c[rows, width] (+)= a[rows, depth] b; width is a multiple of a panel.
 template <typename T>
-static void product(const T *a, const T *b, T *c, long stride, int rows, int depth,
-                    int width, bool add) {
+static void product(const T *a, const T *b, T *c, long stride, long rows, long depth,
+                    long width, bool add) {
   constexpr int P = panel<T>;
-  for (int column = 0; column < width; column += 2 * lanes<T>) {
-    const T *packed = b + (long)(column / P * P) * depth + column % P;
-    int row = 0;
+  for (long column = 0; column < width; column += 2 * lanes<T>) {
+    const T *packed = b + column / P * P * depth + column % P;
+    long row = 0;
     for (; row + ROWS <= rows; row += ROWS)
       tile<T, ROWS>(a + row * stride, packed, c + row * stride + column, stride, depth,
                     add);

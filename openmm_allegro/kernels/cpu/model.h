@@ -53,7 +53,7 @@ template <typename T> struct Workspace {
   Array<T> slopes;                             // [rows, first_width], from the table
   Array<double> scaled;                        // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
-  std::vector<int> first, atoms;               // of the block's centres
+  std::vector<long> first, atoms;              // of the block's centres
   Array<T> environment, gradient;              // [A, U]
   Array<T> products;                           // [rows of a centre, degrees, U]
   Array<T> operators, d_operators;             // [centres, all layers' A, D, U]

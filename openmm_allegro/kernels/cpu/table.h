@@ -12,24 +12,24 @@ template <typename T> class Stage {
       if (m.operation[n].code == ALLEGRO_LINEAR) convert(as<allegro_linear>(m.operation[n]), n);
   }
 
-  void run(int kind, const double *x, int count) {
+  void run(long kind, const double *x, long count) {
     pairs = count;
-    rows.resize(2L * count * m.stride, 0.0);
+    rows.resize(2 * count * m.stride, 0.0);
     radial(m, x, 1, count, row(0) + m.basis, row(count) + m.basis, m.stride);
     for (long n = 0; n < m.stage; ++n) operation(m.operation[n], n, kind);
   }
 
   // [first_width] of the last run.
-  const double *values(int i) { return row(i) + m.first; }
-  const double *slopes(int i) { return row(pairs + i) + m.first; }
+  const double *values(long i) { return row(i) + m.first; }
+  const double *slopes(long i) { return row(pairs + i) + m.first; }
 
  private:
   const Model &m;
   std::vector<Array<double>> matrices;  // of each operation; empty if it has none
   Array<double> rows;                         // [values and then slopes, stride]
-  int pairs = 0;
+  long pairs = 0;
 
-  double *row(int i) { return &rows[i * m.stride]; }
+  double *row(long i) { return &rows[i * m.stride]; }
 
   // A panel of T is as many bytes as one of doubles, so it has more columns.
   void convert(const allegro_linear &op, long n) {
@@ -43,7 +43,7 @@ template <typename T> class Stage {
           *to++ = from[(column / P * op.depth + k) * P + column % P + i];
   }
 
-  void operation(const allegro_operation &operation, long n, int kind) {
+  void operation(const allegro_operation &operation, long n, long kind) {
     const T *weights = (const T *)m.weights;
     switch (operation.code) {
       case ALLEGRO_LINEAR: {
@@ -54,7 +54,7 @@ template <typename T> class Stage {
       }
       case ALLEGRO_ACTIVATION: {
         const auto &op = as<allegro_activation>(operation);
-        for (int i = 0; i < pairs; ++i) {
+        for (long i = 0; i < pairs; ++i) {
           double *value = row(i), *slope = row(pairs + i) + op.target;
           activate(op.kind, value + op.target, value + op.slope, op.width);
           for (long k = 0; k < op.width; ++k) slope[k] *= value[op.slope + k];
@@ -64,14 +64,14 @@ template <typename T> class Stage {
       case ALLEGRO_TYPES: {
         const auto &op = as<allegro_types>(operation);
         const T *scale = weights + op.weights + kind * op.width;
-        for (int i = 0; i < 2 * pairs; ++i)
+        for (long i = 0; i < 2 * pairs; ++i)
           for (long k = 0; k < op.width; ++k) row(i)[op.target + k] *= scale[k];
         break;
       }
       case ALLEGRO_SPLINE: {
         const auto &op = as<allegro_spline>(operation);
         const T *matrix = weights + op.weights + kind * op.width * m.radial;
-        for (int i = 0; i < 2 * pairs; ++i) {
+        for (long i = 0; i < 2 * pairs; ++i) {
           double *target = row(i) + op.target;
           std::fill(target, target + op.width, 0.0);
           for (long k = 0; k < m.radial; ++k)
@@ -91,16 +91,16 @@ struct Intervals {
 
   long blocks() const { return m.types * m.types * in_pair(); }
   long in_pair() const { return (count + NODES - 1) / NODES; }
-  int kind(long block) const { return block / in_pair(); }
+  long kind(long block) const { return block / in_pair(); }
   long first(long block) const { return block % in_pair() * NODES; }
-  int size(long block) const { return std::min((long)NODES, count - first(block)); }
+  long size(long block) const { return std::min((long)NODES, count - first(block)); }
   double step() const { return (1.0 - m.table_from) / count; }
 
   // Run the stage at x = a part t of each interval, and once more at the end with t = 0.
   template <typename T> void run(Stage<T> &stage, long block, double t) const {
     double x[NODES + 1];
-    const int nodes = size(block) + (t == 0.0);
-    for (int i = 0; i < nodes; ++i) {
+    const long nodes = size(block) + (t == 0.0);
+    for (long i = 0; i < nodes; ++i) {
       const long node = first(block) + i;
       x[i] = node == count ? 1.0 : m.table_from + (node + t) * step();
     }
@@ -112,7 +112,7 @@ struct Intervals {
   template <typename T, typename C> void cubics(Stage<T> &stage, long block, C *to) const {
     run(stage, block, 0.0);
     const long width = m.first_width;
-    for (int i = 0; i < size(block); ++i, to += 4 * width) {
+    for (long i = 0; i < size(block); ++i, to += 4 * width) {
       const double *p0 = stage.values(i), *p1 = stage.values(i + 1);
       const double *s0 = stage.slopes(i), *s1 = stage.slopes(i + 1);
       for (long k = 0; k < width; ++k) {
@@ -126,13 +126,13 @@ struct Intervals {
 };
 
 template <typename T>
-static void two_body(const Model &m, int kind, long begin, long end, const double *x,
+static void two_body(const Model &m, long kind, long begin, long end, const double *x,
                      double *values, double *slopes) {
   Stage<T> stage(m);
   for (; begin < end; begin += NODES) {
-    const int part = std::min((long)NODES, end - begin);
+    const long part = std::min((long)NODES, end - begin);
     stage.run(kind, x + begin, part);
-    for (int i = 0; i < part; ++i) {
+    for (long i = 0; i < part; ++i) {
       const long place = (begin + i) * m.first_width;
       std::copy_n(stage.values(i), m.first_width, values + place);
       std::copy_n(stage.slopes(i), m.first_width, slopes + place);
@@ -166,7 +166,7 @@ class Errors {
         const double t = place == 0 ? 0.21 : place == 1 ? 0.5 : 0.79;
         Largest &own = largest[PLACES * table.kind(block) + place];
         table.run(stage, block, t);
-        for (int i = 0; i < table.size(block); ++i)
+        for (long i = 0; i < table.size(block); ++i)
           for (long k = 0; k < width; ++k) {
             const double *p = &cubics[4 * i * width + k];
             const double s = p[width], b = p[2 * width], c = p[3 * width];

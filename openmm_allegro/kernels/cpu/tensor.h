@@ -6,7 +6,7 @@
 // gamma_{b, u}; or, on the way back, the derivatives by gamma from those by the operator.
 template <typename T>
 static void contract(const Model &m, const Layer &l, const T *from, T *to, bool back) {
-  const int U = m.channels;
+  const long U = m.channels;
   std::fill(to, to + (back ? m.components : l.dim_in * l.dim_out) * U, T(0));
   const T *weight = (const T *)m.weights + l.weights;
   for (long n = 0; n < l.entries; ++n) {
@@ -15,7 +15,7 @@ static void contract(const Model &m, const Layer &l, const T *from, T *to, bool 
     const long b = entry.environment * U;
     const T *source = from + (back ? place : b);
     T *target = to + (back ? b : place);
-    for (int u = 0; u < U; u += lanes<T>)
+    for (long u = 0; u < U; u += lanes<T>)
       store(target + u, load(target + u) + load(weight + n * U + u) * load(source + u));
   }
 }

@@ -98,7 +98,13 @@ def evaluate(
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in given.items()}
     atoms = filled("allegro_atoms", count=count, **arrays)
-    results = filled("allegro_results", energies=energies, forces=forces, strain=strain)
+    results = filled(
+        "allegro_results",
+        energies=energies,
+        forces=forces,
+        strain=strain,
+        virials=None,
+    )
     with opened(kernels, program) as model:
         outcome = kernels.allegro_run_threads(model, atoms, threads, results)
     check_outcome("evaluate", outcome)

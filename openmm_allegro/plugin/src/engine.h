@@ -179,7 +179,8 @@ class Engine {
       double *own = nullptr;  // the first thread's are the result's
       if (wants_forces)
         own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
-      const allegro_results parts = {results.energies.data(), own, &strains[9 * thread]};
+      const allegro_results parts = {results.energies.data(), own, &strains[9 * thread],
+                                     nullptr};
       const int64_t outcome = kernels->run(opened[member].get(), &atoms,
                                            team.begin(thread, count),
                                            team.end(thread, count), &parts);
