@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Run the compiled kernel on the atoms of lammps.py, in a process of its own.
+
+python lammps_kernel.py MODEL.allegro STRUCTURE.pdb SKIN NX NY NZ
+
+Answers each number with the processor seconds that one run takes, the mean of so many
+runs. The program is that of the file, the pairs those within the cutoff and the skin.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from worker import answer
+
+
+def main() -> None:
+    from openmm_allegro.kernels.header import filled
+    from openmm_allegro.kernels.inference.compiled import opened
+    from openmm_allegro.kernels.library import check_outcome, library
+
+    model, structure, skin, *replicate = sys.argv[1:]
+    header, program = read(Path(model))
+    arrays = atoms_and_pairs(
+        Path(structure),
+        header["elements"],
+        header["cutoff"] + float(skin),
+        [int(number) for number in replicate],
+    )
+    count = len(arrays["positions"])
+    atoms = filled("allegro_atoms", count=count, **arrays)
+    energies, forces, strain = np.zeros(count), np.zeros((count, 3)), np.zeros(9)
+    results = filled(
+        "allegro_results",
+        energies=energies,
+        forces=forces,
+        strain=strain,
+        virials=None,
+    )
+    kernels = library()
+    with opened(kernels, program) as opened_model:
+        kernels.allegro_run(opened_model, atoms, 0, count, results)
+        answer({"atoms": count, "pairs": len(arrays["neighbors"])})
+        for line in sys.stdin:
+            if line.strip() == "end":
+                break
+            number = int(line)
+            start = time.process_time()
+            for _ in range(number):
+                outcome = kernels.allegro_run(opened_model, atoms, 0, count, results)
+                check_outcome("allegro_run", outcome)
+            seconds = (time.process_time() - start) / number
+            answer({"seconds": seconds, "energy": float(energies.sum())})
+    answer({})
+
+
+def read(path: Path):
+    """Header and program of a file of the pair style."""
+    from openmm_allegro.kernels.inference.program import Program
+
+    content = path.read_bytes()
+    size = int.from_bytes(content[8:16], "little")
+    header = json.loads(content[16 : 16 + size])
+    real = {"single": np.float32, "double": np.float64}[header["precision"]]
+    kinds = {"integers": np.int64, "constants": np.float64, "weights": real}
+    program = Program(
+        **{
+            name: np.frombuffer(content, kind, place["count"], place["offset"])
+            for name, kind in kinds.items()
+            for place in [header["arrays"][name]]
+        }
+    )
+    return header, program
+
+
+def atoms_and_pairs(
+    structure: Path, elements: list[str], reach: float, replicate: list[int]
+) -> dict[str, np.ndarray]:
+    """Fields of ``allegro_atoms`` of a structure that is repeated."""
+    import ase.io
+    import torch
+
+    from openmm_allegro.neighbors import PairList
+
+    atoms = ase.io.read(structure).repeat(replicate)
+    positions, cell = atoms.positions, atoms.cell.array
+    centers, neighbors, vectors = (
+        tensor.numpy()
+        for tensor in PairList(reach)(
+            torch.tensor(positions), torch.tensor(cell), torch.tensor([True] * 3)
+        )
+    )
+    images = vectors - positions[neighbors] + positions[centers]
+    counts = np.bincount(centers, minlength=len(atoms))
+    types = np.array([elements.index(symbol) for symbol in atoms.symbols])
+    return {
+        "positions": np.ascontiguousarray(positions),
+        "cell": np.ascontiguousarray(cell),
+        "types": types,
+        "offsets": np.concatenate([[0], counts.cumsum()]),
+        "neighbors": neighbors.astype(np.int32),
+        "shifts": np.rint(images @ np.linalg.inv(cell)).astype(np.int8),
+    }
+
+
+if __name__ == "__main__":
+    main()
