@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The pair style as a plugin of LAMMPS, in one unit. A build inside LAMMPS leaves it out.
+#include "pair_allegro.cpp"
+#include "pair_allegro_compute.cpp"
+
+#include "lammps.h"
+
+// As lammpsplugin.h of LAMMPS has them, which packages of LAMMPS do not bring.
+extern "C" {
+typedef void *(lammpsplugin_factory1)(void *);
+typedef void *(lammpsplugin_factory2)(void *, int, char **);
+typedef struct {
+  const char *version;
+  const char *style;
+  const char *name;
+  const char *info;
+  const char *author;
+  union {
+    lammpsplugin_factory1 *v1;
+    lammpsplugin_factory2 *v2;
+  } creator;
+  void *handle;
+} lammpsplugin_t;
+typedef void (*lammpsplugin_regfunc)(lammpsplugin_t *, void *);
+}
+
+static void *create_pair(void *lammps) {
+  return static_cast<Pair *>(new PairAllegro(static_cast<LAMMPS *>(lammps)));
+}
+
+extern "C" void lammpsplugin_init(void *lammps, void *handle, void *registration) {
+  lammpsplugin_t plugin;
+  plugin.version = static_cast<LAMMPS *>(lammps)->version;
+  plugin.style = "pair";
+  plugin.name = "allegro";
+  plugin.info = "Allegro models of openmm_allegro";
+  plugin.author = "openmm_allegro";
+  plugin.creator.v1 = create_pair;
+  plugin.handle = handle;
+  reinterpret_cast<lammpsplugin_regfunc>(registration)(&plugin, lammps);
+}

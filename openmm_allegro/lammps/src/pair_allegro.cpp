@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commands of the pair style: which models, for which types, and what is refused.
+#include "pair_allegro.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "allegro_model.h"
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neighbor.h"
+#include "update.h"
+#include "utils.h"
+
+using namespace LAMMPS_NS;
+namespace oa = openmm_allegro;
+
+static const std::string STYLE = "Pair style allegro: ";
+
+static bool ends_with(const std::string &text, const std::string &end) {
+  return text.size() >= end.size() &&
+         text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+static std::string joined(const std::vector<std::string> &words) {
+  std::string text;
+  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+PairAllegro::PairAllegro(LAMMPS *lmp)
+    : Pair(lmp), is_checked(false), strain(), total(0.0), deviation_flag(0),
+      has_deviation(false), has_flag(false) {
+  single_enable = 0;
+  restartinfo = 0;  // after read_restart, pair_style and pair_coeff are given again
+  one_coeff = 1;
+  manybody_flag = 1;
+  centroidstressflag = CENTROID_AVAIL;
+  no_virial_fdotr_compute = 1;  // the kernel sums the virial
+  comm_reverse = 3;             // forces of a member
+}
+
+PairAllegro::~PairAllegro() {
+  if (copymode || !allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+}
+
+void PairAllegro::settings(int narg, char **arg) {
+  if (narg)
+    error->all(FLERR, STYLE + "expected no arguments, found " + arg[0] +
+                          "; files and elements are given to pair_coeff");
+  energy_unit();
+  std::string problem;
+  try {
+    oa::together(world, [&] {
+      kernels = std::make_unique<oa::Kernels>(oa::find_kernels());
+    });
+    return;
+  } catch (const std::exception &thrown) {
+    problem = thrown.what();
+  }
+  error->all(FLERR, STYLE + problem);
+}
+
+// pair_coeff * * FILE.allegro [FILE.allegro ...] ELEMENT|NULL ...
+void PairAllegro::coeff(int narg, char **arg) {
+  const std::vector<std::string> files = files_of(narg, arg);
+  const int elements = narg - 2 - static_cast<int>(files.size());
+  if (elements != atom->ntypes)
+    error->all(FLERR, STYLE + "expected an element or NULL for each of the " +
+                          std::to_string(atom->ntypes) + " atom types, found " +
+                          std::to_string(elements));
+  read_members(files);
+  map_elements(elements, arg + narg - elements);
+}
+
+// Files are the first arguments after * *, as their names end.
+std::vector<std::string> PairAllegro::files_of(int narg, char **arg) const {
+  std::vector<std::string> files;
+  for (int i = 2; i < narg && ends_with(arg[i], ".allegro"); ++i) files.push_back(arg[i]);
+  if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
+    error->all(FLERR, STYLE + "expected pair_coeff * *, found other types");
+  const size_t next = 2 + files.size();
+  const std::string other = static_cast<int>(next) < narg ? arg[next] : "";
+  if (ends_with(other, ".safetensors"))
+    error->all(FLERR, STYLE + "expected an exported model (*.allegro), found the model file " +
+                          other + "; " + oa::COMMAND);
+  if (files.empty())
+    error->all(FLERR, STYLE + "expected a file whose name ends in .allegro after * *, found " +
+                          (other.empty() ? "nothing" : other) + "; " + oa::COMMAND);
+  return files;
+}
+
+void PairAllegro::read_members(const std::vector<std::string> &files) {
+  const double factor = energy_unit() / static_cast<double>(files.size());
+  std::string problem;
+  try {
+    std::vector<oa::Model> read;
+    for (const std::string &file : files)
+      read.push_back(oa::read_model(file, *kernels, world, factor));
+    members.swap(read);
+  } catch (const std::exception &thrown) {
+    problem = thrown.what();
+  }
+  if (!problem.empty()) error->all(FLERR, STYLE + problem);
+  check_committee();
+  if (comm->me) return;
+  for (const oa::Model &member : members) {
+    double cutoff = 0.0;
+    for (int i = 0; i < member.header().types; ++i)
+      for (int j = 0; j < member.header().types; ++j)
+        cutoff = std::max(cutoff, member.cutoff(i, j));
+    utils::logmesg(lmp,
+                   "Allegro model {}: {}, {} precision, two-body part {}, cutoff {} "
+                   "Angstrom, kernel {}, digest {}, SHA-256 {}\n",
+                   member.path, member.about.kind, member.about.precision,
+                   member.about.two_body, cutoff, kernels->name, member.about.digest,
+                   member.about.checksum);
+  }
+}
+
+void PairAllegro::check_committee() const {
+  const oa::Model &first = members.front();
+  for (const oa::Model &member : members) {
+    if (member.about.kind != first.about.kind)
+      error->all(FLERR, STYLE + "expected models of one kind, found " + first.about.kind +
+                            " in " + first.path + " and " + member.about.kind + " in " +
+                            member.path);
+    if (member.about.elements != first.about.elements)
+      error->all(FLERR, STYLE + "expected models of the same elements in the same order, found " +
+                            joined(first.about.elements) + " in " + first.path + " and " +
+                            joined(member.about.elements) + " in " + member.path);
+  }
+}
+
+void PairAllegro::map_elements(int count, char **names) {
+  const bool is_hybrid = utils::strmatch(force->pair_style, "^hybrid");
+  const std::vector<std::string> &known = members.front().about.elements;
+  element_of.assign(static_cast<size_t>(count) + 1, -1);
+  for (int type = 1; type <= count; ++type) {
+    const std::string name = names[type - 1];
+    if (name == "NULL") {
+      if (!is_hybrid)
+        error->all(FLERR, STYLE + "expected an element for type " + std::to_string(type) +
+                              ", found NULL, which pair_style hybrid and hybrid/overlay "
+                              "alone allow");
+      continue;
+    }
+    const auto place = std::find(known.begin(), known.end(), name);
+    if (place == known.end())
+      error->all(FLERR, STYLE + "expected elements of the model, " + joined(known) +
+                            ", found " + name + " for type " + std::to_string(type));
+    element_of[static_cast<size_t>(type)] = static_cast<int>(place - known.begin());
+  }
+  allocate();
+  for (int i = 1; i <= count; ++i)
+    for (int j = 1; j <= count; ++j)
+      setflag[i][j] = element_of[static_cast<size_t>(i)] >= 0 &&
+                      element_of[static_cast<size_t>(j)] >= 0;
+}
+
+void PairAllegro::allocate() {
+  if (allocated) return;
+  const int size = atom->ntypes + 1;
+  memory->create(setflag, size, size, "pair:setflag");
+  memory->create(cutsq, size, size, "pair:cutsq");
+  allocated = 1;
+}
+
+// LAMMPS's unit of energy in eV^-1; lengths are in Å in both systems of units.
+double PairAllegro::energy_unit() const {
+  const std::string style = update->unit_style;
+  if (style == "metal") return 1.0;
+  if (style == "real")
+    return utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+  error->all(FLERR, STYLE + "expected units metal or real, found units " + style);
+}
+
+void PairAllegro::init_style() {
+  if (!force->newton_pair)
+    error->all(FLERR, STYLE + "expected newton on, found newton off for pairs");
+  if (!atom->tag_enable)
+    error->all(FLERR, STYLE + "expected atom IDs, found atom_modify id no");
+  const oa::Model &first = members.front();
+  if (first.about.is_delta() && !utils::strmatch(force->pair_style, "^hybrid/(overlay|scaled)"))
+    error->all(FLERR, STYLE + "expected pair_style hybrid/overlay with the force field that "
+                              "the delta model " + first.path + " corrects, found pair_style " +
+                          force->pair_style);
+  check_masses();
+  is_checked = false;
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+double PairAllegro::init_one(int i, int j) {
+  const int a = element_of[static_cast<size_t>(i)], b = element_of[static_cast<size_t>(j)];
+  if (a < 0 || b < 0) error->all(FLERR, STYLE + "expected pair_coeff for all types");
+  double cutoff = 0.0;
+  for (const oa::Model &member : members)
+    cutoff = std::max({cutoff, member.cutoff(a, b), member.cutoff(b, a)});
+  return cutoff;
+}
+
+// Warn of types whose masses are those of other elements: a type that is named wrongly
+// gives wrong forces without an error. Hydrogen mass repartitioning is no reason: it makes
+// hydrogen heavier by the mass that it takes from the atom that has up to four of them.
+void PairAllegro::check_masses() const {
+  if (comm->me || !atom->mass || !atom->mass_setflag) return;
+  constexpr double HYDROGEN = 1.008, HEAVIEST = 4.1;
+  const oa::Description &about = members.front().about;
+  double added = 0.0;  // to each hydrogen
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    const int element = element_of[static_cast<size_t>(type)];
+    if (element >= 0 && about.elements[element] == "H" && atom->mass_setflag[type] &&
+        atom->mass[type] <= HEAVIEST)
+      added = std::max(added, atom->mass[type] - HYDROGEN);
+  }
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    const int element = element_of[static_cast<size_t>(type)];
+    if (element < 0 || !atom->mass_setflag[type]) continue;
+    const double mass = atom->mass[type], expected = about.masses[element];
+    const bool is_hydrogen = about.elements[element] == "H";
+    const double lowest = expected - (is_hydrogen ? 0.0 : 4.0 * added);
+    const double highest = is_hydrogen ? HEAVIEST : expected;
+    const double tolerance = 0.02 * expected;
+    if (mass >= lowest - tolerance && mass <= highest + tolerance) continue;
+    error->warning(FLERR, STYLE + "type {} has mass {}, but {}, which pair_coeff gives it, has {}",
+                   type, mass, about.elements[element], expected);
+  }
+}
+
+// Refuse lists of neighbours without bonded pairs.
+void PairAllegro::check_special_bonds() const {
+  if (atom->molecular == Atom::ATOMIC) return;
+  int kind = 0;
+  for (int k = 1; k <= 3 && !kind; ++k)
+    if (neighbor->special_flag[k] == 0) kind = k;
+  if (!kind) return;
+  int own = atom->molecular == Atom::TEMPLATE && atom->nbonds > 0, any = 0;
+  for (int i = 0; i < atom->nlocal && atom->nspecial && !own; ++i)
+    own = atom->nspecial[i][2] > 0;
+  MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, world);
+  if (any)
+    error->all(FLERR, STYLE + "expected bonded pairs in the list of neighbours, found that "
+                              "special_bonds leaves out 1-" + std::to_string(kind + 1) +
+                          " pairs; use special_bonds lj/coul 1 1 1, or 1e-50 for 0 beside a "
+                          "force field");
+}
