@@ -28,9 +28,9 @@ STAIRS = [
     ["classical", "registration"],
     ["training", "mixing"],
     ["potential"],
-    ["reporters", "interop", "lammps"],
+    ["reporters", "interop"],
     ["simulate"],
-    ["replica_exchange"],
+    ["replica_exchange", "lammps"],
     ["cli"],
     ["openmm_allegro"],
 ]
@@ -39,7 +39,7 @@ BESIDE = [["analysis"], ["runs"], ["measure"], ["report"]]
 # Single modules that others may import all the same, and why.
 EXCEPTIONS = {
     # Pure strings: the suffixes of a run's files are known there alone.
-    "runs.names": ["reporters", "simulate", "replica_exchange"],
+    "runs.names": ["reporters", "simulate", "replica_exchange", "lammps"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
 }

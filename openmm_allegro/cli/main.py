@@ -29,6 +29,7 @@ VERBS = {
     "import": "turn a nequip-allegro checkpoint or package into a model file",
     "export": "turn a model file into a nequip checkpoint",
     "simulate": "molecular dynamics of a PDB file, or of a protocol",
+    "lammps": "write what simulate runs as a folder that LAMMPS runs over MPI",
     "analyze": "structure, motion and soundness of trajectories",
     "report": "one HTML page about a run: traces, structure, kinetics, a look in 3D",
 }

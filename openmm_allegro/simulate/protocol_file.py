@@ -112,7 +112,7 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     pdb = read_coordinates(folder / config.topology, config.elements)
     if config.system:
         system = read_system(folder / config.system, trust=trust)
-        notes = _file_notes("system_xml", [folder / config.system])
+        notes = file_notes("system_xml", [folder / config.system])
         return Prepared(pdb.topology, pdb.positions, system, (), notes)
     models = [folder / name for name in config.model]
     options = config.force_options
@@ -125,13 +125,13 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
     options.pop("backend")  # the force says which was chosen, and why
-    notes = _file_notes("model", models) | options | config.system_options
+    notes = file_notes("model", models) | options | config.system_options
     if config.baseline:
-        notes |= _file_notes("baseline", [folder / config.baseline])
+        notes |= file_notes("baseline", [folder / config.baseline])
     return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)
 
 
-def _file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
+def file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
     """Names and hashes of files for a record; of one file without a list."""
     names = [str(path) for path in paths]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Records of a run in LAMMPS, under the names that analyses and reports know."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..runs.names import PROTOCOL, paths_of
+from ..simulate.integrators import is_stochastic
+from ..utils.files import write_record
+from .plan import Plan
+
+ENGINE = "lammps"
+
+
+def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
+    """Write the record of the protocol and of each stage.
+
+    Parameters
+    ----------
+    folder : Path
+    plan : Plan
+    notes : dict
+        Models, their hashes and options.
+    """
+    protocol = {
+        "stages": list(plan.names),
+        "settings": [dataclasses.asdict(stage) for stage in plan.stages],
+        "seed": plan.seed,
+        "engine": ENGINE,
+    }
+    write_record(folder / PROTOCOL, protocol)
+    for number, (name, stage) in enumerate(zip(plan.names, plan.stages, strict=True)):
+        values = stage.record()
+        record = notes | {"atoms": plan.atoms} | values | {"seed": plan.seed + number}
+        record |= {
+            "engine": ENGINE,
+            "package_version": __version__,
+            "minimized": stage.minimize,
+            "stochastic_thermostat": is_stochastic(values["integrator"]),
+            "replicate": list(plan.replicate),
+        }
+        write_record(paths_of(folder / name)["record"], record)
