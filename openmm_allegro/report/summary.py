@@ -14,6 +14,8 @@ from ..runs.table import Unreadable
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+# Programs that take the steps, by their names in a record.
+_ENGINES = {"openmm": "OpenMM", "lammps": "LAMMPS"}
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 # Keys of a record that tell a reader of the page nothing, or nothing that its warnings
 # and remarks do not tell.
@@ -137,9 +139,11 @@ def _details(run, production):
     mass = number(record.get("hydrogen_mass_da"), "g", " Da")
     written = number(record.get("report_interval"), ",d", " steps")
     velocities = number(record.get("velocity_interval") or None, ",d", " steps")
+    engine = _ENGINES.get(record.get("engine", "openmm"), record.get("engine"))
+    version_key = f"{record.get('engine', 'openmm')}_version"
     versions = (
         f"openmm_allegro {record.get('package_version', 'not recorded')}, "
-        f"OpenMM {record.get('openmm_version', 'not recorded')}"
+        f"{engine} {record.get(version_key, 'not recorded')}"
     )
     # name, value, and the keys of the record that it is made of
     rows = [
@@ -148,6 +152,7 @@ def _details(run, production):
         ("Composition", composition(production)),
         ("Atoms", number(record.get("atoms"), ",d"), "atoms"),
         ("Box", _box(production)),
+        ("Run in", engine if "engine" in record else "", "engine"),
         ("Ensemble", run.ensemble.upper(), "ensemble"),
         ("Integrator", record.get("integrator", "not recorded"), "integrator"),
         ("Temperature", _temperature(run, " K"), "temperature_k"),
@@ -174,7 +179,7 @@ def _details(run, production):
             (f"Hardware: {key.replace('_', ' ')}", value, "hardware")
             for key, value in _hardware(record).items()
         ),
-        ("Versions", versions, "package_version", "openmm_version"),
+        ("Versions", versions, "package_version", version_key),
     ]
     shown = _HIDDEN.union(*(keys for _, _, *keys in rows))
     others = [

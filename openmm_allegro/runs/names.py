@@ -31,6 +31,14 @@ REPLICA_SUFFIXES = {
     "record": ".json",
     "backup": ".backup.zip",
 }
+# Of a run in LAMMPS: the state at its end, the last two states before it in turn, and
+# the frames since it was continued, until they are joined to its trajectory.
+LAMMPS_SUFFIXES = {
+    "restart": ".restart",
+    "restart_1": ".restart.1",
+    "restart_2": ".restart.2",
+    "part": ".part.xtc",
+}
 # Trajectories that a prefix is looked for with, the first that is there; named with
 # their topology, all that mdtraj reads are.
 TRAJECTORIES = (SUFFIXES["trajectory"],)
@@ -59,6 +67,11 @@ def paths_of(output: str | Path) -> dict[str, Path]:
 def replica_paths_of(output: str | Path) -> dict[str, Path]:
     """List all files of replicas with this prefix, by their names here."""
     return {name: Path(f"{output}{end}") for name, end in REPLICA_SUFFIXES.items()}
+
+
+def lammps_paths_of(output: str | Path) -> dict[str, Path]:
+    """List the files that LAMMPS alone writes for a prefix, by their names here."""
+    return {name: Path(f"{output}{end}") for name, end in LAMMPS_SUFFIXES.items()}
 
 
 def parts_of(path: Path) -> Path:

@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..utils.files import read_record
 from .names import (
+    LAMMPS_SUFFIXES,
     OTHER_SUFFIXES,
     PROTOCOL,
     REPLICA_SUFFIXES,
@@ -23,6 +26,7 @@ from .names import (
 from .system import RunSystem, read_system
 from .table import known_table
 from .trajectories.index import FrameIndex
+from .trajectories.pieces import join_indices
 from .trajectories.read import read_index
 
 # What a record holds as one number, where it holds it.
@@ -54,6 +58,11 @@ class Run:
         XML of the System.
     elements : mapping of str to str
         Elements by names of atoms, where the topology does not tell them.
+    part : Path or None
+        Frames that follow the trajectory in a file of their own, since LAMMPS continued
+        the run; some may be in both.
+    restart : Path or None
+        State at the end of a run in LAMMPS.
     """
 
     name: str
@@ -67,6 +76,8 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_file: Path | None = None
     elements: Mapping[str, str] = field(default_factory=dict, repr=False)
+    part: Path | None = None
+    restart: Path | None = None
 
     @cached_property
     def topologies(self) -> dict[Path, Any]:
@@ -86,7 +97,12 @@ class Run:
     @cached_property
     def index(self) -> FrameIndex | None:
         """Index of the trajectory; None for a format without one."""
-        return None if self.trajectory is None else read_index(self.trajectory)
+        if self.trajectory is None:
+            return None
+        index = read_index(self.trajectory)
+        if self.part is None or index is None:
+            return index
+        return join_indices(self.trajectory, index, self.part, read_index(self.part))
 
     @property
     def stage(self) -> str:
@@ -98,7 +114,7 @@ class Run:
         """Files that there are."""
         files = (
             *(self.record_file, self.energies, self.events, self.exchanges),
-            *(self.topology, self.trajectory, self.velocities),
+            *(self.topology, self.trajectory, self.part, self.velocities),
         )
         return list(dict.fromkeys(path for path in files if path is not None))
 
@@ -113,8 +129,22 @@ class Run:
 
     @property
     def done(self) -> int:
-        """Steps done."""
-        return int(self.record.get("completed_steps", 0))
+        """Steps done: as recorded, or where only LAMMPS knows, by what it wrote."""
+        recorded = self.record.get("completed_steps")
+        if recorded is not None:
+            return int(recorded)
+        if self.restart is not None and "steps" in self.record:
+            return int(self.record["steps"])
+        steps = self.table.get("step", np.zeros(0))
+        return int(np.max(steps, where=np.isfinite(steps), initial=0))
+
+    @property
+    def begun(self) -> bool:
+        """True if there is more than a record, which for LAMMPS is written before."""
+        if "completed_steps" in self.record:
+            return True
+        files = self.energies, self.trajectory, self.exchanges, self.restart
+        return any(path is not None for path in files)
 
     @property
     def progress(self) -> str:
@@ -166,6 +196,9 @@ def read_run(prefix: str | Path) -> Run:
     if unfit:
         trajectory = existing_file(prefix, *WITH_TOPOLOGY) or trajectory
     record = existing_file(prefix, SUFFIXES["record"])
+    part = existing_file(prefix, LAMMPS_SUFFIXES["part"])
+    if part is not None and (trajectory is None or not trajectory.stat().st_size):
+        trajectory, part = part, None
     return Run(
         name=str(prefix),
         trajectory=trajectory,
@@ -177,6 +210,8 @@ def read_run(prefix: str | Path) -> Run:
         record_file=record,
         record=_record(record) if record else {},
         system_file=existing_file(prefix, SUFFIXES["system"]),
+        part=part,
+        restart=existing_file(prefix, LAMMPS_SUFFIXES["restart"]),
     )
 
 
@@ -214,7 +249,13 @@ def read_stages(path: str | Path) -> list[Run]:
     ]
     if not runs:
         raise ValueError(f"expected a record of at least one stage in {path}")
-    return runs
+    begun = [run for run in runs if run.begun]
+    if not begun:
+        raise ValueError(
+            f"expected a stage of {path} that has begun, found none of "
+            f"{', '.join(stages)}"
+        )
+    return begun
 
 
 def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:

@@ -40,7 +40,8 @@ def index_xtc(path: Path) -> FrameIndex:
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < _PLAIN:
-            return FrameIndex(0, damage=f"{size} bytes, less than a frame")
+            damage = f"{size} bytes, less than a frame"
+            return FrameIndex(0, damage=damage, is_cut=size > 0)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _index_xtc(content, size)
 

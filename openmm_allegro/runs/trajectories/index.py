@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Frames of a file, found and checked before any coordinates are read."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ class FrameIndex(NamedTuple):
         Of an XTC.
     n_atoms : int or None
         Atoms of the first frame.
+    pieces : tuple of Piece
+        Files that the frames are in, one after the other; empty for one file.
     """
 
     n_frames: int
@@ -34,6 +37,15 @@ class FrameIndex(NamedTuple):
     is_cut: bool = False
     extent: "XtcExtent | None" = None
     n_atoms: int | None = None
+    pieces: "tuple[Piece, ...]" = ()
+
+
+class Piece(NamedTuple):
+    """A file that holds a piece of a trajectory: its frames from ``first`` on."""
+
+    path: Path
+    index: FrameIndex
+    first: int = 0
 
 
 class DamagedFrame(ValueError):

@@ -13,7 +13,7 @@ from ..names import WITH_TOPOLOGY
 from ..table import Unreadable
 from .dcd import index_dcd
 from .gromacs import index_trr, index_xtc
-from .index import DamagedFrame, FrameIndex
+from .index import DamagedFrame, FrameIndex, Piece
 from .lammps import index_dump, read_dump
 from .libraries import index_hdf5, index_netcdf
 
@@ -60,11 +60,16 @@ def read_index(path: Path) -> FrameIndex | None:
 
 
 def read_chunks(
-    path: Path, topology: Any, of_file: Path, index: FrameIndex | None, size: int
+    path: Path,
+    topology: Any,
+    of_file: Path,
+    index: FrameIndex | None,
+    size: int,
+    first: int = 0,
 ) -> Iterator[Any]:
     """Read all frames that are whole, as mdtraj.Trajectory of `size` frames each.
 
-    The topology is that of a file, for messages.
+    The topology is that of a file, for messages. Frames before ``first`` are not read.
 
     Times of frames that have none are the numbers of the frames, integers.
 
@@ -75,14 +80,19 @@ def read_chunks(
     """
     from mdtraj import Trajectory
 
+    if index is not None and index.pieces:
+        for piece in _pieces(index):
+            of_piece, first = piece.index, piece.first
+            yield from read_chunks(piece.path, topology, of_file, of_piece, size, first)
+        return
     if index is not None and index.n_atoms not in (None, topology.n_atoms):
         raise Unreadable(
             f"expected a trajectory at {path} with the {topology.n_atoms} atoms of "
             f"{of_file}, found one of {index.n_atoms} atoms"
         )
-    done = 0
+    done = first
     make: Callable[[], Iterator[_Arrays]] = partial(
-        _arrays, path, topology, index, size
+        _arrays, path, topology, index, size, first
     )
     try:
         for xyz, times, lengths, angles in from_child(make):
@@ -107,6 +117,21 @@ def read_chunks(
         ) from error
     if index is not None and index.damage and not (index.is_cut and index.n_frames):
         raise _damaged(path, index.n_frames, index.damage, index)
+
+
+def _pieces(index: FrameIndex) -> Iterator[Piece]:
+    """Give the pieces of a trajectory, as far as its frames go."""
+    left = index.n_frames
+    for piece in index.pieces:
+        n_frames = piece.index.n_frames
+        last = min(n_frames, piece.first + left)
+        left -= last - piece.first
+        if last < n_frames or not index.damage:  # what comes after is not asked for
+            whole = piece.index._replace(n_frames=last, damage="", is_cut=False)
+            piece = piece._replace(index=whole)
+        damaged = piece.index.damage and not piece.index.is_cut
+        if last > piece.first or damaged:
+            yield piece
 
 
 def _arrays(
