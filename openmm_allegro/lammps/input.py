@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from .._version import __version__
-from ..runs.names import paths_of
+from ..runs.names import lammps_paths_of, paths_of
 from ..simulate.integrators import choose_integrator, start_temperature
 from ..simulate.settings import Stage
 from ..units import EV_TO_KJ_PER_MOL
@@ -61,16 +61,6 @@ def input_text(plan: Plan, folder: Path, begin: Begin | None = None) -> str:
     return "\n".join([*lines, ""])
 
 
-def restart_names(name: str) -> tuple[str, str, str]:
-    """Names of a stage's restart files: two in turn, and the last."""
-    return f"{name}.restart.1", f"{name}.restart.2", f"{name}.restart"
-
-
-def part_name(name: str) -> str:
-    """Name of the frames of a stage since it was resumed."""
-    return str(paths_of(f"{name}.part")["trajectory"])
-
-
 def _head(plan: Plan, folder: Path) -> list[str]:
     path = folder.resolve()
     return [
@@ -86,11 +76,14 @@ def _head(plan: Plan, folder: Path) -> list[str]:
 
 
 def _guard(plan: Plan, folder: Path, begin: Begin) -> list[str]:
-    """Stop rather than write over a run that has come further than this input."""
-    later = plan.names[begin.stage + 1 :] if begin.restart else plan.names
-    names = [name for stage in later for name in restart_names(stage)]
-    if not names:
-        return []
+    """Stop rather than write over a run that has come further than this input.
+
+    ``resume`` leaves the restart file that it begins with as the second one, and no
+    frames apart from the trajectory.
+    """
+    files = [lammps_paths_of(name) for name in plan.names[begin.stage :]]
+    names = [str(path) for paths in files for path in paths.values()]
+    names = [name for name in names if name != begin.restart]
     there = " || ".join(f"$(is_file({name}))" for name in names)
     remedy = f"openmm-allegro lammps {folder.resolve()} --resume"
     return [
@@ -170,10 +163,11 @@ def _stage(plan: Plan, number: int, step: int, begin: Begin) -> list[str]:
     if not step:
         lines += _start(plan, number)
     if not stage.steps:
-        return [*lines, f"write_restart   {restart_names(name)[2]}"]
-    lines += _reports(plan, number, step)
+        return [*lines, f"write_restart   {lammps_paths_of(name)['restart']}"]
+    last_frame = begin.last_frame if step else 0
+    lines += _reports(plan, number, step, last_frame)
     for part in segments(stage):
-        if part.stop > step:
+        if part.stop > step or part.stop == stage.steps:  # perhaps of no steps
             lines += _segment(plan, number, part, step)
     return [*lines, *_end(plan, number, step)]
 
@@ -204,7 +198,7 @@ def _start(plan: Plan, number: int) -> list[str]:
     return [*lines, "reset_timestep  0"]
 
 
-def _reports(plan: Plan, number: int, step: int) -> list[str]:
+def _reports(plan: Plan, number: int, step: int, last_frame: int) -> list[str]:
     name, stage = plan.names[number], plan.stages[number]
     interval, paths = stage.report_interval, paths_of(name)
     picked = list(zip(_HEADERS, _COLUMNS, strict=True))
@@ -214,13 +208,12 @@ def _reports(plan: Plan, number: int, step: int) -> list[str]:
         picked.append(_DENSITY)
     picked.append(_SPEED)
     header = "#" + ",".join(f'"{column}"' for column, _ in picked)
-    file, title = ("append", "none") if step else ("file", f'"""{header} """')
-    first, second, _ = restart_names(name)
+    file, states = "append" if step else "file", lammps_paths_of(name)
     every = stage.record()["checkpoint_interval"]
-    trajectory = part_name(name) if step else paths["trajectory"]
+    trajectory = states["part"] if step else paths["trajectory"]
     dump = [
         f"dump            frames all xtc {interval} {trajectory}",
-        f"dump_modify     frames unwrap yes delay {step + 1}",
+        f"dump_modify     frames unwrap yes delay {last_frame + 1}",
     ]
     if not plan.frames:
         dump = [
@@ -236,8 +229,8 @@ def _reports(plan: Plan, number: int, step: int) -> list[str]:
         # not at the step that it begins with
         f"variable        report equal {stride}",
         f'fix             table all print v_report "{row}" &',
-        f"                {file} {paths['energies']} screen no title {title}",
-        f"restart         {every} {first} {second}",
+        f"                {file} {paths['energies']} screen no title '{header}'",
+        f"restart         {every} {states['restart_1']} {states['restart_2']}",
     ]
 
 
@@ -257,16 +250,16 @@ def _segment(plan: Plan, number: int, part: Segment, step: int) -> list[str]:
 def _end(plan: Plan, number: int, step: int) -> list[str]:
     name, stage = plan.names[number], plan.stages[number]
     used = [fix for fix, _ in fixes(stage, segments(stage)[0], 1)]
-    lines = [
-        "restart         0",
-        f"write_restart   {restart_names(name)[2]}",
-        *(f"unfix           {fix}" for fix in reversed(["table", *used])),
-    ]
+    states, paths = lammps_paths_of(name), paths_of(name)
+    # the state of the end comes after all that was written before it
+    lines = ["restart         0", "unfix           table"]
     if plan.frames:
         lines.append("undump          frames")
-        if step:
-            part, whole = part_name(name), paths_of(name)["trajectory"]
-            lines.append(f'shell           "cat {part} >> {whole} && rm {part}"')
+    lines.append(f"write_restart   {states['restart']}")
+    lines += [f"unfix           {fix}" for fix in reversed(used)]
+    if step and plan.frames:
+        part, whole = states["part"], paths["trajectory"]
+        lines.append(f'shell           "cat {part} >> {whole} && rm {part}"')
     return lines
 
 

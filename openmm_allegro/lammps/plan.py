@@ -80,11 +80,14 @@ class Begin(NamedTuple):
         Step of the stage that the restart file has; 0 where the stage has not begun.
     restart : str or None
         Name of the file; the data file if not given.
+    last_frame : int
+        Step of the last frame that the stage's trajectory has.
     """
 
     stage: int = 0
     step: int = 0
     restart: str | None = None
+    last_frame: int = 0
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
