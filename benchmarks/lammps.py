@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from hardware import hardware, version
-from lammps_runs import SAVING, Case, Session, input_lines, run, write_case
+from lammps_runs import Case, Session, input_lines, run, write_case
 from training import commit
 from worker import Worker
 
@@ -70,7 +70,7 @@ def main() -> None:
         content = json.loads(file.read_text()) if file.exists() else {}
         with tempfile.TemporaryDirectory() as folder:
             content[name] = parts[name](options, Path(folder), content)
-        content[name]["measured"] = _circumstances()
+        content[name].setdefault("measured", _circumstances())
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=1) + "\n")
     from lammps_table import lines
@@ -145,7 +145,7 @@ def _memory(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     """Find the peak of the memory: the list of neighbours is made anew at each step."""
     case, rows = _case("nacl_aq", "exact", folder), []
     for cells in CELLS[:2] if options.quick else CELLS:
-        lines = input_lines(case, [cells] * 3, skin=SKIN, check=False, saving=SAVING)
+        lines = input_lines(case, [cells] * 3, skin=SKIN, check=False)
         (loop,), memory = run([*lines, "run 2"], folder)
         rows.append(
             {
@@ -162,7 +162,6 @@ def _memory(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     slope, intercept = np.polyfit(atoms, peaks, 1)
     return {
         "skin_angstrom": SKIN,
-        "settings": SAVING,
         "rows": rows,
         "bytes_per_atom": float(1e6 * slope),
         "mb_per_rank": float(intercept),
@@ -175,7 +174,7 @@ def _ranks(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     for two_body in ("exact", "table"):
         case = _case("nacl_aq", two_body, folder)
         for number in (1, 2, 4):
-            lines = input_lines(case, replicate, skin=SKIN, saving=SAVING)
+            lines = input_lines(case, replicate, skin=SKIN)
             _, memory = run([*lines, "run 0"], folder, number)
             rows.append(
                 {
@@ -223,24 +222,23 @@ def _big(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     log = options.log
     if not options.read:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log.write_text(json.dumps(_circumstances()) + "\n")
         case = _case("nacl_aq", "table", folder)
-        lines = input_lines(case, [cells] * 3, skin=BIG_SKIN, saving=SAVING)
+        lines = input_lines(case, [cells] * 3, skin=BIG_SKIN)
         lines += ["thermo 1", f"run {BIG_STEPS}"]
         run(lines, folder, BIG_RANKS, log=log, every=1.0 if options.quick else 60.0)
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    last = rows[-1]
+    about, *_, last = map(json.loads, log.read_text().splitlines())
     return {
         "atoms": 184 * cells**3,
         "ranks": BIG_RANKS,
         "two_body": "table",
         "skin_angstrom": BIG_SKIN,
-        "settings": SAVING,
         "steps": last["step"],
         "seconds": last["seconds"],
         "peaks_mb": last["peaks_mb"],
         "proportional_mb": last["proportional_mb"],
         "starters_mb": last["starters_mb"],
+        "measured": about,
     }
 
 

@@ -4,7 +4,8 @@
 python lammps_kernel.py MODEL.allegro STRUCTURE.pdb SKIN NX NY NZ
 
 Answers each number with the processor seconds that one run takes, the mean of so many
-runs. The program is that of the file, the pairs those within the cutoff and the skin.
+runs. The program is that of the file. The pairs are those within the skin beyond the
+larger cutoff of their two elements, either of them as centre, as LAMMPS finds them.
 """
 
 import json
@@ -19,14 +20,17 @@ from worker import answer
 def main() -> None:
     from openmm_allegro.kernels.header import filled
     from openmm_allegro.kernels.inference.compiled import opened
+    from openmm_allegro.kernels.inference.program import unpack
     from openmm_allegro.kernels.library import check_outcome, library
 
     model, structure, skin, *replicate = sys.argv[1:]
     header, program = read(Path(model))
+    kinds = len(header["elements"])
+    cutoffs = unpack(program).arrays["cutoffs"].reshape(kinds, kinds)
     arrays = atoms_and_pairs(
         Path(structure),
         header["elements"],
-        header["cutoff"] + float(skin),
+        np.maximum(cutoffs, cutoffs.T) + float(skin),
         [int(number) for number in replicate],
     )
     count = len(arrays["positions"])
@@ -76,9 +80,12 @@ def read(path: Path):
 
 
 def atoms_and_pairs(
-    structure: Path, elements: list[str], reach: float, replicate: list[int]
+    structure: Path, elements: list[str], reach: np.ndarray, replicate: list[int]
 ) -> dict[str, np.ndarray]:
-    """Fields of ``allegro_atoms`` of a structure that is repeated."""
+    """Fields of ``allegro_atoms`` of a structure that is repeated.
+
+    ``reach`` [elements, elements] is how far neighbours of a centre are, Å.
+    """
     import ase.io
     import torch
 
@@ -86,15 +93,17 @@ def atoms_and_pairs(
 
     atoms = ase.io.read(structure).repeat(replicate)
     positions, cell = atoms.positions, atoms.cell.array
+    types = np.array([elements.index(symbol) for symbol in atoms.symbols])
     centers, neighbors, vectors = (
         tensor.numpy()
-        for tensor in PairList(reach)(
+        for tensor in PairList(reach.max())(
             torch.tensor(positions), torch.tensor(cell), torch.tensor([True] * 3)
         )
     )
+    near = np.linalg.norm(vectors, axis=1) < reach[types[centers], types[neighbors]]
+    centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
     images = vectors - positions[neighbors] + positions[centers]
     counts = np.bincount(centers, minlength=len(atoms))
-    types = np.array([elements.index(symbol) for symbol in atoms.symbols])
     return {
         "positions": np.ascontiguousarray(positions),
         "cell": np.ascontiguousarray(cell),

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc")
-# Less memory than with LAMMPS's own settings: small pages of neighbours. Atoms of style
-# atomic have no map from their numbers as it is.
-SAVING = ("neigh_modify one 400 page 40000",)
 
 
 class Case(NamedTuple):
@@ -61,7 +58,6 @@ def input_lines(
     *,
     skin: float = 1.0,
     check: bool = True,
-    saving: Sequence[str] = (),
 ) -> list[str]:
     """Lines of an input of constant energy at 0.5 fs, without the ``run``."""
     return [
@@ -73,7 +69,6 @@ def input_lines(
         f"pair_coeff * * {case.model} {' '.join(case.elements)}",
         f"neighbor {skin} bin",
         f"neigh_modify every 1 delay 0 check {'yes' if check else 'no'}",
-        *saving,
         "velocity all create 300 1",
         "fix 1 all nve",
         "timestep 0.0005",
@@ -138,7 +133,7 @@ def run(
     log : Path, optional
         Lines of JSON with step and memory go there while the run goes on.
     every : float
-        Seconds between two looks at the memory.
+        Seconds between two looks at the memory, at most.
 
     Returns
     -------
@@ -162,15 +157,15 @@ def run(
         process = subprocess.Popen(
             command, stdout=screen, stderr=subprocess.STDOUT, env=environment()
         )
-        memory = Memory([], 0.0, 0.0)
+        memory, wait = Memory([], 0.0, 0.0), 0.05
         while process.poll() is None:
             memory = _larger(memory, process.pid)
             if log is not None:
                 _note(log, start, memory, output)
             try:
-                process.wait(every)
+                process.wait(wait)
             except subprocess.TimeoutExpired:
-                continue
+                wait = min(1.5 * wait, every)
     if process.returncode:
         text = (folder / "screen.benchmark").read_text()
         raise RuntimeError(f"LAMMPS ended with an error: {text[-500:]}")
