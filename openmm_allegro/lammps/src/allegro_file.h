@@ -25,6 +25,7 @@ constexpr int64_t FORMAT_VERSION = 1;
 constexpr size_t PAGE = 4096;
 constexpr const char *COMMAND =
     "openmm-allegro lammps MODEL.safetensors SYSTEM.pdb --output FOLDER writes one";
+constexpr const char *AGAIN = "it was cut or damaged: copy or export it again";
 
 // Where an array begins in the file, in bytes, and how many numbers it has.
 struct Place {
@@ -95,8 +96,7 @@ inline std::string header_text(const Mapping &file, const std::string &path) {
   for (int i = 7; i >= 0; --i) length = length << 8 | file.data()[8 + i];
   if (length > file.size() - BEFORE)
     throw std::runtime_error("expected a header of " + std::to_string(length) +
-                             " bytes, found the end of " + path +
-                             " before; it was cut: copy or export it again");
+                             " bytes, found the end of " + path + " before; " + AGAIN);
   return std::string(reinterpret_cast<const char *>(file.data()) + BEFORE,
                      static_cast<size_t>(length));
 }
@@ -114,7 +114,12 @@ inline Place place(const Json &arrays, const std::string &name) {
 
 // Read a header; the same on all ranks.
 inline Description describe(const std::string &text) {
-  const Json header = JsonReader::read(text);
+  Json header;
+  try {
+    header = JsonReader::read(text);
+  } catch (const std::runtime_error &error) {
+    throw std::runtime_error(error.what() + std::string("; ") + AGAIN);
+  }
   if (header["format"].string() != "openmm_allegro.lammps")
     throw std::runtime_error("expected the format openmm_allegro.lammps, found " +
                              header["format"].string());
@@ -167,21 +172,20 @@ inline void check_contents(const Mapping &file, const std::string &text,
   };
   if (file.size() != size || !within(about.integers) || !within(about.constants))
     throw std::runtime_error("expected " + std::to_string(size) + " bytes, found " +
-                             std::to_string(file.size()) +
-                             "; the file was cut or changed: copy or export it again");
+                             std::to_string(file.size()) + "; " + AGAIN);
   const size_t digits = 16 + text.size() - about.checksum.size() - 2;
   if (about.checksum.size() != 64 ||
       text.compare(digits - 16, std::string::npos, about.checksum + "\"}") != 0)
-    throw std::runtime_error("expected a checksum at the end of the header, found none");
+    throw std::runtime_error(
+        std::string("expected a checksum at the end of the header, found none; ") + AGAIN);
   Sha256 sha;
   const std::string blank(about.checksum.size(), '0');
   sha.add(file.data(), digits);
   sha.add(reinterpret_cast<const unsigned char *>(blank.data()), blank.size());
   sha.add(file.data() + digits + blank.size(), file.size() - digits - blank.size());
   if (sha.digits() != about.checksum)
-    throw std::runtime_error(
-        "expected the contents that its checksum says, found others; the file was damaged "
-        "or changed: copy or export it again");
+    throw std::runtime_error("expected the SHA-256 " + about.checksum + ", found another; " +
+                             AGAIN);
 }
 
 }  // namespace openmm_allegro

@@ -187,7 +187,9 @@ void PairAllegro::init_style() {
   if (!atom->tag_enable)
     error->all(FLERR, STYLE + "expected atom IDs, found atom_modify id no");
   const oa::Model &first = members.front();
-  if (first.about.is_delta() && !utils::strmatch(force->pair_style, "^hybrid/(overlay|scaled)"))
+  const bool is_overlay = utils::strmatch(force->pair_style, "^hybrid/overlay") ||
+                          utils::strmatch(force->pair_style, "^hybrid/scaled");
+  if (first.about.is_delta() && !is_overlay)
     error->all(FLERR, STYLE + "expected pair_style hybrid/overlay with the force field that "
                               "the delta model " + first.path + " corrects, found pair_style " +
                           force->pair_style);

@@ -208,6 +208,6 @@ void PairAllegro::refuse_atom(int i, const char *expected) const {
                         " of each atom, found NaN or infinity for atom " +
                         std::to_string(atom->tag[i]) + " in step " +
                         std::to_string(update->ntimestep) +
-                        "; the simulation has become unstable or was started from bad "
-                        "coordinates");
+                        "; the simulation has become unstable, or was started from bad "
+                        "coordinates or with two atoms at one place");
 }
