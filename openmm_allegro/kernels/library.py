@@ -59,16 +59,42 @@ def load(build: str) -> ctypes.CDLL | None:
     return load_installed(f"cpu.{build}") if _runs_here(build) else None
 
 
+def library_paths() -> list[Path]:
+    """Files of the compiled kernels, best first, for programs that load them.
+
+    They are those of all instruction sets that were installed, or the one that was
+    compiled for this processor.
+
+    Raises
+    ------
+    ImportError
+        If there are none; the message says why.
+    """
+    loaded, problem = _find()
+    if loaded is None:
+        raise ImportError(problem)
+    origins = [_origin(f"cpu.{build}") for build in BUILDS]
+    installed = [Path(origin) for origin in origins if origin is not None]
+    own = Path(loaded._name)
+    return installed if own in installed else [own]
+
+
 def load_installed(name: str) -> ctypes.CDLL | None:
     """Load a library that was built with the package; None if it was not."""
-    spec = importlib.util.find_spec(f"{__package__}.{name}")
-    if spec is None or spec.origin is None:
+    origin = _origin(name)
+    if origin is None:
         return None
     try:
-        return ctypes.CDLL(spec.origin)
+        return ctypes.CDLL(origin)
     except OSError as error:
         _log.warning("the fused kernel cannot be loaded: %s", error)
         return None
+
+
+def _origin(name: str) -> str | None:
+    """Path of a library that was built with the package; None if it was not."""
+    spec = importlib.util.find_spec(f"{__package__}.{name}")
+    return None if spec is None else spec.origin
 
 
 def check_outcome(name: str, outcome: int) -> None:

@@ -11,12 +11,19 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from .files import cache_folder
+from .files import cache_folder, lock_output
 
 COMPILERS = ("g++", "clang++", "c++")
-_SHARED = ["-fPIC", "-shared"]
 _log = logging.getLogger(__name__)
+
+
+class Unit(NamedTuple):
+    """A source, and flags of its own."""
+
+    source: Path
+    flags: Sequence[str] = ()
 
 
 def compiled_library(
@@ -54,28 +61,25 @@ def compiled_library(
         If there is no compiler, compiling fails, or the folder cannot be written to;
         the message says what to do.
     """
-    compiler = _compiler(needed_by)
-    # before the flags given here, which win
-    flags = [*shlex.split(os.environ.get("CXXFLAGS", "")), *flags]
-    made = _fingerprint(compiler, flags, [source, *included])
-    path = cache_folder() / f"{name}-{made}.so"
+    compiler = find_compiler(needed_by)
+    texts = [_version(compiler), *compiler[1:], *environment_flags(), *flags]
+    path = cache_folder() / f"{name}-{fingerprint(texts, [source, *included])}.so"
     if not path.is_file():
-        command = [*compiler, *_SHARED, *flags, str(source), *linked()]
-        try:
-            _compile(command, path, needed_by)
-        except OSError as error:
-            raise ImportError(
-                f"{needed_by} expects a folder to compile into, found that "
-                f"{path.parent} is none ({error}); name another by the variable "
-                "OPENMM_ALLEGRO_CACHE"
-            ) from error
+        every = [*flags, *linked()]
+        compile_library(path, [Unit(source)], every, compiler, needed_by)
     return path
 
 
-def _compiler(needed_by: str) -> list[str]:
-    """Path of the compiler, and arguments that ``CXX`` gives it."""
+def find_compiler(needed_by: str, preferred: Sequence[str] = COMPILERS) -> list[str]:
+    """Path of the compiler, and arguments that ``CXX`` gives it.
+
+    Raises
+    ------
+    ImportError
+        If there is none.
+    """
     given = os.environ.get("CXX", "").strip()
-    for name, *arguments in [shlex.split(given)] if given else zip(COMPILERS):
+    for name, *arguments in [shlex.split(given)] if given else zip(preferred):
         path = shutil.which(name)
         if path is not None:
             return [path, *arguments]
@@ -86,34 +90,88 @@ def _compiler(needed_by: str) -> list[str]:
     )
 
 
-def _fingerprint(
-    compiler: Sequence[str], flags: Sequence[str], files: Iterable[Path]
-) -> str:
-    """Short hash of all that the compiled file depends on, other packages aside."""
-    version = subprocess.run(
-        [*compiler, "--version"], capture_output=True, check=False
-    ).stdout
-    parts = [
-        version,
-        platform.machine().encode(),
-        " ".join([*compiler[1:], *flags]).encode(),
-    ]
+def environment_flags() -> list[str]:
+    """Flags that the variable ``CXXFLAGS`` adds."""
+    return shlex.split(os.environ.get("CXXFLAGS", ""))
+
+
+def fingerprint(texts: Iterable[str], files: Iterable[Path]) -> str:
+    """Short hash of what a compiled file depends on, this kind of machine included."""
+    parts = [platform.machine(), *texts]
+    sha = hashlib.sha256("\0".join(parts).encode())
     for path in sorted(files):
-        parts += [path.name.encode(), path.read_bytes()]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+        sha.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()[:16]
 
 
-def _compile(command: list[str], path: Path, needed_by: str) -> None:
+def compile_library(
+    path: Path,
+    units: Sequence[Unit],
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    needed_by: str,
+) -> None:
+    """Compile a shared library of one or several sources.
+
+    Of processes that want the same file at the same time one compiles, and the others
+    wait for it, or fail as it did. Flags of the variable ``CXXFLAGS`` come first, so
+    that those given here win.
+
+    Raises
+    ------
+    ImportError
+        If compiling fails, or the folder cannot be written to.
+    """
+    command = [*compiler, *environment_flags(), *flags]
+    try:
+        with lock_output(path, wait=True) as waited:
+            if path.is_file():
+                return
+            if waited:
+                raise ImportError(
+                    f"{needed_by} expects that another process compiles it, found that "
+                    "it failed; its message says why"
+                )
+            _compile(path, units, command, needed_by)
+    except OSError as error:
+        raise ImportError(
+            f"{needed_by} expects a folder to compile into, found that {path.parent} "
+            f"is none ({error}); name another by the variable OPENMM_ALLEGRO_CACHE"
+        ) from error
+
+
+def _version(compiler: Sequence[str]) -> str:
+    command = [*compiler, "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def _compile(
+    path: Path, units: Sequence[Unit], command: Sequence[str], needed_by: str
+) -> None:
+    """Compile the units side by side, and link them."""
+    from concurrent.futures import ThreadPoolExecutor
+
     _log.info("compiling %s into %s, once", path.stem.partition("-")[0], path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        objects = [Path(folder) / f"{number}.o" for number in range(len(units))]
+        commands = [
+            [*command, *unit.flags, "-fPIC", "-c", str(unit.source), "-o", str(made)]
+            for unit, made in zip(units, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda command: _run(command, needed_by), commands))
         made = Path(folder) / path.name
-        result = subprocess.run(
-            [*command, "-o", str(made)], capture_output=True, text=True, check=False
+        # Libraries after what needs them.
+        compiler, *flags = command
+        link = [compiler, "-shared", *map(str, objects), *flags, "-o", str(made)]
+        _run(link, needed_by)
+        made.replace(path)  # a reader finds no file or a whole one
+
+
+def _run(command: Sequence[str], needed_by: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ImportError(
+            f"{needed_by} expects that its source compiles, found an error of "
+            f"{command[0]}:\n{result.stderr.strip()[-2000:]}"
         )
-        if result.returncode:
-            raise ImportError(
-                f"{needed_by} expects that its source compiles, found an error of "
-                f"{command[0]}:\n{result.stderr.strip()[-2000:]}"
-            )
-        made.replace(path)  # another process may have been faster: either file is whole

@@ -31,19 +31,31 @@ def check_new_file(path: Path, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def lock_output(output: str | Path) -> Iterator[None]:
+def lock_output(output: str | Path, *, wait: bool = False) -> Iterator[bool]:
     """Keep other runs from writing an output, and make its folders.
 
     The lock ends with the process that holds it, however that ends.
 
+    Parameters
+    ----------
+    output : path
+    wait : bool
+        Wait for the end of another run. On a disk that has no locks, there is none.
+
+    Yields
+    ------
+    bool
+        True if there was another run.
+
     Raises
     ------
     RuntimeError
-        If another run holds it.
+        If another run holds it, and ``wait`` is False.
     OSError
         If nothing can be written there.
     """
     path = Path(f"{output}.lock")
+    waited = False
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,12 +67,21 @@ def lock_output(output: str | Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, 100).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise RuntimeError(
-                f"expected no other run on {output}, found one ({owner or 'unknown'}) "
-                "that writes there now; use another name, or wait for its end"
-            ) from None
+            if wait:
+                waited = True
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            else:
+                owner = os.read(descriptor, 100).decode(errors="replace").strip()
+                os.close(descriptor)
+                raise RuntimeError(
+                    f"expected no other run on {output}, found one "
+                    f"({owner or 'unknown'}) that writes there now; use another name, "
+                    "or wait for its end"
+                ) from None
+        except OSError:  # no locks on this disk
+            if not wait:
+                os.close(descriptor)
+                raise
         # The last owner may have removed the file between the two calls.
         with contextlib.suppress(FileNotFoundError):
             if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
@@ -69,7 +90,7 @@ def lock_output(output: str | Path) -> Iterator[None]:
     try:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode())
-        yield
+        yield waited
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
