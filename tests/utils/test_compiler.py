@@ -2,12 +2,18 @@
 """A source is compiled once, and what is missing is said where it cannot be."""
 
 import ctypes
+import fcntl
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from openmm_allegro.utils.compiler import compiled_library
+from openmm_allegro.utils.compiler import (
+    Unit,
+    compile_library,
+    compiled_library,
+    find_compiler,
+)
 
 pytestmark = pytest.mark.small
 
@@ -90,3 +96,52 @@ def test_failing_compiler_is_quoted_and_leaves_nothing(cache, answer):
     with pytest.raises(ImportError, match="no-such-standard"):
         answer("-std=no-such-standard")
     assert list(cache.iterdir()) == []
+
+
+def test_units_have_flags_of_their_own(tmp_path):
+    source = tmp_path / "unit.cpp"
+    source.write_text('extern "C" int NAME() { return SHARED + NUMBER; }')
+    units = [Unit(source, [f"-DNAME=f{n}", f"-DNUMBER={n}"]) for n in (1, 2)]
+    path = tmp_path / "library.so"
+    compile_library(path, units, ["-DSHARED=40"], find_compiler("this test"), "it")
+    library = ctypes.CDLL(str(path))
+    assert (library.f1(), library.f2()) == (41, 42)
+    assert sorted(tmp_path.iterdir()) == [path, source]
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_one_process_compiles_and_others_do_as_it_did(tmp_path, monkeypatch, status):
+    """Of 8 that ask at the same time; one that asks later tries anew."""
+    log, go, waiting = tmp_path / "log", tmp_path / "go", []
+    script = tmp_path / "slow"
+    script.write_text(
+        f"#!/bin/sh\necho >> {log}\nwhile [ ! -e {go} ]; do sleep 0.05; done\n"
+        'while [ "$1" != -o ]; do shift; done\n'
+        f"echo made > $2\nexit {status}\n"
+    )
+    script.chmod(0o755)
+    path = tmp_path / "library.so"
+
+    def flock(descriptor, operation, lock=fcntl.flock):
+        if operation == fcntl.LOCK_EX:
+            waiting.append(descriptor)
+            if len(waiting) == 7:
+                go.touch()
+        lock(descriptor, operation)
+
+    def ask(_=None):
+        try:
+            compile_library(path, [Unit(path)], [], [str(script)], "this test")
+        except ImportError as error:
+            return str(error)
+        return path.read_text()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert len(log.read_text()) == (1 if status else 2)  # the second one links
+    if status == 0:
+        assert answers == ["made\n"] * 8
+        return
+    assert sum("expects that another process compiles it" in a for a in answers) == 7
+    assert "expects that its source compiles" in ask()
