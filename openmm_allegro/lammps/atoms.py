@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Types of LAMMPS: atoms of one element and one mass."""
+"""Masses of atoms, and types of LAMMPS: atoms of one element and one mass."""
 
 from collections.abc import Sequence
 
@@ -7,39 +7,63 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..classical.bonds import bond_markers
 from ..simulate.settings import Stage
 from ..simulate.system import repartition_hydrogen_mass
 from ..topology.elements import ATOMIC_NUMBERS
 from .plan import AtomType
 
 
-def skeleton(topology: app.Topology, periodic: bool) -> openmm.System:
-    """Make a System of masses, box and bonds alone, in which nothing acts.
+def element_masses(topology: app.Topology) -> np.ndarray:
+    """Masses [N] in Da of the elements of a topology's atoms."""
+    masses = (atom.element.mass for atom in topology.atoms())
+    return np.array([mass.value_in_unit(unit.dalton) for mass in masses])
 
-    Analyses read masses, bonds, and whether it is periodic, from its XML.
+
+def bonds_of(topology: app.Topology) -> np.ndarray:
+    """Indices [B, 2] of bonded atoms."""
+    pairs = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()]
+    return np.array(pairs, dtype=int).reshape(-1, 2)
+
+
+def skeleton(
+    masses: np.ndarray, bonds: np.ndarray, box: np.ndarray | None
+) -> openmm.System:
+    """Make a System of masses, bonds and a box, in which nothing acts.
+
+    Analyses read what it has, and whether it is periodic, from its XML.
+
+    Parameters
+    ----------
+    masses : ndarray [N], Da
+    bonds : ndarray [B, 2] of int
+    box : ndarray [3, 3] or None, nm
+        None where not periodic.
+    """
+    system = openmm.System()
+    for mass in masses.tolist():
+        system.addParticle(mass)
+    force = openmm.HarmonicBondForce()
+    force.setName("Bonds of the topology")
+    force.setUsesPeriodicBoundaryConditions(box is not None)
+    for first, second in bonds.tolist():
+        force.addBond(first, second, 0.1, 0.0)
+    system.addForce(force)
+    if box is not None:
+        system.setDefaultPeriodicBoxVectors(*box.tolist())
+    return system
+
+
+def stage_masses(
+    topology: app.Topology, system: openmm.System, stages: Sequence[Stage]
+) -> np.ndarray:
+    """Masses [S, N] in Da of all atoms in each stage, with its mass of hydrogens.
 
     Parameters
     ----------
     topology : openmm.app.Topology
-        With a box if it is periodic.
-    periodic : bool
-    """
-    system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
-    if periodic:
-        system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
-    bonds = bond_markers(topology, periodic)
-    bonds.setName("Bonds of the topology")
-    system.addForce(bonds)
-    return system
-
-
-def masses_of(
-    topology: app.Topology, system: openmm.System, stages: Sequence[Stage]
-) -> np.ndarray:
-    """Masses [S, N] in Da of all atoms in each stage, with its masses of hydrogens.
+    system : openmm.System
+        Masses of the elements; it is left as it was.
+    stages : sequence of Stage
 
     Raises
     ------
@@ -51,15 +75,13 @@ def masses_of(
     for stage in stages:
         mass = stage.hydrogen_mass_da
         if mass not in rows:
-            for index, value in enumerate(own):
-                system.setParticleMass(index, value)
             try:
                 repartition_hydrogen_mass(system, topology, mass)
             except ValueError as error:
                 raise ValueError(f"stage {stage.name}: {error}") from None
             rows[mass] = _masses(system)
-    for index, value in enumerate(own):
-        system.setParticleMass(index, value)
+            for index, value in enumerate(own.tolist()):
+                system.setParticleMass(index, value)
     return np.array([rows[stage.hydrogen_mass_da] for stage in stages])
 
 

@@ -12,7 +12,8 @@ from ..simulate.integrators import choose_integrator, start_temperature
 from ..simulate.settings import Stage
 from ..units import EV_TO_KJ_PER_MOL
 from .ensembles import Segment, fixes, remarks, segments
-from .plan import DATA, INPUT, Begin, Plan
+from .output import DATA, INPUT, LOG, part_name, restart_names
+from .plan import Begin, Plan
 
 # Of ``simulate``: an RMS of 1000 kJ/mol/nm in all components, and iterations.
 _LARGEST_FORCE, _ITERATIONS = 1000.0 / EV_TO_KJ_PER_MOL / 10.0, 200

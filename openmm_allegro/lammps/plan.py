@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 
 from ..simulate.settings import Stage
 from ..utils.files import read_record, replace_file
+from .output import PLAN
 
-PLAN = "plan.json"
-INPUT = "in.lammps"
-DATA = "system.data"
 _FORMAT_VERSION = 1
 
 

@@ -1,59 +1,67 @@
 # SPDX-License-Identifier: MIT
-"""Replicas of a topology in the order in which LAMMPS numbers their atoms."""
+"""Replicas of atoms in the order in which LAMMPS numbers them."""
 
 import numpy as np
 from openmm import app, unit
 
+Counts = tuple[int, int, int]
 
-def replicated(
-    topology: app.Topology, positions: np.ndarray, counts: tuple[int, int, int]
-) -> tuple[app.Topology, np.ndarray]:
-    """Repeat a topology along its box vectors, the first of them fastest.
+
+def repeat_positions(
+    positions: np.ndarray, box: np.ndarray | None, counts: Counts
+) -> np.ndarray:
+    """Positions [M, 3] of all replicas, those along the first vector following fastest.
+
+    Parameters
+    ----------
+    positions : ndarray [N, 3]
+    box : ndarray [3, 3] or None
+        Vectors in rows, of the same unit; None if the counts are 1.
+    counts : tuple of int
+    """
+    if box is None:
+        return positions
+    third, second, first = np.indices(counts[::-1]).reshape(3, -1)
+    shifts = np.stack([first, second, third], axis=1) @ box
+    return (shifts[:, None] + positions).reshape(-1, 3)
+
+
+def repeat_bonds(bonds: np.ndarray, atoms: int, counts: Counts) -> np.ndarray:
+    """Bonds [C, 2] of all replicas, of as many atoms each."""
+    offsets = atoms * np.arange(np.prod(counts))
+    return (offsets[:, None, None] + bonds).reshape(-1, 2)
+
+
+def repeat_topology(
+    topology: app.Topology, box: np.ndarray | None, counts: Counts
+) -> app.Topology:
+    """Repeat a topology, chains and all.
 
     Parameters
     ----------
     topology : openmm.app.Topology
-        With a box, unless the counts are 1.
-    positions : ndarray [N, 3], nm
+    box : ndarray [3, 3] or None, nm
     counts : tuple of int
-        Replicas along each box vector.
-
-    Returns
-    -------
-    openmm.app.Topology, ndarray [M, 3] in nm
     """
-    if counts == (1, 1, 1):
-        return topology, positions
-    vectors = topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)
-    box = np.array([list(vector) for vector in vectors])
+    if box is None or counts == (1, 1, 1):
+        return topology
     whole = app.Topology()
-    whole.setPeriodicBoxVectors((box * np.array(counts)[:, None]) * unit.nanometer)
+    whole.setPeriodicBoxVectors(box * np.array(counts)[:, None] * unit.nanometer)
     bonds = [
         (bond.atom1.index, bond.atom2.index, bond.type, bond.order)
         for bond in topology.bonds()
     ]
-    places = []
-    for third in range(counts[2]):
-        for second in range(counts[1]):
-            for first in range(counts[0]):
-                places.append(positions + np.array([first, second, third]) @ box)
-                _append(whole, topology, bonds)
-    return whole, np.concatenate(places)
-
-
-def _append(
-    whole: app.Topology, topology: app.Topology, bonds: list[tuple[int, int, str, int]]
-) -> None:
-    """Add a replica's chains, residues, atoms and bonds."""
-    atoms = []
-    for chain in topology.chains():
-        new_chain = whole.addChain(chain.id)
-        for residue in chain.residues():
-            place = residue.id, residue.insertionCode
-            new_residue = whole.addResidue(residue.name, new_chain, *place)
-            for atom in residue.atoms():
-                charge = atom.formalCharge
-                new = whole.addAtom(atom.name, atom.element, new_residue, None, charge)
-                atoms.append(new)
-    for one, other, kind, order in bonds:
-        whole.addBond(atoms[one], atoms[other], kind, order)
+    for _ in range(int(np.prod(counts))):
+        atoms = []
+        for chain in topology.chains():
+            new_chain = whole.addChain(chain.id)
+            for residue in chain.residues():
+                place = residue.id, residue.insertionCode
+                new_residue = whole.addResidue(residue.name, new_chain, *place)
+                for atom in residue.atoms():
+                    described = atom.name, atom.element, new_residue
+                    new = whole.addAtom(*described, None, atom.formalCharge)
+                    atoms.append(new)
+        for first, second, kind, order in bonds:
+            whole.addBond(atoms[first], atoms[second], kind, order)
+    return whole

@@ -1,30 +1,42 @@
 # SPDX-License-Identifier: MIT
 """Write all that LAMMPS needs for a run, or for the stages of a protocol."""
 
+import logging
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import openmm
 from openmm import unit
 
 from ..runs.names import paths_of
-from ..simulate.settings import Stage
+from ..simulate.atoms import describe_atoms
+from ..simulate.checks import check_seeds
+from ..simulate.protocol import check_names
+from ..simulate.settings import Stage, check_work
+from ..simulate.system import check_ensemble
 from ..simulate.system_config import SystemConfig
 from ..simulate.topology_file import write_topology
 from ..utils.files import lock_output, replace_file
-from .atoms import atom_types, masses_of, skeleton
+from .atoms import atom_types, bonds_of, skeleton, stage_masses
+from .build import build_plugin
 from .data import Atoms, data_text
-from .ensembles import check_integrator
-from .export import SUFFIX, export_model
+from .ensembles import check_settings
+from .export import export_model
 from .input import input_text
-from .plan import DATA, INPUT, Plan, write_plan
+from .output import DATA, INPUT, PLUGIN, check_folder, model_names, remove_earlier
+from .plan import Plan, write_plan
 from .records import write_records
-from .replicas import replicated
-from .source import Source, read_source
+from .replicas import Counts, repeat_bonds, repeat_positions, repeat_topology
+from .source import Source, read_source, state_file
 
-# Atoms of which analyses in Python hold a trajectory.
-MOST_FRAMES = 1_000_000
+log = logging.getLogger(__name__)
+
+# Atoms whose topology and frames analyses in Python hold.
+_MOST_WITH_FRAMES = 1_000_000
+_MOST = 2**31 - 1  # numbers of atoms in LAMMPS as it is usually compiled
 
 
 def prepare_run(
@@ -33,91 +45,194 @@ def prepare_run(
     names: Sequence[str],
     output: str | Path,
     *,
-    folder: Path = Path(),
-    replicate: tuple[int, int, int] = (1, 1, 1),
+    folder: str | Path = ".",
+    replicate: Counts = (1, 1, 1),
+    state: str | Path | None = None,
+    lammps: str | Path | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Plan:
-    """Write a folder that LAMMPS runs, and analyses read as that of a protocol.
+    """Write a folder that LAMMPS runs, and that analyses read as that of a protocol.
 
     Parameters
     ----------
     config : SystemConfig
         Models, topology and options; its paths are relative to ``folder``.
     stages : sequence of Stage
+        Each begins with the positions, velocities and box that the one before ended
+        with.
     names : sequence of str
-        Of the stages' files.
+        Names of the stages, with which those of their files begin.
     output : path
         Folder to write.
-    folder : Path
+    folder : path
     replicate : tuple of int
         How often the box is repeated along each of its vectors.
+    state : path, optional
+        End of an OpenMM run whose positions, velocities and box are those of the first
+        stage: the file, or the prefix of the run.
+    lammps : path, optional
+        Sources of the LAMMPS that will run it, if it is not the package of this Python:
+        the pair style is compiled for it, with the kernels, which takes minutes.
     seed : int
-        Of the first stage; each further one has the next. 0 draws one.
+        Of the first stage; each further one has the next. 0 draws one, which is
+        recorded.
     overwrite : bool
         Whether an earlier run in the folder may be replaced.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    FileExistsError
+        If there is a run in the folder.
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If LAMMPS cannot simulate it, before anything is written.
     """
-    output = Path(output)
-    if (output / INPUT).exists() and not overwrite:
-        raise FileExistsError(
-            f"expected no run yet in {output}, found {output / INPUT}; use another "
-            "folder, overwrite=True (--force), or --resume to continue it"
-        )
+    output, folder = Path(output), Path(folder)
+    _check_stages(stages, seed)
+    end = state_file(None if state is None else Path(state))
+    inputs = [folder / name for name in (config.topology, *config.model)]
+    check_folder(output, names, [*inputs, *filter(None, [end])], overwrite)
+    pressure = any(stage.has_barostat for stage in stages)
+    source = read_source(config, folder, end, pressure=pressure)
     for stage in stages:
-        check_integrator(stage)
-    source = read_source(config, folder)
-    masses = masses_of(source.topology, source.system, stages)
+        _check_ensemble(stage, source)
+    masses = stage_masses(source.topology, source.system, stages)
     types, numbers = atom_types(source.symbols, masses)
-    atoms = len(numbers) * replicate[0] * replicate[1] * replicate[2]
+    atoms = _count(len(numbers), replicate, source)
     plan = Plan(
         names=tuple(names),
         stages=tuple(stages),
         types=types,
-        models=_model_names(len(source.models)),
+        models=model_names(len(source.models)),
         atoms=atoms,
         replicate=replicate,
         seed=seed or random.SystemRandom().randrange(1, 2**31 - len(stages)),
         periodic=source.box is not None,
         velocities=source.velocities is not None,
-        frames=atoms <= MOST_FRAMES,
+        frames=atoms <= _MOST_WITH_FRAMES,
         skin=source.skin,
-        plugin="",
-        title=", ".join([*config.model, config.topology]),
+        plugin=PLUGIN if lammps else "",
+        title=", ".join(path.name for path in inputs[1:] + inputs[:1]),
     )
+    _describe(plan, source)
     with lock_output(output / "lammps"):
-        for name, model in zip(plan.models, source.models, strict=True):
-            export_model(
-                model,
-                output / name,
-                precision=config.precision,
-                two_body=config.two_body,
-                overwrite=True,
-            )
+        remove_earlier(output, names)
+        if lammps:
+            build_plugin(lammps, output=output / PLUGIN, standalone=True)
+        _write_models(output, plan, source, config)
         box = Atoms(numbers, source.positions, source.velocities, source.box)
         tilted = any(stage.ensemble == "npt-flexible" for stage in stages)
-        text = data_text(f"# {plan.title}", types, box, tilted=tilted)
-        replace_file(output / DATA, text)
+        replace_file(output / DATA, data_text(plan.title, types, box, tilted=tilted))
         if plan.frames:
-            _write_topologies(output, plan, source)
+            _write_topologies(output, plan, source, masses)
         write_records(output, plan, source.notes)
         write_plan(output, plan)
         replace_file(output / INPUT, input_text(plan, output))
     return plan
 
 
-def _model_names(count: int) -> tuple[str, ...]:
-    if count == 1:
-        return (f"model{SUFFIX}",)
-    return tuple(f"model-{number}{SUFFIX}" for number in range(1, count + 1))
+def _check_stages(stages: Sequence[Stage], seed: int) -> None:
+    """Refuse stages that LAMMPS cannot run."""
+    check_names(stages)
+    check_seeds(seed, len(stages))
+    for stage in stages:
+        try:
+            check_work(stage)
+            check_settings(stage)
+        except ValueError as error:
+            raise ValueError(f"stage {stage.name}: {error}") from error
 
 
-def _write_topologies(output: Path, plan: Plan, source: Source) -> None:
-    """Write the topology and the System of masses for each stage."""
-    whole, positions = replicated(source.topology, source.positions, plan.replicate)
-    system = skeleton(whole, plan.periodic)
-    first, *others = (paths_of(output / name) for name in plan.names)
-    write_topology(first["topology"], whole, positions * unit.nanometer)
-    replace_file(first["system"], openmm.XmlSerializer.serialize(system))
-    for paths in others:
-        for kind in ("topology", "system"):
-            replace_file(paths[kind], first[kind].read_bytes())
+def _check_ensemble(stage: Stage, source: Source) -> None:
+    try:
+        check_ensemble(stage.ensemble, source.topology, source.system)
+    except ValueError as error:
+        raise ValueError(f"stage {stage.name}: {error}") from error
+
+
+def _count(atoms: int, replicate: Counts, source: Source) -> int:
+    """Atoms of all replicas, if there can be as many."""
+    if min(replicate) < 1:
+        raise ValueError(
+            "expected three numbers of replicas of at least 1 (--replicate), found "
+            f"{' '.join(map(str, replicate))}"
+        )
+    if source.box is None and replicate != (1, 1, 1):
+        raise ValueError(
+            "expected a box to be replicated, found none; give the topology one "
+            "(CRYST1), or leave out --replicate"
+        )
+    count = atoms * math.prod(replicate)
+    if count > _MOST:
+        raise ValueError(
+            f"expected at most {_MOST:,} atoms, which LAMMPS has numbers for, found "
+            f"{count:,} with {' x '.join(map(str, replicate))} replicas"
+        )
+    return count
+
+
+def _describe(plan: Plan, source: Source) -> None:
+    """Log what will be simulated, and what is left out."""
+    text = describe_atoms(source.topology, source.system)
+    if plan.replicate != (1, 1, 1):
+        counts = " x ".join(map(str, plan.replicate))
+        text = f"{plan.atoms:,} atoms: {counts} boxes of {text}"
+    log.info("%s", text)
+    if plan.velocities and plan.replicate != (1, 1, 1):
+        first = plan.stages[0]
+        if not first.draw_velocities:
+            log.warning(
+                "all replicas begin with the same velocities, and move alike until "
+                "random forces or rounding part them: let the first stage draw new "
+                "ones (--draw-velocities), or wait"
+            )
+    if not plan.frames:
+        log.warning(
+            "no frames and no topology will be written: %s atoms are more than the "
+            "%s that analyses in Python hold; energies are. %s has the commands for "
+            "frames, commented out",
+            f"{plan.atoms:,}",
+            f"{_MOST_WITH_FRAMES:,}",
+            INPUT,
+        )
+
+
+def _write_models(
+    output: Path, plan: Plan, source: Source, config: SystemConfig
+) -> None:
+    for name, model in zip(plan.models, source.models, strict=True):
+        export_model(
+            model,
+            output / name,
+            precision=config.precision,
+            two_body=config.two_body,
+        )
+
+
+def _write_topologies(
+    output: Path, plan: Plan, source: Source, masses: np.ndarray
+) -> None:
+    """Write the topology and a System of masses for each stage."""
+    counts, box = plan.replicate, source.box
+    topology = repeat_topology(source.topology, box, counts)
+    positions = repeat_positions(source.positions, box, counts)
+    bonds = repeat_bonds(bonds_of(source.topology), len(source.symbols), counts)
+    if box is not None:
+        box = box * np.array(counts)[:, None]
+    first = paths_of(output / plan.names[0])
+    write_topology(first["topology"], topology, positions * unit.nanometer)
+    text, before = "", None
+    for name, row in zip(plan.names, masses, strict=True):
+        paths = paths_of(output / name)
+        if paths != first:
+            replace_file(paths["topology"], first["topology"].read_bytes())
+        if before is None or (row != before).any():
+            system = skeleton(np.tile(row, math.prod(counts)), bonds, box)
+            text, before = openmm.XmlSerializer.serialize(system), row
+        replace_file(paths["system"], text)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What is simulated: models, atoms, their box, and where they are."""
+"""What is simulated: models, atoms, their box, and how they move at the start."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,18 +9,22 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..classical.serialized import read_state
 from ..model.elements import element_types
 from ..model.model import Model
-from ..potential.checks import check_total, is_periodic, member_name
+from ..potential.checks import is_periodic, member_name
 from ..potential.options import common_skin
 from ..potential.potential import AllegroPotential
+from ..runs.names import paths_of
 from ..simulate.checks import check_freedom, check_positions
+from ..simulate.contents import check_contents
 from ..simulate.coordinates import read_coordinates
 from ..simulate.protocol_file import file_notes
+from ..simulate.start import has_velocities
 from ..simulate.system import whole_molecules
 from ..simulate.system_config import SystemConfig
 from ..structure import topology_symbols
-from .atoms import skeleton
+from .atoms import bonds_of, element_masses, skeleton
 
 
 class Source(NamedTuple):
@@ -54,33 +59,47 @@ class Source(NamedTuple):
     notes: dict[str, Any]
 
 
-def read_source(config: SystemConfig, folder: Path) -> Source:
+def read_source(
+    config: SystemConfig, folder: Path, state: Path | None, *, pressure: bool
+) -> Source:
     """Read models and atoms of a config, whose paths are relative to the folder.
+
+    Parameters
+    ----------
+    config : SystemConfig
+    folder : Path
+    state : Path or None
+        End of another run, as ``state_file`` names it: positions, velocities and box.
+    pressure : bool
+        Whether the volume will change.
 
     Raises
     ------
     FileNotFoundError
         If a file is missing.
     ValueError
-        If LAMMPS cannot simulate it, or a file does not fit.
+        If LAMMPS cannot simulate it, or the files do not fit.
     """
     _check_config(config)
     pdb = read_coordinates(folder / config.topology, config.elements)
     paths = [folder / name for name in config.model]
     models = AllegroPotential(paths).models
-    check_total(models[0], "lammps")
-    symbols = topology_symbols(pdb.topology)
+    _check_kind(models[0], config.model[0])
+    topology, symbols = pdb.topology, topology_symbols(pdb.topology)
     for number, model in enumerate(models):
         where = member_name(number, len(models))
         element_types(symbols, model.config.elements, where)
     given = False if config.no_periodic else None
-    periodic = is_periodic(models, pdb.topology, given)
-    topology = pdb.topology
-    if not periodic:
-        topology.setPeriodicBoxVectors(None)
-    system = skeleton(topology, periodic)
+    periodic = is_periodic(models, topology, given)
+    end = None if state is None else read_state(state.read_text(), str(state))
+    box = _set_box(topology, end, periodic)
+    system = skeleton(element_masses(topology), bonds_of(topology), box)
     check_freedom(system)
-    positions = check_positions(pdb.positions, topology, system)
+    positions = pdb.positions if end is None else _positions_of(end, state)
+    positions = check_positions(positions, topology, system)
+    everywhere = range(len(symbols))
+    contents = topology, system, positions, end
+    check_contents(*contents, pressure=pressure, model=everywhere)
     if periodic:
         positions = whole_molecules(positions, topology, system)
     return Source(
@@ -89,31 +108,93 @@ def read_source(config: SystemConfig, folder: Path) -> Source:
         symbols,
         system,
         positions,
-        None,
-        _box(topology),
+        _velocities_of(end),
+        box,
         common_skin(config, [model.config.cutoff for model in models]),
-        file_notes("model", paths)
-        | {"precision": config.precision, "two_body": config.two_body}
-        | config.system_options,
+        _notes(config, paths, state),
     )
 
 
+def state_file(name: Path | None) -> Path | None:
+    """Find the file of a run's end: it, or that of the prefix of a run.
+
+    Raises
+    ------
+    FileNotFoundError
+    """
+    if name is None or name.is_file():
+        return name
+    path = paths_of(name)["state"]
+    if not path.is_file():
+        raise FileNotFoundError(
+            "expected the end of a run of openmm-allegro simulate, a state such as "
+            f"{path} or the prefix of its name, found nothing at {name}"
+        )
+    return path
+
+
 def _check_config(config: SystemConfig) -> None:
-    """Refuse a system that LAMMPS would need forces of OpenMM for."""
+    """Refuse what OpenMM alone computes."""
+    remedy = "openmm-allegro simulate runs it"
     if config.system:
         raise ValueError(
-            "expected a model in LAMMPS, found system, whose forces OpenMM alone has; "
-            "openmm-allegro simulate runs it"
+            "expected a model for LAMMPS, found a System of OpenMM, whose forces it "
+            f"lacks ({config.system}); {remedy}"
         )
     if config.baseline:
         raise ValueError(
-            "expected a model of kind total in LAMMPS, found baseline, a force field "
-            "of OpenMM; openmm-allegro simulate runs it"
+            "expected a model for LAMMPS that is the whole energy, found one with a "
+            f"force field of OpenMM as baseline ({config.baseline}); {remedy}"
         )
 
 
-def _box(topology: app.Topology) -> np.ndarray | None:
-    vectors = topology.getPeriodicBoxVectors()
+def _check_kind(model: Model, name: str) -> None:
+    """Refuse a model that is a correction to a force field."""
+    if model.kind != "total":
+        raise ValueError(
+            f"expected a model for LAMMPS that is the whole energy, found {name} of "
+            f"kind {model.kind}, which corrects a force field; openmm-allegro simulate "
+            "runs both (baseline), and pair_style hybrid/overlay of LAMMPS adds the "
+            "model to styles of your own"
+        )
+
+
+def _set_box(
+    topology: app.Topology, end: openmm.State | None, periodic: bool
+) -> np.ndarray | None:
+    """Give the topology the box that is simulated, and return its vectors in nm."""
+    vectors = topology.getPeriodicBoxVectors() if periodic else None
+    if periodic and end is not None:
+        vectors = end.getPeriodicBoxVectors()
     if vectors is None:
+        topology.setPeriodicBoxVectors(None)
         return None
-    return np.array(vectors.value_in_unit(unit.nanometer))
+    box = np.array([v.value_in_unit(unit.nanometer) for v in vectors])
+    topology.setPeriodicBoxVectors(box * unit.nanometer)
+    return box
+
+
+def _positions_of(end: openmm.State, path: Path | None) -> Any:
+    try:
+        return end.getPositions(asNumpy=True)
+    except openmm.OpenMMException as error:
+        raise ValueError(
+            f"expected a state with positions in {path}, found {error}"
+        ) from error
+
+
+def _velocities_of(end: openmm.State | None) -> np.ndarray | None:
+    if end is None or not has_velocities(end):
+        return None
+    per_ps = unit.nanometer / unit.picosecond
+    velocities = end.getVelocities(asNumpy=True).value_in_unit(per_ps)
+    return np.array(velocities) if np.any(velocities) else None
+
+
+def _notes(
+    config: SystemConfig, models: Sequence[Path], state: Path | None
+) -> dict[str, Any]:
+    notes = file_notes("model", list(models))
+    notes |= {"precision": config.precision, "two_body": config.two_body}
+    notes |= {"skin": config.skin} | config.system_options
+    return notes | (file_notes("state", [state]) if state else {})

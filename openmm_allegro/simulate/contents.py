@@ -2,6 +2,7 @@
 """Check the start of a simulation: its box, its atoms, and how they lie in it."""
 
 import logging
+from collections.abc import Collection
 
 import numpy as np
 import openmm
@@ -30,6 +31,7 @@ def check_contents(
     state: openmm.State | None = None,
     *,
     pressure: bool = False,
+    model: Collection[int] | None = None,
 ) -> None:
     """Refuse a start that no simulation can begin from, and log what looks wrong.
 
@@ -46,6 +48,9 @@ def check_contents(
         End of another run, whose box is used. Nothing is logged then.
     pressure : bool
         Whether the volume will change.
+    model : collection of int, optional
+        Particles that a model computes; those of the System's Allegro forces if not
+        given.
 
     Raises
     ------
@@ -54,18 +59,19 @@ def check_contents(
         the model has one is nearer than 0.2 times the sum of covalent radii, or the
         bonds of the topology show positions in another unit.
     """
-    if not may_have_model(system):
+    if model is None and not may_have_model(system):
         return
     contents = _contents(topology, system, coordinates, state)
     try:
         overlaps = find_overlaps(contents)
         remarks = [describe_long_bonds(contents)]
     except ValueError:
-        if model_particles(system):
+        if model or (model is None and model_particles(system)):
             raise
         return
     if len(overlaps.pairs):
-        remarks.append(_check_overlaps(contents, overlaps, model_particles(system)))
+        particles = model_particles(system) if model is None else model
+        remarks.append(_check_overlaps(contents, overlaps, particles))
     remarks.append(describe_room(contents, pressure=pressure))
     for remark in filter(None, remarks):
         if state is None:
@@ -109,7 +115,7 @@ def _contents(
 
 
 def _check_overlaps(
-    contents: Contents, overlaps: Overlaps, model: set[int]
+    contents: Contents, overlaps: Overlaps, model: Collection[int]
 ) -> str | None:
     """Refuse overlaps that the model would see; describe what is merely near."""
     of_model = np.isin(contents.indices[overlaps.pairs], list(model)).any(axis=1)

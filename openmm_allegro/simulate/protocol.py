@@ -109,16 +109,32 @@ def run_protocol(
     return files
 
 
-def _check_stages(
-    topology: app.Topology, system: openmm.System, stages: Sequence[Stage], seed: int
-) -> None:
-    """Refuse a stage that cannot be run before the first one takes its time."""
+def number_stages(stages: Sequence[Stage], before: Sequence[str] = ()) -> list[str]:
+    """Number the stages; names of earlier ones keep their number of digits."""
+    width = len(before[0].partition("-")[0]) if before else len(str(len(stages)))
+    return [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, start=1)]
+
+
+def check_names(stages: Sequence[Stage]) -> None:
+    """Refuse a protocol without stages, or with two of one name.
+
+    Raises
+    ------
+    ValueError
+    """
     if not stages:
         raise ValueError("expected at least one stage, found none")
     given = [stage.name for stage in stages]
     if len(set(given)) < len(given):
         raise ValueError(f"expected stages of different names, found {given}")
-    check_seeds(seed, len(given))
+
+
+def _check_stages(
+    topology: app.Topology, system: openmm.System, stages: Sequence[Stage], seed: int
+) -> None:
+    """Refuse a stage that cannot be run before the first one takes its time."""
+    check_names(stages)
+    check_seeds(seed, len(stages))
     for stage in stages:
         try:
             check_work(stage)
@@ -139,7 +155,7 @@ def _begin(
     earlier = read_record(path) if path.exists() else {}
     begun = stage_names(earlier, path)
     before = earlier if execution.resume else {}
-    names = _names(stages, before.get("stages", []))
+    names = number_stages(stages, before.get("stages", []))
     _check_order(before, names, stages, path)
     seed = execution.seed or before.get("seed", 0)
     seed = seed or random.SystemRandom().randrange(1, 2**31 - len(names))
@@ -154,12 +170,6 @@ def _begin(
     }
     write_record(path, record)
     return record
-
-
-def _names(stages: Sequence[Stage], before: Sequence[str]) -> list[str]:
-    """Number the stages; names of earlier ones keep their number of digits."""
-    width = len(before[0].partition("-")[0]) if before else len(str(len(stages)))
-    return [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, start=1)]
 
 
 def _check_order(

@@ -75,7 +75,7 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
     record["files_sha256"] = hash_written(paths)
-    if state is None or settings.draw_velocities or not _has_velocities(state):
+    if state is None or settings.draw_velocities or not has_velocities(state):
         kelvin = start_temperature(record["temperature_k"])
         context.setVelocitiesToTemperature(kelvin, record["seed"])
     else:
@@ -165,7 +165,8 @@ def add_reporters(
     ]
 
 
-def _has_velocities(state: openmm.State) -> bool:
+def has_velocities(state: openmm.State) -> bool:
+    """Tell whether a state has velocities."""
     try:
         state.getVelocities()
     except openmm.OpenMMException:

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Files of a run in LAMMPS: their names, and an earlier run in the same folder."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
+from ..utils.files import read_record
+from .export import SUFFIX
+
+PLAN = "plan.json"
+INPUT = "in.lammps"
+DATA = "system.data"
+LOG = "lammps.log"
+PLUGIN = "allegroplugin.so"
+
+
+def model_names(count: int) -> tuple[str, ...]:
+    """Names of the files of a model, or of members of a committee."""
+    if count == 1:
+        return (f"model{SUFFIX}",)
+    return tuple(f"model-{number}{SUFFIX}" for number in range(1, count + 1))
+
+
+def restart_names(name: str) -> tuple[str, str, str]:
+    """Names of a stage's restart files: two in turn, and that of its end."""
+    return f"{name}.restart.1", f"{name}.restart.2", f"{name}.restart"
+
+
+def part_name(name: str) -> str:
+    """Name of the frames of a stage since it was resumed."""
+    return str(paths_of(f"{name}.part")["trajectory"])
+
+
+def check_folder(
+    folder: Path, names: Sequence[str], inputs: Iterable[Path], overwrite: bool
+) -> None:
+    """Refuse to replace files unasked, and inputs at all.
+
+    Parameters
+    ----------
+    folder : Path
+    names : sequence of str
+        Of the stages.
+    inputs : iterable of Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileExistsError, ValueError
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"expected a folder at {folder}, found a file")
+    files = _files(folder, names)
+    taken = {path.resolve() for path in files}
+    for path in inputs:
+        if path.resolve() in taken:
+            raise ValueError(
+                f"expected an output other than the input, found {path} as both; use "
+                "another folder"
+            )
+    existing = [str(path) for path in files if path.exists()]
+    if existing and not overwrite:
+        raise FileExistsError(
+            f"expected no run yet in {folder}, found {', '.join(existing[:5])}; use "
+            "another folder, overwrite=True (--force) to replace it, or --resume to "
+            "continue it"
+        )
+
+
+def remove_earlier(folder: Path, names: Sequence[str]) -> None:
+    """Remove the files of an earlier run, and those that a new one will write."""
+    for path in _files(folder, names):
+        path.unlink(missing_ok=True)
+    for name in _all_names(folder, names):
+        remove_output(folder / name)
+    (folder / PROTOCOL).unlink(missing_ok=True)
+
+
+def _files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Files that are there or will be, the protocol's last."""
+    files = [folder / name for name in (INPUT, PLAN, DATA, LOG, PLUGIN)]
+    files += sorted(folder.glob(f"model*{SUFFIX}"))
+    for name in _all_names(folder, names):
+        files += paths_of(folder / name).values()
+        files += [folder / one for one in (*restart_names(name), part_name(name))]
+    return [*files, folder / PROTOCOL]
+
+
+def _all_names(folder: Path, names: Sequence[str]) -> list[str]:
+    """Names of the stages, and of those of an earlier run."""
+    path = folder / PROTOCOL
+    earlier = stage_names(read_record(path), path) if path.is_file() else []
+    return list(dict.fromkeys([*names, *earlier]))
