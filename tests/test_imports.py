@@ -40,6 +40,8 @@ BESIDE = [["analysis"], ["runs"], ["measure"], ["report"]]
 EXCEPTIONS = {
     # Pure strings: the suffixes of a run's files are known there alone.
     "runs.names": ["reporters", "simulate", "replica_exchange", "lammps"],
+    # So are the columns of a table of energies.
+    "runs.table": ["lammps"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
 }

@@ -2,41 +2,57 @@
 """``openmm-allegro lammps``: what ``simulate`` runs, as a folder that LAMMPS runs."""
 
 import argparse
+import dataclasses
+import logging
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..simulate.settings import Execution, RunSettings
+from ..simulate.settings import Execution, RunSettings, Stage
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options, option_of, settings_of
+from ..utils.settings import given_options, settings_of
+from .inputs import add_inputs, protocol_of, system_of
 from .output import add_overwrite_option
 
-# What LAMMPS has no counterpart of is left out; protocols that say it are refused.
-_OF_RUN = [
-    name
-    for name in settings_of(RunSettings)
-    if name not in ("barostat_interval", "velocity_interval", "draw_velocities")
-]
-_OF_SYSTEM = ["precision", "two_body", "skin", "no_periodic", "elements"]
+log = logging.getLogger(__name__)
+
+# Others are OpenMM's alone. Velocities are drawn anyway, but for those of a state.
+_NOT_OF_RUN = ("barostat_interval", "velocity_interval")
+_OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
+_OF_SYSTEM = ("precision", "two_body", "skin", "no_periodic", "elements")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
-    inputs = "MODEL [MODEL ...] PDB | PROTOCOL.toml"
-    parser.usage = f"%(prog)s {inputs}  --output FOLDER [...]"
-    parser.description += (
-        " Several models are a committee. A protocol has the settings that are options "
-        "of a single run in its file."
-    )
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="MODEL PDB, or TOML")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    add_inputs(parser, "FOLDER")
+    parser.usage += "\n       %(prog)s FOLDER --resume"
+    parser.add_argument("--output", type=Path, help="folder to write")
     parser.add_argument(
         "--replicate",
         type=int,
         nargs=3,
-        default=(1, 1, 1),
         metavar=("A", "B", "C"),
         help="repeat the box so often along each of its vectors",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="begin with positions, velocities and box of the end of a run of "
+        "simulate: its state (.xml), or the prefix of its files; not minimised",
+    )
+    parser.add_argument(
+        "--lammps",
+        type=Path,
+        metavar="SRC",
+        help="sources of your own LAMMPS, for which the pair style is compiled; the "
+        "package lammps of this Python by default",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="let the input of an existing folder continue from its last restart file",
     )
     add_settings(parser, Execution, ("seed",))
     add_overwrite_option(parser)
@@ -46,55 +62,94 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def lammps(options: argparse.Namespace) -> None:
-    """Write the folder, and print how to run it."""
+    """Write the folder, or let it continue, and print what to type next."""
+    if options.resume:
+        _resume(options)
+        return
     from ..lammps.run import prepare_run
 
-    config, folder, stages, names = _asked(options)
-    seed = given_options(options, Execution).get("seed", 0)
+    if options.output is None:
+        raise ValueError(
+            "expected a folder to write (--output FOLDER), or the folder of a run and "
+            "--resume, found neither"
+        )
+    path = protocol_of(options)
+    if path is None:
+        what = _single(options)
+    else:
+        what = _protocol(path)
     plan = prepare_run(
-        config,
-        stages,
-        names,
+        *what,
         options.output,
-        folder=folder,
-        replicate=tuple(options.replicate),
-        seed=seed,
+        folder="." if path is None else path.parent,
+        replicate=tuple(options.replicate or (1, 1, 1)),
+        state=options.state,
+        lammps=options.lammps,
+        seed=given_options(options, Execution).get("seed", 0),
         overwrite=options.force,
     )
-    first = options.output / plan.names[-1]
-    print(f"run:     mpirun -np 4 lmp -in {options.output / 'in.lammps'}")
-    print(f"analyse: openmm-allegro analyze rdf {first}")
+    _print_next(options.output, plan)
 
 
-def _asked(options: argparse.Namespace) -> tuple[Any, ...]:
-    from ..simulate.protocol_file import read_settings
-    from ..simulate.settings import Stage
+def _resume(options: argparse.Namespace) -> None:
+    """Let the input of a folder continue."""
+    from ..lammps.plan import read_plan
+    from ..lammps.resume import resume
 
-    if len(options.inputs) == 1 and options.inputs[0].suffix == ".toml":
-        path = options.inputs[0]
-        given = [
-            option_of(cls, name)
-            for cls in (RunSettings, SystemConfig)
-            for name in given_options(options, cls)
-        ]
-        if given:
-            raise ValueError(
-                f"expected the protocol {path} to say what is simulated, found "
-                f"{', '.join(given)} beside it"
-            )
-        config, stages, _ = read_settings(path)
-        width = len(str(len(stages)))
-        names = [f"{i:0{width}d}-{stage.name}" for i, stage in enumerate(stages, 1)]
-        return config, path.parent, stages, names
-    *models, pdb = options.inputs
-    if not models:
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in ("inputs", "resume", "verb", "debug") and value
+    ]
+    if len(options.inputs) > 1 or given:
         raise ValueError(
-            "expected a model and a PDB file, or a protocol named .toml, found "
-            f"{pdb} alone"
+            "expected the folder of a run alone beside --resume, found "
+            f"{', '.join([*map(str, options.inputs), *given])}"
         )
-    settings = RunSettings(**given_options(options, RunSettings))
-    values = {name: getattr(settings, name) for name in settings_of(RunSettings)}
+    folder = options.inputs[0]
+    resume(folder)
+    _print_next(folder, read_plan(folder))
+
+
+def _single(
+    options: argparse.Namespace,
+) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]:
+    """System of a run, and the run as a stage that is named as its ensemble."""
+    given = given_options(options, RunSettings)
+    if options.state is not None:
+        given = {"minimize": False} | given
+    settings = RunSettings(**given)
+    values: dict[str, Any] = {
+        field.name: getattr(settings, field.name)
+        for field in dataclasses.fields(settings)
+    }
     stage = Stage(name=settings.ensemble, **values)
-    given = given_options(options, SystemConfig)
-    config = SystemConfig(str(pdb), tuple(map(str, models)), **given)
-    return config, Path(), [stage], [stage.name]
+    return system_of(options), [stage], [stage.name]
+
+
+def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]:
+    from ..simulate.protocol import number_stages
+    from ..simulate.protocol_file import read_settings
+
+    config, stages, watchdogs = read_settings(path)
+    if watchdogs is not None:
+        log.warning(
+            "%s: the watchdogs are left out, for LAMMPS has none; it stops where atoms "
+            "are lost, and `fix halt` stops it at values of your own",
+            path,
+        )
+    return config, stages, number_stages(stages)
+
+
+def _print_next(folder: Path, plan: Any) -> None:
+    """Print the lines to type next."""
+    from ..lammps.output import INPUT
+
+    print(f"run:      mpirun -np 4 lmp -in {shlex.quote(str(folder / INPUT))}")
+    print(f"continue: openmm-allegro lammps {shlex.quote(str(folder))} --resume")
+    if plan.frames:
+        prefix = shlex.quote(str(folder / plan.names[-1]))
+        print(f"analyse:  openmm-allegro analyze rdf {prefix}")
+    else:
+        prefix = shlex.quote(str(folder))
+        print(f"report:   openmm-allegro report {prefix}")

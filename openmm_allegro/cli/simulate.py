@@ -7,8 +7,9 @@ from pathlib import Path
 from ..simulate.settings import Execution, RunSettings
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options, option_of, settings_of
+from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
+from .inputs import add_inputs, protocol_of, system_of
 from .output import add_overwrite_option
 
 # A single run takes its model and topology as arguments, and follows no earlier run.
@@ -22,13 +23,7 @@ _OF_SYSTEM = [
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
-    inputs = "MODEL [MODEL ...] PDB | PROTOCOL.toml"
-    parser.usage = f"%(prog)s {inputs}  --output OUTPUT [...]"
-    parser.description += (
-        " Several models are a committee. A protocol has the settings that are options "
-        "of a single run in its file."
-    )
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="MODEL PDB, or TOML")
+    add_inputs(parser, "OUTPUT")
     parser.add_argument(
         "--output",
         required=True,
@@ -48,30 +43,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def simulate(options: argparse.Namespace) -> None:
     """Run the simulation or the protocol, and print the files."""
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
-    if len(options.inputs) == 1 and options.inputs[0].suffix == ".toml":
-        _simulate_protocol(options, execution)
+    path = protocol_of(options, ["--watchdogs"] if options.watchdogs else [])
+    if path is not None:
+        _simulate_protocol(path, options, execution)
     else:
         _simulate_one(options, execution)
 
 
-def _simulate_protocol(options: argparse.Namespace, execution: Execution) -> None:
+def _simulate_protocol(
+    path: Path, options: argparse.Namespace, execution: Execution
+) -> None:
     from ..simulate.protocol import run_protocol
     from ..simulate.protocol_file import read_protocol
 
-    given = [
-        option_of(cls, name)
-        for cls in (RunSettings, SystemConfig)
-        for name in given_options(options, cls)
-    ]
-    if options.watchdogs:
-        given.append("--watchdogs")
-    if given:
-        raise ValueError(
-            f"expected the protocol {options.inputs[0]} to say what is simulated, "
-            f"found {', '.join(given)} beside it"
-        )
     trust = Trust(**given_options(options, Trust)).trust
-    protocol = read_protocol(options.inputs[0], trust=trust)
+    protocol = read_protocol(path, trust=trust)
     prepared = protocol.prepared
     stages = run_protocol(
         prepared.topology,
@@ -98,21 +84,14 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
     from ..simulate.watchdogs.settings import Watchdogs
     from ..utils.config import read_toml
 
-    *models, pdb = options.inputs
-    if not models:
-        raise ValueError(
-            "expected a model and a PDB file, or a protocol named .toml, found "
-            f"{pdb} alone"
-        )
+    config, pdb = system_of(options), options.inputs[-1]
     settings = RunSettings(**given_options(options, RunSettings))
     outputs = check_output(options.output, execution.overwrite, execution.resume)
     if pdb.resolve() in [path.resolve() for path in outputs.values()]:
         raise ValueError(
             f"expected an output other than the input, found {pdb} as both"
         )
-    given = given_options(options, SystemConfig)
     trust = Trust(**given_options(options, Trust)).trust
-    config = SystemConfig(str(pdb), tuple(map(str, models)), **given)
     prepared = prepare(config, Path(), trust=trust)
     watchdogs = None
     if options.watchdogs:

@@ -4,13 +4,12 @@
 An integrator of a stage is one of ``_FIXES``, or LAMMPS has no counterpart of it.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..simulate.integrators import choose_integrator
 from ..simulate.settings import RunSettings
 
-# Seconds of a barostat's period, ps: the box swings around its size that fast.
+# Period of a barostat in ps: the box swings around its size that fast.
 _BAROSTAT_PERIOD = 1.0
 # How the box changes, in words of fix nph.
 _BOXES = {"npt": "iso", "npt-anisotropic": "aniso", "npt-flexible": "tri"}
@@ -95,7 +94,8 @@ def fixes(settings: RunSettings, part: Segment, seed: int) -> list[tuple[str, st
         style = "npt" if box else "nvt"
         return [("move", f"all {style} {bath}{box}")]
     # the barostat's own thermostat takes one temperature
-    move = f"all nph{box} ptemp {_middle(part.temperatures)}" if box else "all nve"
+    mean = sum(settings.temperature_k) / len(settings.temperature_k)
+    move = f"all nph{box} ptemp {mean:.10g}" if box else "all nve"
     if kind == _VERLET:
         return [("move", move)]
     return [
@@ -110,18 +110,20 @@ def remarks(settings: RunSettings) -> list[str]:
     lines = []
     if kind == _LANGEVIN:
         lines.append(
-            "Langevin forces in velocity Verlet, where simulate has the middle scheme: "
-            "stiff vibrations of frequency w store (w dt)^2 / 4 more potential energy "
-            "than they should, 3 % for O-H at 0.5 fs"
+            "langevin-middle: Langevin forces in velocity Verlet. Stiff vibrations of "
+            "angular frequency w hold (w dt)^2 / 4 more potential energy than they "
+            "should (3 % for O-H at 0.5 fs), where the middle scheme is exact."
         )
     if kind == _NOSE_HOOVER:
-        lines.append("Nose-Hoover chains, their period being 1 / friction")
+        lines.append(
+            "nose-hoover: the thermostat's period is 1 / friction, as in OpenMM."
+        )
     if settings.has_barostat:
         lines.append(
-            "a barostat that moves the box (Martyna, Tobias and Klein), period "
-            f"{_BAROSTAT_PERIOD:g} ps, where simulate has Monte Carlo moves every "
-            f"{settings.barostat_interval} steps; it scales all atoms, not molecules, "
-            "which samples the same ensemble"
+            "npt: the barostat moves the box by its own equation of motion (Martyna, "
+            f"Tobias and Klein), period {_BAROSTAT_PERIOD:g} ps, where simulate has "
+            "Monte Carlo moves. It scales positions of all atoms, not of molecules, "
+            "and samples the same ensemble."
         )
     return lines
 
@@ -133,7 +135,3 @@ def _box(settings: RunSettings) -> str:
     pressure = f"{settings.pressure_bar:.10g}"
     words = f"{_BOXES[settings.ensemble]} {pressure} {pressure} {_BAROSTAT_PERIOD:g}"
     return f" {words} fixedpoint 0 0 0"
-
-
-def _middle(temperatures: Sequence[float]) -> str:
-    return f"{sum(temperatures) / len(temperatures):.10g}"

@@ -4,7 +4,13 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
+from ..runs.names import (
+    PROTOCOL,
+    lammps_paths_of,
+    paths_of,
+    remove_output,
+    stage_names,
+)
 from ..utils.files import read_record
 from .export import SUFFIX
 
@@ -20,16 +26,6 @@ def model_names(count: int) -> tuple[str, ...]:
     if count == 1:
         return (f"model{SUFFIX}",)
     return tuple(f"model-{number}{SUFFIX}" for number in range(1, count + 1))
-
-
-def restart_names(name: str) -> tuple[str, str, str]:
-    """Names of a stage's restart files: two in turn, and that of its end."""
-    return f"{name}.restart.1", f"{name}.restart.2", f"{name}.restart"
-
-
-def part_name(name: str) -> str:
-    """Name of the frames of a stage since it was resumed."""
-    return str(paths_of(f"{name}.part")["trajectory"])
 
 
 def check_folder(
@@ -83,7 +79,7 @@ def _files(folder: Path, names: Sequence[str]) -> list[Path]:
     files += sorted(folder.glob(f"model*{SUFFIX}"))
     for name in _all_names(folder, names):
         files += paths_of(folder / name).values()
-        files += [folder / one for one in (*restart_names(name), part_name(name))]
+        files += lammps_paths_of(folder / name).values()
     return [*files, folder / PROTOCOL]
 
 

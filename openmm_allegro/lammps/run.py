@@ -21,7 +21,6 @@ from ..simulate.system_config import SystemConfig
 from ..simulate.topology_file import write_topology
 from ..utils.files import lock_output, replace_file
 from .atoms import atom_types, bonds_of, skeleton, stage_masses
-from .build import build_plugin
 from .data import Atoms, data_text
 from .ensembles import check_settings
 from .export import export_model
@@ -124,6 +123,8 @@ def prepare_run(
     with lock_output(output / "lammps"):
         remove_earlier(output, names)
         if lammps:
+            from .build import build_plugin
+
             build_plugin(lammps, output=output / PLUGIN, standalone=True)
         _write_models(output, plan, source, config)
         box = Atoms(numbers, source.positions, source.velocities, source.box)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # A little below what a liquid has at 300 K (1250 for salt water, per atom, as OpenMM
 # measures it): contacts go, and an equilibrated liquid warms again within a picosecond.
 MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
+MINIMIZER_ITERATIONS = 200
 
 
 def check_reporters(reporters: Sequence[Any]) -> None:
@@ -71,7 +72,9 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
         with with_explanation(job):
-            simulation.minimizeEnergy(tolerance=MINIMIZER_TOLERANCE, maxIterations=200)
+            simulation.minimizeEnergy(
+                tolerance=MINIMIZER_TOLERANCE, maxIterations=MINIMIZER_ITERATIONS
+            )
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
     record["files_sha256"] = hash_written(paths)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Commands of LAMMPS that run a stage: masses, start, reports, steps, end."""
+
+import math
+import textwrap
+import zlib
+
+from ..runs.names import lammps_paths_of, paths_of
+from ..simulate.integrators import choose_integrator, start_temperature
+from ..simulate.settings import Stage
+from ..simulate.start import MINIMIZER_ITERATIONS, MINIMIZER_TOLERANCE
+from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
+from .ensembles import Segment, fixes, segments
+from .plan import Begin, Plan
+from .table import write_table
+
+# Fix langevin takes no larger seed, and adds the number of the process.
+_SEEDS = 800_000_000
+
+
+def stage_lines(plan: Plan, number: int, begin: Begin) -> list[str]:
+    """Commands of a stage, from its first step or that of the restart file on.
+
+    Parameters
+    ----------
+    plan : Plan
+    number : int
+        Of the stage, from 0.
+    begin : Begin
+        Where the run begins, with this stage or an earlier one.
+    """
+    step = begin.step if number == begin.stage else 0
+    name, stage = plan.names[number], plan.stages[number]
+    lines = [
+        *title(f"Stage {name}: {_describe(stage)}"),
+        *_masses(plan, number, begin),
+    ]
+    if not step:
+        lines += _start(plan, number)
+    if not stage.steps:
+        return [*lines, f"write_restart   {lammps_paths_of(name)['restart']}"]
+    last_frame = begin.last_frame if step else 0
+    lines += _reports(plan, number, step, last_frame)
+    before: list[tuple[str, str]] = []
+    for part in segments(stage):
+        if part.stop > step or part.stop == stage.steps:  # perhaps of no steps
+            now = fixes(stage, part, _seed(plan.seed + number, part.number, step))
+            lines += [_fix(*one) for one in now if one not in before]
+            lines.append(_run(part))
+            before = now
+    return [*lines, *_end(plan, number, step, [fix for fix, _ in before])]
+
+
+def title(text: str) -> list[str]:
+    """Comment that begins a section."""
+    return ["", *textwrap.wrap(f"# ---- {text}", 88, subsequent_indent="#      ")]
+
+
+def comments(sentences: list[str]) -> list[str]:
+    """Sentences as comments of lines that fit a screen."""
+    return [
+        line
+        for text in sentences
+        for line in textwrap.wrap(
+            f"# {text}", 88, subsequent_indent="#   ", break_on_hyphens=False
+        )
+    ]
+
+
+def _describe(stage: Stage) -> str:
+    kelvin = " to ".join(f"{value:g}" for value in stage.temperature_k)
+    if not stage.steps:
+        return "minimisation alone"
+    time = stage.steps * stage.timestep_fs * 1e-3
+    text = f"{stage.steps:,} steps of {stage.timestep_fs:g} fs ({time:g} ps), "
+    text += f"{stage.ensemble} at {kelvin} K"
+    if stage.has_barostat:
+        text += f" and {stage.pressure_bar:g} bar"
+    text += f", {choose_integrator(stage.integrator, stage.ensemble)}"
+    if stage.ensemble != "nve":
+        text += f" ({stage.friction_per_ps:g}/ps)"
+    return text
+
+
+def _masses(plan: Plan, number: int, begin: Begin) -> list[str]:
+    """Masses where they are others than those that LAMMPS has."""
+    before = max(number - 1, 0)
+    if begin.restart and number == begin.stage and begin.step:
+        before = number
+    if all(one.masses[number] == one.masses[before] for one in plan.types):
+        return []
+    return [
+        f"mass            {i} {one.masses[number]:.10g}  # {one.element}"
+        for i, one in enumerate(plan.types, start=1)
+    ]
+
+
+def _start(plan: Plan, number: int) -> list[str]:
+    """Minimise and draw velocities, as a stage does before its first step."""
+    stage, lines = plan.stages[number], []
+    if stage.minimize:
+        unit = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
+        component = MINIMIZER_TOLERANCE._value / unit
+        norm = component * math.sqrt(3 * plan.atoms)
+        most = MINIMIZER_ITERATIONS
+        lines += [
+            "# until forces are of thermal size: their norm is that of components of "
+            f"{component:.3g} eV/A",
+            "thermo          20",
+            f"minimize        0.0 {norm:.6g} {most} {10 * most}",
+        ]
+    if stage.draw_velocities or not (number or plan.velocities):
+        kelvin = start_temperature(stage.temperature_k)
+        seed = plan.seed + number
+        lines.append(f"velocity        all create {kelvin:.10g} {seed} mom yes")
+    return [*lines, "reset_timestep  0"]
+
+
+def _reports(plan: Plan, number: int, step: int, last_frame: int) -> list[str]:
+    """Step size, and all that is written every so many steps."""
+    name, stage = plan.names[number], plan.stages[number]
+    paths, states = paths_of(name), lammps_paths_of(name)
+    trajectory = states["part"] if step else paths["trajectory"]
+    table = f"{'append' if step else 'file'} {paths['energies']}"
+    every = stage.record()["checkpoint_interval"]
+    return [
+        f"timestep        {1e-3 * stage.timestep_fs:.10g}",
+        f"thermo          {stage.report_interval}",
+        *_frames(
+            plan,
+            f"dump            frames all xtc {stage.report_interval} {trajectory}",
+            f"dump_modify     frames unwrap yes delay {last_frame + 1}",
+        ),
+        *write_table(plan, stage, table),
+        f"restart         {every} {states['restart_1']} {states['restart_2']}",
+    ]
+
+
+def _frames(plan: Plan, *commands: str) -> list[str]:
+    """Commands of frames, as comments where there are none."""
+    return [command if plan.frames else f"#{command}" for command in commands]
+
+
+def _fix(name: str, rest: str) -> str:
+    return f"fix             {name} {rest}"
+
+
+def _run(part: Segment) -> str:
+    first, last = part.temperatures
+    ramp = f" start {part.start} stop {part.stop}" if first != last else ""
+    return f"run             {part.stop} upto{ramp}"
+
+
+def _end(plan: Plan, number: int, step: int, used: list[str]) -> list[str]:
+    """Write the state of the end, after all that comes before it."""
+    name = plan.names[number]
+    paths, states = paths_of(name), lammps_paths_of(name)
+    lines = [
+        "restart         0",
+        "unfix           table",
+        *_frames(plan, "undump          frames"),
+        f"write_restart   {states['restart']}",
+        *(f"unfix           {fix}" for fix in reversed(used)),
+    ]
+    if step and plan.frames:
+        part, whole = states["part"], paths["trajectory"]
+        lines.append(f'shell           "cat {part} >> {whole} && rm {part}"')
+    return lines
+
+
+def _seed(seed: int, *place: int) -> int:
+    """Seed of random forces, others in each part of a ramp and after each restart."""
+    if any(place):
+        seed = zlib.crc32(" ".join(map(str, (seed, *place))).encode())
+    return seed if 0 < seed <= _SEEDS else seed % _SEEDS + 1
