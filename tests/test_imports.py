@@ -42,6 +42,8 @@ EXCEPTIONS = {
     "runs.names": ["reporters", "simulate", "replica_exchange", "lammps"],
     # So are the columns of a table of energies.
     "runs.table": ["lammps"],
+    # A trajectory that LAMMPS wrote is cut where its frames end.
+    "runs.trajectories.gromacs": ["lammps"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
 }

@@ -93,7 +93,6 @@ def lammps(options: argparse.Namespace) -> None:
 
 def _resume(options: argparse.Namespace) -> None:
     """Let the input of a folder continue."""
-    from ..lammps.plan import read_plan
     from ..lammps.resume import resume
 
     given = [
@@ -107,8 +106,9 @@ def _resume(options: argparse.Namespace) -> None:
             f"{', '.join([*map(str, options.inputs), *given])}"
         )
     folder = options.inputs[0]
-    resume(folder)
-    _print_next(folder, read_plan(folder))
+    resumed = resume(folder)
+    print(resumed.message)
+    _print_next(folder, resumed.plan, finished=resumed.begin is None)
 
 
 def _single(
@@ -141,12 +141,13 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
     return config, stages, number_stages(stages)
 
 
-def _print_next(folder: Path, plan: Any) -> None:
+def _print_next(folder: Path, plan: Any, *, finished: bool = False) -> None:
     """Print the lines to type next."""
     from ..lammps.output import INPUT
 
-    print(f"run:      mpirun -np 4 lmp -in {shlex.quote(str(folder / INPUT))}")
-    print(f"continue: openmm-allegro lammps {shlex.quote(str(folder))} --resume")
+    if not finished:
+        print(f"run:      mpirun -np 4 lmp -in {shlex.quote(str(folder / INPUT))}")
+        print(f"continue: openmm-allegro lammps {shlex.quote(str(folder))} --resume")
     if plan.frames:
         prefix = shlex.quote(str(folder / plan.names[-1]))
         print(f"analyse:  openmm-allegro analyze rdf {prefix}")

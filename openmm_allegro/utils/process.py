@@ -3,10 +3,12 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 # From malloc.h of glibc, and the bytes up to which memory is kept.
 _M_TRIM_THRESHOLD = -1
@@ -22,6 +24,45 @@ def processor_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def writers_of(paths: Iterable[Path]) -> list[int]:
+    """Find the processes of this machine, and this user, that write to files.
+
+    Returns
+    -------
+    list of int
+        Their numbers, without that of this process; empty where there is no ``/proc``.
+    """
+    files = set()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            about = os.stat(path)
+            files.add((about.st_dev, about.st_ino))
+    processes = (path for path in Path("/proc").glob("[0-9]*") if files)
+    return sorted(
+        int(process.name)
+        for process in processes
+        if int(process.name) != os.getpid() and _writes(process, files)
+    )
+
+
+def _writes(process: Path, files: set[tuple[int, int]]) -> bool:
+    """Tell whether a process has one of the files (device, inode) open to write."""
+    try:
+        descriptors = list((process / "fd").iterdir())
+    except OSError:  # it has ended, or is somebody else's
+        return False
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError, ValueError, StopIteration):
+            about = os.stat(descriptor)
+            if (about.st_dev, about.st_ino) not in files:
+                continue
+            lines = (process / "fdinfo" / descriptor.name).read_text().splitlines()
+            flags = next(line.split()[1] for line in lines if line[:6] == "flags:")
+            if int(flags, 8) & os.O_ACCMODE != os.O_RDONLY:
+                return True
+    return False
 
 
 def keep_freed_memory() -> None:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A step of the pair style: energies, forces, virials, and deviations of a committee.
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -26,6 +27,8 @@ void PairAllegro::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (!is_checked) check_special_bonds();
   is_checked = true;
+  // LAMMPS holds back the end of an XTC. A kill must not lose frames before a restart file.
+  if (!comm->me) std::fflush(nullptr);
   const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
   const char *problem = nullptr;
   try {

@@ -93,6 +93,7 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
     n = len(frames)
     if bad.any():
         n, damage, is_cut = int(np.argmax(bad)), _IMPOSSIBLE, False
+    ends = np.array([*offsets[1:], place][:n], dtype=np.int64)
     bounds = (frames[k][:n].astype(np.int32) for k in ("low", "high"))
     extent = XtcExtent(*bounds, frames["precision"][:n].astype(float))
     return FrameIndex(
@@ -103,6 +104,7 @@ def _index_xtc(content: mmap.mmap, size: int) -> FrameIndex:
         is_cut,
         None if few else extent,
         atoms,
+        ends=ends,
     )
 
 

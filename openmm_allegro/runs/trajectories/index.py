@@ -28,6 +28,8 @@ class FrameIndex(NamedTuple):
         Atoms of the first frame.
     pieces : tuple of Piece
         Files that the frames are in, one after the other; empty for one file.
+    ends : (n_frames,) array or None
+        Bytes of an XTC up to the end of each frame.
     """
 
     n_frames: int
@@ -38,6 +40,7 @@ class FrameIndex(NamedTuple):
     extent: "XtcExtent | None" = None
     n_atoms: int | None = None
     pieces: "tuple[Piece, ...]" = ()
+    ends: np.ndarray | None = None
 
 
 class Piece(NamedTuple):

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Continue a run in LAMMPS that was killed or stopped, from its last restart file."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..runs.names import lammps_paths_of, paths_of
+from ..utils.files import lock_output, replace_file
+from ..utils.process import writers_of
+from .input import input_text
+from .output import INPUT, LOG
+from .plan import Begin, Plan, read_plan
+from .reports import Written, cut_frames, cut_table, read_written
+from .restarts import restart_step
+
+# Files of a stage that LAMMPS appends to.
+_GROWING = ("trajectory", "part", "energies")
+
+
+class Resumed(NamedTuple):
+    """A run that was made ready to be continued.
+
+    Attributes
+    ----------
+    folder : Path
+    plan : Plan
+    begin : Begin or None
+        Where it begins; None if it is finished.
+    reached : int
+        Last step that was written of the stage it begins with, which is cut to it.
+    """
+
+    folder: Path
+    plan: Plan
+    begin: Begin | None
+    reached: int = 0
+
+    @property
+    def message(self) -> str:
+        """Where the run goes on."""
+        if self.begin is None:
+            return f"all stages of {self.folder} are finished"
+        stage = self.plan.stages[self.begin.stage]
+        name, step = self.plan.names[self.begin.stage], self.begin.step
+        where = f"{name} begins"
+        if step:
+            where = f"{name} continues at step {step:,} of {stage.steps:,}"
+        if self.reached > step:
+            where += f"; steps up to {self.reached:,} are taken again"
+        return where
+
+
+def resume(folder: str | Path) -> Resumed:
+    """Make a run ready to be continued: its files agree, and its input begins there.
+
+    Each stage that is finished has all its frames in one file afterwards. The stage
+    that was interrupted is cut to its last restart file that is whole and has all
+    frames and lines before it. To do so again changes nothing.
+
+    Parameters
+    ----------
+    folder : path
+        That ``prepare_run`` wrote.
+
+    Returns
+    -------
+    Resumed
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no run in the folder, or files of it are missing or damaged.
+    RuntimeError
+        If LAMMPS is still running there, on this machine.
+    """
+    folder = Path(folder)
+    plan = read_plan(folder)
+    with lock_output(folder / "lammps"):
+        _check_ended(folder, plan)
+        begin = find_begin(folder, plan)
+        first = len(plan.names) if begin is None else begin.stage
+        reached = _written(folder, plan.names[first]).last if begin else 0
+        for name, stage in zip(plan.names[:first], plan.stages, strict=False):
+            _cut(folder, name, stage.steps)
+        later = plan.names[first:]
+        if begin is not None and begin.step:
+            _cut(folder, later[0], begin.step)
+            begin = _keep_restart(folder, later[0], begin)
+            later = later[1:]
+        for name in later:
+            _remove(folder, name)
+        replace_file(folder / INPUT, _text(plan, folder, begin))
+    return Resumed(folder, plan, begin, reached)
+
+
+def find_begin(folder: Path, plan: Plan) -> Begin | None:
+    """Find where a run goes on, and change nothing.
+
+    Returns
+    -------
+    Begin or None
+        With the restart file as it is now; None if the run is finished.
+
+    Raises
+    ------
+    ValueError
+        If restart files are missing that there must have been, or frames or lines are
+        missing before each of them.
+    """
+    begin = Begin()
+    for number in reversed(range(len(plan.names))):
+        name, stage = plan.names[number], plan.stages[number]
+        end = lammps_paths_of(folder / name)["restart"]
+        if restart_step(end) == stage.steps:
+            begin = Begin(number + 1, 0, end.name)
+            break
+        within = _last_state(folder, plan, number)
+        if within is not None:
+            return within
+    if begin.stage == len(plan.names):
+        return None
+    _check_new(folder, plan, begin.stage)
+    return begin
+
+
+def _last_state(folder: Path, plan: Plan, number: int) -> Begin | None:
+    """Find the last restart file within a stage that all was written before."""
+    name, stage = plan.names[number], plan.stages[number]
+    paths = lammps_paths_of(folder / name)
+    states = [(restart_step(paths[f"restart_{i}"]) or 0, i) for i in (1, 2)]
+    states = sorted(state for state in states if 0 < state[0] <= stage.steps)
+    if not states:
+        return None
+    written = _written(folder, name)
+    for step, i in reversed(states):
+        expected = np.arange(stage.report_interval, step + 1, stage.report_interval)
+        frames, lines = (steps[steps <= step] for steps in written)
+        # the frame of the step itself is in the restart file too
+        enough = not plan.frames or np.array_equal(
+            frames[frames < step], expected[expected < step]
+        )
+        if enough and np.array_equal(lines, expected):
+            last_frame = int(max([0, *frames[-1:]]))
+            return Begin(number, step, paths[f"restart_{i}"].name, last_frame)
+    raise ValueError(
+        f"expected all frames and lines of energies of {name} up to step "
+        f"{states[-1][0]}, as {paths['restart_1']} and {paths['restart_2']} have it, "
+        f"found whole ones up to {' and '.join(str(max([0, *x])) for x in written)}; "
+        "bring the files back, or remove these two to run the stage from its begin"
+    )
+
+
+def _check_new(folder: Path, plan: Plan, first: int) -> None:
+    """Refuse to run stages from their begin that had been saved already.
+
+    Raises
+    ------
+    ValueError
+    """
+    stages = list(zip(plan.names, plan.stages, strict=True))
+    for name, stage in stages[first:]:
+        last = _written(folder, name).last
+        if last > stage.record()["checkpoint_interval"]:
+            paths = lammps_paths_of(folder / name)
+            raise ValueError(
+                f"expected {paths['restart_1']} or {paths['restart_2']} of a stage "
+                f"that has {last} steps, found none that is whole; bring them back, or "
+                "write the run anew (--force)"
+            )
+
+
+def _check_ended(folder: Path, plan: Plan) -> None:
+    """Refuse to touch files that LAMMPS writes to.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    paths = [folder / LOG]
+    for name in plan.names:
+        paths += [_paths(folder, name)[kind] for kind in _GROWING]
+    writers = writers_of(paths)
+    if writers:
+        raise RuntimeError(
+            f"expected no LAMMPS that is running in {folder}, found process "
+            f"{', '.join(map(str, writers))} that writes there now; wait for its end, "
+            "or end it"
+        )
+
+
+def _paths(folder: Path, name: str) -> dict[str, Path]:
+    return paths_of(folder / name) | lammps_paths_of(folder / name)
+
+
+def _written(folder: Path, name: str) -> Written:
+    return read_written(*(_paths(folder, name)[kind] for kind in _GROWING))
+
+
+def _cut(folder: Path, name: str, step: int) -> None:
+    paths = _paths(folder, name)
+    cut_frames(paths["trajectory"], paths["part"], step)
+    cut_table(paths["energies"], step)
+
+
+def _keep_restart(folder: Path, name: str, begin: Begin) -> Begin:
+    """Keep a restart file alone, as the second, since LAMMPS begins with the first."""
+    paths = lammps_paths_of(folder / name)
+    if begin.restart == paths["restart_1"].name:
+        os.replace(paths["restart_1"], paths["restart_2"])
+    for kind in ("restart_1", "restart"):
+        paths[kind].unlink(missing_ok=True)
+    return begin._replace(restart=paths["restart_2"].name)
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Remove what is there of a stage that begins anew."""
+    paths = _paths(folder, name)
+    for kind in (*_GROWING, *lammps_paths_of(name)):
+        paths[kind].unlink(missing_ok=True)
+
+
+def _text(plan: Plan, folder: Path, begin: Begin | None) -> str:
+    """Input that begins there, or says that nothing is left to do."""
+    text = input_text(plan, folder, begin)
+    if begin is not None:
+        return text
+    done = f"all stages of {folder.resolve()} are finished"
+    return f'print           "{done}"\nquit            0\n\n{text}'
