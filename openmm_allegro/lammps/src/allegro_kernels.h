@@ -31,21 +31,25 @@ struct Kernels {
   decltype(&allegro_close) close;
 };
 
-// Instruction sets as kernels/builds.py names them. What else it asks of a processor, all
-// with these have.
-inline bool runs_here(const std::string &name) {
+// The instruction set that the name of a library or of its functions has, of those that
+// kernels/builds.py knows.
+inline std::string instruction_set(const std::string &name) {
+  for (const char *set : {"avx512", "avx2"})
+    if (name.find(set) != std::string::npos) return set;
+  return "generic";
+}
+
+// What else kernels/builds.py asks of a processor, all with these have.
+inline bool runs_here(const std::string &set) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (name.find("avx512") != std::string::npos)
+  if (set == "avx512")
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma");
-  if (name.find("avx2") != std::string::npos)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return true;
-#else
-  return name.find("avx") == std::string::npos;
+  if (set == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
+  return set == "generic";
 }
 
 inline Kernels load_kernels(const std::string &path, const std::string &name) {
@@ -80,7 +84,7 @@ inline Kernels load_kernels(const std::string &path, const std::string &name) {
   decltype(allegro_close) allegro_close##suffix;                      \
   }
 #define ALLEGRO_BUILD(suffix)                                                           \
-  {#suffix, allegro_format##suffix, allegro_interface##suffix, allegro_check##suffix,   \
+  {instruction_set(#suffix), allegro_format##suffix, allegro_interface##suffix, allegro_check##suffix,   \
    allegro_cutoff##suffix, allegro_open##suffix, allegro_run##suffix, allegro_close##suffix}
 #if defined(__x86_64__)
 ALLEGRO_DECLARE(_avx512)
@@ -104,10 +108,10 @@ inline Kernels find_kernels() {
   std::string problems;
   std::istringstream stream(paths);
   for (std::string path; std::getline(stream, path, ':');) {
-    const std::string name = path.substr(path.rfind('/') + 1);
-    if (path.empty() || !runs_here(name)) continue;
+    const std::string set = instruction_set(path.substr(path.rfind('/') + 1));
+    if (path.empty() || !runs_here(set)) continue;
     try {
-      return load_kernels(path, name.substr(0, name.find('.')));
+      return load_kernels(path, set);
     } catch (const std::runtime_error &error) {
       problems += (problems.empty() ? "" : "; ") + std::string(error.what());
     }

@@ -32,8 +32,8 @@ static std::string joined(const std::vector<std::string> &words) {
   return text;
 }
 
-PairAllegro::PairAllegro(LAMMPS *lmp)
-    : Pair(lmp), is_checked(false), strain(), total(0.0), deviation_flag(0),
+PairAllegro::PairAllegro(LAMMPS *lammps)
+    : Pair(lammps), are_masses_checked(false), is_list_checked(false), strain(), total(0.0), deviation_flag(0),
       has_deviation(false), has_flag(false) {
   single_enable = 0;
   restartinfo = 0;  // after read_restart, pair_style and pair_coeff are given again
@@ -70,13 +70,14 @@ void PairAllegro::settings(int narg, char **arg) {
 // pair_coeff * * FILE.allegro [FILE.allegro ...] ELEMENT|NULL ...
 void PairAllegro::coeff(int narg, char **arg) {
   const std::vector<std::string> files = files_of(narg, arg);
-  const int elements = narg - 2 - static_cast<int>(files.size());
-  if (elements != atom->ntypes)
+  const int count = narg - 2 - static_cast<int>(files.size());
+  if (count != atom->ntypes)
     error->all(FLERR, STYLE + "expected an element or NULL for each of the " +
                           std::to_string(atom->ntypes) + " atom types, found " +
-                          std::to_string(elements));
+                          std::to_string(count));
   read_members(files);
-  map_elements(elements, arg + narg - elements);
+  map_elements(count, arg + narg - count);
+  are_masses_checked = false;
 }
 
 // Files are the first arguments after * *, as their names end.
@@ -184,8 +185,6 @@ double PairAllegro::energy_unit() const {
 void PairAllegro::init_style() {
   if (!force->newton_pair)
     error->all(FLERR, STYLE + "expected newton on, found newton off for pairs");
-  if (!atom->tag_enable)
-    error->all(FLERR, STYLE + "expected atom IDs, found atom_modify id no");
   const oa::Model &first = members.front();
   const bool is_overlay = utils::strmatch(force->pair_style, "^hybrid/overlay") ||
                           utils::strmatch(force->pair_style, "^hybrid/scaled");
@@ -193,8 +192,9 @@ void PairAllegro::init_style() {
     error->all(FLERR, STYLE + "expected pair_style hybrid/overlay with the force field that "
                               "the delta model " + first.path + " corrects, found pair_style " +
                           force->pair_style);
-  check_masses();
-  is_checked = false;
+  if (!are_masses_checked) check_masses();
+  are_masses_checked = true;
+  is_list_checked = false;
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
@@ -235,8 +235,11 @@ void PairAllegro::check_masses() const {
   }
 }
 
-// Refuse lists of neighbours without bonded pairs.
-void PairAllegro::check_special_bonds() const {
+// Warn of lists of neighbours without excluded pairs, and refuse those without bonded ones.
+void PairAllegro::check_list() const {
+  if (neighbor->exclude && comm->me == 0)
+    error->warning(FLERR, STYLE + "neigh_modify exclude leaves out pairs, and with them "
+                                  "neighbours that the energies of atoms depend on");
   if (atom->molecular == Atom::ATOMIC) return;
   int kind = 0;
   for (int k = 1; k <= 3 && !kind; ++k)

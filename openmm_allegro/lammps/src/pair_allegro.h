@@ -48,7 +48,8 @@ class PairAllegro : public Pair {
   std::unique_ptr<openmm_allegro::Kernels> kernels;
   std::vector<openmm_allegro::Model> members;
   std::vector<int> element_of;  // of each type, as the models number them; -1: none
-  bool is_checked;              // since the last init_style
+  bool are_masses_checked;      // since the last pair_coeff
+  bool is_list_checked;         // since the last init_style
 
   std::vector<int64_t> types;           // of local and ghost atoms
   std::vector<int64_t> offsets;         // of a chunk
@@ -69,7 +70,7 @@ class PairAllegro : public Pair {
   double energy_unit() const;
   void check_committee() const;
   void check_masses() const;
-  void check_special_bonds() const;
+  void check_list() const;
 
   void place_atoms();
   void run_members(size_t, size_t, double *);

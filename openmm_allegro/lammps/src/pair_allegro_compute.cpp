@@ -25,8 +25,8 @@ static constexpr int TRANSPOSED[6] = {0, 4, 8, 3, 6, 7};
 
 void PairAllegro::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
-  if (!is_checked) check_special_bonds();
-  is_checked = true;
+  if (!is_list_checked) check_list();
+  is_list_checked = true;
   // LAMMPS holds back the end of an XTC. A kill must not lose frames before a restart file.
   if (!comm->me) std::fflush(nullptr);
   const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
@@ -56,6 +56,7 @@ void PairAllegro::compute(int eflag, int vflag) {
 // Elements of all atoms; positions must be numbers, for the kernel may go on without.
 void PairAllegro::place_atoms() {
   const int nlocal = atom->nlocal, nall = nlocal + atom->nghost;
+  if (types.capacity() < size_t(nall)) types.reserve(nall + nall / 20);  // not twice as many
   types.resize(nall);
   for (int i = 0; i < nall; ++i) {
     const int element = element_of[atom->type[i]];
@@ -155,12 +156,12 @@ void PairAllegro::compute_deviation() {
     comm->reverse_comm(this);
     for (size_t i = 0; i < nlocal; ++i)
       for (int axis = 0; axis < 3; ++axis) {
-        const double force = member_forces[3 * i + axis];
+        const double part = member_forces[3 * i + axis];
         double &so_far = mean[3 * i + axis];
-        const double before = count * force - so_far;
+        const double before = count * part - so_far;
         so_far += before / static_cast<double>(m + 1);
-        deviation[i] += before * (count * force - so_far);
-        atom->f[i][axis] += force;
+        deviation[i] += before * (count * part - so_far);
+        atom->f[i][axis] += part;
       }
   }
   for (size_t i = 0; i < nlocal; ++i) deviation[i] = std::sqrt(deviation[i] / (count - 1.0));
@@ -208,8 +209,9 @@ double PairAllegro::memory_usage() {
 
 void PairAllegro::refuse_atom(int i, const char *expected) const {
   error->one(FLERR, std::string("Pair style allegro: expected ") + expected +
-                        " of each atom, found NaN or infinity for atom " +
-                        std::to_string(atom->tag[i]) + " in step " +
+                        " of each atom, found NaN or infinity for " +
+                        (atom->tag_enable ? "atom " + std::to_string(atom->tag[i])
+                                          : std::string("one")) + " in step " +
                         std::to_string(update->ntimestep) +
                         "; the simulation has become unstable, or was started from bad "
                         "coordinates or with two atoms at one place");
