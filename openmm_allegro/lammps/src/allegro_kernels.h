@@ -83,9 +83,12 @@ inline Kernels load_kernels(const std::string &path, const std::string &name) {
   decltype(allegro_run) allegro_run##suffix;                          \
   decltype(allegro_close) allegro_close##suffix;                      \
   }
-#define ALLEGRO_BUILD(suffix)                                                           \
-  {instruction_set(#suffix), allegro_format##suffix, allegro_interface##suffix, allegro_check##suffix,   \
-   allegro_cutoff##suffix, allegro_open##suffix, allegro_run##suffix, allegro_close##suffix}
+#define ALLEGRO_BUILD(suffix)                                                         \
+  Kernels {                                                                           \
+    instruction_set(#suffix), allegro_format##suffix, allegro_interface##suffix,      \
+        allegro_check##suffix, allegro_cutoff##suffix, allegro_open##suffix,          \
+        allegro_run##suffix, allegro_close##suffix                                    \
+  }
 #if defined(__x86_64__)
 ALLEGRO_DECLARE(_avx512)
 ALLEGRO_DECLARE(_avx2)
