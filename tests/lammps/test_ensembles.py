@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from lammps_runs import needs_lmp, run_argon
+from lammps_runs import run_argon
+from lammps_session import needs_lammps
 
 from openmm_allegro.lammps.ensembles import check_settings, fixes, segments
 from openmm_allegro.runs.names import paths_of
@@ -24,7 +25,7 @@ def stage(name, steps, kelvin=KELVIN, **settings):
     return Stage(name=name, temperature_k=kelvin, **settings)
 
 
-@needs_lmp
+@needs_lammps
 def test_temperatures(tmp_path):
     """Thermostats keep a temperature, ramps follow theirs, and NVE keeps the energy."""
     stages = [
@@ -60,7 +61,7 @@ def test_temperatures(tmp_path):
     np.testing.assert_allclose(table["kinetic"], kinetic, rtol=1e-5)
 
 
-@needs_lmp
+@needs_lammps
 @pytest.mark.slow
 def test_pressures(tmp_path):
     """All barostats keep the pressure, and give one density."""
