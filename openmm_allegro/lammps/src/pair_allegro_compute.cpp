@@ -132,7 +132,8 @@ void PairAllegro::tally_energies(const Chunk &chunk) {
 // The kernel's are derivatives of the energy by the strain, LAMMPS's are their negatives.
 void PairAllegro::tally_virials() {
   if (vflag_global)
-    for (int k = 0; k < 6; ++k) virial[k] -= strain[ORDER[k]];
+    for (int k = 0; k < 6; ++k)
+      virial[k] -= 0.5 * (strain[ORDER[k]] + strain[TRANSPOSED[k]]);
   const size_t nall = atom->nlocal + size_t(atom->nghost);
   if (vflag_atom)
     for (size_t i = 0; i < nall; ++i)
