@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 SOURCE = Path(__file__).parent / "cpu" / "allegro_cpu.cpp"
 INCLUDED = [*sorted(SOURCE.parent.glob("*.h")), Path(__file__).with_name("allegro.h")]
+# For programs that compile the kernels in: one source an instruction set.
+STANDALONE = sorted(SOURCE.parent.glob("standalone/*.cpp"))
+STANDALONE_INCLUDED = [SOURCE, *INCLUDED, *SOURCE.parent.glob("standalone/*.h")]
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
 # It writes the source of the kernels for cards, and runs nothing of them itself.

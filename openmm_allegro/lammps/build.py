@@ -9,7 +9,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..kernels.builds import BUILDS, FLAGS, INCLUDED, SOURCE
+from ..kernels.builds import (
+    FLAGS,
+    INCLUDED,
+    SOURCE,
+    STANDALONE,
+    STANDALONE_INCLUDED,
+)
 from ..utils.compiler import (
     COMPILERS,
     Unit,
@@ -124,7 +130,7 @@ def _kept(standalone: bool) -> Path:
     version = installed_version() or "none"
     kernels = "standalone" if standalone else str(SOURCE.parent)
     texts = [version, kernels, *environment_flags(), *PLUGIN_FLAGS, *FLAGS]
-    files = [*SOURCES.iterdir(), SOURCE, *INCLUDED]
+    files = [*SOURCES.iterdir(), *STANDALONE, *STANDALONE_INCLUDED]
     return cache_folder() / f"lammps-{version}-{fingerprint(texts, files)}" / NAME
 
 
@@ -139,10 +145,7 @@ def _compile(path: Path, lammps: Lammps, standalone: bool) -> None:
     units = [Unit(SOURCES / "allegroplugin.cpp", PLUGIN_FLAGS)]
     if standalone:
         flags += ["-DALLEGRO_STANDALONE"]
-        units += [
-            Unit(SOURCE, [*FLAGS, *build.flags, f"-DALLEGRO_SUFFIX={name}"])
-            for name, build in BUILDS.items()
-        ]
+        units += [Unit(source, FLAGS) for source in STANDALONE]
     else:
         from ..kernels.library import library_paths
 

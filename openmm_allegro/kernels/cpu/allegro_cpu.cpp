@@ -2,19 +2,8 @@
 // The functions of allegro.h on the CPU. Compiled once per instruction set: WIDTH is the
 // width of a vector in bytes, ROWS the height of a tile.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <exception>
-#include <new>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
 #include "../allegro.h"
+#include "standard.h"
 
 namespace {
 
