@@ -248,6 +248,20 @@ def test_openmmml_finds_the_potential(project):
     assert "1.7" in extra and "1.8" in extra and "1.6" not in extra
 
 
+def test_all_files_of_the_package_are_shipped():
+    """Those beside the modules of Python are named in package-data."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    shipped = {
+        path
+        for package, patterns in tool["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    made = (".py", ".pyc", ".so")
+    files = {p for p in (ROOT / "openmm_allegro").rglob("*") if p.is_file()}
+    assert {path for path in files if path.suffix not in made} == shipped
+
+
 def test_files_named_by_the_project_exist(project):
     for name in [project["readme"], *project["license-files"]]:
         assert (ROOT / name).is_file(), name

@@ -98,8 +98,7 @@ ALLEGRO_DECLARE(_generic)
 // The kernels that were compiled into this library.
 inline Kernels find_kernels() {
 #if defined(__x86_64__)
-  for (const Kernels &kernels :
-       {Kernels(ALLEGRO_BUILD(_avx512)), Kernels(ALLEGRO_BUILD(_avx2))})
+  for (const Kernels &kernels : {ALLEGRO_BUILD(_avx512), ALLEGRO_BUILD(_avx2)})
     if (runs_here(kernels.name)) return kernels;
 #endif
   return ALLEGRO_BUILD(_generic);
