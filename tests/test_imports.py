@@ -42,8 +42,9 @@ EXCEPTIONS = {
     "runs.names": ["reporters", "simulate", "replica_exchange", "lammps"],
     # So are the columns of a table of energies.
     "runs.table": ["lammps"],
-    # A trajectory that LAMMPS wrote is cut where its frames end.
+    # What LAMMPS wrote is cut where its frames end, to the step of a restart file.
     "runs.trajectories.gromacs": ["lammps"],
+    "runs.restarts": ["lammps"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
 }

@@ -33,6 +33,7 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
     write_record(folder / PROTOCOL, protocol)
     for number, (name, stage) in enumerate(zip(plan.names, plan.stages, strict=True)):
         values = stage.record()
+        values.pop("barostat_interval", None)  # of Monte Carlo moves
         record = notes | {"atoms": plan.atoms} | values | {"seed": plan.seed + number}
         record |= {
             "engine": ENGINE,

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runs.names import lammps_paths_of, paths_of
+from ..runs.restarts import read_restart
 from ..utils.files import lock_output, replace_file
 from ..utils.process import writers_of
 from .input import input_text
 from .output import INPUT, LOG
 from .plan import Begin, Plan, read_plan
 from .reports import Written, cut_frames, cut_table, read_written
-from .restarts import restart_step
 
 # Files of a stage that LAMMPS appends to.
 _GROWING = ("trajectory", "part", "energies")
@@ -114,7 +114,8 @@ def find_begin(folder: Path, plan: Plan) -> Begin | None:
     for number in reversed(range(len(plan.names))):
         name, stage = plan.names[number], plan.stages[number]
         end = lammps_paths_of(folder / name)["restart"]
-        if restart_step(end) == stage.steps:
+        state = read_restart(end)
+        if state is not None and state.step == stage.steps:
             begin = Begin(number + 1, 0, end.name)
             break
         within = _last_state(folder, plan, number)
@@ -130,8 +131,12 @@ def _last_state(folder: Path, plan: Plan, number: int) -> Begin | None:
     """Find the last restart file within a stage that all was written before."""
     name, stage = plan.names[number], plan.stages[number]
     paths = lammps_paths_of(folder / name)
-    states = [(restart_step(paths[f"restart_{i}"]) or 0, i) for i in (1, 2)]
-    states = sorted(state for state in states if 0 < state[0] <= stage.steps)
+    whole = {i: read_restart(paths[f"restart_{i}"]) for i in (1, 2)}
+    states = sorted(
+        (state.step, i)
+        for i, state in whole.items()
+        if state is not None and 0 < state.step <= stage.steps
+    )
     if not states:
         return None
     written = _written(folder, name)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The table of energies that LAMMPS writes, as OpenMM's StateDataReporter would."""
 
-from ..runs.table import ENERGY_COLUMNS
+from ..runs.table import ENERGY_COLUMNS, SPEED
 from ..simulate.settings import Stage
 from ..units import EV_TO_KJ_PER_MOL
 from .plan import Plan
@@ -18,7 +18,7 @@ _VALUES = {
     "volume": "$(v_volume:%.12g)",
     "density": "$(density:%.9g)",
 }
-_SPEED = "Speed (ns/day)", "$(v_speed:%.3g)"
+_SPEED = SPEED, "$(v_speed:%.3g)"
 # Columns of lines of the input.
 _FIRST = 4
 

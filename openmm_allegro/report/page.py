@@ -163,7 +163,7 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated):
     simulated = sum(r.simulated for r in runs if r.simulated > 0)
     overview = [
         (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
-        (number(run.record.get("ns_per_day")) or "–", "ns/day", "speed"),
+        (number(run.speed) or "–", "ns/day", "speed"),
     ]
     sections = [
         summary_section(runs, run, production),

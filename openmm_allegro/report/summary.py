@@ -36,7 +36,7 @@ def summary_section(runs, run, production):
                 _temperature(one, ""),
                 one.progress,
                 _finite(one.simulated, ".4g"),
-                number(one.record.get("ns_per_day")),
+                number(one.speed),
             )
             for one in runs
         ]
@@ -173,7 +173,7 @@ def _details(run, production):
         ("Went on at step", _list(record.get("resumed_at")), "resumed_at"),
         ("Seed", record.get("seed"), "seed"),
         ("Forces", _list(record.get("forces")), "forces"),
-        ("Speed", number(record.get("ns_per_day"), ".3g", " ns/day"), "ns_per_day"),
+        ("Speed", number(run.speed, ".3g", " ns/day"), "ns_per_day"),
         ("Platform", record.get("platform"), "platform"),
         *(
             (f"Hardware: {key.replace('_', ' ')}", value, "hardware")

@@ -21,26 +21,16 @@ from .names import (
     WITH_TOPOLOGY,
     WITH_VELOCITIES,
     existing_file,
+    lammps_paths_of,
     stage_names,
 )
+from .records import read_run_record
+from .restarts import read_restart
 from .system import RunSystem, read_system
-from .table import known_table
+from .table import known_table, read_speed
 from .trajectories.index import FrameIndex
 from .trajectories.pieces import join_indices
 from .trajectories.read import read_index
-
-# What a record holds as one number, where it holds it.
-_NUMBERS = (
-    "atoms",
-    "completed_steps",
-    "friction_per_ps",
-    "hydrogen_mass_da",
-    "ns_per_day",
-    "pressure_bar",
-    "report_interval",
-    "steps",
-    "timestep_fs",
-)
 
 
 @dataclass(frozen=True)
@@ -147,6 +137,12 @@ class Run:
         return any(path is not None for path in files)
 
     @property
+    def speed(self) -> float | None:
+        """Speed in ns/day: as recorded, or the last of the table; None without one."""
+        recorded = self.record.get("ns_per_day")
+        return read_speed(self.energies) if recorded is None else recorded
+
+    @property
     def progress(self) -> str:
         """``5,000 of 20,000`` steps, as far as they are recorded."""
         asked = self.record.get("steps")
@@ -195,7 +191,10 @@ def read_run(prefix: str | Path) -> Run:
     unfit = trajectory is None or topology is None or not trajectory.stat().st_size
     if unfit:
         trajectory = existing_file(prefix, *WITH_TOPOLOGY) or trajectory
-    record = existing_file(prefix, SUFFIXES["record"])
+    path = existing_file(prefix, SUFFIXES["record"])
+    record = read_run_record(path) if path else {}
+    if record.get("engine") == "lammps":
+        record |= _version_of_lammps(prefix)
     part = existing_file(prefix, LAMMPS_SUFFIXES["part"])
     if part is not None and (trajectory is None or not trajectory.stat().st_size):
         trajectory, part = part, None
@@ -207,12 +206,18 @@ def read_run(prefix: str | Path) -> Run:
         velocities=existing_file(prefix, *WITH_VELOCITIES),
         events=existing_file(prefix, OTHER_SUFFIXES["events"]),
         exchanges=existing_file(prefix, REPLICA_SUFFIXES["exchanges"]),
-        record_file=record,
-        record=_record(record) if record else {},
+        record_file=path,
+        record=record,
         system_file=existing_file(prefix, SUFFIXES["system"]),
         part=part,
         restart=existing_file(prefix, LAMMPS_SUFFIXES["restart"]),
     )
+
+
+def _version_of_lammps(prefix: str | Path) -> dict[str, str]:
+    """Version of LAMMPS for a record, as far as LAMMPS has written a state."""
+    states = map(read_restart, lammps_paths_of(prefix).values())
+    return next(({"lammps_version": s.version} for s in states if s is not None), {})
 
 
 def read_stages(path: str | Path) -> list[Run]:
@@ -375,22 +380,3 @@ def _named_apart(runs: list[Run]) -> list[Run]:
             f"expected each run once, found several of {', '.join(sorted(twice))}"
         )
     return renamed
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """Read the record of a run, or raise ValueError where a number is none."""
-    record = {
-        key: value for key, value in read_record(path).items() if value is not None
-    }
-    for key in _NUMBERS:
-        if not isinstance(record.get(key, 0), int | float):
-            raise ValueError(
-                f"expected a number as {key} in {path}, found {record[key]!r}"
-            )
-    levels = record.get("temperature_k", 0)
-    for level in levels if isinstance(levels, list) else [levels]:
-        if not isinstance(level, int | float):
-            raise ValueError(
-                f"expected temperatures as temperature_k in {path}, found {levels!r}"
-            )
-    return record

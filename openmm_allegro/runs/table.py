@@ -17,6 +17,7 @@ ENERGY_COLUMNS = {
     "volume": "Box Volume (nm^3)",
     "density": "Density (g/mL)",
 }
+SPEED = "Speed (ns/day)"
 Table = dict[str, np.ndarray]
 
 
@@ -74,6 +75,23 @@ def known_table(path: Path | None) -> Table:
     except ValueError:
         return {}
     return table if "temperature" in table and len(table["time"]) else {}
+
+
+def read_speed(path: Path | None) -> float | None:
+    """Read the last speed of a table in ns/day; None where there is none."""
+    if path is None:
+        return None
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+    except (csv.Error, ValueError):
+        return None
+    names = _names(header)
+    if SPEED not in names:
+        return None
+    place = names.index(SPEED)
+    speeds = [_number(row[place]) for row in rows if len(row) == len(names)]
+    return next((speed for speed in reversed(speeds) if np.isfinite(speed)), None)
 
 
 def _names(row: list[str]) -> list[str]:

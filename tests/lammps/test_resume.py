@@ -13,9 +13,9 @@ from cli_helpers import save_xtc
 
 from openmm_allegro.lammps.plan import Begin, Plan, write_plan
 from openmm_allegro.lammps.reports import cut_frames, read_written
-from openmm_allegro.lammps.restarts import restart_step
 from openmm_allegro.lammps.resume import resume
 from openmm_allegro.runs.names import lammps_paths_of, paths_of
+from openmm_allegro.runs.restarts import Restart, read_restart
 from openmm_allegro.runs.trajectories.gromacs import index_xtc
 from openmm_allegro.simulate.settings import Stage
 
@@ -133,7 +133,7 @@ def test_a_stage_goes_on_from_its_last_state(folder, walk, case):
     resumed = resume(folder)
     expected = Begin(1, begin, "2-nvt.restart.2", last_frame)
     assert resumed.begin == expected, resumed
-    assert restart_step(paths["restart_2"]) == begin
+    assert read_restart(paths["restart_2"]) == Restart(begin, "2025.")
     others = ("restart_1", "restart", "part")
     assert not any(paths[kind].exists() for kind in others)
     assert steps_of(paths) == (up_to(last_frame), up_to(begin))

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -16,6 +17,12 @@ from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.table import Unreadable
 from openmm_allegro.runs.window import Window
 
+# As LAMMPS writes it: the version, sizes of integers, units, a step, and atoms.
+RESTART = (
+    *(b"LammpS RestartT\0", struct.pack("<4i", 1, 3, 0, 12), b"22 Jul 2025\0"),
+    *(struct.pack("<8i", 1, 4, 48, 4, 2, 4, 3, 8), struct.pack("<ii", 4, 6)),
+    *(b"metal\0", struct.pack("<iq", 5, 5090), bytes(50), b"LammpS RestartT\0"),
+)
 N_FRAMES, N_ATOMS, STEP = 40, 30, 0.02
 
 
@@ -110,14 +117,14 @@ def test_steps_are_those_that_lammps_wrote(tmp_path):
             completed_steps=None,
             engine="lammps",
             openmm_version=None,
-            lammps_version="22 Jul 2025",
+            ns_per_day=None,
         )
     for name in names[1:]:
         (tmp_path / f"{name}.csv").unlink()
     (heat,) = read_stages(tmp_path)
     assert heat.done == 5000 and heat.simulated == pytest.approx(5.0)
     # the end is between two lines
-    (tmp_path / "1-heat.restart").touch()
+    (tmp_path / "1-heat.restart").write_bytes(b"".join(RESTART))
     shutil.copy(tmp_path / "1-heat.csv", tmp_path / "2-nvt.csv")
     assert [run.progress for run in read_stages(tmp_path)] == [
         "5,090 of 5,090",
@@ -125,7 +132,10 @@ def test_steps_are_those_that_lammps_wrote(tmp_path):
     ]
     page = report(tmp_path, tmp_path / "page.html", start=0).read_text()
     assert "2-nvt is unfinished" in page and "1-heat is unfinished" not in page
-    assert "LAMMPS 22 Jul 2025" in page and "OpenMM" not in page
+    assert "openmm_allegro 0.1.0, LAMMPS not recorded" in page and "OpenMM" not in page
+    assert "1.2 ns/day" in page
+    page = report(tmp_path, tmp_path / "heat.html", start=0, stage="1-heat").read_text()
+    assert "LAMMPS 22 Jul 2025" in page
     for path in tmp_path.glob("*.csv"):
         path.unlink()
     (tmp_path / "1-heat.restart").unlink()
