@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..topology.elements import NamesUnclear
-from .names import WITH_TOPOLOGY
+from .names import LAMMPS_SUFFIXES, WITH_TOPOLOGY, existing_file
 from .run import Run
 from .system import RunSystem, with_system
 from .table import Unreadable
@@ -137,6 +137,11 @@ class Frames:
                 notes.append(
                     f"The last frame of {run.trajectory} is cut short and left out."
                 )
+            if (part := self._unread_part(run)) is not None:
+                notes.append(
+                    f"{run.trajectory} goes on in {part}, which was not named; the run "
+                    "named by its prefix has both."
+                )
             n = 0 if times is None else _number(times.repeated)
             if n and self._windows[0].drop_repeated:
                 notes.append(
@@ -171,6 +176,14 @@ class Frames:
                     "frames whose times come again later, as after a restart; "
                     "--drop-repeated (drop_repeated) leaves them out"
                 )
+
+    def _unread_part(self, run: Run) -> Path | None:
+        """Frames that LAMMPS wrote after a trajectory, which no run here has."""
+        if run.part is not None or run.trajectory is None:
+            return None
+        prefix = run.trajectory.with_suffix("")
+        part = existing_file(prefix, LAMMPS_SUFFIXES["part"])
+        return None if part in [other.trajectory for other in self._runs] else part
 
     @cached_property
     def _times(self) -> list[Times | None]:

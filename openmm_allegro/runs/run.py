@@ -293,7 +293,9 @@ def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
         folder = Path(items[0])
         there = f"nothing at {folder}"
         if folder.is_dir():
-            stages = sorted(p.stem for p in folder.glob(f"*{SUFFIXES['trajectory']}"))
+            paths = folder.glob(f"*{SUFFIXES['trajectory']}")
+            part = LAMMPS_SUFFIXES["part"]
+            stages = sorted(p.stem for p in paths if not p.name.endswith(part))
             there = f"the folder {folder} of {', '.join(stages) or 'no runs'}"
         raise FileNotFoundError(
             "expected a trajectory and its topology or the prefix of a run, found "

@@ -48,6 +48,12 @@ class Earlier(NamedTuple):
 def read_earlier(paths: dict[str, Path]) -> Earlier:
     """Read the record and the last checkpoint of a run that is to be resumed."""
     record = read_record(paths["record"])
+    if "engine" in record:
+        raise ValueError(
+            f"expected the record of a run in OpenMM at {paths['record']}, found one "
+            "of LAMMPS; openmm-allegro lammps FOLDER --resume continues it, or use "
+            "another name"
+        )
     check_kinds(record, _KINDS, paths["record"])
     if not paths["checkpoint"].exists():
         return Earlier(record, None)

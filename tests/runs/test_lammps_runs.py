@@ -12,7 +12,7 @@ from cli_helpers import analyze, rows_of, save_xtc
 from report_helpers import write_run
 
 from openmm_allegro.report import report
-from openmm_allegro.runs.run import read_run, read_stages
+from openmm_allegro.runs.run import find_runs, read_run, read_stages
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.table import Unreadable
 from openmm_allegro.runs.window import Window
@@ -74,6 +74,17 @@ def test_each_frame_of_two_files_is_read_once(
     np.testing.assert_allclose(read.time, walk.time[:n_frames], rtol=1e-6)
     np.testing.assert_allclose(read.xyz, walk.xyz[:n_frames], atol=6e-4)
     assert bool(frames.notes) == bool(torn_part), frames.notes
+
+
+def test_frames_in_a_file_that_was_not_named_are_said(walk, tmp_path):
+    prefix = write_pieces(walk, tmp_path / "nve", (0, 25), (25, 40))
+    files = [f"{prefix}.xtc", f"{prefix}.part.xtc", f"{prefix}.pdb"]
+    (run,), _ = find_runs([files[0], files[2]])
+    (note,) = Source([run], Window(start=0)).frames().notes
+    assert "nve.part.xtc, which was not named" in note
+    runs, _ = find_runs(files)
+    frames = Source(runs, Window(start=0, join=True)).frames(joined=True)
+    assert not frames.notes
 
 
 def test_a_window_ends_in_either_file(walk, tmp_path):

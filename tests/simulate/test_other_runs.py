@@ -21,10 +21,12 @@ from run_helpers import (
 )
 
 from openmm_allegro.reporters.table import TableReporter
+from openmm_allegro.runs.names import paths_of
 from openmm_allegro.simulate import execute as simulate
 from openmm_allegro.simulate import loop
 from openmm_allegro.simulate.protocol import run_protocol
 from openmm_allegro.simulate.protocol_file import read_protocol
+from openmm_allegro.simulate.resume import read_earlier
 
 
 def test_files_without_their_record_are_not_lost(tmp_path):
@@ -231,3 +233,10 @@ def test_tempering_without_its_record_is_not_begun_anew(tmp_path):
             progress=False,
         )
     assert (tmp_path / "pt.nc").read_bytes() == b"precious"
+
+
+def test_a_run_in_lammps_is_not_resumed_in_openmm(tmp_path):
+    paths = paths_of(tmp_path / "nvt")
+    paths["record"].write_text('{"engine": "lammps", "steps": 10}')
+    with pytest.raises(ValueError, match="found one of LAMMPS; openmm-allegro lammps"):
+        read_earlier(paths)
