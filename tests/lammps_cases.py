@@ -54,6 +54,15 @@ FOUR = (
     *("large", "triclinic", "slab", "tiny_triclinic", "thin_x", "vacuum", "corner"),
     *("shrunk", "nacl_aq"),
 )
+MEMBERS = "full", "l0", "splines"
+# Å, within 2.5 Å of each other; types and nuclear charges of pairs
+CLOSE = [[0.0, 0.0, 0.0], [0.9, 0.1, -0.2], [1.3, 1.1, 0.4]]
+NUMBERS = [
+    (i, j, a, b)
+    for i, a in enumerate((1, 8, 11), 1)
+    for j, b in enumerate((1, 8, 11), 1)
+    if i <= j
+]
 REPLICAS, REPLICATE = (2, 1, 2), "replicate 2 1 2"
 # Å, or of the box; atoms near where two ranks meet, and components that leave the cell
 # lower triangular
@@ -123,6 +132,40 @@ def networks() -> dict[str, Case]:
     made = {kind: Case(triclinic, kind) for kind in (*NETWORKS, "full_mixed")}
     made |= {kind: Case(water_box(), kind) for kind in WATERS}
     return made | {"nacl_aq_mixed": Case(trained_atoms("nacl_aq"), "nacl_aq_mixed")}
+
+
+@functools.cache
+def combined() -> dict[str, Case]:
+    """A committee, an element that has no model, and another style beside the model."""
+    atoms, close = random_ase("triclinic"), Atoms("OHNa", CLOSE, pbc=False)
+    return {
+        "committee": Case(
+            atoms,
+            MEMBERS[0],
+            members=MEMBERS[1:],
+            computes=["fix deviation all pair 1 allegro deviation 1"],
+            columns=["f_deviation"],
+        ),
+        "without_sodium": Case(
+            atoms,
+            "full",
+            pair=(
+                "pair_style hybrid allegro zero 3.0",
+                "pair_coeff * * allegro {files} H O NULL",
+                "pair_coeff 1*3 3 zero",
+            ),
+        ),
+        "zbl": Case(
+            close,
+            "l2_layers3",
+            before=["processors * 1 1"],
+            pair=(
+                "pair_style hybrid/overlay allegro zbl 2.5 3.0",
+                "pair_coeff * * allegro {files} {elements}",
+                *(f"pair_coeff {i} {j} zbl {a} {b}" for i, j, a, b in NUMBERS),
+            ),
+        ),
+    }
 
 
 @functools.cache
@@ -224,6 +267,13 @@ GROUPS = {
     "geometries": geometries,
     "four_ranks": four_ranks,
     "networks": networks,
+    "combined": combined,
     "trained": trained,
     "differences": differences,
+}
+# Groups that are not slow on so many ranks; they share a process.
+QUICK = {
+    1: ("geometries",),
+    2: ("geometries", "networks", "combined", "differences"),
+    4: ("four_ranks",),
 }

@@ -1,36 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Inputs and results of LAMMPS, and the same quantities from the network in torch."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 import torch
 from ase import Atoms
 from ase.units import fs
+from lammps_session import run_ranks
 
 from openmm_allegro import Model
 from openmm_allegro.lammps.export import export_model
 from openmm_allegro.model import forces_from_pairs
 from openmm_allegro.neighbors import PairList, center_blocks
 
-BIN = Path(sys.executable).parent
-needs_lammps = pytest.mark.skipif(
-    not all((BIN / name).exists() for name in ("lmp", "mpirun")),
-    reason="needs lammps and mpich",
-)
-# Messages through libfabric. With more ranks than processors MPICH's own way waits for
-# the scheduler at each message, and the way through UCX has stopped for ever.
-ENVIRONMENT = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi"}
 BAR = 1602176.5  # eV/Å³ in bar, as LAMMPS has it in units metal
 # Where compute centroid/stress/atom has xx, xy, xz, yx and so on; stress/atom has six.
 NINE, SIX = [[0, 3, 4], [6, 1, 5], [7, 8, 2]], [[0, 3, 4], [3, 1, 5], [4, 5, 2]]
 
+PAIR = "pair_style allegro", "pair_coeff * * {files} {elements}"
 # Immediate variables have computes of the last step only if it printed them.
 OUTPUT = """\
 compute energies all pe/atom
@@ -38,7 +28,8 @@ compute nine all centroid/stress/atom NULL virial
 compute six all stress/atom NULL virial
 {computes}
 thermo_style custom step pe vol pxx pyy pzz pxy pxz pyz {further}
-dump atoms all custom 1 {name}.dump id x y z fx fy fz c_energies c_nine[*] c_six[*]
+dump atoms all custom 1 {name}.dump id x y z fx fy fz c_energies c_nine[*] c_six[*] &
+    {columns}
 dump_modify atoms format float %.17g
 run 0
 print "{numbers}" file {name}.txt
@@ -55,7 +46,10 @@ class Case(NamedTuple):
     after: Sequence[str] = ()  # commands after the atoms were read
     computes: Sequence[str] = ()  # commands after those of OUTPUT
     further: Sequence[str] = ()  # variables or columns of computes to print
+    columns: Sequence[str] = ()  # quantities of each atom to dump
     skin: float = 0.3  # Å
+    members: Sequence[str] = ()  # files of further models of a committee
+    pair: Sequence[str] = PAIR  # commands, with the files and the model's elements
 
 
 class Exported(NamedTuple):
@@ -78,22 +72,13 @@ class Result(NamedTuple):
     virials: np.ndarray  # [N, 3, 3]: sum over centres i of r_ij ⊗ dE_i/dr_ij
     symmetric: np.ndarray  # [N, 3, 3]: their symmetric parts
     further: np.ndarray
+    columns: np.ndarray  # [N, ·]
 
 
 def run_lammps(text: str, folder: Path, ranks: int = 1) -> str:
     """Run an input in a folder, and give what LAMMPS printed."""
     (folder / "in.lammps").write_text(text)
-    command = [BIN / "mpirun", "-np", str(ranks), BIN / "lmp", "-in", "in.lammps"]
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=folder,
-        env=os.environ | ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
+    done = run_ranks("in.lammps", folder, ranks)
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 
@@ -107,10 +92,10 @@ def run_cases(
     """Run all cases in one process; the models' files are in the folder above."""
     inputs = []
     for name, case in cases.items():
-        file = folder.parent / f"{case.model}.allegro"
-        model, precision, two_body = exported(case.model)
-        if not file.exists():
-            export_model(model, file, precision=precision, two_body=two_body)
+        for kind in (case.model, *case.members):
+            model, precision, two_body = exported(kind)
+            if not (file := folder.parent / f"{kind}.allegro").exists():
+                export_model(model, file, precision=precision, two_body=two_body)
         elements = model.config.elements
         write_data(folder / f"{name}.data", case.atoms, elements)
         inputs.append(case_input(name, case, elements))
@@ -119,12 +104,14 @@ def run_cases(
 
 def case_input(name: str, case: Case, elements: Sequence[str]) -> str:
     """The commands that compute everything of a case once."""
+    files = " ".join(f"../{file}.allegro" for file in (case.model, *case.members))
     boundary = case.boundary or " ".join("fp"[int(p)] for p in case.atoms.pbc)
     words = ["pe", "vol", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz", *case.further]
     output = OUTPUT.format(
         name=name,
         computes="\n".join(case.computes),
         further=" ".join(case.further),
+        columns=" ".join(case.columns),
         numbers=" ".join(f"$({word}:%.17g)" for word in words),
     )
     lines = [
@@ -134,8 +121,7 @@ def case_input(name: str, case: Case, elements: Sequence[str]) -> str:
         *case.before,
         f"read_data {name}.data",
         *case.after,
-        "pair_style allegro",
-        f"pair_coeff * * ../{case.model}.allegro {' '.join(elements)}",
+        *(line.format(files=files, elements=" ".join(elements)) for line in case.pair),
         f"neighbor {case.skin} bin",
         output,
     ]
@@ -157,6 +143,7 @@ def read_result(name: str, folder: Path) -> Result:
         rows[:, 7:16][:, NINE] / BAR,
         rows[:, 16:22][:, SIX] / BAR,
         np.array(numbers[6:]),
+        rows[:, 22:],
     )
 
 

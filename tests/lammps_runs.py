@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Folders of runs in LAMMPS, and a potential that needs no model: argon."""
 
-import os
 import re
-import subprocess
 
 import numpy as np
-from lammps_session import BIN
+from lammps_session import run_ranks
 
 from openmm_allegro.lammps.data import Atoms, data_text
 from openmm_allegro.lammps.input import input_text
 from openmm_allegro.lammps.plan import AtomType, Plan
 
-# Messages go where they arrive if there are more ranks than processors.
-ENVIRONMENT = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi"}
 # Doi:10.1103/PhysRev.136.A405, in eV and Å.
 ARGON = """\
 pair_style      lj/cut 8.5
@@ -45,17 +41,7 @@ def plan_of(stages, **changes):
 
 def run_folder(folder, ranks=1):
     """Run the input of a folder from another one; what LAMMPS printed."""
-    command = [BIN / "mpirun", "-np", ranks, BIN / "lmp", "-in", folder / "in.lammps"]
-    done = subprocess.run(
-        [*map(str, command), "-log", "none"],
-        cwd="/",
-        env=os.environ | ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
+    done = run_ranks(folder / "in.lammps", "/", ranks, "-log", "none")
     return done.returncode, done.stdout
 
 

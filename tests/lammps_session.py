@@ -21,6 +21,9 @@ import pytest
 from openmm_allegro.lammps.build import build_plugin
 
 BIN, LIBRARIES = Path(sys.executable).parent, Path(sys.prefix, "lib")
+# Messages through libfabric. With more ranks than processors MPICH's own way waits for
+# the scheduler at each message, and the way through UCX has stopped for ever.
+MESSAGES = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi"}
 needs_lammps = pytest.mark.skipif(
     not all((BIN / name).exists() for name in ("lmp", "mpirun")),
     reason="needs lammps and mpich",
@@ -39,6 +42,23 @@ class Outcome(NamedTuple):
     energies: np.ndarray | None  # [N], of ``compute energies``
     deviation: np.ndarray | None  # [N], of ``fix deviation``
     mapped: list[str]  # models that are mapped into memory
+
+
+def run_ranks(
+    path: Path, folder: Path, ranks: int = 1, *options: str, timeout: float = 600
+) -> subprocess.CompletedProcess:
+    """Run one input on so many ranks, in a folder, for no longer than a timeout (s)."""
+    command = [BIN / "mpirun", "-np", ranks, BIN / "lmp", "-in", path, *options]
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env=os.environ | MESSAGES,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def run_session(inputs: Mapping[str, str], folder: Path) -> dict[str, Outcome]:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from ase.units import fs
 from lammps_cases import MOVED, SIDES, STEP, STRAINED, differences, exported
-from lammps_helpers import needs_lammps, network_results
+from lammps_helpers import network_results
+from lammps_session import needs_lammps
 
 pytestmark = needs_lammps
 

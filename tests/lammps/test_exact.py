@@ -10,8 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from lammps_cases import FOUR, GROUPS, NETWORKS, TRAINED, exported, geometries, whole
-from lammps_helpers import needs_lammps, network_results
+from lammps_cases import (
+    FOUR,
+    GROUPS,
+    NETWORKS,
+    QUICK,
+    TRAINED,
+    exported,
+    geometries,
+    whole,
+)
+from lammps_helpers import network_results
+from lammps_session import needs_lammps
 from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential
@@ -27,16 +37,16 @@ SINGLE = 1e-5  # of the kernel in float32, as tests/kernels has it
 RANKS, SLOW = (1, 2, 4), pytest.mark.slow
 
 
-def runs(group, quick, names):
-    """Parameters for names of a group on all ranks; slow where not quick."""
+def runs(group, names):
+    """Parameters for names of a group on all ranks."""
     return [
-        pytest.param(group, ranks, name, marks=() if ranks in quick else SLOW)
+        pytest.param(group, ranks, name, marks=() if group in QUICK[ranks] else SLOW)
         for ranks, name in itertools.product(RANKS, names)
     ]
 
 
 GEOMETRIES = [
-    *runs("geometries", (1, 2), geometries()),
+    *runs("geometries", geometries()),
     *(pytest.param("four_ranks", 4, name) for name in FOUR),
 ]
 ROUNDED = "full_mixed", "waters_mixed", "nacl_aq_mixed"
@@ -102,13 +112,13 @@ def test_boxes_and_how_ranks_share_them(group, ranks, name, lammps_results):
 
 
 @pytest.mark.parametrize(
-    ("group", "ranks", "name"), runs("networks", (2,), (*NETWORKS, "waters"))
+    ("group", "ranks", "name"), runs("networks", (*NETWORKS, "waters"))
 )
 def test_networks_of_all_kinds(group, ranks, name, lammps_results):
     check(lammps_results(group, ranks)[name], expected(group, name))
 
 
-@pytest.mark.parametrize(("group", "ranks", "name"), runs("networks", (2,), ROUNDED))
+@pytest.mark.parametrize(("group", "ranks", "name"), runs("networks", ROUNDED))
 def test_float32_within_its_bound(group, ranks, name, lammps_results):
     result, exact = lammps_results(group, ranks)[name], expected(group, name)
     check(result, exact, SINGLE)
@@ -118,7 +128,7 @@ def test_float32_within_its_bound(group, ranks, name, lammps_results):
         assert difference < 1e-5  # eV/Å
 
 
-@pytest.mark.parametrize(("group", "ranks", "name"), runs("networks", (2,), TABLES))
+@pytest.mark.parametrize(("group", "ranks", "name"), runs("networks", TABLES))
 def test_tables_are_the_native_force_and_within_their_bound(
     group, ranks, name, lammps_results
 ):
@@ -151,8 +161,6 @@ def test_the_same_on_any_number_of_ranks(name, lammps_results):
             np.testing.assert_allclose(value, other, rtol=0, atol=1e-11 * scale)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("name", TRAINED)
-def test_shipped_systems(name, ranks, lammps_results):
-    check(lammps_results("trained", ranks)[name], expected("trained", name))
+@pytest.mark.parametrize(("group", "ranks", "name"), runs("trained", TRAINED))
+def test_shipped_systems(group, ranks, name, lammps_results):
+    check(lammps_results(group, ranks)[name], expected(group, name))
