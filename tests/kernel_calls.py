@@ -60,20 +60,29 @@ def sums(kernels, system, threads=1, has_virials=True):
         np.zeros((threads, 3, 3)),
         np.zeros(shape),
     )
-    arrays = results._asdict() | ({} if has_virials else {"virials": None})
+    arrays = results if has_virials else results._replace(virials=None)
     with opened(kernels, system.program) as model:
         outcome = kernels.allegro_run_threads(
-            model,
-            filled("allegro_atoms", count=count, **_atoms(system)),
-            threads,
-            filled("allegro_results", **arrays),
+            model, _atoms(system), threads, _results(arrays)
         )
     assert outcome == Outcome.OK
     return Sums(results.energies, *(part.sum(0) for part in results[1:]))
 
 
+def run_some(kernels, system, begin, end, results):
+    """Add results of the centres from ``begin`` on, by ``allegro_run``."""
+    with opened(kernels, system.program) as model:
+        outcome = kernels.allegro_run(
+            model, _atoms(system), begin, end, _results(results)
+        )
+    assert outcome == Outcome.OK
+
+
 def _atoms(system):
-    """Arrays by their names in ``allegro_atoms``."""
     arrays = system._asdict()
     del arrays["program"]
-    return arrays
+    return filled("allegro_atoms", count=len(system.positions), **arrays)
+
+
+def _results(arrays):
+    return filled("allegro_results", **arrays._asdict())

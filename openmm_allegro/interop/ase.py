@@ -41,7 +41,10 @@ class AllegroCalculator(Calculator):
 
     Results are in ASE's units and in float64: ``energy`` and ``free_energy``, which are
     equal, and ``energies`` of the atoms in eV; ``forces`` in eV/Å; ``stress`` in eV/Å³,
-    in Voigt order (xx, yy, zz, yz, xz, xy) and positive under tension.
+    in Voigt order (xx, yy, zz, yz, xz, xy) and positive under tension; ``stresses`` of
+    the atoms in the same units, whose sum is the stress, computed where they are asked
+    for. They are symmetric, as ASE has them; for a heat flux, which is not, see
+    ``plugin.engine.Engine.virials``.
 
     Atoms may be periodic along any of their cell vectors and lie outside the cell. The
     stress is the derivative of the energy by strain, over the volume of the cell. It
@@ -88,6 +91,7 @@ class AllegroCalculator(Calculator):
         "energies",
         "forces",
         "stress",
+        "stresses",
     ]
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
@@ -143,7 +147,7 @@ class AllegroCalculator(Calculator):
             finite, a periodic direction has no cell vector or dependent ones, or
             energies or forces come out not finite.
         PropertyNotImplementedError
-            If the stress is requested and the cell has no volume; the other results
+            If a stress is requested and the cell has no volume; the other results
             are set.
         """
         super().calculate(atoms, properties, system_changes)
@@ -172,9 +176,12 @@ class AllegroCalculator(Calculator):
         if np.linalg.matrix_rank(structure.cell) == 3:
             stress = full_3x3_to_voigt_6_stress(strain / structure.volume)
             self.results["stress"] = stress
-        elif "stress" in properties:
+            if "stresses" in properties:
+                self.results["stresses"] = self._stresses(structure)
+            return
+        for name in {"stress", "stresses"}.intersection(properties):
             raise PropertyNotImplementedError(
-                "stress: expected a cell with a volume, found cell vectors "
+                f"{name}: expected a cell with a volume, found cell vectors "
                 f"{structure.cell.tolist()} Å"
             )
 
@@ -183,14 +190,8 @@ class AllegroCalculator(Calculator):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute energies [N] (eV), forces [N, 3] (eV/Å), dE/d(strain) [3, 3] (eV)."""
         computation = self._find_computation(structure)
-        positions, box = structure.positions, structure.cell
-        if self.backend == "native":
-            cutoff = self.model.config.cutoff
-            box = _with_vacuum(structure, cutoff + default_skin(self.options, cutoff))
         try:
-            energies, forces, strain = computation.run(
-                positions / NM_TO_ANGSTROM, box / NM_TO_ANGSTROM
-            )
+            energies, forces, strain = computation.run(*self._in_nm(structure))
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"atoms: {reason_of(error)}") from error
         bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=1))
@@ -203,6 +204,20 @@ class AllegroCalculator(Calculator):
                 "position?"
             )
         return energies, forces, strain
+
+    def _stresses(self, structure: Structure) -> np.ndarray:
+        """Compute stresses of the atoms [N, 6] (eV/Å³)."""
+        virials = self._find_computation(structure).virials(*self._in_nm(structure))
+        symmetric = 0.5 * (virials + virials.swapaxes(1, 2))
+        return full_3x3_to_voigt_6_stress(symmetric / structure.volume)
+
+    def _in_nm(self, structure: Structure) -> tuple[np.ndarray, np.ndarray]:
+        """Positions [N, 3] and box [3, 3] for a computation."""
+        box = structure.cell
+        if self.backend == "native":
+            cutoff = self.model.config.cutoff
+            box = _with_vacuum(structure, cutoff + default_skin(self.options, cutoff))
+        return structure.positions / NM_TO_ANGSTROM, box / NM_TO_ANGSTROM
 
     def _find_computation(self, structure: Structure) -> Computation:
         """Make the computation of these elements and this periodicity, once."""

@@ -282,7 +282,8 @@ typedef struct allegro_results {
   /// The same for each atom [count, 3, 3], eV; added to, if there are forces. NULL: not
   /// wanted. An atom's is the sum, over the pairs in which it is the neighbour, of the
   /// vector from the centre (row) times the derivative of the centre's energy by it
-  /// (column). So they give the heat flux, doi:10.1103/PhysRevB.92.094301.
+  /// (column). Minus the sum of these times velocities is the heat flux without
+  /// convection, doi:10.1103/PhysRevB.92.094301.
   double *virials;
 } allegro_results;
 

@@ -111,6 +111,30 @@ class Engine:
         self._call("deviation", positions, box, deviation)
         return deviation
 
+    def virials(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the derivative of the energy by the strain for each atom.
+
+        Parameters as ``run``.
+
+        Returns
+        -------
+        ndarray [n, 3, 3], eV
+            Of atom j the sum of r_ij ⊗ dE_i/dr_ij over the centres i whose neighbour it
+            is, r_ij being the vector from i to j. Their sum is the strain derivative of
+            ``run``. They are not symmetric, and the heat flux needs all nine
+            components: -Σ_j W_j v_j beside convection, doi:10.1103/PhysRevB.92.094301.
+
+        Raises
+        ------
+        ValueError
+            If the force has link atoms, or as ``run``.
+        """
+        virials = np.zeros((len(self.particles), 3, 3))
+        self._call("virials", positions, box, virials)
+        return virials
+
     def _call(
         self,
         function: str,

@@ -47,6 +47,11 @@ class Computation(Protocol):
     ) -> np.ndarray:
         """Compute the deviation of the force on each atom, as ``Engine.deviation``."""
 
+    def virials(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the virial of each atom, as ``Engine.virials``."""
+
 
 def computation(
     force: openmm.Force, context: openmm.Context | None = None

@@ -3,6 +3,10 @@
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from ..neighbors import center_blocks
+from ..units import NM_TO_ANGSTROM
 
 
 class TorchComputation:
@@ -26,6 +30,7 @@ class TorchComputation:
         members = [module]
         if hasattr(module, "members"):  # of a committee
             members = list(module.members.children())
+        self._members = members
         self.number_of_models = len(members)
         self.number_of_caps = len(getattr(members[0], "ratio", ()))
         if hasattr(module, "atoms"):
@@ -52,9 +57,54 @@ class TorchComputation:
             deviation = self._module.deviation(*self._arguments(positions, box))
         return deviation.cpu().numpy()
 
+    def virials(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the virial of each atom, as ``Engine.virials``."""
+        if self.number_of_caps:
+            raise ValueError(
+                "expected a model without link atoms for virials of the atoms, found "
+                f"{self.number_of_caps}"
+            )
+        arguments = self._arguments(positions, box)
+        virials = [_virials(member, *arguments) for member in self._members]
+        return torch.stack(virials).mean(0).cpu().numpy()
+
     def _arguments(
         self, positions: np.ndarray, box: np.ndarray | None
     ) -> list[torch.Tensor]:
         device = next(self._module.buffers()).device
         given = [positions] if box is None else [positions, box]
         return [torch.tensor(array, device=device) for array in given]
+
+
+def _virials(
+    module: torch.jit.ScriptModule, positions: Tensor, box: Tensor | None = None
+) -> Tensor:
+    """Virials [n, 3, 3] (eV) of a ``ForceModule``, whose network runs in torch.
+
+    Not in the module itself: it would become part of each System that has one.
+    """
+    positions = positions[module.atoms].to(torch.float64) * NM_TO_ANGSTROM
+    cell = torch.zeros_like(positions[:3]) if box is None else box * NM_TO_ANGSTROM
+    module.pairs(positions, cell, module.periodic)
+    centers, neighbors, vectors = module.pairs.vectors(positions, cell)
+    limits = module.cutoffs[module.types[centers], module.types[neighbors]]
+    near = vectors.square().sum(-1) < limits.square()
+    count = len(positions)
+    virials = torch.zeros((count, 3, 3), dtype=torch.float64, device=positions.device)
+    for block_centers, block_neighbors, block_vectors in center_blocks(
+        centers[near],
+        neighbors[near],
+        vectors[near],
+        count,
+        module.padding,
+        module.largest_block,
+    ):
+        with torch.enable_grad():
+            v = block_vectors.detach().requires_grad_(True)
+            kinds = module.types[block_centers], module.types[block_neighbors]
+            (gradient,) = torch.autograd.grad(module.energy(v, *kinds).sum(), v)
+        each = block_vectors.unsqueeze(-1) * gradient.unsqueeze(-2)
+        virials.index_add_(0, block_neighbors.flatten(), each.flatten(0, 1))
+    return virials

@@ -139,6 +139,23 @@ def test_stress_is_the_derivative_by_strain(calculator, kind):
     np.testing.assert_allclose(stress, numerical, atol=1e-8 * abs(stress).max())
 
 
+@pytest.mark.parametrize("kind", ["triclinic", "tiny triclinic", "slab"])
+def test_stresses_of_the_atoms(calculator, full_model, kind):
+    """Those of the unit of a supercell; as with the other backend; their sum."""
+    atoms = random_ase(kind, calculator)
+    stresses, stress = atoms.get_stresses(), atoms.get_stress()
+    scale = abs(stresses).max()
+    assert stresses.shape == (len(atoms), 6)
+    np.testing.assert_allclose(stresses.sum(0), stress, atol=1e-12 * scale)
+    double = atoms.repeat((1, 2, 1))
+    double.calc = calculator
+    expected = np.tile(stresses / 2, (2, 1))
+    np.testing.assert_allclose(double.get_stresses(), expected, atol=1e-11 * scale)
+    other = {"torch": "native", "native": "torch"}[calculator.backend]
+    atoms.calc = AllegroCalculator(full_model, backend=other)
+    np.testing.assert_allclose(atoms.get_stresses(), stresses, atol=1e-11 * scale)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_positions_may_be_outside_the_cell(calculator, kind):
     atoms = random_ase(kind, calculator)
@@ -184,6 +201,8 @@ def test_no_stress_without_a_volume(calculator):
     with pytest.raises(PropertyNotImplementedError, match="cell with a volume"):
         atoms.get_stress()
     assert "stress" not in calculator.results
+    with pytest.raises(PropertyNotImplementedError, match="stresses: expected a cell"):
+        atoms.get_stresses()
     assert atoms.get_potential_energy() == calculator.results["energy"]
     atoms.cell = [[5.0, 0, 0], [0, 5.0, 0], [5.0, 5.0, 0]]  # ase's rank is 3
     with pytest.raises(PropertyNotImplementedError, match="cell with a volume"):

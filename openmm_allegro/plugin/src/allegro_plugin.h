@@ -62,6 +62,13 @@ int64_t allegro_engine_deviation(allegro_engine *engine, int64_t particles,
                                  const double *positions, const double *box,
                                  double *deviation);
 
+/// Compute the derivative of the energy by the strain for each of the atoms, as `virials`
+/// of `allegro.h`, means over the models: [atoms, 3, 3], eV; arguments as above. Models
+/// with caps are refused.
+int64_t allegro_engine_virials(allegro_engine *engine, int64_t particles,
+                               const double *positions, const double *box,
+                               double *virials);
+
 /// How often the list of pairs was built.
 int64_t allegro_engine_rebuilds(const allegro_engine *engine);
 

@@ -78,6 +78,20 @@ class Engine {
     return deviations;
   }
 
+  // The derivative of the energy by the strain for each atom, as in allegro.h: [atoms, 3, 3],
+  // eV, means over the models.
+  std::vector<double> virials(const double *positions, const double *box) {
+    if (!models->caps.empty())
+      throw OpenMM::OpenMMException(
+          "Allegro: expected a model without link atoms for virials of the atoms, found " +
+          std::to_string(models->caps.size()));
+    place(positions, box);
+    std::vector<double> sums(9 * models->count(), 0.0);
+    for (size_t m = 0; m < opened.size(); ++m) run_member(m, true, other, &sums);
+    for (double &virial : sums) virial /= double(opened.size());
+    return sums;
+  }
+
   // Add forces times `unit` to those of all particles; a cap's act on both ends.
   void add_forces(const Results &results, double unit, std::vector<OpenMM::Vec3> &to) const {
     const size_t atoms = models->particles.size();
@@ -161,8 +175,10 @@ class Engine {
   }
 
   // Each thread has equal numbers of centres, whatever the list: so a restart divides the
-  // sums as the run before did, and gives the same numbers to the last bit.
-  void run_member(size_t member, bool wants_forces, Results &results) {
+  // sums as the run before did, and gives the same numbers to the last bit. Virials of the
+  // atoms are added to, if they are wanted.
+  void run_member(size_t member, bool wants_forces, Results &results,
+                  std::vector<double> *virials = nullptr) {
     const long count = models->count();
     const allegro_atoms atoms = {count,
                                  list.positions(x.data(), cell),
@@ -175,12 +191,13 @@ class Engine {
     results.forces.assign(wants_forces ? 3 * count : 0, 0.0);
     forces.assign(wants_forces ? 3 * count * (team.size - 1) : 0, 0.0);
     strains.assign(9 * team.size, 0.0);
+    std::vector<double> own_virials(virials ? 9 * count * team.size : 0, 0.0);
     team.run([&](int thread) {
       double *own = nullptr;  // the first thread's are the result's
       if (wants_forces)
         own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
       const allegro_results parts = {results.energies.data(), own, &strains[9 * thread],
-                                     nullptr};
+                                     virials ? &own_virials[9 * count * thread] : nullptr};
       const int64_t outcome = kernels->run(opened[member].get(), &atoms,
                                            team.begin(thread, count),
                                            team.end(thread, count), &parts);
@@ -194,6 +211,8 @@ class Engine {
     for (int thread = 1; thread < team.size && wants_forces; ++thread)
       for (long i = 0; i < 3 * count; ++i)
         results.forces[i] += forces[3 * count * (thread - 1) + i];
+    for (int thread = 0; thread < team.size && virials; ++thread)
+      for (long i = 0; i < 9 * count; ++i) (*virials)[i] += own_virials[9 * count * thread + i];
   }
 };
 
