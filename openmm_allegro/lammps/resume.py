@@ -18,6 +18,7 @@ from .reports import Written, cut_frames, cut_table, read_written
 
 # Files of a stage that LAMMPS appends to.
 _GROWING = ("trajectory", "part", "energies")
+_NOT_READY = "openmm-allegro lammps --resume was interrupted; let it end first"
 
 
 class Resumed(NamedTuple):
@@ -83,6 +84,8 @@ def resume(folder: str | Path) -> Resumed:
         begin = find_begin(folder, plan)
         first = len(plan.names) if begin is None else begin.stage
         reached = _written(folder, plan.names[first]).last if begin else 0
+        # until all is done, nothing may run from files that are in between
+        replace_file(folder / INPUT, _stop(_NOT_READY, 1))
         for name, stage in zip(plan.names[:first], plan.stages, strict=False):
             _cut(folder, name, stage.steps)
         later = plan.names[first:]
@@ -154,12 +157,12 @@ def _last_state(folder: Path, plan: Plan, number: int) -> Begin | None:
         f"expected all frames and lines of energies of {name} up to step "
         f"{states[-1][0]}, as {paths['restart_1']} and {paths['restart_2']} have it, "
         f"found whole ones up to {' and '.join(str(max([0, *x])) for x in written)}; "
-        "bring the files back, or remove these two to run the stage from its begin"
+        "bring the files back, or remove these two to run the stage from its start"
     )
 
 
 def _check_new(folder: Path, plan: Plan, first: int) -> None:
-    """Refuse to run stages from their begin that had been saved already.
+    """Refuse to run stages from their start that had been saved already.
 
     Raises
     ------
@@ -169,11 +172,12 @@ def _check_new(folder: Path, plan: Plan, first: int) -> None:
     for name, stage in stages[first:]:
         last = _written(folder, name).last
         if last > stage.record()["checkpoint_interval"]:
-            paths = lammps_paths_of(folder / name)
+            paths = _paths(folder, name)
             raise ValueError(
                 f"expected {paths['restart_1']} or {paths['restart_2']} of a stage "
                 f"that has {last} steps, found none that is whole; bring them back, or "
-                "write the run anew (--force)"
+                f"remove {paths['energies']} and {paths['trajectory']} to run the "
+                "stage from its start"
             )
 
 
@@ -232,5 +236,9 @@ def _text(plan: Plan, folder: Path, begin: Begin | None) -> str:
     text = input_text(plan, folder, begin)
     if begin is not None:
         return text
-    done = f"all stages of {folder.resolve()} are finished"
-    return f'print           "{done}"\nquit            0\n\n{text}'
+    return _stop(f"all stages of {folder.resolve()} are finished", 0) + f"\n{text}"
+
+
+def _stop(text: str, code: int) -> str:
+    """Input that says something and ends."""
+    return f'print           "{text}"\nquit            {code}\n'

@@ -2,6 +2,7 @@
 """Folders of runs in LAMMPS that were killed at any moment, continued from there."""
 
 import contextlib
+import os
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from analysis_helpers import CUBIC, make_trajectory, random_walk
 from cli_helpers import save_xtc
 
+from openmm_allegro.cli.main import main
 from openmm_allegro.lammps.plan import Begin, Plan, write_plan
 from openmm_allegro.lammps.reports import cut_frames, read_written
 from openmm_allegro.lammps.resume import resume
@@ -167,7 +169,7 @@ def test_a_stage_begins_where_nothing_of_it_was_saved(folder, walk):
     assert not paths_of(folder / NAMES[1])["trajectory"].exists()
 
 
-def test_a_run_that_is_finished_stays_so(folder, walk):
+def test_a_run_that_is_finished_stays_so(folder, walk, capsys):
     for name in NAMES:
         paths = write(folder, walk, name, 60, 100, {"restart": 100}, (40, 100), 9)
     for _ in range(2):
@@ -177,6 +179,9 @@ def test_a_run_that_is_finished_stays_so(folder, walk):
     first, second, *_ = (folder / "in.lammps").read_text().splitlines()
     assert first.startswith("print") and "finished" in first
     assert second.split() == ["quit", "0"]
+    assert main(["lammps", str(folder), "--resume"]) == 0
+    out = capsys.readouterr().out
+    assert "are finished" in out and "analyze" in out and "mpirun" not in out
 
 
 def test_what_is_missing_is_an_error_and_nothing_is_cut(folder, walk):
@@ -215,7 +220,26 @@ def test_a_damaged_trajectory_is_left_as_it_is(folder, walk):
     assert paths["trajectory"].read_bytes() == bytes(content)
 
 
-def test_a_kill_while_files_are_joined_loses_nothing(folder, walk, monkeypatch):
+def test_nothing_runs_from_files_that_are_half_ready(folder, walk, monkeypatch, capsys):
+    write(folder, walk, NAMES[0], 50, 50, {"restart_1": 40})
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.setattr("os.replace", refuse_restarts)
+        resume(folder)
+    text = (folder / "in.lammps").read_text()
+    assert "interrupted" in text and text.splitlines()[-1].split() == ["quit", "1"]
+    assert main(["lammps", str(folder), "--resume"]) == 0
+    out = capsys.readouterr().out
+    assert "1-heat continues at step 40 of 100" in out and "mpirun" in out
+
+
+def refuse_restarts(source, target, replace=os.replace):
+    """Stands for a kill before the first restart file becomes the second."""
+    if ".restart" in str(target):
+        raise OSError("killed")
+    replace(source, target)
+
+
+def test_a_kill_while_files_are_joined_loses_nothing(folder, walk):
     """At any byte: what is joined stays in its own file until all is written."""
     paths = write(folder, walk, NAMES[0], 40, 100, part=(35, 100))
     files = [paths[kind] for kind in ("trajectory", "part", "energies")]
