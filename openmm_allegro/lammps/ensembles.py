@@ -44,8 +44,8 @@ class Segment(NamedTuple):
     temperatures: tuple[float, float]
 
 
-def check_settings(settings: RunSettings) -> None:
-    """Refuse settings that LAMMPS has no counterpart of.
+def check_integrator(settings: RunSettings) -> None:
+    """Refuse an integrator that LAMMPS has no counterpart of.
 
     Raises
     ------
@@ -58,13 +58,6 @@ def check_settings(settings: RunSettings) -> None:
         raise ValueError(
             f"expected for LAMMPS an integrator of {fitting}, found {name!r}, of which "
             "it has no counterpart"
-        )
-    if settings.velocity_interval:
-        raise ValueError(
-            "expected velocity_interval = 0 for LAMMPS, found "
-            f"{settings.velocity_interval}: frames with velocities are of "
-            "openmm-allegro simulate alone; `dump custom` of LAMMPS writes them (vx vy "
-            "vz) for programs of your own"
         )
 
 

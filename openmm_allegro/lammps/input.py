@@ -71,12 +71,9 @@ def _folder(plan: Plan, folder: Path, begin: Begin) -> list[str]:
     ``resume`` leaves the restart file that it begins with as the second one, and no
     frames apart from the trajectory.
     """
-    files = [lammps_paths_of(name) for name in plan.names[begin.stage :]]
-    names = [str(path) for paths in files for path in paths.values()]
-    there = [f"$(is_file({name}))" for name in names if name != begin.restart]
-    condition = " || &\n    ".join(
-        " || ".join(there[start : start + 3]) for start in range(0, len(there), 3)
-    )
+    paths = lammps_paths_of(plan.names[begin.stage]).values()
+    files = [str(path) for path in paths if str(path) != begin.restart]
+    condition = " || ".join(f"$(is_file({name}))" for name in files)
     return [
         *title("Folder: if it moves or is copied, continue (above) writes this anew"),
         f'shell           cd "{folder}"',

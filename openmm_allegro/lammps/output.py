@@ -64,13 +64,15 @@ def check_folder(
         )
 
 
-def remove_earlier(folder: Path, names: Sequence[str]) -> None:
-    """Remove the files of an earlier run, and those that a new one will write."""
-    for path in _files(folder, names):
-        path.unlink(missing_ok=True)
+def remove_earlier(
+    folder: Path, names: Sequence[str], keep: Sequence[str] = ()
+) -> None:
+    """Remove files of an earlier run and those of the stages of a new one, but some."""
     for name in _all_names(folder, names):
         remove_output(folder / name)
-    (folder / PROTOCOL).unlink(missing_ok=True)
+    for path in _files(folder, names):  # the protocol, which names them, is last
+        if path.name not in keep:
+            path.unlink(missing_ok=True)
 
 
 def _files(folder: Path, names: Sequence[str]) -> list[Path]:

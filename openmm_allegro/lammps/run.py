@@ -23,7 +23,7 @@ from ..utils.files import lock_output, replace_file
 from .atoms import atom_types, bonds_of, skeleton, stage_masses
 from .build import build_plugin
 from .data import Atoms, data_text
-from .ensembles import check_settings
+from .ensembles import check_integrator
 from .export import export_model
 from .input import input_text
 from .output import DATA, INPUT, PLUGIN, check_folder, model_names, remove_earlier
@@ -125,11 +125,12 @@ def prepare_run(
     )
     _describe(plan, source)
     with lock_output(output / "lammps"):
-        remove_earlier(output, names)
+        # what may fail comes first, while an earlier run is whole
         if lammps:
             where = {"output": output / PLUGIN, "standalone": True}
             build_plugin(lammps, sizes=lammps_sizes, **where)
         _write_models(output, plan, source, config)
+        remove_earlier(output, names, keep=(*plan.models, plan.plugin))
         box = Atoms(numbers, source.positions, source.velocities, source.box)
         tilted = any(stage.ensemble == "npt-flexible" for stage in stages)
         replace_file(output / DATA, data_text(plan.title, types, box, tilted=tilted))
@@ -148,7 +149,7 @@ def _check_stages(stages: Sequence[Stage], seed: int) -> None:
     for stage in stages:
         try:
             check_work(stage)
-            check_settings(stage)
+            check_integrator(stage)
         except ValueError as error:
             raise ValueError(f"stage {stage.name}: {error}") from error
 
@@ -213,6 +214,15 @@ def _describe(plan: Plan, source: Source) -> None:
                 "random forces or rounding part them: let the first stage draw new "
                 "ones (--draw-velocities), or wait"
             )
+    without = [stage.name for stage in plan.stages if stage.velocity_interval]
+    if without:
+        log.warning(
+            "no frames with velocities will be written, which simulate writes in stage "
+            "%s: analyses read none of LAMMPS. %s has a command for them in its own "
+            "format, commented out",
+            " and ".join(without),
+            INPUT,
+        )
     if not plan.frames:
         log.warning(
             "no frames and no topology will be written: %s atoms are more than the "
@@ -233,6 +243,7 @@ def _write_models(
             output / name,
             precision=config.precision,
             two_body=config.two_body,
+            overwrite=True,
         )
 
 

@@ -123,6 +123,10 @@ def _reports(plan: Plan, number: int, step: int, last_frame: int) -> list[str]:
     trajectory = states["part"] if step else paths["trajectory"]
     table = f"{'append' if step else 'file'} {paths['energies']}"
     every = stage.record()["checkpoint_interval"]
+    velocities = []
+    if stage.velocity_interval:
+        file = f"{stage.velocity_interval} {name}.velocities.gz"
+        velocities = [f"#dump           velocities all custom {file} id vx vy vz"]
     return [
         f"timestep        {1e-3 * stage.timestep_fs:.10g}",
         f"thermo          {stage.report_interval}",
@@ -131,6 +135,7 @@ def _reports(plan: Plan, number: int, step: int, last_frame: int) -> list[str]:
             f"dump            frames all xtc {stage.report_interval} {trajectory}",
             f"dump_modify     frames unwrap yes delay {last_frame + 1}",
         ),
+        *velocities,
         *write_table(plan, stage, table),
         f"restart         {every} {states['restart_1']} {states['restart_2']}",
     ]
@@ -159,6 +164,11 @@ def _end(plan: Plan, number: int, step: int, used: list[str]) -> list[str]:
         "restart         0",
         "unfix           table",
         *_frames(plan, "undump          frames"),
+        *(
+            ["#undump         velocities"]
+            if plan.stages[number].velocity_interval
+            else []
+        ),
         f"write_restart   {states['restart']}",
         *(f"unfix           {fix}" for fix in reversed(used)),
     ]

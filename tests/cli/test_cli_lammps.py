@@ -91,7 +91,7 @@ def test_single_run_is_named_as_its_ensemble(command, tmp_path, capsys):
 
 
 def test_protocol_numbers_its_stages(write_protocol, tmp_path, caplog):
-    path = write_protocol(more="[watchdogs]\n")
+    path = write_protocol(velocities=5, more="[watchdogs]\n")
     assert main(["lammps", path, "--output", str(tmp_path / "run")]) == 0
     names = json.loads((tmp_path / "run/protocol.json").read_text())["stages"]
     assert names == ["1-melt", "2-nve"]
@@ -99,6 +99,8 @@ def test_protocol_numbers_its_stages(write_protocol, tmp_path, caplog):
     assert "langevin 300 500 1 " in text
     assert "minimize" not in text
     assert "the watchdogs are left out, for LAMMPS has none" in caplog.text
+    assert "no frames with velocities will be written" in caplog.text
+    assert "\n#dump           velocities all custom 5 2-nve.velocities" in text
 
 
 def test_force_removes_the_earlier_run(command, tmp_path, capsys):
@@ -158,9 +160,7 @@ def test_errors_of_inputs(command, write_protocol, tmp_path, capsys):
     assert "--output FOLDER" in error_of(capsys, *command[:3])
     output = ["--output", tmp_path / "run"]
     assert "alone" in error_of(capsys, "lammps", command[1], *output)
-    path = write_protocol(velocities=5)
-    message = error_of(capsys, "lammps", path, *output)
-    assert "stage nve: expected velocity_interval = 0 for LAMMPS, found 5" in message
+    path = write_protocol()
     message = error_of(capsys, "lammps", path, *output, "--steps", "5")
     assert "--steps beside it" in message
     assert not (tmp_path / "run").exists()

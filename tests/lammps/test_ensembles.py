@@ -6,7 +6,7 @@ import pytest
 from lammps_runs import run_argon
 from lammps_session import needs_lammps
 
-from openmm_allegro.lammps.ensembles import check_settings, fixes, segments
+from openmm_allegro.lammps.ensembles import check_integrator, fixes, segments
 from openmm_allegro.runs.names import paths_of
 from openmm_allegro.runs.table import read_table
 from openmm_allegro.simulate.settings import Stage
@@ -127,10 +127,9 @@ def test_fixes(settings, expected):
     [
         ({"integrator": "andersen"}, "'nose-hoover-chain'], found 'andersen'"),
         ({"integrator": "ghmc"}, "'langevin-middle'"),
-        ({"velocity_interval": 10}, "velocity_interval = 0 for LAMMPS, found 10"),
     ],
 )
-def test_settings_without_counterpart(settings, words):
+def test_integrators_without_counterpart(settings, words):
     with pytest.raises(ValueError, match="expected") as error:
-        check_settings(stage("x", 100, **settings))
+        check_integrator(stage("x", 100, **settings))
     assert words in str(error.value)
