@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.units import kcal, mol
 from helpers import random_ase, tiny_config, tiny_energy, tiny_statistics
-from lammps_session import needs_lammps, run_session
+from lammps_session import needs_lammps, run_ranks, run_session
 
 from openmm_allegro import Model
 from openmm_allegro.lammps import export_model
@@ -128,7 +128,8 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Files of the models."""
     folder = tmp_path_factory.mktemp("lammps")
     for seed, name in enumerate("abc"):
         export_model(tiny_model(seed), folder / f"{name}.allegro", precision="double")
@@ -136,6 +137,11 @@ def outcomes(tmp_path_factory):
     export_model(
         tiny_model(0), folder / "table.allegro", precision="double", two_body="table"
     )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder):
     made = run_session(CASES, folder)
     assert not {name: run.error for name, run in made.items() if run.error}
     return made
@@ -176,6 +182,24 @@ def test_deviations_leave_the_motion_as_it_is(outcomes):
     assert_equal(always, outcomes["moved_committee"])
     assert third.deviation.min() > 0.0
     np.testing.assert_allclose(always.deviation, third.deviation, rtol=1e-9)
+
+
+def test_ranks_give_what_one_gives(outcomes, folder):
+    columns = {"deviation": "f_deviation", "null": "", "real_committee": ""}
+    inputs = [
+        CASES[name].removesuffix("run 0")
+        + f"dump 1 all custom 1 {name}.dump fx fy fz c_energies {column}\n"
+        "dump_modify 1 sort id format float %.17g\nrun 0\n"
+        for name, column in columns.items()
+    ]
+    run_ranks("clear\n".join(inputs), folder, 3)
+    for name in columns:
+        one, rows = outcomes[name], np.loadtxt(folder / f"{name}.dump", skiprows=9)
+        scale = np.abs(one.forces).max()
+        np.testing.assert_allclose(rows[:, :3], one.forces, rtol=0, atol=1e-11 * scale)
+        np.testing.assert_allclose(rows[:, 3], one.energies, rtol=1e-11)
+        if name == "deviation":
+            np.testing.assert_allclose(rows[:, 4], one.deviation, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["real", "real_committee"])

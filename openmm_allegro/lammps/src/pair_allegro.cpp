@@ -99,17 +99,17 @@ std::vector<std::string> PairAllegro::files_of(int narg, char **arg) const {
 
 void PairAllegro::read_members(const std::vector<std::string> &files) {
   const double factor = energy_unit() / static_cast<double>(files.size());
+  std::vector<oa::Model> read;
   std::string problem;
   try {
-    std::vector<oa::Model> read;
     for (const std::string &file : files)
       read.push_back(oa::read_model(file, *kernels, world, factor));
-    members.swap(read);
   } catch (const std::exception &thrown) {
     problem = thrown.what();
   }
   if (!problem.empty()) error->all(FLERR, STYLE + problem);
-  check_committee();
+  check_committee(read);
+  members.swap(read);
   if (comm->me) return;
   for (const oa::Model &member : members) {
     double cutoff = 0.0;
@@ -125,9 +125,9 @@ void PairAllegro::read_members(const std::vector<std::string> &files) {
   }
 }
 
-void PairAllegro::check_committee() const {
-  const oa::Model &first = members.front();
-  for (const oa::Model &member : members) {
+void PairAllegro::check_committee(const std::vector<oa::Model> &models) const {
+  const oa::Model &first = models.front();
+  for (const oa::Model &member : models) {
     if (member.about.kind != first.about.kind)
       error->all(FLERR, STYLE + "expected models of one kind, found " + first.about.kind +
                             " in " + first.path + " and " + member.about.kind + " in " +

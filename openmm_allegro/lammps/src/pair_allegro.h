@@ -68,7 +68,7 @@ class PairAllegro : public Pair {
   void map_elements(int, char **);
   void allocate();
   double energy_unit() const;
-  void check_committee() const;
+  void check_committee(const std::vector<openmm_allegro::Model> &) const;
   void check_masses() const;
   void check_list() const;
 
