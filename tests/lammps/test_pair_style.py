@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pair style beside others, as a committee, and over the commands of LAMMPS."""
+"""The pair style among the commands of LAMMPS."""
 
 import functools
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.units import kcal, mol
 from helpers import random_ase, tiny_config, tiny_energy, tiny_statistics
-from lammps_session import needs_lammps, run_ranks, run_session
+from lammps_session import needs_lammps, run_session
 
 from openmm_allegro import Model
 from openmm_allegro.lammps import export_model
@@ -66,8 +66,6 @@ LJ, OVERLAY = "lj/cut 4.0", "hybrid/overlay allegro lj/cut 4.0"
 SODIUM_ALONE = "1*2 1*2 0.0 1.0", "1*3 3 0.01 2.5"  # of no other pairs
 CASES = {
     "a": commands(),
-    "b": commands("allegro", "* * b.allegro H O Na"),
-    "c": commands("allegro", "* * c.allegro H O Na"),
     "twice": commands("allegro", "* * b.allegro O Na H", "* * a.allegro H O Na"),
     "again": commands(
         "allegro",
@@ -77,9 +75,6 @@ CASES = {
     ),
     "table": commands("allegro", "* * table.allegro H O Na"),
     "committee": commands("allegro", COMMITTEE),
-    "deviation": commands(
-        "allegro", COMMITTEE, end="fix deviation all pair 1 allegro deviation 1\nrun 0"
-    ),
     # Deviations in each third step, the last one among them.
     "moved_committee": commands(
         "allegro", COMMITTEE, end=VELOCITIES + MOTION.format(6)
@@ -108,11 +103,6 @@ CASES = {
     "without_sodium": commands(change=WITHOUT_SODIUM),
     "sodium_alone": commands(LJ, *SODIUM_ALONE),
     "null": commands(
-        "hybrid allegro lj/cut 4.0",
-        "* * allegro a.allegro H O NULL",
-        "1*3 3 lj/cut 0.01 2.5",
-    ),
-    "null_overlay": commands(
         OVERLAY, "* * allegro a.allegro H O NULL", "1*3 3 lj/cut 0.01 2.5"
     ),
     "minimised": commands(end="minimize 0 0 5 20\nrun 0"),
@@ -128,8 +118,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Files of the models."""
+def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lammps")
     for seed, name in enumerate("abc"):
         export_model(tiny_model(seed), folder / f"{name}.allegro", precision="double")
@@ -137,11 +126,6 @@ def folder(tmp_path_factory):
     export_model(
         tiny_model(0), folder / "table.allegro", precision="double", two_body="table"
     )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def outcomes(folder):
     made = run_session(CASES, folder)
     assert not {name: run.error for name, run in made.items() if run.error}
     return made
@@ -160,46 +144,12 @@ def assert_equal(found, expected, tolerance=1e-11):
         )
 
 
-def test_committee_is_the_mean_of_its_members(outcomes):
-    members = [outcomes[name] for name in "abc"]
-    means = {
-        name: np.mean([getattr(member, name) for member in members], axis=0)
-        for name in ("energy", "pressure", "forces", "energies")
-    }
-    for name in ("committee", "deviation"):
-        assert_equal(outcomes[name], outcomes["a"]._replace(**means))
-
-
-def test_deviation_is_that_of_the_forces(outcomes):
-    forces = np.stack([outcomes[name].forces for name in "abc"])
-    expected = np.sqrt(forces.var(axis=0, ddof=1).sum(axis=-1))
-    np.testing.assert_allclose(outcomes["deviation"].deviation, expected, rtol=1e-9)
-
-
 def test_deviations_leave_the_motion_as_it_is(outcomes):
     third, always = outcomes["moved_deviation"], outcomes["moved_always"]
     assert_equal(third, outcomes["moved_committee"])
     assert_equal(always, outcomes["moved_committee"])
     assert third.deviation.min() > 0.0
     np.testing.assert_allclose(always.deviation, third.deviation, rtol=1e-9)
-
-
-def test_ranks_give_what_one_gives(outcomes, folder):
-    columns = {"deviation": "f_deviation", "null": "", "real_committee": ""}
-    inputs = [
-        CASES[name].removesuffix("run 0")
-        + f"dump 1 all custom 1 {name}.dump fx fy fz c_energies {column}\n"
-        "dump_modify 1 sort id format float %.17g\nrun 0\n"
-        for name, column in columns.items()
-    ]
-    run_ranks("clear\n".join(inputs), folder, 3)
-    for name in columns:
-        one, rows = outcomes[name], np.loadtxt(folder / f"{name}.dump", skiprows=9)
-        scale = np.abs(one.forces).max()
-        np.testing.assert_allclose(rows[:, :3], one.forces, rtol=0, atol=1e-11 * scale)
-        np.testing.assert_allclose(rows[:, 3], one.energies, rtol=1e-11)
-        if name == "deviation":
-            np.testing.assert_allclose(rows[:, 4], one.deviation, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["real", "real_committee"])
@@ -225,8 +175,7 @@ def test_overlay_is_the_sum_of_its_styles(outcomes, name):
     assert_equal(outcomes[name], total(outcomes["a"], outcomes["lj"]))
 
 
-@pytest.mark.parametrize("name", ["null", "null_overlay"])
-def test_atoms_of_other_styles_are_no_neighbours(outcomes, name):
+def test_atoms_of_other_styles_are_no_neighbours(outcomes):
     model, others = outcomes["without_sodium"], outcomes["sodium_alone"]
     of_model = np.array(atoms().get_chemical_symbols()) != "Na"
     spread = {
@@ -234,7 +183,7 @@ def test_atoms_of_other_styles_are_no_neighbours(outcomes, name):
     }
     for field, values in spread.items():
         values[of_model] = getattr(model, field)
-    assert_equal(outcomes[name], total(model._replace(**spread), others))
+    assert_equal(outcomes["null"], total(model._replace(**spread), others))
 
 
 def total(first, second):

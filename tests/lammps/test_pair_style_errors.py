@@ -2,13 +2,14 @@
 """The pair style refuses what it cannot compute, in one sentence that helps."""
 
 import hashlib
+import os
 import re
 import subprocess
 
 import numpy as np
 import pytest
 from helpers import tiny_config, tiny_energy, tiny_statistics
-from lammps_session import BIN, needs_lammps, run_session
+from lammps_session import BIN, MESSAGES, needs_lammps, run_session
 
 from openmm_allegro import Model
 from openmm_allegro.lammps import export_model
@@ -297,7 +298,11 @@ def test_file_that_one_rank_cannot_read_ends_all_ranks(tmp_path):
         command += [":"] if len(command) > 1 else []
         command += ["-np", "1", "-wdir", folder, BIN / "lmp", "-in", "in.lammps"]
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=120
+        list(map(str, command)),
+        env=os.environ | MESSAGES,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode != 0
     assert "found none that can be read (No such file" in done.stdout
