@@ -273,7 +273,7 @@ GROUPS = {
 }
 # Groups that are not slow on so many ranks; they share a process.
 QUICK = {
-    1: ("geometries",),
-    2: ("geometries", "networks", "combined", "differences"),
+    1: ("geometries", "networks"),
+    2: ("geometries", "networks", "trained", "combined", "differences"),
     4: ("four_ranks",),
 }
