@@ -52,7 +52,7 @@ WATERS = {
 }
 FOUR = (
     *("large", "triclinic", "slab", "tiny_triclinic", "thin_x", "vacuum", "corner"),
-    *("shrunk", "nacl_aq"),
+    *("shrunk", "tiled", "nacl_aq"),
 )
 MEMBERS = "full", "l0", "splines"
 # Å, within 2.5 Å of each other; types and nuclear charges of pairs
@@ -104,6 +104,11 @@ def geometries() -> dict[str, Case]:
         "thin_x": Case(random_ase("orthorhombic"), "full", before=["processors * 1 1"]),
         "thin_y": Case(triclinic, "full", before=["processors 1 * 1"], skin=1.0),
         "thin_z": Case(triclinic, "full", before=["processors 1 1 *"]),
+        "tiled": Case(
+            random_ase("large", seed=1, count=20),
+            "full",
+            after=["comm_style tiled", "balance 1.0 rcb"],
+        ),
         # ranks without atoms
         "vacuum": Case(in_vacuum(), "full", before=["processors 1 1 *"]),
         "corner": Case(in_corner(), "full"),

@@ -16,6 +16,7 @@ from openmm_allegro.lammps.export import export_model
 from openmm_allegro.model import forces_from_pairs
 from openmm_allegro.neighbors import PairList, center_blocks
 
+EXACT = 1e-10  # of a quantity's largest component
 BAR = 1602176.5  # eV/Å³ in bar, as LAMMPS has it in units metal
 # Where compute centroid/stress/atom has xx, xy, xz, yx and so on; stress/atom has six.
 NINE, SIX = [[0, 3, 4], [6, 1, 5], [7, 8, 2]], [[0, 3, 4], [3, 1, 5], [4, 5, 2]]
@@ -197,3 +198,8 @@ def network_results(model: Model, atoms: Atoms) -> tuple[np.ndarray, ...]:
         outer = r.detach().unsqueeze(-1) * gradient.unsqueeze(-2)
         virials.index_add_(0, neighbors.flatten(), outer.flatten(0, -3))
     return energies.numpy(), forces.numpy(), virials.numpy()
+
+
+def near(given, wanted, error=EXACT):
+    """Assert that arrays agree to a fraction of the largest number."""
+    np.testing.assert_allclose(given, wanted, rtol=0, atol=error * abs(wanted).max())

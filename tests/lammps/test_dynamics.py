@@ -1,16 +1,41 @@
 # SPDX-License-Identifier: MIT
 """Motion in LAMMPS conserves what it should."""
 
+import re
+
 import numpy as np
 import pytest
+from helpers import random_ase
 from lammps_cases import exported, trained_atoms
-from lammps_helpers import write_data
+from lammps_helpers import near, network_results, write_data
 from lammps_session import needs_lammps, run_ranks
 
 from openmm_allegro.lammps.export import export_model
 
 pytestmark = needs_lammps
 
+RANKS = 2
+MOTION = """\
+units metal
+atom_style atomic
+processors * 1 1
+read_data atoms.data
+pair_style allegro
+pair_coeff * * full.allegro H O Na
+neighbor 0.3 bin
+neigh_modify every 1 delay 0 check yes
+timestep 0.0002
+velocity all create 3000 1 mom yes
+fix move all nve
+compute energies all pe/atom
+dump atoms all custom 10 atoms.dump id x y z fx fy fz c_energies
+dump_modify atoms format float %.17g sort id
+thermo_style custom step etotal
+thermo_modify format float %.12f
+thermo 10
+run 100
+print "$(nbuild) lists"
+"""
 NVE = """\
 units metal
 atom_style atomic
@@ -45,6 +70,28 @@ def energies(folder, steps, warm, ranks, timeout):
     assert done.returncode == 0, done.stdout[-3000:]
     times, totals = np.loadtxt(folder / "energies.txt").T
     return times, 1000 * (totals - totals[0]) / len(atoms)
+
+
+def test_each_step_is_right_while_atoms_change_their_rank(tmp_path):
+    """Between new lists and after them, of atoms that leave their half of the box."""
+    atoms, model = random_ase("triclinic"), exported("full").model
+    export_model(model, tmp_path / "full.allegro", precision="double")
+    write_data(tmp_path / "atoms.data", atoms, model.config.elements)
+    (tmp_path / "in.motion").write_text(MOTION)
+    done = run_ranks("in.motion", tmp_path, RANKS)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(re.search(r"(\d+) lists", done.stdout)[1]) >= 3
+    rows = re.findall(r"^ +\d+ +(-?\d+\.\d{12}) *$", done.stdout, re.MULTILINE)
+    assert len(rows) == 11 and np.ptp(np.array(rows, float)) < 0.01
+    halves = set()
+    for frame in (tmp_path / "atoms.dump").read_text().split("ITEM: TIMESTEP\n")[1:]:
+        values = np.loadtxt(frame.splitlines()[8:])
+        atoms.positions = values[:, 1:4]
+        energies, forces, _ = network_results(model, atoms)
+        near(values[:, 4:7], forces)
+        near(values[:, 7], energies)
+        halves.add(tuple(atoms.get_scaled_positions()[:, 0] < 0.5))
+    assert len(halves) > 1
 
 
 @pytest.mark.slow
