@@ -81,6 +81,8 @@ def exported(name: str) -> Exported:
         return Exported(tiny_model(**NETWORKS[name]))
     if name in WATERS:
         return Exported(water_model(), **WATERS[name])
+    if name == "nacl_aq_table":
+        return Exported(exported("nacl_aq").model, "mixed", "table")
     if name in TRAINED:
         return Exported(load_model(SYSTEMS / name / f"{name}.safetensors"))
     return Exported(exported(name.removesuffix("_mixed")).model, "mixed")
@@ -180,6 +182,12 @@ def trained() -> dict[str, Case]:
 
 
 @functools.cache
+def trained_tables() -> dict[str, Case]:
+    """A shipped system with a table."""
+    return {"nacl_aq": Case(trained_atoms("nacl_aq"), "nacl_aq_table")}
+
+
+@functools.cache
 def differences() -> dict[str, Case]:
     """Small changes of the atoms' places and of their box, on both sides of none."""
     atoms, made = random_ase("triclinic"), {}
@@ -274,6 +282,7 @@ GROUPS = {
     "networks": networks,
     "combined": combined,
     "trained": trained,
+    "trained_tables": trained_tables,
     "differences": differences,
 }
 # Groups that are not slow on so many ranks; they share a process.

@@ -146,6 +146,15 @@ def test_tables_are_the_native_force_and_within_their_bound(
     assert 0.0 < difference < bound
 
 
+@pytest.mark.parametrize(
+    ("group", "ranks", "name"), runs("trained_tables", ["nacl_aq"])
+)
+def test_table_of_a_shipped_model(group, ranks, name, lammps_results):
+    """Forces in float32 to 1e-5 eV/Å, as tests/kernels has it."""
+    forces = lammps_results(group, ranks)[name].forces
+    assert 0.0 < abs(forces - expected(group, name).forces).max() < 1e-5
+
+
 @pytest.mark.parametrize("name", ["large", "triclinic", "nacl_aq", "moved"])
 def test_the_same_on_any_number_of_ranks(name, lammps_results):
     one, two = (lammps_results("geometries", ranks)[name] for ranks in (1, 2))
