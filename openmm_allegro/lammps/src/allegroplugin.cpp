@@ -3,6 +3,7 @@
 #include "pair_allegro.cpp"
 #include "pair_allegro_compute.cpp"
 
+#include "error.h"
 #include "lammps.h"
 
 // As lammpsplugin.h of LAMMPS has them, which packages of LAMMPS do not bring.
@@ -28,7 +29,26 @@ static void *create_pair(void *lammps) {
   return static_cast<Pair *>(new PairAllegro(static_cast<LAMMPS *>(lammps)));
 }
 
+// Refuse a LAMMPS of other integers, whose arrays would be read as what they are not.
+static void check_sizes(void *lammps) {
+  typedef int Setting(void *, const char *);
+  Setting *setting;  // a static lmp may not have it
+  void *const address = dlsym(RTLD_DEFAULT, "lammps_extract_setting");
+  if (!address) return;
+  std::memcpy(&setting, &address, sizeof setting);
+  const int ids = setting(lammps, "tagint"), images = setting(lammps, "imageint"),
+            steps = setting(lammps, "bigint");
+  if (ids == sizeof(tagint) && images == sizeof(imageint) && steps == sizeof(bigint)) return;
+  static_cast<LAMMPS *>(lammps)->error->all(
+      FLERR,
+      "pair_style allegro: expected a LAMMPS whose ids, images and steps have {}, {} and {} "
+      "bytes, as the plugin was compiled for, found {}, {} and {}; compile it with the "
+      "LAMMPS_SIZES that lmp -h prints (--lammps-sizes)",
+      sizeof(tagint), sizeof(imageint), sizeof(bigint), ids, images, steps);
+}
+
 extern "C" void lammpsplugin_init(void *lammps, void *handle, void *registration) {
+  check_sizes(lammps);
   lammpsplugin_t plugin;
   plugin.version = static_cast<LAMMPS *>(lammps)->version;
   plugin.style = "pair";
