@@ -147,13 +147,13 @@ def run(
     RuntimeError
         If LAMMPS ends with an error.
     """
-    script, output = folder / "in.benchmark", folder / "log.benchmark"
+    script, output = folder / "in.benchmark", folder / "screen.benchmark"
     script.write_text("\n".join(lines) + "\n")
-    command = [program("lmp"), "-nonbuf", "-log", str(output), "-in", str(script)]
+    command = [program("lmp"), "-nonbuf", "-log", "none", "-in", str(script)]
     if number > 1:
         command = [program("mpirun"), "-np", str(number), *command]
     start = time.time()
-    with open(folder / "screen.benchmark", "w") as screen:
+    with open(output, "w") as screen:
         process = subprocess.Popen(
             command, stdout=screen, stderr=subprocess.STDOUT, env=environment()
         )
@@ -167,15 +167,14 @@ def run(
             except subprocess.TimeoutExpired:
                 wait = min(1.5 * wait, every)
     if process.returncode:
-        text = (folder / "screen.benchmark").read_text()
-        raise RuntimeError(f"LAMMPS ended with an error: {text[-500:]}")
+        raise RuntimeError(f"LAMMPS ended: {output.read_text()[-500:]}")
     if log is not None:
         _note(log, start, memory, output)
     return loops(output.read_text()), memory
 
 
 def loops(text: str) -> list[dict]:
-    """Read what LAMMPS's log says of each run."""
+    """Read what LAMMPS prints of each run."""
     times = re.findall(
         r"^Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms",
         text,
@@ -195,7 +194,7 @@ def loops(text: str) -> list[dict]:
 
 
 def steps(text: str) -> list[list[float]]:
-    """Lines of numbers that a log has below the names of the columns."""
+    """Lines of five numbers, below the names of the columns."""
     rows = []
     for line in text.splitlines():
         words = line.split()
