@@ -10,7 +10,9 @@ import numpy as np
 LABELS = {"openmm": "OpenMM", "lammps": "LAMMPS"}
 
 
-def draw(folder: Path, runs: Sequence[str], path: Path) -> None:
+def draw(
+    folder: Path, runs: Sequence[str], path: Path, density: Sequence[float]
+) -> None:
     """Draw g(r), displacements, and the energy of NVE and the density of NPT.
 
     Parameters
@@ -21,6 +23,8 @@ def draw(folder: Path, runs: Sequence[str], path: Path) -> None:
         Those that are compared.
     path : Path
         The figure.
+    density : sequence of float
+        That of EC/EMC in OpenMM, and its error, g/cm³.
     """
     from openmm_allegro.analysis.figures.figure import COLORS, band, new_figure
 
@@ -59,9 +63,12 @@ def draw(folder: Path, runs: Sequence[str], path: Path) -> None:
         left.set(xlabel="Lag time (ps)", ylabel="Displacement² of water (Å²)")
         left.set(xlim=(0, None), ylim=(0, None))
         table = np.genfromtxt(folder / "npt" / "npt.csv", delimiter=",", names=True)
-        time, density = (
+        mean, error = density
+        time, densities = (
             table[next(n for n in table.dtype.names if n.startswith(start))]
             for start in ("Time", "Density")
         )
-        right.plot(time, density, color=COLORS[1], linewidth=0.6)
+        right.axhspan(mean - error, mean + error, color=COLORS[0], alpha=0.25)
+        right.axhline(mean, color=COLORS[0], linewidth=1.2)
+        right.plot(time, densities, color=COLORS[1], linewidth=0.6)
         right.set(xlabel="Time (ps)", ylabel="EC/EMC, NPT (g/cm³)", xlim=(0, time[-1]))

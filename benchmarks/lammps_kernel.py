@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Run the compiled kernel on the atoms of lammps.py, in a process of its own.
 
-python lammps_kernel.py MODEL.allegro STRUCTURE.pdb SKIN NX NY NZ
+python lammps_kernel.py MODEL.allegro DUMP SKIN
 
 Answers each number with the processor seconds that one run takes, the mean of so many
-runs. The program is that of the file. The pairs are those within the skin beyond the
-larger cutoff of their two elements, either of them as centre, as LAMMPS finds them.
+runs. The program is that of the file, the atoms are those of a dump of LAMMPS. The
+pairs are those within the skin beyond the larger cutoff of their two elements, either
+of them as centre, as LAMMPS finds them.
 """
 
 import json
@@ -23,16 +24,12 @@ def main() -> None:
     from openmm_allegro.kernels.inference.program import unpack
     from openmm_allegro.kernels.library import check_outcome, library
 
-    model, structure, skin, *replicate = sys.argv[1:]
+    model, dump, skin = sys.argv[1:]
     header, program = read(Path(model))
     kinds = len(header["elements"])
     cutoffs = unpack(program).arrays["cutoffs"].reshape(kinds, kinds)
-    arrays = atoms_and_pairs(
-        Path(structure),
-        header["elements"],
-        np.maximum(cutoffs, cutoffs.T) + float(skin),
-        [int(number) for number in replicate],
-    )
+    reach = np.maximum(cutoffs, cutoffs.T) + float(skin)
+    arrays = atoms_and_pairs(Path(dump), reach)
     count = len(arrays["positions"])
     atoms = filled("allegro_atoms", count=count, **arrays)
     energies, forces, strain = np.zeros(count), np.zeros((count, 3)), np.zeros(9)
@@ -79,21 +76,19 @@ def read(path: Path):
     return header, program
 
 
-def atoms_and_pairs(
-    structure: Path, elements: list[str], reach: np.ndarray, replicate: list[int]
-) -> dict[str, np.ndarray]:
-    """Fields of ``allegro_atoms`` of a structure that is repeated.
+def atoms_and_pairs(dump: Path, reach: np.ndarray) -> dict[str, np.ndarray]:
+    """Fields of ``allegro_atoms`` of a dump of LAMMPS, in its order of the atoms.
 
     ``reach`` [elements, elements] is how far neighbours of a centre are, Å.
     """
-    import ase.io
     import torch
 
     from openmm_allegro.neighbors import PairList
 
-    atoms = ase.io.read(structure).repeat(replicate)
-    positions, cell = atoms.positions, atoms.cell.array
-    types = np.array([elements.index(symbol) for symbol in atoms.symbols])
+    ends = np.loadtxt(dump, skiprows=5, max_rows=3)
+    rows = np.loadtxt(dump, skiprows=9)
+    positions, cell = rows[:, 1:] - ends[:, 0], np.diag(ends[:, 1] - ends[:, 0])
+    types = rows[:, 0].astype(np.int64) - 1
     centers, neighbors, vectors = (
         tensor.numpy()
         for tensor in PairList(reach.max())(
@@ -103,10 +98,10 @@ def atoms_and_pairs(
     near = np.linalg.norm(vectors, axis=1) < reach[types[centers], types[neighbors]]
     centers, neighbors, vectors = centers[near], neighbors[near], vectors[near]
     images = vectors - positions[neighbors] + positions[centers]
-    counts = np.bincount(centers, minlength=len(atoms))
+    counts = np.bincount(centers, minlength=len(types))
     return {
-        "positions": np.ascontiguousarray(positions),
-        "cell": np.ascontiguousarray(cell),
+        "positions": positions,
+        "cell": cell,
         "types": types,
         "offsets": np.concatenate([[0], counts.cumsum()]),
         "neighbors": neighbors.astype(np.int32),

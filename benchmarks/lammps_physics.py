@@ -69,7 +69,8 @@ def main() -> None:
     options.results.write_text(json.dumps(content, indent=1) + "\n")
     from lammps_figure import draw
 
-    draw(options.output, BOTH, options.results.with_suffix(".png"))
+    figure = options.results.with_suffix(".png")
+    draw(options.output, BOTH, figure, content["density"]["openmm_g_cm3"])
     print("\n".join(_lines(content)))
 
 
