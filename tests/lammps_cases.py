@@ -143,9 +143,11 @@ def networks() -> dict[str, Case]:
 
 @functools.cache
 def combined() -> dict[str, Case]:
-    """A committee, an element that has no model, and another style beside the model."""
+    """A committee, an element that has no model, other styles, and many atoms."""
     atoms, close = random_ase("triclinic"), Atoms("OHNa", CLOSE, pbc=False)
     return {
+        # more than the pair style gives the kernel at once
+        "many": Case(atoms, "full", after=["replicate 6 6 6"]),
         "committee": Case(
             atoms,
             MEMBERS[0],

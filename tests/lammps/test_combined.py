@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase.units import Bohr, Hartree
 from lammps_cases import MEMBERS, combined, exported
-from lammps_helpers import network_results
+from lammps_helpers import EXACT, near, network_results
 from lammps_session import needs_lammps
 
 pytestmark = needs_lammps
@@ -29,6 +29,20 @@ def test_committee_is_the_mean_with_its_deviation(ranks, lammps_results):
         np.testing.assert_allclose(given, of_members.mean(0), **ERROR)
     squares = ((forces - forces.mean(0)) ** 2).sum((0, 2)) / (len(MEMBERS) - 1)
     np.testing.assert_allclose(result.columns[:, 0], np.sqrt(squares), **ERROR)
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_many_replicas_are_alike(ranks, lammps_results):
+    """Over a thousand atoms a rank, though not on four."""
+    result, atoms = lammps_results("combined", ranks)["many"], combined()["many"].atoms
+    energies, forces, virials = network_results(exported("full").model, atoms)
+    replicas = len(result.forces) // len(atoms)
+    assert replicas == 6**3 and result.energy == pytest.approx(
+        6**3 * energies.sum(), rel=EXACT
+    )
+    np.testing.assert_allclose(result.energies, np.tile(energies, replicas), **ERROR)
+    np.testing.assert_allclose(result.forces, np.tile(forces, (replicas, 1)), **ERROR)
+    near(result.strain, replicas * virials.sum(0))
 
 
 @pytest.mark.parametrize("ranks", RANKS)
