@@ -127,7 +127,7 @@ def geometries() -> dict[str, Case]:
 
 @functools.cache
 def four_ranks() -> dict[str, Case]:
-    """Those of them where four ranks differ most from two."""
+    """Geometries in which four ranks differ most from two."""
     made = geometries()
     return {name: made[name] for name in FOUR}
 

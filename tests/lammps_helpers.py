@@ -76,10 +76,10 @@ class Result(NamedTuple):
     columns: np.ndarray  # [N, ·]
 
 
-def run_lammps(text: str, folder: Path, ranks: int = 1) -> str:
-    """Run an input in a folder, and give what LAMMPS printed."""
+def run_lammps(text: str, folder: Path, ranks: int, timeout: float = 600) -> str:
+    """Run an input in a folder, for up to so many seconds; return what was printed."""
     (folder / "in.lammps").write_text(text)
-    done = run_ranks("in.lammps", folder, ranks)
+    done = run_ranks("in.lammps", folder, ranks, timeout=timeout)
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 
@@ -104,7 +104,7 @@ def run_cases(
 
 
 def case_input(name: str, case: Case, elements: Sequence[str]) -> str:
-    """The commands that compute everything of a case once."""
+    """Commands that compute all results of a case once."""
     files = " ".join(f"../{file}.allegro" for file in (case.model, *case.members))
     boundary = case.boundary or " ".join("fp"[int(p)] for p in case.atoms.pbc)
     words = ["pe", "vol", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz", *case.further]
@@ -130,7 +130,7 @@ def case_input(name: str, case: Case, elements: Sequence[str]) -> str:
 
 
 def read_result(name: str, folder: Path) -> Result:
-    """What LAMMPS wrote for a case."""
+    """Results that LAMMPS wrote for a case."""
     energy, volume, *numbers = map(float, (folder / f"{name}.txt").read_text().split())
     rows = np.loadtxt(folder / f"{name}.dump", skiprows=9, ndmin=2)
     rows = rows[rows[:, 0].argsort(), 1:]

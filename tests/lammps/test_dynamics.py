@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers import random_ase
 from lammps_cases import exported, trained_atoms
-from lammps_helpers import near, network_results, write_data
-from lammps_session import needs_lammps, run_ranks
+from lammps_helpers import near, network_results, run_lammps, write_data
+from lammps_session import needs_lammps
 
 from openmm_allegro.lammps.export import export_model
 
@@ -65,9 +65,7 @@ def energies(folder, steps, warm, ranks, timeout):
     export_model(model, folder / "nacl_aq.allegro")
     write_data(folder / "nacl_aq.data", atoms, elements)
     options = {"elements": " ".join(elements), "steps": steps, "warm": warm}
-    (folder / "in.nve").write_text(NVE.format(**options, every=10))
-    done = run_ranks("in.nve", folder, ranks, timeout=timeout)
-    assert done.returncode == 0, done.stdout[-3000:]
+    run_lammps(NVE.format(**options, every=10), folder, ranks, timeout)
     times, totals = np.loadtxt(folder / "energies.txt").T
     return times, 1000 * (totals - totals[0]) / len(atoms)
 
@@ -77,11 +75,9 @@ def test_each_step_is_right_while_atoms_change_their_rank(tmp_path):
     atoms, model = random_ase("triclinic"), exported("full").model
     export_model(model, tmp_path / "full.allegro", precision="double")
     write_data(tmp_path / "atoms.data", atoms, model.config.elements)
-    (tmp_path / "in.motion").write_text(MOTION)
-    done = run_ranks("in.motion", tmp_path, RANKS)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.search(r"(\d+) lists", done.stdout)[1]) >= 3
-    rows = re.findall(r"^ +\d+ +(-?\d+\.\d{12}) *$", done.stdout, re.MULTILINE)
+    log = run_lammps(MOTION, tmp_path, RANKS)
+    assert int(re.search(r"(\d+) lists", log)[1]) >= 3
+    rows = re.findall(r"^ +\d+ +(-?\d+\.\d{12}) *$", log, re.MULTILINE)
     assert len(rows) == 11 and np.ptp(np.array(rows, float)) < 0.01
     halves = set()
     for frame in (tmp_path / "atoms.dump").read_text().split("ITEM: TIMESTEP\n")[1:]:

@@ -53,7 +53,7 @@ TABLES = {"waters_table": "double", "waters_mixed_table": "mixed"}
 
 
 class Expected(NamedTuple):
-    """Of the network in torch; the calculator has been compared with it."""
+    """Results of the network in torch, with which the calculator was compared."""
 
     energies: np.ndarray
     forces: np.ndarray
