@@ -62,7 +62,8 @@ class Allegro(torch.nn.Module):
         )
         mask = torch.nn.functional.one_hot(degrees).to(torch.float64).unsqueeze(-1)
         self.register_buffer("degree_mask", mask, persistent=False)
-        self.spherical_harmonics = _spherical_harmonics(harmonics)
+        self.degrees: list[int] = [ir.degree for ir in harmonics]
+        self.spherical_harmonics = _SphericalHarmonics(harmonics)
         if config.radial_embedding == "spline":
             self.embedding = SplineEmbedding(
                 cutoffs,
@@ -224,13 +225,21 @@ def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _spherical_harmonics(irreps: list[Irrep]) -> o3.SphericalHarmonics:
-    """Make e3nn's module around a plain function: a scripted one cannot be copied."""
-    before = get_optimization_defaults()["jit_mode"]
-    set_optimization_defaults(jit_mode="eager")
-    try:
-        return o3.SphericalHarmonics(
-            o3.Irreps([(1, ir) for ir in irreps]), False, "component"
-        )
-    finally:
-        set_optimization_defaults(jit_mode=before)
+class _SphericalHarmonics(torch.fx.GraphModule):
+    """e3nn's module traced for some degrees.
+
+    Scripted as a whole it would bring the formulas of all degrees up to 12, which are
+    most of what is read each time a force is copied or put into a Context. It is a
+    class because TorchScript warns of GraphModule's own constructor.
+    """
+
+    def __init__(self, irreps: list[Irrep]) -> None:
+        before = get_optimization_defaults()["jit_mode"]
+        set_optimization_defaults(jit_mode="eager")  # a scripted one cannot be traced
+        try:
+            module = o3.SphericalHarmonics(
+                o3.Irreps([(1, ir) for ir in irreps]), False, "component"
+            )
+        finally:
+            set_optimization_defaults(jit_mode=before)
+        super().__init__(module, torch.fx.Tracer().trace(module), "SphericalHarmonics")

@@ -19,30 +19,34 @@ def potential(model):
     return AllegroPotential(model)
 
 
+@pytest.fixture(scope="module")
+def made(potential, water_box):
+    """Topology and System of all of the water."""
+    symbols, _, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    return topology, potential.create_system(topology, backend="pythonforce")
+
+
 @pytest.fixture
-def check(potential, water_box, caplog):
+def check(made, water_box, caplog):
     """Check water with changed positions and box; return the log's sentences."""
     symbols, positions, box = water_box
-    system = openmm.System()
-    for _ in symbols:
-        system.addParticle(1.0)
-    topology = make_topology(symbols, box, waters=True)
+    topology, system = made
     bare = make_topology(symbols, box)
-    made = potential.create_system(topology, backend="pythonforce")
 
     def go(change=lambda x: x, box=box, *, bonds=True, pressure=False):
         caplog.clear()
-        force = made.getForce(0)
+        force = system.getForce(0)
         if box is None:
             force.setUsesPeriodicBoundaryConditions(False)
         else:
             force.setUsesPeriodicBoundaryConditions(True)
-            made.setDefaultPeriodicBoxVectors(*box)
-        made.getForce(1).setUsesPeriodicBoundaryConditions(box is not None)
+            system.setDefaultPeriodicBoxVectors(*box)
+        system.getForce(1).setUsesPeriodicBoundaryConditions(box is not None)
         with caplog.at_level(logging.WARNING):
             check_contents(
                 topology if bonds else bare,
-                made,
+                system,
                 change(positions.copy()),
                 pressure=pressure,
             )

@@ -21,7 +21,7 @@ SMALL = "Allegro: expected at most 10000 neighbours of an atom"
 KIND = "expected finite positions, found an unstable simulation after 3 steps"
 
 
-@pytest.fixture(params=["torchforce", "pythonforce", "committee"])
+@pytest.fixture(scope="module", params=["torchforce", "pythonforce", "committee"])
 def water(request, model, water_box):
     """Topology, positions and System of eight molecules with our force."""
     if request.param == "torchforce":

@@ -17,8 +17,7 @@ def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
         Component, i, j and k of each monomial, one after the other.
     coefficients : list of float
     """
-    irreps = network.spherical_harmonics.irreps_out
-    return _fit(tuple(ir.l for _, ir in irreps))
+    return _fit(tuple(network.degrees))
 
 
 @functools.cache
