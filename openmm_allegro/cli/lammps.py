@@ -150,10 +150,10 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
 
 def _print_next(folder: Path, plan: Any, *, finished: bool = False) -> None:
     """Print the lines to type next."""
-    from ..lammps.output import INPUT
+    from ..lammps.output import run_line
 
     if not finished:
-        print(f"run:      mpirun -np 4 lmp -in {shlex.quote(str(folder / INPUT))}")
+        print(f"run:      {run_line(folder)}")
         print(f"continue: openmm-allegro lammps {shlex.quote(str(folder))} --resume")
     if plan.frames:
         prefix = shlex.quote(str(folder / plan.names[-1]))

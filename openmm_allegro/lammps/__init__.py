@@ -3,4 +3,6 @@
 
 from ..utils.lazy import lazy_names
 
-__all__, __getattr__, __dir__ = lazy_names(__name__, {"export": ("export_model",)})
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, {"export": ("export_model",), "run": ("prepare_run",)}
+)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The input of LAMMPS that does what ``simulate`` does, in words that a user reads."""
 
+import shlex
 from pathlib import Path
 
 from .._version import __version__
 from ..runs.names import lammps_paths_of
 from .ensembles import remarks
-from .output import DATA, INPUT, LOG
+from .output import DATA, LOG, is_plain, run_line
 from .plan import Begin, Plan
 from .stages import comments, stage_lines, title
 from .table import define_quantities
@@ -44,15 +45,19 @@ def input_text(plan: Plan, folder: Path, begin: Begin | None = None) -> str:
 
 
 def _head(plan: Plan, folder: Path) -> list[str]:
-    return [
+    path = shlex.quote(str(folder))
+    prefix = shlex.quote(str(folder / plan.names[-1]))
+    lines = [
         f"# {plan.title}: what `openmm-allegro simulate` runs, in LAMMPS.",
         f"# Written by openmm-allegro {__version__}.",
+        "# LAMMPS needs its packages PLUGIN, and EXTRA-DUMP for frames in XTC.",
         "#",
-        f"#   run       mpirun -np 4 lmp -in {folder / INPUT}",
-        f"#   continue  openmm-allegro lammps {folder} --resume",
+        f"#   run       {run_line(folder)}",
+        f"#   continue  openmm-allegro lammps {path} --resume",
         "#             and run again",
-        f"#   analyse   openmm-allegro analyze rdf {folder / plan.names[-1]}",
+        f"#   analyse   openmm-allegro analyze rdf {prefix}",
     ]
+    return [line.encode("ascii", "replace").decode() for line in lines]
 
 
 def _differences(plan: Plan, begin: Begin) -> list[str]:
@@ -74,9 +79,14 @@ def _folder(plan: Plan, folder: Path, begin: Begin) -> list[str]:
     paths = lammps_paths_of(plan.names[begin.stage]).values()
     files = [str(path) for path in paths if str(path) != begin.restart]
     condition = " || ".join(f"$(is_file({name}))" for name in files)
-    return [
+    lines = [
         *title("Folder: if it moves or is copied, continue (above) writes this anew"),
         f'shell           cd "{folder}"',
+    ]
+    if not is_plain(folder):
+        lines = title("Run LAMMPS in this folder: it cannot read the folder's path")
+    return [
+        *lines,
         f"log             {LOG} append",
         f'if "{condition}" then &',
         "    \"print 'expected a run that has not come further than this input, &",
@@ -105,7 +115,7 @@ def _system(plan: Plan, begin: Begin) -> list[str]:
 def _model(plan: Plan) -> list[str]:
     lines = title("Model")
     if plan.plugin:
-        lines.append(f"plugin          load {plan.plugin}")
+        lines.append(f"plugin          load ./{plan.plugin}")
     elements = " ".join(one.element for one in plan.types)
     lines += [
         "pair_style      allegro",

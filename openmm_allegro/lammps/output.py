@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Files of a run in LAMMPS: their names, and an earlier run in the same folder."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,20 @@ INPUT = "in.lammps"
 DATA = "system.data"
 LOG = "lammps.log"
 PLUGIN = "allegroplugin.so"
+
+
+def run_line(folder: Path) -> str:
+    """Command that runs LAMMPS, with a shell's quotes."""
+    command = "mpirun -np 4 lmp -in"
+    if not is_plain(folder):
+        return f"cd {shlex.quote(str(folder))} && {command} {INPUT}"
+    return f"{command} {shlex.quote(str(folder / INPUT))}"
+
+
+def is_plain(folder: Path) -> bool:
+    """Tell whether LAMMPS can change to a folder: it reads ASCII, and quotes end it."""
+    path = str(folder.resolve())
+    return path.isascii() and '"' not in path
 
 
 def model_names(count: int) -> tuple[str, ...]:

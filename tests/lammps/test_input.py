@@ -101,6 +101,22 @@ def test_next_stage_begins_with_the_end_of_the_one_before(plan, tmp_path):
     assert "velocity" not in dict(lines)
 
 
+def test_folder_that_lammps_cannot_name(plan, tmp_path):
+    folder = tmp_path / "jörg"
+    text = input_text(plan, folder)
+    assert "shell" not in dict(commands(text))
+    assert "# ---- Run LAMMPS in this folder" in text
+    assert f"run       cd '{tmp_path}/j?rg' && mpirun -np 4 lmp -in in.lammps" in text
+    text.encode("ascii")
+
+
+def test_plugin_of_the_folder_is_loaded(tmp_path):
+    """By a path: a name alone would be looked for among libraries."""
+    lines = commands(input_text(plan_of(STAGES[:1], plugin="xplugin.so"), tmp_path))
+    loaded = lines.index(("plugin", "load ./xplugin.so"))
+    assert loaded < lines.index(("pair_style", "allegro"))
+
+
 def test_velocities_of_the_data_are_kept(plan, tmp_path):
     text = input_text(plan_of(STAGES[:1], velocities=True), tmp_path)
     assert "velocity" not in dict(commands(text))
