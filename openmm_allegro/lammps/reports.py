@@ -44,15 +44,20 @@ def read_written(trajectory: Path, part: Path, table: Path) -> Written:
 
 
 def cut_frames(trajectory: Path, part: Path, last: int) -> None:
-    """Cut a trajectory to a step, and join to it the frames up to there of the part.
+    """Cut a trajectory to its last frame, and join to it the frames of the part.
 
-    Files that are damaged before that step are left as they are, since who reads them
+    Files that are damaged before that frame are left as they are, since who reads them
     is told.
+
+    Parameters
+    ----------
+    trajectory, part : Path
+    last : int
+        Step of the last frame.
     """
     first, second = _frames(trajectory), _frames(part)
-    if any(
-        each.is_damaged and not (each.steps > last).any() for each in (first, second)
-    ):
+    is_damaged = first.is_damaged or second.is_damaged
+    if is_damaged and last and not any(last in each.steps for each in (first, second)):
         return
     size = first.bytes_until(last)
     if trajectory.is_file() and trajectory.stat().st_size > size:

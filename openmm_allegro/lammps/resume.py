@@ -87,10 +87,11 @@ def resume(folder: str | Path) -> Resumed:
         # until all is done, nothing may run from files that are in between
         replace_file(folder / INPUT, _stop(_NOT_READY, 1))
         for name, stage in zip(plan.names[:first], plan.stages, strict=False):
-            _cut(folder, name, stage.steps)
+            every = stage.report_interval
+            _cut(folder, name, stage.steps, stage.steps // every * every)
         later = plan.names[first:]
         if begin is not None and begin.step:
-            _cut(folder, later[0], begin.step)
+            _cut(folder, later[0], begin.step, begin.last_frame)
             begin = _keep_restart(folder, later[0], begin)
             later = later[1:]
         for name in later:
@@ -208,9 +209,9 @@ def _written(folder: Path, name: str) -> Written:
     return read_written(*(_paths(folder, name)[kind] for kind in _GROWING))
 
 
-def _cut(folder: Path, name: str, step: int) -> None:
+def _cut(folder: Path, name: str, step: int, last_frame: int) -> None:
     paths = _paths(folder, name)
-    cut_frames(paths["trajectory"], paths["part"], step)
+    cut_frames(paths["trajectory"], paths["part"], last_frame)
     cut_table(paths["energies"], step)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A run on disk: its files and its record."""
 
+import contextlib
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -216,8 +217,12 @@ def read_run(prefix: str | Path) -> Run:
 
 def _version_of_lammps(prefix: str | Path) -> dict[str, str]:
     """Version of LAMMPS for a record, as far as LAMMPS has written a state."""
-    states = map(read_restart, lammps_paths_of(prefix).values())
-    return next(({"lammps_version": s.version} for s in states if s is not None), {})
+    for path in lammps_paths_of(prefix).values():
+        with contextlib.suppress(OSError):  # it is not needed for anything else
+            state = read_restart(path)
+            if state is not None:
+                return {"lammps_version": state.version}
+    return {}
 
 
 def read_stages(path: str | Path) -> list[Run]:

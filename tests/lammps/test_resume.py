@@ -213,11 +213,15 @@ def test_lines_that_are_there_again_are_dropped(folder, walk):
 def test_a_damaged_trajectory_is_left_as_it_is(folder, walk):
     paths = write(folder, walk, NAMES[0], 100, 100, {"restart": 100})
     content = bytearray(paths["trajectory"].read_bytes())
-    end = index_xtc(paths["trajectory"]).ends[9]
-    content[end] = 9
+    content[index_xtc(paths["trajectory"]).ends[9]] = 9
     paths["trajectory"].write_bytes(bytes(content))
     assert resume(folder).begin == Begin(1, 0, "1-heat.restart")
     assert paths["trajectory"].read_bytes() == bytes(content)
+    # but what is damaged after the state to go on from is cut
+    paths["restart"].unlink()
+    restart(paths["restart_1"], 50)
+    assert resume(folder).begin == Begin(0, 50, "1-heat.restart.2", 50)
+    assert steps_of(paths) == (up_to(50), up_to(50))
 
 
 def test_nothing_runs_from_files_that_are_half_ready(folder, walk, monkeypatch, capsys):
