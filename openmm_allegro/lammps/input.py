@@ -124,7 +124,9 @@ def _model(plan: Plan) -> list[str]:
         f"neigh_modify    every 1 delay 0 check {'yes' if plan.skin else 'no'}",
     ]
     if len(plan.models) > 1:
-        lines += comments(["forces are means; the largest deviation of one, eV/A:"])
+        lines += comments(
+            ["forces are means; c_deviation is the largest deviation of one, eV/A"]
+        )
         lines += [
             "#fix            deviation all pair 1 allegro deviation 1",
             "#compute        deviation all reduce max f_deviation",

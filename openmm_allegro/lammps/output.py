@@ -13,6 +13,7 @@ from ..runs.names import (
     stage_names,
 )
 from ..utils.files import read_record
+from ..utils.process import writers_of
 from .export import SUFFIX
 
 PLAN = "plan.json"
@@ -76,6 +77,26 @@ def check_folder(
             f"expected no run yet in {folder}, found {', '.join(existing[:5])}; use "
             "another folder, overwrite=True (--force) to replace it, or --resume to "
             "continue it"
+        )
+
+
+def check_ended(folder: Path, names: Sequence[str]) -> None:
+    """Refuse to touch files that LAMMPS writes to.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    paths = [folder / LOG]
+    for name in names:
+        own, state = paths_of(folder / name), lammps_paths_of(folder / name)
+        paths += [own["trajectory"], own["energies"], state["part"]]
+    writers = writers_of(paths)
+    if writers:
+        raise RuntimeError(
+            f"expected no LAMMPS that is running in {folder}, found process "
+            f"{', '.join(map(str, writers))} that writes there now; wait for its end, "
+            "or end it"
         )
 
 

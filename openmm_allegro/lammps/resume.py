@@ -10,9 +10,8 @@ import numpy as np
 from ..runs.names import lammps_paths_of, paths_of
 from ..runs.restarts import read_restart
 from ..utils.files import lock_output, replace_file
-from ..utils.process import writers_of
 from .input import input_text
-from .output import INPUT, LOG
+from .output import INPUT, check_ended
 from .plan import Begin, Plan, read_plan
 from .reports import Written, cut_frames, cut_table, read_written
 
@@ -80,7 +79,7 @@ def resume(folder: str | Path) -> Resumed:
     folder = Path(folder)
     plan = read_plan(folder)
     with lock_output(folder / "lammps"):
-        _check_ended(folder, plan)
+        check_ended(folder, plan.names)
         begin = find_begin(folder, plan)
         first = len(plan.names) if begin is None else begin.stage
         reached = _written(folder, plan.names[first]).last if begin else 0
@@ -180,25 +179,6 @@ def _check_new(folder: Path, plan: Plan, first: int) -> None:
                 f"remove {paths['energies']} and {paths['trajectory']} to run the "
                 "stage from its start"
             )
-
-
-def _check_ended(folder: Path, plan: Plan) -> None:
-    """Refuse to touch files that LAMMPS writes to.
-
-    Raises
-    ------
-    RuntimeError
-    """
-    paths = [folder / LOG]
-    for name in plan.names:
-        paths += [_paths(folder, name)[kind] for kind in _GROWING]
-    writers = writers_of(paths)
-    if writers:
-        raise RuntimeError(
-            f"expected no LAMMPS that is running in {folder}, found process "
-            f"{', '.join(map(str, writers))} that writes there now; wait for its end, "
-            "or end it"
-        )
 
 
 def _paths(folder: Path, name: str) -> dict[str, Path]:

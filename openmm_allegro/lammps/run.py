@@ -26,7 +26,15 @@ from .data import Atoms, data_text
 from .ensembles import check_integrator
 from .export import export_model
 from .input import input_text
-from .output import DATA, INPUT, PLUGIN, check_folder, model_names, remove_earlier
+from .output import (
+    DATA,
+    INPUT,
+    PLUGIN,
+    check_ended,
+    check_folder,
+    model_names,
+    remove_earlier,
+)
 from .plan import Plan, write_plan
 from .records import write_records
 from .replicas import Counts, repeat_bonds, repeat_positions, repeat_topology
@@ -93,6 +101,10 @@ def prepare_run(
         If there is a run in the folder.
     FileNotFoundError
         If a file is missing.
+    ImportError
+        If the pair style is to be compiled and a compiler or headers are missing.
+    RuntimeError
+        If LAMMPS is running in the folder, on this machine.
     ValueError
         If LAMMPS cannot simulate it, before anything is written.
     """
@@ -125,6 +137,7 @@ def prepare_run(
     )
     _describe(plan, source)
     with lock_output(output / "lammps"):
+        check_ended(output, names)
         # what may fail comes first, while an earlier run is whole
         if lammps:
             where = {"output": output / PLUGIN, "standalone": True}

@@ -2,6 +2,7 @@
 """Folders that LAMMPS runs on several ranks, and that analyses then read."""
 
 import json
+import subprocess
 
 import mdtraj
 import numpy as np
@@ -141,6 +142,21 @@ def test_seed_is_drawn_and_recorded(config, tmp_path):
     assert plans[0].seed != plans[1].seed
     records = [json.loads((tmp_path / f"0/{name}.json").read_text()) for name in NAMES]
     assert [record["seed"] for record in records] == [plans[0].seed, plans[0].seed + 1]
+
+
+def test_folder_in_which_lammps_runs_is_left_alone(config, tmp_path):
+    options = {"folder": tmp_path, "overwrite": True}
+    prepare_run(config, STAGES, NAMES, tmp_path / "run", **options)
+    before = (tmp_path / "run/in.lammps").read_bytes()
+    with (
+        open(tmp_path / "run/lammps.log", "w") as log,
+        subprocess.Popen(["sleep", "60"], stdout=log) as other,
+    ):
+        log.close()
+        with pytest.raises(RuntimeError, match=f"no LAMMPS .* process {other.pid} "):
+            prepare_run(config, NVT, ["nvt"], tmp_path / "run", **options)
+        other.kill()
+    assert (tmp_path / "run/in.lammps").read_bytes() == before
 
 
 def test_millions_of_atoms_take_no_memory(config, tmp_path):
