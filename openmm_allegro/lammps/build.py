@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ..kernels.builds import (
     FLAGS,
-    INCLUDED,
     SOURCE,
     STANDALONE,
     STANDALONE_INCLUDED,
@@ -138,7 +137,7 @@ def _compile(path: Path, lammps: Lammps, standalone: bool) -> None:
     preferred = COMPILERS if lammps.mpi else ("mpicxx",)
     compiler = find_compiler(NEEDED_BY, preferred)
     folders = [lammps.headers, *([lammps.mpi] if lammps.mpi else [])]
-    flags = [f"-I{INCLUDED[-1].parent}", f"-DLAMMPS_{lammps.sizes.upper()}"]
+    flags = [f"-I{SOURCE.parents[1]}", f"-DLAMMPS_{lammps.sizes.upper()}"]
     flags += lammps.flags
     for folder in folders:
         flags += ["-isystem", str(folder)]
