@@ -158,7 +158,8 @@ inline Model read_model(const std::string &path, const Kernels &kernels, MPI_Com
     if (model.about.has_table()) {
       file = std::make_shared<const Mapping>(path);
       if (header_text(*file, path) != text)
-        throw std::runtime_error(path + ": expected the file that rank 0 reads, found another");
+        throw std::runtime_error(path +
+                                 ": expected the file that rank 0 reads, found another");
     }
     place_weights(model, file);
   });

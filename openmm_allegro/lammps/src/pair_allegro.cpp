@@ -33,8 +33,8 @@ static std::string joined(const std::vector<std::string> &words) {
 }
 
 PairAllegro::PairAllegro(LAMMPS *lammps)
-    : Pair(lammps), are_masses_checked(false), is_list_checked(false), strain(), total(0.0), deviation_flag(0),
-      has_deviation(false), has_flag(false) {
+    : Pair(lammps), are_masses_checked(false), is_list_checked(false), strain(), total(0.0),
+      deviation_flag(0), has_deviation(false), has_flag(false) {
   single_enable = 0;
   restartinfo = 0;  // after read_restart, pair_style and pair_coeff are given again
   one_coeff = 1;
@@ -133,9 +133,10 @@ void PairAllegro::check_committee(const std::vector<oa::Model> &models) const {
                             " in " + first.path + " and " + member.about.kind + " in " +
                             member.path);
     if (member.about.elements != first.about.elements)
-      error->all(FLERR, STYLE + "expected models of the same elements in the same order, found " +
-                            joined(first.about.elements) + " in " + first.path + " and " +
-                            joined(member.about.elements) + " in " + member.path);
+      error->all(FLERR, STYLE + "expected models of the same elements in the same order, "
+                                "found " + joined(first.about.elements) + " in " +
+                            first.path + " and " + joined(member.about.elements) + " in " +
+                            member.path);
   }
 }
 
@@ -190,8 +191,8 @@ void PairAllegro::init_style() {
                           utils::strmatch(force->pair_style, "^hybrid/scaled");
   if (first.about.is_delta() && !is_overlay)
     error->all(FLERR, STYLE + "expected pair_style hybrid/overlay with the force field that "
-                              "the delta model " + first.path + " corrects, found pair_style " +
-                          force->pair_style);
+                              "the delta model " + first.path + " corrects, found " +
+                          "pair_style " + force->pair_style);
   if (!are_masses_checked) check_masses();
   are_masses_checked = true;
   is_list_checked = false;
@@ -230,7 +231,8 @@ void PairAllegro::check_masses() const {
     const double highest = is_hydrogen ? HEAVIEST : expected;
     const double tolerance = 0.02 * expected;
     if (mass >= lowest - tolerance && mass <= highest + tolerance) continue;
-    error->warning(FLERR, STYLE + "type {} has mass {}, but {}, which pair_coeff gives it, has {}",
+    error->warning(FLERR, STYLE + "type {} has mass {}, but {}, which pair_coeff gives it, "
+                                  "has {}",
                    type, mass, about.elements[element], expected);
   }
 }

@@ -79,7 +79,7 @@ void PairAllegro::run_members(size_t first, size_t last, double *forces) {
     next = chunk.last;
     energies.resize(chunk.end - chunk.begin);
     // The kernel takes indices of atoms, and these arrays begin with the chunk's first.
-    const allegro_atoms atoms = {nall,           x,       cell, types.data(),
+    const allegro_atoms atoms = {nall, x, cell, types.data(),
                                  offsets.data() - chunk.begin, neighbors.data(), nullptr};
     const allegro_results results = {energies.data() - chunk.begin, forces, strain,
                                      per_atom ? virials.data() : nullptr};
