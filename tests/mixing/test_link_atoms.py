@@ -18,6 +18,7 @@ from openmm_helpers import (
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.mixing.link_atoms import Cap
+from openmm_allegro.potential.computation import computations
 
 pytestmark = pytest.mark.small
 
@@ -98,6 +99,15 @@ def test_energy_is_that_of_the_capped_region(
     assert abs(moments).max() < 1e-4 * abs(forces).max()
     pulled = {i for i, force in enumerate(forces) if force.any()}
     assert pulled == {*atoms, *(outer for _, outer in bonds)}
+
+
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_virials_of_the_atoms_are_refused(make, droplet, backend):
+    skip_without(backend)
+    context = context_of(make(ACE, backend=backend), droplet.positions)
+    (region,) = computations(context.getSystem(), context)
+    with pytest.raises(ValueError, match="expected a model without link atoms"):
+        region.virials(droplet.positions)
 
 
 @pytest.mark.parametrize("interpolate", [False, True])

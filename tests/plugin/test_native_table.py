@@ -178,7 +178,9 @@ def test_a_committee_has_a_table_of_each_member(model, waters, other_model):
         )
         results.append(energy_and_forces(system, positions))
         if backend == "native":
-            deviation = Engine(system.getForce(0)).deviation(positions, box)
+            engine = Engine(system.getForce(0), threads=2)
+            deviation = engine.deviation(positions, box)
+            virials = engine.virials(positions, box)
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
     np.testing.assert_allclose(
         results[0][1], results[1][1], rtol=0, atol=1e-12 * abs(results[1][1]).max()
@@ -186,9 +188,12 @@ def test_a_committee_has_a_table_of_each_member(model, waters, other_model):
     each = []
     for one in (model, other_model):
         system = tabulated_system(one, waters, precision="double")
-        each.append(Engine(system.getForce(0)).run(positions, box)[1])
-    expected = np.linalg.norm(each[0] - each[1], axis=1) / np.sqrt(2.0)
+        engine = Engine(system.getForce(0))
+        each.append((engine.run(positions, box)[1], engine.virials(positions, box)))
+    expected = np.linalg.norm(each[0][0] - each[1][0], axis=1) / np.sqrt(2.0)
     np.testing.assert_allclose(deviation, expected, rtol=1e-9)
+    expected = 0.5 * (each[0][1] + each[1][1])
+    np.testing.assert_allclose(virials, expected, atol=1e-12 * abs(expected).max())
 
 
 def test_restart_is_exact_to_the_last_bit(model, waters):
