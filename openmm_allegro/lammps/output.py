@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Files of a run in LAMMPS: their names, and an earlier run in the same folder."""
 
+import contextlib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..runs.names import (
@@ -98,6 +99,17 @@ def check_ended(folder: Path, names: Sequence[str]) -> None:
             f"{', '.join(map(str, writers))} that writes there now; wait for its end, "
             "or end it"
         )
+
+
+@contextlib.contextmanager
+def without_empty_folder(folder: Path) -> Iterator[None]:
+    """Leave no folder behind in which nothing was written before an error."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # there are files, or no folder
+            folder.rmdir()
+        raise
 
 
 def remove_earlier(

@@ -34,6 +34,7 @@ from .output import (
     check_folder,
     model_names,
     remove_earlier,
+    without_empty_folder,
 )
 from .plan import Plan, write_plan
 from .records import write_records
@@ -136,7 +137,7 @@ def prepare_run(
         title=", ".join(path.name for path in inputs[1:] + inputs[:1]),
     )
     _describe(plan, source)
-    with lock_output(output / "lammps"):
+    with without_empty_folder(output), lock_output(output / "lammps"):
         check_ended(output, names)
         # what may fail comes first, while an earlier run is whole
         if lammps:
