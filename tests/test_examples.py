@@ -2,6 +2,7 @@
 """README blocks, examples and systems run as they stand, only shorter."""
 
 import importlib.util
+import os
 import re
 import runpy
 import sys
@@ -10,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from lammps_session import BIN, needs_lammps
 from openmm_helpers import skip_without
 
 from openmm_allegro import Stage, Watchdogs
@@ -102,4 +104,13 @@ def test_parallel_tempering_example(tmp_path, execute):
     assert len(rates) == 3 and all(10 < int(rate) <= 100 for rate in rates)
     for name in ("alanine.nc", "alanine.exchanges.csv", "300K.xtc"):
         assert (tmp_path / "tempering" / name).stat().st_size > 100
+    assert len(script.read_text().splitlines()) <= 80
+
+
+@needs_lammps
+def test_lammps_example(execute, monkeypatch):
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    script = ROOT / "examples" / "04_lammps.py"
+    output = execute(script, "--quick", "--ranks", "1", "--output", "lammps")
+    assert "1472 atoms, 2 frames: g(r) of Na-O has its first peak at 2." in output
     assert len(script.read_text().splitlines()) <= 80

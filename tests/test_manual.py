@@ -4,14 +4,21 @@
 import importlib.util
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pytest
+from lammps_session import needs_lammps, run_session
+
+from openmm_allegro.cli.main import _make_parser, main
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PYTHON, SHELL, LAMMPS = (
+    re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    for language in ("python", "sh", "lammps")
+)
 
 
 def script(path):
@@ -70,3 +77,42 @@ def test_python_of_training_runs(tmp_path, monkeypatch):
     runpy.run_path("blocks.py")
     for name in ("ethanol", "seed_0", "seed_1"):
         assert (tmp_path / "runs" / name / "model.safetensors").exists()
+
+
+def commands(page, verb):
+    """Arguments of each ``openmm-allegro`` command of a verb in a page."""
+    text = "".join(SHELL.findall(page.read_text(encoding="utf-8")))
+    lines = re.findall(rf"^openmm-allegro ({verb} .*)", text.replace("\\\n", ""), re.M)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_commands_of_lammps_are_understood():
+    parsed = [
+        _make_parser(line).parse_args(line)
+        for verb in ("lammps", "analyze", "export")
+        for line in commands(DOCS / "lammps.md", verb)
+    ]
+    assert len(parsed) == 8
+
+
+@needs_lammps
+def test_inputs_of_lammps_run(tmp_path, monkeypatch):
+    """The first is a whole one, the others are about the same atoms."""
+    (tmp_path / "systems").symlink_to(ROOT / "systems")
+    monkeypatch.chdir(tmp_path)
+    assert main(commands(DOCS / "lammps.md", "lammps")[0]) == 0
+    folder = tmp_path / "runs" / "nacl"
+    model = (folder / "model.allegro").read_bytes()
+    for name in ("model-1.allegro", "model-2.allegro"):
+        (folder / name).write_bytes(model)
+    text = (DOCS / "lammps.md").read_text(encoding="utf-8")
+    whole, *others = LAMMPS.findall(text)
+    atoms, _, _ = whole.partition("pair_style")
+    inputs = {f"{i}": atoms + block for i, block in enumerate(others)}
+    outcomes = run_session({"whole": whole} | inputs, folder)
+    assert len(outcomes) == 6
+    assert not [outcome.error for outcome in outcomes.values() if outcome.error]
+    (code,) = PYTHON.findall(text)
+    (tmp_path / "block.py").write_text(code)
+    runpy.run_path("block.py")
+    assert (tmp_path / "nacl.allegro").read_bytes() == model
