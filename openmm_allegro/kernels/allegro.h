@@ -13,8 +13,7 @@ extern "C" {
 /// Version of the program's layout. Serialized Systems hold programs, so raise it only
 /// where an array or an operation changes.
 #define ALLEGRO_FORMAT 2
-/// Version of the functions below and of the structs that they take. Raise it where one of
-/// them changes: libraries compiled before are then not used.
+/// Version of the functions and structs below. Libraries of another one are not used.
 #define ALLEGRO_INTERFACE 4
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
@@ -279,14 +278,10 @@ typedef struct allegro_results {
   double *forces;
   /// Derivative of the energy by the strain [3, 3], eV; added to, if there are forces.
   double *strain;
-  /// The same for each atom [count, 3, 3], eV; added to, if there are forces. NULL: not
-  /// wanted. An atom's is the sum, over the pairs in which it is the neighbour, of the
-  /// vector from the centre (row) times the derivative of the centre's energy by it
-  /// (column). Minus the sum of these times velocities is the heat flux without
-  /// convection, doi:10.1103/PhysRevB.92.094301.
+  /// The same of each atom [count, 3, 3], eV, as a heat flux needs it; NULL: not wanted. Sum
+  /// over pairs to the atom: vector (row) times derivative of the centre's energy by it.
   double *virials;
 } allegro_results;
-
 /// A program that has been read.
 typedef struct allegro_model allegro_model;
 /// ALLEGRO_FORMAT that the library was compiled with.
@@ -312,8 +307,8 @@ allegro_model *allegro_open(const allegro_program *program);
 /// model, but not forces, strain and virials. All functions with an outcome may lack memory.
 int64_t allegro_run(const allegro_model *model, const allegro_atoms *atoms, int64_t begin,
                     int64_t end, const allegro_results *results);
-/// Run all centres on several threads. The results are sums of forces [threads, count, 3],
-/// strain [threads, 3, 3] and virials [threads, count, 3, 3]. Equal arguments give equal results, to the last bit.
+/// Run all centres on threads that each have forces, strain and virials of their own, to be
+/// added: [threads, count, 3] and so on. Equal arguments give equal results, to the last bit.
 int64_t allegro_run_threads(const allegro_model *model, const allegro_atoms *atoms,
                             int64_t threads, const allegro_results *results);
 
@@ -359,8 +354,7 @@ typedef struct allegro_product {
   const void *first;
   /// Second factor [centers, ·, channels].
   const void *second;
-  /// Result [centers, ·, channels]; as gradient [threads, channels, paths], zeros at first,
-  /// the sum over threads.
+  /// Result [centers, ·, channels]; gradients, zeros at first: [threads, channels, paths].
   void *out;
 } allegro_product;
 
