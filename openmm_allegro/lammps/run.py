@@ -2,28 +2,18 @@
 """Write all that LAMMPS needs for a run, or for the stages of a protocol."""
 
 import logging
-import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import openmm
-from openmm import unit
-
-from ..runs.names import paths_of
 from ..simulate.atoms import describe_atoms
-from ..simulate.checks import check_seeds
-from ..simulate.protocol import check_names
-from ..simulate.settings import Stage, check_work
-from ..simulate.system import check_ensemble
+from ..simulate.settings import Stage
 from ..simulate.system_config import SystemConfig
-from ..simulate.topology_file import write_topology
 from ..utils.files import lock_output, replace_file
-from .atoms import atom_types, bonds_of, skeleton, stage_masses
+from .atoms import atom_types, stage_masses
 from .build import build_plugin
+from .checks import check_ensembles, check_stages, count_atoms
 from .data import Atoms, data_text
-from .ensembles import check_integrator
 from .export import export_model
 from .input import input_text
 from .output import (
@@ -38,14 +28,14 @@ from .output import (
 )
 from .plan import Plan, write_plan
 from .records import write_records
-from .replicas import Counts, repeat_bonds, repeat_positions, repeat_topology
+from .replicas import Counts
 from .source import Source, read_source, state_file
+from .topologies import write_topologies
 
 log = logging.getLogger(__name__)
 
 # Atoms whose topology and frames analyses in Python hold.
 _MOST_WITH_FRAMES = 1_000_000
-_MOST = 2**31 - 1  # numbers of atoms in LAMMPS as it is usually compiled
 
 
 def prepare_run(
@@ -110,17 +100,16 @@ def prepare_run(
         If LAMMPS cannot simulate it, before anything is written.
     """
     output, folder = Path(output), Path(folder)
-    _check_stages(stages, seed)
+    check_stages(stages, seed)
     end = state_file(None if state is None else Path(state))
     inputs = [folder / name for name in (config.topology, *config.model)]
     check_folder(output, names, [*inputs, *filter(None, [end])], overwrite)
     pressure = any(stage.has_barostat for stage in stages)
     source = read_source(config, folder, end, pressure=pressure)
-    for stage in stages:
-        _check_ensemble(stage, source)
+    check_ensembles(stages, source)
     masses = stage_masses(source.topology, source.system, stages)
     types, numbers = atom_types(source.symbols, masses)
-    atoms = _count(len(numbers), replicate, source)
+    atoms = count_atoms(source, replicate)
     plan = Plan(
         names=tuple(names),
         stages=tuple(stages),
@@ -149,68 +138,11 @@ def prepare_run(
         tilted = any(stage.ensemble == "npt-flexible" for stage in stages)
         replace_file(output / DATA, data_text(plan.title, types, box, tilted=tilted))
         if plan.frames:
-            _write_topologies(output, plan, source, masses)
+            write_topologies(output, plan, source, masses)
         write_records(output, plan, source.notes)
         write_plan(output, plan)
         replace_file(output / INPUT, input_text(plan, output))
     return plan
-
-
-def _check_stages(stages: Sequence[Stage], seed: int) -> None:
-    """Refuse stages that LAMMPS cannot run."""
-    check_names(stages)
-    check_seeds(seed, len(stages))
-    for stage in stages:
-        try:
-            check_work(stage)
-            check_integrator(stage)
-        except ValueError as error:
-            raise ValueError(f"stage {stage.name}: {error}") from error
-
-
-def _check_ensemble(stage: Stage, source: Source) -> None:
-    try:
-        check_ensemble(stage.ensemble, source.topology, source.system)
-    except ValueError as error:
-        raise ValueError(f"stage {stage.name}: {error}") from error
-
-
-def _count(atoms: int, replicate: Counts, source: Source) -> int:
-    """Atoms of all replicas, if there can be as many."""
-    if min(replicate) < 1:
-        raise ValueError(
-            "expected three numbers of replicas of at least 1 (--replicate), found "
-            f"{' '.join(map(str, replicate))}"
-        )
-    if source.box is None and replicate != (1, 1, 1):
-        raise ValueError(
-            "expected a box to be replicated, found none; give the topology one "
-            "(CRYST1), or leave out --replicate"
-        )
-    if source.box is not None:
-        _check_tilt(source.box, replicate)
-    count = atoms * math.prod(replicate)
-    if count > _MOST:
-        raise ValueError(
-            f"expected at most {_MOST:,} atoms, which LAMMPS has numbers for, found "
-            f"{count:,} with {' x '.join(map(str, replicate))} replicas"
-        )
-    return count
-
-
-def _check_tilt(box: np.ndarray, replicate: Counts) -> None:
-    """Refuse a box that leans over by more than half an edge where it is replicated."""
-    whole = box * np.array(replicate)[:, None]
-    for row, axis in ((1, 0), (2, 0), (2, 1)):
-        if abs(whole[row, axis]) > 0.5001 * whole[axis, axis]:
-            names = "abc"[row], "abc"[axis]
-            raise ValueError(
-                "expected numbers of replicas for which the tilted box leans over by "
-                f"half an edge at most (--replicate), found {replicate} with which "
-                f"{names[0]} leans along {names[1]} by "
-                f"{abs(whole[row, axis]) / whole[axis, axis]:.2f} of it; three equal "
-                "numbers keep its shape"
-            )
 
 
 def _describe(plan: Plan, source: Source) -> None:
@@ -259,26 +191,3 @@ def _write_models(
             two_body=config.two_body,
             overwrite=True,
         )
-
-
-def _write_topologies(
-    output: Path, plan: Plan, source: Source, masses: np.ndarray
-) -> None:
-    """Write the topology and a System of masses for each stage."""
-    counts, box = plan.replicate, source.box
-    topology = repeat_topology(source.topology, box, counts)
-    positions = repeat_positions(source.positions, box, counts)
-    bonds = repeat_bonds(bonds_of(source.topology), len(source.symbols), counts)
-    if box is not None:
-        box = box * np.array(counts)[:, None]
-    first = paths_of(output / plan.names[0])
-    write_topology(first["topology"], topology, positions * unit.nanometer)
-    text, before = "", None
-    for name, row in zip(plan.names, masses, strict=True):
-        paths = paths_of(output / name)
-        if paths != first:
-            replace_file(paths["topology"], first["topology"].read_bytes())
-        if before is None or (row != before).any():
-            system = skeleton(np.tile(row, math.prod(counts)), bonds, box)
-            text, before = openmm.XmlSerializer.serialize(system), row
-        replace_file(paths["system"], text)
