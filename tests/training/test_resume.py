@@ -101,7 +101,7 @@ CRASHES = [
 
 @pytest.mark.parametrize(("plan", "call"), CRASHES)
 def test_resume_after_a_crash_is_one_training(tmp_path, monkeypatch, plan, call):
-    config = short(max_epochs=6, **PLANS[plan])
+    config = short(max_epochs=4, **PLANS[plan])
     fit(tmp_path / "whole", config)
     if config.schedule == "plateau":  # else the test says nothing
         assert len(set(rates(tmp_path / "whole")[1:4])) == 3
@@ -136,8 +136,10 @@ def test_resume_after_a_row_without_a_checkpoint(tmp_path, monkeypatch):
 KILLED = """
 import sys
 from pathlib import Path
-from training_helpers import fit, short
-fit(Path(sys.argv[1]), short(max_epochs=100_000, batch_size=1))
+from training_helpers import ethanol, fit, short
+settings = short(max_epochs=100_000, batch_size=1)
+frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
+fit(Path(sys.argv[1]), settings, **frames)
 """
 
 
@@ -160,10 +162,11 @@ def test_resume_after_a_kill(tmp_path):
     before = read_log(folder)
     load_model(folder / "model.safetensors")
     config = short(max_epochs=len(before) + 2, batch_size=1)
-    fit(folder, config, resume=True)
+    frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
+    fit(folder, config, resume=True, **frames)
     rows = read_log(folder)
     assert [row["epoch"] for row in rows] == list(range(len(before) + 2))
-    fit(tmp_path / "whole", config)
+    fit(tmp_path / "whole", config, **frames)
     assert_same_training(tmp_path / "whole", folder)
     assert len(list((folder / "checkpoints").iterdir())) == 1
 
