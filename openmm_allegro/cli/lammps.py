@@ -62,7 +62,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, Execution, ("seed",))
     add_overwrite_option(parser)
-    group = parser.add_argument_group("settings of a single run")
+    group = parser.add_argument_group(
+        "settings of a single run",
+        "as simulate has them; the input says what LAMMPS does otherwise",
+    )
     add_settings(group, RunSettings, _OF_RUN)
     add_settings(group, SystemConfig, _OF_SYSTEM)
 
