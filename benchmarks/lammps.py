@@ -13,11 +13,11 @@ extrapolation  to 10⁸ atoms, from the parts before
 
 python benchmarks/lammps.py [--parts cost memory ...] [--quick]
 
-`scaling` takes 5 minutes and needs two cores that do nothing else; the others compare
-processor times. `cost` takes 4 minutes, `memory` 6, `ranks` 3, `big` 30 to 60 minutes
-and 6 GB. Writes results/lammps.json beside this file; parts that are not measured again
-keep their results there. `big` notes step and memory each minute in --log, and with
---read it only reads there what a run has noted.
+`scaling` takes 4 minutes and needs two cores that do nothing else; the others compare
+processor times. `cost` takes 2 minutes, `memory` 2, `ranks` 1, `big` 20 and 4 GB.
+Writes results/lammps.json beside this file; parts that are not measured again keep
+their results there. `big` notes step and memory each minute in --log, and with --read
+it only reads there what a run has noted.
 """
 
 import argparse
@@ -198,11 +198,11 @@ def _scaling(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     whole, half = ((2, 2, 2), (2, 2, 1)) if options.quick else (WHOLE, HALF)
     kinds = {"one": (whole, 1), "two": (whole, 2), "half on one": (half, 1)}
     case, rounds = _case("nacl_aq", "exact", folder), []
-    for _ in range(2 if options.quick else 3):
+    for _ in range(2 if options.quick else 5):
         row = {}
         for name, (replicate, number) in kinds.items():
             lines = input_lines(case, replicate, skin=SKIN)
-            (loop,), _ = run([*lines, "run 5"], folder, number, every=5.0)
+            (loop,), _ = run([*lines, "run 8"], folder, number, every=5.0)
             row[name] = loop["seconds"] / loop["steps"]
         rounds.append(row)
         print(f"  {row}", flush=True)

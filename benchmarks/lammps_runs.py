@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -242,9 +243,8 @@ def _larger(memory: Memory, pid: int) -> Memory:
             here += numbers.get("Pss", 0.0)
         else:
             starters += numbers.get("Pss", 0.0)
-    if len(peaks) < len(memory.peaks):  # at the end, some have gone
-        peaks = memory.peaks
-    peaks = [max(pair) for pair in zip(peaks, memory.peaks or peaks, strict=False)]
+    # Not all ranks are there at the beginning and at the end.
+    peaks = [max(pair) for pair in zip_longest(peaks, memory.peaks, fillvalue=0.0)]
     return Memory(peaks, max(here, memory.proportional), max(starters, memory.starters))
 
 

@@ -62,9 +62,9 @@ def _ranks(part: dict) -> Iterator[list[str]]:
         yield [
             f"{row['two_body']}, {part['atoms']:,} atoms, ranks: {row['ranks']}",
             f"{row['proportional_mb']:.0f} MB together",
-            f"each at most {max(row['peaks_mb']):.0f} MB, of which the model's file "
-            f"is {row['file_mb']:.0f} MB",
-            "one copy of the table",
+            f"largest rank {max(row['peaks_mb']):.0f} MB, of which the model's file is "
+            f"{row['file_mb']:.0f} MB",
+            "one copy of the table" if row["two_body"] == "table" else "",
         ]
 
 
