@@ -55,6 +55,8 @@ def assert_same_step(traced, plain):
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
 
 
+# Enough for what depends on no option of the network; it is traced in half the time.
+SMALL = {"num_layers": 1, "l_max": 1}
 CASES = {
     "molecules": (ethanol()[:3], {}),
     "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}),
@@ -91,7 +93,7 @@ def test_traced_step_is_the_plain_one(case, products, traced):
 
 
 def test_trace_serves_other_weights_and_other_frames(traced):
-    module, samples, config = module_and_samples(ethanol()[:4], 2)
+    module, samples, config = module_and_samples(ethanol()[:4], 2, network=SMALL)
     join = DenseCollate(samples, config, 2)
     loss_and_gradients(module, join(samples[:2]))
     with torch.no_grad():
@@ -140,7 +142,7 @@ def test_compiled_training_learns_as_the_plain_one(tmp_path, request, compiler):
 
 
 def test_gradient_scales_with_what_the_loss_goes_into(traced):
-    module, samples, config = module_and_samples(ethanol()[:2], 2)
+    module, samples, config = module_and_samples(ethanol()[:2], 2, network=SMALL)
     batch = DenseCollate(samples, config, 2)(samples)
     _, once = loss_and_gradients(module, batch)
     module.zero_grad()
