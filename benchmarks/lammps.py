@@ -198,6 +198,7 @@ def _scaling(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     whole, half = ((2, 2, 2), (2, 2, 1)) if options.quick else (WHOLE, HALF)
     kinds = {"one": (whole, 1), "two": (whole, 2), "half on one": (half, 1)}
     case, rounds = _case("nacl_aq", "exact", folder), []
+    load = os.getloadavg()[0]
     for _ in range(2 if options.quick else 5):
         row = {}
         for name, (replicate, number) in kinds.items():
@@ -211,7 +212,7 @@ def _scaling(options: argparse.Namespace, folder: Path, _: dict) -> dict:
     return {
         "atoms": 184 * int(np.prod(whole)),
         "seconds_per_step": seconds,
-        "load_before": os.getloadavg(),
+        "load_before": load,
         "speedup": float(np.median(one / two)),
         "speedup_of_shortest": float(one.min() / two.min()),
         "weak_efficiency": float(np.median(part / two)),

@@ -103,7 +103,7 @@ def _run(name: str, folder: Path) -> None:
         _call([command, str(target), "--resume"])
     else:
         _call([command, *files, *start, *other, "--output", str(target)])
-    lmp = [program("lmp"), "-log", str(target / "log.lammps"), "-screen", "none"]
+    lmp = [program("lmp"), "-log", "none", "-screen", "none"]
     subprocess.run(
         [*lmp, "-in", str(target / "in.lammps")], check=True, env=environment()
     )
