@@ -131,4 +131,7 @@ def _model(plan: Plan) -> list[str]:
             "#fix            deviation all pair 1 allegro deviation 1",
             "#compute        deviation all reduce max f_deviation",
         ]
+    if plan.frames:
+        lines += comments(["no restart file comes before the frames up to it"])
+        lines.append("fix             flush all allegro/flush")
     return lines

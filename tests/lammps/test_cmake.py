@@ -43,7 +43,7 @@ thermo_modify format float %.17g
 run 1
 write_dump all custom forces id x fx fy fz modify sort id format float %.17g
 """
-# LAMMPS's own: its target, its list of pair styles and the global property for it.
+# LAMMPS's own: its target, its lists of styles and the global properties for them.
 LAMMPS = """\
 cmake_minimum_required(VERSION 3.16)
 project(lammps CXX)
@@ -53,6 +53,8 @@ target_include_directories(lammps PUBLIC {headers} {mpi})
 target_compile_definitions(lammps PUBLIC LAMMPS_SMALLBIG)
 get_property(styles GLOBAL PROPERTY PAIR)
 list(APPEND styles ${{CMAKE_SOURCE_DIR}}/pair_lj_cut.h)
+get_property(fixes GLOBAL PROPERTY FIX)
+list(APPEND styles ${{fixes}})
 file(WRITE ${{CMAKE_BINARY_DIR}}/styles "${{styles}}")
 """
 
@@ -84,7 +86,7 @@ def test_says_where_headers_are_expected(tmp_path):
 
 @needs_cmake
 def test_in_the_build_of_lammps(tmp_path):
-    """The pair style is among LAMMPS's own, whose files are not changed."""
+    """Pair style and fix are among LAMMPS's own, whose files are not changed."""
     lammps, out = installed_lammps(), tmp_path / "build"
     (tmp_path / "stub.cpp").touch()
     text = LAMMPS.format(headers=lammps.headers, mpi=lammps.mpi)
@@ -97,6 +99,7 @@ def test_in_the_build_of_lammps(tmp_path):
     assert styles == [
         str(build.SOURCES / "pair_allegro.h"),
         f"{tmp_path}/pair_lj_cut.h",
+        str(build.SOURCES / "fix_allegro_flush.h"),
     ]
     entries = json.loads((out / "compile_commands.json").read_text())
     units = [Path(entry["file"]).name for entry in entries]

@@ -15,6 +15,7 @@ from openmm_allegro.lammps.plan import AtomType, Begin, Plan, write_plan
 from openmm_allegro.lammps.resume import resume
 from openmm_allegro.runs.names import lammps_paths_of, paths_of
 from openmm_allegro.runs.table import read_table
+from openmm_allegro.runs.trajectories.gromacs import index_xtc
 from openmm_allegro.simulate.settings import Stage
 
 pytestmark = needs_lammps
@@ -82,11 +83,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, plan):
         prepare(folder, plan)
     text, others = input_text(plan, stopped), input_text(plan, whole)
     until, _, _ = text.partition(f"run             {STEPS} upto")
-    inputs = [others, until + f"run {STOP} upto start 0 stop {STEPS}\n", text]
+    until += f"run {STOP} upto start 0 stop {STEPS}\nshell cp 1-nvt.xtc early.xtc\n"
+    inputs = [others, until, text]
     done = run("clear\n".join(inputs), stopped)
     # the last input would have begun the run again
     assert done.returncode == 1 and "--resume continues it" in done.stdout, done.stdout
 
+    early = index_xtc(stopped / "early.xtc").steps  # as a kill would have left it
+    np.testing.assert_array_equal(early, np.arange(INTERVAL, 40 + 1, INTERVAL))
     resumed = resume(stopped)
     assert resumed.begin == Begin(0, 40, "1-nvt.restart.2", 40)
     done = run((stopped / INPUT).read_text(), stopped)

@@ -74,6 +74,16 @@ REFUSED = {
         commands("a.allegro H NULL"),
         "expected an element for type 2, found NULL, which pair_style hybrid",
     ),
+    "nulls": (
+        commands("allegro a.allegro NULL NULL", "hybrid allegro zero 3.0"),
+        "expected an element for some of the types, found NULL for all",
+    ),
+    "some_types": (
+        commands("a.allegro H O", "hybrid allegro zero 3.0").replace(
+            "* * a", "1 * allegro a"
+        ),
+        "expected pair_coeff * *, found other types; those of another style have NULL",
+    ),
     "no_file": (
         commands("H O"),
         "expected a file whose name ends in .allegro",
@@ -186,9 +196,28 @@ ACCEPTED = {
 } | {
     "no_bonds": commands(**BONDS),
     "excluded": commands(after="neigh_modify exclude type 1 2\n"),
+    "included": commands(
+        after="group g type 1\natom_modify first g\nneigh_modify include g\n"
+    ),
+    "overridden": commands(
+        "allegro a.allegro H O",
+        "hybrid allegro zero 3.0",
+        after="pair_coeff 1 2 zero\n",
+    ),
+    "other_types": commands(
+        "allegro a.allegro H NULL",
+        "hybrid allegro zero 3.0",
+        after="pair_coeff 1*2 2 zero\n",
+    ),
     "small_weights": commands(
         after=BOND.format("special_bonds lj/coul 1e-50 1e-50 0.5\n"), **BONDS
     ),
+}
+
+CAUSES = {
+    "excluded": "neigh_modify exclude",
+    "included": "neigh_modify include",
+    "overridden": "pair_coeff 1 2 of another style or none",
 }
 
 
@@ -271,10 +300,10 @@ def test_masses_of_other_elements_are_warned_of(outcomes, name):
         assert element == "HO"[int(kind) - 1]
 
 
-def test_excluded_pairs_are_warned_of(outcomes):
-    warning = "WARNING: Pair style allegro: neigh_modify exclude leaves out pairs"
-    assert warning in outcomes["excluded"].log
-    assert warning not in outcomes["no_bonds"].log
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_missing_pairs_are_warned_of(outcomes, name):
+    causes = re.findall(r"allegro: (.*) leaves out pairs", outcomes[name].log)
+    assert causes == ([CAUSES[name]] if name in CAUSES else [])
 
 
 def test_log_names_the_model(outcomes):

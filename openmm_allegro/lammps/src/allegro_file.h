@@ -37,7 +37,6 @@ struct Description {
   std::string kind, precision, two_body, digest, version, checksum;
   std::vector<std::string> elements;
   std::vector<double> masses;  // Da
-  double cutoff;               // Å
   Place integers, constants, weights;
 
   bool is_double() const { return precision == "double"; }
@@ -138,7 +137,6 @@ inline Description describe(const std::string &text) {
   about.digest = header["digest"].string();
   about.version = header["package_version"].string();
   about.checksum = header["sha256"].string();
-  about.cutoff = header["cutoff"].number();
   for (const Json &element : header["elements"].array())
     about.elements.push_back(element.string());
   for (const Json &mass : header["masses"].array()) about.masses.push_back(mass.number());

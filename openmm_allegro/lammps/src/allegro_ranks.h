@@ -14,6 +14,9 @@
 
 namespace openmm_allegro {
 
+constexpr const char *NO_MEMORY =
+    "expected more memory, found none left; use more nodes or fewer ranks a node";
+
 // Copy bytes of rank 0 to all ranks.
 inline void broadcast(MPI_Comm world, void *data, size_t bytes) {
   constexpr size_t MOST = size_t(1) << 30;  // counts of MPI are int
@@ -54,9 +57,9 @@ template <typename F> void together(MPI_Comm world, const F &f) {
   try {
     f();
   } catch (const std::bad_alloc &) {
-    problem = "expected more memory, found none left; use more nodes or fewer ranks a node";
+    problem = NO_MEMORY;
   } catch (const std::length_error &) {  // of a vector
-    problem = "expected more memory, found none left; use more nodes or fewer ranks a node";
+    problem = NO_MEMORY;
   } catch (const std::exception &error) {
     problem = error.what();
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pair style as a plugin of LAMMPS, in one unit. A build inside LAMMPS leaves it out.
+// The pair style and its fix as a plugin of LAMMPS, in one unit. A build inside LAMMPS leaves it out.
 #include "pair_allegro.cpp"
 #include "pair_allegro_compute.cpp"
 
 #include "error.h"
+#include "fix_allegro_flush.h"
 #include "lammps.h"
 
 // As lammpsplugin.h of LAMMPS has them, which packages of LAMMPS do not bring.
@@ -27,6 +28,10 @@ typedef void (*lammpsplugin_regfunc)(lammpsplugin_t *, void *);
 
 static void *create_pair(void *lammps) {
   return static_cast<Pair *>(new PairAllegro(static_cast<LAMMPS *>(lammps)));
+}
+
+static void *create_fix(void *lammps, int narg, char **arg) {
+  return static_cast<Fix *>(new FixAllegroFlush(static_cast<LAMMPS *>(lammps), narg, arg));
 }
 
 // Refuse a LAMMPS of other integers, whose arrays would be read as what they are not.
@@ -57,5 +62,11 @@ extern "C" void lammpsplugin_init(void *lammps, void *handle, void *registration
   plugin.author = "openmm_allegro";
   plugin.creator.v1 = create_pair;
   plugin.handle = handle;
-  reinterpret_cast<lammpsplugin_regfunc>(registration)(&plugin, lammps);
+  const auto add = reinterpret_cast<lammpsplugin_regfunc>(registration);
+  add(&plugin, lammps);
+  plugin.style = "fix";
+  plugin.name = "allegro/flush";
+  plugin.info = "Output is written out before each restart file";
+  plugin.creator.v2 = create_fix;
+  add(&plugin, lammps);
 }

@@ -85,7 +85,8 @@ std::vector<std::string> PairAllegro::files_of(int narg, char **arg) const {
   std::vector<std::string> files;
   for (int i = 2; i < narg && ends_with(arg[i], ".allegro"); ++i) files.push_back(arg[i]);
   if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, STYLE + "expected pair_coeff * *, found other types");
+    error->all(FLERR, STYLE + "expected pair_coeff * *, found other types; those of another "
+                              "style have NULL in the place of an element");
   const size_t next = 2 + files.size();
   const std::string other = static_cast<int>(next) < narg ? arg[next] : "";
   if (ends_with(other, ".safetensors"))
@@ -112,16 +113,13 @@ void PairAllegro::read_members(const std::vector<std::string> &files) {
   members.swap(read);
   if (comm->me) return;
   for (const oa::Model &member : members) {
-    double cutoff = 0.0;
-    for (int i = 0; i < member.header().types; ++i)
-      for (int j = 0; j < member.header().types; ++j)
-        cutoff = std::max(cutoff, member.cutoff(i, j));
+    const allegro_program program = member.program();
     utils::logmesg(lmp,
                    "Allegro model {}: {}, {} precision, two-body part {}, cutoff {} "
                    "Angstrom, kernel {}, digest {}, SHA-256 {}\n",
                    member.path, member.about.kind, member.about.precision,
-                   member.about.two_body, cutoff, kernels->name, member.about.digest,
-                   member.about.checksum);
+                   member.about.two_body, kernels->cutoff(&program), kernels->name,
+                   member.about.digest, member.about.checksum);
   }
 }
 
@@ -159,6 +157,8 @@ void PairAllegro::map_elements(int count, char **names) {
                             ", found " + name + " for type " + std::to_string(type));
     element_of[static_cast<size_t>(type)] = static_cast<int>(place - known.begin());
   }
+  if (*std::max_element(element_of.begin(), element_of.end()) < 0)
+    error->all(FLERR, STYLE + "expected an element for some of the types, found NULL for all");
   allocate();
   for (int i = 1; i <= count; ++i)
     for (int j = 1; j <= count; ++j)
@@ -196,6 +196,7 @@ void PairAllegro::init_style() {
   if (!are_masses_checked) check_masses();
   are_masses_checked = true;
   is_list_checked = false;
+  std::fill_n(cutsq[0], (atom->ntypes + 1) * (atom->ntypes + 1), 0.0);
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
@@ -237,11 +238,19 @@ void PairAllegro::check_masses() const {
   }
 }
 
-// Warn of lists of neighbours without excluded pairs, and refuse those without bonded ones.
+// Warn of lists of neighbours without all pairs, and refuse those without bonded ones.
 void PairAllegro::check_list() const {
-  if (neighbor->exclude && comm->me == 0)
-    error->warning(FLERR, STYLE + "neigh_modify exclude leaves out pairs, and with them "
-                                  "neighbours that the energies of atoms depend on");
+  std::string cause = neighbor->exclude        ? "neigh_modify exclude"
+                      : neighbor->includegroup ? "neigh_modify include"
+                                               : "";
+  for (int i = 1; i <= atom->ntypes; ++i)
+    for (int j = i; j <= atom->ntypes; ++j)
+      if (setflag[i][j] && cutsq[i][j] == 0.0)  // see init_style
+        cause = "pair_coeff " + std::to_string(i) + " " + std::to_string(j) +
+                " of another style or none";
+  if (!cause.empty() && comm->me == 0)
+    error->warning(FLERR, STYLE + cause + " leaves out pairs, and with them neighbours that "
+                                          "the energies of atoms depend on");
   if (atom->molecular == Atom::ATOMIC) return;
   int kind = 0;
   for (int k = 1; k <= 3 && !kind; ++k)

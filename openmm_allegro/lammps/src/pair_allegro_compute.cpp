@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A step of the pair style: energies, forces, virials, and deviations of a committee.
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "allegro_model.h"
 #include "atom.h"
@@ -27,10 +27,8 @@ void PairAllegro::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (!is_list_checked) check_list();
   is_list_checked = true;
-  // LAMMPS holds back the end of an XTC. A kill must not lose frames before a restart file.
-  if (!comm->me) std::fflush(nullptr);
   const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
-  const char *problem = nullptr;
+  std::string problem;
   try {
     place_atoms();
     total = 0.0;
@@ -42,13 +40,11 @@ void PairAllegro::compute(int eflag, int vflag) {
     else
       run_members(0, members.size(), nall ? atom->f[0] : nullptr);
   } catch (const std::bad_alloc &) {
-    problem = "memory";
+    problem = oa::NO_MEMORY;
   } catch (const std::length_error &) {  // of a vector
-    problem = "memory";
+    problem = oa::NO_MEMORY;
   }
-  if (problem)
-    error->one(FLERR, "Pair style allegro: expected more memory for a step, found none left; "
-                      "use more nodes or fewer ranks a node");
+  if (!problem.empty()) error->one(FLERR, "Pair style allegro: " + problem);
   if (eflag_global) eng_vdwl += total;
   tally_virials();
 }

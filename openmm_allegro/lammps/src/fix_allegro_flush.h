@@ -1,0 +1,42 @@
+/* -*- c++ -*- SPDX-License-Identifier: GPL-2.0-or-later */
+#ifdef FIX_CLASS
+// clang-format off
+FixStyle(allegro/flush,FixAllegroFlush);
+// clang-format on
+#else
+
+#ifndef LMP_FIX_ALLEGRO_FLUSH_H
+#define LMP_FIX_ALLEGRO_FLUSH_H
+
+#include <cstdio>
+
+#include "comm.h"
+#include "error.h"
+#include "fix.h"
+
+namespace LAMMPS_NS {
+
+// Before a restart file is whole, all output up to it is on its way to the disk. LAMMPS
+// holds back the end of an XTC, which has no dump_modify flush, and a kill would lose it.
+class FixAllegroFlush : public Fix {
+ public:
+  FixAllegroFlush(class LAMMPS *lammps, int narg, char **arg) : Fix(lammps, narg, arg) {
+    if (narg != 3)
+      error->all(FLERR, "Fix allegro/flush: expected no arguments, found {}", arg[3]);
+    restart_global = 1;
+  }
+  int setmask() override { return 0; }
+
+  // Called while a restart file is written, after the dumps of the step.
+  void write_restart(FILE *file) override {
+    if (comm->me) return;
+    const int bytes = 0;  // of its own state
+    fwrite(&bytes, sizeof bytes, 1, file);
+    fflush(nullptr);
+  }
+};
+
+}  // namespace LAMMPS_NS
+
+#endif
+#endif
