@@ -6,6 +6,7 @@ that nequip-allegro 0.8 gives it: product type embedding, densely connected scal
 no envelope after the embedding. Written per centre, see ``tensor_product``.
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from e3nn import get_optimization_defaults, o3, set_optimization_defaults
 from torch import Tensor
 
 from .config import AllegroConfig
-from .irreps import Irrep, layer_irreps
+from .irreps import layer_irreps
 from .mlp import ScalarMLP
 from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
 from .shapes import weight_shapes
@@ -62,8 +63,8 @@ class Allegro(torch.nn.Module):
         )
         mask = torch.nn.functional.one_hot(degrees).to(torch.float64).unsqueeze(-1)
         self.register_buffer("degree_mask", mask, persistent=False)
-        self.degrees: list[int] = [ir.degree for ir in harmonics]
-        self.spherical_harmonics = _SphericalHarmonics(harmonics)
+        self.degrees = tuple(ir.degree for ir in harmonics)
+        self.spherical_harmonics = _spherical_harmonics(self.degrees)
         if config.radial_embedding == "spline":
             self.embedding = SplineEmbedding(
                 cutoffs,
@@ -225,21 +226,28 @@ def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-class _SphericalHarmonics(torch.fx.GraphModule):
-    """e3nn's module traced for some degrees.
+@functools.cache
+def _harmonics_class(degrees: tuple[int, ...]) -> type[torch.nn.Module]:
+    """Trace e3nn's module for some degrees: a class whose ``forward`` has them alone.
 
     Scripted as a whole it would bring the formulas of all degrees up to 12, which are
-    most of what is read each time a force is copied or put into a Context. It is a
-    class because TorchScript warns of GraphModule's own constructor.
+    most of what is read each time a force is copied or put into a Context. Modules of
+    one class share what TorchScript has compiled.
     """
+    before = get_optimization_defaults()["jit_mode"]
+    set_optimization_defaults(jit_mode="eager")  # a scripted one cannot be traced
+    try:
+        module = o3.SphericalHarmonics(list(degrees), False, "component")
+    finally:
+        set_optimization_defaults(jit_mode=before)
+    traced = torch.fx.symbolic_trace(module)
+    # A pickle finds no class that is made here.
+    members = {
+        "forward": type(traced).forward,
+        "__reduce__": lambda self: (_spherical_harmonics, (degrees,)),
+    }
+    return type("SphericalHarmonics", (torch.nn.Module,), members)
 
-    def __init__(self, irreps: list[Irrep]) -> None:
-        before = get_optimization_defaults()["jit_mode"]
-        set_optimization_defaults(jit_mode="eager")  # a scripted one cannot be traced
-        try:
-            module = o3.SphericalHarmonics(
-                o3.Irreps([(1, ir) for ir in irreps]), False, "component"
-            )
-        finally:
-            set_optimization_defaults(jit_mode=before)
-        super().__init__(module, torch.fx.Tracer().trace(module), "SphericalHarmonics")
+
+def _spherical_harmonics(degrees: tuple[int, ...]) -> torch.nn.Module:
+    return _harmonics_class(degrees)()

@@ -17,7 +17,7 @@ def harmonic_terms(network: torch.nn.Module) -> tuple[list[int], list[float]]:
         Component, i, j and k of each monomial, one after the other.
     coefficients : list of float
     """
-    return _fit(tuple(network.degrees))
+    return _fit(network.degrees)
 
 
 @functools.cache
