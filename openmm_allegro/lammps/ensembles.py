@@ -104,8 +104,8 @@ def remarks(settings: RunSettings) -> list[str]:
     if kind == _LANGEVIN:
         lines.append(
             "langevin-middle: Langevin forces in velocity Verlet. Stiff vibrations of "
-            "angular frequency w hold (w dt)^2 / 4 more potential energy than they "
-            "should (3 % for O-H at 0.5 fs), where the middle scheme is exact."
+            "angular frequency w hold too much potential energy, by the fraction "
+            "(w dt)^2 / 4 (3 % for O-H at 0.5 fs); in the middle scheme they do not."
         )
     if kind == _NOSE_HOOVER:
         lines.append(

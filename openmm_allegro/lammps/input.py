@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from .._version import __version__
-from ..runs.names import lammps_paths_of
+from ..runs.names import lammps_paths_of, paths_of
 from .ensembles import remarks
 from .output import DATA, LOG, is_plain, run_line
 from .plan import Begin, Plan
@@ -71,16 +71,19 @@ def _differences(plan: Plan, begin: Begin) -> list[str]:
 
 
 def _folder(plan: Plan, folder: Path, begin: Begin) -> list[str]:
-    """Work in the folder, unless a run in it has come further than this input.
+    """Work in the folder, unless a run in it has begun what this input does.
 
-    ``resume`` leaves the restart file that it begins with as the second one, and no
-    frames apart from the trajectory.
+    ``resume`` leaves the restart file that it begins with as the second one, no frames
+    apart from the trajectory, and nothing of a stage that begins.
     """
-    paths = lammps_paths_of(plan.names[begin.stage]).values()
+    name = plan.names[begin.stage]
+    paths = [*lammps_paths_of(name).values()]
+    if not begin.step:
+        paths.append(paths_of(name)["energies"])
     files = [str(path) for path in paths if str(path) != begin.restart]
     condition = " || ".join(f"$(is_file({name}))" for name in files)
     lines = [
-        *title("Folder: if it moves or is copied, continue (above) writes this anew"),
+        *title("Folder: if it is moved or copied, continue (above) writes this anew"),
         f'shell           cd "{folder}"',
     ]
     if not is_plain(folder):
@@ -90,7 +93,7 @@ def _folder(plan: Plan, folder: Path, begin: Begin) -> list[str]:
         f"log             {LOG} append",
         f'if "{condition}" then &',
         "    \"print 'expected a run that has not come further than this input, &",
-        "found restart files of it; openmm-allegro lammps --resume continues it'\" &",
+        "found files of it; openmm-allegro lammps --resume continues it'\" &",
         '    "quit 1"',
     ]
 

@@ -101,6 +101,11 @@ def prepare_run(
     """
     output, folder = Path(output), Path(folder)
     check_stages(stages, seed)
+    if lammps_sizes and lammps is None:
+        raise ValueError(
+            "expected a LAMMPS (--lammps SRC) whose sizes of integers --lammps-sizes "
+            "says, found none"
+        )
     end = state_file(None if state is None else Path(state))
     inputs = [folder / name for name in (config.topology, *config.model)]
     check_folder(output, names, [*inputs, *filter(None, [end])], overwrite)

@@ -7,7 +7,6 @@ import zlib
 
 from ..runs.names import lammps_paths_of, paths_of
 from ..simulate.integrators import choose_integrator, start_temperature
-from ..simulate.settings import Stage
 from ..simulate.start import MINIMIZER_ITERATIONS, MINIMIZER_TOLERANCE
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .ensembles import Segment, fixes, segments
@@ -32,7 +31,7 @@ def stage_lines(plan: Plan, number: int, begin: Begin) -> list[str]:
     step = begin.step if number == begin.stage else 0
     name, stage = plan.names[number], plan.stages[number]
     lines = [
-        *title(f"Stage {name}: {_describe(stage)}"),
+        *title(f"Stage {name}: {_describe(plan, number)}"),
         *_masses(plan, number, begin),
     ]
     if not step:
@@ -67,13 +66,16 @@ def comments(sentences: list[str]) -> list[str]:
     ]
 
 
-def _describe(stage: Stage) -> str:
-    kelvin = " to ".join(f"{value:g}" for value in stage.temperature_k)
+def _describe(plan: Plan, number: int) -> str:
+    stage = plan.stages[number]
     if not stage.steps:
         return "minimisation alone"
     time = stage.steps * stage.timestep_fs * 1e-3
     text = f"{stage.steps:,} steps of {stage.timestep_fs:g} fs ({time:g} ps), "
-    text += f"{stage.ensemble} at {kelvin} K"
+    text += stage.ensemble
+    if stage.ensemble != "nve" or _draws(plan, number):
+        text += " at " + " to ".join(f"{kelvin:g}" for kelvin in stage.temperature_k)
+        text += " K"
     if stage.has_barostat:
         text += f" and {stage.pressure_bar:g} bar"
     text += f", {choose_integrator(stage.integrator, stage.ensemble)}"
@@ -104,16 +106,23 @@ def _start(plan: Plan, number: int) -> list[str]:
         norm = component * math.sqrt(3 * plan.atoms)
         most = MINIMIZER_ITERATIONS
         lines += [
-            "# until forces are of thermal size: their norm is that of components of "
-            f"{component:.3g} eV/A",
+            f"# until forces are of thermal size, {component:.3g} eV/A a component; it "
+            "takes the norm of all",
             "thermo          20",
             f"minimize        0.0 {norm:.6g} {most} {10 * most}",
         ]
-    if stage.draw_velocities or not (number or plan.velocities):
+    if _draws(plan, number):
         kelvin = start_temperature(stage.temperature_k)
-        seed = plan.seed + number
-        lines.append(f"velocity        all create {kelvin:.10g} {seed} mom yes")
+        draw = f"{kelvin:.10g} {plan.seed + number} mom yes dist gaussian"
+        lines.append(f"velocity        all create {draw}")
+    else:  # a state of OpenMM has a momentum, and other masses give one
+        lines.append("velocity        all zero linear  # the centre of mass rests")
     return [*lines, "reset_timestep  0"]
+
+
+def _draws(plan: Plan, number: int) -> bool:
+    """Tell whether a stage begins with velocities of its own."""
+    return plan.stages[number].draw_velocities or not (number or plan.velocities)
 
 
 def _reports(plan: Plan, number: int, step: int, last_frame: int) -> list[str]:

@@ -44,12 +44,13 @@ def test_stages_follow_each_other(plan, tmp_path):
     assert ("pair_coeff", "* * a.allegro b.allegro H O") in commands(text)
     first, second, third = (stage_of(text, name) for name in NAMES)
     assert [name for name, _ in first][:3] == ["thermo", "minimize", "velocity"]
-    assert ("velocity", "all create 300 7 mom yes") in first
+    assert ("velocity", "all create 300 7 mom yes dist gaussian") in first
     assert ("timestep", "0.0005") in first
     assert ("run", "60 upto") in first
     # those of hydrogens change, and velocities go on
     assert ("mass", "1 3") in second and ("mass", "2 12") in second
-    assert "velocity" not in dict(second) and "minimize" not in dict(second)
+    assert dict(second)["velocity"] == "all zero linear"
+    assert "minimize" not in dict(second)
     runs = [rest for name, rest in second if name == "run"]
     assert runs == ["45 upto start 0 stop 45", "90 upto start 45 stop 90"]
     baths = [r.split() for n, r in second if n == "fix" and r.startswith("bath")]
@@ -59,7 +60,7 @@ def test_stages_follow_each_other(plan, tmp_path):
     ]
     assert baths[0][6] != baths[1][6]  # seeds
     assert "mass" not in dict(third)
-    assert ("velocity", "all create 300 9 mom yes") in third
+    assert ("velocity", "all create 300 9 mom yes dist gaussian") in third
     for name, lines in zip(NAMES, (first, second, third), strict=True):
         assert ("write_restart", f"{name}.restart") in lines
         fixed = [rest.split()[0] for word, rest in lines if word == "fix"]
@@ -72,6 +73,8 @@ def test_restart_continues_on_the_same_ramp(plan, tmp_path):
     text = input_text(plan, tmp_path, begin)
     assert "Stage 1-melt" not in text
     assert ("read_restart", "2-ramp.restart.1") in commands(text)
+    assert "is_file(2-ramp.part.xtc)" in text  # which another LAMMPS writes
+    assert "is_file(2-ramp.csv)" not in text
     assert "read_data" not in dict(commands(text))
     lines = stage_of(text, "2-ramp")
     assert not {"velocity", "minimize", "reset_timestep", "mass"} & {
@@ -96,9 +99,10 @@ def test_restart_continues_on_the_same_ramp(plan, tmp_path):
 
 def test_next_stage_begins_with_the_end_of_the_one_before(plan, tmp_path):
     text = input_text(plan, tmp_path, Begin(1, 0, "1-melt.restart"))
+    assert "is_file(2-ramp.csv)" in text
     lines = stage_of(text, "2-ramp")
     assert ("mass", "1 3") in lines and ("reset_timestep", "0") in lines
-    assert "velocity" not in dict(lines)
+    assert dict(lines)["velocity"] == "all zero linear"
 
 
 def test_folder_that_lammps_cannot_name(plan, tmp_path):
@@ -119,7 +123,7 @@ def test_plugin_of_the_folder_is_loaded(tmp_path):
 
 def test_velocities_of_the_data_are_kept(plan, tmp_path):
     text = input_text(plan_of(STAGES[:1], velocities=True), tmp_path)
-    assert "velocity" not in dict(commands(text))
+    assert dict(commands(text))["velocity"] == "all zero linear"
 
 
 def test_table_has_the_columns_of_openmm(plan, tmp_path):
