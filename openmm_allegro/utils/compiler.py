@@ -80,14 +80,14 @@ def find_compiler(needed_by: str, preferred: Sequence[str] = COMPILERS) -> list[
     Raises
     ------
     ImportError
-        If there is none.
+        If there is none, or ``CXX`` has a quote that is not closed.
     """
-    given = os.environ.get("CXX", "").strip()
-    for name, *arguments in [shlex.split(given)] if given else zip(preferred):
+    given = _words("CXX")
+    for name, *arguments in [given] if given else zip(preferred):
         path = shutil.which(name)
         if path is not None:
             return [path, *arguments]
-    wanted = f"CXX={given}" if given else "g++ or clang++"
+    wanted = f"CXX={shlex.join(given)}" if given else "g++ or clang++"
     raise ImportError(
         f"{needed_by} expects a C++ compiler, found no {wanted}; install one (Debian "
         "and Ubuntu: apt install g++; conda: cxx-compiler)"
@@ -96,7 +96,7 @@ def find_compiler(needed_by: str, preferred: Sequence[str] = COMPILERS) -> list[
 
 def environment_flags() -> list[str]:
     """Flags that the variable ``CXXFLAGS`` adds."""
-    return shlex.split(os.environ.get("CXXFLAGS", ""))
+    return _words("CXXFLAGS")
 
 
 def fingerprint(texts: Iterable[str], files: Iterable[Path]) -> str:
@@ -141,6 +141,17 @@ def compile_library(
         raise ImportError(
             f"{needed_by} expects a folder to compile into, found that {path.parent} "
             f"is none ({error}); name another by the variable OPENMM_ALLEGRO_CACHE"
+        ) from error
+
+
+def _words(variable: str) -> list[str]:
+    text = os.environ.get(variable, "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ImportError(
+            f"expected words as of a shell in the variable {variable}, found {text} "
+            f"({error})"
         ) from error
 
 

@@ -86,6 +86,9 @@ def test_no_compiler(cache, answer, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ImportError, match=r"expects a C\+\+ compiler, found no CXX="):
         answer()
+    monkeypatch.setenv("CXX", "g++ -DNAME='a")
+    with pytest.raises(ImportError, match="words as of a shell in the variable CXX"):
+        answer()
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", str(cache))
     with pytest.raises(ImportError, match=r"found no g\+\+ or clang\+\+; install"):

@@ -32,7 +32,7 @@ struct Place {
   int64_t offset, count;
 };
 
-// What the header says of a model.
+// Contents of the header.
 struct Description {
   std::string kind, precision, two_body, digest, version, checksum;
   std::vector<std::string> elements;

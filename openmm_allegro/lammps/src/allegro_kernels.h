@@ -39,7 +39,7 @@ inline std::string instruction_set(const std::string &name) {
   return "generic";
 }
 
-// What else kernels/builds.py asks of a processor, all with these have.
+// All processors with these have the rest that kernels/builds.py asks for.
 inline bool runs_here(const std::string &set) {
 #if defined(__x86_64__)
   __builtin_cpu_init();

@@ -95,7 +95,7 @@ inline void check_program(const Model &model, const Kernels &kernels) {
                              std::to_string(about.elements.size()));
 }
 
-// All bytes of rank 0's arrays.
+// Copy integers and constants from the file.
 inline void read_arrays(Model &model, const Mapping &file) {
   const Description &about = model.about;
   const auto copy = [&](const Place &place, auto &to) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What all ranks do together, so that a failure of one ends all of them in one sentence.
+// Steps that all ranks take together: the failure of one ends all of them, in one sentence.
 #ifndef ALLEGRO_RANKS_H
 #define ALLEGRO_RANKS_H
 

@@ -16,8 +16,8 @@ FixStyle(allegro/flush,FixAllegroFlush);
 
 namespace LAMMPS_NS {
 
-// Before a restart file is whole, all output up to it is on its way to the disk. LAMMPS
-// holds back the end of an XTC, which has no dump_modify flush, and a kill would lose it.
+// All output up to a restart file is written before that file is whole. LAMMPS holds back
+// the end of an XTC, which has no dump_modify flush, and a kill would lose it.
 class FixAllegroFlush : public Fix {
  public:
   FixAllegroFlush(class LAMMPS *lammps, int narg, char **arg) : Fix(lammps, narg, arg) {

@@ -49,7 +49,7 @@ void PairAllegro::compute(int eflag, int vflag) {
   tally_virials();
 }
 
-// Elements of all atoms; positions must be numbers, for the kernel may go on without.
+// Elements of all atoms. Positions must be finite, which the kernel does not check.
 void PairAllegro::place_atoms() {
   const int nlocal = atom->nlocal, nall = nlocal + atom->nghost;
   if (types.capacity() < size_t(nall)) types.reserve(nall + nall / 20);  // not twice as many
