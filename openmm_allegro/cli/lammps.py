@@ -27,7 +27,7 @@ _OF_SYSTEM = ("precision", "two_body", "skin", "no_periodic", "elements")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     add_inputs(parser, "FOLDER")
-    parser.usage += "\n       %(prog)s FOLDER --resume"
+    parser.usage += "\n       %(prog)s FOLDER --resume [--steps STEPS]"
     parser.add_argument("--output", type=Path, help="folder to write")
     parser.add_argument(
         "--replicate",
@@ -58,7 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="let the input of an existing folder continue from its last restart file",
+        help="let the input of an existing folder continue from its last restart file; "
+        "with --steps, its last stage becomes longer",
     )
     add_settings(parser, Execution, ("seed",))
     add_overwrite_option(parser)
@@ -108,15 +109,15 @@ def _resume(options: argparse.Namespace) -> None:
     given = [
         f"--{name.replace('_', '-')}"
         for name, value in vars(options).items()
-        if name not in ("inputs", "resume", "verb", "debug") and value
+        if name not in ("inputs", "resume", "steps", "verb", "debug") and value
     ]
     if len(options.inputs) > 1 or given:
         raise ValueError(
-            "expected the folder of a run alone beside --resume, found "
+            "expected the folder of a run beside --resume, and --steps at most, found "
             f"{', '.join([*map(str, options.inputs), *given])}"
         )
     folder = options.inputs[0]
-    resumed = resume(folder)
+    resumed = resume(folder, given_options(options, RunSettings).get("steps"))
     print(resumed.message)
     _print_next(folder, resumed.plan, finished=resumed.begin is None)
 

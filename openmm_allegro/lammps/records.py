@@ -8,7 +8,7 @@ from typing import Any
 from .._version import __version__
 from ..runs.names import PROTOCOL, paths_of
 from ..simulate.integrators import is_stochastic
-from ..utils.files import write_record
+from ..utils.files import read_record, write_record
 from .plan import Plan
 
 ENGINE = "lammps"
@@ -43,3 +43,12 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
             "replicate": list(plan.replicate),
         }
         write_record(paths_of(folder / name)["record"], record)
+
+
+def write_steps(folder: Path, plan: Plan) -> None:
+    """Write the steps of the last stage, which have changed, into the records."""
+    steps, path = plan.stages[-1].steps, paths_of(folder / plan.names[-1])["record"]
+    write_record(path, read_record(path) | {"steps": steps})
+    protocol = read_record(folder / PROTOCOL)
+    protocol["settings"][-1]["steps"] = steps
+    write_record(folder / PROTOCOL, protocol)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Continue a run in LAMMPS that was killed or stopped, from its last restart file."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +13,13 @@ from ..runs.restarts import read_restart
 from ..utils.files import lock_output, replace_file
 from .input import input_text
 from .output import INPUT, check_ended
-from .plan import Begin, Plan, read_plan
+from .plan import Begin, Plan, read_plan, write_plan
+from .records import write_steps
 from .reports import Written, cut_frames, cut_table, read_written
 
 # Files of a stage that LAMMPS appends to.
 _GROWING = ("trajectory", "part", "energies")
+_STATES = "restart_1", "restart_2", "restart"
 _NOT_READY = "openmm-allegro lammps --resume was interrupted; let it end first"
 
 
@@ -53,7 +56,7 @@ class Resumed(NamedTuple):
         return where
 
 
-def resume(folder: str | Path) -> Resumed:
+def resume(folder: str | Path, steps: int | None = None) -> Resumed:
     """Make a run ready to be continued: its files agree, and its input begins there.
 
     Each stage that is finished has all its frames in one file afterwards. The stage
@@ -64,6 +67,8 @@ def resume(folder: str | Path) -> Resumed:
     ----------
     folder : path
         That ``prepare_run`` wrote.
+    steps : int, optional
+        Steps of the last stage, if it is to become longer.
 
     Returns
     -------
@@ -72,7 +77,8 @@ def resume(folder: str | Path) -> Resumed:
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no run in the folder, or files of it are missing or damaged.
+        If there is no run in the folder, files of it are missing or damaged, or the
+        last stage cannot have as many steps.
     RuntimeError
         If LAMMPS is still running there, on this machine.
     """
@@ -80,9 +86,14 @@ def resume(folder: str | Path) -> Resumed:
     plan = read_plan(folder)
     with lock_output(folder / "lammps"):
         check_ended(folder, plan.names)
+        if steps is not None:
+            plan = _longer(plan, steps)
         begin = find_begin(folder, plan)
         first = len(plan.names) if begin is None else begin.stage
         reached = _written(folder, plan.names[first]).last if begin else 0
+        if steps is not None:
+            write_plan(folder, plan)
+            write_steps(folder, plan)
         # until all is done, nothing may run from files that are in between
         replace_file(folder / INPUT, _stop(_NOT_READY, 1))
         for name, stage in zip(plan.names[:first], plan.stages, strict=False):
@@ -97,6 +108,22 @@ def resume(folder: str | Path) -> Resumed:
             _remove(folder, name)
         replace_file(folder / INPUT, _text(plan, folder, begin))
     return Resumed(folder, plan, begin, reached)
+
+
+def _longer(plan: Plan, steps: int) -> Plan:
+    """Give the last stage more steps."""
+    name, stage = plan.names[-1], plan.stages[-1]
+    if steps < stage.steps:
+        raise ValueError(
+            f"expected at least the {stage.steps} steps that {name} has, found {steps}"
+        )
+    if len(stage.temperature_k) > 1 and steps > stage.steps:
+        raise ValueError(
+            f"expected the {stage.steps} steps of {name}, because its temperature is a "
+            f"ramp over all of them, found {steps}"
+        )
+    last = dataclasses.replace(stage, steps=steps)
+    return dataclasses.replace(plan, stages=(*plan.stages[:-1], last))
 
 
 def find_begin(folder: Path, plan: Plan) -> Begin | None:
@@ -134,16 +161,17 @@ def _last_state(folder: Path, plan: Plan, number: int) -> Begin | None:
     """Find the last restart file within a stage that all was written before."""
     name, stage = plan.names[number], plan.stages[number]
     paths = lammps_paths_of(folder / name)
-    whole = {i: read_restart(paths[f"restart_{i}"]) for i in (1, 2)}
+    # the end of a stage that is longer now is one of them
+    whole = {kind: read_restart(paths[kind]) for kind in _STATES}
     states = sorted(
-        (state.step, i)
-        for i, state in whole.items()
+        (state.step, paths[kind].name)
+        for kind, state in whole.items()
         if state is not None and 0 < state.step <= stage.steps
     )
     if not states:
         return None
     written = _written(folder, name)
-    for step, i in reversed(states):
+    for step, file in reversed(states):
         expected = np.arange(stage.report_interval, step + 1, stage.report_interval)
         frames, lines = (steps[steps <= step] for steps in written)
         # the frame of the step itself is in the restart file too
@@ -152,12 +180,12 @@ def _last_state(folder: Path, plan: Plan, number: int) -> Begin | None:
         )
         if enough and np.array_equal(lines, expected):
             last_frame = int(max([0, *frames[-1:]]))
-            return Begin(number, step, paths[f"restart_{i}"].name, last_frame)
+            return Begin(number, step, file, last_frame)
     raise ValueError(
         f"expected all frames and lines of energies of {name} up to step "
-        f"{states[-1][0]}, as {paths['restart_1']} and {paths['restart_2']} have it, "
-        f"found whole ones up to {' and '.join(str(max([0, *x])) for x in written)}; "
-        "bring the files back, or remove these two to run the stage from its start"
+        f"{states[-1][0]}, which {states[-1][1]} has, found whole ones up to "
+        f"{' and '.join(str(max([0, *x])) for x in written)}; bring the files back, or "
+        f"remove {', '.join(f for _, f in states)} to run the stage from its start"
     )
 
 
@@ -198,8 +226,8 @@ def _cut(folder: Path, name: str, step: int, last_frame: int) -> None:
 def _keep_restart(folder: Path, name: str, begin: Begin) -> Begin:
     """Keep a restart file alone, as the second, since LAMMPS begins with the first."""
     paths = lammps_paths_of(folder / name)
-    if begin.restart == paths["restart_1"].name:
-        os.replace(paths["restart_1"], paths["restart_2"])
+    if begin.restart != paths["restart_2"].name:
+        os.replace(folder / str(begin.restart), paths["restart_2"])
     for kind in ("restart_1", "restart"):
         paths[kind].unlink(missing_ok=True)
     return begin._replace(restart=paths["restart_2"].name)

@@ -135,7 +135,9 @@ def test_many_atoms_are_said_to_have_no_frames(command, capsys, caplog):
 def test_resume_takes_the_folder_alone(command, tmp_path, capsys):
     assert main(command) == 0
     folder = str(tmp_path / "run")
-    assert "--steps" in error_of(capsys, "lammps", folder, "--resume", "--steps", "5")
+    assert "--seed" in error_of(capsys, "lammps", folder, "--resume", "--seed", "5")
+    message = error_of(capsys, "lammps", folder, "--resume", "--steps", "5")
+    assert "expected at least the" in message
     assert main(["lammps", folder, "--resume"]) == 0
     assert "run:      mpirun" in capsys.readouterr().out
     message = error_of(capsys, "lammps", tmp_path / "other", "--resume")

@@ -2,6 +2,8 @@
 """Folders of runs in LAMMPS that were killed at any moment, continued from there."""
 
 import contextlib
+import dataclasses
+import json
 import os
 import struct
 import subprocess
@@ -13,11 +15,13 @@ from analysis_helpers import CUBIC, make_trajectory, random_walk
 from cli_helpers import save_xtc
 
 from openmm_allegro.cli.main import main
-from openmm_allegro.lammps.plan import Begin, Plan, write_plan
+from openmm_allegro.lammps.plan import Begin, Plan, read_plan, write_plan
+from openmm_allegro.lammps.records import write_records
 from openmm_allegro.lammps.reports import cut_frames, read_written
 from openmm_allegro.lammps.resume import resume
 from openmm_allegro.runs.names import lammps_paths_of, paths_of
 from openmm_allegro.runs.restarts import Restart, read_restart
+from openmm_allegro.runs.run import read_run
 from openmm_allegro.runs.trajectories.gromacs import index_xtc
 from openmm_allegro.simulate.settings import Stage
 
@@ -182,6 +186,34 @@ def test_a_run_that_is_finished_stays_so(folder, walk, capsys):
     assert main(["lammps", str(folder), "--resume"]) == 0
     out = capsys.readouterr().out
     assert "are finished" in out and "analyze" in out and "mpirun" not in out
+
+
+def test_a_finished_run_becomes_longer(folder, walk, capsys):
+    plan = read_plan(folder)
+    write_records(folder, plan, {})
+    for name in NAMES:
+        paths = write(folder, walk, name, STEPS, STEPS, {"restart": STEPS})
+    run = read_run(folder / NAMES[1])
+    assert (run.done, run.progress) == (100, "100 of 100")
+    with pytest.raises(ValueError, match="at least the 100 steps that 2-nvt has"):
+        resume(folder, 90)
+    assert read_plan(folder) == plan
+    assert main(["lammps", str(folder), "--resume", "--steps", "140"]) == 0
+    assert "2-nvt continues at step 100 of 140" in capsys.readouterr().out
+    assert steps_of(paths) == (up_to(100), up_to(100))
+    text = (folder / "in.lammps").read_text()
+    assert "read_restart    2-nvt.restart.2\n" in text
+    assert "run             140 upto\n" in text
+    run = read_run(folder / NAMES[1])
+    assert (run.done, run.progress) == (100, "100 of 140")
+    last = json.loads((folder / "protocol.json").read_text())["settings"][-1]
+    assert last["steps"] == 140
+    assert resume(folder).begin == Begin(1, 100, "2-nvt.restart.2", 100)
+    # a ramp would be another
+    stage = dataclasses.replace(plan.stages[1], temperature_k=(300.0, 400.0))
+    write_plan(folder, dataclasses.replace(plan, stages=(plan.stages[0], stage)))
+    with pytest.raises(ValueError, match="expected the 100 steps of 2-nvt, because"):
+        resume(folder, 140)
 
 
 def test_what_is_missing_is_an_error_and_nothing_is_cut(folder, walk):
