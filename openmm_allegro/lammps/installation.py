@@ -28,7 +28,7 @@ _OFF = ("OFF", "NO", "FALSE", "0", "N", "")  # options of CMake
 
 
 class Lammps(NamedTuple):
-    """What a plugin is compiled for."""
+    """A LAMMPS that a plugin is compiled for."""
 
     version: str
     headers: Path  # folder of pair.h
@@ -38,7 +38,7 @@ class Lammps(NamedTuple):
 
 
 class _Traits(NamedTuple):
-    """What the library of LAMMPS was made with."""
+    """Traits of the library of LAMMPS that a plugin must share."""
 
     mpi: str = _MPICH
     has_old_strings: bool = False  # of std::string before GCC 5

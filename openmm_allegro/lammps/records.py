@@ -45,6 +45,20 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
         write_record(paths_of(folder / name)["record"], record)
 
 
+def check_engine(path: Path) -> None:
+    """Refuse the record of a run that OpenMM has put in the place of one in LAMMPS.
+
+    Raises
+    ------
+    ValueError
+    """
+    if path.is_file() and read_record(path).get("engine") != ENGINE:
+        raise ValueError(
+            f"expected the record of a run in LAMMPS at {path}, found that of a run in "
+            "OpenMM, which openmm-allegro simulate continues"
+        )
+
+
 def write_steps(folder: Path, plan: Plan) -> None:
     """Write the steps of the last stage, which have changed, into the records."""
     steps, path = plan.stages[-1].steps, paths_of(folder / plan.names[-1])["record"]

@@ -14,7 +14,7 @@ from ..utils.files import lock_output, replace_file
 from .input import input_text
 from .output import INPUT, check_ended
 from .plan import Begin, Plan, read_plan, write_plan
-from .records import write_steps
+from .records import check_engine, write_steps
 from .reports import Written, cut_frames, cut_table, read_written
 
 # Files of a stage that LAMMPS appends to.
@@ -86,6 +86,8 @@ def resume(folder: str | Path, steps: int | None = None) -> Resumed:
     plan = read_plan(folder)
     with lock_output(folder / "lammps"):
         check_ended(folder, plan.names)
+        for name in plan.names:
+            check_engine(paths_of(folder / name)["record"])
         if steps is not None:
             plan = _longer(plan, steps)
         begin = find_begin(folder, plan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is simulated: models, atoms, their box, and how they move at the start."""
+"""Read what is simulated: models, atoms, their box, and velocities at the start."""
 
 from collections.abc import Sequence
 from pathlib import Path

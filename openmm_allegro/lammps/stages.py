@@ -106,8 +106,8 @@ def _start(plan: Plan, number: int) -> list[str]:
         norm = component * math.sqrt(3 * plan.atoms)
         most = MINIMIZER_ITERATIONS
         lines += [
-            f"# until forces are of thermal size, {component:.3g} eV/A a component; it "
-            "takes the norm of all",
+            f"# until forces are of thermal size, {component:.3g} eV/A a component; "
+            "minimize takes the norm of all",
             "thermo          20",
             f"minimize        0.0 {norm:.6g} {most} {10 * most}",
         ]

@@ -150,8 +150,8 @@ def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> Non
 
 
 def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
-    """Remove all files of a prefix but some, by their names in ``paths_of``."""
-    for name, path in paths_of(output).items():
+    """Remove all files of a prefix, by OpenMM or LAMMPS, but some by their names."""
+    for name, path in (paths_of(output) | lammps_paths_of(output)).items():
         if name not in keep:
             path.unlink(missing_ok=True)
             shutil.rmtree(parts_of(path), ignore_errors=True)

@@ -209,6 +209,12 @@ def test_a_finished_run_becomes_longer(folder, walk, capsys):
     last = json.loads((folder / "protocol.json").read_text())["settings"][-1]
     assert last["steps"] == 140
     assert resume(folder).begin == Begin(1, 100, "2-nvt.restart.2", 100)
+    (folder / "1-heat.json").write_text("{}")  # as if simulate had run in the folder
+    with pytest.raises(
+        ValueError, match=r"1-heat\.json, found that of a run in OpenMM"
+    ):
+        resume(folder)
+    write_records(folder, plan, {})
     # a ramp would be another
     stage = dataclasses.replace(plan.stages[1], temperature_k=(300.0, 400.0))
     write_plan(folder, dataclasses.replace(plan, stages=(plan.stages[0], stage)))

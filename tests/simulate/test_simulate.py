@@ -97,7 +97,10 @@ def test_output_is_never_replaced_unasked(small_run):
     with pytest.raises(FileExistsError, match=r"found .*water\.pdb.*--force"):
         small_run()
     assert paths["trajectory"].read_bytes() == before
+    part = paths["trajectory"].with_suffix(".part.xtc")  # as LAMMPS leaves one
+    part.write_bytes(before)
     small_run(overwrite=True, steps=6)
+    assert not part.exists()
     assert len(read_csv(paths["energies"])) == 2
 
 
