@@ -135,6 +135,6 @@ def _model(plan: Plan) -> list[str]:
             "#compute        deviation all reduce max f_deviation",
         ]
     if plan.frames:
-        lines += comments(["all frames up to a restart file are written before that file"])
+        lines += comments(["all frames up to a restart file are written before it"])
         lines.append("fix             flush all allegro/flush")
     return lines
