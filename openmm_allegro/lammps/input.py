@@ -81,7 +81,7 @@ def _folder(plan: Plan, folder: Path, begin: Begin) -> list[str]:
     if not begin.step:
         paths.append(paths_of(name)["energies"])
     files = [str(path) for path in paths if str(path) != begin.restart]
-    condition = " || ".join(f"$(is_file({name}))" for name in files)
+    condition = " || &\n    ".join(f"$(is_file({name}))" for name in files)
     lines = [
         *title("Folder: if it is moved or copied, continue (above) writes this anew"),
         f'shell           cd "{folder}"',

@@ -168,9 +168,9 @@ def _describe(plan: Plan, source: Source) -> None:
     without = [stage.name for stage in plan.stages if stage.velocity_interval]
     if without:
         log.warning(
-            "no frames with velocities will be written, which simulate writes in stage "
-            "%s: analyses read none of LAMMPS. %s has a command for them in its own "
-            "format, commented out",
+            "no frames with velocities will be written, as simulate has them in stage "
+            "%s: analyses do not read those of LAMMPS; %s has the command for them as "
+            "a comment",
             " and ".join(without),
             INPUT,
         )
@@ -178,7 +178,7 @@ def _describe(plan: Plan, source: Source) -> None:
         log.warning(
             "no frames and no topology will be written: %s atoms are more than the "
             "%s that analyses in Python hold; energies are. %s has the commands for "
-            "frames, commented out",
+            "frames as comments",
             f"{plan.atoms:,}",
             f"{_MOST_WITH_FRAMES:,}",
             INPUT,
