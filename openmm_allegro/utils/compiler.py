@@ -140,7 +140,8 @@ def compile_library(
     except OSError as error:
         raise ImportError(
             f"{needed_by} expects a folder to compile into, found that {path.parent} "
-            f"is none ({error}); name another by the variable OPENMM_ALLEGRO_CACHE"
+            f"is none ({error.__cause__ or error}); name another by the variable "
+            "OPENMM_ALLEGRO_CACHE"
         ) from error
 
 
