@@ -12,6 +12,8 @@ from ..utils.files import read_record, write_record
 from .plan import Plan
 
 ENGINE = "lammps"
+# Monte Carlo moves, and frames that LAMMPS does not write.
+_NOT_DONE = "barostat_interval", "velocity_interval"
 
 
 def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
@@ -33,7 +35,8 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
     write_record(folder / PROTOCOL, protocol)
     for number, (name, stage) in enumerate(zip(plan.names, plan.stages, strict=True)):
         values = stage.record()
-        values.pop("barostat_interval", None)  # of Monte Carlo moves
+        for other in _NOT_DONE:
+            values.pop(other, None)
         record = notes | {"atoms": plan.atoms} | values | {"seed": plan.seed + number}
         record |= {
             "engine": ENGINE,

@@ -95,7 +95,9 @@ def read_source(
     box = _set_box(topology, end, periodic)
     system = skeleton(element_masses(topology), bonds_of(topology), box)
     check_freedom(system)
-    positions = pdb.positions if end is None else _positions_of(end, state)
+    positions = pdb.positions
+    if end is not None:
+        positions = _positions_of(end, len(symbols), state)
     positions = check_positions(positions, topology, system)
     everywhere = range(len(symbols))
     contents = topology, system, positions, end
@@ -174,13 +176,19 @@ def _set_box(
     return box
 
 
-def _positions_of(end: openmm.State, path: Path | None) -> Any:
+def _positions_of(end: openmm.State, count: int, path: Path | None) -> Any:
     try:
-        return end.getPositions(asNumpy=True)
+        positions = end.getPositions(asNumpy=True)
     except openmm.OpenMMException as error:
         raise ValueError(
             f"expected a state with positions in {path}, found {error}"
         ) from error
+    if len(positions) != count:
+        raise ValueError(
+            f"expected a state of the {count} atoms of the topology in {path}, found "
+            f"one of {len(positions)}"
+        )
+    return positions
 
 
 def _velocities_of(end: openmm.State | None) -> np.ndarray | None:

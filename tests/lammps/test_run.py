@@ -134,6 +134,11 @@ def test_state_is_carried_over(config, tmp_path, water_box):
         assert "0 10.45 xlo xhi" in text
         record = json.loads((folder / "nve.json").read_text())
         assert record["state"] == str(tmp_path / "end.xml")
+        assert "velocity_interval" not in record  # there are no such frames
+    topology = make_topology(["O"], BOX)
+    write_topology(tmp_path / "water.pdb", topology, positions[:1] * unit.nanometer)
+    with pytest.raises(ValueError, match=r"state of the 1 atoms .*end\.xml, .* 81"):
+        prepare_run(config, stages, names, tmp_path / "other", **where)
 
 
 def test_seed_is_drawn_and_recorded(config, tmp_path):
