@@ -54,7 +54,7 @@ def _head(plan: Plan, folder: Path) -> list[str]:
         "#",
         f"#   run       {run_line(folder)}",
         f"#   continue  openmm-allegro lammps {path} --resume",
-        "#             and run again",
+        "#             (it writes this file anew, without your changes), and run again",
         f"#   analyse   openmm-allegro analyze rdf {prefix}",
     ]
     return [line.encode("ascii", "replace").decode() for line in lines]
