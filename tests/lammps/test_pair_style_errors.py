@@ -148,7 +148,8 @@ REFUSED = {
     ),
     "special_bonds_later": (
         commands(
-            after=BOND.format("special_bonds lj/coul 1 1 1\n"),
+            after=BOND.format("special_bonds lj/coul 1 1 1\n")
+            + "create_bonds single/bond 1 2 3\n",
             end="run 0\nspecial_bonds lj/coul 1 0 1\nrun 0",
             **BONDS,
         ),
@@ -208,6 +209,15 @@ ACCEPTED = {
         "allegro a.allegro H NULL",
         "hybrid allegro zero 3.0",
         after="pair_coeff 1*2 2 zero\n",
+    ),
+    "no_bonds_of_a_kind": commands(
+        after=BOND.format("special_bonds lj/coul 1 0 0\n"), **BONDS
+    ),
+    "bonds_of_other_types": commands(
+        "allegro a.allegro H NULL",
+        "hybrid allegro zero 3.0",
+        after=BOND.format("pair_coeff 1*2 2 zero\n"),
+        **BONDS,
     ),
     "small_weights": commands(
         after=BOND.format("special_bonds lj/coul 1e-50 1e-50 0.5\n"), **BONDS

@@ -252,17 +252,26 @@ void PairAllegro::check_list() const {
     error->warning(FLERR, STYLE + cause + " leaves out pairs, and with them neighbours that "
                                           "the energies of atoms depend on");
   if (atom->molecular == Atom::ATOMIC) return;
-  int kind = 0;
-  for (int k = 1; k <= 3 && !kind; ++k)
-    if (neighbor->special_flag[k] == 0) kind = k;
-  if (!kind) return;
-  int own = atom->molecular == Atom::TEMPLATE && atom->nbonds > 0, any = 0;
-  for (int i = 0; i < atom->nlocal && atom->nspecial && !own; ++i)
-    own = atom->nspecial[i][2] > 0;
-  MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, world);
-  if (any)
-    error->all(FLERR, STYLE + "expected bonded pairs in the list of neighbours, found that "
-                              "special_bonds leaves out 1-" + std::to_string(kind + 1) +
-                          " pairs; use special_bonds lj/coul 1 1 1, or 1e-50 for 0 beside a "
-                          "force field");
+  for (int k = 0; k < 3; ++k) {
+    if (neighbor->special_flag[k + 1]) continue;
+    int own = atom->molecular == Atom::TEMPLATE && atom->nbonds > 0, any = 0;
+    for (int i = 0; i < atom->nlocal && atom->nspecial && !own; ++i)
+      own = has_partner(i, k);
+    MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, world);
+    if (any)
+      error->all(FLERR, STYLE + "expected bonded pairs in the list of neighbours, found that "
+                                "special_bonds leaves out 1-" + std::to_string(k + 2) +
+                            " pairs; use special_bonds lj/coul 1 1 1, or 1e-50 for 0 beside "
+                            "a force field");
+  }
+}
+
+// Look for an atom k + 1 bonds away that the model knows.
+bool PairAllegro::has_partner(int i, int k) const {
+  if (element_of[atom->type[i]] < 0) return false;
+  for (int n = k ? atom->nspecial[i][k - 1] : 0; n < atom->nspecial[i][k]; ++n) {
+    const int j = atom->map(atom->special[i][n]);
+    if (j >= 0 && element_of[atom->type[j]] >= 0) return true;
+  }
+  return false;
 }

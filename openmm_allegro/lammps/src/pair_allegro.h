@@ -71,6 +71,7 @@ class PairAllegro : public Pair {
   void check_committee(const std::vector<openmm_allegro::Model> &) const;
   void check_masses() const;
   void check_list() const;
+  bool has_partner(int, int) const;
 
   void place_atoms();
   void run_members(size_t, size_t, double *);
