@@ -11,6 +11,8 @@ from ..simulate.settings import RunSettings
 
 # Period of a barostat in ps: the box swings around its size that fast.
 _BAROSTAT_PERIOD = 1.0
+# Friction times time step: from 1 on, mean energies were seen to be wrong.
+_MOST_FRICTION = 0.5
 # How the box changes, in words of fix nph.
 _BOXES = {"npt": "iso", "npt-anisotropic": "aniso", "npt-flexible": "tri"}
 _LANGEVIN, _NOSE_HOOVER, _VERLET = "langevin", "nose-hoover", "verlet"
@@ -45,7 +47,7 @@ class Segment(NamedTuple):
 
 
 def check_integrator(settings: RunSettings) -> None:
-    """Refuse an integrator that LAMMPS has no counterpart of.
+    """Refuse an integrator that LAMMPS has no counterpart of, or not for its friction.
 
     Raises
     ------
@@ -58,6 +60,13 @@ def check_integrator(settings: RunSettings) -> None:
         raise ValueError(
             f"expected for LAMMPS an integrator of {fitting}, found {name!r}, of which "
             "it has no counterpart"
+        )
+    most = _MOST_FRICTION / (1e-3 * settings.timestep_fs)
+    if _FIXES[name] != _VERLET and settings.friction_per_ps > most:
+        raise ValueError(
+            f"expected for LAMMPS a friction of at most {most:g}/ps with steps of "
+            f"{settings.timestep_fs:g} fs, above which its thermostats are not exact, "
+            f"found {settings.friction_per_ps:g}/ps"
         )
 
 
