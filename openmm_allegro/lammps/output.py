@@ -95,9 +95,9 @@ def check_ended(folder: Path, names: Sequence[str]) -> None:
     writers = writers_of(paths)
     if writers:
         raise RuntimeError(
-            f"expected no LAMMPS that is running in {folder}, found process "
-            f"{', '.join(map(str, writers))} that writes there now; wait for its end, "
-            "or end it"
+            f"expected no LAMMPS that is running in {folder}, found "
+            f"{' and '.join(f'process {number}' for number in writers)} writing there "
+            "now; wait for the end, or end it"
         )
 
 
