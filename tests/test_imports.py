@@ -262,3 +262,13 @@ def foreign_imports(path):
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
     return names
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """Tests import helpers and scripts by their names alone, from several folders."""
+    folders = {"tests": "*.py", "tests/*/**": "test_*.py", "benchmarks": "*.py"}
+    paths = [
+        p for folder, names in folders.items() for p in ROOT.glob(f"{folder}/{names}")
+    ]
+    stems = [path.stem for path in paths]
+    assert sorted(stems) == sorted(set(stems))

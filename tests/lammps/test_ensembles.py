@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from lammps_runs import run_argon
+from lammps_folders import run_argon
 from lammps_session import needs_lammps
 
 from openmm_allegro.lammps.ensembles import check_integrator, fixes, segments

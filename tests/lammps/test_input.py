@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from lammps_runs import plan_of
+from lammps_folders import plan_of
 
 from openmm_allegro.lammps.input import input_text
 from openmm_allegro.lammps.plan import AtomType, Begin, read_plan, write_plan

@@ -8,7 +8,7 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
-from lammps_runs import run_folder
+from lammps_folders import run_folder
 from lammps_session import needs_lammps
 from openmm import unit
 from openmm_helpers import make_topology
