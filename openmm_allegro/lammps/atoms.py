@@ -7,6 +7,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..simulate.checks import name_stage
 from ..simulate.settings import Stage
 from ..simulate.system import repartition_hydrogen_mass
 from ..topology.elements import ATOMIC_NUMBERS
@@ -75,10 +76,8 @@ def stage_masses(
     for stage in stages:
         mass = stage.hydrogen_mass_da
         if mass not in rows:
-            try:
+            with name_stage(stage.name):
                 repartition_hydrogen_mass(system, topology, mass)
-            except ValueError as error:
-                raise ValueError(f"stage {stage.name}: {error}") from None
             rows[mass] = _masses(system)
             for index, value in enumerate(own.tolist()):
                 system.setParticleMass(index, value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..simulate.checks import check_seeds
+from ..simulate.checks import check_seeds, name_stage
 from ..simulate.protocol import check_names
 from ..simulate.settings import Stage, check_work
 from ..simulate.system import check_ensemble
@@ -27,11 +27,9 @@ def check_stages(stages: Sequence[Stage], seed: int) -> None:
     check_names(stages)
     check_seeds(seed, len(stages))
     for stage in stages:
-        try:
+        with name_stage(stage.name):
             check_work(stage)
             check_integrator(stage)
-        except ValueError as error:
-            raise ValueError(f"stage {stage.name}: {error}") from error
 
 
 def check_ensembles(stages: Sequence[Stage], source: Source) -> None:
@@ -42,10 +40,8 @@ def check_ensembles(stages: Sequence[Stage], source: Source) -> None:
     ValueError
     """
     for stage in stages:
-        try:
+        with name_stage(stage.name):
             check_ensemble(stage.ensemble, source.topology, source.system)
-        except ValueError as error:
-            raise ValueError(f"stage {stage.name}: {error}") from error
 
 
 def count_atoms(source: Source, replicate: Counts) -> int:

@@ -5,10 +5,11 @@ Each function raises an error that says what was expected and what was found, a
 ValueError if nothing else is said.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ _OPTIONAL = {
     for field in dataclasses.fields(RunSettings)
     if field.default is None
 }
+
+
+@contextlib.contextmanager
+def name_stage(name: str) -> Iterator[None]:
+    """Begin the message of an error with the name of the stage that it is about."""
+    try:
+        yield
+    except (ValueError, FileExistsError, ImportError) as error:
+        raise type(error)(f"stage {name}: {error}") from error
 
 
 def check_packages(settings: RunSettings) -> None:

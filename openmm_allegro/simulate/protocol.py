@@ -14,7 +14,7 @@ from openmm import app
 from ..classical.serialized import read_state
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
-from .checks import check_freedom, check_packages, check_seeds
+from .checks import check_freedom, check_packages, check_seeds, name_stage
 from .execute import execute
 from .identity import identify
 from .settings import Execution, Stage, check_work
@@ -99,10 +99,8 @@ def run_protocol(
             what = topology, positions, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
             more["identity"] = identity
-            try:
+            with name_stage(name):
                 files[name] = execute(*what, **more)
-            except (ValueError, FileExistsError) as error:
-                raise type(error)(f"stage {name}: {error}") from error
             path_of_state = files[name]["state"]
             state = read_state(path_of_state.read_text(), str(path_of_state))
         write_record(path, record | {"finished": True})
@@ -136,15 +134,13 @@ def _check_stages(
     check_names(stages)
     check_seeds(seed, len(stages))
     for stage in stages:
-        try:
+        with name_stage(stage.name):
             check_work(stage)
             check_packages(stage)
             check_freedom(system)
             check_ensemble(stage.ensemble, topology, system)
             if stage.hydrogen_mass_da:
                 prepare_system(system, topology, stage.record(), seed)
-        except (ValueError, ImportError) as error:
-            raise type(error)(f"stage {stage.name}: {error}") from error
 
 
 def _begin(
