@@ -34,7 +34,7 @@ from .installation import (
 )
 
 SOURCES = Path(__file__).with_name("src")
-NAME = "allegroplugin.so"  # LAMMPS loads what ends in plugin.so
+PLUGIN = "allegroplugin.so"  # LAMMPS loads what ends in plugin.so
 PLUGIN_FLAGS = ["-std=c++17", "-O2"]
 # Number of a process among those that a launcher starts.
 _RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
@@ -77,7 +77,7 @@ def build_plugin(
         ``plugin.so``. Necessary with ``lammps``.
     standalone : bool
         Compile the kernels in, for machines where this package is not installed; it
-        takes minutes.
+        takes half a minute of processor time.
     sizes : str, optional
         LAMMPS's sizes of integers, "smallbig", "bigbig" or "smallsmall", where the
         folder ``lammps`` does not tell.
@@ -99,7 +99,7 @@ def build_plugin(
     path = None if output is None else Path(output)
     if path is not None and not path.name.endswith("plugin.so"):
         raise ValueError(
-            f"expected an output whose name ends in plugin.so, as {NAME}, by which "
+            f"expected an output whose name ends in plugin.so, as {PLUGIN}, by which "
             f"LAMMPS knows plugins, found {path}"
         )
     if lammps is not None:
@@ -132,7 +132,7 @@ def _kept(standalone: bool) -> Path:
     kernels = "standalone" if standalone else str(SOURCE.parent)
     texts = [version, kernels, *environment_flags(), *PLUGIN_FLAGS, *FLAGS]
     files = [*SOURCES.iterdir(), *STANDALONE, *STANDALONE_INCLUDED]
-    return cache_folder() / f"lammps-{version}-{fingerprint(texts, files)}" / NAME
+    return cache_folder() / f"lammps-{version}-{fingerprint(texts, files)}" / PLUGIN
 
 
 def _compile(path: Path, lammps: Lammps, standalone: bool) -> None:

