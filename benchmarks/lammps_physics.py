@@ -116,7 +116,7 @@ def _call(arguments: list[str]) -> None:
 
 
 def _prefix(name: str, folder: Path) -> Path:
-    """What ``analyze`` is given: a stage of a single run has its ensemble's name."""
+    """Prefix for ``analyze``: the stage of a single run is named as its ensemble."""
     options = RUNS[name][3]
     return folder / name / options[options.index("--ensemble") + 1]
 

@@ -225,7 +225,18 @@ def program(name: str) -> str:
 
 def ranks(pid: int) -> list[int]:
     """Processes of LAMMPS among the descendants of a process."""
-    return [one for one in _descendants(pid) if _executable(one) == "lmp"]
+    return [one for one in descendants(pid) if _executable(one) == "lmp"]
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Processes that a process started, and those that they started."""
+    try:
+        children = (PROC / f"{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from descendants(child)
 
 
 def processor_seconds(pid: int) -> float:
@@ -236,7 +247,7 @@ def processor_seconds(pid: int) -> float:
 def _larger(memory: Memory, pid: int) -> Memory:
     """Memory that was had until now, with what is had now."""
     peaks, here, starters = [], 0.0, 0.0
-    for one in (pid, *_descendants(pid)):
+    for one in (pid, *descendants(pid)):
         numbers = _numbers(one)
         if _executable(one) == "lmp":
             peaks.append(numbers.get("VmHWM", 0.0))
@@ -259,16 +270,6 @@ def _numbers(pid: int) -> dict[str, float]:
         for key, value in re.findall(r"^(VmHWM|Pss):\s+(\d+) kB", text, re.MULTILINE):
             found[key] = int(value) * 1024 / 1e6
     return found
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    try:
-        children = (PROC / f"{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in map(int, children):
-        yield child
-        yield from _descendants(child)
 
 
 def _executable(pid: int) -> str:
