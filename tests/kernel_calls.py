@@ -29,7 +29,7 @@ class System(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What an ``allegro_results`` takes, summed over threads."""
+    """Arrays of an ``allegro_results``, summed over threads."""
 
     energies: np.ndarray
     forces: np.ndarray

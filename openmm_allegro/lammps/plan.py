@@ -68,7 +68,7 @@ class Plan:
 
 
 class Begin(NamedTuple):
-    """Where a run begins: its first stage, or one of them from a restart file.
+    """Beginning of a run: its first stage, or one of them from a restart file.
 
     Attributes
     ----------

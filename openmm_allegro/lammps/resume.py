@@ -43,7 +43,7 @@ class Resumed(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Where the run goes on."""
+        """Say where the run goes on."""
         if self.begin is None:
             return f"all stages of {self.folder} are finished"
         stage = self.plan.stages[self.begin.stage]

@@ -19,7 +19,7 @@ _VALUES = {
     "density": "$(density:%.9g)",
 }
 _SPEED = SPEED, "$(v_speed:%.3g)"
-# Columns of lines of the input.
+# Columns on the first of the two lines that they take in the input.
 _FIRST = 4
 
 

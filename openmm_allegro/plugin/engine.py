@@ -57,7 +57,7 @@ class Engine:
 
     @property
     def rebuilds(self) -> int:
-        """How often the list of pairs was built."""
+        """Number of times that the list of pairs was built."""
         return self._plugin.allegro_engine_rebuilds(self._handle)
 
     def run(

@@ -86,7 +86,7 @@ def _targets(before, text):
 
 
 def _check_shared_functions(library):
-    """Of functions that linkers share between sources none needs AVX."""
+    """Check that no function which linkers share between sources needs AVX."""
     if shutil.which("objdump") is None:
         return
     names = subprocess.run(["nm", library], capture_output=True, text=True, check=True)

@@ -35,7 +35,6 @@ BONDS = {
     "box": "bond/types 1 extra/bond/per/atom 4 extra/special/per/atom 8",
 }
 BOND = "bond_style zero\nbond_coeff *\n{}create_bonds single/bond 1 1 2\n"
-DELTA = "hybrid/overlay allegro", "* * allegro delta.allegro H O"
 AGAIN = "it was cut or damaged: copy or export it again"
 COMMAND = (
     "openmm-allegro lammps MODEL.safetensors SYSTEM.pdb --output FOLDER writes one"

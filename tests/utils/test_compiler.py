@@ -114,7 +114,7 @@ def test_units_have_flags_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_one_process_compiles_and_others_do_as_it_did(tmp_path, monkeypatch, status):
-    """Of 8 that ask at the same time; one that asks later tries anew."""
+    """Eight ask at the same time; one that asks later tries anew."""
     log, go, waiting = tmp_path / "log", tmp_path / "go", []
     script = tmp_path / "slow"
     script.write_text(
