@@ -34,8 +34,8 @@ CARBONATES = ("ec_emc/ec_emc.safetensors", "ec_emc/ec_emc.pdb")
 TABLE = ("--two-body", "table")
 # Run: command, system, steps, other options.
 RUNS = {
-    "openmm": ("simulate", SALT, 240_000, (*TABLE, "--ensemble", "nvt")),
-    "lammps": ("lammps", SALT, 240_000, (*TABLE, "--ensemble", "nvt")),
+    "openmm": ("simulate", SALT, 480_000, (*TABLE, "--ensemble", "nvt")),
+    "lammps": ("lammps", SALT, 480_000, (*TABLE, "--ensemble", "nvt")),
     "nve": ("lammps", SALT, 20_000, ("--ensemble", "nve")),
     "npt": (
         "lammps",
