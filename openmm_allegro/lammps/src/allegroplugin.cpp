@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The pair style and its fix as a plugin of LAMMPS, in one unit. A build inside LAMMPS leaves it out.
+// The pair style and its fix as a plugin of LAMMPS, in one unit; left out of a build inside
+// LAMMPS.
 #include "pair_allegro.cpp"
 #include "pair_allegro_compute.cpp"
 
