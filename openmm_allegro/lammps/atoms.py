@@ -7,6 +7,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..classical.bonds import bond_markers
 from ..simulate.checks import name_stage
 from ..simulate.settings import Stage
 from ..simulate.system import repartition_hydrogen_mass
@@ -20,14 +21,8 @@ def element_masses(topology: app.Topology) -> np.ndarray:
     return np.array([mass.value_in_unit(unit.dalton) for mass in masses])
 
 
-def bonds_of(topology: app.Topology) -> np.ndarray:
-    """Indices [B, 2] of bonded atoms."""
-    pairs = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()]
-    return np.array(pairs, dtype=int).reshape(-1, 2)
-
-
 def skeleton(
-    masses: np.ndarray, bonds: np.ndarray, box: np.ndarray | None
+    masses: np.ndarray, topology: app.Topology, box: np.ndarray | None
 ) -> openmm.System:
     """Make a System of masses, bonds and a box, in which nothing acts.
 
@@ -36,19 +31,15 @@ def skeleton(
     Parameters
     ----------
     masses : ndarray [N], Da
-    bonds : ndarray [B, 2] of int
+    topology : openmm.app.Topology
+        Its bonds are taken.
     box : ndarray [3, 3] or None, nm
         None where not periodic.
     """
     system = openmm.System()
     for mass in masses.tolist():
         system.addParticle(mass)
-    force = openmm.HarmonicBondForce()
-    force.setName("Bonds of the topology")
-    force.setUsesPeriodicBoundaryConditions(box is not None)
-    for first, second in bonds.tolist():
-        force.addBond(first, second, 0.1, 0.0)
-    system.addForce(force)
+    system.addForce(bond_markers(topology, box is not None))
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box.tolist())
     return system

@@ -26,12 +26,6 @@ def repeat_positions(
     return (shifts[:, None] + positions).reshape(-1, 3)
 
 
-def repeat_bonds(bonds: np.ndarray, atoms: int, counts: Counts) -> np.ndarray:
-    """Bonds [C, 2] of all replicas, of as many atoms each."""
-    offsets = atoms * np.arange(np.prod(counts))
-    return (offsets[:, None, None] + bonds).reshape(-1, 2)
-
-
 def repeat_topology(
     topology: app.Topology, box: np.ndarray | None, counts: Counts
 ) -> app.Topology:

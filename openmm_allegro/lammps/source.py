@@ -24,7 +24,7 @@ from ..simulate.start import has_velocities
 from ..simulate.system import whole_molecules
 from ..simulate.system_config import SystemConfig
 from ..structure import topology_symbols
-from .atoms import bonds_of, element_masses, skeleton
+from .atoms import element_masses, skeleton
 
 
 class Source(NamedTuple):
@@ -93,7 +93,7 @@ def read_source(
     periodic = is_periodic(models, topology, given)
     end = None if state is None else read_state(state.read_text(), str(state))
     box = _set_box(topology, end, periodic)
-    system = skeleton(element_masses(topology), bonds_of(topology), box)
+    system = skeleton(element_masses(topology), topology, box)
     check_freedom(system)
     positions = pdb.positions
     if end is not None:

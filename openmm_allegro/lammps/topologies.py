@@ -11,9 +11,9 @@ from openmm import unit
 from ..runs.names import paths_of
 from ..simulate.topology_file import write_topology
 from ..utils.files import replace_file
-from .atoms import bonds_of, skeleton
+from .atoms import skeleton
 from .plan import Plan
-from .replicas import repeat_bonds, repeat_positions, repeat_topology
+from .replicas import repeat_positions, repeat_topology
 from .source import Source
 
 
@@ -34,7 +34,6 @@ def write_topologies(
     counts, box = plan.replicate, source.box
     topology = repeat_topology(source.topology, box, counts)
     positions = repeat_positions(source.positions, box, counts)
-    bonds = repeat_bonds(bonds_of(source.topology), len(source.symbols), counts)
     if box is not None:
         box = box * np.array(counts)[:, None]
     first = paths_of(output / plan.names[0])
@@ -45,6 +44,6 @@ def write_topologies(
         if paths != first:
             replace_file(paths["topology"], first["topology"].read_bytes())
         if before is None or (row != before).any():
-            system = skeleton(np.tile(row, math.prod(counts)), bonds, box)
+            system = skeleton(np.tile(row, math.prod(counts)), topology, box)
             text, before = openmm.XmlSerializer.serialize(system), row
         replace_file(paths["system"], text)

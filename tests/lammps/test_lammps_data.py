@@ -7,7 +7,6 @@ from openmm_helpers import make_topology
 
 from openmm_allegro.lammps.atoms import (
     atom_types,
-    bonds_of,
     element_masses,
     skeleton,
     stage_masses,
@@ -15,7 +14,6 @@ from openmm_allegro.lammps.atoms import (
 from openmm_allegro.lammps.data import Atoms, data_text
 from openmm_allegro.lammps.plan import AtomType
 from openmm_allegro.lammps.replicas import (
-    repeat_bonds,
     repeat_positions,
     repeat_topology,
 )
@@ -33,8 +31,13 @@ def water():
     return (
         symbols,
         topology,
-        skeleton(element_masses(topology), bonds_of(topology), BOX),
+        skeleton(element_masses(topology), topology, BOX),
     )
+
+
+def bonds_of(topology):
+    """Indices [B, 2] of bonded atoms."""
+    return np.array([[atom.index for atom in bond] for bond in topology.bonds()])
 
 
 def numbers(text, section):
@@ -91,7 +94,7 @@ def test_types_of_one_element_differ_by_mass(water):
     """A hydroxide's oxygen gives less than a water's."""
     symbols = ["O", "H", "H", "O", "H"]
     topology = make_topology(symbols, BOX, waters=True)
-    system = skeleton(element_masses(topology), bonds_of(topology), BOX)
+    system = skeleton(element_masses(topology), topology, BOX)
     types, kinds = atom_types(
         symbols, stage_masses(topology, system, [Stage("a", hydrogen_mass_da=3.0)])
     )
@@ -104,7 +107,7 @@ def test_types_of_one_element_differ_by_mass(water):
 
 def test_mass_of_hydrogens_without_bonds_names_the_stage():
     topology = make_topology(["H", "H"])
-    system = skeleton(element_masses(topology), bonds_of(topology), None)
+    system = skeleton(element_masses(topology), topology, None)
     with pytest.raises(ValueError, match="stage a: hydrogen_mass: expected bonds"):
         stage_masses(topology, system, [Stage("a", hydrogen_mass_da=3.0)])
 
@@ -115,7 +118,7 @@ def test_system_is_read_back(water, box, tmp_path):
     import openmm
 
     _, topology, _ = water
-    system = skeleton(element_masses(topology), bonds_of(topology), box)
+    system = skeleton(element_masses(topology), topology, box)
     path = tmp_path / "x.system.xml"
     path.write_text(openmm.XmlSerializer.serialize(system))
     read = read_system(path)
@@ -136,9 +139,8 @@ def test_replicas(water):
     whole = repeat_topology(topology, BOX, counts)
     assert [atom.element.symbol for atom in whole.atoms()] == symbols * 4
     assert whole.getNumResidues() == 8
-    np.testing.assert_array_equal(
-        bonds_of(whole), repeat_bonds(bonds_of(topology), 6, counts)
-    )
+    bonds = [bonds_of(topology) + 6 * number for number in range(4)]
+    np.testing.assert_array_equal(bonds_of(whole), np.concatenate(bonds))
     vectors = whole.getPeriodicBoxVectors()._value
     np.testing.assert_allclose(vectors, BOX * np.array(counts)[:, None])
     assert repeat_topology(topology, None, (1, 1, 1)) is topology
