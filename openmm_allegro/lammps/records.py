@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Records of a run in LAMMPS, under the names that analyses and reports know."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..runs.names import PROTOCOL, paths_of
+from ..runs.names import LAMMPS, PROTOCOL, paths_of
 from ..simulate.integrators import is_stochastic
+from ..simulate.protocol import describe_stages
 from ..utils.files import read_record, write_record
 from .plan import Plan
 
-ENGINE = "lammps"
 # Monte Carlo moves, and frames that LAMMPS does not write.
 _NOT_DONE = "barostat_interval", "velocity_interval"
 
@@ -26,20 +25,15 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
     notes : dict
         Models, their hashes and options.
     """
-    protocol = {
-        "stages": list(plan.names),
-        "settings": [dataclasses.asdict(stage) for stage in plan.stages],
-        "seed": plan.seed,
-        "engine": ENGINE,
-    }
-    write_record(folder / PROTOCOL, protocol)
+    protocol = describe_stages(plan.names, plan.stages, plan.seed)
+    write_record(folder / PROTOCOL, protocol | {"engine": LAMMPS})
     for number, (name, stage) in enumerate(zip(plan.names, plan.stages, strict=True)):
         values = stage.record()
         for other in _NOT_DONE:
             values.pop(other, None)
         record = notes | {"atoms": plan.atoms} | values | {"seed": plan.seed + number}
         record |= {
-            "engine": ENGINE,
+            "engine": LAMMPS,
             "package_version": __version__,
             "minimized": stage.minimize,
             "stochastic_thermostat": is_stochastic(values["integrator"]),
@@ -55,7 +49,7 @@ def check_engine(path: Path) -> None:
     ------
     ValueError
     """
-    if path.is_file() and read_record(path).get("engine") != ENGINE:
+    if path.is_file() and read_record(path).get("engine") != LAMMPS:
         raise ValueError(
             f"expected the record of a run in LAMMPS at {path}, found that of a run in "
             "OpenMM, which openmm-allegro simulate continues"

@@ -2,11 +2,11 @@
 """Write all that LAMMPS needs for a run, or for the stages of a protocol."""
 
 import logging
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..simulate.atoms import describe_atoms
+from ..simulate.protocol import choose_seed
 from ..simulate.settings import Stage
 from ..simulate.system_config import SystemConfig
 from ..utils.files import lock_output, replace_file
@@ -121,7 +121,7 @@ def prepare_run(
         models=model_names(len(source.models)),
         atoms=atoms,
         replicate=replicate,
-        seed=seed or random.SystemRandom().randrange(1, 2**31 - len(stages)),
+        seed=choose_seed(seed, len(stages)),
         periodic=source.box is not None,
         velocities=source.velocities is not None,
         frames=atoms <= _MOST_WITH_FRAMES,

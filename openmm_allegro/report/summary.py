@@ -9,13 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from .._version import __version__
+from ..runs.names import LAMMPS
 from ..runs.run import read_events
 from ..runs.table import Unreadable
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Programs that take the steps, by their names in a record.
-_ENGINES = {"openmm": "OpenMM", "lammps": "LAMMPS"}
+_ENGINES = {"openmm": "OpenMM", LAMMPS: "LAMMPS"}
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 # Keys of a record that tell a reader of the page nothing, or nothing that its warnings
 # and remarks do not tell.

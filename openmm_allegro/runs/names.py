@@ -46,6 +46,8 @@ TRAJECTORIES = (SUFFIXES["trajectory"],)
 WITH_TOPOLOGY = (".h5", ".hdf5")
 # Trajectories that may hold velocities.
 WITH_VELOCITIES = (".h5", ".hdf5")
+# The "engine" of records of runs in LAMMPS; those of OpenMM's runs have none.
+LAMMPS = "lammps"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # The barostat of each ensemble, a class of OpenMM, or none at constant volume.

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..utils.files import read_record
 from .names import (
+    LAMMPS,
     LAMMPS_SUFFIXES,
     OTHER_SUFFIXES,
     PROTOCOL,
@@ -137,7 +138,7 @@ class Run:
         files = self.energies, self.trajectory, self.exchanges, self.restart
         return any(path is not None for path in files)
 
-    @property
+    @cached_property
     def speed(self) -> float | None:
         """Speed in ns/day: as recorded, or the last of the table; None without one."""
         recorded = self.record.get("ns_per_day")
@@ -194,7 +195,7 @@ def read_run(prefix: str | Path) -> Run:
         trajectory = existing_file(prefix, *WITH_TOPOLOGY) or trajectory
     path = existing_file(prefix, SUFFIXES["record"])
     record = read_run_record(path) if path else {}
-    if record.get("engine") == "lammps":
+    if record.get("engine") == LAMMPS:
         record |= _version_of_lammps(prefix)
     part = existing_file(prefix, LAMMPS_SUFFIXES["part"])
     if part is not None and (trajectory is None or not trajectory.stat().st_size):

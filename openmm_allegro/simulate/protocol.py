@@ -127,6 +127,22 @@ def check_names(stages: Sequence[Stage]) -> None:
         raise ValueError(f"expected stages of different names, found {given}")
 
 
+def choose_seed(seed: int, count: int) -> int:
+    """Seed of the first of so many stages, drawn where it is 0; each has the next."""
+    return seed or random.SystemRandom().randrange(1, 2**31 - count)
+
+
+def describe_stages(
+    names: Sequence[str], stages: Sequence[Stage], seed: int
+) -> dict[str, Any]:
+    """Collect what the record of a protocol has, whatever program runs it."""
+    return {
+        "stages": list(names),
+        "settings": [dataclasses.asdict(stage) for stage in stages],
+        "seed": seed,
+    }
+
+
 def _check_stages(
     topology: app.Topology, system: openmm.System, stages: Sequence[Stage], seed: int
 ) -> None:
@@ -153,17 +169,11 @@ def _begin(
     before = earlier if execution.resume else {}
     names = number_stages(stages, before.get("stages", []))
     _check_order(before, names, stages, path)
-    seed = execution.seed or before.get("seed", 0)
-    seed = seed or random.SystemRandom().randrange(1, 2**31 - len(names))
+    seed = choose_seed(execution.seed or before.get("seed", 0), len(names))
     if execution.overwrite:
         for name in begun:
             remove_output(folder / name)
-    record = {
-        "stages": names,
-        "settings": [dataclasses.asdict(stage) for stage in stages],
-        "seed": seed,
-        "finished": False,
-    }
+    record = describe_stages(names, stages, seed) | {"finished": False}
     write_record(path, record)
     return record
 
