@@ -22,6 +22,7 @@ from ..kernels.inference.table import choose_table
 from ..kernels.library import FORMAT as PROGRAM_FORMAT
 from ..model.model import Model, digest
 from ..modelfile import load_model
+from ..modelfile.header import BLANK
 from ..potential.options import ForceOptions
 from ..topology.elements import ATOMIC_NUMBERS
 from ..utils.files import check_new_file, replacing
@@ -31,8 +32,6 @@ MAGIC = b"ALLEGRO\n"
 FORMAT = "openmm_allegro.lammps"
 FORMAT_VERSION = 1
 PAGE = 4096  # bytes
-# The checksum, last in the header, is that of the file with these digits in its place.
-BLANK = "0" * 64
 # Files of other programs that hold Allegro models.
 _NEQUIP = (".ckpt", ".pt", ".pth", ".pt2", ".zip")
 
@@ -155,11 +154,10 @@ def _write(path: Path, header: Mapping[str, Any], program: Program) -> None:
     with replacing(path) as partial, open(partial, "wb") as file:
         for part in _parts(head, arrays):
             file.write(part)
-        file.flush()
 
 
 def _head(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """All before the arrays, with a blank checksum."""
+    """All before the arrays, with a blank checksum at the header's end."""
     begin = 0
     while True:  # until the header that names it ends before
         begin += PAGE

@@ -62,16 +62,19 @@ def check_contents(
     if model is None and not may_have_model(system):
         return
     contents = _contents(topology, system, coordinates, state)
+
+    def particles() -> Collection[int]:  # only where they matter, for it takes time
+        return model_particles(system) if model is None else model
+
     try:
         overlaps = find_overlaps(contents)
         remarks = [describe_long_bonds(contents)]
     except ValueError:
-        if model or (model is None and model_particles(system)):
+        if particles():
             raise
         return
     if len(overlaps.pairs):
-        particles = model_particles(system) if model is None else model
-        remarks.append(_check_overlaps(contents, overlaps, particles))
+        remarks.append(_check_overlaps(contents, overlaps, particles()))
     remarks.append(describe_room(contents, pressure=pressure))
     for remark in filter(None, remarks):
         if state is None:

@@ -131,8 +131,7 @@ inline Model read_model(const std::string &path, const Kernels &kernels, MPI_Com
   model.path = path;
   std::shared_ptr<const Mapping> file;
   std::string text;
-  const auto prepare = [&] {
-    model.about = describe(text);
+  const auto make_room = [&] {
     model.integers.resize(static_cast<size_t>(model.about.integers.count));
     model.constants.resize(static_cast<size_t>(model.about.constants.count));
   };
@@ -143,7 +142,7 @@ inline Model read_model(const std::string &path, const Kernels &kernels, MPI_Com
     try {
       model.about = describe(text);
       check_contents(*file, text, model.about);
-      prepare();
+      make_room();
       read_arrays(model, *file);
       place_weights(model, file);
       check_program(model, kernels);
@@ -154,7 +153,8 @@ inline Model read_model(const std::string &path, const Kernels &kernels, MPI_Com
   broadcast(world, text);
   together(world, [&] {
     if (!me) return;
-    prepare();
+    model.about = describe(text);
+    make_room();
     if (model.about.has_table()) {
       file = std::make_shared<const Mapping>(path);
       if (header_text(*file, path) != text)
