@@ -25,6 +25,7 @@ from ..utils.quiet import quiet
 VERBS = {
     "train": "train a model as a TOML file says",
     "evaluate": "errors of a model on labelled frames",
+    "refit": "refit the energy shifts of a model to frames, its weights as they are",
     "info": "print the header of a model file",
     "import": "turn a nequip-allegro checkpoint or package into a model file",
     "export": "turn a model file into a nequip checkpoint",
@@ -38,6 +39,7 @@ _DEBUG = "--debug"
 _EXTRAS = {
     "train": "train",
     "evaluate": "train",
+    "refit": "train",
     "import": "nequip",
     "export": "nequip",
     "analyze": "analysis",

@@ -52,11 +52,8 @@ def predict(
     forces = torch.zeros_like(batch.forces)
     strains = torch.zeros_like(batch.stresses)
     for group in _groups(batch.blocks):
-        centers = torch.cat([c for c, _, _ in group])
-        neighbors = torch.cat([n.flatten() for _, n, _ in group])
-        vectors = torch.cat([v.flatten(0, 1) for _, _, v in group]).requires_grad_(True)
-        shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
-        types = batch.types[centers], batch.types[neighbors]
+        centers, vectors, types, shapes = _join_group(group, batch.types)
+        vectors.requires_grad_(True)
         with torch.enable_grad():
             parts = energy.block_energies(vectors, *types, shapes)  # of the centres
             (gradient,) = torch.autograd.grad(
@@ -73,6 +70,27 @@ def predict(
                 outer = torch.matmul(v.transpose(1, 2), g)
                 strains = strains.index_add(0, batch.frames[c], outer)
     return Prediction(energies, forces, stresses_of(strains, batch.volumes))
+
+
+@torch.no_grad()
+def predict_energies(energy: torch.nn.Module, batch: Batch) -> Tensor:
+    """Predict energies alone, which takes a third of the time.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    batch : Batch
+
+    Returns
+    -------
+    Tensor [B], float64, eV
+    """
+    energies = torch.zeros_like(batch.energies)
+    for group in _groups(batch.blocks):
+        centers, vectors, types, shapes = _join_group(group, batch.types)
+        parts = energy.block_energies(vectors, *types, shapes)
+        energies = energies.index_add(0, batch.frames[centers], parts)
+    return energies
 
 
 def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
@@ -140,7 +158,7 @@ def evaluate(
         )
     samples = make_samples(structures, model.config, distances)
     structures, samples, atoms = separate("evaluate", structures, samples)
-    _check_kind(model, common_baseline(structures))
+    check_kind(model, common_baseline(structures))
     _report_atoms(model, atoms)
     has_stress = any(s.stress is not None for s in samples)
     batches, predictions = [], []
@@ -248,7 +266,7 @@ def error_metrics(
     return metrics
 
 
-def _check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
+def check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
     if model.kind == "delta" and baseline is None:
         raise ValueError(
             "evaluate: expected labels from which the baseline of this model of kind "
@@ -275,6 +293,17 @@ def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
             entries = block[1].numel()
         groups[-1].append(block)
     return groups
+
+
+def _join_group(
+    group: Sequence[Block], types: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], list[tuple[int, int]]]:
+    """Join blocks: centres, vectors, types of centres and neighbours, and shapes."""
+    centers = torch.cat([c for c, _, _ in group])
+    neighbors = torch.cat([n.flatten() for _, n, _ in group])
+    vectors = torch.cat([v.flatten(0, 1) for _, _, v in group])
+    shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
+    return centers, vectors, (types[centers], types[neighbors]), shapes
 
 
 def _check_finite(

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""``openmm-allegro refit``: fit the energy shifts of a model to frames."""
+
+import argparse
+from pathlib import Path
+
+from ..structure.labels.settings import LabelSettings
+from ..utils.settings import add_options as add_settings
+from ..utils.settings import given_options
+from ..utils.trust import Trust
+from .output import add_overwrite_option, check_free
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb to its parser."""
+    parser.description += (
+        " Energies of isolated atoms that the training was given stay as they are."
+    )
+    parser.add_argument("model", type=Path, help="*.safetensors")
+    parser.add_argument(
+        "data", type=Path, nargs="+", help="files that ase reads, of the training"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="model file to write"
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="frames whose energies must become better, or the shifts stay",
+    )
+    parser.add_argument(
+        "--fixed",
+        nargs="+",
+        default=[],
+        metavar="ELEMENT",
+        help="further elements whose shifts stay as they are",
+    )
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        default=[],
+        metavar="XML",
+        help="Systems of the force field, for a model of kind delta",
+    )
+    add_settings(parser, Trust)
+    add_settings(parser.add_argument_group("labels"), LabelSettings)
+    add_overwrite_option(parser)
+
+
+def refit(options: argparse.Namespace) -> None:
+    """Write the model with the refitted shifts and print the errors."""
+    from ..modelfile import load_model, save_model
+    from ..training.data import read_labelled
+    from ..training.refit import refit_shifts
+
+    check_free(options.output, options.force)
+    model = load_model(options.model)
+    trust = Trust(**given_options(options, Trust)).trust
+    labels = LabelSettings(**given_options(options, LabelSettings))
+    frames, held_out = (
+        read_labelled(files, options.baseline, labels, trust=trust) if files else []
+        for files in (options.data, options.validation)
+    )
+    result = refit_shifts(model, frames, held_out, fixed=options.fixed)
+    for name in ("training", "validation"):
+        if errors := result.report.get(f"{name}_energy_rmse"):
+            print(
+                f"energy RMSE of {name}  {errors[0]:.3f} before, {errors[1]:.3f} after "
+                "the fit, meV/atom"
+            )
+    if not result.report["accepted"]:
+        print("the shifts stay as they are")
+    print(f"model: {save_model(result.model, options.output)}")
