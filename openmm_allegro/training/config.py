@@ -43,6 +43,21 @@ class TrainConfig:
     max_epochs: int = setting(
         100, about="Largest number of epochs", minimum=1, maximum=10**8, may_change=True
     )
+    max_hours: float = setting(
+        0.0,
+        about="Hours of training after which max_epochs is lowered and the rate falls "
+        "faster, where epochs take longer than that; 0 for no limit",
+        minimum=0,
+        maximum=1e6,
+        may_change=True,
+    )
+    epoch_size: int = setting(
+        0,
+        about="Structures of an epoch, after which the model is validated and saved: a "
+        "part of the training set, or several passes over it; 0 for one pass",
+        minimum=0,
+        maximum=10**9,
+    )
     batch_size: int = setting(
         4, about="Structures in a batch", minimum=1, maximum=10**8
     )

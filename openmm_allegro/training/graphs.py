@@ -41,7 +41,10 @@ from .start import choose_device, start_training
 
 log = logging.getLogger(__name__)
 
-NOT_DONE = ("gradient_clip", "early_stop_patience", "stress_weight", "late_epoch")
+NOT_DONE = (
+    *("gradient_clip", "early_stop_patience", "stress_weight", "late_epoch"),
+    *("epoch_size", "max_hours"),
+)
 VALIDATION_BATCH = 10
 
 

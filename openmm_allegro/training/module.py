@@ -17,6 +17,7 @@ from .evaluate import Prediction, error_metrics, gather_arrays, predict
 from .linear_chains import fix_linear_chains, keep_fixed
 from .loss import batch_loss, validation_score
 from .optimizers import make_optimizer
+from .pace import Course
 from .record import MONITOR
 from .samples import Batch
 
@@ -38,6 +39,7 @@ class TrainingModule(pl.LightningModule):
         self.elements = model.config.elements
         self.config = config
         self.steps_per_epoch = steps_per_epoch
+        self.course = Course(steps_per_epoch * config.max_epochs)
         self._weigh(config.weights_of(0))
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
@@ -132,8 +134,8 @@ class TrainingModule(pl.LightningModule):
         rise = min(1.0, (step + 1) / max(config.warmup_steps, 1))
         if config.schedule == "constant":
             return rise
-        phase = min(step / (self.steps_per_epoch * config.max_epochs), 1.0)
-        cosine = 0.5 * (1.0 + torch.cos(torch.tensor(torch.pi * phase)).item())
+        done = torch.tensor(torch.pi * self.course.done(step))
+        cosine = 0.5 * (1.0 + torch.cos(done).item())
         return rise * (config.final_rate + (1.0 - config.final_rate) * cosine)
 
     def _weigh(self, weights: LossWeights) -> None:
@@ -143,18 +145,39 @@ class TrainingModule(pl.LightningModule):
 
 
 class EpochOrder(Sampler[int]):
-    """A new random order each epoch that depends on seed and epoch alone."""
+    """A new random order each epoch that depends on seed and epoch alone.
 
-    def __init__(self, size: int, seed: int) -> None:
+    Parameters
+    ----------
+    size : int
+        Structures to choose from.
+    seed : int
+    epoch_size : int
+        Structures of an epoch; 0 for all of them. Epochs of other sizes are cut from
+        passes over all structures, so that each comes as often as the others.
+    """
+
+    def __init__(self, size: int, seed: int, epoch_size: int = 0) -> None:
         self.size, self.seed, self.epoch = size, seed, 0
+        self.epoch_size = epoch_size or size
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that the next order is of; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size
+        return self.epoch_size
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.size, generator=generator).tolist())
+        number, begin = divmod(self.epoch * self.epoch_size, self.size)
+        chosen: list[int] = []
+        while len(chosen) < self.epoch_size:
+            rest = self.epoch_size - len(chosen)
+            chosen += self._pass(number)[begin : begin + rest]
+            number, begin = number + 1, 0
+        return iter(chosen)
+
+    def _pass(self, number: int) -> list[int]:
+        """Order of a pass over all structures."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        return torch.randperm(self.size, generator=generator).tolist()

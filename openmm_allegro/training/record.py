@@ -131,7 +131,7 @@ class TrainingRecord(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Collect what a checkpoint keeps: the best score, and the seconds so far."""
-        return {"best": self.record.best, "seconds": self._elapsed()}
+        return {"best": self.record.best, "seconds": self.elapsed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint kept."""
@@ -157,10 +157,12 @@ class TrainingRecord(pl.Callback):
             step=trainer.global_step,
             learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
             loss=module.epoch_loss(),
-            seconds=round(self._elapsed(), 1),
+            seconds=round(self.elapsed, 1),
         )
 
-    def _elapsed(self) -> float:
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the training so far, those before it was resumed among them."""
         return self.seconds + time.monotonic() - self.started
 
 

@@ -23,6 +23,7 @@ from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
 from .module import EpochOrder, TrainingModule
+from .pace import Pace
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord, best_model
 from .resume import (
     CHECKPOINTS,
@@ -132,7 +133,7 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
     dense = None
     if config.compile:
         dense = DenseCollate(start.training, network, config.batch_size)
-    order = EpochOrder(len(start.training), config.seed)
+    order = EpochOrder(len(start.training), config.seed, config.epoch_size)
     return [
         DataLoader(
             start.training, config.batch_size, sampler=order, collate_fn=dense or join
@@ -144,7 +145,8 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
 def _callbacks(
     output: Path, model: Model, config: TrainConfig, progress: bool
 ) -> list[pl.Callback]:
-    callbacks: list[pl.Callback] = [TrainingRecord(TrainingLog(output, model))]
+    record = TrainingRecord(TrainingLog(output, model))
+    callbacks: list[pl.Callback] = [record, Pace(config, record)]
     if config.ema_decay > 0:
         # All weights in one call: EMAWeightAveraging takes a quarter of a small step.
         average = get_ema_multi_avg_fn(config.ema_decay)
