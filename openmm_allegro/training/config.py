@@ -157,8 +157,9 @@ class TrainConfig:
     )
     ema_decay: float = setting(
         0.99,
-        about="Decay of the moving average of the weights, which is validated and "
-        "saved; 0 for no average",
+        about="Largest decay of the moving average of the weights, whose window is a "
+        "fiftieth of the steps at first; it is validated and saved unless the current "
+        "weights are better; 0 for no average",
         minimum=0,
         below=1,
     )

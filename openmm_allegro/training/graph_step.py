@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..model import AllegroConfig
+from .averaging import share_of_next
 from .compiled import DenseBatch, DenseCollate
 from .module import EpochOrder, TrainingModule
 from .samples import Sample
@@ -58,10 +59,9 @@ class GraphStep:
         factors = [module.rate_factor(step) for step in range(self.total + 1)]
         rates = [module.config.learning_rate * factor for factor in factors]
         self.rates = torch.tensor(rates, device=self.device)
-        # The average starts as the weights after the first step, as train's does.
-        share = 1 - module.config.ema_decay
-        self.shares = torch.full((self.total,), share, device=self.device)
-        self.shares[0] = 1.0
+        decay = module.config.ema_decay
+        shares = [share_of_next(step, decay) for step in range(self.total)]
+        self.shares = torch.tensor(shares, device=self.device)
         self.steps_done = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.loss = torch.zeros((), dtype=torch.float64, device=self.device)
         # Frames of one size make one dense batch each.

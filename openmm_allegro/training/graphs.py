@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.utilities import move_data_to_device
 
 from ..classical.fingerprint import common_baseline
-from ..model import AllegroConfig
+from ..model import AllegroConfig, AllegroEnergy
 from ..model.model import Model
 from ..structure import Structure
 from .config import TrainConfig
@@ -28,7 +28,8 @@ from .data import check_labels
 from .evaluate import predict
 from .graph_step import GraphStep
 from .module import TrainingModule
-from .record import TrainingLog, best_model
+from .record import CURRENT, TrainingLog, better_weights
+from .refit import finished_model
 from .resume import (
     STATE,
     check_same,
@@ -94,7 +95,7 @@ def train_together(
         running = [training for training in finite if not training.done]
     if failed:
         raise failed[0]
-    return [best_model(training.output) for training in trainings]
+    return [training.finish() for training in trainings]
 
 
 class GraphTraining:
@@ -157,7 +158,7 @@ class GraphTraining:
         self.interval = self.steps  # steps between validations
         module = TrainingModule(self.model, train_config, self.steps).to(device)
         self.graph = GraphStep(module, samples, model_config)
-        self.model.energy = self.graph.averaged  # the network that is saved
+        self.samples, self.device = (samples, held_out), device
         starts = range(0, len(held_out), VALIDATION_BATCH)
         parts = [held_out[start : start + VALIDATION_BATCH] for start in starts]
         self.validation = [
@@ -184,7 +185,7 @@ class GraphTraining:
         self.graph.replay()
 
     def validate(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Metrics of the averaged weights after the enqueued steps, and a row of them.
+        """Metrics after the enqueued steps, and the other values of a row.
 
         Raises
         ------
@@ -192,8 +193,6 @@ class GraphTraining:
             If a loss or a prediction was not finite.
         """
         with torch.cuda.stream(self.graph.stream):
-            energy = self.graph.averaged
-            validated = [(batch, predict(energy, batch)) for batch in self.validation]
             step, loss = int(self.graph.steps_done), float(self.graph.loss)
             self.graph.loss.zero_()
             if not math.isfinite(loss):
@@ -201,15 +200,22 @@ class GraphTraining:
                     f"{self.name}: expected a finite loss, found {loss} by step "
                     f"{step}; a lower learning_rate or less momentum may help"
                 )
+            epoch = step // self.steps - 1
             try:
-                metrics = self.graph.module.metrics(validated)
+                weights, metrics = better_weights(
+                    lambda: self._measure(self.graph.averaged),
+                    lambda: self._measure(self.graph.energy),
+                    self.files.best,
+                    both=self.graph.module.ends_at(step),
+                )
             except ValueError as error:  # infinite or NaN
                 raise FloatingPointError(f"{self.name}: {error}") from error
         return metrics, {
-            "epoch": step // self.steps - 1,
+            "epoch": epoch,
             "step": step,
             "learning_rate": float(self.graph.rates[step]),
             "loss": loss / self.interval,
+            "weights": weights,
         }
 
     def save(
@@ -225,7 +231,10 @@ class GraphTraining:
             Since the validation before.
         """
         self.seconds += seconds
-        self.files.add(metrics, **values, seconds=round(self.seconds, 1))
+        instead = values["weights"] == CURRENT
+        self.model.energy = self.graph.energy if instead else self.graph.averaged
+        seconds = round(self.seconds, 1)
+        self.files.add(metrics, **values, instead=instead, seconds=seconds)
         tensors = self.graph.tensors()
         state = {
             "tensors": {key: value.cpu() for key, value in tensors.items()},
@@ -237,6 +246,15 @@ class GraphTraining:
         torch.save(state, partial)
         partial.replace(self.output / STATE)
         self.saved_steps = values["step"]
+
+    def finish(self) -> Model:
+        """Give the best model, once all is done, refitted shifts and programs."""
+        return finished_model(self.output, self.config, *self.samples, self.device)
+
+    def _measure(self, energy: AllegroEnergy) -> dict[str, Any]:
+        """Compute the errors of a network on the validation set."""
+        validated = [(batch, predict(energy, batch)) for batch in self.validation]
+        return self.graph.module.metrics(validated)
 
     def _read_state(self, path: Path) -> dict[str, Any]:
         state = load_checkpoint(path)

@@ -82,13 +82,14 @@ class TrainingModule(pl.LightningModule):
         return float(np.average(values, weights=sizes))
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Keep a batch with its prediction for ``finish_validation``."""
+        """Keep a batch with its prediction, for ``metrics``."""
         self.validated.append((batch, predict(self.energy, batch)))
 
-    def finish_validation(self) -> dict[str, Any]:
-        """Metrics of the batches that were validated since the last call."""
-        validated, self.validated = self.validated, []
-        return self.metrics(validated)
+    def predict_again(
+        self, validated: Sequence[tuple[Batch, Prediction]]
+    ) -> list[tuple[Batch, Prediction]]:
+        """Predict batches that were validated with other weights."""
+        return [(batch, predict(self.energy, batch)) for batch, _ in validated]
 
     def metrics(self, validated: Sequence[tuple[Batch, Prediction]]) -> dict[str, Any]:
         """Errors of predictions, and their score as ``MONITOR``."""
@@ -127,6 +128,13 @@ class TrainingModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"} | when,
         }
+
+    def ends_at(self, step: int) -> bool:
+        """True if a cosine schedule ends after this number of steps.
+
+        Other schedules have no end that more epochs would not move.
+        """
+        return self.config.schedule == "cosine" and step >= self.course.last
 
     def rate_factor(self, step: int) -> float:
         """Fraction of ``learning_rate`` in a step; not with "plateau"."""

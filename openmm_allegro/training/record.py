@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: MIT
 """Log of a training, and the best model of it so far."""
 
+import contextlib
 import csv
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
 from ..model.model import Model
-from ..modelfile import load_model, save_model
+from ..modelfile import save_model
 from ..utils.files import replacing
+from .averaging import AveragedWeights
 
 log = logging.getLogger(__name__)
 
+Measure = Callable[[], dict[str, Any]]
+
 LOG, MODEL = "log.csv", "model.safetensors"  # in the folder of a training
 MONITOR = "validation_score"
+AVERAGED, CURRENT = "averaged", "current"  # weights that are validated and saved
 COLUMNS = (
     "epoch",
     "step",
@@ -72,13 +78,24 @@ class TrainingLog:
             writer.writeheader()
             writer.writerows(rows)
 
-    def add(self, metrics: dict[str, Any], **values: Any) -> None:
+    def add(
+        self,
+        metrics: dict[str, Any],
+        *,
+        weights: str = CURRENT,
+        instead: bool = False,
+        **values: Any,
+    ) -> None:
         """Write a row, and the model if its score is the best.
 
         Parameters
         ----------
         metrics : dict
             Of the validation, ``MONITOR`` among them.
+        weights : str
+            Those that were validated and that the model has: AVERAGED or CURRENT.
+        instead : bool
+            Whether the current weights were better than an average.
         **values
             Of the other columns.
         """
@@ -86,13 +103,15 @@ class TrainingLog:
             _writer(file).writerow({**metrics, **values})
             file.flush()
             os.fsync(file.fileno())
+        note = ", current weights, better than the averaged ones"
         log.info(
-            "%s, epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s",
+            "%s, epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s%s",
             self.path.parent.name,
             values["epoch"],
             metrics["forces_rmse"],
             metrics["energy_rmse"],
             values["seconds"],
+            note if instead else "",
         )
         if not metrics[MONITOR] < self.best:  # NaN is not
             return
@@ -100,21 +119,58 @@ class TrainingLog:
             "epoch": values["epoch"],
             "step": values["step"],
             "training_seconds": values["seconds"],
+            "weights": weights,
             "validation": metrics,
         }
-        # Making programs takes as long as a small network's epoch: see ``best_model``.
+        # ``finished_model`` makes programs, which take a small network's epoch.
         save_model(self.model, self.target, with_programs=False)
         self.best = float(metrics[MONITOR])
 
 
-def best_model(output: Path) -> Model:
-    """Read the best model of a training that has ended, and give its file programs."""
-    path = output / MODEL
-    model = load_model(path)
-    if model.stored.programs is None:
-        save_model(model, path)
-        model = load_model(path)
-    return model
+def better_weights(
+    averaged: Measure, current: Measure, best: float, *, both: bool
+) -> tuple[str, dict[str, Any]]:
+    """Choose between averaged and current weights by their validation scores.
+
+    The current weights are validated only where the averaged ones are not the best so
+    far: they may lag behind, or carry a spike. A training then takes no longer for it
+    as long as it improves.
+
+    Parameters
+    ----------
+    averaged, current : callable
+        Give the metrics of these weights, or raise ValueError if predictions are not
+        finite.
+    best : float
+        Best score so far.
+    both : bool
+        Validate both in any case.
+
+    Returns
+    -------
+    str
+        AVERAGED or CURRENT.
+    dict
+        The metrics.
+
+    Raises
+    ------
+    ValueError
+        If the predictions of neither are finite.
+    """
+    try:
+        metrics = averaged()
+    except ValueError:
+        return CURRENT, current()
+    if metrics[MONITOR] < best and not both:
+        return AVERAGED, metrics
+    try:
+        others = current()
+    except ValueError:
+        return AVERAGED, metrics
+    if others[MONITOR] < metrics[MONITOR]:
+        return CURRENT, others
+    return AVERAGED, metrics
 
 
 class TrainingRecord(pl.Callback):
@@ -122,10 +178,18 @@ class TrainingRecord(pl.Callback):
 
     It comes before the averaging callback, which takes the averaged weights away again
     after each validation.
+
+    Parameters
+    ----------
+    record : TrainingLog
+    averages : AveragedWeights, optional
+        The averaging callback, if there is one.
     """
 
-    def __init__(self, record: TrainingLog) -> None:
-        self.record = record
+    def __init__(
+        self, record: TrainingLog, averages: AveragedWeights | None = None
+    ) -> None:
+        self.record, self.averages = record, averages
         self.seconds = 0.0
         self.started = time.monotonic()
 
@@ -147,17 +211,38 @@ class TrainingRecord(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         """Log the errors of an epoch, and add them to the record."""
-        metrics = module.finish_validation()
+        weights, metrics = self._validate(module, trainer.global_step)
         module.log(MONITOR, metrics[MONITOR])
         shown = {"F": metrics["forces_rmse"], "E": metrics["energy_rmse"]}
         module.log_dict({f"{k}_rmse_meV": v for k, v in shown.items()}, prog_bar=True)
-        self.record.add(
-            metrics,
-            epoch=trainer.current_epoch,
-            step=trainer.global_step,
-            learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
-            loss=module.epoch_loss(),
-            seconds=round(self.elapsed, 1),
+        instead = weights == CURRENT and self.averages is not None
+        with self.averages.current(module) if instead else contextlib.nullcontext():
+            self.record.add(
+                metrics,
+                weights=weights,
+                instead=instead,
+                epoch=trainer.current_epoch,
+                step=trainer.global_step,
+                learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
+                loss=module.epoch_loss(),
+                seconds=round(self.elapsed, 1),
+            )
+
+    def _validate(self, module: Any, step: int) -> tuple[str, dict[str, Any]]:
+        """Metrics of the better weights, and which they are."""
+        validated, module.validated = module.validated, []
+        if self.averages is None:
+            return CURRENT, module.metrics(validated)
+
+        def current() -> dict[str, Any]:
+            with self.averages.current(module):
+                return module.metrics(module.predict_again(validated))
+
+        return better_weights(
+            lambda: module.metrics(validated),
+            current,
+            self.record.best,
+            both=module.ends_at(step),
         )
 
     @property

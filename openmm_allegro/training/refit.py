@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import logging
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,11 @@ from lightning.pytorch.utilities import move_data_to_device
 
 from ..classical.fingerprint import common_baseline
 from ..model.model import Model, Stored, weights
+from ..modelfile import load_model, save_model
 from ..structure import Structure
+from .config import TrainConfig
 from .evaluate import check_kind, predict_energies
+from .record import MODEL
 from .samples import Sample, collate, make_samples
 
 log = logging.getLogger(__name__)
@@ -54,6 +58,14 @@ class Residuals(NamedTuple):
     def offset(self) -> float:
         """Weighted mean error in meV/atom."""
         return float(1000 * np.average(self.per_atom, weights=self.weights))
+
+    def metrics(self) -> dict[str, float]:
+        """Errors in meV/atom as ``error_metrics`` names them, without weights."""
+        errors = 1000 * self.per_atom
+        return {
+            "energy_mae": float(np.abs(errors).mean()),
+            "energy_rmse": float(np.sqrt((errors**2).mean())),
+        }
 
     def rmse(self) -> float:
         """Weighted root-mean-square error in meV/atom."""
@@ -179,12 +191,52 @@ def refit_samples(
         *(name, after, before),
     )
     report |= {"accepted": True, "shifts_before": list(model.statistics.shifts)}
+    if held_out:
+        report["validation"] = judge.changed(change).metrics()
     return Refit(_with_change(model, change, report), report)
 
 
 def isolated_elements(model: Model) -> set[str]:
     """Elements whose shifts are known energies of isolated atoms."""
     return {*model.provenance.get("isolated_atoms", ()), *model.config.shifts}
+
+
+def finished_model(
+    output: Path,
+    config: TrainConfig,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    device: str = "cpu",
+) -> Model:
+    """Read the best model of a training that has ended, and finish its file.
+
+    Its shifts are refitted unless energies have no weight, and it gets programs.
+
+    Parameters
+    ----------
+    output : Path
+        Folder of the training.
+    config : TrainConfig
+    training, validation : sequence of Sample
+    device : str
+        Device to compute energies on.
+    """
+    path = output / MODEL
+    model = load_model(path)
+    if model.stored.programs is not None:
+        return model
+    if RECORD not in model.provenance and config.stages()[-1].energy > 0:
+        model, report = refit_samples(model, training, validation, device=device)
+        model.provenance[RECORD] = report
+        model.provenance["validation"] |= report.get("validation", {})
+    save_model(model, path)
+    return load_model(path)
+
+
+def shifts_of_training(header: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of a model's header as they were before its shifts were refitted."""
+    before = header["provenance"].get(RECORD, {}).get("shifts_before")
+    return header["statistics"] | ({"shifts": before} if before else {})
 
 
 def least_change(residuals: Residuals, free: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from ..structure import Structure
 from ..utils.settings import settings_of
 from .config import TrainConfig
 from .record import LOG, MODEL
+from .refit import shifts_of_training
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,11 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
         data = {key: value for key, value in data.items() if key not in _FILES}
     for old, new, same in (
         (_DEFAULTS | header["config"], dataclasses.asdict(model.config), _same_json),
-        (header["statistics"], dataclasses.asdict(model.statistics), _same_numbers),
+        (
+            shifts_of_training(header),
+            dataclasses.asdict(model.statistics),
+            _same_numbers,
+        ),
         # Older trainings lack settings that came later.
         (
             dataclasses.asdict(TrainConfig()) | before["train"],

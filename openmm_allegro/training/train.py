@@ -8,9 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from ..kernels.training.sparse import use_sparse_products
@@ -19,12 +17,14 @@ from ..model.model import Model
 from ..modelfile import read_header
 from ..structure import Structure
 from ..utils.quiet import quiet
+from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_test
 from .module import EpochOrder, TrainingModule
 from .pace import Pace
-from .record import MODEL, MONITOR, TrainingLog, TrainingRecord, best_model
+from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
+from .refit import finished_model
 from .resume import (
     CHECKPOINTS,
     check_same,
@@ -120,7 +120,9 @@ def train(
         _fit(trainer, module, loaders, checkpoint)
     if checkpoint is not None:  # Lightning leaves the one that it resumed from
         remove_others(sorted(output.glob(CHECKPOINTS))[-1])
-    return best_model(output)
+    return finished_model(
+        output, train_config, start.training, start.validation, device
+    )
 
 
 def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
@@ -145,12 +147,11 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
 def _callbacks(
     output: Path, model: Model, config: TrainConfig, progress: bool
 ) -> list[pl.Callback]:
-    record = TrainingRecord(TrainingLog(output, model))
+    averages = AveragedWeights(config.ema_decay) if config.ema_decay > 0 else None
+    record = TrainingRecord(TrainingLog(output, model), averages)
     callbacks: list[pl.Callback] = [record, Pace(config, record)]
-    if config.ema_decay > 0:
-        # All weights in one call: EMAWeightAveraging takes a quarter of a small step.
-        average = get_ema_multi_avg_fn(config.ema_decay)
-        callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
+    if averages is not None:
+        callbacks.append(averages)
     if config.early_stop_patience > 0:
         patience = config.early_stop_patience
         callbacks.append(EarlyStopping(MONITOR, patience=patience, mode="min"))

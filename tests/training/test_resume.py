@@ -29,6 +29,7 @@ from training_helpers import (
 pytest.importorskip("lightning")
 
 from openmm_allegro.modelfile import load_model
+from openmm_allegro.training import averaging
 from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint, remove_others
@@ -55,10 +56,11 @@ def test_averages_of_an_earlier_version_go_on(tmp_path, monkeypatch):
     """Its checkpoints come from a callback of another name, with the same averages."""
     from lightning.pytorch.callbacks import EMAWeightAveraging
 
+    monkeypatch.setattr(averaging, "LAG", 1)  # as its averages, whose decay was fixed
     whole = fit(tmp_path / "whole", short(max_epochs=2))
     with monkeypatch.context() as patch:
         patch.setattr(
-            train_module, "WeightAveraging", lambda **_: EMAWeightAveraging(decay=0.9)
+            train_module, "AveragedWeights", lambda decay: EMAWeightAveraging(decay=0.9)
         )
         fit(tmp_path / "parts", short(max_epochs=1))
     parts = fit(tmp_path / "parts", short(max_epochs=2), resume=True)

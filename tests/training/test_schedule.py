@@ -68,8 +68,8 @@ def test_weight_decay(tmp_path, optimizer):
 
 
 def test_averaged_weights(tmp_path, monkeypatch):
-    """The model has an exponential moving average of the steps' weights, begun with
-    those of the first."""
+    """The model has the moving average of the steps' weights, begun with those of the
+    first."""
     steps = []
 
     class Recorder(torch.optim.Adam):
@@ -84,10 +84,13 @@ def test_averaged_weights(tmp_path, monkeypatch):
     model = fit(tmp_path / "run", config)
     found = torch.cat([p.detach().flatten() for p in model.energy.parameters()])
     assert len(steps) == 4
-    shares = [0.7**3, 0.3 * 0.7**2, 0.3 * 0.7, 0.3]
+    first, second, third = 49 / 50, 49 / 51, 49 / 52  # of the steps after the first
+    rest = 1 - third, (1 - second) * (1 - third)
+    shares = [(1 - first) * rest[1], first * rest[1], second * rest[0], third]
     expected = sum(share * step for share, step in zip(shares, steps, strict=True))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
     assert not torch.allclose(found, steps[-1], rtol=1e-4)
+    assert model.provenance["weights"] == "averaged"
 
 
 @pytest.mark.parametrize("clip", [0.0, 1e-3])
