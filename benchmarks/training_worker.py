@@ -13,6 +13,8 @@ from lightning.pytorch.utilities import move_data_to_device
 warnings.simplefilter("ignore")
 
 RATE = 1e-4
+PLAIN = {"optimizer": "adam", "forces_loss": "mse", "stress_weight": 0.0}
+PLAIN |= {"energy_weight": 1.0, "weight_decay": 0.0, "fix_linear_chains": False}
 
 
 def main() -> None:
@@ -58,7 +60,8 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
             if not use_sparse_products(model.energy):
                 raise SystemExit("expected the compiled kernel, found none")
     samples = make_samples(read_structures(frames)[:count], model.config)
-    config = TrainConfig(batch_size=batch, learning_rate=RATE, warmup_steps=0)
+    settings = {"batch_size": batch, "learning_rate": RATE, "warmup_steps": 0}
+    config = TrainConfig(**settings, **_plain(TrainConfig))
     module = TrainingModule(model, config, len(samples))
     module.to(device)
     optimizer = module.configure_optimizers()["optimizer"]
@@ -80,6 +83,11 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     return step, samples
 
 
+def _plain(config):
+    """Settings of steps as nequip takes them, if the commit has them."""
+    return {k: v for k, v in PLAIN.items() if k in config.__dataclass_fields__}
+
+
 def _graphs(model, frames, count, device, batch):
     """Take whole steps from data on the GPU, as training.graphs does."""
     from openmm_allegro import load_model, read_structures
@@ -93,6 +101,7 @@ def _graphs(model, frames, count, device, batch):
         max_epochs=1000,
         compile=device != "cpu",
         device=device,
+        **_plain(TrainConfig),
     )
     network = load_model(model).config
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ import pytest
 from openmm import app, unit
 from openmm_helpers import energy_and_forces
 from run_helpers import check_complete, final_state
-from training_helpers import ETHANOL, read_log
+from training_helpers import ETHANOL, PLAIN, read_log
 
 from openmm_allegro import AllegroPotential, load_model, read_structures, run
 from openmm_allegro.cli.main import main
@@ -168,7 +168,13 @@ def test_a_training_goes_on(folder):
     structures = read_structures(ETHANOL)
     data = structures[:16], structures[16:]
     settings = TrainConfig(
-        max_epochs=3, batch_size=4, warmup_steps=0, schedule="constant"
+        max_epochs=3,
+        batch_size=4,
+        warmup_steps=0,
+        schedule="constant",
+        final_rate=0.01,
+        ema_decay=0.99,
+        **PLAIN,
     )
     for output, resume in (("whole", False), ("training", True)):
         train(model.config, settings, *data, output, resume=resume, progress=False)

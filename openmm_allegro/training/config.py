@@ -7,6 +7,11 @@ from typing import NamedTuple
 from ..structure.labels.settings import LabelSettings
 from ..utils.settings import check_settings, setting, setting_of, settings_of
 
+# By default: the weight of stresses where the training set has any, and bounds of the
+# warm-up, in steps and as a part of all steps.
+STRESS_WEIGHT = 10_000.0  # Å⁶/eV²
+WARMUP_STEPS, WARMUP_PART = 200, 0.05
+
 OPTIMIZERS = ("adam", "muon")
 FORCES_LOSSES = ("mse", "l2mae")
 SCHEDULES = ("cosine", "plateau", "constant")
@@ -62,9 +67,8 @@ class TrainConfig:
         4, about="Structures in a batch", minimum=1, maximum=10**8
     )
     optimizer: str = setting(
-        "adam",
-        about="Adam, or Muon, which needs a fraction of the epochs at rates around "
-        "0.01",
+        "muon",
+        about="Adam, or Muon, which needs a fraction of the epochs",
         choices=OPTIMIZERS,
     )
     momentum: float = setting(
@@ -77,20 +81,21 @@ class TrainConfig:
         0.005, about="Learning rate after the warm-up", above=0, maximum=100
     )
     weight_decay: float = setting(
-        0.0,
+        0.01,
         about="Fraction, times the rate, that weights lose in each step: those that "
         "Muon makes orthogonal steps of, or, with Adam, all but the Bessel roots",
         minimum=0,
         maximum=1e6,
     )
     fix_linear_chains: bool = setting(
-        False,
+        True,
         about="Leave the first of two linear layers in a row at the orthogonal matrix "
         "that it starts as, after hidden layers of at most num_scalar_features",
     )
-    warmup_steps: int = setting(
-        200,
-        about="Steps in which the rate rises linearly from zero; none with plateau",
+    warmup_steps: int | None = setting(
+        None,
+        about="Steps in which the rate rises linearly from zero, by default 200 but at "
+        "most a twentieth of all; none with plateau",
         minimum=0,
         maximum=10**9,
     )
@@ -101,7 +106,7 @@ class TrainConfig:
         choices=SCHEDULES,
     )
     final_rate: float = setting(
-        0.01,
+        0.005,
         about="Fraction of the rate at which a cosine or plateau schedule ends",
         minimum=0,
         maximum=1,
@@ -130,9 +135,10 @@ class TrainConfig:
         minimum=0,
         maximum=1e12,
     )
-    stress_weight: float = setting(
-        0.0,
-        about="Weight of the mean square error of stress components",
+    stress_weight: float | None = setting(
+        None,
+        about="Weight of the mean square error of stress components, by default 10,000 "
+        "where the training set has any other than zero",
         unit="Å⁶/eV²",
         minimum=0,
         maximum=1e12,
@@ -150,13 +156,13 @@ class TrainConfig:
         maximum=1e12,
     )
     forces_loss: str = setting(
-        "mse",
+        "l2mae",
         about="Error of forces: the mean square of components, or the mean length of "
         "an atom's error (l2mae, weight in Å/eV)",
         choices=FORCES_LOSSES,
     )
     ema_decay: float = setting(
-        0.99,
+        0.995,
         about="Largest decay of the moving average of the weights, whose window is a "
         "fiftieth of the steps at first; it is validated and saved unless the current "
         "weights are better; 0 for no average",
@@ -231,8 +237,15 @@ class TrainConfig:
 
     def stages(self) -> list[LossWeights]:
         """Weights of the loss, one set after the other."""
-        first = LossWeights(self.energy_weight, self.forces_weight, self.stress_weight)
+        stress = self.stress_weight or 0.0
+        first = LossWeights(self.energy_weight, self.forces_weight, stress)
         return [first, LossWeights(*self.late_weights)] if self.late_epoch else [first]
+
+    def warmup(self, steps: int) -> int:
+        """Steps of the warm-up of a training of so many steps."""
+        if self.warmup_steps is not None:
+            return self.warmup_steps
+        return min(WARMUP_STEPS, int(WARMUP_PART * steps))
 
     def weights_of(self, epoch: int) -> LossWeights:
         """Weights of the loss in an epoch, counted from 0."""

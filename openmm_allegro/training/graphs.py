@@ -38,7 +38,7 @@ from .resume import (
     remove_training,
 )
 from .samples import collate
-from .start import choose_device, start_training
+from .start import choose_device, start_training, with_stress_weight
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,7 @@ class GraphTraining:
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self.output = Path(output)
+        train_config = with_stress_weight(train_config, training)
         self.name, self.config = self.output.name, train_config
         check_graphs(self.name, train_config, training, validation)
         device = choose_device(train_config.device)
@@ -302,7 +303,7 @@ def check_graphs(
         ("schedule", config.schedule != "plateau"),
         ("ema_decay", config.ema_decay > 0),
         ("dtype", config.dtype == "float32"),
-        *((key, getattr(config, key) == 0) for key in NOT_DONE),
+        *((key, not getattr(config, key)) for key in NOT_DONE),
     ):
         if not possible:
             raise ValueError(

@@ -139,7 +139,8 @@ class TrainingModule(pl.LightningModule):
     def rate_factor(self, step: int) -> float:
         """Fraction of ``learning_rate`` in a step; not with "plateau"."""
         config = self.config
-        rise = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+        steps = self.steps_per_epoch * config.max_epochs
+        rise = min(1.0, (step + 1) / max(config.warmup(steps), 1))
         if config.schedule == "constant":
             return rise
         done = torch.tensor(torch.pi * self.course.done(step))

@@ -44,8 +44,14 @@ _DATA = (
 DATA_HASHES = ("training_sha256", "validation_sha256")
 # Keys of files whose names do not matter where the hashes are the same.
 _FILES = ("training_files", "validation_files")
-# Of settings that came later than some trainings, which lack them.
+# Of settings that came later than some trainings, which lack them: what those did.
 _DEFAULTS = {"shifts": {}}
+_FORMER = {
+    "optimizer": "adam",
+    "weight_decay": 0.0,
+    "fix_linear_chains": False,
+    "forces_loss": "mse",
+}
 
 
 def find_checkpoint(
@@ -157,9 +163,8 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
             dataclasses.asdict(model.statistics),
             _same_numbers,
         ),
-        # Older trainings lack settings that came later.
         (
-            dataclasses.asdict(TrainConfig()) | before["train"],
+            dataclasses.asdict(TrainConfig()) | _FORMER | before["train"],
             model.provenance["train"],
             _same_json,
         ),

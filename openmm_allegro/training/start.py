@@ -14,7 +14,7 @@ from ..model import AllegroConfig, AllegroEnergy
 from ..model.model import Model
 from ..structure import Structure
 from ..utils.process import processor_name
-from .config import TrainConfig
+from .config import STRESS_WEIGHT, TrainConfig
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
 from .samples import Sample, make_samples
@@ -118,6 +118,29 @@ def _check_weights(config: TrainConfig, samples: Sequence[Sample]) -> None:
             "training: expected frames with a weight above 0 (config_weight, weight "
             "and their like), found only zeros; use_weights = false leaves them out"
         )
+
+
+def with_stress_weight(
+    config: TrainConfig, training: Sequence[Structure]
+) -> TrainConfig:
+    """Settle the default weight of stresses.
+
+    Stresses that are all zero are placeholders: some codes write them where they have
+    computed none.
+    """
+    if config.stress_weight is not None:
+        return config
+    stresses = [s.known_stress() for s in training]
+    known = [stress for stress in stresses if stress is not None]
+    real = any(stress.any() for stress in known)
+    if known and not real:
+        log.warning("all stresses are zero, and left out of the loss")
+    elif known:
+        log.info(
+            "%d of %d structures have a stress: stress_weight = %g",
+            *(len(known), len(training), STRESS_WEIGHT),
+        )
+    return dataclasses.replace(config, stress_weight=STRESS_WEIGHT if real else 0.0)
 
 
 def check_stresses(

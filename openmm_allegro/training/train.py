@@ -34,7 +34,13 @@ from .resume import (
     remove_training,
 )
 from .samples import collate
-from .start import Start, check_stresses, choose_device, start_training
+from .start import (
+    Start,
+    check_stresses,
+    choose_device,
+    start_training,
+    with_stress_weight,
+)
 
 __all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
 
@@ -89,6 +95,7 @@ def train(
     )
     check_labels("training", training)
     check_labels("validation", validation)
+    train_config = with_stress_weight(train_config, training)
     check_stresses(train_config, training, validation)
     if train_config.compile and device == "cpu":
         require_compiler()
