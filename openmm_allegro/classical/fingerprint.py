@@ -143,6 +143,37 @@ def check_baseline(
         )
 
 
+def extended_baseline(
+    trained: dict[str, Any] | None, present: dict[str, Any], where: str
+) -> dict[str, Any]:
+    """Join the baseline of further training to that of an earlier one.
+
+    Parameters
+    ----------
+    trained, present : dict or None
+        As ``check_baseline``. Molecules may be new.
+    where : str
+        Name for the error message.
+
+    Raises
+    ------
+    ValueError
+        If the settings differ, or molecules of one formula have other parameters.
+    """
+    known = (trained or {}).get("molecules", {})
+    formulas = set(known.values())
+    new = {h: f for h, f in present["molecules"].items() if f not in formulas}
+    check_baseline(
+        trained,
+        present
+        | {
+            "molecules": {h: f for h, f in present["molecules"].items() if h not in new}
+        },
+        where,
+    )
+    return _record(present["settings"], {**known, **new})
+
+
 def _record(settings: dict[str, Any], molecules: dict[str, str]) -> dict[str, Any]:
     molecules = dict(sorted(molecules.items()))
     both = digest((json.dumps(settings), tuple(molecules)))

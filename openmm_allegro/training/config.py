@@ -17,6 +17,7 @@ FORCES_LOSSES = ("mse", "l2mae")
 SCHEDULES = ("cosine", "plateau", "constant")
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
+REPLAY_LEVELS = ("same", "other")
 
 
 class LossWeights(NamedTuple):
@@ -181,6 +182,26 @@ class TrainConfig:
         minimum=0,
         maximum=10**8,
     )
+    freeze: tuple[str, ...] = setting(
+        (),
+        about="Parts of a model to start from that stay as they are: embedding, "
+        "two_body, layer_1 and so on, readout",
+    )
+    refit_shifts: bool = setting(
+        True,
+        about="Fit the energies of elements to the training frames after the training, "
+        "and those of a model to start from before it, too",
+    )
+    replay_fraction: float = setting(
+        0.5, about="Share of replayed frames in each epoch", above=0, below=1
+    )
+    replay_level: str | None = setting(
+        None,
+        about="Level of theory of replayed frames: that of the training frames, or "
+        "another, and their energies are moved as those of the elements are; if none, "
+        "the same unless the energies contradict it",
+        choices=REPLAY_LEVELS,
+    )
     dtype: str = setting("float32", about="Precision of the network", choices=DTYPES)
     device: str = setting(
         "auto",
@@ -272,6 +293,14 @@ class DataConfig:
     )
     split_seed: int = setting(
         0, about="Seed of the choice of those frames", minimum=0, maximum=2**63 - 1
+    )
+    start_from: str | None = setting(
+        None, about="Model file whose weights the training starts from"
+    )
+    replay: tuple[str, ...] = setting(
+        (),
+        about="Files of frames that this model was trained on, to train on beside the "
+        "new ones",
     )
     baseline: tuple[str, ...] = setting(
         (),

@@ -53,7 +53,7 @@ def read_data(
         )
     files = {
         name: [folder / f for f in getattr(config, name)]
-        for name in ("training", "validation", "test", "baseline")
+        for name in ("training", "validation", "test", "replay", "baseline")
     }
     record = {
         f"{name}_files": {f: _sha256(folder / f) for f in getattr(config, name)}
@@ -86,6 +86,20 @@ def read_data(
     )
     record |= {"validation_size": size, "split_seed": config.split_seed}
     return training, validation, record
+
+
+def read_replay(
+    config: DataConfig, folder: str | Path, *, trust: bool = False
+) -> list[Structure]:
+    """Read the structures to replay, less the baseline if there is one.
+
+    Parameters and errors are those of ``read_data``.
+    """
+    files, baseline = (
+        [Path(folder) / name for name in names]
+        for names in (config.replay, config.baseline)
+    )
+    return read_labelled(files, baseline, config.labels(), trust=trust)
 
 
 def read_test(

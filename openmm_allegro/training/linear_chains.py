@@ -18,7 +18,9 @@ from ..model import AllegroEnergy
 log = logging.getLogger(__name__)
 
 
-def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Parameter]:
+def fix_linear_chains(
+    energy: AllegroEnergy, seed: int, *, reset: bool = True
+) -> list[torch.nn.Parameter]:
     """Keep the first map of each chain at an orthogonal matrix of the same size.
 
     The second map can make up for any change of the first, so the network loses
@@ -31,6 +33,8 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
     energy : AllegroEnergy
         Changed in place.
     seed : int
+    reset : bool
+        False fixes the maps of a trained network as they are.
 
     Returns
     -------
@@ -50,10 +54,13 @@ def fix_linear_chains(energy: AllegroEnergy, seed: int) -> list[torch.nn.Paramet
         square = torch.randn(
             (scalars, scalars), generator=generator, dtype=torch.float64
         )
+        if not weight.requires_grad:  # the whole of it is frozen
+            continue
         # rows of unit variance per entry, like those of the layers
         start = torch.linalg.qr(square).Q[:rows] * scalars**0.5
-        with torch.no_grad():
-            weight[:, :scalars] = start.to(weight)
+        if reset:
+            with torch.no_grad():
+                weight[:, :scalars] = start.to(weight)
         weight.register_hook(lambda gradient: _without(gradient, scalars))
         fixed.append(weight)
     log.info("%d of %d linear chains fixed", len(fixed), len(networks))

@@ -14,6 +14,7 @@ from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch
 from .config import LossWeights, TrainConfig
 from .evaluate import Prediction, error_metrics, gather_arrays, predict
+from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
 from .loss import batch_loss, validation_score
 from .optimizers import make_optimizer
@@ -44,8 +45,10 @@ class TrainingModule(pl.LightningModule):
         self.losses: list[tuple[float, int]] = []  # of the epoch's batches, and sizes
         self.validated: list[tuple[Batch, Prediction]] = []
         self.fixed: list[torch.nn.Parameter] = []
+        freeze_parts(self.energy, config.freeze)
         if config.fix_linear_chains:
-            self.fixed = fix_linear_chains(self.energy, config.seed)
+            reset = "source" not in model.provenance
+            self.fixed = fix_linear_chains(self.energy, config.seed, reset=reset)
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
         """Loss of a batch with the weights of the epoch."""

@@ -29,20 +29,21 @@ def make_optimizer(
     ----------
     config : TrainConfig
     module : Module
-        Its weights are those of a network's, by name.
+        Its weights are those of a network's, by name; frozen ones are left out.
     """
+    trained = {n: p for n, p in module.named_parameters() if p.requires_grad}
     if config.optimizer == "adam":
         rate, decay = config.learning_rate, config.weight_decay
         if decay == 0:
-            return torch.optim.Adam(module.parameters(), lr=rate)
+            return torch.optim.Adam(trained.values(), lr=rate)
         # Bessel roots are not weights: to shrink them is to change the functions.
-        weights = [p for p in module.parameters() if p.ndim > 1]
-        others = [p for p in module.parameters() if p.ndim <= 1]
+        weights = [p for p in trained.values() if p.ndim > 1]
+        others = [p for p in trained.values() if p.ndim <= 1]
         groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, rate, weight_decay=decay)
     # A row of an embedding belongs to an element or a pair, not to a direction.
     kinds = {True: [], False: []}
-    for name, p in module.named_parameters():
+    for name, p in trained.items():
         embeds = ".embedding." in name and ".linear." not in name
         kinds[embeds].append(p)
     return Muon(

@@ -67,6 +67,10 @@ class Residuals(NamedTuple):
             "energy_rmse": float(np.sqrt((errors**2).mean())),
         }
 
+    def beside(self, others: "Residuals") -> "Residuals":
+        """Residuals of these frames and of others."""
+        return Residuals(*map(np.concatenate, zip(self, others, strict=True)))
+
     def rmse(self) -> float:
         """Weighted root-mean-square error in meV/atom."""
         square = np.average(self.per_atom**2, weights=self.weights)
@@ -150,7 +154,7 @@ def refit_samples(
             f"{', '.join(sorted(unknown))}"
         )
     kept = {*isolated_elements(model), *fixed}
-    residuals = _residuals(model, _drawn(training), device)
+    residuals = energy_residuals(model, drawn(training), device)
     if not len(residuals.errors):
         raise ValueError(
             "refit: expected structures with an energy and a weight above 0, found "
@@ -169,9 +173,9 @@ def refit_samples(
         log.info("energy shifts stay as they are: %s", _why_none(report, free))
         return Refit(model, report)
     judge, name = residuals, "training"
-    held_out = _drawn(validation)
+    held_out = drawn(validation)
     if held_out:
-        judge, name = _residuals(model, held_out, device), "validation"
+        judge, name = energy_residuals(model, held_out, device), "validation"
     before, after = judge.rmse(), judge.changed(change).rmse()
     report[f"{name}_energy_rmse"] = [before, after]
     if not after < before:
@@ -210,7 +214,8 @@ def finished_model(
 ) -> Model:
     """Read the best model of a training that has ended, and finish its file.
 
-    Its shifts are refitted unless energies have no weight, and it gets programs.
+    Its shifts are refitted if energies have a weight and ``refit_shifts`` is set, and
+    it gets programs.
 
     Parameters
     ----------
@@ -225,7 +230,8 @@ def finished_model(
     model = load_model(path)
     if model.stored.programs is not None:
         return model
-    if RECORD not in model.provenance and config.stages()[-1].energy > 0:
+    has_weight = config.refit_shifts and config.stages()[-1].energy > 0
+    if RECORD not in model.provenance and has_weight:
         model, report = refit_samples(model, training, validation, device=device)
         model.provenance[RECORD] = report
         model.provenance["validation"] |= report.get("validation", {})
@@ -271,7 +277,7 @@ def least_change(residuals: Residuals, free: np.ndarray) -> np.ndarray:
     return change
 
 
-def _drawn(samples: Sequence[Sample]) -> list[Sample]:
+def drawn(samples: Sequence[Sample]) -> list[Sample]:
     """Samples with an energy that counts, or some drawn evenly from many."""
     labelled = [
         s
@@ -283,7 +289,7 @@ def _drawn(samples: Sequence[Sample]) -> list[Sample]:
     return [labelled[row] for row in rows]
 
 
-def _residuals(model: Model, samples: Sequence[Sample], device: str) -> Residuals:
+def energy_residuals(model: Model, samples: Sequence[Sample], device: str) -> Residuals:
     """Compute what the model leaves of the energies of samples."""
     dtype = getattr(torch, model.dtype)
     energy = copy.deepcopy(model.energy).set_dtype(dtype).to(device)

@@ -178,6 +178,7 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
                     f"found {key} = {value} where it has {saved}"
                 )
     _check_structures(before, now, where)
+    _check_source(before, now, where)
 
 
 def hash_structures(structures: Sequence[Structure]) -> str:
@@ -228,6 +229,21 @@ def _check_structures(before: dict[str, Any], now: dict[str, Any], where: Path) 
                 f"expected the model, data and settings of {where} to resume it, found "
                 f"other structures, labels or weights, or another order of them, in "
                 f"the {name} set ({now[count]} where it has {before.get(count)})"
+            )
+
+
+def _check_source(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
+    """Refuse another model to start from, or other frames to replay."""
+    digests = [record.get("source", {}).get("digest") for record in (before, now)]
+    replayed = [record.get("replay_sha256") for record in (before, now)]
+    for name, (old, new) in (
+        ("the model to start from (start_from, --from)", digests),
+        ("the frames to replay", replayed),
+    ):
+        if old != new:
+            raise ValueError(
+                f"expected the model, data and settings of {where} to resume it, found "
+                f"{name} of hash {new} where it has {old}"
             )
 
 

@@ -15,6 +15,7 @@ from ..model.model import Model
 from ..structure import Structure
 from ..utils.process import processor_name
 from .config import STRESS_WEIGHT, TrainConfig
+from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
 from .samples import Sample, make_samples
@@ -29,6 +30,7 @@ class Start(NamedTuple):
     model: Model
     training: list[Sample]
     validation: list[Sample]
+    replay: list[Sample]
 
 
 def start_training(
@@ -37,8 +39,11 @@ def start_training(
     training: Sequence[Structure],
     validation: Sequence[Structure],
     provenance: dict[str, Any] | None = None,
+    *,
+    source: Model | None = None,
+    replay: Sequence[Structure] = (),
 ) -> Start:
-    """Make samples, and a model with their statistics and random weights.
+    """Make samples, and a model with their statistics and random weights, or others.
 
     Parameters
     ----------
@@ -48,6 +53,10 @@ def start_training(
         With the labels that ``check_labels`` wants.
     provenance : dict, optional
         JSON values to keep in the model file beside those recorded here.
+    source : Model, optional
+        Start from its weights, see ``fine_tune``.
+    replay : sequence of Structure
+        Frames that it was trained on.
 
     Raises
     ------
@@ -59,6 +68,7 @@ def start_training(
     dtype = getattr(torch, train_config.dtype)
     data = zip(DATA_HASHES, (training, validation), strict=True)
     hashes = {key: hash_structures(structures) for key, structures in data}
+    check_fine_tuning(model_config, train_config, source, replay)
     training, samples, atoms = separate(
         "training", training, make_samples(training, model_config, dtype)
     )
@@ -66,12 +76,17 @@ def start_training(
         "validation", validation, make_samples(validation, model_config, dtype)
     )
     _check_weights(train_config, samples)
-    _report_absent(model_config, samples)
+    old: list[Sample] = []
+    if replay:
+        old = make_samples(replay, model_config, dtype)
+        hashes["replay_sha256"] = hash_structures(replay)
+        replay, old, _ = separate("replay", replay, old)
+        hashes["replay_structures"] = len(old)
+    _report_absent(model_config, [*samples, *old], source)
     atoms += others
-    baseline = common_baseline((*training, *validation))
+    baseline = common_baseline((*training, *validation, *replay))
     isolated = isolated_energies(model_config, atoms)
     numbers = statistics(samples, model_config, isolated)
-    energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
     periodic = [bool(s.periodic.any()) for s in training]
     on_gpu = choose_device(train_config.device) == "cuda"
     record = {
@@ -87,17 +102,35 @@ def start_training(
         **report_isolated(model_config, isolated, len(atoms)),
         **(provenance or {}),
     }
+    if source is not None:
+        record = continued_record(source, record, baseline)
+        configs = model_config, train_config
+        model, old = continue_from(source, *configs, samples, old, numbers, isolated)
+        model.provenance |= record
+        return Start(model, samples, held_out, old)
+    energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
     if baseline is not None:
         record["baseline"] = baseline
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
-    return Start(model, samples, held_out)
+    return Start(model, samples, held_out, old)
 
 
-def _report_absent(config: AllegroConfig, samples: Sequence[Sample]) -> None:
-    """Log elements that the model cannot learn."""
+def _report_absent(
+    config: AllegroConfig, samples: Sequence[Sample], source: Model | None
+) -> None:
+    """Log elements that the model cannot learn, and known ones that it may forget."""
     present = torch.cat([sample.types for sample in samples]).unique().tolist()
     absent = [e for i, e in enumerate(config.elements) if i not in present]
+    known = () if source is None else source.config.elements
+    forgotten = [element for element in absent if element in known]
+    if forgotten:
+        log.info(
+            "no structure has %s: the model may forget what it knows of it; replay "
+            "keeps it",
+            ", ".join(forgotten),
+        )
+    absent = [element for element in absent if element not in known]
     if absent:
         log.warning(
             "no training structure has %s: what the model says of it is not learnt",

@@ -20,11 +20,12 @@ from ..utils.quiet import quiet
 from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
-from .data import check_labels, read_data, read_test
+from .data import check_labels, read_data, read_replay, read_test
 from .module import EpochOrder, TrainingModule
 from .pace import Pace
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
 from .refit import finished_model
+from .replay import ReplayOrder
 from .resume import (
     CHECKPOINTS,
     check_same,
@@ -42,7 +43,14 @@ from .start import (
     with_stress_weight,
 )
 
-__all__ = ["DataConfig", "TrainConfig", "read_data", "read_test", "train"]
+__all__ = [
+    "DataConfig",
+    "TrainConfig",
+    "read_data",
+    "read_replay",
+    "read_test",
+    "train",
+]
 
 
 def train(
@@ -52,6 +60,8 @@ def train(
     validation: Sequence[Structure],
     output: str | Path,
     *,
+    start_from: Model | None = None,
+    replay: Sequence[Structure] = (),
     resume: bool = False,
     overwrite: bool = False,
     provenance: dict[str, Any] | None = None,
@@ -71,6 +81,11 @@ def train(
     output : path
         A new folder: ``model.safetensors`` (best so far), ``log.csv`` (a row for each
         epoch), ``checkpoints/``.
+    start_from : Model, optional
+        Start from its weights in the place of random ones; ``fine_tuned_config`` makes
+        the ``model_config``, and ``fine_tuning`` settings that suit it.
+    replay : sequence of Structure
+        Frames that it was trained on, of which each epoch has ``replay_fraction``.
     resume : bool
         Continue in ``output`` from its last checkpoint.
     overwrite : bool
@@ -95,11 +110,21 @@ def train(
     )
     check_labels("training", training)
     check_labels("validation", validation)
+    if replay:
+        check_labels("replay", replay)
     train_config = with_stress_weight(train_config, training)
     check_stresses(train_config, training, validation)
     if train_config.compile and device == "cpu":
         require_compiler()
-    start = start_training(model_config, train_config, training, validation, provenance)
+    start = start_training(
+        model_config,
+        train_config,
+        training,
+        validation,
+        provenance,
+        source=start_from,
+        replay=replay,
+    )
     loaders = _loaders(start, train_config)
     if device == "cpu":
         use_sparse_products(start.model.energy)
@@ -139,14 +164,15 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
     def join(samples: Sequence[Any]) -> Any:
         return collate(samples, network)
 
+    samples = [*start.training, *start.replay]
     dense = None
     if config.compile:
-        dense = DenseCollate(start.training, network, config.batch_size)
-    order = EpochOrder(len(start.training), config.seed, config.epoch_size)
+        dense = DenseCollate(samples, network, config.batch_size)
+    order: Any = EpochOrder(len(start.training), config.seed, config.epoch_size)
+    if start.replay:
+        order = ReplayOrder(len(start.training), len(start.replay), config)
     return [
-        DataLoader(
-            start.training, config.batch_size, sampler=order, collate_fn=dense or join
-        ),
+        DataLoader(samples, config.batch_size, sampler=order, collate_fn=dense or join),
         DataLoader(start.validation, config.batch_size, collate_fn=join),
     ]
 
