@@ -2,14 +2,16 @@
 """``openmm-allegro evaluate``: errors of a model on labelled frames."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..potential.options import ForceOptions
 from ..structure.labels.settings import LabelSettings
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
+from .error_tables import error_table, heading, worst_table
 from .output import add_overwrite_option, check_free, write_json
 
 
@@ -26,6 +28,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Systems of the force field, for a model of kind delta",
     )
     parser.add_argument("--json", type=Path, help="write the errors to this file")
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        metavar="CSV",
+        help="write the errors of each frame to this table, worst first",
+    )
+    parser.add_argument(
+        "--worst",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of the worst frames to print (default 3)",
+    )
     parser.add_argument("--plot", type=Path, help="draw a parity plot to this file")
     parser.add_argument(
         "--reference",
@@ -48,10 +63,13 @@ def evaluate(options: argparse.Namespace) -> None:
     from ..potential.module import PRECISIONS
     from ..training.data import read_labelled
     from ..training.evaluate import evaluate
-    from ..training.parity import parity_plot
 
-    check_free(options.json, options.force)
-    check_free(options.plot, options.force, image=True)
+    outputs = Outputs(options.json, options.frames, options.plot)
+    outputs.check(options.force)
+    if options.worst < 0:
+        raise ValueError(
+            f"--worst: expected a number of at least 0, found {options.worst}"
+        )
     model = load_model(options.model)
     precision = ForceOptions(**given_options(options, ForceOptions)).precision
     model.energy.set_dtype(PRECISIONS[precision])
@@ -60,29 +78,45 @@ def evaluate(options: argparse.Namespace) -> None:
     labels = LabelSettings(use_weights=False, **given_options(options, LabelSettings))
     structures = read_labelled(options.data, options.baseline, labels, trust=trust)
     result = evaluate(model, structures, distances=distances)
-    print_metrics(result["metrics"])
-    if options.json:
-        write_json(options.json, result["metrics"])
-    if options.plot:
-        elements, reference = model.config.elements, options.reference
-        parity_plot(result["arrays"], elements, options.plot, reference=reference)
+    elements, reference = model.config.elements, options.reference
+    show_errors(result, elements, outputs, worst=options.worst, reference=reference)
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
-    """Print the errors that ``training.evaluate.error_metrics`` gives."""
-    print(
-        f"energy  MAE {metrics['energy_mae']:.3f}  RMSE {metrics['energy_rmse']:.3f}  "
-        "meV/atom"
-    )
-    print(
-        f"forces  MAE {metrics['forces_mae']:.2f}  RMSE {metrics['forces_rmse']:.2f}  "
-        "meV/Å"
-    )
-    for element, mae in metrics["forces_mae_by_element"].items():
-        rmse = metrics["forces_rmse_by_element"][element]
-        print(f"   {element:3s}  MAE {mae:.2f}  RMSE {rmse:.2f}  meV/Å")
-    if "stress_rmse" in metrics:
-        print(
-            f"stress  MAE {metrics['stress_mae']:.4f}  "
-            f"RMSE {metrics['stress_rmse']:.4f}  meV/Å³"
-        )
+class Outputs(NamedTuple):
+    """Files that errors are written to, where there is one."""
+
+    json: Path | None
+    frames: Path | None
+    plot: Path | None
+
+    def check(self, overwrite: bool) -> None:
+        """Refuse files that cannot or should not be written."""
+        check_free(self.json, overwrite)
+        check_free(self.frames, overwrite)
+        check_free(self.plot, overwrite, image=True)
+
+
+def show_errors(
+    result: dict[str, Any],
+    elements: Sequence[str],
+    outputs: Outputs,
+    *,
+    worst: int = 3,
+    reference: str = "reference",
+) -> None:
+    """Print the errors that ``training.evaluate.evaluate`` gives, and write them."""
+    from ..training.frames import frame_errors, write_frames
+    from ..training.parity import parity_plot
+
+    metrics, files = result["metrics"], result["files"]
+    rows = frame_errors(result["arrays"], elements)
+    print(heading(metrics, files), error_table(metrics, files), sep="\n\n")
+    if worst and len(rows) > 1:
+        print(f"\n{worst_table(rows, worst)}")
+    if outputs.json:
+        write_json(outputs.json, metrics | {"files": files})
+    if outputs.frames:
+        write_frames(outputs.frames, rows)
+    if outputs.plot:
+        arrays = result["arrays"]
+        parity_plot(arrays, elements, outputs.plot, reference=reference)

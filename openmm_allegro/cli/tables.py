@@ -2,7 +2,7 @@
 """Measurements as text: aligned rows for the terminal, curves as CSV."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,18 @@ def format_rows(rows: Iterable[Row]) -> str:
         for line in cells
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def format_columns(lines: Sequence[Sequence[str]]) -> str:
+    """Align cells: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            (str.rjust if index else str.ljust)(cell, width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def write_csv(path: Path, curves: dict[str, dict[str, Any]]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
-from .evaluate import print_metrics
-from .output import add_overwrite_option, check_free, write_json
+from .evaluate import Outputs, show_errors
+from .output import add_overwrite_option
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +53,7 @@ def _add_fine_tuning(parser: argparse.ArgumentParser) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train, print the errors on the test frames, and name the model file."""
     from ..model.elements import element_types
+    from ..training.evaluate import evaluate
     from ..training.train import read_data, read_replay, read_test
     from ..training.train import train as train_model
     from ..utils.process import keep_freed_memory
@@ -72,11 +73,11 @@ def train(options: argparse.Namespace) -> None:
         element_types(structure.symbols, network.elements, structure.source)
     if test and all(structure.is_isolated for structure in test):
         raise ValueError("test: expected structures of more atoms, found isolated ones")
-    results = {"json": output / "test.json", "plot": output / "parity.png"}
+    names = "test.json", "test_frames.csv", "parity.png"
+    outputs = Outputs(*(output / name for name in names))
     # where there is a model or no folder can be, train_model says what to do
     if test and output.is_dir() and not (output / "model.safetensors").exists():
-        for path in results.values():
-            check_free(path, options.force or options.resume)
+        outputs.check(options.force or options.resume)
     keep_freed_memory()
     model = train_model(
         network,
@@ -92,7 +93,7 @@ def train(options: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     if test:
-        _evaluate(model, test, results)
+        show_errors(evaluate(model, test), model.config.elements, outputs)
     print(f"model: {output / 'model.safetensors'}")
 
 
@@ -138,13 +139,3 @@ def _configs(
         from_mapping(TrainConfig, FINE_TUNING | settings, where["train"]),
         source,
     )
-
-
-def _evaluate(model: Any, structures: Any, results: dict[str, Path]) -> None:
-    from ..training.evaluate import evaluate
-    from ..training.parity import parity_plot
-
-    result = evaluate(model, structures)
-    write_json(results["json"], result["metrics"])
-    parity_plot(result["arrays"], model.config.elements, results["plot"])
-    print_metrics(result["metrics"])

@@ -15,7 +15,9 @@ from ..model.model import Model
 from ..neighbors import LARGEST_BLOCK
 from ..structure import Structure
 from ..utils.words import counted
+from .frames import place_of
 from .isolated import separate
+from .metrics import error_metrics, metrics_by_file
 from .samples import Batch, Block, collate, make_samples
 
 log = logging.getLogger(__name__)
@@ -126,9 +128,11 @@ def evaluate(
     Returns
     -------
     dict
-        ``metrics`` (see ``error_metrics``) and ``arrays``: reference and predicted
-        energies per atom (eV), forces (eV/Å), stresses (eV/Å³; NaN where unknown) and
-        the element of each atom; and ``energy_shift``, the contribution of the model's
+        ``metrics`` (see ``error_metrics``), ``files``, which has those of each file,
+        and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å),
+        stresses (eV/Å³; NaN where unknown), the element of each atom and the number of
+        atoms of each frame (``gather_arrays``); ``files`` and ``frames``, which say
+        where each frame was read; and ``energy_shift``, the contribution of the model's
         element shifts to each energy per atom.
 
     Raises
@@ -157,6 +161,7 @@ def evaluate(
             "compared with structures that have them"
         )
     samples = make_samples(structures, model.config, distances)
+    places = {id(s): place_of(s, index) for index, s in enumerate(structures)}
     structures, samples, atoms = separate("evaluate", structures, samples)
     check_kind(model, common_baseline(structures))
     _report_atoms(model, atoms)
@@ -171,7 +176,14 @@ def evaluate(
     arrays = gather_arrays(batches, predictions)
     shifts = np.array(model.statistics.shifts)
     arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
-    return {"metrics": error_metrics(arrays, model.config.elements), "arrays": arrays}
+    files, frames = zip(*(places[id(s)] for s in structures), strict=True)
+    arrays |= {"files": np.array(files), "frames": np.array(frames)}
+    elements = model.config.elements
+    return {
+        "metrics": error_metrics(arrays, elements),
+        "files": metrics_by_file(arrays, elements),
+        "arrays": arrays,
+    }
 
 
 def _report_atoms(model: Model, atoms: Sequence[Structure]) -> None:
@@ -195,7 +207,9 @@ def gather_arrays(
 ) -> dict[str, np.ndarray]:
     """Join references and predictions of several batches to flat arrays.
 
-    Stresses are NaN where there is none, or none to compare with.
+    ``types`` and forces have an entry for each atom, ``sizes`` (the numbers of atoms),
+    energies and stresses one for each frame. Stresses are NaN where there is none, or
+    none to compare with.
     """
     sizes = torch.cat([b.sizes for b in batches]).double()
     pairs = {
@@ -212,7 +226,10 @@ def gather_arrays(
             torch.cat(list(map(_known_stresses, batches, predictions))),
         ),
     }
-    arrays = {"types": torch.cat([b.types for b in batches]).cpu().numpy()}
+    arrays = {
+        "types": torch.cat([b.types for b in batches]).cpu().numpy(),
+        "sizes": sizes.long().cpu().numpy(),
+    }
     for name, (reference, prediction) in pairs.items():
         arrays[f"{name}_reference"] = reference.detach().cpu().double().numpy()
         arrays[f"{name}_prediction"] = prediction.detach().cpu().double().numpy()
@@ -222,48 +239,6 @@ def gather_arrays(
 def _known_stresses(batch: Batch, prediction: Prediction) -> Tensor:
     known = torch.isfinite(batch.stresses)
     return torch.where(known, prediction.stresses, torch.nan)
-
-
-def error_metrics(
-    arrays: dict[str, np.ndarray], elements: Sequence[str]
-) -> dict[str, Any]:
-    """Compute mean absolute and root-mean-square errors, in meV.
-
-    Returns
-    -------
-    dict
-        ``energy_mae``, ``energy_rmse`` (meV/atom), ``forces_mae``, ``forces_rmse``
-        (meV/Å, over components), ``forces_mae_by_element``, ``forces_rmse_by_element``,
-        and, where the data has stresses, ``stress_mae``, ``stress_rmse`` (meV/Å³).
-        Labels that are NaN are left out.
-
-    Raises
-    ------
-    ValueError
-        If a prediction is not finite where there is a label.
-    """
-    metrics: dict[str, Any] = {}
-    for name in ("energy", "forces", "stress"):
-        known = np.isfinite(arrays[f"{name}_reference"])
-        error = (arrays[f"{name}_prediction"] - arrays[f"{name}_reference"])[known]
-        if not np.isfinite(error).all():
-            raise ValueError(
-                f"expected finite predictions of {name}, found "
-                f"{(~np.isfinite(error)).sum()} of {error.size} NaN or infinite"
-            )
-        if known.any():
-            metrics |= _errors(name, error)
-    force_errors = arrays["forces_prediction"] - arrays["forces_reference"]
-    for kind in ("mae", "rmse"):
-        metrics[f"forces_{kind}_by_element"] = {}
-    for index, element in enumerate(elements):
-        chosen = force_errors[arrays["types"] == index]
-        chosen = chosen[np.isfinite(chosen)]
-        if chosen.size:
-            errors = _errors("forces", chosen)
-            for kind in ("mae", "rmse"):
-                metrics[f"forces_{kind}_by_element"][element] = errors[f"forces_{kind}"]
-    return metrics
 
 
 def check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
@@ -317,10 +292,3 @@ def _check_finite(
                 f"finite prediction, found {prediction.energies[frame].item()} eV; are "
                 "two atoms almost at the same position?"
             )
-
-
-def _errors(name: str, error: np.ndarray) -> dict[str, float]:
-    return {
-        f"{name}_mae": float(np.abs(error).mean() * 1000),
-        f"{name}_rmse": float(np.sqrt((error**2).mean()) * 1000),
-    }

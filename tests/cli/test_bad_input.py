@@ -59,6 +59,7 @@ def test_padding_is_finite_with_a_steep_envelope_and_short_cutoffs():
 def test_predictions_that_are_nan_do_not_vanish_from_the_errors():
     arrays = {
         "types": np.zeros(2, int),
+        "sizes": np.ones(2, int),
         "energy_reference": np.array([1.0, 2.0]),
         "energy_prediction": np.array([1.0, np.nan]),
     }

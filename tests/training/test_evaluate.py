@@ -19,6 +19,7 @@ def hand_made():
     """Two frames of 2 and 1 atoms: types H, O and H."""
     return {
         "types": np.array([0, 2, 0]),
+        "sizes": np.array([2, 1]),
         "energy_reference": np.array([-1.0, -2.0]),
         "energy_prediction": np.array([-0.997, -2.004]),
         "forces_reference": np.zeros((3, 3)),
@@ -33,8 +34,15 @@ def hand_made():
 def test_metrics_by_hand():
     metrics = error_metrics(hand_made(), ELEMENTS)
     assert metrics == {
+        "frames": 2,
+        "atoms": 3,
         "energy_mae": pytest.approx(3.5),
         "energy_rmse": pytest.approx(np.sqrt((9 + 16) / 2)),
+        "energy_offset": pytest.approx(-0.5),
+        "energy_mae_without_offset": pytest.approx(3.5),
+        "energy_rmse_without_offset": pytest.approx(3.5),
+        "energy_total_mae": pytest.approx((6 + 4) / 2),
+        "energy_total_rmse": pytest.approx(np.sqrt((36 + 16) / 2)),
         "forces_mae": pytest.approx(700 / 9),
         "forces_rmse": pytest.approx(1000 * np.sqrt(0.15 / 9)),
         "forces_mae_by_element": {
@@ -59,6 +67,7 @@ def test_metrics_leave_out_what_is_unknown():
     assert list(metrics["forces_mae_by_element"]) == ["H"]
     assert metrics["stress_mae"] == pytest.approx(1.0)
     assert metrics["stress_rmse"] == pytest.approx(3.0)
+    assert metrics["stress_rmse_gpa"] == pytest.approx(0.48065, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
