@@ -25,6 +25,7 @@ from ..model.model import Model
 from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels
+from .divergence import Divergence
 from .evaluate import predict
 from .graph_step import GraphStep
 from .module import TrainingModule
@@ -145,9 +146,10 @@ class GraphTraining:
         check_graphs(self.name, train_config, training, validation)
         device = choose_device(train_config.device)
         path = find_checkpoint(self.output, STATE, resume=resume, overwrite=overwrite)
-        self.model, samples, held_out = start_training(
+        start = start_training(
             model_config, train_config, training, validation, provenance
         )
+        self.model, samples, held_out = start.model, start.training, start.validation
         _check_batches(self.name, train_config, len(samples))
         self.steps = len(samples) // train_config.batch_size  # of an epoch
         state = None if path is None else self._read_state(path)
@@ -155,6 +157,7 @@ class GraphTraining:
             remove_training(self.output)
         self.output.mkdir(parents=True, exist_ok=True)
         self.files = TrainingLog(self.output, self.model)
+        self.losses = Divergence(train_config)
         self.seconds, self.saved_steps = 0.0, 0
         self.interval = self.steps  # steps between validations
         module = TrainingModule(self.model, train_config, self.steps).to(device)
@@ -169,6 +172,8 @@ class GraphTraining:
             for key, value in self.graph.tensors().items():
                 value.copy_(state["tensors"][key])
             self.files.best, self.seconds = state["best"], state["seconds"]
+            if "losses" in state:  # earlier versions lack it
+                self.losses.load(state["losses"])
             self.saved_steps = int(self.graph.steps_done)
         self.files.keep_epochs(self.saved_steps // self.steps)
 
@@ -203,13 +208,14 @@ class GraphTraining:
                 )
             epoch = step // self.steps - 1
             try:
+                self.losses.check(loss / self.interval, self.graph.module.weights)
                 weights, metrics = better_weights(
                     lambda: self._measure(self.graph.averaged),
                     lambda: self._measure(self.graph.energy),
                     self.files.best,
                     both=self.graph.module.ends_at(step),
                 )
-            except ValueError as error:  # infinite or NaN
+            except ValueError as error:  # infinite, NaN or diverged
                 raise FloatingPointError(f"{self.name}: {error}") from error
         return metrics, {
             "epoch": epoch,
@@ -241,6 +247,7 @@ class GraphTraining:
             "tensors": {key: value.cpu() for key, value in tensors.items()},
             "best": self.files.best,
             "seconds": self.seconds,
+            "losses": self.losses.state(),
             "header": self._header(),
         }
         partial = self.output / f"{STATE}.partial"

@@ -66,8 +66,9 @@ class TrainingModule(pl.LightningModule):
         if not math.isfinite(value):
             raise ValueError(
                 f"training: expected a finite loss, found {value} in epoch "
-                f"{self.current_epoch}, batch {index}; a lower learning_rate, more "
-                "warmup_steps or a gradient_clip may help"
+                f"{self.current_epoch}, batch {index}; train anew with a lower "
+                f"learning_rate (below {self.config.learning_rate:g}), more "
+                "warmup_steps or a gradient_clip; the best model before is kept"
             )
         self.losses.append((value, len(batch.sizes)))
         return loss

@@ -21,6 +21,7 @@ from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_replay, read_test
+from .divergence import DivergenceCheck
 from .module import EpochOrder, TrainingModule
 from .pace import Pace
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
@@ -152,9 +153,8 @@ def train(
         _fit(trainer, module, loaders, checkpoint)
     if checkpoint is not None:  # Lightning leaves the one that it resumed from
         remove_others(sorted(output.glob(CHECKPOINTS))[-1])
-    return finished_model(
-        output, train_config, start.training, start.validation, device
-    )
+    learnt = [*start.training, *start.replay]
+    return finished_model(output, train_config, learnt, start.validation, device)
 
 
 def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
@@ -183,6 +183,7 @@ def _callbacks(
     averages = AveragedWeights(config.ema_decay) if config.ema_decay > 0 else None
     record = TrainingRecord(TrainingLog(output, model), averages)
     callbacks: list[pl.Callback] = [record, Pace(config, record)]
+    callbacks.append(DivergenceCheck(config))
     if averages is not None:
         callbacks.append(averages)
     if config.early_stop_patience > 0:
