@@ -47,8 +47,9 @@ def read_structures(
     ----------
     path : path or sequence of paths
     labels : bool
-        Require an energy and forces in each frame; of a single atom an energy. If
-        false, labels that need a choice are left out, and nothing is logged.
+        Require an energy in each frame, and forces somewhere in a file if there is a
+        ``forces_key``. If false, labels that need a choice are left out, and nothing
+        is logged.
     energy_key, forces_key, stress_key, virial_key, energy_unit, length_unit, \
 forces_unit, stress_unit, use_weights
         See ``LabelSettings``.
@@ -109,7 +110,7 @@ def from_ase(
     where : str
         Name of the structure in error messages.
     labels : bool
-        Require an energy and forces.
+        Require an energy, and forces if the settings name them.
     settings : LabelSettings, optional
         Names and units of the labels.
 
@@ -120,10 +121,14 @@ def from_ase(
     """
     settings = settings or LabelSettings()
     check_results(atoms, where)
-    structure, _ = _convert(atoms, where, settings)
-    missing = _missing_label(structure, atoms, settings) if labels else ""
-    if missing:
-        raise ValueError(missing)
+    structure, found = _convert(atoms, where, settings)
+    if labels:
+        survey = LabelSurvey(where, settings)
+        survey.add(found, len(structure), where, sorted(atoms.arrays))
+        missing = _missing_energy(structure, atoms, settings)
+        if missing:
+            raise ValueError(missing)
+        survey.check_forces()
     return structure
 
 
@@ -149,8 +154,8 @@ def _read_file(path: Path, labels: bool, survey: LabelSurvey) -> list[Structure]
         set_elements(atoms)
         structure, found = _convert(atoms, where, settings, strict=labels)
         if labels:
-            survey.add(found, len(structure), where)
-            missing = missing or _missing_label(structure, atoms, settings)
+            survey.add(found, len(structure), where, sorted(atoms.arrays))
+            missing = missing or _missing_energy(structure, atoms, settings)
         structures.append(structure)
     if not structures:
         raise ValueError(f"{path}: expected at least one frame, found none")
@@ -158,6 +163,7 @@ def _read_file(path: Path, labels: bool, survey: LabelSurvey) -> list[Structure]
         raise ValueError(missing + (f"; {survey.numbers}" if survey.frames else ""))
     survey.check_energies()
     if labels:
+        survey.check_forces()
         _report(path, structures, survey)
     return structures
 
@@ -201,28 +207,20 @@ def _convert(
     return structure, labels
 
 
-def _missing_label(
+def _missing_energy(
     structure: Structure, atoms: "ase.Atoms", settings: LabelSettings
 ) -> str:
-    """Message about an energy or forces that are not there, or an empty string."""
-    where = structure.source
-    needs_forces = len(structure) > 1
-    if structure.energy is None:
-        have = "forces without one" if structure.forces is not None else "none"
-        if structure.forces is None and needs_forces:
-            have += f", and no forces; columns are {sorted(atoms.arrays)}"
-        key = settings.energy_key or "energy"
-        return (
-            f"{where}: expected an energy (`{key}=` in the comment line, or "
-            f"energy_key), found {have}; keys are {sorted(map(str, atoms.info))}"
-        )
-    if structure.forces is None and needs_forces:
-        key = settings.forces_key or "forces"
-        return (
-            f"{where}: expected forces (a `{key}` column in extxyz, or forces_key), "
-            f"found none and an energy; columns are {sorted(atoms.arrays)}"
-        )
-    return ""
+    """Message about an energy that is not there, or an empty string."""
+    if structure.energy is not None:
+        return ""
+    have = "forces without one" if structure.forces is not None else "none"
+    if structure.forces is None and len(structure) > 1:
+        have += f", and no forces; columns are {sorted(atoms.arrays)}"
+    key = settings.energy_key or "energy"
+    return (
+        f"{structure.source}: expected an energy (`{key}=` in the comment line, or "
+        f"energy_key), found {have}; keys are {sorted(map(str, atoms.info))}"
+    )
 
 
 def _report_unused_key(settings: LabelSettings, surveys: list[LabelSurvey]) -> None:

@@ -107,8 +107,8 @@ class CompiledLoss:
     ----------
     loss : callable
         From batch and ``Prediction`` to a scalar.
-    stress : bool
-        Whether it needs stresses.
+    forces, stress : bool
+        Whether it needs them. Energies alone need one derivative less.
 
     Raises
     ------
@@ -116,8 +116,8 @@ class CompiledLoss:
         If there is no C++ compiler (on a CPU).
     """
 
-    def __init__(self, loss: Loss, stress: bool) -> None:
-        self.loss, self.stress = loss, stress
+    def __init__(self, loss: Loss, forces: bool, stress: bool) -> None:
+        self.loss, self.forces, self.stress = loss, forces, stress
         self.program: Callable[..., Any] | None = None
 
     def __call__(self, energy: torch.nn.Module, batch: DenseBatch) -> Tensor:
@@ -134,7 +134,7 @@ class CompiledLoss:
             with torch.enable_grad():
                 leaves = [w.detach().requires_grad_(True) for w in weights]
                 named = dict(zip(names, leaves, strict=True))
-                prediction = _predict(energy, named, batch, self.stress)
+                prediction = self._predict(energy, named, batch)
                 value = self.loss(batch, prediction)
                 gradients = torch.autograd.grad(value, leaves)
             return (value.detach(), *(g.detach() for g in gradients))
@@ -155,25 +155,29 @@ class CompiledLoss:
         log.info("compiled in %.0f s", time.monotonic() - started)
         return program
 
-
-def _predict(
-    energy: torch.nn.Module, weights: dict[str, Tensor], batch: DenseBatch, stress: bool
-) -> Prediction:
-    """Predict as ``evaluate.predict``, with other weights and without branches."""
-    frames = len(batch.sizes)
-    vectors = batch.vectors.detach().requires_grad_(True)
-    inputs = vectors, batch.types, batch.types[batch.neighbors]
-    energies = functional_call(energy, weights, inputs)  # of the centres
-    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
-    atoms = len(batch.types)
-    centers = torch.arange(atoms, device=gradient.device)
-    forces = forces_from_pairs(gradient, centers, batch.neighbors, atoms)
-    stresses = torch.zeros_like(batch.stresses)
-    if stress:
-        per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
-        strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
-        stresses = stresses_of(strains, batch.volumes)
-    return Prediction(energies.view(frames, -1).sum(1), forces, stresses)
+    def _predict(
+        self, energy: torch.nn.Module, weights: dict[str, Tensor], batch: DenseBatch
+    ) -> Prediction:
+        """Predict as ``evaluate.predict``, with other weights and without branches."""
+        frames, atoms = len(batch.sizes), len(batch.types)
+        derive = self.forces or self.stress
+        vectors = batch.vectors.detach().requires_grad_(derive)
+        inputs = vectors, batch.types, batch.types[batch.neighbors]
+        energies = functional_call(energy, weights, inputs)  # of the centres
+        totals = energies.view(frames, -1).sum(1)
+        forces = torch.zeros_like(batch.forces)
+        stresses = torch.zeros_like(batch.stresses)
+        if not derive:
+            return Prediction(totals, forces, stresses)
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        if self.forces:
+            centers = torch.arange(atoms, device=gradient.device)
+            forces = forces_from_pairs(gradient, centers, batch.neighbors, atoms)
+        if self.stress:
+            per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
+            strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
+            stresses = stresses_of(strains, batch.volumes)
+        return Prediction(totals, forces, stresses)
 
 
 class _KnownGradient(torch.autograd.Function):

@@ -14,7 +14,8 @@ from ..classical.baseline import by_composition, subtract_baseline
 from ..classical.serialized import read_system
 from ..structure import Structure, read_structures
 from ..structure.labels.settings import LabelSettings
-from .config import DataConfig
+from ..utils.words import counted
+from .config import DataConfig, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -198,16 +199,17 @@ def split(
     return subsets
 
 
-def check_labels(name: str, structures: Sequence[Structure]) -> None:
-    """Refuse an empty set, and structures without an energy or forces.
-
-    A structure of one atom needs no forces here: it may be an isolated atom.
+def check_labels(
+    name: str, structures: Sequence[Structure], config: TrainConfig
+) -> None:
+    """Refuse an empty set, one without forces that have a weight, and missing energies.
 
     Parameters
     ----------
     name : str
         Of the set, for the message.
     structures : sequence of Structure
+    config : TrainConfig
 
     Raises
     ------
@@ -216,14 +218,11 @@ def check_labels(name: str, structures: Sequence[Structure]) -> None:
     if not structures:
         raise ValueError(f"{name}: expected at least one structure, found none")
     for index, s in enumerate(structures):
-        if s.energy is None or (s.forces is None and len(s) > 1):
-            have = [sum(x.energy is not None for x in structures)]
-            have.append(sum(x.forces is not None for x in structures))
+        if s.energy is None:
+            count = sum(x.energy is not None for x in structures)
             raise ValueError(
-                f"{name} structure {index}: expected an energy and forces, found "
-                f"{'no energy' if s.energy is None else 'no forces'}; of "
-                f"{len(structures)} structures {have[0]} have an energy and {have[1]} "
-                "forces"
+                f"{name} structure {index}: expected an energy, found none; of "
+                f"{len(structures)} structures {count} have one"
             )
         forces = 0.0 if s.forces is None else s.forces
         if not (np.isfinite(s.energy) and np.isfinite(forces).all()):
@@ -231,6 +230,14 @@ def check_labels(name: str, structures: Sequence[Structure]) -> None:
                 f"{name} structure {index}: expected a finite energy and forces, "
                 "found NaN or infinity"
             )
+    weight = max(weights.forces for weights in config.stages())
+    learnt = [s for s in structures if not s.is_isolated]
+    if weight > 0 and learnt and all(s.forces is None for s in learnt):
+        raise ValueError(
+            f"{name}: expected forces because their weight is {weight:g}, found none "
+            f"in {counted(len(learnt), 'structure')}; forces_weight = 0 trains on "
+            "energies alone"
+        )
 
 
 def _sha256(path: Path) -> str:

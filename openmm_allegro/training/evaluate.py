@@ -27,7 +27,7 @@ class Prediction(NamedTuple):
     """Energies, forces and stresses of B frames with N atoms."""
 
     energies: Tensor  # [B] float64, eV
-    forces: Tensor  # [N, 3] eV/Å
+    forces: Tensor  # [N, 3] eV/Å, zero where they are not asked for
     stresses: Tensor  # [B, 3, 3] eV/Å³, zero where there is none (``gather_arrays``)
 
 
@@ -36,6 +36,7 @@ def predict(
     batch: Batch,
     *,
     training: bool = False,
+    forces: bool = True,
     stress: bool = True,
 ) -> Prediction:
     """Predict energies, forces and stresses of a batch.
@@ -45,54 +46,42 @@ def predict(
     energy : AllegroEnergy
     batch : Batch
     training : bool
-        Keep the graph, so that a loss on forces can be differentiated.
-    stress : bool
-        Whether to compute stresses; zeros otherwise.
+        Keep the graph, so that a loss can be differentiated.
+    forces, stress : bool
+        Whether to compute them; zeros otherwise. Energies alone need no derivative.
     """
     atoms = len(batch.types)
+    derive = forces or stress
     energies = torch.zeros_like(batch.energies)
-    forces = torch.zeros_like(batch.forces)
+    total = torch.zeros_like(batch.forces)
     strains = torch.zeros_like(batch.stresses)
     for group in _groups(batch.blocks):
         centers, vectors, types, shapes = _join_group(group, batch.types)
-        vectors.requires_grad_(True)
-        with torch.enable_grad():
+        vectors.requires_grad_(derive)
+        with torch.set_grad_enabled(training or derive):
             parts = energy.block_energies(vectors, *types, shapes)  # of the centres
-            (gradient,) = torch.autograd.grad(
-                parts.sum(), vectors, create_graph=training
-            )
-        if not training:
-            parts = parts.detach()
-        energies = energies.index_add(0, batch.frames[centers], parts)
+            summed = parts.sum()
+        kept = parts if training else parts.detach()
+        energies = energies.index_add(0, batch.frames[centers], kept)
+        if not derive:
+            continue
+        (gradient,) = torch.autograd.grad(summed, vectors, create_graph=training)
         gradients = as_blocks(gradient, shapes)
         for (c, n, v), g in zip(group, gradients, strict=True):
-            forces = forces + forces_from_pairs(g, c, n, atoms)
+            total = total + forces_from_pairs(g, c, n, atoms)
             if stress:
                 # dE/d(strain) of each centre, then of each frame
                 outer = torch.matmul(v.transpose(1, 2), g)
                 strains = strains.index_add(0, batch.frames[c], outer)
-    return Prediction(energies, forces, stresses_of(strains, batch.volumes))
+    return Prediction(energies, total, stresses_of(strains, batch.volumes))
 
 
-@torch.no_grad()
-def predict_energies(energy: torch.nn.Module, batch: Batch) -> Tensor:
-    """Predict energies alone, which takes a third of the time.
-
-    Parameters
-    ----------
-    energy : AllegroEnergy
-    batch : Batch
-
-    Returns
-    -------
-    Tensor [B], float64, eV
-    """
-    energies = torch.zeros_like(batch.energies)
-    for group in _groups(batch.blocks):
-        centers, vectors, types, shapes = _join_group(group, batch.types)
-        parts = energy.block_energies(vectors, *types, shapes)
-        energies = energies.index_add(0, batch.frames[centers], parts)
-    return energies
+def predict_labels(energy: torch.nn.Module, batch: Batch) -> Prediction:
+    """Predict energies, and the forces and stresses that the batch has labels of."""
+    forces, stress = (
+        bool(torch.isfinite(labels).any()) for labels in (batch.forces, batch.stresses)
+    )
+    return predict(energy, batch, forces=forces, stress=stress)
 
 
 def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
@@ -117,9 +106,9 @@ def evaluate(
     ----------
     model : Model
     structures : sequence of Structure
-        With energies and forces, of a model of kind delta with the same baseline
-        subtracted (``subtract_baseline``). Isolated atoms are left out, which is
-        logged.
+        With energies and, where present, forces and stresses, of a model of kind delta
+        with the same baseline subtracted (``subtract_baseline``). Isolated atoms are
+        left out, which is logged.
     batch_size : int
     distances : torch.dtype
         Precision of distances, radial functions and spherical harmonics; that of the
@@ -129,8 +118,8 @@ def evaluate(
     -------
     dict
         ``metrics`` (see ``error_metrics``), ``files``, which has those of each file,
-        and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å),
-        stresses (eV/Å³; NaN where unknown), the element of each atom and the number of
+        and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å) and
+        stresses (eV/Å³), NaN where unknown, the element of each atom and the number of
         atoms of each frame (``gather_arrays``); ``files`` and ``frames``, which say
         where each frame was read; and ``energy_shift``, the contribution of the model's
         element shifts to each energy per atom.
@@ -138,20 +127,17 @@ def evaluate(
     Raises
     ------
     ValueError
-        If there are no structures, a label is missing, the labels are of another kind
+        If there are no structures, an energy is missing, the labels are of another kind
         than the model or have another baseline, an element is unknown or a prediction
         is not finite.
     """
     if not structures:
         raise ValueError("expected at least one structure to evaluate, found none")
     for index, structure in enumerate(structures):
-        lacks_forces = structure.forces is None and len(structure) > 1
-        if structure.energy is None or lacks_forces:
+        if structure.energy is None:
             raise ValueError(
-                f"{structure.source or f'structure {index}'}: expected an energy and "
-                "forces, found energy "
-                f"{structure.energy} and "
-                f"{'no forces' if structure.forces is None else 'forces'}"
+                f"{structure.source or f'structure {index}'}: expected an energy, "
+                "found none"
             )
     if model.provenance.get("periodic") == "none" and any(
         s.periodic.any() for s in structures
@@ -165,11 +151,10 @@ def evaluate(
     structures, samples, atoms = separate("evaluate", structures, samples)
     check_kind(model, common_baseline(structures))
     _report_atoms(model, atoms)
-    has_stress = any(s.stress is not None for s in samples)
     batches, predictions = [], []
     for start in range(0, len(samples), batch_size):
         batch = collate(samples[start : start + batch_size], model.config)
-        prediction = predict(model.energy, batch, stress=has_stress)
+        prediction = predict_labels(model.energy, batch)
         _check_finite(prediction, batch, structures[start : start + batch_size], start)
         batches.append(batch)
         predictions.append(prediction)
@@ -208,8 +193,8 @@ def gather_arrays(
     """Join references and predictions of several batches to flat arrays.
 
     ``types`` and forces have an entry for each atom, ``sizes`` (the numbers of atoms),
-    energies and stresses one for each frame. Stresses are NaN where there is none, or
-    none to compare with.
+    energies and stresses one for each frame. Forces and stresses are NaN where there
+    are none, or none to compare with.
     """
     sizes = torch.cat([b.sizes for b in batches]).double()
     pairs = {
@@ -219,11 +204,11 @@ def gather_arrays(
         ),
         "forces": (
             torch.cat([b.forces for b in batches]),
-            torch.cat([p.forces for p in predictions]),
+            torch.cat(_known("forces", batches, predictions)),
         ),
         "stress": (
             torch.cat([b.stresses for b in batches]),
-            torch.cat(list(map(_known_stresses, batches, predictions))),
+            torch.cat(_known("stresses", batches, predictions)),
         ),
     }
     arrays = {
@@ -236,9 +221,14 @@ def gather_arrays(
     return arrays
 
 
-def _known_stresses(batch: Batch, prediction: Prediction) -> Tensor:
-    known = torch.isfinite(batch.stresses)
-    return torch.where(known, prediction.stresses, torch.nan)
+def _known(
+    name: str, batches: Sequence[Batch], predictions: Sequence[Prediction]
+) -> list[Tensor]:
+    """Predictions whose labels are known, NaN in the place of others."""
+    return [
+        torch.where(torch.isfinite(getattr(b, name)), getattr(p, name), torch.nan)
+        for b, p in zip(batches, predictions, strict=True)
+    ]
 
 
 def check_kind(model: Model, baseline: dict[str, Any] | None) -> None:

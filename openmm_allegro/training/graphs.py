@@ -26,7 +26,7 @@ from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels
 from .divergence import Divergence
-from .evaluate import predict
+from .evaluate import predict_labels
 from .graph_step import GraphStep
 from .module import TrainingModule
 from .record import CURRENT, TrainingLog, better_weights
@@ -108,7 +108,7 @@ class GraphTraining:
     train_config : TrainConfig
         Averaging, float32, no plateau schedule and none of ``NOT_DONE``.
     training, validation : sequence of Structure
-        With energies and forces; those of training of one size, filling their batches.
+        As of ``train``; those of training of one size, filling their batches.
     output : path
         A new folder: ``model.safetensors`` (best so far), ``log.csv`` (a row for each
         validation) and ``state.pt``, to resume from. Messages begin with its name.
@@ -261,7 +261,9 @@ class GraphTraining:
 
     def _measure(self, energy: AllegroEnergy) -> dict[str, Any]:
         """Compute the errors of a network on the validation set."""
-        validated = [(batch, predict(energy, batch)) for batch in self.validation]
+        validated = [
+            (batch, predict_labels(energy, batch)) for batch in self.validation
+        ]
         return self.graph.module.metrics(validated)
 
     def _read_state(self, path: Path) -> dict[str, Any]:
@@ -318,8 +320,8 @@ def check_graphs(
                 f"and none of {', '.join(NOT_DONE)}, found {key} = "
                 f"{getattr(config, key)!r}; train() and openmm-allegro train take it"
             )
-    check_labels(f"{name}: training", training)
-    check_labels(f"{name}: validation", validation)
+    check_labels(f"{name}: training", training, config)
+    check_labels(f"{name}: validation", validation, config)
     # Beside structures of more atoms, which are all of one size, single atoms can only
     # be isolated ones, which are not trained on.
     count = sum(len(s) > 1 for s in training) or len(training)

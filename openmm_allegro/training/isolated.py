@@ -44,8 +44,8 @@ def separate(
     Raises
     ------
     ValueError
-        If nothing else is left, an atom that is called isolated has images within the
-        cutoff, or another structure has no forces.
+        If nothing else is left, or an atom that is called isolated has images within
+        the cutoff.
     """
     rest: list[Structure] = []
     kept: list[Sample] = []
@@ -61,11 +61,6 @@ def separate(
                 f"{where}: expected an isolated atom, as its config_type says, with no "
                 f"image within the cutoff, found one at {nearest:.3f} Å; give it a "
                 "larger cell or none, or another config_type if it is a crystal"
-            )
-        if structure.forces is None:
-            raise ValueError(
-                f"{where}: expected forces, found none; only an atom without "
-                "neighbours within the cutoff does without"
             )
         rest.append(structure)
         kept.append(sample)

@@ -39,11 +39,12 @@ def batch_loss(
     """
     # every structure has an energy (``check_labels``)
     error = (prediction.energies - batch.energies) / batch.sizes
-    energy = (batch.energy_weights * error.square()).mean()
-    forces = FORCES_LOSS[forces_loss](
-        prediction.forces, batch.forces, batch.force_weights
-    )
-    total = weights.energy * energy + weights.forces * forces
+    total = weights.energy * (batch.energy_weights * error.square()).mean()
+    if weights.forces > 0:
+        forces = FORCES_LOSS[forces_loss](
+            prediction.forces, batch.forces, batch.force_weights
+        )
+        total = total + weights.forces * forces
     if weights.stress > 0:
         stress = mean_square(prediction.stresses, batch.stresses, batch.stress_weights)
         total = total + weights.stress * stress

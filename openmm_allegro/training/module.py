@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch
 from .config import LossWeights, TrainConfig
-from .evaluate import Prediction, error_metrics, gather_arrays, predict
+from .evaluate import Prediction, error_metrics, gather_arrays, predict, predict_labels
 from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
 from .loss import batch_loss, validation_score
@@ -59,8 +59,7 @@ class TrainingModule(pl.LightningModule):
         if isinstance(batch, DenseBatch):
             loss = self.compiled(self.energy, batch)
         else:
-            stress = self.weights.stress > 0
-            prediction = predict(self.energy, batch, training=True, stress=stress)
+            prediction = predict(self.energy, batch, training=True, **self.derived)
             loss = self.loss(batch, prediction)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -87,13 +86,13 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Keep a batch with its prediction, for ``metrics``."""
-        self.validated.append((batch, predict(self.energy, batch)))
+        self.validated.append((batch, predict_labels(self.energy, batch)))
 
     def predict_again(
         self, validated: Sequence[tuple[Batch, Prediction]]
     ) -> list[tuple[Batch, Prediction]]:
         """Predict batches that were validated with other weights."""
-        return [(batch, predict(self.energy, batch)) for batch, _ in validated]
+        return [(batch, predict_labels(self.energy, batch)) for batch, _ in validated]
 
     def metrics(self, validated: Sequence[tuple[Batch, Prediction]]) -> dict[str, Any]:
         """Errors of predictions, and their score as ``MONITOR``."""
@@ -154,7 +153,8 @@ class TrainingModule(pl.LightningModule):
     def _weigh(self, weights: LossWeights) -> None:
         """Set the weights of the loss, which a compiled one holds as constants."""
         self.weights = weights
-        self.compiled = CompiledLoss(self.loss, weights.stress > 0)
+        self.derived = {"forces": weights.forces > 0, "stress": weights.stress > 0}
+        self.compiled = CompiledLoss(self.loss, **self.derived)
 
 
 class EpochOrder(Sampler[int]):

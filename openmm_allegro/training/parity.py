@@ -41,7 +41,7 @@ def parity_plot(
 ) -> Path:
     """Draw predicted against reference values, and their errors, to an image.
 
-    Energies, forces and, where there are any, stresses.
+    Energies and, where there are any, forces and stresses.
 
     Parameters
     ----------
@@ -61,9 +61,11 @@ def parity_plot(
     from matplotlib.figure import Figure
 
     metrics = error_metrics(arrays, elements)
-    names = ["energy", "forces", *["stress"] * ("stress_rmse" in metrics)]
+    names = [name for name in _LABELS if f"{name}_rmse" in metrics]
     figure = Figure(figsize=(4.2 * len(names), 6.0), layout="constrained")
-    above, below = figure.subplots(2, len(names), height_ratios=(3, 1), sharex="col")
+    above, below = figure.subplots(
+        2, len(names), height_ratios=(3, 1), sharex="col", squeeze=False
+    )
     for axes, under, name in zip(above, below, names, strict=True):
         label = _LABELS[name]
         _draw(axes, under, label, *_values(arrays, name, len(elements)))
@@ -72,7 +74,8 @@ def parity_plot(
         axes.set_ylabel(f"predicted {label.quantity} ({label.unit})")
         under.set_xlabel(f"{reference} {label.quantity} ({label.unit})")
         under.set_ylabel(f"error ({label.error_unit})")
-    _add_legend(above[1], elements, metrics["forces_rmse_by_element"])
+        if name == "forces":
+            _add_legend(axes, elements, metrics["forces_rmse_by_element"])
     if title:
         figure.suptitle(title, fontsize=11)
     path = Path(path)

@@ -105,10 +105,12 @@ class TrainingLog:
             os.fsync(file.fileno())
         note = ", current weights, better than the averaged ones"
         log.info(
-            "%s, epoch %d  force RMSE %.1f meV/Å  energy RMSE %.2f meV/atom  %.0f s%s",
+            "%s, epoch %d%s  energy RMSE %.2f meV/atom  %.0f s%s",
             self.path.parent.name,
             values["epoch"],
-            metrics["forces_rmse"],
+            "  force RMSE {forces_rmse:.1f} meV/Å".format_map(metrics)
+            if "forces_rmse" in metrics
+            else "",
             metrics["energy_rmse"],
             values["seconds"],
             note if instead else "",
@@ -213,8 +215,12 @@ class TrainingRecord(pl.Callback):
         """Log the errors of an epoch, and add them to the record."""
         weights, metrics = self._validate(module, trainer.global_step)
         module.log(MONITOR, metrics[MONITOR])
-        shown = {"F": metrics["forces_rmse"], "E": metrics["energy_rmse"]}
-        module.log_dict({f"{k}_rmse_meV": v for k, v in shown.items()}, prog_bar=True)
+        shown = {
+            f"{letter}_rmse_meV": metrics[key]
+            for letter, key in (("F", "forces_rmse"), ("E", "energy_rmse"))
+            if key in metrics
+        }
+        module.log_dict(shown, prog_bar=True)
         instead = weights == CURRENT and self.averages is not None
         with self.averages.current(module) if instead else contextlib.nullcontext():
             self.record.add(

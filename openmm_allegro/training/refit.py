@@ -22,7 +22,7 @@ from ..model.model import Model, Stored, weights
 from ..modelfile import load_model, save_model
 from ..structure import Structure
 from .config import TrainConfig
-from .evaluate import check_kind, predict_energies
+from .evaluate import check_kind, predict
 from .record import MODEL
 from .samples import Sample, collate, make_samples
 
@@ -297,7 +297,8 @@ def energy_residuals(model: Model, samples: Sequence[Sample], device: str) -> Re
     for start in range(0, len(samples), _BATCH):
         batch = collate(samples[start : start + _BATCH], model.config)
         batch = move_data_to_device(batch, device)
-        errors.append((batch.energies - predict_energies(energy, batch)).cpu())
+        predicted = predict(energy, batch, forces=False, stress=False).energies
+        errors.append((batch.energies - predicted).cpu())
     count = len(model.config.elements)
     return Residuals(
         np.array(

@@ -68,7 +68,7 @@ def make_samples(
     """Find the pairs of each structure, once for all epochs.
 
     Stresses that there cannot be, see ``Structure.known_stress``, are left out, and
-    their number is logged.
+    their number is logged. So is that of structures with forces, where some have none.
 
     Parameters
     ----------
@@ -118,6 +118,7 @@ def make_samples(
                 weights=structure.weights,
             )
         )
+    _report_forces(samples)
     _report_stresses(structures, samples)
     return samples
 
@@ -176,6 +177,19 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
     }
 
 
+def _report_forces(samples: Sequence[Sample]) -> None:
+    """Log how many structures have forces, where some have none."""
+    counted = [s for s in samples if not s.is_isolated]
+    labelled = sum(s.forces is not None for s in counted)
+    if 0 < labelled < len(counted):
+        log.warning(
+            "%d of %d structures have forces; the others count for the rest of their "
+            "labels",
+            labelled,
+            len(counted),
+        )
+
+
 def _report_stresses(
     structures: Sequence[Structure], samples: Sequence[Sample]
 ) -> None:
@@ -193,8 +207,8 @@ def _report_stresses(
     labelled = sum(sample.stress is not None for _, sample in counted)
     if 0 < labelled < len(counted):
         log.warning(
-            "%d of %d structures have a stress; the others count for energies and "
-            "forces alone",
+            "%d of %d structures have a stress; the others count for the rest of their "
+            "labels",
             labelled,
             len(counted),
         )

@@ -18,10 +18,11 @@ def statistics(
 ) -> Statistics:
     """Compute neighbour counts, energy scale and energy shifts.
 
-    The scale is the root mean square of the force components. With several compositions
-    the shifts are the least-squares energies per element; where the compositions do not
-    determine them all, the solution of least norm. Those of isolated atoms stay as they
-    are. Musaelian et al.,
+    The scale is the root mean square of the force components, or, where there are no
+    forces, the standard deviation of the energies per atom less the shifts. With
+    several compositions the shifts are the least-squares energies per element; where
+    the compositions do not determine them all, the solution of least norm. Those of
+    isolated atoms stay as they are. Musaelian et al.,
     doi:10.1038/s41467-023-36329-y, "Normalization" in Methods.
 
     Parameters
@@ -34,13 +35,13 @@ def statistics(
     Raises
     ------
     ValueError
-        If no sample with weights above 0 has an energy or forces.
+        If no sample with weights above 0 has an energy.
     """
     samples = [s for s in samples if max(s.weights) > 0]
-    labelled = [s for s in samples if s.energy is not None and s.forces is not None]
+    labelled = [s for s in samples if s.energy is not None]
     if not labelled:
         raise ValueError(
-            "expected samples with energies and forces, and weights above 0, found none"
+            "expected samples with energies, and weights above 0, found none"
         )
     count = len(config.elements)
     pairs, atoms = np.zeros(count), np.zeros(count)
@@ -56,12 +57,16 @@ def statistics(
     )
     shifts = np.array([(isolated or {}).get(e, np.nan) for e in config.elements])
     unknown = np.isnan(shifts)
-    rest = np.array([s.energy for s in labelled])
-    rest = rest - composition[:, ~unknown] @ shifts[~unknown]
+    energies = np.array([s.energy for s in labelled])
+    rest = energies - composition[:, ~unknown] @ shifts[~unknown]
     if unknown.any():
         shifts[unknown] = np.linalg.lstsq(composition[:, unknown], rest, rcond=1e-8)[0]
-    forces = torch.cat([s.forces for s in labelled]).double()
-    scale = float(forces.square().mean().sqrt())
+    forces = [s.forces for s in labelled if s.forces is not None]
+    if forces:
+        scale = float(torch.cat(forces).double().square().mean().sqrt())
+    else:
+        rest = energies - composition @ shifts
+        scale = float((rest / composition.sum(1)).std())
     return Statistics(
         mean_neighbors=tuple(np.maximum(neighbors, 1.0).tolist()),
         scales=(scale if scale > 0 else 1.0,) * count,

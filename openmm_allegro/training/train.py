@@ -78,7 +78,8 @@ def train(
     model_config : AllegroConfig
     train_config : TrainConfig
     training, validation : sequence of Structure
-        With energies and forces; stresses where present.
+        With energies; forces, which ``forces_weight = 0`` does without, and stresses
+        where present.
     output : path
         A new folder: ``model.safetensors`` (best so far), ``log.csv`` (a row for each
         epoch), ``checkpoints/``.
@@ -109,10 +110,10 @@ def train(
     checkpoint = find_checkpoint(
         output, CHECKPOINTS, resume=resume, overwrite=overwrite
     )
-    check_labels("training", training)
-    check_labels("validation", validation)
+    check_labels("training", training, train_config)
+    check_labels("validation", validation, train_config)
     if replay:
-        check_labels("replay", replay)
+        check_labels("replay", replay, train_config)
     train_config = with_stress_weight(train_config, training)
     check_stresses(train_config, training, validation)
     if train_config.compile and device == "cpu":

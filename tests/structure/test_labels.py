@@ -175,7 +175,7 @@ def test_keys_choose(read, caplog):
         np.testing.assert_array_equal(s.forces, FORCES)
     with pytest.raises(ValueError, match=r"frame 0: expected an energy \(`e=`"):
         read(text, energy_key="e", forces_key="my_f")
-    with pytest.raises(ValueError, match=r"frame 0: expected forces \(a `f` column"):
+    with pytest.raises(ValueError, match=r"expected forces \(a `f` column"):
         read(text, energy_key="energy", forces_key="f")
     alone = "1\nProperties=species:S:1:pos:R:3 e=-1\nH 0 0 0\n"
     with pytest.raises(ValueError, match=r"an energy \(`energy=` .*keys are \['e'\]"):
@@ -233,7 +233,7 @@ def test_counts_of_a_partly_labelled_set(read, caplog):
     text += frame().replace("forces:R:3", "velo:R:3") + frame("note=5")
     with pytest.raises(
         ValueError,
-        match=r"frame 5: expected forces .*; of 7 frames 6 have an energy, 6 forces",
+        match=r"frame 6: expected an ener.*; of 7 frames 6 have an energy, 6 forces",
     ):
         read(text)
 

@@ -124,7 +124,6 @@ def test_binary_file(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (":forces:R:3", ":other:R:3", r"expected forces .* found none and an energy"),
         ("energy=-3.5 ", "", r"expected an energy .* found forces without one"),
         ("O 0.0", "O nan", r"expected finite positions, found NaN"),
         ("O 0.0", "O inf", r"expected finite positions, found NaN or infinity"),

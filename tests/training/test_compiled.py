@@ -60,6 +60,7 @@ SMALL = {"num_layers": 1, "l_max": 1}
 CASES = {
     "molecules": (ethanol()[:3], {}),
     "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}),
+    "energies alone": (ethanol()[:3], {"forces_weight": 0.0}),
     "lengths of errors": (ethanol()[:3], {"forces_loss": "l2mae"}),
     "a stress is unknown": (
         (liquid()[0], without(liquid()[1], "stress")),
@@ -71,7 +72,7 @@ CASES = {
 # Each case, and each kind of products, with one of the others; the rest is slow.
 QUICK = (
     ("molecules", "a stress is unknown"),
-    ("liquid with stress", "lengths of errors"),
+    ("liquid with stress", "lengths of errors", "energies alone"),
 )
 STEPS = [
     pytest.param(case, products, marks=() if case in quick else pytest.mark.slow)

@@ -204,7 +204,7 @@ def test_frames_of_weight_zero_are_as_if_absent(tmp_path):
         training=frames[:3],
         validation=frames[:3],
     )
-    assert trained.statistics.shifts == alone.statistics.shifts
+    assert trained.statistics.shifts == pytest.approx(alone.statistics.shifts, 1e-9)
     assert trained.statistics.scales == alone.statistics.scales
     assert 4 * row["loss"] == pytest.approx(3 * read_log(tmp_path / "alone")[0]["loss"])
 
@@ -216,9 +216,6 @@ def test_weights_that_are_all_zero(tmp_path):
 
 
 def test_the_message_counts_what_is_missing(tmp_path):
-    frames = [*ethanol()[:3], dataclasses.replace(ethanol()[3], forces=None)]
-    with pytest.raises(
-        ValueError,
-        match=r"found no forces; of 4 structures 4 have an energy and 3 forc",
-    ):
+    frames = [*ethanol()[:3], dataclasses.replace(ethanol()[3], energy=None)]
+    with pytest.raises(ValueError, match=r"found none; of 4 structures 3 have one"):
         fit(tmp_path, short(), training=frames)

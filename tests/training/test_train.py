@@ -269,13 +269,13 @@ def test_seed_decides_all(tmp_path):
             [ethanol()[0], without(ethanol()[1], "energy")],
             ethanol()[2:3],
             short(),
-            "training structure 1: expected an energy and forces, found no energy",
+            "training structure 1: expected an energy, found none; of 2 structures 1",
         ),
         (
             ethanol()[:1],
             [without(ethanol()[1], "forces")],
             short(),
-            "validation structure 0: expected an energy and forces, found no forces",
+            "validation: expected forces because their weight is 1, found none in",
         ),
         (
             ethanol()[:1],

@@ -37,9 +37,10 @@ class LabelSurvey:
         self.energies = self.free_energies = 0
         self.excess = 0.0  # eV for each atom
         self.lost = 0
+        self.columns: list[str] = []  # of the first frame without forces
 
-    def add(self, labels: Labels, atoms: int, where: str) -> None:
-        """Count a frame.
+    def add(self, labels: Labels, atoms: int, where: str, columns: list[str]) -> None:
+        """Count a frame with the names of its columns.
 
         Raises
         ------
@@ -54,6 +55,8 @@ class LabelSurvey:
                 # the force on the one atom of a crystal's cell is 0
                 zero = value is not None and not np.asarray(value).any()
                 self.zeros[kind] += zero and (atoms > 1 or kind != "forces")
+        if atoms > 1 and labels.forces is None:
+            self.columns = self.columns or columns
         for kind, name in labels.names.items():
             before = self.names.setdefault(kind, name)
             if name != before:
@@ -87,6 +90,25 @@ class LabelSurvey:
                 f"by up to {1000 * self.excess:.3g} meV/atom; energy_key = 'energy' "
                 "(--energy-key) takes the energies of all frames"
             )
+
+    def check_forces(self) -> None:
+        """Refuse a file without forces whose name the user gave.
+
+        Raises
+        ------
+        ValueError
+        """
+        key = self.settings.forces_key
+        if key and self._without_forces:
+            raise ValueError(
+                f"{self.where}: expected forces (a `{key}` column in extxyz) because "
+                f"forces_key = {key!r}, found none in {counted(self.frames, 'frame')}; "
+                f"columns are {self.columns}"
+            )
+
+    @property
+    def _without_forces(self) -> bool:
+        return self.frames > 0 and not self.counts["forces"]
 
     @property
     def numbers(self) -> str:
@@ -137,6 +159,11 @@ class LabelSurvey:
             lines.append(
                 f"of {counted(self.frames, 'frame')} {zeros} of exactly 0, as where a "
                 "code has computed none"
+            )
+        if self._without_forces:
+            lines.append(
+                "no frame has forces (a `forces` column in extxyz, or forces_key); "
+                f"columns are {self.columns}"
             )
         if self.is_partial:
             lines.append(self.numbers)
