@@ -13,7 +13,8 @@ STRESS_WEIGHT = 10_000.0  # Å⁶/eV²
 WARMUP_STEPS, WARMUP_PART = 200, 0.05
 
 OPTIMIZERS = ("adam", "muon")
-FORCES_LOSSES = ("mse", "l2mae")
+FORCES_LOSSES = ("mse", "l2mae", "huber")
+ENERGY_LOSSES = ("mse", "huber")
 SCHEDULES = ("cosine", "plateau", "constant")
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -124,7 +125,7 @@ class TrainConfig:
     )
     energy_weight: float = setting(
         1.0,
-        about="Weight of the mean square error of energies per atom",
+        about="Weight of the error of energies",
         unit="1/eV²",
         minimum=0,
         maximum=1e12,
@@ -158,9 +159,35 @@ class TrainConfig:
     )
     forces_loss: str = setting(
         "l2mae",
-        about="Error of forces: the mean square of components, or the mean length of "
-        "an atom's error (l2mae, weight in Å/eV)",
+        about="Error of forces: the mean square of components, the mean length of an "
+        "atom's error (l2mae, weight in Å/eV), or the mean of Huber's function of that "
+        "length",
         choices=FORCES_LOSSES,
+    )
+    energy_loss: str = setting(
+        "mse",
+        about="Error of energies: the mean square, or the mean of Huber's function",
+        choices=ENERGY_LOSSES,
+    )
+    energy_per_atom: bool = setting(
+        True,
+        about="Divide each error of an energy in the loss by the number of atoms, as "
+        "suits periodic systems; molecules of one size class may do without",
+    )
+    huber_delta: float = setting(
+        0.01,
+        about="Length of an error of forces, and size of one of energies in eV, up to "
+        "which Huber's function is half its square; beyond, it is a straight line",
+        unit="eV/Å",
+        above=0,
+        maximum=1e6,
+    )
+    element_weights: dict[str, float] = setting(
+        {},
+        about="Factors of the force errors of atoms by element, in loss and score; 1 "
+        "without",
+        minimum=0,
+        maximum=1e12,
     )
     ema_decay: float = setting(
         0.995,
@@ -316,9 +343,23 @@ class DataConfig:
     forces_unit: str | None = setting_of(LabelSettings, "forces_unit")
     stress_unit: str | None = setting_of(LabelSettings, "stress_unit")
     use_weights: bool = setting_of(LabelSettings, "use_weights")
+    file_weights: dict[str, float] = setting(
+        {},
+        about="Factors of the weights of all frames of a file, by its name in training "
+        "or validation; 1 without",
+        minimum=0,
+        maximum=1e12,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "data config")
+        listed = (*self.training, *self.validation)
+        unknown = [name for name in self.file_weights if name not in listed]
+        if unknown:
+            raise ValueError(
+                "data config: expected file_weights of files in training or validation "
+                f"({', '.join(listed)}), found {', '.join(unknown)}"
+            )
         self.labels()
 
     def labels(self) -> LabelSettings:

@@ -4,7 +4,7 @@
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..structure import Structure, read_structures
 from ..structure.labels.settings import LabelSettings
 from ..utils.words import counted
 from .config import DataConfig, TrainConfig
+from .frames import place_of
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,16 @@ def read_data(
     changed = dataclasses.asdict(labels).items() - plain.items()
     if changed:
         record["labels"] = dict(sorted(changed))
-    names = files["training"], files["baseline"]
-    training = read_labelled(*names, labels, trust=trust)
+    if config.file_weights:
+        record["file_weights"] = dict(sorted(config.file_weights.items()))
+
+    def read(name: str) -> list[Structure]:
+        structures = read_labelled(files[name], files["baseline"], labels, trust=trust)
+        return _weigh_files(structures, config.file_weights, folder)
+
+    training = read("training")
     if config.validation:
-        names = files["validation"], files["baseline"]
-        validation = read_labelled(*names, labels, trust=trust)
-        return training, validation, record
+        return training, read("validation"), record
     size = config.validation_size
     if size >= len(training):
         raise ValueError(
@@ -238,6 +243,19 @@ def check_labels(
             f"in {counted(len(learnt), 'structure')}; forces_weight = 0 trains on "
             "energies alone"
         )
+
+
+def _weigh_files(
+    structures: Sequence[Structure], weights: Mapping[str, float], folder: Path
+) -> list[Structure]:
+    """Multiply the weights of structures by those of their files."""
+    factors = {str(folder / name): weight for name, weight in weights.items()}
+    weighed = []
+    for s in structures:
+        factor = factors.get(place_of(s, 0)[0], 1.0)
+        energy, forces, stress = (factor * weight for weight in s.weights)
+        weighed.append(dataclasses.replace(s, weights=(energy, forces, stress)))
+    return weighed
 
 
 def _sha256(path: Path) -> str:

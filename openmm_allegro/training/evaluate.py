@@ -118,9 +118,9 @@ def evaluate(
     -------
     dict
         ``metrics`` (see ``error_metrics``), ``files``, which has those of each file,
-        and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å) and
-        stresses (eV/Å³), NaN where unknown, the element of each atom and the number of
-        atoms of each frame (``gather_arrays``); ``files`` and ``frames``, which say
+        and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å)
+        and stresses (eV/Å³), NaN where unknown, the element of each atom and the number
+        of atoms of each frame (``gather_arrays``); ``files`` and ``frames``, which say
         where each frame was read; and ``energy_shift``, the contribution of the model's
         element shifts to each energy per atom.
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Errors of predictions as one number: the loss of a batch, the score of a data set."""
+"""Errors of predictions as one number: the loss of a batch, the score of a data set.
 
-from collections.abc import Sequence
+Each error is a mean over frames, atoms or components of its measure times the weights
+of the frame, its file and, of forces, the element; it is not divided by the weights.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .compiled import DenseBatch
-from .config import LossWeights
+from .config import LossWeights, TrainConfig
 from .evaluate import Prediction
 from .samples import Batch
 
@@ -24,9 +28,9 @@ def batch_loss(
     batch: Batch | DenseBatch,
     prediction: Prediction,
     weights: LossWeights,
-    forces_loss: str,
+    config: TrainConfig,
 ) -> Tensor:
-    """Weighted sum of the errors of energies per atom, forces and stresses.
+    """Weighted sum of the errors of energies, forces and stresses.
 
     Parameters
     ----------
@@ -34,15 +38,20 @@ def batch_loss(
         Labels, NaN where unknown.
     prediction : Prediction
     weights : LossWeights
-    forces_loss : str
-        Key of ``FORCES_LOSS``.
+    config : TrainConfig
+        How errors are measured.
     """
     # every structure has an energy (``check_labels``)
-    error = (prediction.energies - batch.energies) / batch.sizes
-    total = weights.energy * (batch.energy_weights * error.square()).mean()
+    error = prediction.energies - batch.energies
+    if config.energy_per_atom:
+        error = error / batch.sizes
+    measure = error.square()
+    if config.energy_loss == "huber":
+        measure = huber(measure, config.huber_delta)
+    total = weights.energy * (batch.energy_weights * measure).mean()
     if weights.forces > 0:
-        forces = FORCES_LOSS[forces_loss](
-            prediction.forces, batch.forces, batch.force_weights
+        forces = force_loss(
+            prediction.forces, batch.forces, batch.force_weights, config
         )
         total = total + weights.forces * forces
     if weights.stress > 0:
@@ -54,7 +63,7 @@ def batch_loss(
 def validation_score(
     validated: Sequence[tuple[Batch, Prediction]],
     weights: LossWeights,
-    forces_loss: str,
+    config: TrainConfig,
 ) -> float:
     """Loss of a whole data set, without the kinds of labels that it lacks.
 
@@ -62,17 +71,37 @@ def validation_score(
     ----------
     validated : sequence of (Batch, Prediction)
     weights : LossWeights
-    forces_loss : str
-        Key of ``FORCES_LOSS``.
+    config : TrainConfig
     """
     batches, predictions = zip(*validated, strict=True)
     whole = batches[0]._replace(**{name: _join(batches, name) for name in _LABELS})
     predicted = Prediction(*(_join(predictions, name) for name in Prediction._fields))
-    return float(batch_loss(whole, predicted, weights, forces_loss))
+    return float(batch_loss(whole, predicted, weights, config))
 
 
 def _join(parts: Sequence[Any], name: str) -> Tensor:
     return torch.cat([getattr(part, name).detach().cpu() for part in parts]).double()
+
+
+def force_loss(
+    prediction: Tensor, reference: Tensor, weights: Tensor | float, config: TrainConfig
+) -> Tensor:
+    """Error of forces [N, 3] as ``forces_loss`` says."""
+    if config.forces_loss == "mse":
+        return mean_square(prediction, reference, weights)
+    if config.forces_loss == "huber":
+        delta = config.huber_delta
+        return _over_vectors(prediction, reference, weights, lambda s: huber(s, delta))
+    return _over_vectors(prediction, reference, weights, _length)
+
+
+def huber(square: Tensor, delta: float) -> Tensor:
+    """Half the square of an error up to ``delta``, and a straight line beyond.
+
+    It is ½ e² or δ (|e| − δ/2), from e². P. J. Huber, doi:10.1214/aoms/1177703732.
+    """
+    line = delta * (square.clamp(min=delta**2).sqrt() - 0.5 * delta)
+    return torch.where(square < delta**2, 0.5 * square, line)
 
 
 def mean_square(
@@ -84,19 +113,22 @@ def mean_square(
     return (weights * error.square()).sum() / known.sum().clamp(min=1)
 
 
-def _mean_length(
-    prediction: Tensor, reference: Tensor, weights: Tensor | float = 1.0
+def _over_vectors(
+    prediction: Tensor,
+    reference: Tensor,
+    weights: Tensor | float,
+    measure: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Mean length of the errors of vectors of which a component is known."""
+    """Mean measure of the squared errors of vectors of which a component is known."""
     known = torch.isfinite(reference)
     square = _error(prediction, reference, known).square().sum(-1, keepdim=True)
+    return (weights * measure(square)).sum() / known.any(-1).sum().clamp(min=1)
+
+
+def _length(square: Tensor) -> Tensor:
     # A length has no derivative at zero.
-    lengths = (square + SHORTEST**2).sqrt() - SHORTEST
-    return (weights * lengths).sum() / known.any(-1).sum().clamp(min=1)
+    return (square + SHORTEST**2).sqrt() - SHORTEST
 
 
 def _error(prediction: Tensor, reference: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, prediction - torch.where(known, reference, 0.0), 0.0)
-
-
-FORCES_LOSS = {"mse": mean_square, "l2mae": _mean_length}

@@ -52,7 +52,7 @@ class TrainingModule(pl.LightningModule):
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:
         """Loss of a batch with the weights of the epoch."""
-        return batch_loss(batch, prediction, self.weights, self.config.forces_loss)
+        return batch_loss(batch, prediction, self.weights, self.config)
 
     def training_step(self, batch: Batch | DenseBatch, index: int) -> torch.Tensor:
         """Compute the loss of a batch, which must be finite."""
@@ -100,7 +100,7 @@ class TrainingModule(pl.LightningModule):
         metrics = error_metrics(arrays, self.elements)
         # With the last weights, so that the scores of all epochs compare.
         weights = self.config.stages()[-1]
-        metrics[MONITOR] = validation_score(validated, weights, self.config.forces_loss)
+        metrics[MONITOR] = validation_score(validated, weights, self.config)
         return metrics
 
     def make_optimizer(self) -> torch.optim.Optimizer:

@@ -2,7 +2,7 @@
 """Make batches of blocks of centres from reference structures."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Sample(NamedTuple):
     stress: Tensor | None  # [3, 3] eV/Å³
     volume: float  # Å³, 0 where there is no stress
     weights: tuple[float, float, float]  # of energy, forces and stress in the loss
+    force_weights: Tensor  # [N, 1] that of forces, times those of the elements
 
     @property
     def is_isolated(self) -> bool:
@@ -64,6 +65,7 @@ def make_samples(
     structures: Sequence[Structure],
     config: AllegroConfig,
     dtype: torch.dtype = torch.float32,
+    element_weights: Mapping[str, float] | None = None,
 ) -> list[Sample]:
     """Find the pairs of each structure, once for all epochs.
 
@@ -77,14 +79,18 @@ def make_samples(
         Elements and cutoffs.
     dtype : torch.dtype
         Of vectors, forces and stresses.
+    element_weights : mapping, optional
+        Factors of the errors of forces by element; 1 without.
 
     Raises
     ------
     ValueError
         If a structure has an element that the config does not name, two atoms at one
-        position, lengths in another unit, or a box that is none.
+        position, lengths in another unit, or a box that is none; or if the weights
+        name another element.
     """
     table = torch.from_numpy(config.cutoff_table())
+    factors = _element_factors(config, element_weights or {}).to(dtype)
     pairs = PairList(config.cutoff)
     samples = []
     for index, structure in enumerate(structures):
@@ -116,6 +122,7 @@ def make_samples(
                 stress=_tensor(stress, dtype),
                 volume=structure.volume if has_stress else 0.0,
                 weights=structure.weights,
+                force_weights=structure.weights[1] * factors[types][:, None],
             )
         )
     _report_forces(samples)
@@ -172,9 +179,19 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
         ),
         "volumes": torch.tensor([s.volume for s in samples], dtype=dtype),
         "energy_weights": weights[:, 0],
-        "force_weights": weights[:, 1].to(dtype).repeat_interleave(counts)[:, None],
+        "force_weights": torch.cat([s.force_weights for s in samples]),
         "stress_weights": weights[:, 2].to(dtype)[:, None, None],
     }
+
+
+def _element_factors(config: AllegroConfig, weights: Mapping[str, float]) -> Tensor:
+    unknown = [element for element in weights if element not in config.elements]
+    if unknown:
+        raise ValueError(
+            f"training: expected element_weights of the model's elements "
+            f"{', '.join(config.elements)}, found {', '.join(unknown)}"
+        )
+    return torch.tensor([float(weights.get(e, 1.0)) for e in config.elements])
 
 
 def _report_forces(samples: Sequence[Sample]) -> None:

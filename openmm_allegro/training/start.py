@@ -69,16 +69,17 @@ def start_training(
     data = zip(DATA_HASHES, (training, validation), strict=True)
     hashes = {key: hash_structures(structures) for key, structures in data}
     check_fine_tuning(model_config, train_config, source, replay)
+    prepared = model_config, dtype, train_config.element_weights
     training, samples, atoms = separate(
-        "training", training, make_samples(training, model_config, dtype)
+        "training", training, make_samples(training, *prepared)
     )
     validation, held_out, others = separate(
-        "validation", validation, make_samples(validation, model_config, dtype)
+        "validation", validation, make_samples(validation, *prepared)
     )
     _check_weights(train_config, samples)
     old: list[Sample] = []
     if replay:
-        old = make_samples(replay, model_config, dtype)
+        old = make_samples(replay, *prepared)
         hashes["replay_sha256"] = hash_structures(replay)
         replay, old, _ = separate("replay", replay, old)
         hashes["replay_structures"] = len(old)
@@ -146,23 +147,31 @@ def _check_weights(config: TrainConfig, samples: Sequence[Sample]) -> None:
     ValueError
     """
     first = config.stages()[0]
-    if not any(w * f for s in samples for w, f in zip(first, s.weights, strict=True)):
-        raise ValueError(
-            "training: expected frames with a weight above 0 (config_weight, weight "
-            "and their like), found only zeros; use_weights = false leaves them out"
-        )
+    for s in samples:
+        energy, _, stress = s.weights
+        if any((first.energy * energy, first.stress * stress)):
+            return
+        if first.forces * float(s.force_weights.max()):
+            return
+    raise ValueError(
+        "training: expected frames with a weight above 0 (config_weight, weight and "
+        "their like, file_weights, element_weights), found only zeros; use_weights = "
+        "false leaves out those of the files"
+    )
 
 
 def with_stress_weight(
     config: TrainConfig, training: Sequence[Structure]
 ) -> TrainConfig:
-    """Settle the default weight of stresses.
+    """Settle the default weight of stresses: 0 where forces have none.
 
     Stresses that are all zero are placeholders: some codes write them where they have
     computed none.
     """
     if config.stress_weight is not None:
         return config
+    if config.forces_weight == 0:  # energies alone, without derivatives
+        return dataclasses.replace(config, stress_weight=0.0)
     stresses = [s.known_stress() for s in training]
     known = [stress for stress in stresses if stress is not None]
     real = any(stress.any() for stress in known)

@@ -158,10 +158,10 @@ def weighted(structure: Structure, *weights: float) -> Structure:
     return dataclasses.replace(structure, weights=weights)
 
 
-@pytest.mark.parametrize("forces_loss", ["mse", "l2mae"])
+@pytest.mark.parametrize("forces_loss", ["mse", "l2mae", "huber"])
 def test_weights_of_frames_multiply_their_errors(forces_loss):
     """Σ_n w_n e_n / N, as MACE has it."""
-    config = tiny_config()
+    config, settings = tiny_config(), short(forces_loss=forces_loss)
     frames, weights = [liquid()[0], ethanol()[0]], [(2.0, 0.5, 3.0), (0.25, 1.5, 1.0)]
     pairs = zip(frames, weights, strict=True)
     both, *alone = (
@@ -176,7 +176,7 @@ def test_weights_of_frames_multiply_their_errors(forces_loss):
             torch.zeros_like(batch.stresses),
         )
         unit = LossWeights(*(float(name == other) for other in LossWeights._fields))
-        return batch_loss(batch, wrong, unit, forces_loss).item()
+        return batch_loss(batch, wrong, unit, settings).item()
 
     # of the frames in a mean over frames, atoms, and the one frame with a stress
     shares = {"energy": (0.5, 0.5), "forces": (160 / 169, 9 / 169), "stress": (1, 0)}

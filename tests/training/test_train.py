@@ -30,7 +30,7 @@ pytest.importorskip("lightning")
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import load_model
 from openmm_allegro.training.evaluate import evaluate
-from openmm_allegro.training.loss import FORCES_LOSS
+from openmm_allegro.training.loss import force_loss
 from openmm_allegro.training.module import EpochOrder
 from openmm_allegro.training.record import COLUMNS
 from openmm_allegro.training.train import TrainConfig
@@ -202,7 +202,7 @@ def test_mean_length_of_force_errors_as_the_loss(tmp_path):
 def test_a_force_that_is_met_has_a_gradient():
     exact = torch.ones(2, 3, dtype=torch.float64)
     predicted = exact.clone().requires_grad_()
-    loss = FORCES_LOSS["l2mae"](predicted, exact)
+    loss = force_loss(predicted, exact, 1.0, short(forces_loss="l2mae"))
     loss.backward()
     assert loss.item() == 0.0
     assert torch.equal(predicted.grad, torch.zeros_like(exact))
@@ -211,7 +211,7 @@ def test_a_force_that_is_met_has_a_gradient():
 def test_unknown_forces_count_for_nothing():
     reference = torch.tensor([[0.0, 0.0, 0.0], [float("nan")] * 3])
     predicted = torch.tensor([[0.0, 3.0, 4.0], [7.0, 7.0, 7.0]], requires_grad=True)
-    loss = FORCES_LOSS["l2mae"](predicted, reference)
+    loss = force_loss(predicted, reference, 1.0, short(forces_loss="l2mae"))
     loss.backward()
     assert loss.item() == pytest.approx(5.0, abs=1e-3)
     assert torch.isfinite(predicted.grad).all()
