@@ -67,15 +67,19 @@ def test_files_to_open_exist_and_are_three_at_most():
             assert (package / name).exists(), name
 
 
-def test_python_of_training_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "page, names",
+    [("train", ("ethanol", "seed_0", "seed_1")), ("fine-tune", ("tuned",))],
+)
+def test_python_of_training_runs(tmp_path, monkeypatch, page, names):
     pytest.importorskip("lightning")
-    blocks = PYTHON.findall((DOCS / "train.md").read_text(encoding="utf-8"))
-    assert len(blocks) == 2
+    blocks = PYTHON.findall((DOCS / f"{page}.md").read_text(encoding="utf-8"))
+    assert len(blocks) == len(names) // 2 + 1
     (tmp_path / "tests").symlink_to(DOCS.parent / "tests")
     (tmp_path / "blocks.py").write_text("\n".join(blocks))
     monkeypatch.chdir(tmp_path)
     runpy.run_path("blocks.py")
-    for name in ("ethanol", "seed_0", "seed_1"):
+    for name in names:
         assert (tmp_path / "runs" / name / "model.safetensors").exists()
 
 

@@ -242,6 +242,8 @@ def continued_record(
     if baseline is not None:
         trained = source.provenance.get("baseline")
         record["baseline"] = extended_baseline(trained, baseline, "training")
+    if source.provenance.get("periodic", record["periodic"]) != record["periodic"]:
+        record["periodic"] = "some"
     closest = source.provenance.get("closest_pairs", {}) | record["closest_pairs"]
     for pair, distance in source.provenance.get("closest_pairs", {}).items():
         closest[pair] = min(distance, closest[pair])
@@ -287,7 +289,7 @@ def _extended_model(
             "new elements begin as the nearest known one: %s",
             ", ".join(f"{element} as {other}" for element, other in new.items()),
         )
-    record = {"source": source_record(source), "new_elements": new}
+    record = {"started_from": source_record(source), "new_elements": new}
     if isolated:
         record["isolated_atoms"] = dict(isolated)
     return Model(config, numbers, energy, source.kind, dtype, record)

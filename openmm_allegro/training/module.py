@@ -47,7 +47,7 @@ class TrainingModule(pl.LightningModule):
         self.fixed: list[torch.nn.Parameter] = []
         freeze_parts(self.energy, config.freeze)
         if config.fix_linear_chains:
-            reset = "source" not in model.provenance
+            reset = "started_from" not in model.provenance
             self.fixed = fix_linear_chains(self.energy, config.seed, reset=reset)
 
     def loss(self, batch: Batch | DenseBatch, prediction: Prediction) -> torch.Tensor:

@@ -234,7 +234,7 @@ def _check_structures(before: dict[str, Any], now: dict[str, Any], where: Path) 
 
 def _check_source(before: dict[str, Any], now: dict[str, Any], where: Path) -> None:
     """Refuse another model to start from, or other frames to replay."""
-    digests = [record.get("source", {}).get("digest") for record in (before, now)]
+    digests = [record.get("started_from", {}).get("digest") for record in (before, now)]
     replayed = [record.get("replay_sha256") for record in (before, now)]
     for name, (old, new) in (
         ("the model to start from (start_from, --from)", digests),

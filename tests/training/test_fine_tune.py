@@ -313,7 +313,11 @@ def test_labels_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="settings of the same baseline"):
         started(source, subtracted)
     source.provenance["baseline"] = baseline | {"molecules": {"1": "H2O"}}
+    source.provenance |= {"periodic": "all", "closest_pairs": {"H-H": 0.5, "O-O": 2}}
     record = started(source, subtracted).model.provenance
+    assert record["periodic"] == "some"  # of all that it was trained on
+    closest = started(tiny_model(), ethanol()[:4]).model.provenance["closest_pairs"]
+    assert record["closest_pairs"] == closest | {"H-H": 0.5, "O-O": 2}
     assert record["baseline"]["molecules"] == {"1": "H2O"}
 
 
@@ -343,14 +347,14 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert main(command) == 0
     model = load_model("tuned/model.safetensors")
     record, origin = model.provenance, load_model("source.safetensors").origin
-    assert record["source"]["sha256"] == origin.sha256
-    assert record["source"]["file"] == "source.safetensors"
+    assert record["started_from"]["sha256"] == origin.sha256
+    assert record["started_from"]["file"] == "source.safetensors"
     assert record["replay_structures"] == 20 and len(record["replay_files"]) == 1
     assert record["train"]["learning_rate"] == fine_tuning().learning_rate
     capsys.readouterr()
     assert main(["info", "tuned/model.safetensors"]) == 0
     shown = json.loads(capsys.readouterr().out)["provenance"]
-    assert shown["source"] == record["source"]
+    assert shown["started_from"] == record["started_from"]
     assert shown["train"]["freeze"] == ["two_body"]
     name = "two_body.layers.0.weight"
     source = load_model("source.safetensors")
