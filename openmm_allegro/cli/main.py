@@ -23,7 +23,8 @@ from ..utils.quiet import quiet
 
 # Verbs in the order of the help, and what each does.
 VERBS = {
-    "train": "train a model as a TOML file says",
+    "init": "settings for a data set, and a page about it",
+    "train": "train a model on a data set, or as a TOML file says",
     "evaluate": "errors of a model on labelled frames",
     "refit": "refit the energy shifts of a model to frames, its weights as they are",
     "info": "print the header of a model file",
@@ -37,6 +38,7 @@ VERBS = {
 _DEBUG = "--debug"
 # The extra that has all that a verb needs, where it needs more than the base.
 _EXTRAS = {
+    "init": "train",
     "train": "train",
     "evaluate": "train",
     "refit": "train",

@@ -1,53 +1,59 @@
 # SPDX-License-Identifier: MIT
-"""``openmm-allegro train``: train a model as a TOML file says."""
+"""``openmm-allegro train``: train a model on a data set, or as a TOML file says."""
 
 import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..utils.files import replace_file
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
+from .datafiles import (
+    add_data_options,
+    add_fine_tuning,
+    check_files,
+    given_data_options,
+    prepare_files,
+    write_page,
+)
 from .evaluate import Outputs, show_errors
 from .output import add_overwrite_option
+
+# Settings chosen for files, and a page about those, in the folder of their training.
+CONFIG, PAGE = "config.toml", "data.html"
+
+
+class _Task(NamedTuple):
+    """A training that was asked for."""
+
+    config: Path  # TOML
+    output: Path
+    resume: bool
+    structures: Any = None  # of the training files, if they were read already
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += (
-        " It has the tables [data], [model] and [train]; paths in [data] are relative "
-        "to it."
+        " For files of labelled frames the settings are chosen by the hours and the "
+        "machine, and written to config.toml in the output. A TOML has the tables "
+        "[data], [model] and [train]; paths in [data] are relative to it."
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.usage = "%(prog)s CONFIG.toml | DATA [DATA ...]  [--output DIR] [...]"
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="DATA, or CONFIG.toml")
     parser.add_argument("--output", type=Path, help="new folder (default runs/NAME)")
-    _add_fine_tuning(parser)
+    add_fine_tuning(parser)
     parser.add_argument(
         "--resume", action="store_true", help="continue the training in the folder"
     )
     add_settings(parser, Trust)
     add_overwrite_option(parser)
-
-
-def _add_fine_tuning(parser: argparse.ArgumentParser) -> None:
-    """Add the options that start from a trained model."""
-    parser.add_argument(
-        "--from",
-        type=Path,
-        dest="start_from",
-        metavar="MODEL",
-        help="start from the weights of a *.safetensors (start_from of [data])",
-    )
-    parser.add_argument(
-        "--replay",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="FILE",
-        help="train on frames of its training, too (replay of [data])",
-    )
+    add_data_options(parser)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -58,16 +64,19 @@ def train(options: argparse.Namespace) -> None:
     from ..training.train import train as train_model
     from ..utils.process import keep_freed_memory
 
-    tables = _read_tables(options)
-    data, folder = tables["data"], options.config.parent
+    task = _task_of(options)
+    output = task.output
+    tables = _read_tables(task.config, options)
+    data, folder = tables["data"], task.config.parent
     trust = Trust(**given_options(options, Trust)).trust
-    output = options.output or Path("runs") / options.config.stem
-    training, validation, record = read_data(data, folder, trust=trust)
+    training, validation, record = read_data(
+        data, folder, trust=trust, structures=task.structures
+    )
     test, replay = (
         read(data, folder, trust=trust) for read in (read_test, read_replay)
     )
     network, settings, source = _configs(
-        tables, options.config, [*training, *validation, *test, *replay]
+        tables, task.config, [*training, *validation, *test, *replay]
     )
     for structure in test:  # before the training, not after it
         element_types(structure.symbols, network.elements, structure.source)
@@ -87,27 +96,91 @@ def train(options: argparse.Namespace) -> None:
         output,
         start_from=source,
         replay=replay,
-        resume=options.resume,
+        resume=task.resume,
         overwrite=options.force,
         provenance=record,
         progress=sys.stderr.isatty(),
     )
     if test:
-        show_errors(evaluate(model, test), model.config.elements, outputs)
+        print(f"errors on {len(test)} test frames:")
+    else:
+        count = len(validation)
+        print(f"errors on {count} validation frames, which chose the best epoch:")
+        outputs = Outputs(None, None, None)
+    shown = evaluate(model, test or validation)
+    show_errors(shown, model.config.elements, outputs)
     print(f"model: {output / 'model.safetensors'}")
 
 
-def _read_tables(options: argparse.Namespace) -> dict[str, Any]:
+def _task_of(options: argparse.Namespace) -> _Task:
+    """What to train with: a TOML that is given, or one that is made for files."""
+    first = options.inputs[0]
+    output = options.output or Path("runs") / first.stem
+    if all(path.suffix != ".toml" for path in options.inputs):
+        return _task_of_files(options, output)
+    if len(options.inputs) > 1:
+        raise ValueError(
+            "expected either one TOML or files of labelled frames, found "
+            f"{', '.join(map(str, options.inputs))}; the files of a training are named "
+            "in [data] of its TOML"
+        )
+    given = given_data_options(options)
+    if given:
+        raise ValueError(
+            f"expected the settings of a training in {first}, found {', '.join(given)} "
+            "beside it"
+        )
+    return _Task(first, output, options.resume)
+
+
+def _task_of_files(options: argparse.Namespace, output: Path) -> _Task:
+    """Settings that the folder holds, if it is resumed, or new ones for the files."""
+    from ..training.resume import CHECKPOINTS, find_checkpoint
+
+    check_files(options.inputs)
+    path = output / CONFIG
+    if options.resume and path.is_file():
+        given = given_data_options(options)
+        if given:
+            raise ValueError(
+                f"expected the settings of {path} to resume the training, found "
+                f"{', '.join(given)} too; change the file"
+            )
+        _check_same_files(options.inputs, path, options)
+        # a kill may come before the first checkpoint
+        return _Task(path, output, any(output.glob(CHECKPOINTS)))
+    find_checkpoint(output, CHECKPOINTS, resume=options.resume, overwrite=options.force)
+    prepared = prepare_files(options.inputs, options, output)
+    output.mkdir(parents=True, exist_ok=True)
+    write_page(prepared, output / PAGE)
+    replace_file(path, prepared.text)
+    print(f"settings: {path}\npage about the data: {output / PAGE}", flush=True)
+    return _Task(path, output, False, prepared.structures)
+
+
+def _check_same_files(
+    files: Sequence[Path], path: Path, options: argparse.Namespace
+) -> None:
+    known = _read_tables(path, options)["data"].training
+    there = [os.path.realpath(path.parent / name) for name in known]
+    if [os.path.realpath(file) for file in files] != there:
+        raise ValueError(
+            f"expected the files of {path} to resume its training, "
+            f"{', '.join(known)}, found {', '.join(map(str, files))}"
+        )
+
+
+def _read_tables(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """The tables of the TOML: that of the data as a config, the others as they are."""
     from ..training.config import DataConfig
     from ..utils.config import from_mapping, read_tables
 
-    tables = read_tables(options.config, ("data", "model", "train"))
-    data = from_mapping(DataConfig, tables.get("data", {}), f"{options.config} [data]")
-    folder = options.config.parent
+    tables = read_tables(path, ("data", "model", "train"))
+    data = from_mapping(DataConfig, tables.get("data", {}), f"{path} [data]")
+    folder = path.parent
     if options.start_from:
-        path = os.path.relpath(options.start_from, folder)  # as those in the TOML
-        data = dataclasses.replace(data, start_from=path)
+        start_from = os.path.relpath(options.start_from, folder)  # as those in the TOML
+        data = dataclasses.replace(data, start_from=start_from)
     if options.replay:
         paths = tuple(os.path.relpath(path, folder) for path in options.replay)
         data = dataclasses.replace(data, replay=paths)

@@ -4,6 +4,7 @@
 import base64
 import html
 import re
+from importlib.resources import files
 
 import numpy as np
 
@@ -133,3 +134,28 @@ def attempt(title, function, *arguments):
 def part(title, content):
     """Part of a section."""
     return tag("div", tag("h3", title), content, class_="part")
+
+
+def document(title, words, first, sections, script=None):
+    """Make the whole page: a heading, words and tiles below it, then the sections."""
+    style = (files(__package__) / "page.css").read_text(encoding="utf-8")
+    titles = [part.split("<h2>")[1].split("</h2>")[0] for part in sections]
+    contents = tag(
+        "nav",
+        *(tag("a", Markup(name), href=f"#{anchor(name)}") for name in titles),
+        aria_label="Contents",
+    )
+    head = join(
+        Markup('<meta charset="utf-8">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    body = tag(
+        "body",
+        tag("header", tag("h1", title), paragraph(words), first),
+        contents,
+        tag("main", *sections),
+        tag("script", Markup(script)) if script else None,
+    )
+    return f'<!DOCTYPE html>\n<html lang="en">\n{tag("head", head)}\n{body}\n</html>\n'

@@ -11,7 +11,7 @@ from ..runs.run import read_stages
 from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
 from .exchanges import exchanges_section, no_kinetics
-from .html import Markup, anchor, attempt, join, note, paragraph, section, tag, tiles
+from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
 from .production import Findings, check_frames, make_production
 from .structure import structure_section
@@ -175,7 +175,9 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated):
     parts = Path(run.name).absolute().parts
     title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])
     words = " · ".join(filter(None, ("Molecular dynamics", composition(production))))
-    return _page(title, words, tiles(overview + findings.tiles), sections)
+    script = (files(__package__) / "viewer.js").read_text(encoding="utf-8")
+    first = tiles(overview + findings.tiles)
+    return document(title, words, first, sections, script)
 
 
 def _of_frames(runs, production, findings):
@@ -197,30 +199,3 @@ def _of_frames(runs, production, findings):
 
 def _look(source):
     return viewer(source.frames(positions=_POSITIONS).load())
-
-
-def _page(title, words, first, sections):
-    """The whole document."""
-    data = files(__package__)
-    style = (data / "page.css").read_text(encoding="utf-8")
-    script = (data / "viewer.js").read_text(encoding="utf-8")
-    titles = [part.split("<h2>")[1].split("</h2>")[0] for part in sections]
-    contents = tag(
-        "nav",
-        *(tag("a", Markup(name), href=f"#{anchor(name)}") for name in titles),
-        aria_label="Contents",
-    )
-    head = join(
-        Markup('<meta charset="utf-8">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", title),
-        tag("style", Markup(style)),
-    )
-    body = tag(
-        "body",
-        tag("header", tag("h1", title), paragraph(words), first),
-        contents,
-        tag("main", *sections),
-        tag("script", Markup(script)),
-    )
-    return f'<!DOCTYPE html>\n<html lang="en">\n{tag("head", head)}\n{body}\n</html>\n'

@@ -22,7 +22,11 @@ log = logging.getLogger(__name__)
 
 
 def read_data(
-    config: DataConfig, folder: str | Path, *, trust: bool = False
+    config: DataConfig,
+    folder: str | Path,
+    *,
+    trust: bool = False,
+    structures: Sequence[Structure] | None = None,
 ) -> tuple[list[Structure], list[Structure], dict[str, Any]]:
     """Read training and validation structures, and record the files they came from.
 
@@ -33,6 +37,8 @@ def read_data(
         Start of relative paths.
     trust : bool
         Whether Systems of the baseline may run code, see ``read_system``.
+    structures : sequence of Structure, optional
+        Of the training files, less the baseline, if they were read already.
 
     Returns
     -------
@@ -74,11 +80,12 @@ def read_data(
     if config.file_weights:
         record["file_weights"] = dict(sorted(config.file_weights.items()))
 
-    def read(name: str) -> list[Structure]:
-        structures = read_labelled(files[name], files["baseline"], labels, trust=trust)
-        return _weigh_files(structures, config.file_weights, folder)
+    def read(name: str, known: Sequence[Structure] | None = None) -> list[Structure]:
+        if known is None:
+            known = read_labelled(files[name], files["baseline"], labels, trust=trust)
+        return _weigh_files(known, config.file_weights, folder)
 
-    training = read("training")
+    training = read("training", structures)
     if config.validation:
         return training, read("validation"), record
     size = config.validation_size

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 # Part of the hours by which a training may be expected to be late before it is
 # shortened, so that one slow epoch changes nothing.
-TOLERANCE = 0.03
+TOLERANCE = 0.01
 _RECENT = 5  # epochs whose mean is the time that an epoch takes
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Files of labelled frames, and what a training on them may take."""
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..structure.labels.settings import LabelSettings
+from ..utils.settings import add_options as add_settings
+from ..utils.settings import given_options
+
+log = logging.getLogger(__name__)
+
+HOURS = 1.0
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the settings for a data set depend on."""
+    parser.add_argument(
+        "--test", type=Path, nargs="+", metavar="FILE", help="frames to test on"
+    )
+    parser.add_argument(
+        "--hours",
+        type=float,
+        help=f"hours that the whole training may take (default {HOURS:g})",
+    )
+    add_settings(parser.add_argument_group("labels"), LabelSettings)
+
+
+def given_data_options(options: argparse.Namespace) -> list[str]:
+    """Options of ``add_data_options`` that were given."""
+    from ..utils.settings import option_of
+
+    given = [f"--{n}" for n in ("test", "hours") if getattr(options, n) is not None]
+    labels = given_options(options, LabelSettings)
+    return given + [option_of(LabelSettings, name) for name in labels]
+
+
+def check_files(files: Sequence[Path]) -> None:
+    """Refuse what cannot be files of frames, before any work.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+    """
+    for path in files:
+        if path.is_dir():
+            raise ValueError(
+                f"expected a file of labelled frames, found a folder {path}"
+            )
+        if path.suffix == ".safetensors":
+            raise ValueError(f"expected files of labelled frames, found a model {path}")
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected a file of labelled frames, found nothing at {path}"
+            )
+
+
+def prepare_files(
+    files: Sequence[Path], options: argparse.Namespace, folder: Path
+) -> Any:
+    """Survey the files, choose settings, and print both in short; a ``Prepared``."""
+    started = time.monotonic()
+    hours = HOURS if options.hours is None else options.hours
+    if not 0 < hours < float("inf"):
+        raise ValueError(f"expected --hours above 0, found {hours:g}")
+    test = options.test or []
+    check_files([*files, *test])
+    from ..training.prepare import prepare
+
+    labels = LabelSettings(**given_options(options, LabelSettings))
+    prepared = prepare(files, folder, hours, test=test, labels=labels, started=started)
+    print_summary(prepared, hours)
+    return prepared
+
+
+def print_summary(prepared: Any, hours: float) -> None:
+    """Print numbers of a data set and the settings for it."""
+    from ..report.data import remarks, summary_lines
+
+    recipe = prepared.recipe
+    model, train = recipe.model, recipe.train
+    for line in summary_lines(prepared.survey):
+        print(line)
+    for line in remarks(prepared.survey):
+        print(f"look at: {line}")
+    size = f"{model.num_scalar_features}/{model.num_tensor_features}"
+    print(
+        f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
+        f"{recipe.steps:,} steps of {train.batch_size} frames in {hours:g} h"
+    )
+
+
+def write_page(prepared: Any, path: Path) -> None:
+    """Write the page about the data, with the settings chosen for it."""
+    from ..report.data import data_page
+
+    data_page(prepared.survey, prepared.recipe, prepared.text, path)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""From files of labelled structures to the settings of a training on them."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .._version import __version__
+from ..model.elements import element_types
+from ..structure import Structure
+from ..structure.labels.settings import LabelSettings
+from ..utils.process import processor_name
+from .config import DataConfig
+from .config_file import config_text
+from .data import read_labelled
+from .recipe import Clock, Recipe, choose
+from .survey import Survey, survey
+
+
+class Prepared(NamedTuple):
+    """Structures of the training files, their numbers, and settings for them."""
+
+    structures: list[Structure]
+    survey: Survey
+    recipe: Recipe
+    text: str  # of the TOML
+
+
+def prepare(
+    files: Sequence[Path],
+    folder: Path,
+    hours: float,
+    *,
+    test: Sequence[Path] = (),
+    labels: LabelSettings | None = None,
+    clock: Clock | None = None,
+    started: float | None = None,
+) -> Prepared:
+    """Read files, survey them and choose the settings of a training.
+
+    Parameters
+    ----------
+    files : sequence of path
+        To train on and, a part of the frames, to validate on.
+    folder : path
+        That the TOML will be in: paths in it are relative to the folder.
+    hours : float
+        For everything.
+    test : sequence of path
+        Files to test on.
+    labels : LabelSettings, optional
+        Names and units of the labels in all files.
+    clock : callable, optional
+        Of the machine; by default steps are measured.
+    started : float, optional
+        Time of ``time.monotonic`` from which the hours count; by default now.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_structures`` and ``survey``, or if a test file has elements that the
+        training files lack.
+    """
+    started = time.monotonic() if started is None else started
+    labels = labels or LabelSettings()
+    data = DataConfig(
+        training=_relative(files, folder),
+        test=_relative(test, folder),
+        **dataclasses.asdict(labels),
+    )
+    structures = read_labelled(files, (), labels)
+    surveyed = survey(structures)
+    _check_test(test, labels, surveyed.all_elements)
+    if clock is None:
+        from .clock import MeasuredClock
+
+        clock = MeasuredClock(structures, seconds=min(3.0, 0.004 * 3600 * hours))
+    recipe = choose(
+        surveyed,
+        data,
+        hours,
+        clock,
+        spent=time.monotonic() - started,
+        can_compile=_can_compile(),
+    )
+    names = ", ".join(path.name for path in files)
+    heading = (
+        f"A training on {names}, as openmm-allegro {__version__} would do it in "
+        f"{hours:g} h on this machine ({processor_name()}). Change what you like: "
+        "docs/train.md has all settings."
+    )
+    return Prepared(structures, surveyed, recipe, config_text(recipe, heading))
+
+
+def _relative(files: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    return tuple(os.path.relpath(path, folder) for path in files)
+
+
+def _check_test(
+    files: Sequence[Path], labels: LabelSettings, elements: tuple[str, ...]
+) -> None:
+    """Refuse test frames that a model of the elements cannot be tested on."""
+    if not files:
+        return
+    structures = read_labelled(files, (), labels)
+    for structure in structures:
+        element_types(structure.symbols, elements, structure.source)
+
+
+def _can_compile() -> bool:
+    from .compiled import require_compiler
+
+    try:
+        require_compiler()
+    except RuntimeError:
+        return False
+    return True
