@@ -36,14 +36,15 @@ def main() -> None:
         if not paths:
             parser.error(f"expected *_split01.npz in {options.rmd17}, found none")
         for path in paths:
-            _convert(path, path.name.removesuffix("_split01.npz"))
+            convert(path, path.name.removesuffix("_split01.npz"))
     if options.bpa:
         for part in BPA_PARTS:
             shutil.copy(options.bpa / f"{part}.extxyz", DATA / f"3bpa_{part}.extxyz")
             print(f"3bpa_{part}.extxyz")
 
 
-def _convert(path: Path, molecule: str) -> None:
+def convert(path: Path, molecule: str, folder: Path = DATA) -> None:
+    """Write the frames of a molecule to two files."""
     with np.load(path, allow_pickle=False) as arrays:
         for part in ("train", "test"):
             frames = []
@@ -52,7 +53,7 @@ def _convert(path: Path, molecule: str) -> None:
                 atoms = ase.Atoms(arrays["z"], positions)
                 atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
                 frames.append(atoms)
-            target = DATA / f"{molecule}_{part}.extxyz"
+            target = folder / f"{molecule}_{part}.extxyz"
             ase.io.write(target, frames)
             print(f"{target.name}: {len(frames)} frames")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..structure.labels.settings import LabelSettings
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options
+from ..utils.settings import given_options, option_of
+from ..utils.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,27 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser.add_argument_group("labels"), LabelSettings)
 
 
+def add_fine_tuning(parser: argparse.ArgumentParser) -> None:
+    """Add the options that start from a trained model."""
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start_from",
+        metavar="MODEL",
+        help="start from the weights of a *.safetensors (start_from of [data])",
+    )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="train on frames of its training, too (replay of [data])",
+    )
+
+
 def given_data_options(options: argparse.Namespace) -> list[str]:
     """Options of ``add_data_options`` that were given."""
-    from ..utils.settings import option_of
-
     given = [f"--{n}" for n in ("test", "hours") if getattr(options, n) is not None]
     labels = given_options(options, LabelSettings)
     return given + [option_of(LabelSettings, name) for name in labels]
@@ -68,11 +86,20 @@ def prepare_files(
     if not 0 < hours < float("inf"):
         raise ValueError(f"expected --hours above 0, found {hours:g}")
     test = options.test or []
-    check_files([*files, *test])
+    check_files([*files, *test, *options.replay])
     from ..training.prepare import prepare
 
     labels = LabelSettings(**given_options(options, LabelSettings))
-    prepared = prepare(files, folder, hours, test=test, labels=labels, started=started)
+    prepared = prepare(
+        files,
+        folder,
+        hours,
+        test=test,
+        labels=labels,
+        start_from=options.start_from,
+        replay=options.replay,
+        started=started,
+    )
     print_summary(prepared, hours)
     return prepared
 
@@ -88,9 +115,10 @@ def print_summary(prepared: Any, hours: float) -> None:
     for line in remarks(prepared.survey):
         print(f"look at: {line}")
     size = f"{model.num_scalar_features}/{model.num_tensor_features}"
+    batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"{recipe.steps:,} steps of {train.batch_size} frames in {hours:g} h"
+        f"{recipe.steps:,} steps of {batch} in {hours:g} h"
     )
 
 

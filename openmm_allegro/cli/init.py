@@ -5,7 +5,13 @@ import argparse
 from pathlib import Path
 
 from ..utils.files import replace_file
-from .datafiles import add_data_options, check_files, prepare_files, write_page
+from .datafiles import (
+    add_data_options,
+    add_fine_tuning,
+    check_files,
+    prepare_files,
+    write_page,
+)
 from .output import add_overwrite_option, check_free
 
 
@@ -21,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.toml",
         help="settings to write, and a page beside them (default DATA.toml, DATA.html)",
     )
+    add_fine_tuning(parser)
     add_data_options(parser)
     add_overwrite_option(parser)
 

@@ -64,7 +64,7 @@ def remarks(survey):
         worst = energies[0]
         found.append(
             f"{_frames_have(energies, 'an energy')} far from the others: "
-            f"{survey.places[worst.frame]} by {_millis(worst.value)} meV/atom, which is "
+            f"{survey.places[worst.frame]} by {_millis(worst.value)} meV/atom, "
             f"{abs(worst.score):.0f} robust standard deviations"
         )
     if forces:

@@ -20,7 +20,7 @@ from .evaluate import predict
 from .module import TrainingModule
 from .recipe import Cost
 from .samples import Batch, collate
-from .start import choose_device, start_training
+from .start import choose_device, start_training, with_stress_weight
 
 _FRAMES = 24  # whose batches are measured
 _SECONDS = 3.0  # of steps for each network
@@ -53,10 +53,11 @@ class MeasuredClock:
         count = math.ceil(config.batch_size / len(self.structures))
         structures = self.structures * count
         with _silent():
+            config = with_stress_weight(config, structures)
             start = start_training(model, config, structures, structures[:1])
-        if device == "cpu":
-            use_sparse_products(start.model.energy)
-        module = TrainingModule(start.model, config, 1)
+            if device == "cpu":
+                use_sparse_products(start.model.energy)
+            module = TrainingModule(start.model, config, 1)
         module.energy.to(device)
         optimizer = module.make_optimizer()
         size = config.batch_size

@@ -38,6 +38,8 @@ def config_text(recipe: Recipe, heading: str) -> str:
     """
     lines = textwrap.wrap(heading, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     for name, config in recipe.tables().items():
+        if name == "model" and recipe.data.start_from is not None:
+            continue  # the network is that of the model
         lines += [*([""] if name != "data" else []), f"[{name}]"]
         lines += _table(name, config, recipe.reasons)
     return "\n".join(lines) + "\n"

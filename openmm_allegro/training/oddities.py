@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Frames that deserve a look: far from the others, twice there, or one after another."""
+"""Frames that deserve a look: outliers, duplicates, neighbours in time."""
 
 from collections import defaultdict
 from collections.abc import Sequence

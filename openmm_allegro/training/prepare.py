@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from .._version import __version__
 from ..model.elements import element_types
+from ..modelfile import load_model
 from ..structure import Structure
 from ..structure.labels.settings import LabelSettings
 from ..utils.process import processor_name
 from .config import DataConfig
 from .config_file import config_text
 from .data import read_labelled
+from .fine_tune import fine_tuned_config
 from .recipe import Clock, Recipe, choose
 from .survey import Survey, survey
 
@@ -36,6 +38,8 @@ def prepare(
     *,
     test: Sequence[Path] = (),
     labels: LabelSettings | None = None,
+    start_from: Path | None = None,
+    replay: Sequence[Path] = (),
     clock: Clock | None = None,
     started: float | None = None,
 ) -> Prepared:
@@ -53,6 +57,10 @@ def prepare(
         Files to test on.
     labels : LabelSettings, optional
         Names and units of the labels in all files.
+    start_from : path, optional
+        Model to fine-tune, whose network the training has.
+    replay : sequence of path
+        Files of its training, to train on too.
     clock : callable, optional
         Of the machine; by default steps are measured.
     started : float, optional
@@ -69,11 +77,19 @@ def prepare(
     data = DataConfig(
         training=_relative(files, folder),
         test=_relative(test, folder),
+        replay=_relative(replay, folder),
+        start_from=None if start_from is None else _relative([start_from], folder)[0],
         **dataclasses.asdict(labels),
     )
     structures = read_labelled(files, (), labels)
     surveyed = survey(structures)
-    _check_test(test, labels, surveyed.all_elements)
+    elements, network = surveyed.all_elements, None
+    others = read_labelled(replay, (), labels) if replay else []
+    if start_from is not None:
+        source = load_model(start_from).config
+        network = fine_tuned_config(source, [*structures, *others])
+        elements = network.elements
+    _check_test(test, labels, elements)
     if clock is None:
         from .clock import MeasuredClock
 
@@ -83,6 +99,8 @@ def prepare(
         data,
         hours,
         clock,
+        network=network,
+        replayed=bool(others),
         spent=time.monotonic() - started,
         can_compile=_can_compile(),
     )

@@ -14,6 +14,7 @@ import numpy as np
 from ..model import AllegroConfig
 from ..utils.settings import check_settings, setting
 from .config import DataConfig, TrainConfig
+from .fine_tune import fine_tuning
 from .survey import Survey
 
 
@@ -110,6 +111,8 @@ def choose(
     hours: float,
     clock: Clock,
     *,
+    network: AllegroConfig | None = None,
+    replayed: bool = False,
     spent: float = 0.0,
     can_compile: bool = False,
 ) -> Recipe:
@@ -125,6 +128,10 @@ def choose(
     clock : callable
         ``Clock``; it is asked for one network after the other, from small to large,
         until there is not time enough for one.
+    network : AllegroConfig, optional
+        Of a model to fine-tune, which is taken as it is.
+    replayed : bool
+        Whether frames of that model's training are trained on, too.
     spent : float
         Seconds that are gone.
     can_compile : bool
@@ -137,25 +144,28 @@ def choose(
     """
     hours = Budget(hours).hours
     reasons: dict[str, str] = {}
-    model = _network(survey, reasons)
+    model = _network(survey, reasons) if network is None else network
     data = _with_validation(survey, data, reasons)
-    train = _training(survey, reasons)
+    train = _training(survey, network is not None, reasons)
     frames = survey.frames - data.validation_size
+    if replayed:
+        frames = round(frames / (1 - train.replay_fraction))
     compiles = can_compile and len(set(survey.sizes.tolist())) == 1
     compiles = compiles and frames >= train.batch_size
     whole = 3600 * hours
     limit = max(whole - spent - FINISH, 0.3 * whole)
     seconds = limit * (1 - MARGIN)
     plans = []
-    for rung in LADDER:
-        config = _sized(model, rung)
+    for rung in LADDER if network is None else LADDER[:1]:
+        config = _sized(model, rung) if network is None else network
         cost = clock(config, train)
-        plan = _plan(survey, train, data, cost, seconds, compiles)
+        plan = _plan(frames, train, data, cost, seconds, compiles)
         if plans and plan.steps < rung.steps:
             break
         plans.append((rung, config, plan))
     rung, model, plan = plans[-1]
-    _explain_size(rung, plan, hours, reasons)
+    if network is None:
+        _explain_size(rung, plan, hours, reasons)
     train = _timed(train, plan, frames, limit, reasons)
     return Recipe(data, model, train, reasons, plan.steps)
 
@@ -248,15 +258,16 @@ def batch_frames(survey: Survey) -> int:
     return min(frames, largest)
 
 
-def _training(survey: Survey, reasons: dict[str, str]) -> TrainConfig:
+def _training(survey: Survey, tunes: bool, reasons: dict[str, str]) -> TrainConfig:
     frames = batch_frames(survey)
     reasons["batch_size"] = (
         f"frames, about {frames * survey.mean_atoms:.0f} atoms in a batch"
     )
-    if survey.labelled["forces"]:
-        return TrainConfig(batch_size=frames)
-    reasons["forces_weight"] = "no frame has forces"
-    return TrainConfig(batch_size=frames, forces_weight=0.0)
+    chosen: dict[str, Any] = {"batch_size": frames}
+    if not survey.labelled["forces"]:
+        chosen["forces_weight"] = 0.0
+        reasons["forces_weight"] = "no frame has forces"
+    return fine_tuning(**chosen) if tunes else TrainConfig(**chosen)
 
 
 def _sized(model: AllegroConfig, rung: Rung) -> AllegroConfig:
@@ -272,7 +283,7 @@ def _sized(model: AllegroConfig, rung: Rung) -> AllegroConfig:
 
 
 def _plan(
-    survey: Survey,
+    frames: int,
     train: TrainConfig,
     data: DataConfig,
     cost: Cost,
@@ -283,7 +294,6 @@ def _plan(
     compile = can_compile and (1 - COMPILED) * seconds > GAIN * COMPILING
     step = cost.step * COMPILED if compile else cost.step
     rest = seconds - COMPILING if compile else seconds
-    frames = survey.frames - data.validation_size
     checking = data.validation_size * cost.validation + cost.saving
     a_pass = max(1, -(-frames // train.batch_size))
     passes = int(rest / (a_pass * step + checking))
@@ -331,6 +341,10 @@ def _timed(
 def _explain_size(
     rung: Rung, plan: _Plan, hours: float, reasons: dict[str, str]
 ) -> None:
+    hidden = "channels of the hidden layers, which grow with the network"
+    reasons |= dict.fromkeys(
+        ("two_body_width", "latent_width", "readout_width"), hidden
+    )
     larger = LADDER[LADDER.index(rung) + 1 :]
     reasons["num_scalar_features"] = (
         f"the largest network with time for its steps ({plan.steps:,} in {hours:g} h"

@@ -15,6 +15,7 @@ import numpy as np
 from ..structure import Structure, has_volume
 from ..topology.names import SYMBOLS
 from ..utils.words import counted
+from .frames import place_of
 from .oddities import Duplicate, Outlier, Succession, find_duplicates, find_outliers
 from .oddities import succession as compare_successive
 from .pairs import Pairs, find_pairs
@@ -128,7 +129,7 @@ def survey(structures: Sequence[Structure]) -> Survey:
         If there are fewer than ``FEWEST_FRAMES`` beside isolated atoms, or none has an
         energy or forces.
     """
-    files = Counter(place(s)[0] for s in structures)
+    files = Counter(place_of(s, 0)[0] for s in structures)
     atoms = [s for s in structures if s.is_isolated]
     frames = [s for s in structures if not s.is_isolated]
     _check_frames(frames, len(atoms))
@@ -143,7 +144,7 @@ def survey(structures: Sequence[Structure]) -> Survey:
     known = [x[np.isfinite(x)] for x in stresses if x is not None]
     return Survey(
         files=dict(files),
-        places=[short_place(s) for s in frames],
+        places=[_short_place(s, index) for index, s in enumerate(frames)],
         isolated=isolated,
         elements=elements,
         compositions=dict(compositions.most_common()),
@@ -168,12 +169,6 @@ def survey(structures: Sequence[Structure]) -> Survey:
         duplicates=find_duplicates(frames),
         successive=compare_successive(frames),
     )
-
-
-def place(structure: Structure) -> tuple[str, int]:
-    """File and number of the frame that a structure was read from."""
-    file, _, number = structure.source.rpartition(", frame ")
-    return (file, int(number)) if file and number.isdigit() else (structure.source, 0)
 
 
 def formula(structure: Structure) -> str:
@@ -245,7 +240,7 @@ def _rms(values: Any) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if np.size(values) else 0.0
 
 
-def short_place(structure: Structure) -> str:
+def _short_place(structure: Structure, index: int) -> str:
     """Name of the file without its folder, and the number of the frame."""
-    file, number = place(structure)
+    file, number = place_of(structure, index)
     return f"{Path(file).name}:{number}"

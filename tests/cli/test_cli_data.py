@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Trainings of files alone, and what ``init`` writes about them."""
+
+import dataclasses
+import json
+
+import pytest
+from cli_helpers import error_of
+from data_helpers import made_up, write_extxyz
+from training_helpers import read_log, tiny_config
+
+pytest.importorskip("lightning")
+
+from openmm_allegro.cli.main import main
+from openmm_allegro.modelfile import load_model, read_header
+from openmm_allegro.training import clock, recipe, train
+from openmm_allegro.training.config import TrainConfig
+
+SYMBOLS = ["Li", "Cl"] * 4
+HOURS = ["--hours", "0.2"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A tiny network on a machine whose steps take seconds, as the clock says."""
+    monkeypatch.setattr(recipe, "_sized", lambda model, rung: small(model))
+    monkeypatch.setattr(
+        clock.MeasuredClock, "__call__", lambda *_: recipe.Cost(40.0, 0.01, 0.01)
+    )
+
+
+def small(model):
+    tiny = dataclasses.asdict(tiny_config(model.elements))
+    shared = {"l_max", "num_layers", "num_scalar_features", "num_tensor_features"}
+    shared |= {"two_body_width", "latent_width", "readout_width", "num_bessels"}
+    return dataclasses.replace(model, **{k: tiny[k] for k in shared})
+
+
+@pytest.fixture
+def data(tmp_path):
+    frames = made_up(SYMBOLS, 24)
+    frames[7] = dataclasses.replace(frames[7], energy=frames[7].energy + 8.0)
+    frames[11] = frames[3]
+    return write_extxyz(tmp_path / "salt.extxyz", frames)
+
+
+def test_init_writes_settings_that_train(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "salt.extxyz", *HOURS]) == 0
+    shown = capsys.readouterr().out
+    assert "salt.extxyz:7" in shown and "24 frames of 8 atoms" in shown
+    page = (tmp_path / "salt.html").read_text()
+    assert "salt.extxyz:3, salt.extxyz:11" in page and "salt.extxyz:7" in page
+    assert '<img src="data:image/svg' in page and "http" not in page.split("<pre>")[0]
+    assert "found one" in error_of(capsys, "init", "salt.extxyz", *HOURS)
+    assert main(["train", "salt.toml"]) == 0
+    assert "validation frames" in capsys.readouterr().out
+    record = load_model("runs/salt/model.safetensors").provenance
+    assert list(record["training_files"]) == ["salt.extxyz"]
+
+
+def test_files_alone_train_and_are_tested(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    test = write_extxyz(tmp_path / "test.extxyz", made_up(SYMBOLS, 4, seed=1))
+    command = ["train", str(data), "--output", str(output)]
+    assert main([*command, "--test", str(test), *HOURS]) == 0
+    assert "errors on 4 test frames" in capsys.readouterr().out
+    assert json.loads((output / "test.json").read_text())["forces_rmse"] > 0
+    assert (output / "data.html").exists()
+    # the settings that it used, from a TOML
+    again = ["train", str(output / "config.toml"), "--output", str(tmp_path / "again")]
+    assert main(again) == 0
+    first, second = (
+        read_header(folder / "model.safetensors")
+        for folder in (output, tmp_path / "again")
+    )
+    assert first["config"] == second["config"]
+    assert first["provenance"]["train"] == second["provenance"]["train"]
+    assert "--resume" in error_of(capsys, *command)
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, epochs):
+    """Before the first checkpoint or after it: the settings stay, the training ends."""
+    command = ["train", str(data), "--output", str(tmp_path / "run")]
+    original = train._fit
+
+    def killed(trainer, module, loaders, checkpoint):
+        trainer.fit_loop.max_epochs = epochs
+        if epochs:
+            original(trainer, module, loaders, checkpoint)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_fit", killed)
+        patch.setattr("openmm_allegro.training.pace.Pace.on_fit_start", lambda *_: None)
+        assert main([*command, *HOURS]) == 130
+    text = (tmp_path / "run" / "config.toml").read_text()
+    found = error_of(capsys, *command, "--resume", "--hours", "1")
+    assert "--hours" in found and "config.toml" in found
+    other = write_extxyz(tmp_path / "other.extxyz", made_up(SYMBOLS, 24))
+    found = error_of(capsys, "train", other, *command[2:], "--resume")
+    assert "salt.extxyz" in found and "other.extxyz" in found
+    assert main([*command, "--resume"]) == 0
+    assert (tmp_path / "run" / "config.toml").read_text() == text
+    header = read_header(tmp_path / "run" / "model.safetensors")
+    settings = TrainConfig(**header["provenance"]["train"])
+    assert len(read_log(tmp_path / "run")) == settings.max_epochs > 2
+
+
+def test_a_model_is_fine_tuned_on_files_alone(data, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["train", str(data), "--output", str(first), *HOURS]) == 0
+    model = str(first / "model.safetensors")
+    new = write_extxyz(tmp_path / "new.extxyz", made_up(SYMBOLS, 12, seed=2))
+    command = ["train", str(new), "--from", model, "--output", str(second), *HOURS]
+    assert main(command) == 0
+    header = read_header(second / "model.safetensors")
+    assert header["config"] == read_header(first / "model.safetensors")["config"]
+    assert "start_from" in (second / "config.toml").read_text()
+
+
+def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(clock.MeasuredClock, "__call__", None)
+    few = write_extxyz(tmp_path / "few.extxyz", made_up(SYMBOLS, 3))
+    metal = write_extxyz(tmp_path / "metal.extxyz", made_up(["Na"] * 8, 4))
+    toml = tmp_path / "a.toml"
+    toml.write_text("")
+    model = tmp_path / "a.safetensors"
+    model.write_text("")
+    for arguments, words in (
+        ([few], "at least 4 frames"),
+        ([tmp_path / "none.extxyz"], "found nothing at"),
+        ([tmp_path], "found a folder"),
+        ([model], "found a model"),
+        ([data, toml], "either one TOML or files"),
+        ([toml, "--hours", 1], "found --hours"),
+        ([toml, "--energy-key", "E"], "found --energy-key"),
+        ([data, "--hours", 0], "--hours above 0"),
+        ([data, "--hours", "-2"], "--hours above 0"),
+        ([data, "--test", metal], "found Na"),
+        ([data, "--energy-key", "E"], "E"),
+        ([data, "--resume"], "found none"),
+    ):
+        for verb in ("train", "init"):
+            if verb == "init" and arguments[-1] == "--resume":
+                continue
+            if verb == "init" and arguments[0] == toml:
+                continue
+            found = error_of(capsys, verb, *arguments, "--output", tmp_path / "x.toml")
+            if verb == "train" or toml not in arguments:
+                assert words in found, (verb, arguments)
+    assert not (tmp_path / "x.toml").exists()
