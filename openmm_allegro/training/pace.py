@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Course of a training's rate, and how it is shortened to end within given hours."""
+"""Course of a training's rate, and how it is changed to end within given hours."""
 
 import logging
 import time
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 # Part of the hours by which a training may be expected to be late before it is
 # shortened, so that one slow epoch changes nothing.
 TOLERANCE = 0.01
+EARLY = 0.1  # part by which it may be early, if it was shortened before
 _RECENT = 5  # epochs whose mean is the time that an epoch takes
 
 
@@ -40,8 +41,9 @@ class Course(NamedTuple):
 class Pace(pl.Callback):
     """Lower the number of epochs where they would take longer than ``max_hours``.
 
-    The rate then falls faster from where it is, and still ends at ``final_rate``. What
-    was decided is in the checkpoints, so that a resumed training goes on with it.
+    The rate then falls faster from where it is, and still ends at ``final_rate``. If
+    epochs become faster again, there are more of them again, ``max_epochs`` at most.
+    What was decided is in the checkpoints, so that a resumed training goes on with it.
 
     Parameters
     ----------
@@ -87,19 +89,24 @@ class Pace(pl.Callback):
             return
         limit = 3600 * self.config.max_hours
         epochs = epochs_in_time(
-            done, self.epochs, self.record.elapsed, self.durations, limit
+            done,
+            self.epochs,
+            self.config.max_epochs,
+            elapsed=self.record.elapsed,
+            durations=self.durations,
+            limit=limit,
         )
         epochs = max(epochs, self.config.late_epoch + 1)
         epochs = trainer.strategy.broadcast(epochs)  # clocks of processes differ
-        if epochs >= self.epochs:
+        if epochs == self.epochs:
             return
         log.warning(
             "epochs take %.3g s, so that max_hours = %g leaves time for %d of %d; the "
-            "rate falls faster from now on",
+            "rate falls accordingly from now on",
             _recent(self.durations),
             self.config.max_hours,
             epochs,
-            self.epochs,
+            self.config.max_epochs,
         )
         self.epochs = trainer.fit_loop.max_epochs = epochs
         self.course = module.course.ending(
@@ -109,14 +116,20 @@ class Pace(pl.Callback):
 
 
 def epochs_in_time(
-    done: int, planned: int, elapsed: float, durations: list[float], limit: float
+    done: int,
+    planned: int,
+    most: int,
+    *,
+    elapsed: float,
+    durations: list[float],
+    limit: float,
 ) -> int:
-    """Number of epochs, of those planned, that end within a time.
+    """Number of epochs that end within a time.
 
     Parameters
     ----------
-    done, planned : int
-        Epochs.
+    done, planned, most : int
+        Epochs that are done, that are planned now, and largest number.
     elapsed : float
         Seconds since the beginning.
     durations : list of float
@@ -127,13 +140,15 @@ def epochs_in_time(
     Returns
     -------
     int
-        At least one more than are done, in which the rate can fall; all that are
-        planned if they end within ``TOLERANCE`` of the limit.
+        At least one more than are done, in which the rate can fall; those that are
+        planned if they are at most ``TOLERANCE`` late or ``EARLY`` early.
     """
     seconds = _recent(durations)
-    if elapsed + (planned - done) * seconds <= (1 + TOLERANCE) * limit:
+    whole = elapsed + (planned - done) * seconds
+    is_early = planned < most and whole < (1 - EARLY) * limit
+    if whole <= (1 + TOLERANCE) * limit and not is_early:
         return planned
-    return min(planned, done + max(int((limit - elapsed) / seconds), 1))
+    return min(most, done + max(int((limit - elapsed) / max(seconds, 1e-9)), 1))
 
 
 def _recent(durations: list[float]) -> float:

@@ -83,6 +83,7 @@ class Cost(NamedTuple):
     """Seconds on the machine at hand."""
 
     step: float  # of a batch, not compiled
+    fastest: float  # the same while nothing else is done, at best
     validation: float  # of a frame
     saving: float = 0.3  # of a checkpoint, a model and a row of the log
 
@@ -160,7 +161,8 @@ def choose(
         config = _sized(model, rung) if network is None else network
         cost = clock(config, train)
         plan = _plan(frames, train, data, cost, seconds, compiles)
-        if plans and plan.steps < rung.steps:
+        # beside other work there will be fewer steps than are planned
+        if plans and plan.steps * cost.fastest / cost.step < rung.steps:
             break
         plans.append((rung, config, plan))
     rung, model, plan = plans[-1]
@@ -292,7 +294,7 @@ def _plan(
 ) -> _Plan:
     """Number of steps and of epochs in a time."""
     compile = can_compile and (1 - COMPILED) * seconds > GAIN * COMPILING
-    step = cost.step * COMPILED if compile else cost.step
+    step = cost.fastest * COMPILED if compile else cost.fastest
     rest = seconds - COMPILING if compile else seconds
     checking = data.validation_size * cost.validation + cost.saving
     a_pass = max(1, -(-frames // train.batch_size))

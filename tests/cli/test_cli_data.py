@@ -25,7 +25,7 @@ def quick(monkeypatch):
     """A tiny network on a machine whose steps take seconds, as the clock says."""
     monkeypatch.setattr(recipe, "_sized", lambda model, rung: small(model))
     monkeypatch.setattr(
-        clock.MeasuredClock, "__call__", lambda *_: recipe.Cost(40.0, 0.01, 0.01)
+        clock.MeasuredClock, "__call__", lambda *_: recipe.Cost(40.0, 40.0, 0.01, 0.01)
     )
 
 

@@ -54,12 +54,22 @@ def test_epochs_end_in_time(seconds):
     for noise in (0.0, 0.2):
         durations = [50.0] + [seconds * (1 + noise * (-1) ** i) for i in range(9)]
         elapsed = done * seconds
-        epochs = epochs_in_time(done, planned, elapsed, durations, limit)
+        epochs = epochs_in_time(
+            done, planned, planned, elapsed=elapsed, durations=durations, limit=limit
+        )
         assert done < epochs <= planned
         expected = elapsed + (epochs - done) * seconds
         assert expected <= 1.06 * limit or epochs == done + 1
         if epochs < planned and not noise:
             assert expected + seconds > limit
+
+
+def test_a_shortened_training_becomes_longer_again():
+    """At most as long as it was planned first."""
+    times = {"elapsed": 50.0, "limit": 100.0}
+    for seconds, expected in ((10.0, 15), (9.5, 15), (5.0, 20), (0.1, 100), (20.0, 12)):
+        durations = [30.0, *[seconds] * 5]
+        assert epochs_in_time(10, 15, 100, durations=durations, **times) == expected
 
 
 def slow(monkeypatch, seconds):

@@ -7,13 +7,16 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from data_helpers import made_up
 from toml_helpers import TRAIN
+from training_helpers import tiny_config
 
 pytest.importorskip("lightning")
 
 from openmm_allegro.training import recipe
-from openmm_allegro.training.config import DataConfig
+from openmm_allegro.training.clock import MeasuredClock
+from openmm_allegro.training.config import DataConfig, TrainConfig
 from openmm_allegro.training.config_file import config_text
 from openmm_allegro.training.fine_tune import FINE_TUNING
 from openmm_allegro.training.recipe import LADDER, Cost, choose, validation_size
@@ -59,7 +62,7 @@ def clock(speed=1.0, asked=None):
             asked.append(model)
         width = model.num_scalar_features / 64 * (model.l_max + 1) ** 2 / 9
         step = (0.005 + 0.03 * train.batch_size * width) / speed
-        return Cost(step=step, validation=0.3 * step / train.batch_size)
+        return Cost(step, step, 0.3 * step / train.batch_size)
 
     return cost
 
@@ -181,6 +184,22 @@ def test_a_fine_tuned_network_is_that_of_its_model():
     assert chosen.model == network
     assert chosen.train.learning_rate == FINE_TUNING["learning_rate"]
     assert "[model]" not in config_text(chosen, "A heading.")
+
+
+@pytest.mark.parametrize("name", ["molecule", "crystal"])
+def test_the_clock_measures_networks_and_leaves_no_trace(name, caplog):
+    frames = made_up(["Li", "Cl"] * 4, 6, box=name == "crystal", stress=True)
+    measured = MeasuredClock(frames, seconds=0.01)
+    state = torch.random.get_rng_state()
+    costs = [
+        measured(tiny_config(("Li", "Cl"), **size), TrainConfig(batch_size=8))
+        for size in ({}, {"num_scalar_features": 128, "two_body_width": 512})
+    ]
+    for cost in costs:
+        assert 0 < cost.fastest <= cost.step and 0 < cost.validation < cost.step
+    assert costs[0].fastest < costs[1].fastest
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
 
 
 @pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf")])
