@@ -106,7 +106,7 @@ def prepare_files(
 
 def print_summary(prepared: Any, hours: float) -> None:
     """Print numbers of a data set and the settings for it."""
-    from ..report.data import remarks, summary_lines
+    from ..report.data_words import remarks, summary_lines
 
     recipe = prepared.recipe
     model, train = recipe.model, recipe.train

@@ -14,6 +14,16 @@ from ..analysis.figures.data import (
 )
 from ..utils.files import replace_file
 from ..utils.words import counted
+from .data_words import (
+    PERIODIC,
+    closest_first,
+    extent,
+    millis,
+    places_of,
+    remarks,
+    spread,
+    with_article,
+)
 from .html import (
     attempt,
     document,
@@ -30,7 +40,6 @@ from .html import (
 )
 
 _ROWS = 30  # of a table
-_NAMES = {"all": "periodic", "some": "some periodic", "none": "not periodic"}
 
 
 def data_page(survey, recipe, text, path):
@@ -55,74 +64,6 @@ def data_page(survey, recipe, text, path):
     return path
 
 
-def remarks(survey):
-    """Sentences about what a user should look at before a training."""
-    found = []
-    energies = [o for o in survey.outliers if o.what == "energy"]
-    forces = [o for o in survey.outliers if o.what == "forces"]
-    if energies:
-        worst = energies[0]
-        found.append(
-            f"{_frames_have(energies, 'an energy')} far from the others: "
-            f"{survey.places[worst.frame]} by {_millis(worst.value)} meV/atom, "
-            f"{abs(worst.score):.0f} robust standard deviations"
-        )
-    if forces:
-        worst = forces[0]
-        found.append(
-            f"{_frames_have(forces, 'a force')} far above the others: "
-            f"{worst.value:.3g} eV/Å in {survey.places[worst.frame]}"
-        )
-    if survey.duplicates:
-        extra = sum(len(d.frames) - 1 for d in survey.duplicates)
-        wrong = [d for d in survey.duplicates if d.contradicts]
-        found.append(
-            f"{counted(extra, 'frame')} of the same positions as another one"
-            + (
-                f"; {counted(len(wrong), 'set')} of them with other labels, the first "
-                f"in {_places(survey, wrong[0])}"
-                if wrong
-                else " and the same labels"
-            )
-        )
-    if survey.successive is not None and survey.successive.is_correlated:
-        found.append(
-            "successive frames are alike (atoms move by "
-            f"{survey.successive.step:.2g} Å from one to the next, by "
-            f"{survey.successive.random:.2g} Å between random ones): errors on frames "
-            "chosen at random look too small; test on another trajectory"
-        )
-    for name, count in survey.labelled.items():
-        if 0 < count < survey.frames or (count == 0 and name == "forces"):
-            found.append(f"{count} of {survey.frames} frames have {_article(name)}")
-    return found
-
-
-def summary_lines(survey):
-    """Lines of text about a data set for the terminal."""
-    formulas = list(survey.compositions)
-    kinds = formulas[0] if len(formulas) == 1 else f"{len(formulas)} compositions"
-    labels = [name for name, count in survey.labelled.items() if count]
-    lines = [
-        f"{', '.join(Path(f).name for f in survey.files)}: "
-        f"{counted(survey.frames, 'frame')} of {_range(survey.sizes)} atoms "
-        f"({kinds}; {_NAMES[survey.periodic]}) with {_listed(labels)}",
-        f"elements: {_shares(survey)}",
-        f"energies: {_millis(_spread(survey))} meV/atom rms beside the elements' own"
-        + (
-            f"; forces: {survey.force_rms[''] * 1000:.0f} meV/Å rms"
-            if survey.force_rms
-            else ""
-        ),
-        "closest pairs (Å): "
-        + ", ".join(f"{n} {c.distance:.2f}" for n, c in _closest(survey)[:8]),
-    ]
-    if survey.isolated:
-        atoms = ", ".join(f"{e} {x:.3f}" for e, x in survey.isolated.items())
-        lines.append(f"isolated atoms (eV): {atoms}")
-    return lines
-
-
 def _content(survey, recipe, text, folder):
     title = ", ".join(Path(f).name for f in survey.files)
     formulas = list(survey.compositions)
@@ -130,8 +71,8 @@ def _content(survey, recipe, text, folder):
     first = tiles(
         [
             (f"{survey.frames:,}", "", "frames"),
-            (_range(survey.sizes), "", "atoms in a frame"),
-            (_millis(_spread(survey)), "meV/atom", "rms of energies beside elements'"),
+            (extent(survey.sizes), "", "atoms in a frame"),
+            (millis(spread(survey)), "meV/atom", "rms of energies beside elements'"),
             *(
                 [(f"{survey.force_rms[''] * 1000:.0f}", "meV/Å", "rms of forces")]
                 if survey.force_rms
@@ -139,7 +80,7 @@ def _content(survey, recipe, text, folder):
             ),
         ]
     )
-    words = f"Training data · {kinds} · {_NAMES[survey.periodic]}"
+    words = f"Training data · {kinds} · {PERIODIC[survey.periodic]}"
     sections = [
         _summary(survey),
         _elements(survey),
@@ -162,7 +103,7 @@ def _summary(survey):
             "files",
             ", ".join(f"{f} ({counted(n, 'frame')})" for f, n in survey.files.items()),
         ),
-        *((f"frames with {_article(k)}", v) for k, v in survey.labelled.items()),
+        *((f"frames with {with_article(k)}", v) for k, v in survey.labelled.items()),
         ("units", "eV, Å, eV/Å, eV/Å³; a stress is positive under tension"),
         ("density", _density(survey)),
         ("rms of stress components", _stress(survey)),
@@ -271,7 +212,7 @@ def _labels(survey, folder):
 def _pairs(survey, recipe, folder):
     rows = [
         (name, f"{pair.distance:.3f}", survey.places[pair.frame])
-        for name, pair in _closest(survey)
+        for name, pair in closest_first(survey)
     ]
     more = len(rows) - _ROWS
     model = recipe.model
@@ -335,7 +276,7 @@ def _odd_frames(survey):
     parts.append(tag("h3", "Duplicates"))
     rows = [
         (
-            _places(survey, d),
+            places_of(survey, d),
             f"{1000 * d.energy:.3g}",
             f"{1000 * d.forces:.3g}",
             "other labels" if d.contradicts else "same labels",
@@ -347,50 +288,6 @@ def _odd_frames(survey):
     if len(survey.duplicates) > _ROWS:
         parts.append(note(f"{len(survey.duplicates) - _ROWS} more sets."))
     return section("Frames to look at", *parts)
-
-
-def _frames_have(outliers, what):
-    count = len(outliers)
-    return f"{counted(count, 'frame')} {'has' if count == 1 else 'have'} {what}"
-
-
-def _article(name):
-    return {"energy": "an energy", "forces": "forces", "stress": "a stress"}[name]
-
-
-def _closest(survey):
-    return sorted(survey.pairs.closest.items(), key=lambda pair: pair[1].distance)
-
-
-def _places(survey, duplicate):
-    shown = [survey.places[f] for f in duplicate.frames]
-    more = f" and {len(shown) - 4} more" if len(shown) > 4 else ""
-    return ", ".join(shown[:4]) + more
-
-
-def _spread(survey):
-    known = survey.residuals[np.isfinite(survey.residuals)]
-    return float(np.sqrt(np.mean(known**2)))
-
-
-def _millis(value):
-    return f"{1000 * value:.3g}"
-
-
-def _range(values):
-    low, high = int(np.min(values)), int(np.max(values))
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _shares(survey):
-    total = sum(survey.elements.values())
-    return ", ".join(f"{e} {100 * n / total:.3g} %" for e, n in survey.elements.items())
-
-
-def _listed(names):
-    names = ["energies" if n == "energy" else n for n in names]
-    names = ["stresses" if n == "stress" else n for n in names]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _density(survey):
