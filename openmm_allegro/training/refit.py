@@ -67,6 +67,10 @@ class Residuals(NamedTuple):
             "energy_rmse": float(np.sqrt((errors**2).mean())),
         }
 
+    def of_totals(self) -> "Residuals":
+        """Residuals weighted for errors of whole energies, not those per atom."""
+        return self._replace(weights=self.weights * self.compositions.sum(1) ** 2)
+
     def beside(self, others: "Residuals") -> "Residuals":
         """Residuals of these frames and of others."""
         return Residuals(*map(np.concatenate, zip(self, others, strict=True)))
@@ -134,6 +138,7 @@ def refit_samples(
     validation: Sequence[Sample],
     *,
     fixed: Collection[str] = (),
+    per_atom: bool = True,
     device: str = "cpu",
 ) -> Refit:
     """Do what ``refit_shifts`` does with samples, whose labels are of the right kind.
@@ -143,9 +148,16 @@ def refit_samples(
     model : Model
     training, validation : sequence of Sample
     fixed : collection of str
+    per_atom : bool
+        Whether errors of energies per atom are squared, as in the loss.
     device : str
         Device to compute energies on.
     """
+
+    def residuals_of(samples: Sequence[Sample]) -> Residuals:
+        residuals = energy_residuals(model, samples, device)
+        return residuals if per_atom else residuals.of_totals()
+
     elements = model.config.elements
     unknown = set(fixed) - set(elements)
     if unknown:
@@ -154,7 +166,7 @@ def refit_samples(
             f"{', '.join(sorted(unknown))}"
         )
     kept = {*isolated_elements(model), *fixed}
-    residuals = energy_residuals(model, drawn(training), device)
+    residuals = residuals_of(drawn(training))
     if not len(residuals.errors):
         raise ValueError(
             "refit: expected structures with an energy and a weight above 0, found "
@@ -175,7 +187,7 @@ def refit_samples(
     judge, name = residuals, "training"
     held_out = drawn(validation)
     if held_out:
-        judge, name = energy_residuals(model, held_out, device), "validation"
+        judge, name = residuals_of(held_out), "validation"
     before, after = judge.rmse(), judge.changed(change).rmse()
     report[f"{name}_energy_rmse"] = [before, after]
     if not after < before:
@@ -231,8 +243,12 @@ def finished_model(
     if model.stored.programs is not None:
         return model
     has_weight = config.refit_shifts and config.stages()[-1].energy > 0
-    if RECORD not in model.provenance and has_weight:
-        model, report = refit_samples(model, training, validation, device=device)
+    if RECORD not in model.provenance and has_weight and drawn(training):
+        model, report = refit_samples(
+            *(model, training, validation),
+            per_atom=config.energy_per_atom,
+            device=device,
+        )
         model.provenance[RECORD] = report
         model.provenance["validation"] |= report.get("validation", {})
     save_model(model, path)

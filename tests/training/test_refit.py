@@ -117,7 +117,12 @@ def test_weights_are_those_of_the_loss():
     errors = counts @ [0.5, -0.3, 0.8] + 0.01 * rng.normal(size=40)
     root = np.sqrt(weights) / counts.sum(1)
     expected = np.linalg.lstsq(counts * root[:, None], errors * root, rcond=None)[0]
-    found = least_change(Residuals(counts, errors, weights), np.full(3, True))
+    residuals = Residuals(counts, errors, weights)
+    found = least_change(residuals, np.full(3, True))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    root = np.sqrt(weights)  # errors of whole energies
+    expected = np.linalg.lstsq(counts * root[:, None], errors * root, rcond=None)[0]
+    found = least_change(residuals.of_totals(), np.full(3, True))
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
