@@ -53,12 +53,15 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     model.energy.set_dtype(torch.float32)
     if sparse:
         try:
-            from openmm_allegro.kernels.training.sparse import use_sparse_products
+            from openmm_allegro.kernels.training.network import (
+                use_training_network as use_kernel,
+            )
         except ImportError:  # an earlier commit
-            pass
-        else:
-            if not use_sparse_products(model.energy):
-                raise SystemExit("expected the compiled kernel, found none")
+            from openmm_allegro.kernels.training.sparse import (
+                use_sparse_products as use_kernel,
+            )
+        if not use_kernel(model.energy):
+            raise SystemExit("expected the compiled kernel, found none")
     samples = make_samples(read_structures(frames)[:count], model.config)
     settings = {"batch_size": batch, "learning_rate": RATE, "warmup_steps": 0}
     config = TrainConfig(**settings, **_plain(TrainConfig))

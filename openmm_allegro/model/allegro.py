@@ -94,9 +94,9 @@ class Allegro(torch.nn.Module):
         self.first_projection = ScalarMLP(
             scalars, scalars + env_dim, 0, 0, None, generator
         )
-        # Computes a layer's scalars faster in training on a CPU; it cannot be scripted.
-        # See kernels.training.sparse.
-        self.sparse: Callable[..., Tensor] | None = None
+        # Does the same as forward, faster in training on a CPU; it cannot be scripted.
+        # See kernels.training.network.
+        self.in_training: Callable[..., Tensor] | None = None
         irreps = layer_irreps(harmonics, config.allowed_irreps(), config.num_layers)
         self.operators = torch.nn.ModuleList()
         self.latents = torch.nn.ModuleList()
@@ -142,6 +142,10 @@ class Allegro(torch.nn.Module):
         -------
         Tensor [P]
         """
+        # TorchScript would look it up even behind `not is_scripting() and`.
+        if not torch.jit.is_scripting():
+            if self.in_training is not None:
+                return self.in_training(vectors, center_types, neighbor_types, shapes)
         r = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)  # [P, 1]
         harmonics = self.spherical_harmonics(vectors / r)
         y = as_blocks(harmonics.to(self.environment_norm.dtype), shapes)  # [C, K, A]
@@ -153,23 +157,14 @@ class Allegro(torch.nn.Module):
         scalars = [x]
         norm = self.environment_norm[center_types].unsqueeze(-1)  # [ΣC, 1]
 
-        # TorchScript would look self.sparse up even behind `not is_scripting() and`.
-        sparse = False
-        if not torch.jit.is_scripting():
-            sparse = self.sparse is not None
-        # M⁰, M¹, …, each [U, ΣC, A, A′], or the environments that they are made from
-        chain: list[Tensor] = []
+        chain: list[Tensor] = []  # M⁰, M¹, …, each [U, ΣC, A, A′]
         for operator, latent in zip(self.operators, self.latents):  # noqa: B905
-            blocks = as_blocks(env_weights, shapes)
-            if not torch.jit.is_scripting() and sparse:
-                scalars.append(self.sparse(chain, y, blocks, norm, weights))
-            else:
-                environment = self._environment(y, blocks) * norm
-                chain.append(operator(environment))  # from [U, ΣC, B]
-                v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
-                for k in range(len(chain) - 2, -1, -1):
-                    v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
-                scalars.append(self._pair_scalars(y, weights, v.squeeze(-1)))  # [P, U]
+            environment = self._environment(y, as_blocks(env_weights, shapes)) * norm
+            chain.append(operator(environment))  # from [U, ΣC, B]
+            v = chain[-1][..., :1]  # the scalar column: v = M⁰ M¹ … m
+            for k in range(len(chain) - 2, -1, -1):
+                v = torch.matmul(chain[k], v)  # [U, ΣC, A, 1]
+            scalars.append(self._pair_scalars(y, weights, v.squeeze(-1)))  # [P, U]
             x = latent(torch.cat(scalars, -1))  # [P, S (+ L·U)]
             scalars[-1], env_weights = self._halves(x)
         return self.readout(torch.cat(scalars, -1)).squeeze(-1)

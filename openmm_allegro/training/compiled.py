@@ -124,7 +124,7 @@ class CompiledLoss:
         weights = list(energy.parameters())
         if self.program is None:
             self.program = self.compile(energy, batch)
-        return _KnownGradient.apply(self.program, batch, *weights)
+        return KnownGradient.apply(self.program, batch, *weights)
 
     def trace(self, energy: torch.nn.Module, batch: DenseBatch) -> torch.fx.GraphModule:
         """Trace the program from weights and a batch to loss and gradients."""
@@ -180,8 +180,8 @@ class CompiledLoss:
         return Prediction(totals, forces, stresses)
 
 
-class _KnownGradient(torch.autograd.Function):
-    """Value whose gradients are computed by the same program."""
+class KnownGradient(torch.autograd.Function):
+    """Value whose gradients by the weights a program computes with it."""
 
     @staticmethod
     def forward(ctx: Any, program: Any, batch: DenseBatch, *weights: Tensor) -> Tensor:

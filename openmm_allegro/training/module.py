@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Sampler
 
 from ..model.model import Model
-from .compiled import CompiledLoss, DenseBatch
+from .compiled import CompiledLoss, DenseBatch, KnownGradient
 from .config import LossWeights, TrainConfig
 from .evaluate import Prediction, error_metrics, gather_arrays, predict, predict_labels
 from .freeze import freeze_parts
@@ -59,8 +59,8 @@ class TrainingModule(pl.LightningModule):
         if isinstance(batch, DenseBatch):
             loss = self.compiled(self.energy, batch)
         else:
-            prediction = predict(self.energy, batch, training=True, **self.derived)
-            loss = self.loss(batch, prediction)
+            weights = [p for p in self.energy.parameters() if p.requires_grad]
+            loss = KnownGradient.apply(self._loss_and_gradients, batch, *weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(
@@ -71,6 +71,18 @@ class TrainingModule(pl.LightningModule):
             )
         self.losses.append((value, len(batch.sizes)))
         return loss
+
+    def _loss_and_gradients(self, _: Any, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """Loss of a batch and its gradients by the weights, and by nothing else.
+
+        ``backward`` of a loss would go on to the vectors of the pairs.
+        """
+        weights = [p for p in self.energy.parameters() if p.requires_grad]
+        with torch.enable_grad():
+            prediction = predict(self.energy, batch, training=True, **self.derived)
+            loss = self.loss(batch, prediction)
+            gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+        return loss.detach(), *gradients
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's losses, with the weights of the loss that it has."""

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
-from ..kernels.training.sparse import use_sparse_products
+from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig
 from ..model.model import Model
 from ..modelfile import read_header
@@ -129,7 +129,7 @@ def train(
     )
     loaders = _loaders(start, train_config)
     if device == "cpu":
-        use_sparse_products(start.model.energy)
+        use_training_network(start.model.energy)
     if checkpoint is not None:
         load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
         check_same(start.model, read_header(output / MODEL), output)

@@ -63,9 +63,9 @@ def contract_arguments(zeroth: tuple[int, ...], size: int) -> list[Any]:
 
 
 def projection_arguments(name: str) -> list[Any]:
-    shapes = {"y": (70, 6, 4), "w": (70, 6, 2, 8), "v": (70, 4, 8)}
+    shapes = {"y": (420, 4), "w": (420, 2, 8), "v": (70, 4, 8)}
     arrays = [torch.randn(shapes[factor]) for factor in projection.FACTORS[name]]
-    return [*arrays, [1, 3]]
+    return [*arrays, [1, 3], [70, 6]]
 
 
 # Arguments that each operator takes; one that is missing here fails the test.
@@ -87,10 +87,8 @@ ARGUMENTS = {
 FREE = {
     **{f"contract {name}": (1,) for name in ("zeroth", "x", "y")},
     **{f"contract_weights {name}": (1,) for name in ("zeroth", "x", "y")},
-    "project right": (3,),
-    "spread left": (1,),
+    "project right": (2,),
     "spread right": (2,),
-    "meet left": (1,),
 }
 INDICES = ("types", "offsets", "neighbors", "entries")
 

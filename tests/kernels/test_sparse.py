@@ -9,7 +9,12 @@ import torch
 from training_helpers import ethanol, fit, short, tiny_config
 
 from openmm_allegro.kernels import library
-from openmm_allegro.kernels.training import contraction, operators, projection, sparse
+from openmm_allegro.kernels.training import (
+    contraction,
+    network,
+    operators,
+    projection,
+)
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.samples import collate, make_samples
@@ -133,7 +138,7 @@ def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="paths below 1 in entries"):
         operators.contract_weights(z, x, y, *rest[:3], 1)
     with pytest.raises(ValueError, match=r"project: expected shapes .* found"):
-        projection.project(x, x.unsqueeze(2), (1, 3))
+        projection.project(x[:, 0], x, (1, 3), [(4, 1)])
 
 
 def test_other_precisions_are_left_to_torch():
@@ -146,17 +151,18 @@ def test_other_precisions_are_left_to_torch():
 DEGREES = (1, 3, 5, 7, 9)
 
 
-def of_pairs(centers, neighbors, channels, sizes, dtype=torch.float64):
+def of_pairs(shapes, channels, sizes, dtype=torch.float64):
     """Arrays y, w and v, with the distance of rows that a slice of weights has."""
     generator = torch.Generator().manual_seed(2)
 
     def random(*shape):
         return torch.randn(shape, generator=generator, dtype=dtype)
 
-    y = random(centers, neighbors, sum(sizes))
-    rows = random(centers, neighbors, 7 + len(sizes) * channels)
-    w = rows[..., 7:].unflatten(-1, (len(sizes), channels))
-    return y, w, random(centers, sum(sizes), channels)
+    pairs = sum(c * k for c, k in shapes)
+    y = random(pairs, sum(sizes))
+    w = random(pairs, 7 + len(sizes) * channels)[:, 7:]
+    w = w.unflatten(-1, (len(sizes), channels))
+    return y, w, random(sum(c for c, _ in shapes), sum(sizes), channels)
 
 
 @pytest.mark.usefixtures("build")
@@ -168,29 +174,33 @@ def test_sums_over_pairs_are_their_twins(
     dtype, channels, neighbors, threads, monkeypatch
 ):
     monkeypatch.setattr(projection, "threads_for", lambda centers: threads)
-    y, w, v = of_pairs(3, neighbors, channels, DEGREES, dtype)
+    shapes = [(3, neighbors), (2, 2 * neighbors)]
+    y, w, v = of_pairs(shapes, channels, DEGREES, dtype)
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {}
     for name, arrays_of in (("project", (y, w)), ("spread", (y, v)), ("meet", (w, v))):
-        found = getattr(projection, name)(*arrays_of, DEGREES)
-        expected = getattr(projection, f"{name}_in_torch")(*arrays_of, DEGREES)
+        found = getattr(projection, name)(*arrays_of, DEGREES, shapes)
+        in_torch = getattr(projection, f"{name}_in_torch")
+        expected = in_torch(*arrays_of, DEGREES, shapes)
         torch.testing.assert_close(found, expected, **tolerance)
 
 
 def test_sums_over_pairs_term_by_term():
-    sizes = (3, 1)
-    y, w, v = (a.tolist() for a in of_pairs(2, 2, 2, sizes))
-    degree = [0, 0, 0, 1]
+    sizes, shapes, degree = (3, 1), [(2, 2), (1, 3)], [0, 0, 0, 1]
+    arrays_of = of_pairs(shapes, 2, sizes)
+    y, w, v = (a.tolist() for a in arrays_of)
+    y_, w_, v_ = arrays_of
     found = {
-        "project": projection.project(*map(torch.tensor, (y, w)), sizes),
-        "spread": projection.spread(*map(torch.tensor, (y, v)), sizes),
-        "meet": projection.meet(*map(torch.tensor, (w, v)), sizes),
+        "project": projection.project(y_, w_, sizes, shapes),
+        "spread": projection.spread(y_, v_, sizes, shapes),
+        "meet": projection.meet(w_, v_, sizes, shapes),
     }
     expected = {name: torch.zeros_like(a) for name, a in found.items()}
-    for c, k, a, u in itertools.product(range(2), range(2), range(4), range(2)):
-        d = degree[a]
-        expected["project"][c, a, u] += y[c][k][a] * w[c][k][d][u]
-        expected["spread"][c, k, d, u] += y[c][k][a] * v[c][a][u]
-        expected["meet"][c, k, a] += w[c][k][d][u] * v[c][a][u]
+    centers = [0, 0, 1, 1, 2, 2, 2]
+    for p, a, u in itertools.product(range(7), range(4), range(2)):
+        c, d = centers[p], degree[a]
+        expected["project"][c, a, u] += y[p][a] * w[p][d][u]
+        expected["spread"][p, d, u] += y[p][a] * v[c][a][u]
+        expected["meet"][p, a] += w[p][d][u] * v[c][a][u]
     for name, a in found.items():
         torch.testing.assert_close(a, expected[name])
 
@@ -198,11 +208,12 @@ def test_sums_over_pairs_term_by_term():
 @pytest.mark.parametrize("name", projection.NAMES)
 def test_derivatives_of_sums_over_pairs_by_finite_differences(name):
     sizes = (1, 3)
-    y, w, v = (a.requires_grad_() for a in of_pairs(2, 3, 2, sizes))
+    shapes = [(2, 3), (1, 2)]
+    y, w, v = (a.requires_grad_() for a in of_pairs(shapes, 2, sizes))
     inputs = {"project": (y, w), "spread": (y, v), "meet": (w, v)}[name]
 
     def operator(*arrays_of):
-        return getattr(projection, name)(*arrays_of, sizes)
+        return getattr(projection, name)(*arrays_of, sizes, shapes)
 
     assert torch.autograd.gradcheck(operator, inputs)
     assert torch.autograd.gradgradcheck(operator, inputs)
@@ -238,7 +249,7 @@ def test_network_and_its_training_gradient_are_the_same(name):
     for fast in (False, True):
         energy = AllegroEnergy(config, statistics(samples, config), 3)
         if fast:
-            assert sparse.use_sparse_products(energy)
+            assert network.use_training_network(energy)
         prediction = predict(energy, batch, training=True)
         loss = prediction.energies.square().sum() + prediction.forces.square().sum()
         gradients = torch.autograd.grad(loss, list(energy.parameters()))
@@ -254,7 +265,7 @@ def test_such_a_network_can_still_be_scripted():
     batch = collate(samples, config)
     energy = AllegroEnergy(config, statistics(samples, config), 3)
     expected = predict(energy, batch).energies
-    assert sparse.use_sparse_products(energy)
+    assert network.use_training_network(energy)
     scripted = torch.jit.script(copy.deepcopy(energy))
     torch.testing.assert_close(predict(scripted, batch).energies, expected)
 
@@ -262,21 +273,21 @@ def test_such_a_network_can_still_be_scripted():
 @needs_kernel
 def test_training_on_a_cpu_takes_it(tmp_path, monkeypatch):
     called = []
-    plain = sparse.SparseProducts.__call__
+    plain = network.TrainingNetwork.__call__
 
-    def counted(products, environments, *others):
-        called.append(len(environments))
-        return plain(products, environments, *others)
+    def counted(*arguments):
+        called.append(len(arguments))
+        return plain(*arguments)
 
-    monkeypatch.setattr(sparse.SparseProducts, "__call__", counted)
+    monkeypatch.setattr(network.TrainingNetwork, "__call__", counted)
     model = fit(tmp_path / "run", short(max_epochs=1, device="cpu"))
-    assert called and model.energy.network.sparse is None
+    assert called and model.energy.network.in_training is None
 
 
 def test_without_the_kernel_the_network_stays_as_it_is(monkeypatch):
-    monkeypatch.setattr(sparse, "library", lambda: None)
+    monkeypatch.setattr(network, "library", lambda: None)
     config = tiny_config()
     samples = make_samples(ethanol()[:2], config, torch.float64)
     energy = AllegroEnergy(config, statistics(samples, config), 3)
-    assert not sparse.use_sparse_products(energy)
-    assert energy.network.sparse is None
+    assert not network.use_training_network(energy)
+    assert energy.network.in_training is None

@@ -19,7 +19,7 @@ from training_helpers import (
 
 pytest.importorskip("lightning")
 
-from openmm_allegro.kernels.training.sparse import use_sparse_products
+from openmm_allegro.kernels.training.network import use_training_network
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.modelfile import Model
 from openmm_allegro.training import compiled
@@ -86,7 +86,7 @@ def test_traced_step_is_the_plain_one(case, products, traced):
     structures, changes = CASES[case]
     module, samples, config = module_and_samples(structures, len(structures), **changes)
     plain = loss_and_gradients(module, collate(samples, config))
-    if products == "sparse" and not use_sparse_products(module.energy):
+    if products == "sparse" and not use_training_network(module.energy):
         pytest.skip("the kernel was not built")
     batch = DenseCollate(samples, config, len(structures))(samples)
     assert isinstance(batch, DenseBatch)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Sums over a centre's pairs, components and channels, degree by degree.
 
-With harmonics y of each pair, weights w of each pair and degree, and features v of each
+Pairs stand in blocks, one after the other: C centres with K neighbours each. With
+harmonics y of each pair, weights w of each pair and degree, and features v of each
 centre and component, l(a) the degree of component a, the three operators are
 
     project:  v[c, a, u]    = Σ_k y[c, k, a] w[c, k, l(a), u]
@@ -30,50 +31,61 @@ NAMES = tuple(FACTORS)
 _MAKER = {array: name for name, array in RESULT.items()}
 _MAX_DEGREES = 9
 _COMPONENTS = frozenset((1, 3, 5, 7, 9))
-_RANKS = {"project": (3, 4), "spread": (3, 3), "meet": (4, 3)}
+_RANKS = {"project": (2, 3), "spread": (2, 3), "meet": (3, 3)}
+
+Shapes = Sequence[tuple[int, int]]  # C and K of each block
 
 
-def project(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
+def project(y: Tensor, w: Tensor, sizes: Sequence[int], shapes: Shapes) -> Tensor:
     """Sum over pairs, see above; differentiable any number of times, as are the others.
 
     Parameters
     ----------
-    y : Tensor [C, K, A]
-    w : Tensor [C, K, L, U]
+    y : Tensor [P, A]
+    w : Tensor [P, L, U]
     sizes : sequence of int
         Components of each of the L degrees, A in all.
+    shapes : sequence of (C, K)
+        P pairs of N centres in all.
 
     Returns
     -------
-    Tensor [C, A, U]
+    Tensor [N, A, U]
     """
-    return torch.ops.openmm_allegro.project(y, w, list(sizes))
+    return torch.ops.openmm_allegro.project(y, w, list(sizes), _flat(shapes))
 
 
-def spread(y: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Sum over components: ``y`` [C, K, A], ``v`` [C, A, U] → [C, K, L, U]."""
-    return torch.ops.openmm_allegro.spread(y, v, list(sizes))
+def spread(y: Tensor, v: Tensor, sizes: Sequence[int], shapes: Shapes) -> Tensor:
+    """Sum over components: ``y`` [P, A], ``v`` [N, A, U] → [P, L, U]."""
+    return torch.ops.openmm_allegro.spread(y, v, list(sizes), _flat(shapes))
 
 
-def meet(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Sum over channels: ``w`` [C, K, L, U], ``v`` [C, A, U] → [C, K, A]."""
-    return torch.ops.openmm_allegro.meet(w, v, list(sizes))
+def meet(w: Tensor, v: Tensor, sizes: Sequence[int], shapes: Shapes) -> Tensor:
+    """Sum over channels: ``w`` [P, L, U], ``v`` [N, A, U] → [P, A]."""
+    return torch.ops.openmm_allegro.meet(w, v, list(sizes), _flat(shapes))
 
 
-def project_in_torch(y: Tensor, w: Tensor, sizes: Sequence[int]) -> Tensor:
+def project_in_torch(
+    y: Tensor, w: Tensor, sizes: Sequence[int], shapes: Shapes
+) -> Tensor:
     """Compute ``project`` in plain torch."""
-    return torch.einsum("cka,ckau->cau", y, w[:, :, _degrees(sizes)])
+    products = y.unsqueeze(-1) * w[:, _degrees(sizes)]
+    centers = _centers(shapes, y.device)
+    zeros = products.new_zeros((sum(c for c, _ in shapes), *products.shape[1:]))
+    return zeros.index_add(0, centers, products)
 
 
-def spread_in_torch(y: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
+def spread_in_torch(
+    y: Tensor, v: Tensor, sizes: Sequence[int], shapes: Shapes
+) -> Tensor:
     """Compute ``spread`` in plain torch."""
-    products = (y.unsqueeze(-1) * v.unsqueeze(1)).split(list(sizes), 2)
-    return torch.stack([p.sum(2) for p in products], 2)
+    products = y.unsqueeze(-1) * v[_centers(shapes, y.device)]
+    return torch.stack([p.sum(1) for p in products.split(list(sizes), 1)], 1)
 
 
-def meet_in_torch(w: Tensor, v: Tensor, sizes: Sequence[int]) -> Tensor:
+def meet_in_torch(w: Tensor, v: Tensor, sizes: Sequence[int], shapes: Shapes) -> Tensor:
     """Compute ``meet`` in plain torch."""
-    return torch.einsum("ckau,cau->cka", w[:, :, _degrees(sizes)], v)
+    return (w[:, _degrees(sizes)] * v[_centers(shapes, w.device)]).sum(-1)
 
 
 @functools.cache
@@ -85,7 +97,7 @@ def register() -> None:
         ("meet", meet_in_torch),
     ):
         define(
-            f"{name}(Tensor left, Tensor right, int[] sizes) -> Tensor",
+            f"{name}(Tensor left, Tensor right, int[] sizes, int[] shapes) -> Tensor",
             functools.partial(_on_cpu, name, in_torch),
             functools.partial(_on_gpu, name, in_torch),
             functools.partial(_empty, name),
@@ -99,72 +111,100 @@ def _degrees(sizes: Sequence[int]) -> list[int]:
     return [degree for degree, size in enumerate(sizes) for _ in range(size)]
 
 
-def _shapes(
-    name: str, left: Tensor, right: Tensor, sizes: Sequence[int]
+def _flat(shapes: Shapes) -> list[int]:
+    return [number for shape in shapes for number in shape]
+
+
+def _paired(flat: Sequence[int]) -> Shapes:
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _centers(shapes: Shapes, device: torch.device) -> Tensor:
+    """Centre of each pair."""
+    counts = [k for c, k in shapes for _ in range(c)]
+    return torch.repeat_interleave(torch.tensor(counts, device=device))
+
+
+def _array_shapes(
+    name: str, left: Tensor, right: Tensor, sizes: Sequence[int], shapes: Shapes
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of all three arrays, from sizes that either factor must have."""
-    centers, neighbors = left.shape[:2]
+    """Shapes of all three arrays."""
     channels = left.shape[-1] if name == "meet" else right.shape[-1]
+    pairs, centers = sum(c * k for c, k in shapes), sum(c for c, _ in shapes)
     return {
-        "y": (centers, neighbors, sum(sizes)),
-        "w": (centers, neighbors, len(sizes), channels),
+        "y": (pairs, sum(sizes)),
+        "w": (pairs, len(sizes), channels),
         "v": (centers, sum(sizes), channels),
     }
 
 
-def _empty(name: str, left: Tensor, right: Tensor, sizes: Sequence[int]) -> Tensor:
+def _empty(
+    name: str, left: Tensor, right: Tensor, sizes: Sequence[int], shapes: Sequence[int]
+) -> Tensor:
     check_arrays(name, left, right)
-    return left.new_empty(_shapes(name, left, right, sizes)[RESULT[name]])
+    arrays = _array_shapes(name, left, right, sizes, _paired(shapes))
+    return left.new_empty(arrays[RESULT[name]])
 
 
 def _on_cpu(
     name: str,
-    in_torch: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    in_torch: Callable[[Tensor, Tensor, Sequence[int], Shapes], Tensor],
     left: Tensor,
     right: Tensor,
     sizes: Sequence[int],
+    shapes: Sequence[int],
 ) -> Tensor:
-    shapes = _check(name, left, right, sizes)
+    expected = _check(name, left, right, sizes, shapes)
+    blocks = _paired(shapes)
     if not runs_compiled(left):
-        return in_torch(left, right, sizes)
-    result = left.new_empty(shapes[RESULT[name]])
+        return in_torch(left, right, sizes, blocks)
+    result = left.new_empty(expected[RESULT[name]])
     arrays = dict(zip(FACTORS[name], (left, right), strict=True))
     arrays = {
         key: a if key == "w" and _has_equal_rows(a) else a.contiguous()
         for key, a in arrays.items()
     } | {RESULT[name]: result}
-    centers, neighbors, degrees, channels = arrays["w"].shape
-    row = arrays["w"].stride(1) if neighbors > 1 else degrees * channels
-    pairs = filled(
-        "allegro_pairs",
-        centers=centers,
-        neighbors=neighbors,
-        components=sum(sizes),
-        channels=channels,
-        degrees=degrees,
-        row=row,
-        components_of=[*sizes, *[0] * (_MAX_DEGREES - degrees)],
-        is_double=result.dtype == torch.float64,
-        **arrays,
-    )
-    outcome = getattr(library(), f"allegro_{name}")(pairs, threads_for(centers))
-    check_outcome(name, outcome)
+    _, degrees, channels = arrays["w"].shape
+    row = arrays["w"].stride(0) if len(arrays["w"]) > 1 else degrees * channels
+    call = getattr(library(), f"allegro_{name}")
+    of_all = {
+        "components": sum(sizes),
+        "channels": channels,
+        "degrees": degrees,
+        "row": row,
+        "components_of": [*sizes, *[0] * (_MAX_DEGREES - degrees)],
+        "is_double": result.dtype == torch.float64,
+    }
+    pair = center = 0
+    for centers, neighbors in blocks:
+        end = pair + centers * neighbors
+        parts = {
+            "y": arrays["y"][pair:end],
+            "w": arrays["w"][pair:end],
+            "v": arrays["v"][center : center + centers],
+        }
+        block = filled(
+            "allegro_pairs", centers=centers, neighbors=neighbors, **of_all, **parts
+        )
+        check_outcome(name, call(block, threads_for(centers)))
+        pair, center = end, center + centers
     return result
 
 
 def _on_gpu(
     name: str,
-    in_torch: Callable[[Tensor, Tensor, Sequence[int]], Tensor],
+    in_torch: Callable[[Tensor, Tensor, Sequence[int], Shapes], Tensor],
     left: Tensor,
     right: Tensor,
     sizes: Sequence[int],
+    shapes: Sequence[int],
 ) -> Tensor:
-    _check(name, left, right, sizes)
-    return in_torch(left, right, sizes)
+    _check(name, left, right, sizes, shapes)
+    return in_torch(left, right, sizes, _paired(shapes))
 
 
 def _check(
-    name: str, left: Tensor, right: Tensor, sizes: Sequence[int]
+    name: str, left: Tensor, right: Tensor, sizes: Sequence[int], shapes: Sequence[int]
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of all three arrays.
 
@@ -179,34 +219,33 @@ def _check(
             f"{name}: expected 1 to {_MAX_DEGREES} degrees of {sorted(_COMPONENTS)} "
             f"components, found {list(sizes)}"
         )
+    if len(shapes) % 2 or min(shapes, default=0) < 0:
+        raise ValueError(
+            f"{name}: expected centres and neighbours of each block, found "
+            f"{list(shapes)}"
+        )
     ranks = left.dim(), right.dim()
     if ranks != _RANKS[name]:
         raise ValueError(
             f"{name}: expected arrays of rank {_RANKS[name]}, found {ranks}"
         )
-    shapes = _shapes(name, left, right, sizes)
-    expected = tuple(shapes[factor] for factor in FACTORS[name])
+    arrays = _array_shapes(name, left, right, sizes, _paired(shapes))
+    expected = tuple(arrays[factor] for factor in FACTORS[name])
     given = tuple(left.shape), tuple(right.shape)
     if given != expected:
         raise ValueError(f"{name}: expected shapes {expected}, found {given}")
     check_memory(name, left, right)
-    return shapes
+    return arrays
 
 
 def _has_equal_rows(weights: Tensor) -> bool:
     """Tell whether each pair's weights are together, and pairs in equal distances."""
-    _, neighbors, _, channels = weights.shape
-    centers, pairs, degrees, last = weights.stride()
-    return (
-        last == 1
-        and degrees == channels
-        and centers == neighbors * pairs
-        and neighbors > 1
-    )
+    _, degrees, channels = weights.stride()
+    return channels == 1 and degrees == weights.shape[2] and len(weights) > 1
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    left, right, ctx.sizes = inputs
+    left, right, ctx.sizes, ctx.shapes = inputs
     ctx.save_for_backward(left, right)
 
 
@@ -214,13 +253,13 @@ def _backward(name: str, ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
     """Differentiate by both factors, each with the operator that makes its like."""
     arrays = dict(zip(FACTORS[name], ctx.saved_tensors, strict=True))
     arrays[RESULT[name]] = upstream
-    gradients: list[Tensor | None] = [None, None, None]
+    gradients: list[Tensor | None] = [None, None, None, None]
     for index, factor in enumerate(FACTORS[name]):
         if ctx.needs_input_grad[index]:
             maker = _MAKER[factor]
             others = [arrays[key] for key in FACTORS[maker]]
             operator = getattr(torch.ops.openmm_allegro, maker)
-            gradients[index] = operator(*others, ctx.sizes)
+            gradients[index] = operator(*others, ctx.sizes, ctx.shapes)
     return tuple(gradients)
 
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...model import AllegroEnergy
 from ...model.allegro import Allegro
-from ..library import library
 from .contraction import contract
 from .projection import project, spread
 
@@ -45,10 +43,11 @@ class SparseProducts:
     def __call__(
         self,
         environments: list[Tensor],
-        harmonics: Sequence[Tensor],
-        env_weights: Sequence[Tensor],
+        harmonics: Tensor,
+        env_weights: Tensor,
         norm: Tensor,
         weights: Tensor,
+        shapes: Sequence[tuple[int, int]],
     ) -> Tensor:
         """Scalars of the pairs [P, U] in the layer that follows ``environments``.
 
@@ -56,23 +55,18 @@ class SparseProducts:
         ----------
         environments : list of Tensor [ΣC, B, U]
             Of the layers before; this layer's is appended.
-        harmonics, env_weights : sequence of Tensor [C, K, A], [C, K, L·U]
-            Of each block.
-        norm : Tensor [ΣC, 1]
+        harmonics, env_weights : Tensor [P, A], [P, L·U]
+        norm : Tensor [ΣC]
         weights : Tensor [P, L·U]
+        shapes : sequence of (C, K)
+            Of each block.
         """
         shape = len(self.sizes), self.operators[0].channels
-        sums = [
-            project(y, w.unflatten(-1, shape), self.sizes)
-            for y, w in zip(harmonics, env_weights, strict=True)
-        ]
-        environments.append(torch.cat(sums) * norm.unsqueeze(-1))
-        of_centers = self._chain(environments).split([len(y) for y in harmonics])
-        projected = [
-            spread(y, v, self.sizes).flatten(0, 1)
-            for y, v in zip(harmonics, of_centers, strict=True)
-        ]
-        return (weights.unflatten(-1, shape) * torch.cat(projected)).sum(1)
+        sums = project(harmonics, env_weights.unflatten(-1, shape), self.sizes, shapes)
+        environments.append(sums * norm[:, None, None])
+        of_centers = self._chain(environments)
+        projected = spread(harmonics, of_centers, self.sizes, shapes)
+        return (weights.unflatten(-1, shape) * projected).sum(1)
 
     def _chain(self, environments: Sequence[Tensor]) -> Tensor:
         """[C, B, U] of layers 0, 1, … → [C, A, U]."""
@@ -87,17 +81,3 @@ class SparseProducts:
             tables = self.entries[k], self.values[k], (0, 1, 2), o.dim_in
             v = contract(weight, environments[k], v, *tables)
         return v
-
-
-def use_sparse_products(energy: AllegroEnergy) -> bool:
-    """Let a model on the CPU train faster, and tell whether the kernel for it is there.
-
-    Parameters
-    ----------
-    energy : AllegroEnergy
-        Results are the same up to rounding.
-    """
-    if library() is None:
-        return False
-    energy.network.sparse = SparseProducts(energy.network)
-    return True
