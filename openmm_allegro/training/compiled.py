@@ -7,37 +7,43 @@ written out, and compiled as plain arithmetic.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ..model import AllegroConfig, forces_from_pairs
+from ..model import AllegroConfig
 from ..neighbors import PADDING
-from .evaluate import Prediction, stresses_of
-from .samples import Sample, collate, join_fields
+from ..utils.files import cache_folder
+from .evaluate import Prediction, predict
+from .samples import Block, Sample, collate, join_fields
 
 log = logging.getLogger(__name__)
 
 
 class DenseBatch(NamedTuple):
-    """B samples of n atoms each, N = B·n, with K entries for every centre."""
+    """B samples of n atoms each, with blocks of the same shapes in every batch.
 
-    types: Tensor  # [N] int64
-    neighbors: Tensor  # [N, K] int64, 0 in padding
-    vectors: Tensor  # [N, K, 3] Å, beyond the cutoff in padding
-    sizes: Tensor  # [B] int64, each n
-    energies: Tensor  # [B] float64, eV
-    forces: Tensor  # [N, 3] eV/Å
-    stresses: Tensor  # [B, 3, 3] eV/Å³; NaN where unknown
-    volumes: Tensor  # [B] Å³, 0 where there is no stress
-    energy_weights: Tensor  # [B] float64, in the loss
-    force_weights: Tensor  # [N, 1]
-    stress_weights: Tensor  # [B, 1, 1]
+    Fields as in ``Batch``.
+    """
+
+    types: Tensor
+    frames: Tensor
+    sizes: Tensor
+    blocks: list[Block]
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+    volumes: Tensor
+    energy_weights: Tensor
+    force_weights: Tensor
+    stress_weights: Tensor
 
 
 Loss = Callable[[Any, Prediction], Tensor]
@@ -46,12 +52,18 @@ Loss = Callable[[Any, Prediction], Tensor]
 class DenseCollate:
     """Join a full batch to a ``DenseBatch``, and the rest of an epoch to a ``Batch``.
 
+    The atoms of a sample are sorted by their number of neighbours. Those of a block
+    have room for as many as any sample has at these places of its order.
+
     Parameters
     ----------
     samples : sequence of Sample
         All samples of the training.
     config : AllegroConfig
     batch_size : int
+    fill : float
+        Smallest part of the room of the first atom in a block that its others need; 0
+        for one block, without an order.
 
     Raises
     ------
@@ -60,7 +72,11 @@ class DenseCollate:
     """
 
     def __init__(
-        self, samples: Sequence[Sample], config: AllegroConfig, batch_size: int
+        self,
+        samples: Sequence[Sample],
+        config: AllegroConfig,
+        batch_size: int,
+        fill: float = 0.0,
     ) -> None:
         if batch_size > len(samples):
             raise ValueError(
@@ -75,27 +91,63 @@ class DenseCollate:
                 f"found {len(sizes)} sizes, from {sizes[0]} to {sizes[-1]} atoms"
             )
         self.config, self.batch_size = config, batch_size
-        self.entries = max(
-            (int(torch.bincount(s.centers).max()) for s in samples if len(s.centers)),
-            default=1,
-        )
+        self.is_sorted = fill > 0
+        rooms = np.zeros(sizes[0], dtype=np.int64)
+        for sample in samples:
+            degrees = _degrees(sample)
+            rooms = np.maximum(rooms, -np.sort(-degrees) if fill else degrees.max())
+        self.shapes = _row_shapes(rooms.clip(min=1).tolist(), fill)
 
     def __call__(self, samples: Sequence[Sample]) -> Any:
         if len(samples) != self.batch_size:
             return collate(samples, self.config)
         atoms = len(samples[0].types)
-        shape = (len(samples) * atoms, self.entries)
-        vectors = samples[0].vectors.new_zeros((*shape, 3))
+        orders = [self._order(s) for s in samples]
+        blocks: list[Block] = []
+        begin = 0
+        for count, room in self.shapes:
+            chosen = [
+                self._rows(s, order[begin : begin + count], room, index * atoms)
+                for index, (s, order) in enumerate(zip(samples, orders, strict=True))
+            ]
+            blocks.append(tuple(map(torch.cat, zip(*chosen, strict=True))))
+            begin += count
+        frames = torch.arange(len(samples)).repeat_interleave(atoms)
+        return DenseBatch(frames=frames, blocks=blocks, **join_fields(samples))
+
+    def _order(self, sample: Sample) -> np.ndarray:
+        if not self.is_sorted:
+            return np.arange(len(sample.types))
+        return np.argsort(-_degrees(sample), kind="stable")
+
+    def _rows(self, sample: Sample, atoms: np.ndarray, room: int, offset: int) -> Block:
+        """Some atoms of a sample as rows with ``room`` for neighbours."""
+        degrees = _degrees(sample)
+        first = np.cumsum(degrees) - degrees
+        slots = np.arange(room)
+        is_pair = torch.from_numpy(slots < degrees[atoms, None])
+        pairs = torch.from_numpy((first[atoms, None] + slots)[is_pair.numpy()])
+        vectors = sample.vectors.new_zeros((len(atoms), room, 3))
         vectors[..., 0] = PADDING * self.config.cutoff
-        neighbors = torch.zeros(shape, dtype=torch.int64)
-        for index, s in enumerate(samples):
-            degrees = torch.bincount(s.centers, minlength=atoms)
-            first = torch.cumsum(degrees, 0) - degrees
-            slot = torch.arange(len(s.centers)) - first[s.centers]
-            rows = s.centers + index * atoms
-            vectors[rows, slot] = s.vectors
-            neighbors[rows, slot] = s.neighbors + index * atoms
-        return DenseBatch(neighbors=neighbors, vectors=vectors, **join_fields(samples))
+        vectors[is_pair] = sample.vectors[pairs]
+        neighbors = torch.zeros((len(atoms), room), dtype=torch.int64)
+        neighbors[is_pair] = sample.neighbors[pairs] + offset
+        return torch.from_numpy(atoms) + offset, neighbors, vectors
+
+
+def _degrees(sample: Sample) -> np.ndarray:
+    """Number of neighbours of each atom."""
+    return np.bincount(sample.centers.numpy(), minlength=len(sample.types))
+
+
+def _row_shapes(rooms: Sequence[int], fill: float) -> list[tuple[int, int]]:
+    """Rows and room of each block, for atoms that need ``rooms``, in falling order."""
+    shapes: list[tuple[int, int]] = []
+    for room in rooms:
+        if not shapes or room < fill * shapes[-1][1]:
+            shapes.append((0, room))
+        shapes[-1] = (shapes[-1][0] + 1, shapes[-1][1])
+    return shapes
 
 
 class CompiledLoss:
@@ -134,7 +186,9 @@ class CompiledLoss:
             with torch.enable_grad():
                 leaves = [w.detach().requires_grad_(True) for w in weights]
                 named = dict(zip(names, leaves, strict=True))
-                prediction = self._predict(energy, named, batch)
+                network = _WithWeights(energy, named)
+                derived = {"forces": self.forces, "stress": self.stress}
+                prediction = predict(network, batch, training=True, **derived)
                 value = self.loss(batch, prediction)
                 gradients = torch.autograd.grad(value, leaves)
             return (value.detach(), *(g.detach() for g in gradients))
@@ -143,9 +197,10 @@ class CompiledLoss:
 
     def compile(self, energy: torch.nn.Module, batch: DenseBatch) -> Callable[..., Any]:
         """Trace and compile the program."""
-        if batch.vectors.device.type == "cpu":
+        if batch.types.device.type == "cpu":
             require_compiler()
-        log.info("compiling the training step, which takes a minute or two")
+        keep_programs()
+        log.info("compiling the training step, which takes a minute or two once")
         started = time.monotonic()
         graph = self.trace(energy, batch)
         program = torch.compile(graph, fullgraph=True, dynamic=False)
@@ -155,29 +210,20 @@ class CompiledLoss:
         log.info("compiled in %.0f s", time.monotonic() - started)
         return program
 
-    def _predict(
-        self, energy: torch.nn.Module, weights: dict[str, Tensor], batch: DenseBatch
-    ) -> Prediction:
-        """Predict as ``evaluate.predict``, with other weights and without branches."""
-        frames, atoms = len(batch.sizes), len(batch.types)
-        derive = self.forces or self.stress
-        vectors = batch.vectors.detach().requires_grad_(derive)
-        inputs = vectors, batch.types, batch.types[batch.neighbors]
-        energies = functional_call(energy, weights, inputs)  # of the centres
-        totals = energies.view(frames, -1).sum(1)
-        forces = torch.zeros_like(batch.forces)
-        stresses = torch.zeros_like(batch.stresses)
-        if not derive:
-            return Prediction(totals, forces, stresses)
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
-        if self.forces:
-            centers = torch.arange(atoms, device=gradient.device)
-            forces = forces_from_pairs(gradient, centers, batch.neighbors, atoms)
-        if self.stress:
-            per_frame = batch.vectors.view(frames, -1, 3).transpose(1, 2)
-            strains = torch.matmul(per_frame, gradient.view(frames, -1, 3))
-            stresses = stresses_of(strains, batch.volumes)
-        return Prediction(totals, forces, stresses)
+
+class _WithWeights(torch.nn.Module):
+    """A network as ``predict`` calls it, with other weights."""
+
+    def __init__(self, energy: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.energy = energy
+        self.weights = {f"energy.{name}": weight for name, weight in weights.items()}
+
+    def block_energies(self, *arguments: Any) -> Tensor:
+        return functional_call(self, self.weights, arguments)
+
+    def forward(self, *arguments: Any) -> Tensor:
+        return self.energy.block_energies(*arguments)
 
 
 class KnownGradient(torch.autograd.Function):
@@ -194,6 +240,21 @@ class KnownGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
         return (None, None, *(g * upstream.to(g.dtype) for g in ctx.saved_tensors))
+
+
+def keep_programs() -> None:
+    """Let torch keep what it compiles in the user's cache folder, for later runs.
+
+    Its own choice is the folder of temporary files. ``TORCHINDUCTOR_CACHE_DIR`` names
+    another folder. Torch writes each file in one step, under a lock.
+    """
+    folder = cache_folder() / "inductor"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def require_compiler() -> None:

@@ -15,7 +15,7 @@ from .samples import Sample
 
 # Fields of a dense batch of one frame that lie on the device.
 _KEPT = (
-    *("types", "neighbors", "vectors", "energies", "forces"),
+    *("types", "energies", "forces"),
     *("energy_weights", "force_weights"),
 )
 WARM_UP = 3  # steps before the capture, for what the first ones allocate
@@ -71,6 +71,9 @@ class GraphStep:
             key: torch.stack([getattr(f, key) for f in frames]).to(self.device)
             for key in _KEPT
         }
+        for place, key in enumerate(("neighbors", "vectors"), start=1):
+            values = torch.stack([f.blocks[0][place] for f in frames])
+            self.frames[key] = values.to(self.device)
         self.rate = torch.zeros((), device=self.device)
         self.optimizer = self._make_optimizer()
         compiled = module.compiled
@@ -161,10 +164,15 @@ class GraphStep:
         count, device, atoms = len(rows), self.device, self.frames["types"].shape[1]
         chosen = {key: value[rows] for key, value in self.frames.items()}
         starts = torch.arange(count, device=device).view(-1, 1, 1) * atoms
+        neighbors = (chosen["neighbors"] + starts).flatten(0, 1)
+        block = (
+            torch.arange(count * atoms, device=device),
+            *(neighbors, chosen["vectors"].flatten(0, 1)),
+        )
         return DenseBatch(
             types=chosen["types"].flatten(),
-            neighbors=(chosen["neighbors"] + starts).flatten(0, 1),
-            vectors=chosen["vectors"].flatten(0, 1),
+            frames=torch.arange(count, device=device).repeat_interleave(atoms),
+            blocks=[block],
             sizes=torch.full((count,), atoms, device=device),
             energies=chosen["energies"].flatten(),
             forces=chosen["forces"].flatten(0, 1),

@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 # Arguments of center_blocks for less padding than by its defaults, since the network
 # takes several of these blocks at once.
 FILL = {"smallest_fill": 0.75, "smallest_block": 4}
+# The network of a training on a CPU takes all blocks in one operation.
+FINE_FILL = {"smallest_fill": 0.88, "smallest_block": 4}
 
 Block = tuple[Tensor, Tensor, Tensor]  # centres, neighbours, vectors
 
@@ -130,13 +132,17 @@ def make_samples(
     return samples
 
 
-def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
+def collate(
+    samples: Sequence[Sample], config: AllegroConfig, fill: Mapping[str, Any] = FILL
+) -> Batch:
     """Join samples to one batch.
 
     Parameters
     ----------
     samples : sequence of Sample
     config : AllegroConfig
+    fill : mapping
+        Arguments of ``center_blocks``.
     """
     sizes = [len(s.types) for s in samples]
     offsets = np.cumsum([0, *sizes[:-1]]).tolist()
@@ -148,7 +154,7 @@ def collate(samples: Sequence[Sample], config: AllegroConfig) -> Batch:
         sum(sizes),
         PADDING * config.cutoff,
         LARGEST_BLOCK,
-        **FILL,
+        **fill,
     )
     return Batch(
         frames=torch.repeat_interleave(torch.tensor(sizes)),

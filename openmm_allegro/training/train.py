@@ -35,7 +35,7 @@ from .resume import (
     remove_others,
     remove_training,
 )
-from .samples import collate
+from .samples import FILL, FINE_FILL, collate
 from .start import (
     Start,
     check_stresses,
@@ -127,9 +127,9 @@ def train(
         source=start_from,
         replay=replay,
     )
-    loaders = _loaders(start, train_config)
     if device == "cpu":
         use_training_network(start.model.energy)
+    loaders = _loaders(start, train_config)
     if checkpoint is not None:
         load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
         check_same(start.model, read_header(output / MODEL), output)
@@ -161,14 +161,17 @@ def train(
 def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
     """Batches of training and validation."""
     network = start.model.config
+    is_fast = start.model.energy.network.in_training is not None
+    fill = FINE_FILL if is_fast else FILL
 
     def join(samples: Sequence[Any]) -> Any:
-        return collate(samples, network)
+        return collate(samples, network, fill)
 
     samples = [*start.training, *start.replay]
     dense = None
     if config.compile:
-        dense = DenseCollate(samples, network, config.batch_size)
+        room = FINE_FILL["smallest_fill"] if is_fast else 0.0
+        dense = DenseCollate(samples, network, config.batch_size, room)
     order: Any = EpochOrder(len(start.training), config.seed, config.epoch_size)
     if start.replay:
         order = ReplayOrder(len(start.training), len(start.replay), config)

@@ -2,6 +2,8 @@
 """The compiled training step has the loss and gradients of the plain one."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +220,36 @@ def test_labels_that_are_not_finite_are_refused(tmp_path):
     wrong.forces[2, 1] = np.nan
     with pytest.raises(ValueError, match="training structure 1: expected a finite"):
         fit(tmp_path / "run", short(), training=(ethanol()[0], wrong))
+
+
+def test_compiled_steps_are_kept_for_later_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "mine")
+    compiled.keep_programs()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    compiled.keep_programs()
+    kept = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert kept == tmp_path / "cache" / "inductor" and kept.is_dir()
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    (tmp_path / "file").touch()  # no folder can be made in it
+    monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path / "file"))
+    compiled.keep_programs()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_rows_are_grouped_by_their_number_of_neighbours(kernel):
+    """The loss and gradients stay, and the padding shrinks."""
+    changes = {"stress_weight": 3e3}
+    module, samples, config = module_and_samples(liquid()[:2], 2, **changes)
+    plain = loss_and_gradients(module, collate(samples, config))
+    if kernel and not use_training_network(module.energy):
+        pytest.skip("the kernel was not built")
+    entries = []
+    for fill in (0.0, 0.8):
+        batch = DenseCollate(samples, config, 2, fill)(samples)
+        entries.append(sum(neighbors.numel() for _, neighbors, _ in batch.blocks))
+        loss, *gradients = module._loss_and_gradients(None, batch)
+        assert_same_step((float(loss), gradients), plain)
+    assert entries[1] < 0.8 * entries[0]
