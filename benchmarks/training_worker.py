@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Train one variant of training.py, an epoch for each line of the input."""
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -47,7 +48,7 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     from openmm_allegro import load_model, read_structures
     from openmm_allegro.training.config import TrainConfig
     from openmm_allegro.training.module import TrainingModule
-    from openmm_allegro.training.samples import collate, make_samples
+    from openmm_allegro.training.samples import FILL, collate, make_samples
 
     model = load_model(model)
     model.energy.set_dtype(torch.float32)
@@ -69,13 +70,19 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     module.to(device)
     optimizer = module.configure_optimizers()["optimizer"]
 
+    fill = FILL
+    if sparse:
+        with contextlib.suppress(ImportError):  # an earlier commit
+            from openmm_allegro.training.samples import FINE_FILL as fill
+
     def join(chosen):
-        return collate(chosen, model.config)
+        return collate(chosen, model.config, *([fill] if fill is not FILL else []))
 
     if compiled:
         from openmm_allegro.training.compiled import DenseCollate
 
-        join = DenseCollate(samples, model.config, batch)
+        finest = [fill["smallest_fill"]] if fill is not FILL else []
+        join = DenseCollate(samples, model.config, batch, *finest)
 
     def step(chosen):
         optimizer.zero_grad()
