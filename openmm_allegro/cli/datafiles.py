@@ -118,7 +118,7 @@ def print_summary(prepared: Any, hours: float) -> None:
     batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"{recipe.steps:,} steps of {batch} in {hours:g} h"
+        f"{recipe.steps:,} steps of {batch} in {hours:.3g} h"
     )
 
 

@@ -23,7 +23,7 @@ from .samples import Batch, collate
 from .start import choose_device, start_training, with_stress_weight
 
 _FRAMES = 24  # whose batches are measured
-_SECONDS = 3.0  # of steps for each network
+_SECONDS = 2.0  # of steps for each network
 _FEWEST, _MOST = 3, 30  # steps
 _BESIDE = 0.002  # seconds of a step for the average of the weights, and for Lightning
 

@@ -93,7 +93,7 @@ def prepare(
     if clock is None:
         from .clock import MeasuredClock
 
-        clock = MeasuredClock(structures, seconds=min(3.0, 0.004 * 3600 * hours))
+        clock = MeasuredClock(structures, seconds=min(2.0, 0.004 * 3600 * hours))
     recipe = choose(
         surveyed,
         data,
@@ -107,7 +107,7 @@ def prepare(
     names = ", ".join(path.name for path in files)
     heading = (
         f"A training on {names}, as openmm-allegro {__version__} would do it in "
-        f"{hours:g} h on this machine ({processor_name()}). Change what you like: "
+        f"{hours:.3g} h on this machine ({processor_name()}). Change what you like: "
         "docs/train.md has all settings."
     )
     return Prepared(structures, surveyed, recipe, config_text(recipe, heading))

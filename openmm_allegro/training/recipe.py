@@ -305,7 +305,7 @@ def _plan(
         epochs = max(1, steps // a_pass)
         return _Plan(epochs * a_pass, epochs, 0, compile, step)
     # Epochs of another size: validations take a small part of the time.
-    epochs = int(np.clip(CHECKING * rest / checking, 4, 100))
+    epochs = int(np.clip(CHECKING * rest / checking, 8, 100))
     in_epoch = max(1, int((rest / epochs - checking) / step))
     in_epoch = min(in_epoch, MOST_STEPS // epochs)
     size = in_epoch * train.batch_size
@@ -349,6 +349,6 @@ def _explain_size(
     )
     larger = LADDER[LADDER.index(rung) + 1 :]
     reasons["num_scalar_features"] = (
-        f"the largest network with time for its steps ({plan.steps:,} in {hours:g} h"
+        f"the largest network with time for its steps ({plan.steps:,} in {hours:.3g} h"
         + (f"; the next one wants {larger[0].steps:,})" if larger else ")")
     )
