@@ -162,7 +162,7 @@ def choose(
         cost = clock(config, train)
         plan = _plan(frames, train, data, cost, seconds, compiles)
         # beside other work there will be fewer steps than are planned
-        if plans and plan.steps * cost.fastest / cost.step < rung.steps:
+        if plans and plan.usual < rung.steps:
             break
         plans.append((rung, config, plan))
     rung, model, plan = plans[-1]
@@ -178,6 +178,7 @@ class _Plan(NamedTuple):
     epoch_size: int  # 0 for a pass over the data
     compile: bool
     step: float  # seconds
+    usual: int  # steps in that time as fast as they were measured, beside other work
 
 
 def _network(survey: Survey, reasons: dict[str, str]) -> AllegroConfig:
@@ -301,15 +302,16 @@ def _plan(
     passes = int(rest / (a_pass * step + checking))
     checks_fit = checking <= 2 * CHECKING * a_pass * step
     if EPOCHS[0] <= passes <= EPOCHS[1] and checks_fit:
-        steps = min(passes * a_pass, MOST_STEPS)
-        epochs = max(1, steps // a_pass)
-        return _Plan(epochs * a_pass, epochs, 0, compile, step)
-    # Epochs of another size: validations take a small part of the time.
-    epochs = int(np.clip(CHECKING * rest / checking, 8, 100))
-    in_epoch = max(1, int((rest / epochs - checking) / step))
-    in_epoch = min(in_epoch, MOST_STEPS // epochs)
-    size = in_epoch * train.batch_size
-    return _Plan(epochs * in_epoch, epochs, size, compile, step)
+        epochs, in_epoch, size = passes, a_pass, 0
+        epochs = max(1, min(epochs, MOST_STEPS // a_pass))
+    else:  # of another size, so that validations take a small part of the time
+        epochs = int(np.clip(CHECKING * rest / checking, 8, 100))
+        in_epoch = max(1, int((rest / epochs - checking) / step))
+        in_epoch = min(in_epoch, MOST_STEPS // epochs)
+        size = in_epoch * train.batch_size
+    steps = epochs * in_epoch
+    usual = int(steps * cost.fastest / cost.step)
+    return _Plan(steps, epochs, size, compile, step, usual)
 
 
 def _timed(
@@ -347,8 +349,11 @@ def _explain_size(
     reasons |= dict.fromkeys(
         ("two_body_width", "latent_width", "readout_width"), hidden
     )
+    steps = f"{plan.steps:,} in {hours:.3g} h"
+    if plan.usual < 0.8 * plan.steps:
+        steps += f", about {plan.usual:,} beside what else the machine does"
     larger = LADDER[LADDER.index(rung) + 1 :]
     reasons["num_scalar_features"] = (
-        f"the largest network with time for its steps ({plan.steps:,} in {hours:.3g} h"
+        f"the largest network with time for its steps ({steps}"
         + (f"; the next one wants {larger[0].steps:,})" if larger else ")")
     )

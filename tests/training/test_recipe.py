@@ -122,6 +122,24 @@ def test_networks_have_time_for_their_steps():
         assert chosen.steps >= rung.steps or rung == LADDER[0]
 
 
+def test_a_busy_machine_gets_a_smaller_network_and_as_many_epochs():
+    """Beside other work steps take longer than they can: there may be fewer of them."""
+    one, quiet = many("liquid", 800), clock()
+
+    def busy(model, train):
+        cost = quiet(model, train)
+        return cost._replace(step=10 * cost.step)
+
+    alone, beside = (choose(one, DATA, 2.0, c) for c in (quiet, busy))
+    features = "num_scalar_features"
+    sizes = [(r.model.l_max, getattr(r.model, features)) for r in (beside, alone)]
+    assert sizes[0] < sizes[1]
+    cost = quiet(beside.model, beside.train)
+    assert beside.steps * cost.step > 0.75 * 7200
+    assert "beside what else the machine does" in beside.reasons[features]
+    assert "beside" not in alone.reasons[features]
+
+
 def test_larger_networks_than_fit_are_not_measured():
     asked = []
     choose(sets()["liquid"], DATA, 0.05, clock(asked=asked))
