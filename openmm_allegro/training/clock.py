@@ -12,14 +12,14 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 
-from ..kernels.training.sparse import use_sparse_products
+from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig
 from ..structure import Structure
 from .config import TrainConfig
 from .evaluate import predict
 from .module import TrainingModule
 from .recipe import Cost
-from .samples import Batch, collate
+from .samples import FILL, FINE_FILL, Batch, collate
 from .start import choose_device, start_training, with_stress_weight
 
 _FRAMES = 24  # whose batches are measured
@@ -58,10 +58,11 @@ class MeasuredClock:
             config = with_stress_weight(config, structures)
             start = start_training(model, config, structures, structures[:1])
             if device == "cpu":
-                use_sparse_products(start.model.energy)
+                use_training_network(start.model.energy)
             module = TrainingModule(start.model, config, 1)
         module.energy.to(device)
         optimizer = module.make_optimizer()
+        fill = FILL if module.energy.network.in_training is None else FINE_FILL
         size = config.batch_size
         batches = len(start.training) // size
         stress = module.weights.stress > 0
@@ -69,7 +70,7 @@ class MeasuredClock:
         def next_batch(number: int) -> Batch:
             first = number % batches * size
             samples = start.training[first : first + size]
-            return move_data_to_device(collate(samples, model), device)
+            return move_data_to_device(collate(samples, model, fill), device)
 
         def step(number: int) -> Times:
             begun = time.monotonic(), time.thread_time()
