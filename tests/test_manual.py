@@ -99,6 +99,13 @@ def test_commands_of_lammps_are_understood():
     assert len(parsed) == 8
 
 
+def test_commands_of_evaluation_are_understood():
+    found = commands(DOCS / "evaluate.md", "evaluate")
+    assert len(found) == 2
+    for line in found:
+        assert _make_parser(line).parse_args(line).data
+
+
 @needs_lammps
 def test_inputs_of_lammps_run(tmp_path, monkeypatch):
     """The first is a whole one, the others are about the same atoms."""

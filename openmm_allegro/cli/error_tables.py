@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Errors of a model as text: a row a file, a row an element, the worst frames."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..utils.files import short_names
 from ..utils.words import counted
 from .tables import format_columns
 
@@ -23,22 +23,19 @@ _COLUMNS = {
 }
 
 
-def error_table(metrics: dict[str, Any], files: dict[str, dict[str, Any]]) -> str:
-    """Show the errors of each file and of all, and those of forces by element.
+def error_table(rows: Mapping[str, dict[str, Any]]) -> str:
+    """Show errors, a row for each of some metrics of ``training.metrics``.
 
     Parameters
     ----------
-    metrics, files : dict
-        Of ``training.evaluate.evaluate``.
+    rows : mapping of str to dict
+        Metrics by the name of the row; the last row has all labels.
     """
-    names = short_names(files)
-    rows = {names[file]: errors for file, errors in files.items()}
-    if len(rows) > 1:
-        rows["all"] = metrics
+    last = list(rows.values())[-1]
     columns = {
         title: (unit, keys)
         for title, (unit, keys) in _COLUMNS.items()
-        if keys[0] in metrics
+        if keys[0] in last
     }
     titles = [title.partition(", GPa")[0] for title in columns]
     lines = [["MAE / RMSE", "frames", *titles]]
@@ -46,10 +43,14 @@ def error_table(metrics: dict[str, Any], files: dict[str, dict[str, Any]]) -> st
     for name, errors in rows.items():
         cells = [_cell(errors, keys) for _, keys in columns.values()]
         lines.append([name, str(errors["frames"]), *cells])
-    text = format_columns(lines)
-    elements = list(metrics["forces_rmse_by_element"])
+    return format_columns(lines)
+
+
+def element_table(rows: Mapping[str, dict[str, Any]]) -> str:
+    """Show errors of forces by element, as ``error_table``; empty without forces."""
+    elements = list(list(rows.values())[-1]["forces_rmse_by_element"])
     if not elements:
-        return text
+        return ""
     lines = [["forces, meV/Å", *elements]]
     for name, errors in rows.items():
         pairs = [errors[f"forces_{kind}_by_element"] for kind in ("mae", "rmse")]
@@ -58,14 +59,80 @@ def error_table(metrics: dict[str, Any], files: dict[str, dict[str, Any]]) -> st
             for e in elements
         ]
         lines.append([name, *cells])
-    return f"{text}\n\n{format_columns(lines)}"
+    return format_columns(lines)
+
+
+def calibration_table(calibration: Mapping[str, Any]) -> str:
+    """Show how a committee's deviations compare with its errors.
+
+    Parameters
+    ----------
+    calibration : mapping
+        Of ``training.calibration.calibrations``.
+    """
+    units = {"energy": "energies, meV/atom", "forces": "forces on atoms, meV/Å"}
+    titles = ("RMS error", "deviation", "scale", "likeliest", "miscalibration", "rank")
+    lines = [["committee", *titles]]
+    lines.append(["", "of mean", "of members", "", "scale", "as is / scaled", "corr."])
+    for name, values in calibration.items():
+        if values is None:
+            continue
+        percent = (values.miscalibration, values.miscalibration_scaled)
+        lines.append(
+            [
+                units[name],
+                *map(short, (values.error, values.deviation, values.scale)),
+                short(values.likely_scale),
+                " / ".join(f"{100 * part:.0f} %" for part in percent),
+                f"{values.rank_correlation:.2f}",
+            ]
+        )
+    return format_columns(lines)
+
+
+def outside_sentence(summary: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Say how many atoms are outside of what the training saw, and their errors.
+
+    Parameters
+    ----------
+    summary : dict
+        Of ``training.outside.summary``.
+    metrics : dict
+        Of all frames.
+    """
+    if not summary["atoms"]:
+        return "within what the training saw: all atoms of all frames"
+    by = ", ".join(
+        f"{name} {summary[f'by_{key}']:,}"
+        for name, key in (
+            ("distance", "distance"),
+            ("latent", "latent"),
+            ("number of neighbors", "neighbors"),
+        )
+        if summary[f"by_{key}"]
+    )
+    text = (
+        f"outside of what the training saw: {summary['atoms']:,} of "
+        f"{metrics['atoms']:,} atoms, in {summary['frames']:,} of "
+        f"{metrics['frames']:,} frames (by {by})"
+    )
+    if "forces_rmse_outside" in summary:
+        text += f"\ntheir forces: RMSE {short(summary['forces_rmse_outside'])} meV/Å"
+        if "forces_rmse_within" in summary:
+            text += f", of the others {short(summary['forces_rmse_within'])} meV/Å"
+        share = 100 * summary["share_of_squared_error"]
+        text += f"; {share:.0f} % of the squared error"
+    return text
 
 
 def worst_table(rows: Sequence[Any], number: int) -> str:
     """Show the worst frames, the first of ``training.frames.frame_errors``."""
-    names = short_names({row.file: None for row in rows})
-    lines = [["worst frames", "frame", "energy", "forces", "largest error of a force"]]
-    lines.append(["", "", "meV/atom", "RMSE meV/Å", "meV/Å"])
+    names = short_names(row.file for row in rows)
+    outside = any(row.atoms_outside > 0 for row in rows[:number])
+    last = ["outside of training"] * outside
+    titles = ["energy", "forces", "largest error of a force", *last]
+    lines = [["worst frames", "frame", *titles]]
+    lines.append(["", "", "meV/atom", "RMSE meV/Å", "meV/Å", *[""] * outside])
     for row in rows[:number]:
         largest = "–"
         if row.largest_error_atom >= 0:
@@ -80,24 +147,25 @@ def worst_table(rows: Sequence[Any], number: int) -> str:
                 signed(row.energy_error_mev_per_atom),
                 short(row.forces_rmse_mev_per_angstrom),
                 largest,
+                *[row.outside] * outside,
             ]
         )
     return format_columns(lines)
 
 
 def heading(metrics: dict[str, Any], files: Mapping[str, Any]) -> str:
-    """Name the numbers of frames and atoms, and the file if it is one."""
+    """Say how many frames and atoms there are."""
     numbers = counted(metrics["frames"], "frame"), counted(metrics["atoms"], "atom")
     return f"{numbers[0]} of {counted(len(files), 'file')}, {numbers[1]}"
 
 
-def short_names(files: Mapping[str, Any]) -> dict[str, str]:
-    """Name files without their folders, where those do not tell them apart."""
-    plain = [os.path.basename(file) for file in files]
-    return {
-        file: name if name and plain.count(name) == 1 else file or "frames"
-        for file, name in zip(files, plain, strict=True)
-    }
+def file_rows(
+    metrics: dict[str, Any], files: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Rows of tables: each file by its name, and all where there are several."""
+    names = short_names(files)
+    rows = {names[file] or "frames": errors for file, errors in files.items()}
+    return rows | ({"all": metrics} if len(rows) > 1 else {})
 
 
 def short(value: float) -> str:

@@ -8,18 +8,33 @@ from typing import Any, NamedTuple
 
 from ..potential.options import ForceOptions
 from ..structure.labels.settings import LabelSettings
+from ..utils.files import short_names
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
-from .error_tables import error_table, heading, worst_table
+from . import error_tables as tables
 from .output import add_overwrite_option, check_free, write_json
+
+_SUFFIX = ".safetensors"
+_UNKNOWN = (
+    "not known what the training saw: the model file does not say (it was imported or "
+    "made by an earlier version); --training FILE compares with its frames"
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
-    parser.description += " They are of energies, forces and stress."
+    parser.description += (
+        " They are of energies, forces and stress, of each file and of all, and of the "
+        "mean of several models, whose deviations are then compared with its errors."
+    )
     parser.add_argument("model", type=Path, help="*.safetensors")
-    parser.add_argument("data", type=Path, nargs="+", help="files that ase reads")
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="+",
+        help="further models (*.safetensors) of a committee, and files that ase reads",
+    )
     parser.add_argument(
         "--baseline",
         nargs="+",
@@ -27,6 +42,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="XML",
         help="Systems of the force field, for a model of kind delta",
     )
+    parser.add_argument(
+        "--training",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="frames that the model was trained on, to tell which atoms are outside of "
+        "what it saw, where its file does not say",
+    )
+    _add_outputs(parser)
+    add_settings(parser, ForceOptions, ["precision"])
+    add_settings(parser, Trust)
+    names = [name for name in settings_of(LabelSettings) if name != "use_weights"]
+    add_settings(parser.add_argument_group("labels"), LabelSettings, names)
+    add_overwrite_option(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the errors to this file")
     parser.add_argument(
         "--frames",
@@ -43,16 +76,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--plot", type=Path, help="draw a parity plot to this file")
     parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="IMAGE",
+        help="draw errors against deviations of a committee to this file",
+    )
+    parser.add_argument(
         "--reference",
         default="reference",
         metavar="NAME",
         help="name of the labels on the axes of --plot, such as PBE",
     )
-    add_settings(parser, ForceOptions, ["precision"])
-    add_settings(parser, Trust)
-    names = [name for name in settings_of(LabelSettings) if name != "use_weights"]
-    add_settings(parser.add_argument_group("labels"), LabelSettings, names)
-    add_overwrite_option(parser)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -60,26 +94,41 @@ def evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from ..modelfile import load_model
+    from ..potential.committee import check_members
     from ..potential.module import PRECISIONS
+    from ..training.calibration import committee_result
     from ..training.data import read_labelled
     from ..training.evaluate import evaluate
+    from ..training.seen import seen_of_structures
 
-    outputs = Outputs(options.json, options.frames, options.plot)
-    outputs.check(options.force)
-    if options.worst < 0:
-        raise ValueError(
-            f"--worst: expected a number of at least 0, found {options.worst}"
-        )
-    model = load_model(options.model)
+    paths = [options.model, *options.data]
+    data = [path for path in paths if path.suffix != _SUFFIX]
+    outputs = Outputs(options.json, options.frames, options.plot, options.calibration)
+    _check(options, outputs, data)
+    models = [load_model(path) for path in paths if path.suffix == _SUFFIX]
+    check_members(models)
     precision = ForceOptions(**given_options(options, ForceOptions)).precision
-    model.energy.set_dtype(PRECISIONS[precision])
     distances = torch.float32 if precision == "single" else torch.float64
     trust = Trust(**given_options(options, Trust)).trust
     labels = LabelSettings(use_weights=False, **given_options(options, LabelSettings))
-    structures = read_labelled(options.data, options.baseline, labels, trust=trust)
-    result = evaluate(model, structures, distances=distances)
-    elements, reference = model.config.elements, options.reference
-    show_errors(result, elements, outputs, worst=options.worst, reference=reference)
+    structures = read_labelled(data, options.baseline, labels, trust=trust)
+    seen = None
+    if options.training:
+        frames = read_labelled(options.training, (), labels)
+        seen = seen_of_structures(models[0], frames)
+    results = []
+    for model in models:
+        model.energy.set_dtype(PRECISIONS[precision])
+        results.append(evaluate(model, structures, distances=distances, seen=seen))
+    elements = models[0].config.elements
+    result = results[0]
+    if len(models) > 1:
+        result = committee_result(results, elements)
+        names = [str(path) for path in paths if path.suffix == _SUFFIX]
+        result["names"] = list(short_names(names).values())
+    show_errors(
+        result, elements, outputs, worst=options.worst, reference=options.reference
+    )
 
 
 class Outputs(NamedTuple):
@@ -88,12 +137,14 @@ class Outputs(NamedTuple):
     json: Path | None
     frames: Path | None
     plot: Path | None
+    calibration: Path | None = None
 
     def check(self, overwrite: bool) -> None:
         """Refuse files that cannot or should not be written."""
         check_free(self.json, overwrite)
         check_free(self.frames, overwrite)
         check_free(self.plot, overwrite, image=True)
+        check_free(self.calibration, overwrite, image=True)
 
 
 def show_errors(
@@ -104,19 +155,69 @@ def show_errors(
     worst: int = 3,
     reference: str = "reference",
 ) -> None:
-    """Print the errors that ``training.evaluate.evaluate`` gives, and write them."""
-    from ..training.frames import frame_errors, write_frames
-    from ..training.parity import parity_plot
+    """Print errors and write them.
 
-    metrics, files = result["metrics"], result["files"]
-    rows = frame_errors(result["arrays"], elements)
-    print(heading(metrics, files), error_table(metrics, files), sep="\n\n")
-    if worst and len(rows) > 1:
-        print(f"\n{worst_table(rows, worst)}")
+    Parameters
+    ----------
+    result : dict
+        Of ``training.evaluate.evaluate`` or ``training.calibration.committee_result``.
+    elements : sequence of str
+        Of the model's config.
+    outputs : Outputs
+    worst : int
+        Number of the worst frames to print.
+    reference : str
+        Name of the labels.
+    """
+    from ..training.frames import frame_errors, write_frames
+    from ..training.outside import summary
+    from ..training.parity import parity_plot
+    from ..training.reliability import reliability_plot
+
+    metrics, files, arrays = result["metrics"], result["files"], result["arrays"]
+    record = metrics | {"files": files}
+    frames = frame_errors(arrays, elements)
+    rows = tables.file_rows(metrics, files)
+    texts = [tables.heading(metrics, files), tables.error_table(rows)]
+    texts.append(tables.element_table(rows))
+    if "members" in result:
+        members = dict(zip(result["names"], result["members"], strict=True))
+        record |= {"members": members, "calibration": result["calibration"]}
+        texts.append(tables.error_table(members | {"mean": metrics}))
+        texts.append(tables.calibration_table(result["calibration"]))
+    if worst and len(frames) > 1:
+        texts.append(tables.worst_table(frames, worst))
+    if "atom_distance" in arrays:
+        record["outside"] = summary(arrays)
+        texts.append(tables.outside_sentence(record["outside"], metrics))
+    else:
+        texts.append(_UNKNOWN)
+    print(*filter(None, texts), sep="\n\n")
     if outputs.json:
-        write_json(outputs.json, metrics | {"files": files})
+        write_json(outputs.json, record)
     if outputs.frames:
-        write_frames(outputs.frames, rows)
+        write_frames(outputs.frames, frames)
     if outputs.plot:
-        arrays = result["arrays"]
         parity_plot(arrays, elements, outputs.plot, reference=reference)
+    if outputs.calibration:
+        reliability_plot(arrays, result["calibration"], outputs.calibration)
+
+
+def _check(options: argparse.Namespace, outputs: Outputs, data: list[Path]) -> None:
+    """Refuse what cannot be, before any work."""
+    outputs.check(options.force)
+    if options.model.suffix != _SUFFIX:
+        raise ValueError(
+            f"expected a model file (*{_SUFFIX}) first, found {options.model}"
+        )
+    if not data:
+        raise ValueError("expected files of frames after the models, found none")
+    if options.worst < 0:
+        raise ValueError(
+            f"--worst: expected a number of at least 0, found {options.worst}"
+        )
+    if outputs.calibration and len(data) == len(options.data):
+        raise ValueError(
+            "--calibration: expected several models, whose deviations are compared "
+            "with the errors of their mean, found one"
+        )

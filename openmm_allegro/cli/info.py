@@ -4,6 +4,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +26,12 @@ def info(options: argparse.Namespace) -> None:
     try:
         header["num_weights"] = load_model(options.model).num_weights
     finally:  # of a file whose weights are damaged, too
+        _shorten(header["provenance"])
         print(json.dumps(header, indent=2))
+
+
+def _shorten(provenance: dict[str, Any]) -> None:
+    """Count the directions of latents that training saw: they are long lists."""
+    for latent in provenance.get("seen", {}).get("latent", {}).values():
+        latent["mean"] = f"{len(latent['mean'])} features"
+        latent["directions"] = f"{len(latent['directions'])} of them"

@@ -17,7 +17,9 @@ from ..structure import Structure
 from ..utils.words import counted
 from .frames import place_of
 from .isolated import separate
+from .latents import recording
 from .metrics import error_metrics, metrics_by_file
+from .outside import RECORD, outside, outside_arrays
 from .samples import Batch, Block, collate, make_samples
 
 log = logging.getLogger(__name__)
@@ -99,6 +101,7 @@ def evaluate(
     *,
     batch_size: int = 4,
     distances: torch.dtype = torch.float64,
+    seen: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute the errors of a model on labelled structures.
 
@@ -113,6 +116,9 @@ def evaluate(
     distances : torch.dtype
         Precision of distances, radial functions and spherical harmonics; that of the
         network is its own.
+    seen : dict, optional
+        What the training saw (``describe_training``); by default what the model file
+        says, if it does.
 
     Returns
     -------
@@ -121,8 +127,9 @@ def evaluate(
         and ``arrays``: reference and predicted energies per atom (eV), forces (eV/Å)
         and stresses (eV/Å³), NaN where unknown, the element of each atom and the number
         of atoms of each frame (``gather_arrays``); ``files`` and ``frames``, which say
-        where each frame was read; and ``energy_shift``, the contribution of the model's
-        element shifts to each energy per atom.
+        where each frame was read; ``energy_shift``, the contribution of the model's
+        element shifts to each energy per atom; and, where it is known what the training
+        saw, ``atom_distance`` and others (``Outside``).
 
     Raises
     ------
@@ -131,6 +138,42 @@ def evaluate(
         than the model or have another baseline, an element is unknown or a prediction
         is not finite.
     """
+    _check_structures(model, structures)
+    samples = make_samples(structures, model.config, distances)
+    places = {id(s): place_of(s, index) for index, s in enumerate(structures)}
+    structures, samples, atoms = separate("evaluate", structures, samples)
+    check_kind(model, common_baseline(structures))
+    _report_atoms(model, atoms)
+    record = seen or model.provenance.get(RECORD)
+    batches, predictions, compared = [], [], []
+    with recording(model.energy) as recorder:
+        for start in range(0, len(samples), batch_size):
+            part = slice(start, start + batch_size)
+            batch = collate(samples[part], model.config)
+            prediction = predict_labels(model.energy, batch)
+            _check_finite(prediction, batch, structures[part], start)
+            batches.append(batch)
+            predictions.append(prediction)
+            latents = recorder.take(batch)
+            if record:
+                compared += outside(record, model.config, samples[part], latents)
+    arrays = gather_arrays(batches, predictions)
+    shifts = np.array(model.statistics.shifts)
+    arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
+    files, frames = zip(*(places[id(s)] for s in structures), strict=True)
+    arrays |= {"files": np.array(files), "frames": np.array(frames)}
+    if record:
+        arrays |= outside_arrays(compared)
+    elements = model.config.elements
+    return {
+        "metrics": error_metrics(arrays, elements),
+        "files": metrics_by_file(arrays, elements),
+        "arrays": arrays,
+    }
+
+
+def _check_structures(model: Model, structures: Sequence[Structure]) -> None:
+    """Refuse structures without labels, and warn of images that training lacked."""
     if not structures:
         raise ValueError("expected at least one structure to evaluate, found none")
     for index, structure in enumerate(structures):
@@ -146,29 +189,6 @@ def evaluate(
             "the model was trained on structures without periodic images, and is "
             "compared with structures that have them"
         )
-    samples = make_samples(structures, model.config, distances)
-    places = {id(s): place_of(s, index) for index, s in enumerate(structures)}
-    structures, samples, atoms = separate("evaluate", structures, samples)
-    check_kind(model, common_baseline(structures))
-    _report_atoms(model, atoms)
-    batches, predictions = [], []
-    for start in range(0, len(samples), batch_size):
-        batch = collate(samples[start : start + batch_size], model.config)
-        prediction = predict_labels(model.energy, batch)
-        _check_finite(prediction, batch, structures[start : start + batch_size], start)
-        batches.append(batch)
-        predictions.append(prediction)
-    arrays = gather_arrays(batches, predictions)
-    shifts = np.array(model.statistics.shifts)
-    arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
-    files, frames = zip(*(places[id(s)] for s in structures), strict=True)
-    arrays |= {"files": np.array(files), "frames": np.array(frames)}
-    elements = model.config.elements
-    return {
-        "metrics": error_metrics(arrays, elements),
-        "files": metrics_by_file(arrays, elements),
-        "arrays": arrays,
-    }
 
 
 def _report_atoms(model: Model, atoms: Sequence[Structure]) -> None:

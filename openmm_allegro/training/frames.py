@@ -12,10 +12,11 @@ import numpy as np
 
 from ..structure import Structure
 from ..utils.files import replacing
+from .outside import frames_outside
 
 
 class FrameErrors(NamedTuple):
-    """Errors of one frame; NaN and -1 where there is no label."""
+    """Errors of one frame; NaN and -1 for what is unknown."""
 
     rank: int  # from 1, the worst
     file: str
@@ -30,6 +31,10 @@ class FrameErrors(NamedTuple):
     largest_error_atom: int  # that has it, from 0
     largest_error_element: str
     stress_rmse_mev_per_angstrom3: float
+    energy_deviation_mev_per_atom: float  # of a committee's members
+    forces_deviation_mev_per_angstrom: float  # the largest of an atom
+    atoms_outside: int  # of what the training saw
+    outside: str  # what of them is farthest
 
 
 def place_of(structure: Structure, index: int) -> tuple[str, int]:
@@ -66,6 +71,7 @@ def frame_errors(
     """
     rows = []
     starts = np.cumsum([0, *arrays["sizes"]])
+    outside = frames_outside(arrays)
     errors = 1000 * (arrays["forces_prediction"] - arrays["forces_reference"])
     for index, (start, end) in enumerate(itertools.pairwise(starts)):
         energy = 1000 * float(
@@ -84,6 +90,8 @@ def frame_errors(
                 energy,
                 *_force_errors(errors[start:end], symbols),
                 1000 * _root_mean_square(stress),
+                *_deviations(arrays, index, slice(start, end)),
+                *(outside[index] if outside else (-1, "")),
             )
         )
     rows.sort(key=_goodness)
@@ -131,6 +139,16 @@ def _force_errors(
     mean = float(np.abs(errors[known]).mean())
     largest = float(lengths[atom])
     return _root_mean_square(errors), mean, largest, atom, symbols[atom]
+
+
+def _deviations(
+    arrays: dict[str, np.ndarray], index: int, atoms: slice
+) -> tuple[float, float]:
+    """Deviations of a committee's energy and, the largest, of its forces."""
+    if "energy_deviation" not in arrays:
+        return np.nan, np.nan
+    energy = 1000 * float(arrays["energy_deviation"][index])
+    return energy, 1000 * float(arrays["forces_deviation"][atoms].max())
 
 
 def _root_mean_square(errors: np.ndarray) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 from ..units import STRESS_UNITS_IN_EV_PER_ANGSTROM3
 
 _MEV_PER_ANGSTROM3 = 1e-3 / STRESS_UNITS_IN_EV_PER_ANGSTROM3["GPa"]  # in GPa
-# Arrays of ``gather_arrays`` that have an entry for each atom, not for each frame.
-_OF_ATOMS = ("types", "forces_reference", "forces_prediction")
+# Arrays of ``evaluate`` that have an entry for each atom, not for each frame.
+_OF_ATOMS = ("types", "forces_", "atom_")
 
 
 def error_metrics(
@@ -100,7 +100,7 @@ def choose_frames(
     """
     atoms = np.repeat(chosen, arrays["sizes"])
     return {
-        name: values[atoms if name in _OF_ATOMS else chosen]
+        name: values[atoms if name.startswith(_OF_ATOMS) else chosen]
         for name, values in arrays.items()
     }
 

@@ -23,8 +23,10 @@ from ..modelfile import load_model, save_model
 from ..structure import Structure
 from .config import TrainConfig
 from .evaluate import check_kind, predict
+from .outside import RECORD as SEEN
 from .record import MODEL
 from .samples import Sample, collate, make_samples
+from .seen import describe_training
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +253,7 @@ def finished_model(
         )
         model.provenance[RECORD] = report
         model.provenance["validation"] |= report.get("validation", {})
+    model.provenance |= {SEEN: describe_training(model, training)}
     save_model(model, path)
     return load_model(path)
 

@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,26 @@ def check_new_file(path: Path, overwrite: bool) -> None:
             f"expected no file yet at {path}, found one; use another name, or "
             "overwrite=True (--force)"
         )
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Name files without the folders that they share.
+
+    Examples
+    --------
+    >>> list(short_names(["a/data/test.xyz", "a/old/test.xyz", "b/new.xyz"]).values())
+    ['data/test.xyz', 'old/test.xyz', 'new.xyz']
+    """
+    names = {path: os.path.basename(path) or path for path in paths}
+    alike: dict[str, list[str]] = {}
+    for path, name in names.items():
+        alike.setdefault(name, []).append(path)
+    for others in alike.values():
+        if len(others) > 1:
+            folders = {os.path.abspath(path): path for path in others}
+            common = os.path.commonpath(folders)
+            names |= {path: os.path.relpath(f, common) for f, path in folders.items()}
+    return names
 
 
 @contextlib.contextmanager

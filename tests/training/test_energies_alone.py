@@ -17,7 +17,7 @@ from training_helpers import (
     without,
 )
 
-from openmm_allegro.cli.error_tables import error_table
+from openmm_allegro.cli.error_tables import error_table, file_rows
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.data import check_labels
 from openmm_allegro.training.evaluate import evaluate
@@ -140,7 +140,7 @@ def test_evaluation_without_forces(tmp_path):
         assert bare["metrics"][key] == whole["metrics"][key]
     assert "forces_rmse" not in bare["metrics"]
     assert np.isnan(bare["arrays"]["forces_prediction"]).all()
-    printed = error_table(bare["metrics"], bare["files"])
+    printed = error_table(file_rows(bare["metrics"], bare["files"]))
     assert "energy" in printed and "forces" not in printed
     assert parity_plot(bare["arrays"], ("H", "C", "O"), tmp_path / "p.png").exists()
     mixed = evaluate(model, [*BARE[:2], *ethanol()[2:4]])

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from training_helpers import DATA, ethanol, liquid, tiny_model, without
 
-from openmm_allegro.cli.error_tables import error_table, worst_table
+from openmm_allegro.cli.error_tables import (
+    element_table,
+    error_table,
+    file_rows,
+    worst_table,
+)
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.frames import (
@@ -71,7 +76,8 @@ def test_errors_of_a_file_are_those_of_an_evaluation_of_it():
         [e["forces_rmse"] ** 2 for e in both], weights=[e["atoms"] for e in both]
     )
     assert together["metrics"]["forces_rmse"] == pytest.approx(np.sqrt(mean))
-    text = error_table(together["metrics"], together["files"])
+    rows = file_rows(together["metrics"], together["files"])
+    text = f"{error_table(rows)}\n{element_table(rows)}"
     lines = [line.split() for line in text.splitlines() if line]
     assert [line[0] for line in lines[2:5]] == [
         "ethanol.extxyz",
@@ -99,7 +105,7 @@ def test_a_table_of_frames_is_read_back(two_files, tmp_path):
                 number = float(row[name]) if row[name] else np.nan
                 assert number == pytest.approx(value, rel=1e-5, nan_ok=True)
             else:
-                assert row[name] == str(value)
+                assert row[name] == ("" if value == -1 else str(value))
     assert {row["stress_rmse_mev_per_angstrom3"] == "" for row in read[:1]} == {True}
 
 
