@@ -236,6 +236,13 @@ class TrainConfig:
         choices=DEVICES,
         may_change=True,
     )
+    devices: int = setting(
+        1,
+        about="Number of devices, GPUs or processes on a CPU, that share each step; "
+        "the batch of a step is as many times batch_size",
+        minimum=1,
+        maximum=1024,
+    )
     compile: bool = setting(
         False,
         about="Compile the training step, which takes a minute or two once; needs "
@@ -249,6 +256,11 @@ class TrainConfig:
             raise ValueError(
                 "train config: expected weight_decay below 1 / learning_rate = "
                 f"{1 / self.learning_rate:g}, found {self.weight_decay}"
+            )
+        if self.devices > 1 and self.compile:
+            raise ValueError(
+                "train config: expected compile = false with several devices, whose "
+                f"losses have parts in common, found devices = {self.devices}"
             )
         self._check_late()
         if any(sum(weights) == 0 for weights in self.stages()):

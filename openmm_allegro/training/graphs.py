@@ -312,12 +312,13 @@ def check_graphs(
         ("schedule", config.schedule != "plateau"),
         ("ema_decay", config.ema_decay > 0),
         ("dtype", config.dtype == "float32"),
+        ("devices", config.devices == 1),
         *((key, not getattr(config, key)) for key in NOT_DONE),
     ):
         if not possible:
             raise ValueError(
-                f"{name}: expected a schedule other than plateau, averaging, float32 "
-                f"and none of {', '.join(NOT_DONE)}, found {key} = "
+                f"{name}: expected a schedule other than plateau, averaging, float32, "
+                f"one device and none of {', '.join(NOT_DONE)}, found {key} = "
                 f"{getattr(config, key)!r}; train() and openmm-allegro train take it"
             )
     check_labels(f"{name}: training", training, config)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .compiled import DenseBatch
 from .config import LossWeights, TrainConfig
+from .devices import mean_count
 from .evaluate import Prediction
 from .samples import Batch
 
@@ -48,7 +49,8 @@ def batch_loss(
     measure = error.square()
     if config.energy_loss == "huber":
         measure = huber(measure, config.huber_delta)
-    total = weights.energy * (batch.energy_weights * measure).mean()
+    frames = mean_count(torch.ones_like(batch.sizes).sum())
+    total = weights.energy * (batch.energy_weights * measure).sum() / frames
     if weights.forces > 0:
         forces = force_loss(
             prediction.forces, batch.forces, batch.force_weights, config
@@ -110,7 +112,7 @@ def mean_square(
     """Mean of weights times squares of the errors whose labels are known, not NaN."""
     known = torch.isfinite(reference)
     error = _error(prediction, reference, known)
-    return (weights * error.square()).sum() / known.sum().clamp(min=1)
+    return (weights * error.square()).sum() / mean_count(known.sum())
 
 
 def _over_vectors(
@@ -122,7 +124,7 @@ def _over_vectors(
     """Mean measure of the squared errors of vectors of which a component is known."""
     known = torch.isfinite(reference)
     square = _error(prediction, reference, known).square().sum(-1, keepdim=True)
-    return (weights * measure(square)).sum() / known.any(-1).sum().clamp(min=1)
+    return (weights * measure(square)).sum() / mean_count(known.any(-1).sum())
 
 
 def _length(square: Tensor) -> Tensor:

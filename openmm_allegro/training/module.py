@@ -8,11 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.utilities import move_data_to_device
 from torch.utils.data import Sampler
 
 from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch, KnownGradient
 from .config import LossWeights, TrainConfig
+from .devices import gather, is_shared, of_all
 from .evaluate import Prediction, error_metrics, gather_arrays, predict, predict_labels
 from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
@@ -93,8 +95,8 @@ class TrainingModule(pl.LightningModule):
 
     def epoch_loss(self) -> float:
         """Mean over the structures of this epoch's batches so far."""
-        values, sizes = zip(*self.losses, strict=True)
-        return float(np.average(values, weights=sizes))
+        parts = np.array(of_all(self.losses))  # [processes, steps, 2]
+        return float(np.average(parts[..., 0].mean(0), weights=parts[..., 1].sum(0)))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Keep a batch with its prediction, for ``metrics``."""
@@ -108,6 +110,9 @@ class TrainingModule(pl.LightningModule):
 
     def metrics(self, validated: Sequence[tuple[Batch, Prediction]]) -> dict[str, Any]:
         """Errors of predictions, and their score as ``MONITOR``."""
+        if is_shared():
+            parts = [(b._replace(blocks=[]), p) for b, p in validated]
+            validated = gather(move_data_to_device(parts, "cpu"))
         arrays = gather_arrays(*zip(*validated, strict=True))
         metrics = error_metrics(arrays, self.elements)
         # With the last weights, so that the scores of all epochs compare.

@@ -48,6 +48,8 @@ class TrainingLog:
         Folder of the training.
     model : Model
         Saved, as it is then, whenever its score is the best so far.
+    writes : bool
+        False for a process that leaves the files to another.
 
     Attributes
     ----------
@@ -55,9 +57,9 @@ class TrainingLog:
         Score of the saved model, infinite before there is one.
     """
 
-    def __init__(self, output: Path, model: Model) -> None:
+    def __init__(self, output: Path, model: Model, *, writes: bool = True) -> None:
         self.path, self.target = output / LOG, output / MODEL
-        self.model = model
+        self.model, self.writes = model, writes
         self.best = float("inf")
 
     def keep_epochs(self, count: int) -> None:
@@ -65,6 +67,8 @@ class TrainingLog:
 
         Epochs after a checkpoint are trained again, and their rows written again.
         """
+        if not self.writes:
+            return
         rows = []
         if count > 0 and self.path.exists():
             with open(self.path, newline="") as file:
@@ -99,6 +103,9 @@ class TrainingLog:
         **values
             Of the other columns.
         """
+        if not self.writes:
+            self.best = min(self.best, float(metrics[MONITOR]))  # NaN is no minimum
+            return
         with open(self.path, "a", newline="") as file:
             _writer(file).writerow({**metrics, **values})
             file.flush()
@@ -214,13 +221,15 @@ class TrainingRecord(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         """Log the errors of an epoch, and add them to the record."""
         weights, metrics = self._validate(module, trainer.global_step)
-        module.log(MONITOR, metrics[MONITOR])
+        # The same in all processes, as Lightning is told to make sure of.
+        several = {"sync_dist": trainer.world_size > 1}
+        module.log(MONITOR, metrics[MONITOR], **several)
         shown = {
             f"{letter}_rmse_meV": metrics[key]
             for letter, key in (("F", "forces_rmse"), ("E", "energy_rmse"))
             if key in metrics
         }
-        module.log_dict(shown, prog_bar=True)
+        module.log_dict(shown, prog_bar=True, **several)
         instead = weights == CURRENT and self.averages is not None
         with self.averages.current(module) if instead else contextlib.nullcontext():
             self.record.add(

@@ -21,6 +21,7 @@ from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_replay, read_test
+from .devices import SharedBatches, check_devices, several_devices, shared_part
 from .divergence import DivergenceCheck
 from .module import EpochOrder, TrainingModule
 from .pace import Pace
@@ -127,9 +128,9 @@ def train(
         source=start_from,
         replay=replay,
     )
-    if device == "cpu":
-        use_training_network(start.model.energy)
-    loaders = _loaders(start, train_config)
+    check_devices(train_config, device, (len(start.training), len(start.validation)))
+    # made before any file, since they refuse some data; each of several processes does
+    loaders = _loaders(start, train_config) if train_config.devices == 1 else None
     if checkpoint is not None:
         load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
         check_same(start.model, read_header(output / MODEL), output)
@@ -137,30 +138,64 @@ def train(
     if overwrite:
         remove_training(output)
     output.mkdir(parents=True, exist_ok=True)
-    module = TrainingModule(start.model, train_config, len(loaders[0]))
-    with quiet("lightning"):
-        trainer = pl.Trainer(
-            accelerator=device,
-            devices=1,
-            max_epochs=train_config.max_epochs,
-            callbacks=_callbacks(output, start.model, train_config, progress),
-            logger=False,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            gradient_clip_val=train_config.gradient_clip or None,
-            inference_mode=False,
-            num_sanity_val_steps=0,
-        )
-        _fit(trainer, module, loaders, checkpoint)
+    fit(0, start, loaders, train_config, output, checkpoint, progress=progress)
     if checkpoint is not None:  # Lightning leaves the one that it resumed from
         remove_others(sorted(output.glob(CHECKPOINTS))[-1])
     learnt = [*start.training, *start.replay]
     return finished_model(output, train_config, learnt, start.validation, device)
 
 
-def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
-    """Batches of training and validation."""
+def fit(
+    rank: int,
+    start: Start,
+    loaders: list[DataLoader] | None,
+    config: TrainConfig,
+    output: Path,
+    checkpoint: Path | None,
+    *,
+    progress: bool,
+) -> None:
+    """Fit with Lightning, in one of the processes of ``config.devices``.
+
+    Parameters
+    ----------
+    rank : int
+        Number of this process; the first one writes the files, and starts the others.
+    start : Start
+    loaders : list of DataLoader or None
+        Those of this process; None to make them, and the network ready for training.
+    config : TrainConfig
+    output : Path
+    checkpoint : Path or None
+        To resume from.
+    progress : bool
+        Whether to show a progress bar.
+    """
+    device = choose_device(config.device)
+    job = start, config, output, checkpoint
+    with quiet("lightning"), several_devices(config, rank, job) as arguments:
+        loaders = loaders or _loaders(start, config, rank)
+        module = TrainingModule(start.model, config, len(loaders[0]))
+        trainer = pl.Trainer(
+            accelerator=device,
+            **arguments,
+            max_epochs=config.max_epochs,
+            callbacks=_callbacks(rank, output, start.model, config, progress),
+            logger=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            gradient_clip_val=config.gradient_clip or None,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+        )
+        _fit(trainer, module, loaders, checkpoint)
+
+
+def _loaders(start: Start, config: TrainConfig, rank: int = 0) -> list[DataLoader]:
+    """Make a network ready for training, and the batches of a process."""
     network = start.model.config
+    if choose_device(config.device) == "cpu":
+        use_training_network(start.model.energy)
     is_fast = start.model.energy.network.in_training is not None
     fill = FINE_FILL if is_fast else FILL
 
@@ -175,6 +210,14 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
     order: Any = EpochOrder(len(start.training), config.seed, config.epoch_size)
     if start.replay:
         order = ReplayOrder(len(start.training), len(start.replay), config)
+    if config.devices > 1:
+        place = config.batch_size, rank, config.devices
+        shared = SharedBatches(order, *place)
+        part = shared_part(len(start.validation), *place)
+        return [
+            DataLoader(samples, batch_sampler=shared, collate_fn=join),
+            DataLoader(start.validation, batch_sampler=part, collate_fn=join),
+        ]
     return [
         DataLoader(samples, config.batch_size, sampler=order, collate_fn=dense or join),
         DataLoader(start.validation, config.batch_size, collate_fn=join),
@@ -182,10 +225,11 @@ def _loaders(start: Start, config: TrainConfig) -> list[DataLoader]:
 
 
 def _callbacks(
-    output: Path, model: Model, config: TrainConfig, progress: bool
+    rank: int, output: Path, model: Model, config: TrainConfig, progress: bool
 ) -> list[pl.Callback]:
     averages = AveragedWeights(config.ema_decay) if config.ema_decay > 0 else None
-    record = TrainingRecord(TrainingLog(output, model), averages)
+    files = TrainingLog(output, model, writes=rank == 0)
+    record = TrainingRecord(files, averages)
     callbacks: list[pl.Callback] = [record, Pace(config, record)]
     callbacks.append(DivergenceCheck(config))
     if averages is not None:

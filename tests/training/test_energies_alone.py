@@ -19,6 +19,7 @@ from training_helpers import (
 
 from openmm_allegro.cli.error_tables import error_table, file_rows
 from openmm_allegro.structure import read_structures
+from openmm_allegro.training import train as train_module
 from openmm_allegro.training.data import check_labels
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.samples import make_samples
@@ -72,10 +73,18 @@ def test_training_on_energies_alone(trained):
 
 
 def test_no_derivative_by_positions_is_computed(tmp_path, monkeypatch):
-    def derive(*arguments, **options):
-        raise AssertionError("a derivative")
+    grad = torch.autograd.grad
 
-    monkeypatch.setattr(torch.autograd, "grad", derive)
+    def by_weights(outputs, inputs, *arguments, **options):
+        assert not torch.is_tensor(inputs), "a derivative by positions"
+        return grad(outputs, inputs, *arguments, **options)
+
+    def fit_without(*arguments, **options):
+        monkeypatch.setattr(torch.autograd, "grad", by_weights)
+        original(*arguments, **options)
+
+    original = train_module.fit  # once the network is ready, which takes derivatives
+    monkeypatch.setattr(train_module, "fit", fit_without)
     settings = short(forces_weight=0.0, max_epochs=1)
     fit(tmp_path / "run", settings, training=BARE[:16], validation=BARE[16:])
 
