@@ -2,6 +2,7 @@
 """Comparison of a nequip model with ours on small clusters."""
 
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from ...model import AllegroConfig, AllegroEnergy
 from ...structure import Structure
 from ...training.evaluate import predict
-from ...training.samples import collate, make_samples
+from ...training.samples import Batch, collate, make_samples
 from .load import nequip_state
 
 # Largest difference of the energies of pairs and atoms and of forces, as a fraction of
@@ -19,6 +20,8 @@ from .load import nequip_state
 # but its Wigner 3j symbols and norms are rounded already.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
 _MOST_CLUSTERS = 500
+MOST_NUMBERS = 10**7  # in the operators of a layer, for the clusters of one call
+_COMPARED = ("atomic_energy", "total_energy", "edge_energy", "forces")
 
 
 def difference(
@@ -39,19 +42,52 @@ def difference(
     length, energy_scale : float
         Units of ``theirs`` in Å and eV.
     """
-    structure, groups = clusters(config)
-    energy = copy.deepcopy(energy).set_dtype(torch.float64)
-    samples = make_samples([structure], config, torch.float64)
-    batch = collate(samples, config)
-    ours = predict(energy, batch, stress=False)
-    atom_energies, pair_energies = _our_energies(energy, batch, len(structure))
-
+    energy = copy.deepcopy(energy).set_dtype(torch.float64).requires_grad_(False)
     _to_double(theirs)
-    types = samples[0].types
+    structure, groups = clusters(config)
+    some = clusters_at_once(energy)
+    parts = []
+    for begin in range(0, groups[-1] + 1, some):
+        chosen = np.flatnonzero((groups >= begin) & (groups < begin + some))
+        part = dataclasses.replace(
+            structure,
+            symbols=tuple(structure.symbols[i] for i in chosen),
+            positions=structure.positions[chosen],
+        )
+        batch = collate(make_samples([part], config, torch.float64), config)
+        near = torch.tensor(groups[chosen][:, None] == groups[chosen])
+        edges, other = _their_results(theirs, part, batch.types, near, length)
+        parts.append(_compared(energy, batch, edges, other, energy_scale, length))
+    mine, other = (
+        [torch.cat(x) for x in zip(*side, strict=True)]
+        for side in zip(*parts, strict=True)
+    )
+    shifts = energy.shifts
+    rounding = 8.0 * torch.finfo(torch.float64).eps * float(shifts.abs().max())
+    slack = rounding, rounding * 4 * some, 0.0, 0.0
+    differences = [
+        _relative(*arrays) for arrays in zip(mine, other, slack, strict=False)
+    ]
+    return float(np.max(differences))  # Python's max() would pass over NaN
+
+
+def clusters_at_once(energy: AllegroEnergy) -> int:
+    """Number of clusters whose operators take some hundred MB in each layer."""
+    sizes = [o.channels * o.dim_in * o.dim_out for o in energy.network.operators]
+    return max(1, MOST_NUMBERS // (4 * max(sizes)))
+
+
+def _their_results(
+    theirs: torch.nn.Module,
+    structure: Structure,
+    types: Tensor,
+    near: Tensor,
+    length: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Pairs [2, P] among those ``near`` [N, N], and what nequip computes with them."""
     pos = torch.tensor(structure.positions / length)
-    near = torch.cdist(pos, pos) < float(theirs.metadata["r_max"])
-    near &= torch.tensor(groups[:, None] == groups) & ~torch.eye(len(pos)).bool()
-    edges = near.nonzero().T
+    near = near & (torch.cdist(pos, pos) < float(theirs.metadata["r_max"]))
+    edges = (near & ~torch.eye(len(pos)).bool()).nonzero().T
     data = {
         "pos": pos,
         "edge_index": edges,
@@ -64,25 +100,37 @@ def difference(
     }
     with nequip_state():
         result = theirs(data)
+    return edges, {k: v.detach().double() for k, v in result.items() if k in _COMPARED}
 
-    def relative(mine: Tensor, other: Tensor, rounding: float = 0.0) -> float:
-        other = other.detach().double().reshape(mine.shape)
-        excess = ((mine - other).abs().max() - rounding).clamp(min=0.0)
-        return float(excess / mine.abs().max().clamp(min=0.01))
 
-    shifts = energy.shifts[types]
-    rounding = 8.0 * torch.finfo(torch.float64).eps * float(shifts.abs().max())
-    atoms = result["atomic_energy"].detach().double().flatten() * energy_scale - shifts
-    differences = [relative(atom_energies - shifts, atoms, rounding)]
-    total = result["total_energy"].detach().double().flatten() * energy_scale
-    differences.append(relative(ours.energies, total, rounding * len(pos)))
+def _compared(
+    energy: AllegroEnergy,
+    batch: Batch,
+    edges: Tensor,
+    result: dict[str, Tensor],
+    energy_scale: float,
+    length: float,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Our and nequip's energies of atoms, of all, of pairs, and forces, flat."""
+    ours = predict(energy, batch, stress=False)
+    atoms, pairs = _our_energies(energy, batch, len(batch.types))
+    shifts = energy.shifts[batch.types]
     # Pair energies are without the core, whose forces may hide those of the network.
-    pairs = pair_energies[edges[0], edges[1]]
-    differences.append(relative(pairs, result["edge_energy"]))
+    mine = [atoms - shifts, ours.energies, pairs[edges[0], edges[1]]]
+    other = [
+        result["atomic_energy"].flatten() * energy_scale - shifts,
+        result["total_energy"].flatten() * energy_scale,
+        result["edge_energy"].flatten(),
+    ]
     if "forces" in result:
-        forces = result["forces"] * (energy_scale / length)
-        differences.append(relative(ours.forces, forces))
-    return float(np.max(differences))  # Python's max() would pass over NaN
+        mine.append(ours.forces.flatten())
+        other.append(result["forces"].flatten() * (energy_scale / length))
+    return mine, other
+
+
+def _relative(mine: Tensor, other: Tensor, rounding: float) -> float:
+    excess = ((mine - other).abs().max() - rounding).clamp(min=0.0)
+    return float(excess / mine.abs().max().clamp(min=0.01))
 
 
 def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
