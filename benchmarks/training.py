@@ -38,6 +38,7 @@ VARIANTS = (
     "ours, compiled, dense",
     "ours, graphs",
     "ours, before",
+    "ours, compiled, before",
     "nequip eager",
     "nequip compile",
 )
@@ -139,9 +140,9 @@ def _chosen(batch: int, options: argparse.Namespace) -> list[str]:
     """Variants that can run."""
     without = set()
     if options.device != "cpu":  # there is no sparse kernel
-        without = {"ours", "ours, compiled", "ours, before"}
+        without = {"ours", "ours, compiled", "ours, before", "ours, compiled, before"}
     if not options.before:
-        without.add("ours, before")
+        without |= {"ours, before", "ours, compiled, before"}
     if batch == 1:
         without.add("nequip compile")
     return [variant for variant in options.variants if variant not in without]
@@ -169,7 +170,7 @@ def _start(
 ) -> subprocess.Popen:
     script = Path(__file__).with_name("training_worker.py")
     arguments = [variant, options.model, options.frames, options.count, batch]
-    root = options.before if variant == "ours, before" else script.parent.parent
+    root = options.before if variant.endswith("before") else script.parent.parent
     environment = {
         "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": os.pathsep.join(

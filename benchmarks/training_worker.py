@@ -49,7 +49,9 @@ def _ours(model, frames, count, device, batch, compiled, sparse):
     from openmm_allegro.training.config import TrainConfig
     from openmm_allegro.training.module import TrainingModule
     from openmm_allegro.training.samples import FILL, collate, make_samples
+    from openmm_allegro.utils.process import keep_freed_memory
 
+    keep_freed_memory()  # as the command does
     model = load_model(model)
     model.energy.set_dtype(torch.float32)
     if sparse:
