@@ -306,6 +306,7 @@ def _plan(
         epochs = max(1, min(epochs, MOST_STEPS // a_pass))
     else:  # of another size, so that validations take a small part of the time
         epochs = int(np.clip(CHECKING * rest / checking, 8, 100))
+        epochs = max(1, min(epochs, int(rest / (step + checking))))
         in_epoch = max(1, int((rest / epochs - checking) / step))
         in_epoch = min(in_epoch, MOST_STEPS // epochs)
         size = in_epoch * train.batch_size

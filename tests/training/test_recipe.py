@@ -140,6 +140,14 @@ def test_a_busy_machine_gets_a_smaller_network_and_as_many_epochs():
     assert "beside" not in alone.reasons[features]
 
 
+def test_slow_steps_are_few():
+    for step in (1.0, 20.0, 100.0, 1000.0):
+        cost = Cost(step, step, 0.01, 0.01)
+        chosen = choose(sets()["crystal"], DATA, 0.2, lambda *_, cost=cost: cost)
+        assert 1 <= chosen.steps <= max(1, 720 / step)
+        assert chosen.steps == chosen.train.max_epochs or step == 1.0
+
+
 def test_larger_networks_than_fit_are_not_measured():
     asked = []
     choose(sets()["liquid"], DATA, 0.05, clock(asked=asked))
