@@ -101,7 +101,7 @@ def test_commands_of_lammps_are_understood():
 
 def test_commands_of_evaluation_are_understood():
     found = commands(DOCS / "evaluate.md", "evaluate")
-    assert len(found) == 2
+    assert len(found) == 3
     for line in found:
         assert _make_parser(line).parse_args(line).data
 

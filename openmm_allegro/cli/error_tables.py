@@ -90,39 +90,36 @@ def calibration_table(calibration: Mapping[str, Any]) -> str:
     return format_columns(lines)
 
 
-def outside_sentence(summary: dict[str, Any], metrics: dict[str, Any]) -> str:
-    """Say how many atoms are outside of what the training saw, and their errors.
+def outside_table(rows: Mapping[str, dict[str, Any]]) -> str:
+    """Show how many atoms are outside of what the training saw, and their errors.
 
     Parameters
     ----------
-    summary : dict
-        Of ``training.outside.summary``.
-    metrics : dict
-        Of all frames.
+    rows : mapping of str to dict
+        Metrics by the name of the row, with ``outside`` (``training.outside.summary``).
     """
-    if not summary["atoms"]:
-        return "within what the training saw: all atoms of all frames"
-    by = ", ".join(
-        f"{name} {summary[f'by_{key}']:,}"
-        for name, key in (
-            ("distance", "distance"),
-            ("latent", "latent"),
-            ("number of neighbors", "neighbors"),
+    titles = ["frames", "atoms", "by distance", "latent", "neighbors"]
+    lines = [["outside of training", *titles, "forces of them", "of others", "share"]]
+    lines.append(["", "", "", "", "", "", "RMSE meV/Å", "meV/Å", "of squares"])
+    for name, errors in rows.items():
+        found = errors["outside"]
+        forces = [
+            short(found.get(f"forces_rmse_{where}", float("nan")))
+            for where in ("outside", "within")
+        ]
+        share = found.get("share_of_squared_error")
+        lines.append(
+            [
+                name,
+                f"{found['frames']:,} of {errors['frames']:,}",
+                f"{found['atoms']:,} of {errors['atoms']:,}",
+                *(f"{found[f'by_{key}']:,}" for key in ("distance", "latent")),
+                f"{found['by_neighbors']:,}",
+                *forces,
+                "–" if share is None else f"{100 * share:.0f} %",
+            ]
         )
-        if summary[f"by_{key}"]
-    )
-    text = (
-        f"outside of what the training saw: {summary['atoms']:,} of "
-        f"{metrics['atoms']:,} atoms, in {summary['frames']:,} of "
-        f"{metrics['frames']:,} frames (by {by})"
-    )
-    if "forces_rmse_outside" in summary:
-        text += f"\ntheir forces: RMSE {short(summary['forces_rmse_outside'])} meV/Å"
-        if "forces_rmse_within" in summary:
-            text += f", of the others {short(summary['forces_rmse_within'])} meV/Å"
-        share = 100 * summary["share_of_squared_error"]
-        text += f"; {share:.0f} % of the squared error"
-    return text
+    return format_columns(lines)
 
 
 def worst_table(rows: Sequence[Any], number: int) -> str:

@@ -170,6 +170,7 @@ def show_errors(
         Name of the labels.
     """
     from ..training.frames import frame_errors, write_frames
+    from ..training.metrics import choose_frames
     from ..training.outside import summary
     from ..training.parity import parity_plot
     from ..training.reliability import reliability_plot
@@ -189,7 +190,12 @@ def show_errors(
         texts.append(tables.worst_table(frames, worst))
     if "atom_distance" in arrays:
         record["outside"] = summary(arrays)
-        texts.append(tables.outside_sentence(record["outside"], metrics))
+        record["files"] = {
+            file: errors
+            | {"outside": summary(choose_frames(arrays, arrays["files"] == file))}
+            for file, errors in files.items()
+        }
+        texts.append(tables.outside_table(tables.file_rows(record, record["files"])))
     else:
         texts.append(_UNKNOWN)
     print(*filter(None, texts), sep="\n\n")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_helpers import ethanol, liquid, tiny_model
 
-from openmm_allegro.cli.error_tables import outside_sentence, worst_table
+from openmm_allegro.cli.error_tables import outside_table, worst_table
 from openmm_allegro.training.evaluate import evaluate, predict
 from openmm_allegro.training.frames import frame_errors
 from openmm_allegro.training.latents import recording
@@ -40,7 +40,8 @@ def test_frames_of_the_training_are_within(model):
     counts = summary(arrays)
     assert counts["frames"] == counts["atoms"] == 0
     assert "forces_rmse_outside" not in counts
-    assert "all atoms" in outside_sentence(counts, {"atoms": 144, "frames": 16})
+    row = {"atoms": 144, "frames": 16, "outside": counts}
+    assert "0 of 16  0 of 144" in outside_table({"x": row})
 
 
 def test_ranges_are_those_of_brute_force(model):
@@ -78,9 +79,8 @@ def test_a_compressed_frame_is_outside(model):
     counts = summary(result["arrays"])
     assert (counts["frames"], counts["atoms"], counts["by_distance"]) == (1, 9, 9)
     assert counts["forces_rmse_outside"] > counts["forces_rmse_within"]
-    assert "9 of 18 atoms, in 1 of 2 frames" in outside_sentence(
-        counts, result["metrics"]
-    )
+    row = result["metrics"] | {"outside": counts}
+    assert "1 of 2  9 of 18" in outside_table({"x": row})
 
 
 def test_a_long_bond_is_outside_at_its_ends(model):
