@@ -194,7 +194,12 @@ def data_files() -> list[Path]:
 
 
 def count_rows(files: list[Path]) -> int:
-    return sum(sum(1 for _ in open(file, "rb")) - 1 for file in files)
+    """Count the molecules of files, which have a line of titles each."""
+    count = 0
+    for file in files:
+        with open(file, "rb") as lines:
+            count += sum(1 for _ in lines) - 1
+    return count
 
 
 def split(count: int, molecules: int) -> Split:
