@@ -182,17 +182,14 @@ class _Plan(NamedTuple):
 
 
 def _network(survey: Survey, reasons: dict[str, str]) -> AllegroConfig:
-    if survey.periodic == "none":
-        cutoff, pairs = MOLECULE_CUTOFF, {}
-        why = "wide enough for a molecule"
-        if survey.pairs.mean_neighbors(cutoff) > MOST_NEIGHBORS:
-            cutoff, why = _condensed_cutoff(survey)
+    around_molecule = survey.pairs.mean_neighbors(MOLECULE_CUTOFF)
+    pairs: dict[str, float] = {}
+    if survey.periodic == "none" and around_molecule <= MOST_NEIGHBORS:
+        cutoff, why = MOLECULE_CUTOFF, "wide enough for a molecule"
     else:
         cutoff, why = _condensed_cutoff(survey)
-    if survey.pairs.mean_neighbors(cutoff) > FEWEST_NEIGHBORS:
-        pairs = _hydrogen_cutoffs(survey, cutoff)
-    else:
-        pairs = {}
+        if survey.pairs.mean_neighbors(cutoff) > FEWEST_NEIGHBORS:
+            pairs = _hydrogen_cutoffs(survey, cutoff)
     around = survey.pairs.mean_neighbors(cutoff, pairs)
     reasons["elements"] = f"all of {survey.frames} frames"
     reasons["cutoff"] = f"Å; {why}: {around:.0f} neighbours of an atom on average"

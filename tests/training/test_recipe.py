@@ -160,7 +160,7 @@ def test_cutoffs_follow_the_neighbours():
         choose(sets()[name], DATA, hours, clock()).model
         for name in ("molecule", "liquid", "crystal")
     )
-    assert molecule.cutoff == recipe.MOLECULE_CUTOFF
+    assert molecule.cutoff == recipe.MOLECULE_CUTOFF and not molecule.pair_cutoffs
     assert liquid.elements == ("H", "O")
     assert liquid.pair_cutoffs == {"H-H": 3.0, "H-O": 4.0}
     assert not crystal.pair_cutoffs
