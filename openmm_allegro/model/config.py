@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Hyperparameters of the network; read, checked and listed without torch."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ EMBEDDINGS = ("bessel", "spline")
 # Classes of torch.nn by name; each function maps 0 to 0.
 NONLINEARITIES = {"silu": "SiLU", "mish": "Mish", "gelu": "GELU"}
 LARGEST_DEGREE = 4
+LARGEST_CORE = 16  # rates
 _NONLINEARITY = {"choices": (*NONLINEARITIES, "none")}
 
 
@@ -139,6 +142,14 @@ class AllegroConfig:
         above=0,
         maximum=100,
     )
+    core_rates: tuple[float, ...] = setting(
+        (),
+        about="Rates b of a pair core, terms A exp(-b r)/r with the envelope of zbl "
+        "whose strengths are fitted to the training forces beforehand; none without",
+        unit="1/Å",
+        above=0,
+        maximum=50,
+    )
     shifts: dict[str, float] = setting(
         {},
         about="Energies of isolated atoms by element; a training takes others from "
@@ -177,6 +188,18 @@ class AllegroConfig:
         return [Irrep(d, p) for d in range(self.l_max + 1) for p in (1, -1)]
 
 
+def recorded(config: AllegroConfig) -> dict[str, Any]:
+    """Hyperparameters as model files and hashes have them.
+
+    A setting that came later is left out where it has no effect, so that what earlier
+    versions wrote stays the same.
+    """
+    table = dataclasses.asdict(config)
+    if not config.core_rates:
+        del table["core_rates"]
+    return table
+
+
 def _require(condition: bool, expected: str, found: object) -> None:
     if not condition:
         raise ValueError(f"model config: expected {expected}, found {brief(found)}")
@@ -198,6 +221,12 @@ def _check_elements(config: AllegroConfig) -> None:
             cutoff,
         )
 
+    rates = config.core_rates
+    _require(
+        len(set(rates)) == len(rates) <= LARGEST_CORE,
+        f"at most {LARGEST_CORE} different core_rates",
+        rates,
+    )
     unknown = sorted(set(config.shifts) - set(elements))
     _require(not unknown, f"shifts of elements among {elements}", unknown)
 

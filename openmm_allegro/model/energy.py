@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Energies of atoms as a sum of named terms, and forces and virial from them."""
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,54 @@ class ZBL(torch.nn.Module):
         return (energy * polynomial_envelope(x, self.envelope_p)).sum(-1)
 
 
+class PairCore(torch.nn.Module):
+    """Sum of screened Coulomb terms A exp(-b r) / r, times the envelope of ``ZBL``.
+
+    The rates b are the config's. The strengths A of each pair of elements are fitted to
+    the training forces in closed form before a training (``training.core_fit``). Half
+    of each pair's energy belongs to each ordered pair.
+
+    Parameters
+    ----------
+    config : AllegroConfig
+    """
+
+    def __init__(self, config: AllegroConfig) -> None:
+        super().__init__()
+        rates = torch.tensor(config.core_rates, dtype=torch.float64)
+        self.register_buffer("rates", rates, persistent=False)
+        types = len(config.elements)
+        strengths = torch.zeros((types, types, len(rates)), dtype=torch.float64)
+        self.register_buffer("strengths", strengths)  # [T, T, K] eV Å
+        self.cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
+        self.envelope_p: float = float(config.zbl_envelope_p)
+
+    def forward(
+        self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """Same as ``ZBL.forward``."""
+        x = self.cutoffs.scaled(r, center_types, neighbor_types)
+        strengths = self.strengths[center_types.unsqueeze(-1), neighbor_types]
+        decays = torch.exp(-r.unsqueeze(-1) * self.rates)  # [C, K, rates]
+        energy = 0.5 * (strengths * decays).sum(-1) / r
+        return (energy * polynomial_envelope(x, self.envelope_p)).sum(-1)
+
+
+def make_terms(config: AllegroConfig) -> torch.nn.ModuleDict:
+    """Terms that are added to the network's energy, by name.
+
+    Each is called as ``ZBL.forward``, and the model file holds its weights, if it has
+    any. The fused kernel is used where it has all terms
+    (``kernels.inference.fold.TERMS``).
+    """
+    terms = torch.nn.ModuleDict()
+    if config.zbl:
+        terms["zbl"] = ZBL(config)
+    if config.core_rates:
+        terms["core"] = PairCore(config)
+    return terms
+
+
 class AllegroEnergy(torch.nn.Module):
     """Energy of each atom: scale · Σ_j e_ij / sqrt(2 mean_neighbors) + shift + terms.
 
@@ -74,12 +124,7 @@ class AllegroEnergy(torch.nn.Module):
         scales = torch.tensor(statistics.scales, dtype=torch.float64)
         shifts = torch.tensor(statistics.shifts, dtype=torch.float64)
         self.network = Allegro(config, neighbors, seed)
-        # Added to the network's energy, by name. Each is called as ``ZBL.forward``, and
-        # the model file holds its weights, if it has any. The fused kernel is used
-        # where it has all terms (``kernels.inference.fold.TERMS``).
-        self.terms = torch.nn.ModuleDict()
-        if config.zbl:
-            self.terms["zbl"] = ZBL(config)
+        self.terms = make_terms(config)
         factors = scales * (2.0 * neighbors).rsqrt()
         self.register_buffer("factors", factors, persistent=False)
         self.register_buffer("shifts", shifts, persistent=False)
@@ -88,6 +133,13 @@ class AllegroEnergy(torch.nn.Module):
         """Evaluate the network in ``dtype``; sums of energies stay in float64."""
         self.network.to(dtype)
         return self
+
+    def with_terms(self, terms: torch.nn.ModuleDict) -> "AllegroEnergy":
+        """Make an energy of the same network, not a copy of it, with other terms."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "terms": terms}
+        other._buffers = dict(self._buffers)
+        return other
 
     def forward(
         self, vectors: Tensor, center_types: Tensor, neighbor_types: Tensor

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..utils.extras import remedy
-from .config import AllegroConfig
+from .config import AllegroConfig, recorded
 from .probe import check_network
 from .statistics import Statistics
 
@@ -146,8 +146,8 @@ def digest(model: Model) -> str:
 
     It is that of the model, not of its file, whose header has more.
     """
-    parts = (model.config, model.statistics)
-    text = json.dumps([dataclasses.asdict(part) for part in parts], sort_keys=True)
+    parts = recorded(model.config), dataclasses.asdict(model.statistics)
+    text = json.dumps(parts, sort_keys=True)
     sha = hashlib.sha256(f"{model.kind} {model.dtype} {text}".encode())
     for name, array in sorted(weights(model).items()):
         sha.update(f" {name} {array.shape} ".encode())

@@ -53,6 +53,14 @@ def weight_shapes(config: AllegroConfig) -> dict[str, Shape]:
     return shapes
 
 
+def term_shapes(config: AllegroConfig) -> dict[str, Shape]:
+    """List the weights of further terms by name, as ``weight_shapes``."""
+    if not config.core_rates:
+        return {}
+    types = len(config.elements)
+    return {"core.strengths": (types, types, len(config.core_rates))}
+
+
 def _embedding(config: AllegroConfig, dim: int) -> dict[str, Shape]:
     types = len(config.elements)
     if config.radial_embedding == "spline":

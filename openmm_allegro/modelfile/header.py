@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from ..model.config import AllegroConfig
 from ..utils.config import brief
 
 FORMAT = "openmm_allegro"
-FORMAT_VERSION = 2  # with programs of the compiled kernel, or null for them
-READABLE = (1, 2)
+# Version 2 has programs of the compiled kernel, or null for them; 3 is of models with a
+# pair core, which earlier packages would leave out or refuse for its weights' names.
+FORMAT_VERSION, CORE_VERSION = 2, 3
+READABLE = (1, FORMAT_VERSION, CORE_VERSION)
 KINDS = ("total", "delta")
 UNITS = {"length": "angstrom", "energy": "eV"}
 DTYPES = {"float32": "F32", "float64": "F64"}  # and their names in the file
@@ -36,6 +39,11 @@ class Description(NamedTuple):
 
     header: dict[str, Any]
     tensors: Tensors
+
+
+def format_version(config: AllegroConfig) -> int:
+    """Version of the file of a model: the least that can hold it."""
+    return CORE_VERSION if config.core_rates else FORMAT_VERSION
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -148,7 +156,7 @@ def _check(header: dict[str, Any], path: Path) -> None:
     version = header.get("format_version")
     if type(version) is not int or version not in READABLE:
         raise ValueError(
-            f"{path}: expected format version {' or '.join(map(str, READABLE))}, found "
+            f"{path}: expected format version {', '.join(map(str, READABLE))}, found "
             f"{version}; a newer openmm_allegro may read it"
         )
     wanted = {

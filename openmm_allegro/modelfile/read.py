@@ -24,7 +24,7 @@ from ..model.model import (
     check_shapes,
     digest,
 )
-from ..model.shapes import weight_shapes
+from ..model.shapes import term_shapes, weight_shapes
 from ..model.statistics import Statistics
 from ..utils.config import from_mapping
 from .header import (
@@ -108,11 +108,13 @@ def load_model(path: str | Path) -> Model:
 def _check_weights(config: AllegroConfig, stored: Tensors, dtype: str) -> None:
     """Refuse weights of other names, shapes or precision than the header promises.
 
-    Those of further terms are checked where the network is built.
+    Those of terms that this package does not have are checked where the network is
+    built.
     """
     shapes = {name: shape for name, (_, shape) in stored.items()}
     of_terms = {name: s for name, s in shapes.items() if name.startswith(TERMS)}
-    check_shapes(weight_shapes(config) | of_terms, shapes)
+    known = {TERMS + name: shape for name, shape in term_shapes(config).items()}
+    check_shapes(weight_shapes(config) | of_terms | known, shapes)
     for name, (kind, _) in stored.items():
         if kind != DTYPES[dtype]:
             raise ValueError(

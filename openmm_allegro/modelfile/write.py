@@ -10,6 +10,7 @@ from safetensors.numpy import save
 from ..kernels.inference.folded import DTYPES as KINDS_OF_PROGRAMS
 from ..kernels.inference.folded import fold_arrays, is_foldable, known_program
 from ..kernels.library import FORMAT as FORMAT_OF_PROGRAMS
+from ..model.config import recorded
 from ..model.model import FoldedPrograms, Model, Stored, digest, weights
 from ..utils.files import replace_file
 from .header import (
@@ -17,10 +18,10 @@ from .header import (
     CHECKSUM,
     DTYPES,
     FORMAT,
-    FORMAT_VERSION,
     KINDS,
     PROGRAMS,
     UNITS,
+    format_version,
     with_checksum,
 )
 from .programs import as_arrays
@@ -64,11 +65,11 @@ def save_model(model: Model, path: str | Path, *, with_programs: bool = True) ->
         programs = fold_programs(model)
     header = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(model.config),
         "kind": model.kind,
         "dtype": model.dtype,
         "units": UNITS,
-        "config": dataclasses.asdict(model.config),
+        "config": recorded(model.config),
         "statistics": dataclasses.asdict(model.statistics),
         "provenance": model.provenance,
         PROGRAMS: programs and {"format": programs.format, "digest": programs.digest},

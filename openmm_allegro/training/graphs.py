@@ -239,7 +239,8 @@ class GraphTraining:
         """
         self.seconds += seconds
         instead = values["weights"] == CURRENT
-        self.model.energy = self.graph.energy if instead else self.graph.averaged
+        energy = self.graph.energy if instead else self.graph.averaged
+        self.model.energy = energy.with_terms(self.model.energy.terms)
         seconds = round(self.seconds, 1)
         self.files.add(metrics, **values, instead=instead, seconds=seconds)
         tensors = self.graph.tensors()

@@ -38,7 +38,8 @@ class TrainingModule(pl.LightningModule):
 
     def __init__(self, model: Model, config: TrainConfig, steps_per_epoch: int) -> None:
         super().__init__()
-        self.energy = model.energy
+        # Labels are without the terms (``Start``), and predictions, too.
+        self.energy = model.energy.with_terms(torch.nn.ModuleDict())
         self.elements = model.config.elements
         self.config = config
         self.steps_per_epoch = steps_per_epoch

@@ -99,6 +99,10 @@ def extended_weights(
     return {
         name: value[chosen[name]] if name in chosen else value
         for name, value in weights.items()
+    } | {
+        name: value[rows][:, rows]
+        for name, value in weights.items()
+        if name == "terms.core.strengths"
     }
 
 

@@ -27,6 +27,7 @@ from .outside import RECORD as SEEN
 from .record import MODEL
 from .samples import Sample, collate, make_samples
 from .seen import describe_training
+from .terms import subtract_terms
 
 log = logging.getLogger(__name__)
 
@@ -237,6 +238,7 @@ def finished_model(
         Folder of the training.
     config : TrainConfig
     training, validation : sequence of Sample
+        See ``start.Start``.
     device : str
         Device to compute energies on.
     """
@@ -246,10 +248,10 @@ def finished_model(
         return model
     has_weight = config.refit_shifts and config.stages()[-1].energy > 0
     if RECORD not in model.provenance and has_weight and drawn(training):
+        terms = model.energy.terms
+        sets = (subtract_terms(part, terms, -1.0) for part in (training, validation))
         model, report = refit_samples(
-            *(model, training, validation),
-            per_atom=config.energy_per_atom,
-            device=device,
+            *(model, *sets), per_atom=config.energy_per_atom, device=device
         )
         model.provenance[RECORD] = report
         model.provenance["validation"] |= report.get("validation", {})

@@ -45,7 +45,7 @@ DATA_HASHES = ("training_sha256", "validation_sha256")
 # Keys of files whose names do not matter where the hashes are the same.
 _FILES = ("training_files", "validation_files")
 # Of settings that came later than some trainings, which lack them: what those did.
-_DEFAULTS = {"shifts": {}}
+_DEFAULTS = {"shifts": {}, "core_rates": ()}
 _FORMER = {
     "optimizer": "adam",
     "weight_decay": 0.0,

@@ -11,21 +11,28 @@ import torch
 from .._version import __version__
 from ..classical.fingerprint import common_baseline
 from ..model import AllegroConfig, AllegroEnergy
+from ..model.energy import make_terms
 from ..model.model import Model
 from ..structure import Structure
 from ..utils.process import processor_name
 from .config import STRESS_WEIGHT, TrainConfig
+from .core_fit import fit_terms
 from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
 from .samples import Sample, make_samples
 from .statistics import closest_pairs, statistics
+from .terms import subtract_terms
 
 log = logging.getLogger(__name__)
 
 
 class Start(NamedTuple):
-    """Untrained model, and the samples to train and to validate it on."""
+    """Untrained model, and the samples to train and to validate it on.
+
+    Their labels are what the network is to give: without the terms of the energy that
+    are not trained.
+    """
 
     model: Model
     training: list[Sample]
@@ -87,6 +94,11 @@ def start_training(
     atoms += others
     baseline = common_baseline((*training, *validation, *replay))
     isolated = isolated_energies(model_config, atoms)
+    terms = make_terms(model_config)
+    if source is None:
+        fit_terms(terms, samples, model_config, dtype)
+        sets = (subtract_terms(part, terms) for part in (samples, held_out))
+        samples, held_out = sets
     numbers = statistics(samples, model_config, isolated)
     periodic = [bool(s.periodic.any()) for s in training]
     on_gpu = choose_device(train_config.device) == "cuda"
@@ -108,8 +120,13 @@ def start_training(
         configs = model_config, train_config
         model, old = continue_from(source, *configs, samples, old, numbers, isolated)
         model.provenance |= record
-        return Start(model, samples, held_out, old)
+        sets = (
+            subtract_terms(part, model.energy.terms)
+            for part in (samples, held_out, old)
+        )
+        return Start(model, *sets)
     energy = AllegroEnergy(model_config, numbers, train_config.seed).set_dtype(dtype)
+    energy = energy.with_terms(terms)
     if baseline is not None:
         record["baseline"] = baseline
     kind = "total" if baseline is None else "delta"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,6 +18,11 @@ from ...utils.files import cache_folder, replace_file
 from ..library import FORMAT
 from .program import Program
 from .validity import check_program
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...model.energy import AllegroEnergy
 
 # The kind of program for each ForceOptions.precision.
 KINDS = {"single": "single", "mixed": "single", "double": "double"}
@@ -156,10 +162,16 @@ def _has_own_buffers(model: Model) -> bool:
 
     dtype = next(model.energy.network.parameters()).dtype
     expected = AllegroEnergy(model.config, model.statistics).set_dtype(dtype)
-    own, buffers = (dict(e.named_buffers()) for e in (model.energy, expected))
+    own, buffers = map(_constants, (model.energy, expected))
     return own.keys() == buffers.keys() and all(
         torch.equal(own[name].cpu(), value) for name, value in buffers.items()
     )
+
+
+def _constants(energy: AllegroEnergy) -> dict[str, Tensor]:
+    """Buffers of a network that are no weights, which the digest covers."""
+    saved = {f"terms.{name}" for name in energy.terms.state_dict()}
+    return {n: value for n, value in energy.named_buffers() if n not in saved}
 
 
 def _anew(model: Model) -> Model:
