@@ -24,8 +24,9 @@ from .samples import Sample
 
 log = logging.getLogger(__name__)
 
-# Settings that a fine-tuning has others of than a training; docs/fine-tune.md explains.
-FINE_TUNING = {"learning_rate": 0.3 * TrainConfig().learning_rate}
+# Settings of a fine-tuning by default. A lower rate is usual, but 0.3 of that of a
+# training anew was worse in both cases of benchmarks/accuracy/fine_tune.py.
+FINE_TUNING = {"learning_rate": TrainConfig().learning_rate}
 # Settings of the network that a fine-tuned model may have others of than its source.
 _MAY_DIFFER = ("elements", "pair_cutoffs", "shifts")
 # meV/atom, by which energies of old and new frames may differ after a common fit.
@@ -33,7 +34,7 @@ LARGEST_OFFSET = 100.0
 
 
 def fine_tuning(**changes: Any) -> TrainConfig:
-    """Make settings that suit a fine-tuning: those of a training at a lower rate.
+    """Make settings that suit a fine-tuning.
 
     Parameters
     ----------

@@ -328,7 +328,6 @@ def test_settings_that_need_a_model_or_frames_to_replay():
         check_fine_tuning(tiny_config(), short(), None, ethanol()[:1])
     with pytest.raises(ValueError, match=r"frames to replay .* 'same'"):
         check_fine_tuning(tiny_config(), short(replay_level="same"), tiny_model(), ())
-    assert fine_tuning().learning_rate < short().__class__().learning_rate
     assert fine_tuning(learning_rate=0.5).learning_rate == 0.5
 
 
