@@ -5,8 +5,8 @@
 
 The first folder holds ``<molecule>_split01.npz`` of revMD17 (energies in eV, forces in
 eV/Å: ``z``, ``train_R``, ``train_E``, ``train_F``, ``test_R``, ...), the second
-``train_300K.extxyz``, ``test_300K.extxyz`` and ``test_600K.extxyz`` of 3BPA. Writes to
-``data/`` beside this script.
+``train_300K.extxyz`` and ``test_300K.extxyz``, ``test_600K.extxyz`` and
+``test_1200K.extxyz`` of 3BPA. Writes to ``data/`` beside this script.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 HERE = Path(__file__).parent
 DATA = HERE / "data"
-BPA_PARTS = ("train_300K", "test_300K", "test_600K")
+BPA_PARTS = ("train_300K", "test_300K", "test_600K", "test_1200K")
 
 
 def main() -> None:

@@ -12,7 +12,12 @@ import numpy as np
 
 HERE = Path(__file__).parent
 METHODS = ("Allegro", "NequIP", "UNiTE", "ACE")  # published, in the table's order
-NAMES = {"salicylic": "salicylic acid", "300K": "300 K", "600K": "600 K"}
+NAMES = {
+    "salicylic": "salicylic acid",
+    "300K": "300 K",
+    "600K": "600 K",
+    "1200K": "1200 K",
+}
 
 
 def main() -> None:
