@@ -101,5 +101,5 @@ def _geometry(head: Any, *, spline: bool) -> int:
         radial = (2 * SINE + 10) * head.radial
     else:  # sin(n x) and cos(n x) one after the other
         radial = 2 * SINE + 12 * head.radial
-    repulsion = 4 * EXPONENTIAL + 40 if head.zbl else 0
+    repulsion = head.core * EXPONENTIAL + 40 if head.core else 0
     return vector + harmonics + radial + 25 + repulsion

@@ -90,12 +90,17 @@ def tiny_statistics(config: AllegroConfig) -> Statistics:
 
 
 def tiny_energy(config: AllegroConfig | None = None, seed: int = 0) -> AllegroEnergy:
-    """Untrained model; trainable Bessel roots are moved off the integers."""
+    """Untrained model with a random core; trainable roots are moved off integers."""
     config = config or tiny_config()
     energy = AllegroEnergy(config, tiny_statistics(config), seed)
     if config.bessel_trainable:
         with torch.no_grad():
             energy.network.embedding.roots.mul_(1.07).add_(0.13)
+    if config.core_rates:
+        strengths = energy.terms["core"].strengths
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(strengths.shape, generator=generator, dtype=torch.float64)
+        strengths.copy_(20.0 * (values + values.transpose(0, 1)))
     return energy
 
 

@@ -48,6 +48,9 @@ CASES = {
         "num_layers": 3,
     },
     "a degree left out": {"edge_irreps": ("0e", "2e")},
+    "pair core": {**FULL, "l_max": 3, "core_rates": (0.5, 1.5, 4.0)},
+    "pair core alone": {"l_max": 1, "core_rates": (2.0,)},
+    "pair core, l_max 0": {"l_max": 0, "zbl": True, "core_rates": (1.0, 3.0)},
 }
 BUILDS = ["twin", *library.BUILDS]
 

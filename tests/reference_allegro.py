@@ -53,6 +53,11 @@ def reference_energy(energy, config, statistics, types, centers, neighbors, vect
         z = r.new_tensor([atomic_numbers[e] for e in config.elements])[types]
         core = 0.5 * zbl(r, cutoffs, z[centers], z[neighbors])
         energies = energies.index_add(0, centers, core)
+    if config.core_rates:
+        strengths = energy.terms["core"].strengths[types[centers], types[neighbors]]
+        terms = strengths * torch.exp(-r[:, None] * r.new_tensor(config.core_rates))
+        core = 0.5 * terms.sum(1) / r * envelope(r / cutoffs, 6.0)
+        energies = energies.index_add(0, centers, core)
     return energies
 
 

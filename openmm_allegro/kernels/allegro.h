@@ -12,9 +12,9 @@ extern "C" {
 #endif
 /// Version of the program's layout. Serialized Systems hold programs, so raise it only
 /// where an array or an operation changes.
-#define ALLEGRO_FORMAT 2
+#define ALLEGRO_FORMAT 3
 /// Version of the functions and structs below. Libraries of another one are not used.
-#define ALLEGRO_INTERFACE 4
+#define ALLEGRO_INTERFACE 5
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
@@ -149,8 +149,8 @@ typedef struct allegro_header {
   int64_t spline;
   /// 1 if the roots of the Bessel functions are 1, 2, 3 and so on.
   int64_t integer_roots;
-  /// 1 if the energy has the repulsion of Ziegler, Biersack and Littmark.
-  int64_t zbl;
+  /// Terms A exp(-b r) / r of the pair core, the repulsion of nuclei among them.
+  int64_t core;
   /// Column of the radial functions.
   int64_t basis;
   /// Column of their derivatives by x = r / cutoff.
@@ -220,10 +220,8 @@ typedef struct allegro_entry {
 typedef struct allegro_scalars {
   /// Exponent of the envelope, or width of a spline as a fraction of the cutoff.
   double envelope_p;
-  /// Exponent of the envelope of the nuclear repulsion.
-  double zbl_p;
-  /// Coulomb constant of the nuclear repulsion, eV Å.
-  double coulomb;
+  /// Exponent of the envelope of the pair core.
+  double core_p;
   /// Start of the two-body table, as a fraction of the cutoff.
   double table_from;
 } allegro_scalars;
@@ -233,8 +231,9 @@ typedef struct allegro_scalars {
   X(double, norm, types, "Factor of the environment of a centre of each element")     \
   X(double, factors, types, "Factor of the energies of each centre's pairs, eV")      \
   X(double, shifts, types, "Energy of an atom without neighbours, eV")                \
-  X(double, charges, types, "Nuclear charges, e")                                     \
   X(double, cutoffs, types * types, "Cutoff of each ordered pair, centre first, Å")   \
+  X(double, core_strengths, types * types * core, "A of the core's terms, eV Å")      \
+  X(double, core_rates, types * types * core, "b of the core's terms, 1/Å")           \
   X(double, roots, radial, "Roots of the Bessel functions, or where splines start")   \
   X(double, term_value, terms, "Coefficient of each monomial")
 

@@ -83,7 +83,7 @@ def make_terms(config: AllegroConfig) -> torch.nn.ModuleDict:
 
     Each is called as ``ZBL.forward``, and the model file holds its weights, if it has
     any. The fused kernel is used where it has all terms
-    (``kernels.inference.fold.TERMS``).
+    (``kernels.inference.program.TERMS``).
     """
     terms = torch.nn.ModuleDict()
     if config.zbl:
@@ -203,7 +203,7 @@ def screened_repulsion(
         e² / (4 π ε₀) in eV Å.
     """
     a = (z_center.pow(0.23) + z_neighbor.pow(0.23)) * r / 0.46850
-    screening = (
+    screening = (  # constants as those of ``screening``
         0.02817 * torch.exp(-0.20162 * a)
         + 0.28022 * torch.exp(-0.40290 * a)
         + 0.50986 * torch.exp(-0.94229 * a)

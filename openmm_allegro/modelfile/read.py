@@ -13,6 +13,7 @@ from safetensors.numpy import load
 
 from ..kernels.inference.folded import DTYPES as KERNEL_DTYPES
 from ..kernels.inference.folded import known_program
+from ..kernels.inference.program import FORMER, from_former
 from ..kernels.library import FORMAT
 from ..model.config import AllegroConfig
 from ..model.model import (
@@ -88,7 +89,13 @@ def load_model(path: str | Path) -> Model:
         weights = {name: arrays[name] for name in stored}
         programs = header.get(PROGRAMS)
         if programs is not None:
-            programs = FoldedPrograms(**programs, arrays=as_programs(arrays))
+            folded = as_programs(arrays)
+            if programs["format"] == FORMER:
+                folded = {
+                    kind: from_former(program) for kind, program in folded.items()
+                }
+                programs = {**programs, "format": FORMAT}
+            programs = FoldedPrograms(**programs, arrays=folded)
             if programs.format == FORMAT:
                 check_programs(programs, config, statistics)
         fields = header["kind"], dtype, header["provenance"]

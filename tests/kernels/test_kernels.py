@@ -218,7 +218,7 @@ def test_a_term_that_programs_lack_runs_in_torch():
     energy.terms["spring"] = Spring()
     expected = evaluate_structure(energy, config, *atoms)
     assert (expected.forces - before.forces).abs().max() > 1e-3
-    with pytest.raises(ValueError, match=r"among \('zbl',\), found .*'spring'"):
+    with pytest.raises(ValueError, match=r"among \('zbl', 'core'\), found .*'spring'"):
         fold(energy, torch.float64)
     model = Model(config, tiny_statistics(config), energy, "total", "float64")
     symbols = [config.elements[t] for t in atoms.types]

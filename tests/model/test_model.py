@@ -73,6 +73,7 @@ REFERENCE_CASES = {
         },
     ),
     "zbl": ("triclinic", {"zbl": True}),
+    "core": ("tiny", {"core_rates": (1.0, 3.0), "pair_cutoffs": {"H-O": 2.1}}),
     "pair-cutoffs": (
         "tiny triclinic",
         {"pair_cutoffs": {"H-O": 2.1, "Na-Na": 2.6, "O-O": 1.3}, "zbl": True},

@@ -51,7 +51,7 @@ def set_integer(place, value):
         (lambda h, a: h["programs"].update(digest="0"), "expected programs with a f"),
         (lambda h, a: h["programs"].update(more=1), "expected programs with a format"),
         (lambda h, a: h.update(format_version=1), "keys among .* found programs"),
-        (set_integer(0, 3), r"folded\.double: .* format 2, found 3"),
+        (set_integer(0, 4), r"folded\.double: .* format 3, found 4"),
         (set_integer(1, 10), r"folded\.double: .* columns"),
         (set_integer(4, 2), r"folded\.double: "),
         (set_integer(-1, 10**6), r"folded\.double: .* layer"),

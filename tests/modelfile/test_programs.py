@@ -22,10 +22,18 @@ from openmm_allegro.cli import main
 from openmm_allegro.kernels.inference import fold as fold_module
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.inference.folded import folded
+from openmm_allegro.kernels.inference.program import (
+    FORMER,
+    Header,
+    Program,
+    from_former,
+    unpack,
+)
 from openmm_allegro.model.energy import ZBL
 from openmm_allegro.model.model import digest
 from openmm_allegro.modelfile import read_header
 from openmm_allegro.modelfile.programs import ARRAYS
+from openmm_allegro.topology.elements import ATOMIC_NUMBERS
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "data" / "nequip_allegro"
@@ -210,12 +218,12 @@ def test_programs_of_another_format_are_not_used(tmp_path, folds, caplog):
     rewrite(path, path.read_bytes(), change)
     assert same(folded(load_model(path), "single"), program)
     assert folds == [torch.float32]
-    assert "holds programs of format 3 instead of 2, which are not used" in caplog.text
+    assert "holds programs of format 4 instead of 3, which are not used" in caplog.text
     code = "from openmm_allegro import load_model, save_model\n"
     code += "save_model(load_model(sys.argv[1]), sys.argv[2])"
     done = run(code, path, tmp_path / "again", cache=tmp_path / "none" / "programs")
     assert f"{path}: expected" in done.stderr
-    assert "format 2, found programs of format 3, and torch" in done.stderr
+    assert "format 3, found programs of format 4, and torch" in done.stderr
 
 
 def test_programs_of_other_weights_are_not_used(tmp_path, folds, caplog):
@@ -302,7 +310,8 @@ except ImportError as error:
     assert numbers == f"{digest(model)} {model.num_weights}"
     assert '"programs": {' in rest and '"num_weights": 62688' in rest
     assert "expects torch and e3nn" in rest and "backend='native'" in rest
-    assert again.read_bytes() == path.read_bytes()
+    present = save_model(load_model(path), tmp_path / "present.safetensors")
+    assert again.read_bytes() == present.read_bytes()
 
 
 def test_an_old_file_without_torch(old, tmp_path, cache):
@@ -329,3 +338,27 @@ print(len(folded(model, "single").weights))
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) == len(program.weights)
     assert np.isfinite(program.weights).all()
+
+
+@pytest.mark.parametrize("name", ["zbl_cutoffs", "l1_uncoupled"])
+def test_programs_of_the_former_format_are_those_of_a_fresh_fold(name):
+    """Those had charges in the place of a core's terms."""
+    model = load_model(OLD / f"{name}.safetensors")
+    program = Program(*fresh(model, "double"))
+    parts = unpack(program)
+    types, config = parts.header.types, model.config
+    numbers = [ATOMIC_NUMBERS[e] for e in config.elements]
+    charges = np.array(numbers) * float(config.zbl)
+    coulomb = config.zbl_coulomb if config.zbl else 0.0
+    cut = 3 + 3 * types, 3 + 3 * types + types**2
+    begin, cutoffs, _ = np.split(program.constants, cut)
+    end = np.concatenate([parts.arrays[name] for name in ("roots", "term_value")])
+    scalars = [*begin[:2], coulomb, begin[2]]
+    integers = program.integers.copy()
+    integers[0], integers[Header._fields.index("core")] = FORMER, config.zbl
+    former = Program(
+        integers,
+        np.concatenate((scalars, begin[3:], charges, cutoffs, end)),
+        program.weights,
+    )
+    assert same(from_former(former), program)

@@ -11,6 +11,7 @@ from helpers import as_structure, close, random_atoms, tiny_config, tiny_statist
 from safetensors import safe_open
 
 from openmm_allegro import Model, load_model, save_model
+from openmm_allegro.kernels.inference.folded import known_program
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.model.energy import make_terms
 from openmm_allegro.structure import Structure, read_structures
@@ -154,6 +155,7 @@ def test_core_is_in_the_file_which_earlier_packages_refuse(tmp_path):
     path = save_model(model, tmp_path / "core.safetensors")
     again = load_model(path)
     close(again.energy.terms["core"].strengths, energy.terms["core"].strengths)
+    assert known_program(again, "double") is not None  # with the network built, too
     with safe_open(path, "np") as file:
         header = json.loads(file.metadata()["openmm_allegro"])
     assert header["format_version"] == 3

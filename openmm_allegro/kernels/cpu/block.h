@@ -67,7 +67,7 @@ static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms
   w.distance[row] = r;
   double *scaled = &w.scaled[4 * row];
   scaled[0] = 1.0 / cutoff, scaled[1] = 0.0, scaled[2] = x, scaled[3] = 0.0;
-  if (m.zbl) *energy += repulsion(m, kind / m.types, kind % m.types, r, x, cutoff, scaled + 1);
+  if (m.core) *energy += pair_core(m, kind, r, x, cutoff, scaled + 1);
 }
 
 // Rows in groups of a register of doubles.

@@ -4,6 +4,7 @@
 
 constexpr int64_t POWERS = 8;          // of x, y and z, see pair_functions.h
 constexpr double EXPONENT = 1000.0;    // of an envelope; each pair takes as many products
+constexpr int64_t CORE = 64;           // terms of a pair core
 constexpr int64_t MANY = 1 << 24;      // of what has no limit of its own
 constexpr int64_t WORKSPACE = 1L << 31;  // numbers of the operators of a block of centres
 
@@ -25,6 +26,7 @@ static inline int64_t times(int64_t a, int64_t b) {
 // Cutoffs [types, types] in the constants of a program.
 static const double *cutoffs_of(const allegro_header &head, const double *constants) {
   const int64_t types = head.types, radial = head.radial, terms = head.terms;
+  const int64_t core = head.core;
   const double *cutoffs = nullptr;
   take<allegro_scalars>(constants);
 #define FIND(type, name, length, about)                      \
@@ -75,7 +77,7 @@ struct ProgramCheck {
         {"radial", head.radial, 1, MANY},
         {"spline", head.spline, 0, 1},
         {"integer_roots", head.integer_roots, 0, 1},
-        {"zbl", head.zbl, 0, 1},
+        {"core", head.core, 0, CORE},
         {"operations", head.operations, 1, MANY},
         {"terms", head.terms, 0, MANY},
         {"widest", head.widest, head.components, MANY},
@@ -99,6 +101,7 @@ struct ProgramCheck {
   void check_lengths() {
     const int64_t types = head.types, radial = head.radial, terms = head.terms;
     const int64_t components = head.components, operations = head.operations;
+    const int64_t core = head.core;
     int64_t place = sizeof head / sizeof(int64_t);
 #define PLACE(type, name, length, about)                                    \
   name = reinterpret_cast<const type *>(program.integers + place); \
@@ -133,8 +136,8 @@ struct ProgramCheck {
     const bool is_exponent = scalars.envelope_p >= 1.0 || head.spline;
     check(scalars.envelope_p > 0.0 && scalars.envelope_p <= EXPONENT && is_exponent,
           "exponents up to 1000", scalars.envelope_p);
-    check(scalars.zbl_p >= 0.0 && scalars.zbl_p <= EXPONENT, "exponents up to 1000",
-          scalars.zbl_p);
+    check(scalars.core_p >= 0.0 && scalars.core_p <= EXPONENT, "exponents up to 1000",
+          scalars.core_p);
     check(scalars.table_from >= 0.0 && scalars.table_from < 1.0, "a table from 0 to 1",
           scalars.table_from);
     const double *cutoffs = cutoffs_of(head, program.constants);

@@ -157,7 +157,7 @@ static Model read(const allegro_program &program) {
   static_cast<allegro_header &>(m) = take<allegro_header>(integers);
   static_cast<allegro_scalars &>(m) = take<allegro_scalars>(constants);
   const int64_t types = m.types, radial = m.radial, terms = m.terms;
-  const int64_t components = m.components, operations = m.operations;
+  const int64_t components = m.components, operations = m.operations, core = m.core;
 #define READ(type, name, length, about)            \
   m.name = reinterpret_cast<const type *>(from); \
   from += (length) * (sizeof(type) / sizeof(*from));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the direction and the distance of a pair give alone: spherical harmonics, radial
-// functions and the nuclear repulsion. Included after model.h.
+// functions and the pair core. Included after model.h.
 
 // Spherical harmonics of unit vectors, one in each lane; with `gradient`, [3 A], their
 // derivatives (not projected).
@@ -109,22 +109,20 @@ static void radial(const Model &m, const double *x, long step, long count, T *ba
   }
 }
 
-// Half of the screened nuclear repulsion of a pair, and its derivative by r.
-static double repulsion(const Model &m, int center, int neighbor, double r, double x,
-                        double cutoff, double *slope) {
-  const double value[] = {0.02817, 0.28022, 0.50986, 0.18175};
-  const double rate[] = {0.20162, 0.40290, 0.94229, 3.19980};
-  const double zi = m.charges[center], zj = m.charges[neighbor];
-  const double a = (pow(zi, 0.23) + pow(zj, 0.23)) / 0.46850;
-  double screening = 0.0, d_screening = 0.0;
-  for (int n = 0; n < 4; ++n) {
-    const double part = value[n] * exp(-rate[n] * a * r);
-    screening += part;
-    d_screening -= rate[n] * a * part;
+// Energy of the core of an ordered pair of elements at the distance r, x being r / cutoff, and
+// its derivative by r.
+static double pair_core(const Model &m, int kind, double r, double x, double cutoff,
+                        double *slope) {
+  const double *strength = m.core_strengths + kind * m.core;
+  const double *rate = m.core_rates + kind * m.core;
+  double sum = 0.0, d_sum = 0.0;
+  for (int n = 0; n < m.core; ++n) {
+    const double part = strength[n] * exp(-rate[n] * r);
+    sum += part;
+    d_sum -= rate[n] * part;
   }
   Lanes slopes;
-  const double cut = envelope(Lanes{} + x, m.zbl_p, &slopes)[0], d_cut = slopes[0];
-  const double coulomb = 0.5 * m.coulomb * zi * zj / r;
-  *slope = coulomb * ((d_screening - screening / r) * cut + screening * d_cut / cutoff);
-  return coulomb * screening * cut;
+  const double cut = envelope(Lanes{} + x, m.core_p, &slopes)[0], d_cut = slopes[0];
+  *slope = ((d_sum - sum / r) * cut + sum * d_cut / cutoff) / r;
+  return sum * cut / r;
 }

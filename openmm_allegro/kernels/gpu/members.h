@@ -37,6 +37,7 @@ struct Outline {
     const allegro_header &head = header_of(from);
     const int64_t components = head.components, operations = head.operations;
     const int64_t terms = head.terms, types = head.types, radial = head.radial;
+    const int64_t core = head.core;
     int64_t size = sizeof(allegro_header) / 8;
 #define ADD(type, name, length, about) size += (length) * int64_t(sizeof(type) / 8);
     ALLEGRO_INTEGERS(ADD)
@@ -78,6 +79,7 @@ struct Constants {
   explicit Constants(const allegro_program &program) {
     const allegro_header &head = header_of(program);
     const int64_t types = head.types, radial = head.radial, terms = head.terms;
+    const int64_t core = head.core;
     const double *from = program.constants + sizeof(allegro_scalars) / sizeof(double);
     const std::string wanted[] = {"shifts", "cutoffs"};
 #define FIND(type, name, length, about)           \

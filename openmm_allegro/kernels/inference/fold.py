@@ -12,13 +12,22 @@ from torch import Tensor
 from ...model import AllegroEnergy
 from ...model.allegro import Allegro
 from ...model.mlp import ScalarMLP
+from ...model.screening import screened_terms
 from .. import header
 from .builder import Builder, Expression, Place, Region
 from .polynomials import harmonic_terms
-from .program import FORMAT, Code, Header, Layer, Parts, Program, Scalars, pack
+from .program import (
+    FORMAT,
+    TERMS,
+    Code,
+    Header,
+    Layer,
+    Parts,
+    Program,
+    Scalars,
+    pack,
+)
 
-# Terms of the energy, beside the network's, that programs have.
-TERMS = ("zbl",)
 # Tables start at this fraction of the cutoff; functions of closer pairs are computed.
 TABLE_FROM = 0.12
 _Nonlinearity = header.enumeration("allegro_nonlinearity")
@@ -61,7 +70,10 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     builder.finish()
     layers = _layers(builder, network, channels)
     terms, term_values = harmonic_terms(network)
+    strengths, rates = _core(energy)
     arrays = _constants(energy) | {
+        "core_strengths": strengths,
+        "core_rates": rates,
         "degree": network.degree_mask.squeeze(-1).argmax(1),
         "operation": builder.rows(),
         "term": torch.tensor(terms),
@@ -81,7 +93,7 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
         radial=len(roots),
         spline=int(is_spline),
         integer_roots=int(not is_spline and torch.equal(roots, whole)),
-        zbl=int(_zbl(energy) is not None),
+        core=strengths.shape[-1],
         basis=builder.column(basis),
         slope=builder.column(slope),
         harmonic=builder.column(harmonic),
@@ -104,8 +116,21 @@ def _roots(network: Allegro) -> Tensor:
     return roots.detach().double().cpu()
 
 
-def _zbl(energy: AllegroEnergy) -> torch.nn.Module | None:
-    return energy.terms["zbl"] if "zbl" in energy.terms else None
+def _core(energy: AllegroEnergy) -> tuple[Tensor, Tensor]:
+    """Strengths and rates [T, T, terms] of all screened Coulomb terms, float64."""
+    types = energy.network.embedding.cutoffs.number_of_elements
+    parts = [(torch.zeros((types, types, 0), dtype=torch.float64),) * 2]
+    if "zbl" in energy.terms:
+        zbl = energy.terms["zbl"]
+        terms = screened_terms(zbl.z.cpu().numpy(), zbl.coulomb)
+        parts.append(tuple(map(torch.from_numpy, terms)))
+    if "core" in energy.terms:
+        core = energy.terms["core"]
+        strengths = core.strengths.cpu()
+        # of which each ordered pair has half
+        parts.append((0.5 * strengths, core.rates.cpu().expand_as(strengths)))
+    strengths, rates = (torch.cat(arrays, -1) for arrays in zip(*parts, strict=True))
+    return strengths, rates
 
 
 def _is_spline(embedding: torch.nn.Module) -> bool:
@@ -113,11 +138,12 @@ def _is_spline(embedding: torch.nn.Module) -> bool:
 
 
 def _scalars(energy: AllegroEnergy) -> Scalars:
-    embedding, zbl = energy.network.embedding, _zbl(energy)
+    embedding = energy.network.embedding
+    # Those of all terms are the config's.
+    exponents = [term.envelope_p for term in energy.terms.values()]
     return Scalars(
         envelope_p=embedding.width if _is_spline(embedding) else embedding.envelope_p,
-        zbl_p=0.0 if zbl is None else zbl.envelope_p,
-        coulomb=0.0 if zbl is None else zbl.coulomb,
+        core_p=exponents[0] if exponents else 0.0,
         table_from=TABLE_FROM,
     )
 
@@ -125,14 +151,10 @@ def _scalars(energy: AllegroEnergy) -> Scalars:
 def _constants(energy: AllegroEnergy) -> dict[str, Tensor]:
     """Numbers of each element and of each pair of elements, float64."""
     cutoffs = energy.network.embedding.cutoffs
-    types = cutoffs.number_of_elements
-    zero = torch.zeros(types, dtype=torch.float64)
-    zbl = _zbl(energy)
     return {
         "norm": energy.network.environment_norm.double().cpu(),
         "factors": energy.factors.cpu(),
         "shifts": energy.shifts.cpu(),
-        "charges": zero if zbl is None else zbl.z.cpu(),
         "cutoffs": cutoffs.flat.double().cpu(),
     }
 

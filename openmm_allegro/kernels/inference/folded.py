@@ -12,11 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ...model.model import TERMS, Model, Stored, digest, weights
+from ...model.model import TERMS as PREFIX
+from ...model.model import Model, Stored, digest, weights
 from ...utils.extras import remedy
 from ...utils.files import cache_folder, replace_file
 from ..library import FORMAT
-from .program import Program
+from .program import TERMS, Program
 from .validity import check_program
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def is_foldable(model: Model) -> bool:
 def _other_terms(model: Model) -> list[str]:
     """Names of the terms of a model's energy that programs do not have."""
     if not model.is_built:
-        of_terms = [name for name in weights(model) if name.startswith(TERMS)]
-        return sorted({name.split(".")[1] for name in of_terms})
+        of_terms = [name for name in weights(model) if name.startswith(PREFIX)]
+        return sorted({name.split(".")[1] for name in of_terms} - {*TERMS})
     from .fold import other_terms
 
     return other_terms(model.energy)
@@ -170,7 +171,7 @@ def _has_own_buffers(model: Model) -> bool:
 
 def _constants(energy: AllegroEnergy) -> dict[str, Tensor]:
     """Buffers of a network that are no weights, which the digest covers."""
-    saved = {f"terms.{name}" for name in energy.terms.state_dict()}
+    saved = {f"{PREFIX}{name}" for name in energy.terms.state_dict()}
     return {n: value for n, value in energy.named_buffers() if n not in saved}
 
 

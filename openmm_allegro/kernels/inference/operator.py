@@ -16,7 +16,7 @@ from ..library import library
 from . import on_card
 from .arguments import check_arguments
 from .compiled import evaluate, number_of_threads
-from .program import Program
+from .program import FORMER, Program, from_former
 from .twin import evaluate as evaluate_in_torch
 
 _SCHEMA = (
@@ -41,6 +41,7 @@ def register() -> torch.library.Library:
 
 def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See ``twin.evaluate``."""
+    arrays = _in_present_format(*arrays)
     check_arguments(*arrays)
     kernels = library()
     if kernels is None:
@@ -54,8 +55,21 @@ def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _evaluate_on_gpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See ``twin.evaluate``."""
+    arrays = _in_present_format(*arrays)
     check_arguments(*arrays)
     return evaluate_in_torch(*arrays)
+
+
+def _in_present_format(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """Arguments with the program of an earlier System in the present format."""
+    *atoms, integers, constants, weights = arrays
+    is_former = integers.dim() == 1 and len(integers) and int(integers[0]) == FORMER
+    if not is_former or constants.dim() != 1:
+        return arrays
+    numbers = (values.detach().cpu().numpy() for values in (integers, constants))
+    program = from_former(Program(*numbers, weights))
+    made = (torch.from_numpy(values).to(weights.device) for values in program[:2])
+    return (*atoms, *made, weights)
 
 
 def _threads(atoms: int) -> int:

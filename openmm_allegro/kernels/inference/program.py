@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
+from ...model.screening import screened_terms
 from .. import header
 from ..library import FORMAT
 
@@ -23,6 +24,11 @@ OPERATIONS = {code: header.record(f"allegro_{code.name.lower()}") for code in Co
 PANEL = header.constant("ALLEGRO_PANEL")
 CHANNELS = header.constant("ALLEGRO_CHANNELS")
 _OPERATION_SIZE = header.length("allegro_operation")
+# Terms of the energy, beside the network's, that programs have.
+TERMS = ("zbl", "core")
+# Format before a pair core was a list of terms: all but that is as it was.
+FORMER = 2
+_FORMER_SCALARS = 4  # envelope_p, zbl_p, coulomb, table_from
 
 
 class Program(NamedTuple):
@@ -123,6 +129,31 @@ def check_format(found: int) -> None:
             f"Allegro: expected a program of format {FORMAT}, found {found}: the "
             "System comes from another version of openmm_allegro; create it again"
         )
+
+
+def from_former(program: Program) -> Program:
+    """Bring a program of format ``FORMER`` into the present one, numpy's arrays.
+
+    Raises
+    ------
+    ValueError
+        If its arrays are too short.
+    """
+    integers, constants, weights = program
+    head, _ = _cut(integers, len(Header._fields))
+    types, has_zbl = (head[Header._fields.index(name)] for name in ("types", "core"))
+    scalars, rest = _cut(constants, _FORMER_SCALARS)
+    elements, rest = _cut(rest, 4 * int(types))  # norm, factors, shifts, charges
+    cutoffs, rest = _cut(rest, int(types) ** 2)
+    terms: tuple[np.ndarray, ...] = ()
+    if has_zbl:
+        terms = screened_terms(elements[3 * int(types) :], scalars[2])
+    changed = integers.copy()
+    changed[Header._fields.index("format")] = FORMAT
+    changed[Header._fields.index("core")] = terms[0].shape[-1] if has_zbl else 0
+    parts = scalars[[0, 1, 3]], elements[: 3 * int(types)], cutoffs
+    parts += (*(values.ravel() for values in terms), rest)
+    return Program(changed, np.concatenate(parts), weights)
 
 
 def _in_order(name: str, parts: Parts) -> list[Tensor]:

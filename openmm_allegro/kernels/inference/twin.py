@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ...model import forces_from_pairs, virial_from_pairs
-from ...model.energy import screened_repulsion
 from ...model.radial import polynomial_envelope
 from ...neighbors import LARGEST_BLOCK, PADDING, center_blocks
 from .. import header
@@ -112,10 +111,8 @@ class _Network:
         energy = (
             rows.energy.sum(-1).double() * self.arrays["factors"][center.squeeze(1)]
         )
-        if self.head.zbl:
-            charges = self.arrays["charges"]
-            z = charges[center], charges[neighbor]
-            energy = energy + self._repulsion(r, x, *z).sum(-1)
+        if self.head.core:
+            energy = energy + self._core(r, x, kinds).sum(-1)
         return energy
 
     def linear(self, rows: "_Rows", op: Any) -> None:
@@ -183,9 +180,13 @@ class _Network:
         envelope = polynomial_envelope(x, p) / (pi * x)
         return bessel * envelope.unsqueeze(-1)
 
-    def _repulsion(self, r: Tensor, x: Tensor, z_i: Tensor, z_j: Tensor) -> Tensor:
-        energy = screened_repulsion(r, z_i, z_j, self.scalars.coulomb)
-        return energy * polynomial_envelope(x, self.scalars.zbl_p)
+    def _core(self, r: Tensor, x: Tensor, kinds: Tensor) -> Tensor:
+        strengths, rates = (
+            self.arrays[name].view(-1, self.head.core)[kinds]
+            for name in ("core_strengths", "core_rates")
+        )
+        terms = strengths * torch.exp(-rates * r.unsqueeze(-1))
+        return terms.sum(-1) / r * polynomial_envelope(x, self.scalars.core_p)
 
 
 _RUN = {code: getattr(_Network, code.name.lower()) for code in Code}

@@ -47,27 +47,33 @@ struct Model {
   // Multiply all energies by a factor.
   void scale(double factor) {
     double *start = constants.data();
-    reinterpret_cast<allegro_scalars *>(start)->coulomb *= factor;
-    for (const Constant which : {FACTORS, SHIFTS}) {
+    const int64_t types = header().types, terms = types * types * header().core;
+    for (const Constant which : {FACTORS, SHIFTS, CORE_STRENGTHS}) {
       double *values = start + (constant(which) - start);
-      for (int64_t i = 0; i < header().types; ++i) values[i] *= factor;
+      const int64_t count = which == CORE_STRENGTHS ? terms : types;
+      for (int64_t i = 0; i < count; ++i) values[i] *= factor;
     }
   }
 
  private:
-  enum Constant { FACTORS, SHIFTS, CUTOFFS };
+  enum Constant { FACTORS, SHIFTS, CUTOFFS, CORE_STRENGTHS };
 
   const double *constant(Constant which) const {
     const allegro_header &h = header();
-    const int64_t types = h.types, radial = h.radial, terms = h.terms;
+    const int64_t types = h.types, radial = h.radial, terms = h.terms, core = h.core;
     const double *at = constants.data() + sizeof(allegro_scalars) / sizeof(double);
 #define START(type, name, length, about) \
   const double *const name = at;         \
   at = name + (length);
     ALLEGRO_CONSTANTS(START)
 #undef START
-    (void)norm, (void)charges, (void)roots, (void)term_value;
-    return which == FACTORS ? factors : which == SHIFTS ? shifts : cutoffs;
+    (void)norm, (void)core_rates, (void)roots, (void)term_value;
+    switch (which) {
+      case FACTORS: return factors;
+      case SHIFTS: return shifts;
+      case CUTOFFS: return cutoffs;
+      default: return core_strengths;
+    }
   }
 };
 

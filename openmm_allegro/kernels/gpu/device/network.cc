@@ -8,7 +8,7 @@ R"DEVICE(
 // What a group's rows and centres are; each thread has the same pointers.
 typedef struct {
   LOCAL_ARG int *first, *center, *slot, *kind, *neighbor, *active, *flags;
-  LOCAL_ARG double *x, *y, *z, *r, *energy, *zbl;
+  LOCAL_ARG double *x, *y, *z, *r, *energy, *core;
   LOCAL_ARG NET *norm, *factor;
 #if POINTS
   LOCAL_ARG int *exact, *table;
@@ -108,12 +108,12 @@ DEVICE void fill_rows(const Group *p, GLOBAL const double *RESTRICT x,
     for (int n = RADIAL; n < ldb; n++) basis[row * ldb + n] = (NET)0;
   } else {
     double energy = 0.0, slope = 0.0;
-#if ZBL
+#if CORE
     if (own.is_active)
-      energy = repulsion(constants, own.kind, own.pair.r, own.place, own.cutoff, &slope);
+      energy = pair_core(constants, own.kind, own.pair.r, own.place, own.cutoff, &slope);
 #endif
     p->energy[row] = energy;
-    p->zbl[row] = slope;
+    p->core[row] = slope;
     p->slot[row] = own.slot, p->kind[row] = own.kind, p->neighbor[row] = own.neighbor;
     p->active[row] = own.is_active;
     p->factor[row] = own.is_active ? (NET)constants[FACTORS + own.kind / TYPES] : (NET)0;
@@ -241,7 +241,7 @@ DEVICE void fill_forces(const Group *p, LOCAL_ARG const NET *d_harmonic, const i
 #endif
       for (int n = 0; n < RADIAL; n++)
         by_place += (double)d_basis[row * ldb + n] * (double)slopes[row * lds + n];
-    const double along = p->zbl[row] + by_place / constants[CUTOFFS + p->kind[row]];
+    const double along = p->core[row] + by_place / constants[CUTOFFS + p->kind[row]];
     const double radial = dx * x + dy * y + dz * z;
     const double fx = along * x + (dx - radial * x) / r;
     const double fy = along * y + (dy - radial * y) / r;

@@ -1,5 +1,5 @@
 R"DEVICE(
-// Functions of one pair: its vector, radial functions, nuclear repulsion and two-body table,
+// Functions of one pair: its vector, radial functions, core and two-body table,
 // all in double precision. `harmonics` and `harmonics_back` come with the program.
 
 // Direction and length of a pair.
@@ -106,22 +106,22 @@ DEVICE double next_radial(Radial *f, int n, GLOBAL const double *RESTRICT consta
 #endif
 }
 
-// Half of the screened nuclear repulsion of an ordered pair of elements at the distance r, x
-// being r / cutoff, and its derivative by r.
-#if ZBL
-DEVICE double repulsion(GLOBAL const double *RESTRICT constants, int kind, double r, double x,
+// Energy of the core of an ordered pair of elements at the distance r, x being r / cutoff, and
+// its derivative by r.
+#if CORE
+DEVICE double pair_core(GLOBAL const double *RESTRICT constants, int kind, double r, double x,
                         double cutoff, double *slope) {
-  const double rate = constants[ZBL_RATES + kind], a = rate * r;
-  const double p0 = 0.02817 * exp(-0.20162 * a), p1 = 0.28022 * exp(-0.40290 * a);
-  const double p2 = 0.50986 * exp(-0.94229 * a), p3 = 0.18175 * exp(-3.19980 * a);
-  const double screening = p0 + p1 + p2 + p3;
-  const double d_screening =
-      -rate * (0.20162 * p0 + 0.40290 * p1 + 0.94229 * p2 + 3.19980 * p3);
+  double sum = 0.0, d_sum = 0.0;
+  for (int n = 0; n < CORE; n++) {
+    const double rate = constants[CORE_RATES + kind * CORE + n];
+    const double part = constants[CORE_STRENGTHS + kind * CORE + n] * exp(-rate * r);
+    sum += part;
+    d_sum -= rate * part;
+  }
   double d_cut;
-  const double cut = envelope(x, ZBL_P, &d_cut);
-  const double coulomb = constants[ZBL_STRENGTHS + kind] / r;
-  *slope = coulomb * ((d_screening - screening / r) * cut + screening * d_cut / cutoff);
-  return coulomb * screening * cut;
+  const double cut = envelope(x, CORE_P, &d_cut);
+  *slope = ((d_sum - sum / r) * cut + sum * d_cut / cutoff) / r;
+  return sum * cut / r;
 }
 #endif
 

@@ -316,14 +316,14 @@ DEVICE void sum_threads(LOCAL_ARG double *sums, int count) {
 }
 
 // The energy of a row beside the network's.
-DEVICE_CALLED double wide_repulsion(Rows r, int row, GLOBAL const double *RESTRICT x,
+DEVICE_CALLED double wide_core(Rows r, int row, GLOBAL const double *RESTRICT x,
                                     GLOBAL const double *RESTRICT box,
                                     GLOBAL const double *RESTRICT constants, int center) {
-#if ZBL
+#if CORE
   const Pair p = pair_between(x, box, center, r.neighbors[row], r.images[row]);
   const double cutoff = constants[CUTOFFS + r.kinds[row]];
   double slope;
-  return repulsion(constants, r.kinds[row], p.r, p.r / cutoff, cutoff, &slope);
+  return pair_core(constants, r.kinds[row], p.r, p.r / cutoff, cutoff, &slope);
 #else
   return 0.0;
 #endif
@@ -335,8 +335,8 @@ DEVICE double wide_slope(Rows r, int row, double distance,
   const int kind = r.kinds[row];
   const double cutoff = constants[CUTOFFS + kind], place = distance / cutoff;
   double slope = 0.0;
-#if ZBL
-  repulsion(constants, kind, distance, place, cutoff, &slope);
+#if CORE
+  pair_core(constants, kind, distance, place, cutoff, &slope);
 #endif
   double by_place = 0.0;
 #if POINTS

@@ -14,7 +14,7 @@
 //
 // Constants, by the names that the source gives to their places:
 //   NORM, FACTORS, SHIFTS [types], CUTOFFS [types²], ROOTS [radial],
-//   ZBL_RATES, ZBL_STRENGTHS [types²]: 1 / Å and eV Å of the repulsion of an ordered pair
+//   CORE_STRENGTHS, CORE_RATES [types², terms]: eV Å and 1 / Å of an ordered pair's core
 //
 // Integers, for each layer: the entries in three orders, by row, by column and by
 // environment of the operator. Of an order there are
@@ -44,7 +44,7 @@ struct Places {
   std::vector<int64_t> forward, backward;  // of each operation; forward also of other weights
   std::vector<LayerPlaces> layer;
   int64_t table, weights;
-  int64_t norm, factors, shifts, cutoffs, roots, zbl_rates, zbl_strengths, constants;
+  int64_t norm, factors, shifts, cutoffs, roots, core_strengths, core_rates, constants;
   int64_t integers;
 };
 
@@ -97,8 +97,8 @@ static Places place_arrays(const Model &m) {
   p.shifts = take(&p.constants, m.types);
   p.cutoffs = take(&p.constants, pairs);
   p.roots = take(&p.constants, m.radial);
-  p.zbl_rates = take(&p.constants, m.zbl ? pairs : 0);
-  p.zbl_strengths = take(&p.constants, m.zbl ? pairs : 0);
+  p.core_strengths = take(&p.constants, pairs * m.core);
+  p.core_rates = take(&p.constants, pairs * m.core);
   return p;
 }
 
@@ -159,14 +159,8 @@ static void fill_constants(const Model &m, const Places &p, double *to) {
   std::copy_n(m.shifts, m.types, to + p.shifts);
   std::copy_n(m.cutoffs, pairs, to + p.cutoffs);
   std::copy_n(m.roots, m.radial, to + p.roots);
-  if (!m.zbl) return;
-  for (int64_t i = 0; i < m.types; ++i)
-    for (int64_t j = 0; j < m.types; ++j) {
-      const double zi = m.charges[i], zj = m.charges[j];
-      const int64_t pair = i * m.types + j;
-      to[p.zbl_rates + pair] = (std::pow(zi, 0.23) + std::pow(zj, 0.23)) / 0.46850;
-      to[p.zbl_strengths + pair] = 0.5 * m.coulomb * zi * zj;
-    }
+  std::copy_n(m.core_strengths, pairs * m.core, to + p.core_strengths);
+  std::copy_n(m.core_rates, pairs * m.core, to + p.core_rates);
 }
 
 // The entries by one of their three indices, then by column, then by their place.

@@ -173,7 +173,7 @@ class Network {
       add("exact", "int", rows, 4), add("table", "int", rows, 4);
       add("t", "NET", rows, net_bytes());
     }
-    for (const char *name : {"x", "y", "z", "r", "zbl", "energy"}) add(name, "double", rows, 8);
+    for (const char *name : {"x", "y", "z", "r", "core", "energy"}) add(name, "double", rows, 8);
     energy = info.back();
     harmonic = row_net("harmonic", harmonic_ld());
     d_harmonic = row_net("d_harmonic", harmonic_ld());

@@ -14,8 +14,8 @@ static void write_numbers(const Model &m, const Places &p, Text &text) {
   text.define("SPLINE", m.spline);
   text.define("INTEGER_ROOTS", m.integer_roots);
   text.define("ENVELOPE_P", m.envelope_p);
-  text.define("ZBL", m.zbl);
-  text.define("ZBL_P", m.zbl_p);
+  text.define("CORE", m.core);
+  text.define("CORE_P", m.core_p);
   text.define("POINTS", m.points);
   text.define("TABLE", p.table);
   text.define("TABLE_FROM", m.table_from);
@@ -25,8 +25,8 @@ static void write_numbers(const Model &m, const Places &p, Text &text) {
   text.define("SHIFTS", p.shifts);
   text.define("CUTOFFS", p.cutoffs);
   text.define("ROOTS", p.roots);
-  text.define("ZBL_RATES", p.zbl_rates);
-  text.define("ZBL_STRENGTHS", p.zbl_strengths);
+  text.define("CORE_STRENGTHS", p.core_strengths);
+  text.define("CORE_RATES", p.core_rates);
 }
 
 // c x^i y^j z^k

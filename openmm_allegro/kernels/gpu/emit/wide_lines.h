@@ -291,7 +291,7 @@ void WideText::write_energy() {
          << arguments("r", "row", op.source, op.width, at("weights", p.forward[n])) << ");\n";
   }
   text << "      energy += factor * part;\n"
-          "      energy += wide_repulsion(r, row, x, box, constants, center);\n"
+          "      energy += wide_core(r, row, x, box, constants, center);\n"
           "    }\n"
           "    sums[THREAD] = energy;\n"
           "    sum_threads(sums, 1);\n"
