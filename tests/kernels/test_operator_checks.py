@@ -88,7 +88,7 @@ def test_a_program_is_compared_with_its_lengths_without_kernels(monkeypatch):
         validity.check_program(integers.astype(np.int32), constants, weights)
     changed = integers.copy()
     changed[0] = 1
-    with pytest.raises(RuntimeError, match="expected a program of format 2, found 1"):
+    with pytest.raises(RuntimeError, match="expected a program of format 3, found 1"):
         validity.check_program(changed, constants, weights)
     validity._check.cache_clear()
 

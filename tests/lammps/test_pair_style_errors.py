@@ -116,7 +116,7 @@ REFUSED = {
         "other", "expected the format openmm_allegro.lammps, found openmm_"
     ),
     "program": of_file(
-        "program", "expected a program of format 2, found 99", "export the model again"
+        "program", "expected a program of format 3, found 99", "export the model again"
     ),
     "index": of_file("index", "index.allegro: expected a program with", "found"),
     "kinds": (
