@@ -10,7 +10,7 @@ from typing import Any
 
 from ..structure.labels.settings import LabelSettings
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options, option_of
+from ..utils.settings import given_options, option_of, settings_of
 from ..utils.words import counted
 
 log = logging.getLogger(__name__)
@@ -83,11 +83,20 @@ def prepare_files(
     """Survey the files, choose settings, and print both in short; a ``Prepared``."""
     started = time.monotonic()
     hours = HOURS if options.hours is None else options.hours
-    if not 0 < hours < float("inf"):
-        raise ValueError(f"expected --hours above 0, found {hours:g}")
     test = options.test or []
     check_files([*files, *test, *options.replay])
+    if options.replay and options.start_from is None:
+        raise ValueError(
+            "expected a model to start from (--from) beside --replay, found none"
+        )
     from ..training.prepare import prepare
+    from ..training.recipe import Budget
+
+    most = settings_of(Budget)["hours"].maximum
+    if not 0 < hours <= most:
+        raise ValueError(
+            f"expected --hours above 0 and at most {most:,.0f}, found {hours:g}"
+        )
 
     labels = LabelSettings(**given_options(options, LabelSettings))
     prepared = prepare(
@@ -118,7 +127,7 @@ def print_summary(prepared: Any, hours: float) -> None:
     batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"{recipe.steps:,} steps of {batch} in {hours:.3g} h"
+        f"{counted(recipe.steps, 'step')} of {batch} in {hours:.3g} h"
     )
 
 

@@ -150,6 +150,11 @@ def _task_of_files(options: argparse.Namespace, output: Path) -> _Task:
         # a kill may come before the first checkpoint
         return _Task(path, output, any(output.glob(CHECKPOINTS)))
     find_checkpoint(output, CHECKPOINTS, resume=options.resume, overwrite=options.force)
+    if path.exists() and not options.force:
+        raise FileExistsError(
+            f"expected no settings yet at {path}, found some, which may have been "
+            "changed; --resume trains with them, --force chooses new ones"
+        )
     prepared = prepare_files(options.inputs, options, output)
     output.mkdir(parents=True, exist_ok=True)
     write_page(prepared, output / PAGE)

@@ -65,16 +65,16 @@ def data_page(survey, recipe, text, path):
 
 
 def _content(survey, recipe, text, folder):
-    title = ", ".join(Path(f).name for f in survey.files)
+    title = ", ".join(survey.files)
     formulas = list(survey.compositions)
     kinds = formulas[0] if len(formulas) == 1 else f"{len(formulas)} compositions"
     first = tiles(
         [
             (f"{survey.frames:,}", "", "frames"),
             (extent(survey.sizes), "", "atoms in a frame"),
-            (millis(spread(survey)), "meV/atom", "rms of energies beside elements'"),
+            (millis(spread(survey)), "meV/atom", "rms of energies less elements'"),
             *(
-                [(f"{survey.force_rms[''] * 1000:.0f}", "meV/Å", "rms of forces")]
+                [(f"{1000 * survey.force_rms['']:,.0f}", "meV/Å", "rms of forces")]
                 if survey.force_rms
                 else []
             ),
@@ -127,7 +127,7 @@ def _elements(survey):
             f"{count:,}",
             f"{100 * count / total:.1f}",
             f"{survey.element_energies[element]:.3f}",
-            f"{survey.force_rms[element] * 1000:.0f}" if survey.force_rms else "–",
+            f"{1000 * survey.force_rms[element]:,.0f}" if survey.force_rms else "–",
         )
         for element, count in survey.elements.items()
     ]
@@ -264,9 +264,10 @@ def _odd_frames(survey):
         parts.append(table(header, outliers))
         parts.append(
             paragraph(
-                "Energies are from the median of frames of the same composition, less "
-                "those of the elements. A frame far off may be right, such as one of "
-                "another phase, or a calculation that did not converge."
+                "Energies, less those of the elements, are from the median of frames "
+                "of the same composition; frames of rare compositions are taken "
+                "together. A frame far off may be right, such as one of another phase, "
+                "or wrong, such as one whose calculation did not converge."
             )
         )
         if more:

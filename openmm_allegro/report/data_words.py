@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Numbers of a data set in words, for its page and for the terminal."""
 
-from pathlib import Path
-
 import numpy as np
 
 from ..utils.words import counted
@@ -59,13 +57,13 @@ def summary_lines(survey):
     kinds = formulas[0] if len(formulas) == 1 else f"{len(formulas)} compositions"
     labels = [name for name, count in survey.labelled.items() if count]
     lines = [
-        f"{', '.join(Path(f).name for f in survey.files)}: "
+        f"{', '.join(survey.files)}: "
         f"{counted(survey.frames, 'frame')} of {extent(survey.sizes)} atoms "
         f"({kinds}; {PERIODIC[survey.periodic]}) with {_listed(labels)}",
         f"elements: {_shares(survey)}",
-        f"energies: {millis(spread(survey))} meV/atom rms beside the elements' own"
+        f"energies less those of the elements: {millis(spread(survey))} meV/atom rms"
         + (
-            f"; forces: {survey.force_rms[''] * 1000:.0f} meV/Å rms"
+            f"; forces: {1000 * survey.force_rms['']:,.0f} meV/Å rms"
             if survey.force_rms
             else ""
         ),
@@ -101,7 +99,7 @@ def places_of(survey, duplicate):
 
 
 def spread(survey):
-    """Root mean square of energies beside those of elements, eV/atom."""
+    """Root mean square of energies less those of the elements, eV/atom."""
     known = survey.residuals[np.isfinite(survey.residuals)]
     return float(np.sqrt(np.mean(known**2)))
 

@@ -209,6 +209,27 @@ def continue_from(
     return Continued(model, list(replay))
 
 
+def check_kind(source: Model, baseline: dict[str, Any] | None) -> None:
+    """Refuse labels of another kind than those of the model to start from.
+
+    Raises
+    ------
+    ValueError
+    """
+    if source.kind == "delta" and baseline is None:
+        raise ValueError(
+            "training: expected labels from which the baseline of the model to start "
+            "from, which is of kind delta, was subtracted (baseline), found labels of "
+            "the whole energy"
+        )
+    if source.kind != "delta" and baseline is not None:
+        raise ValueError(
+            "training: expected labels of the whole energy because the model to start "
+            f"from is of kind {source.kind}, found labels from which a baseline was "
+            "subtracted"
+        )
+
+
 def continued_record(
     source: Model, record: dict[str, Any], baseline: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -227,18 +248,7 @@ def continued_record(
     ValueError
         If the labels are of another kind than the model, or have another baseline.
     """
-    if source.kind == "delta" and baseline is None:
-        raise ValueError(
-            "training: expected labels from which the baseline of the model to start "
-            "from, which is of kind delta, was subtracted (baseline), found labels of "
-            "the whole energy"
-        )
-    if source.kind != "delta" and baseline is not None:
-        raise ValueError(
-            "training: expected labels of the whole energy because the model to start "
-            f"from is of kind {source.kind}, found labels from which a baseline was "
-            "subtracted"
-        )
+    check_kind(source, baseline)
     record = dict(record)
     if baseline is not None:
         trained = source.provenance.get("baseline")

@@ -17,7 +17,7 @@ from ..utils.process import processor_name
 from .config import DataConfig
 from .config_file import config_text
 from .data import read_labelled
-from .fine_tune import fine_tuned_config
+from .fine_tune import check_kind, fine_tuned_config
 from .recipe import Clock, Recipe, choose
 from .survey import Survey, survey
 
@@ -81,13 +81,15 @@ def prepare(
         start_from=None if start_from is None else _relative([start_from], folder)[0],
         **dataclasses.asdict(labels),
     )
+    source = None if start_from is None else load_model(start_from)
+    if source is not None:
+        check_kind(source, None)
     structures = read_labelled(files, (), labels)
     surveyed = survey(structures)
     elements, network = surveyed.all_elements, None
     others = read_labelled(replay, (), labels) if replay else []
-    if start_from is not None:
-        source = load_model(start_from).config
-        network = fine_tuned_config(source, [*structures, *others])
+    if source is not None:
+        network = fine_tuned_config(source.config, [*structures, *others])
         elements = network.elements
     _check_test(test, labels, elements)
     if clock is None:
@@ -104,7 +106,7 @@ def prepare(
         spent=time.monotonic() - started,
         can_compile=_can_compile(),
     )
-    names = ", ".join(path.name for path in files)
+    names = ", ".join(surveyed.files)
     heading = (
         f"A training on {names}, as openmm-allegro {__version__} would do it in "
         f"{hours:.3g} h on this machine ({processor_name()}). Change what you like: "

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..model import AllegroConfig
 from ..utils.settings import check_settings, setting
+from ..utils.words import counted
 from .config import DataConfig, TrainConfig
 from .fine_tune import fine_tuning
 from .survey import Survey
@@ -47,6 +48,7 @@ FEWEST_NEIGHBORS, MOST_NEIGHBORS = 20.0, 60.0
 HYDROGEN_CUTOFFS = {True: 3.0, False: 4.0}
 # Where at least this part of the atoms is hydrogen, these cutoffs pay.
 HYDROGEN_SHARE = 0.25
+FEWER = 0.9  # part of the neighbours that they must leave at most
 
 ATOMS_IN_BATCH = 150  # so that the noise of a step is small
 MOST_FRAMES, FEWEST_ATOMS = 5, 40  # frames in a batch, if those are atoms enough
@@ -190,6 +192,10 @@ def _network(survey: Survey, reasons: dict[str, str]) -> AllegroConfig:
         cutoff, why = _condensed_cutoff(survey)
         if survey.pairs.mean_neighbors(cutoff) > FEWEST_NEIGHBORS:
             pairs = _hydrogen_cutoffs(survey, cutoff)
+        if survey.pairs.mean_neighbors(cutoff, pairs) > FEWER * (
+            survey.pairs.mean_neighbors(cutoff)
+        ):  # as where most neighbours are those of other atoms
+            pairs = {}
     around = survey.pairs.mean_neighbors(cutoff, pairs)
     reasons["elements"] = f"all of {survey.frames} frames"
     reasons["cutoff"] = f"Å; {why}: {around:.0f} neighbours of an atom on average"
@@ -197,8 +203,8 @@ def _network(survey: Survey, reasons: dict[str, str]) -> AllegroConfig:
         before = survey.pairs.mean_neighbors(cutoff)
         share = survey.elements["H"] / sum(survey.elements.values())
         reasons["pair_cutoffs"] = (
-            f"hydrogen, {share:.0%} of the atoms, needs to see less: {around:.0f} "
-            f"neighbours for {before:.0f}"
+            f"hydrogen, {100 * share:.0f} % of the atoms, needs to see less: "
+            f"{around:.0f} neighbours for {before:.0f}"
         )
     return AllegroConfig(survey.all_elements, cutoff, pair_cutoffs=pairs)
 
@@ -319,10 +325,10 @@ def _timed(
     limit: float,
     reasons: dict[str, str],
 ) -> TrainConfig:
-    passes = plan.steps * train.batch_size / frames
+    passes = plan.epochs * (plan.epoch_size or frames) / frames
     reasons["max_epochs"] = (
-        f"{plan.steps:,} steps of {plan.step:.3g} s, {passes:.3g} passes over the "
-        "training frames"
+        f"{counted(plan.steps, 'step')} of {plan.step:.3g} s, {passes:.3g} passes over "
+        "the training frames"
     )
     reasons["max_hours"] = "the rest of --hours; fewer epochs if they take longer"
     if plan.epoch_size:

@@ -18,6 +18,7 @@ import torch
 
 from ..model.model import Model
 from ..structure import Structure
+from ..utils.files import check_folder
 from ..utils.settings import settings_of
 from .config import TrainConfig
 from .record import LOG, MODEL
@@ -69,14 +70,13 @@ def find_checkpoint(
 
     Raises
     ------
-    FileExistsError
+    FileExistsError, PermissionError
         If there is a training and neither ``resume`` nor ``overwrite`` is set, or a
-        file in the place of the folder.
+        file in the place of the folder, or nothing can be written there.
     ValueError
         If both are set, or there is nothing to resume.
     """
-    if output.exists() and not output.is_dir():
-        raise FileExistsError(f"expected a folder at {output}, found a file")
+    check_folder(output)
     if resume and overwrite:
         raise ValueError("expected either resume or overwrite, found both")
     if resume:

@@ -7,13 +7,13 @@ Nothing here needs a network, and pairs alone need torch (``find_pairs``).
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..structure import Structure, has_volume
 from ..topology.names import SYMBOLS
+from ..utils.files import short_names
 from ..utils.words import counted
 from .frames import place_of
 from .oddities import Duplicate, Outlier, Succession, find_duplicates, find_outliers
@@ -31,9 +31,9 @@ class Survey:
     Parameters
     ----------
     files : dict of str to int
-        Frames of each file, isolated atoms among them.
+        Frames of each file, isolated atoms among them, by its short name.
     places : list of str [F]
-        File, without its folder, and number of each frame.
+        File, without the folders that all share, and number of each frame.
     isolated : dict of str to float
         Energies of isolated atoms, eV.
     elements : dict of str to int
@@ -130,6 +130,7 @@ def survey(structures: Sequence[Structure]) -> Survey:
         energy or forces.
     """
     files = Counter(place_of(s, 0)[0] for s in structures)
+    names = short_names(files)
     atoms = [s for s in structures if s.is_isolated]
     frames = [s for s in structures if not s.is_isolated]
     _check_frames(frames, len(atoms))
@@ -143,8 +144,8 @@ def survey(structures: Sequence[Structure]) -> Survey:
     stresses = [s.known_stress() for s in frames]
     known = [x[np.isfinite(x)] for x in stresses if x is not None]
     return Survey(
-        files=dict(files),
-        places=[_short_place(s, index) for index, s in enumerate(frames)],
+        files={names[file]: count for file, count in files.items()},
+        places=[_short_place(s, index, names) for index, s in enumerate(frames)],
         isolated=isolated,
         elements=elements,
         compositions=dict(compositions.most_common()),
@@ -240,7 +241,7 @@ def _rms(values: Any) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if np.size(values) else 0.0
 
 
-def _short_place(structure: Structure, index: int) -> str:
-    """Name of the file without its folder, and the number of the frame."""
+def _short_place(structure: Structure, index: int, names: Mapping[str, str]) -> str:
+    """Short name of the file, and the number of the frame."""
     file, number = place_of(structure, index)
-    return f"{Path(file).name}:{number}"
+    return f"{names[file]}:{number}"

@@ -17,16 +17,32 @@ def check_new_file(path: Path, overwrite: bool) -> None:
 
     Raises
     ------
-    FileExistsError
+    FileExistsError, PermissionError
     """
     if path.is_dir():
         raise FileExistsError(f"expected to write a file at {path}, found a folder")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FileExistsError(f"expected a folder at {path.parent}, found a file")
+    check_folder(path.parent)
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"expected no file yet at {path}, found one; use another name, or "
             "overwrite=True (--force)"
+        )
+
+
+def check_folder(path: Path) -> None:
+    """Refuse, before any work, a folder that cannot be made or written to.
+
+    Raises
+    ------
+    FileExistsError, PermissionError
+    """
+    path = path.absolute()
+    nearest = next(p for p in (path, *path.parents) if p.exists())
+    if not nearest.is_dir():
+        raise FileExistsError(f"expected a folder at {nearest}, found a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"expected a folder that can be written to, found {nearest}, which cannot"
         )
 
 

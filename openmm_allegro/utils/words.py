@@ -7,7 +7,7 @@ def counted(number: int, noun: str) -> str:
 
     Examples
     --------
-    >>> counted(1, "isolated atom"), counted(3, "frame")
-    ('1 isolated atom', '3 frames')
+    >>> counted(1, "isolated atom"), counted(3, "frame"), counted(20000, "step")
+    ('1 isolated atom', '3 frames', '20,000 steps')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -95,6 +95,8 @@ def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, epochs):
         patch.setattr("openmm_allegro.training.pace.Pace.on_fit_start", lambda *_: None)
         assert main([*command, *HOURS]) == 130
     text = (tmp_path / "run" / "config.toml").read_text()
+    found = error_of(capsys, *command, *HOURS)  # which would choose other settings
+    assert "--resume" in found and "--force" in found
     found = error_of(capsys, *command, "--resume", "--hours", "1")
     assert "--hours" in found and "config.toml" in found
     other = write_extxyz(tmp_path / "other.extxyz", made_up(SYMBOLS, 24))
@@ -125,6 +127,9 @@ def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):
         ([toml, "--energy-key", "E"], "found --energy-key"),
         ([data, "--hours", 0], "--hours above 0"),
         ([data, "--hours", "-2"], "--hours above 0"),
+        ([data, "--hours", "1e6"], "at most 100,000"),
+        ([data, "--replay", metal], "(--from) beside --replay"),
+        ([data, "--from", tmp_path / "none.safetensors"], "none.safetensors"),
         ([data, "--test", metal], "found Na"),
         ([data, "--energy-key", "E"], "E"),
         ([data, "--resume"], "found none"),
@@ -138,3 +143,16 @@ def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):
             if verb == "train" or toml not in arguments:
                 assert words in found, (verb, arguments)
     assert not (tmp_path / "x.toml").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "init"])
+def test_outputs_that_cannot_be_written(data, tmp_path, monkeypatch, capsys, verb):
+    """They are refused before the data are read; the folder may not be there yet."""
+    monkeypatch.setattr("openmm_allegro.training.prepare.read_labelled", None)
+    below = data / "a" / "x.toml"
+    assert "found a file" in error_of(capsys, verb, data, "--output", below)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    new = tmp_path / "new" / "x.toml"
+    found = error_of(capsys, verb, data, "--output", new)
+    assert f"found {tmp_path}, which cannot" in found
+    assert not new.parent.exists()

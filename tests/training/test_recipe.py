@@ -173,6 +173,24 @@ def test_cutoffs_follow_the_neighbours():
         assert enough or not inside
 
 
+def test_hydrogens_of_few_neighbours_need_no_cutoffs():
+    crystal = made_up(["Li", "Cl"] * 32, 6)
+    methane = made_up(["C", *"HHHH"], 40, spacing=1.2, box=False)
+    model = choose(survey([*crystal, *methane]), DATA, 1.0, clock()).model
+    assert "H" in model.elements and not model.pair_cutoffs
+
+
+def test_passes_are_those_of_the_epochs():
+    cost = Cost(20.0, 20.0, 0.01, 0.01)
+    one = dataclasses.replace(sets()["alloy"], sizes=np.full(24, 40))
+    chosen = choose(one, DATA, 1.0, lambda *_: cost)  # 20 frames in batches of 4
+    train, said = chosen.train, chosen.reasons["max_epochs"]
+    size = train.epoch_size or 20
+    assert f"{train.max_epochs * size / 20:.3g} passes" in said
+    single = choose(sets()["tiny"], DATA, 0.02, lambda *_: Cost(60, 60, 1, 1))
+    assert single.reasons["max_epochs"].startswith("1 step of")
+
+
 def test_counted_neighbours_are_those_of_the_lattice():
     pairs = survey(made_up(["Li", "Cl"] * 32, 5, spacing=2.6)).pairs
     assert pairs.mean_neighbors(3.2) == pytest.approx(6, abs=0.3)

@@ -121,6 +121,14 @@ def test_isolated_atoms_are_counted_apart():
     assert found.files == {"atoms.xyz": 1, "made.extxyz": 6}
 
 
+def test_files_of_one_name_are_told_apart():
+    old, new = (made_up(SYMBOLS, 4, seed=n, file=f"{n}/a.xyz") for n in (1, 2))
+    new[1] = dataclasses.replace(new[1], energy=new[1].energy + 9.0)
+    found = survey([*old, *new])
+    assert found.files == {"1/a.xyz": 4, "2/a.xyz": 4}
+    assert found.places[5] == "2/a.xyz:1"
+
+
 @pytest.mark.parametrize("frames", [0, 1, 3])
 def test_few_frames_are_refused(frames):
     with pytest.raises(ValueError, match=f"at least 4 frames .* found {frames}"):
