@@ -36,14 +36,14 @@ def main() -> None:
         if not paths:
             parser.error(f"expected *_split01.npz in {options.rmd17}, found none")
         for path in paths:
-            convert(path, path.name.removesuffix("_split01.npz"))
+            convert(path, path.name.removesuffix("_split01.npz"), DATA)
     if options.bpa:
         for part in BPA_PARTS:
             shutil.copy(options.bpa / f"{part}.extxyz", DATA / f"3bpa_{part}.extxyz")
             print(f"3bpa_{part}.extxyz")
 
 
-def convert(path: Path, molecule: str, folder: Path = DATA) -> None:
+def convert(path: Path, molecule: str, folder: Path) -> None:
     """Write the frames of a molecule to two files."""
     with np.load(path, allow_pickle=False) as arrays:
         for part in ("train", "test"):
