@@ -30,7 +30,7 @@ from .config import TrainConfig
 log = logging.getLogger(__name__)
 
 READY = b"ready\n"
-_PATIENCE = 30.0  # seconds in which a process that failed should have ended
+_PATIENCE = 30.0  # seconds that a process has to end by itself
 _PROGRAM = f"""
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -184,8 +184,8 @@ class Group:
             with contextlib.suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(content)
         for process in self.processes:
-            if process.stdout.readline() != READY:
-                process.wait(_PATIENCE)
+            if READY not in process.stdout:  # whatever else its imports print
+                _end(process)
                 self._report(None)
 
     def stop(self, error: BaseException | None) -> None:
@@ -193,12 +193,11 @@ class Group:
         try:
             if error is not None:
                 self._report(error)
-            for process in self.processes:
-                process.wait(_PATIENCE)
         finally:
             for process in self.processes:
-                process.kill()
-                process.wait()
+                if error is not None:
+                    process.kill()
+                _end(process)
                 process.stdout.close()
             for file in self.errors:
                 file.close()
@@ -269,6 +268,14 @@ def several_devices(config: TrainConfig, rank: int, job: tuple) -> Iterator[Any]
             os.environ.pop(name, None)
         os.environ.update(before)
         group.stop(failure)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Let a process end, or end it where it has nothing left to do but does not."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE)
+    process.kill()
+    process.wait()
 
 
 def _environment(rank: int, port: int) -> dict[str, str]:

@@ -93,6 +93,19 @@ def assert_equal_trainings(tmp_path, **changes):
         torch.testing.assert_close(one[name], two[name], rtol=1e-6, atol=1e-8)
 
 
+def test_a_process_that_does_not_end_is_ended_without_an_error(monkeypatch):
+    """On a busy machine it takes its time, when its training is done."""
+    program = "import time; print('hello'); print('ready', flush=True); time.sleep(600)"
+    monkeypatch.setattr(devices, "_PROGRAM", program)
+    monkeypatch.setattr(devices, "_PATIENCE", 0.05)
+    for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK", "NODE_RANK"):
+        monkeypatch.setenv(name, "")
+    group = devices.Group(2, ())
+    group.start()
+    group.stop(None)
+    assert group.processes[0].returncode < 0
+
+
 @pytest.mark.slow  # 10 s: the second process imports torch and Lightning
 def test_two_processes_are_one_with_twice_the_batch(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
