@@ -2,6 +2,7 @@
 """Mistakes of a user are reported before any long work, and lose nothing."""
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -218,13 +219,13 @@ def test_sigint_leaves_a_restart_file(water, backend):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 240
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (100, 100))
     energies = folder / "x.csv"
     while not energies.exists() or len(energies.read_text().splitlines()) < 3:
-        assert time.monotonic() < deadline and process.poll() is None
+        assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate()
     assert process.returncode == 130, printed
     state = openmm.XmlSerializer.deserialize((folder / "x.xml").read_text())
     record = json.loads((folder / "x.json").read_text())

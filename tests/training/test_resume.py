@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -154,9 +155,9 @@ def test_resume_after_a_kill(tmp_path):
         env=environment,
     )
     try:
-        deadline = time.monotonic() + 60
+        resource.prlimit(child.pid, resource.RLIMIT_CPU, (100, 100))
         while not (folder / "checkpoints").exists() or len(read_log(folder)) < 3:
-            assert child.poll() is None and time.monotonic() < deadline
+            assert child.poll() is None
             time.sleep(0.05)
     finally:
         child.send_signal(signal.SIGKILL)
