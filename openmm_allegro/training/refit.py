@@ -291,11 +291,35 @@ def least_change(residuals: Residuals, free: np.ndarray) -> np.ndarray:
     parts = left.T @ target
     chosen = sizes > _SMALLEST * sizes.max(initial=0.0)
     rest = target - left[:, chosen] @ parts[chosen]
-    freedom = np.count_nonzero(residuals.weights) - np.count_nonzero(chosen)
-    variance = rest @ rest / freedom if freedom > 0 else 0.0
-    chosen &= parts**2 > SIGNIFICANT**2 * variance
+    chosen &= parts**2 > SIGNIFICANT**2 * _variances(left, rest, chosen)
     change[free] = right[chosen].T @ (parts[chosen] / sizes[chosen])
     return change
+
+
+def _variances(left: np.ndarray, rest: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Variances of the fitted combinations, from what the fit leaves of the frames.
+
+    Frames of one data set may scatter far more than those of another, and say nothing
+    of how sure a combination of the other is: J. G. MacKinnon and H. White,
+    doi:10.1016/0304-4076(85)90158-7, HC2. A frame that alone determines a combination
+    has no rest, and is given the mean one.
+
+    Parameters
+    ----------
+    left : ndarray [B, K]
+        Left singular vectors.
+    rest : ndarray [B]
+        Target less its fit.
+    chosen : ndarray [K], bool
+        Combinations that were fitted.
+    """
+    freedom = np.count_nonzero(left.any(axis=1)) - np.count_nonzero(chosen)
+    if freedom <= 0:
+        return np.zeros(len(chosen))
+    free = 1.0 - (left[:, chosen] ** 2).sum(axis=1)
+    mean = rest @ rest / freedom
+    squares = np.divide(rest**2, free, out=np.full(len(rest), mean), where=free > 1e-6)
+    return (left**2).T @ squares
 
 
 def drawn(samples: Sequence[Sample]) -> list[Sample]:

@@ -109,6 +109,18 @@ def test_chance_changes_nothing():
     assert not refit_shifts(model, frames).report["accepted"]
 
 
+def test_frames_that_scatter_hide_no_offset_of_others():
+    """Molecules beside a metal: 20 frames each, of 150 and of 2 meV/atom."""
+    rng = np.random.default_rng(3)
+    counts = np.repeat([[6.0, 3.0, 0.0], [0.0, 0.0, 32.0]], 20, axis=0)
+    per_atom = np.repeat([0.150, 0.002], 20) * rng.normal(size=40)
+    per_atom[20:] += 0.018
+    residuals = Residuals(counts, per_atom * counts.sum(1), np.ones(40))
+    change = least_change(residuals, np.full(3, True))
+    assert change[2] == pytest.approx(0.018, abs=0.002)
+    assert not change[:2].any()
+
+
 def test_weights_are_those_of_the_loss():
     """A fit of weighted energies per atom, as numpy does it."""
     rng = np.random.default_rng(0)
