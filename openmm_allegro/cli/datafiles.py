@@ -3,6 +3,7 @@
 
 import argparse
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def check_files(files: Sequence[Path]) -> None:
     ------
     ValueError, FileNotFoundError
     """
+    check_once(files)
     for path in files:
         if path.is_dir():
             raise ValueError(
@@ -77,6 +79,20 @@ def check_files(files: Sequence[Path]) -> None:
             )
 
 
+def check_once(files: Sequence[Path]) -> None:
+    """Refuse a file that is named twice.
+
+    Raises
+    ------
+    ValueError
+    """
+    places: dict[str, Path] = {}
+    for path in files:
+        first = places.setdefault(os.path.realpath(path), path)
+        if first is not path:
+            raise ValueError(f"expected each file once, found {first} and {path}")
+
+
 def prepare_files(
     files: Sequence[Path], options: argparse.Namespace, folder: Path
 ) -> Any:
@@ -84,7 +100,8 @@ def prepare_files(
     started = time.monotonic()
     hours = HOURS if options.hours is None else options.hours
     test = options.test or []
-    check_files([*files, *test, *options.replay])
+    for paths in (files, test, options.replay):
+        check_files(paths)
     if options.replay and options.start_from is None:
         raise ValueError(
             "expected a model to start from (--from) beside --replay, found none"

@@ -55,7 +55,7 @@ def element_table(rows: Mapping[str, dict[str, Any]]) -> str:
     for name, errors in rows.items():
         pairs = [errors[f"forces_{kind}_by_element"] for kind in ("mae", "rmse")]
         cells = [
-            " / ".join(short(pair[e]) if e in pair else "–" for pair in pairs)
+            " / ".join(short(pair[e]) for pair in pairs) if e in pairs[0] else "–"
             for e in elements
         ]
         lines.append([name, *cells])

@@ -13,6 +13,7 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
 from . import error_tables as tables
+from .datafiles import check_once
 from .output import add_overwrite_option, check_free, write_json
 
 _SUFFIX = ".safetensors"
@@ -105,8 +106,10 @@ def evaluate(options: argparse.Namespace) -> None:
     data = [path for path in paths if path.suffix != _SUFFIX]
     outputs = Outputs(options.json, options.frames, options.plot, options.calibration)
     _check(options, outputs, data)
-    models = [load_model(path) for path in paths if path.suffix == _SUFFIX]
+    named = {path: load_model(path) for path in paths if path.suffix == _SUFFIX}
+    models = list(named.values())
     check_members(models)
+    _check_different(named)
     precision = ForceOptions(**given_options(options, ForceOptions)).precision
     distances = torch.float32 if precision == "single" else torch.float64
     trust = Trust(**given_options(options, Trust)).trust
@@ -124,8 +127,7 @@ def evaluate(options: argparse.Namespace) -> None:
     result = results[0]
     if len(models) > 1:
         result = committee_result(results, elements)
-        names = [str(path) for path in paths if path.suffix == _SUFFIX]
-        result["names"] = list(short_names(names).values())
+        result["names"] = list(short_names(map(str, named)).values())
     show_errors(
         result, elements, outputs, worst=options.worst, reference=options.reference
     )
@@ -145,6 +147,12 @@ class Outputs(NamedTuple):
         check_free(self.frames, overwrite)
         check_free(self.plot, overwrite, image=True)
         check_free(self.calibration, overwrite, image=True)
+        paths = [path for path in self if path is not None]
+        twice = [path for path in paths if paths.count(path) > 1]
+        if twice:
+            raise ValueError(
+                f"expected a file of its own for each output, found {twice[0]} twice"
+            )
 
 
 def show_errors(
@@ -218,6 +226,7 @@ def _check(options: argparse.Namespace, outputs: Outputs, data: list[Path]) -> N
         )
     if not data:
         raise ValueError("expected files of frames after the models, found none")
+    check_once([options.model, *options.data])
     if options.worst < 0:
         raise ValueError(
             f"--worst: expected a number of at least 0, found {options.worst}"
@@ -227,3 +236,17 @@ def _check(options: argparse.Namespace, outputs: Outputs, data: list[Path]) -> N
             "--calibration: expected several models, whose deviations are compared "
             "with the errors of their mean, found one"
         )
+
+
+def _check_different(models: dict[Path, Any]) -> None:
+    """Refuse a model that is there twice: its copies do not deviate from each other."""
+    from ..model.model import digest
+
+    paths: dict[str, Path] = {}
+    for path, model in models.items():
+        first = paths.setdefault(digest(model), path)
+        if first is not path:
+            raise ValueError(
+                f"committee: expected different models, found the same in {first} and "
+                f"{path}"
+            )

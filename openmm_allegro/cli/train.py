@@ -59,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train, print the errors on the test frames, and name the model file."""
     from ..model.elements import element_types
+    from ..training.data import report_repeated
     from ..training.evaluate import evaluate
     from ..training.train import read_data, read_replay, read_test
     from ..training.train import train as train_model
@@ -80,6 +81,8 @@ def train(options: argparse.Namespace) -> None:
     )
     for structure in test:  # before the training, not after it
         element_types(structure.symbols, network.elements, structure.source)
+    report_repeated("replay", replay, [*training, *validation])
+    report_repeated("test", test, [*training, *validation, *replay])
     if test and all(structure.is_isolated for structure in test):
         raise ValueError("test: expected structures of more atoms, found isolated ones")
     names = "test.json", "test_frames.csv", "parity.png"

@@ -250,7 +250,7 @@ def _odd_frames(survey):
         (
             survey.places[o.frame],
             "energy" if o.what == "energy" else "largest force",
-            f"{1000 * o.value:+.1f} meV/atom"
+            f"{1000 * o.value:+.1f} meV/atom".replace("-", "−")
             if o.what == "energy"
             else f"{o.value:.3g} eV/Å",
             f"{abs(o.score):.1f}",

@@ -137,6 +137,8 @@ def _read_file(path: Path, labels: bool, survey: LabelSurvey) -> list[Structure]
         raise FileNotFoundError(
             f"expected a file of structures, found nothing at {path}"
         )
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: expected at least one frame, found an empty file")
     structures: list[Structure] = []
     settings, missing = survey.settings, ""
     frames, set_elements = iterate_frames(path, settings), name_reader(path)

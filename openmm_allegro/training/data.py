@@ -68,11 +68,6 @@ def read_data(
         for name in files
         if files[name]
     }
-    both = set(record["training_files"].values()) & set(
-        record.get("validation_files", {}).values()
-    )
-    if both:
-        log.warning("a validation file is identical to a training file")
     labels, plain = config.labels(), dataclasses.asdict(LabelSettings())
     changed = dataclasses.asdict(labels).items() - plain.items()
     if changed:
@@ -87,7 +82,9 @@ def read_data(
 
     training = read("training", structures)
     if config.validation:
-        return training, read("validation"), record
+        validation = read("validation")
+        report_repeated("validation", validation, training)
+        return training, validation, record
     size = config.validation_size
     if size >= len(training):
         raise ValueError(
@@ -99,6 +96,29 @@ def read_data(
     )
     record |= {"validation_size": size, "split_seed": config.split_seed}
     return training, validation, record
+
+
+def report_repeated(
+    name: str, structures: Sequence[Structure], learnt: Sequence[Structure]
+) -> None:
+    """Log how many frames of a set are in another: errors on them are small.
+
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    structures : sequence of Structure
+    learnt : sequence of Structure
+        Frames that the model is trained on, or that choose it.
+    """
+    seen = {(s.symbols, s.positions.tobytes()) for s in learnt if not s.is_isolated}
+    again = sum((s.symbols, s.positions.tobytes()) in seen for s in structures)
+    if again:
+        log.warning(
+            "%d of %s are training or validation frames too: errors on them say little "
+            "of others",
+            *(again, counted(len(structures), f"{name} frame")),
+        )
 
 
 def read_replay(

@@ -63,7 +63,7 @@ def fix_linear_chains(
                 weight[:, :scalars] = start.to(weight)
         weight.register_hook(lambda gradient: _without(gradient, scalars))
         fixed.append(weight)
-    log.info("%d of %d linear chains fixed", len(fixed), len(networks))
+    log.debug("%d of %d linear chains fixed", len(fixed), len(networks))
     return fixed
 
 

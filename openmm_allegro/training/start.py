@@ -144,14 +144,14 @@ def _report_absent(
     forgotten = [element for element in absent if element in known]
     if forgotten:
         log.info(
-            "no structure has %s: the model may forget what it knows of it; replay "
-            "keeps it",
+            "no structure has %s, of which the model may forget what it knows; replay "
+            "keeps that",
             ", ".join(forgotten),
         )
     absent = [element for element in absent if element not in known]
     if absent:
         log.warning(
-            "no training structure has %s: what the model says of it is not learnt",
+            "no training structure has %s, of which the model will have learnt nothing",
             ", ".join(absent),
         )
 

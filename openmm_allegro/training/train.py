@@ -132,7 +132,13 @@ def train(
     # made before any file, since they refuse some data; each of several processes does
     loaders = _loaders(start, train_config) if train_config.devices == 1 else None
     if checkpoint is not None:
-        load_checkpoint(checkpoint)  # refuses what Lightning would fail with, or run
+        # refuses what Lightning would fail with, or run
+        done = load_checkpoint(checkpoint).get("epoch", 0)
+        if done > train_config.max_epochs:
+            raise ValueError(
+                f"training: expected max_epochs of at least {done}, the number of "
+                f"epochs that are done in {output}, found {train_config.max_epochs}"
+            )
         check_same(start.model, read_header(output / MODEL), output)
         remove_others(checkpoint)
     if overwrite:

@@ -324,8 +324,20 @@ def test_evaluate_outputs_are_checked_first(water, capsys):
     for options, words in (
         (["--plot", folder / "a.foo"], ".png"),
         (["--json", folder], "found a folder"),
+        (["--json", folder / "a", "--frames", folder / "a"], "each output"),
+        ([ETHANOL], "each file once"),
     ):
         assert words in error_of(capsys, "evaluate", model, ETHANOL, *options)
+
+
+def test_a_committee_of_copies_is_refused(water, capsys):
+    """Their deviation would be zero, whatever their error."""
+    model, _, folder = water
+    copy = folder / "copy.safetensors"
+    shutil.copyfile(model, copy)
+    found = error_of(capsys, "evaluate", model, copy, ETHANOL)
+    assert "expected different models" in found and "copy.safetensors" in found
+    assert "each file once" in error_of(capsys, "evaluate", model, model, ETHANOL)
 
 
 def test_rdf_of_a_pair_without_a_shell_is_drawn(water, capsys, monkeypatch):

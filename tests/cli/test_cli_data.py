@@ -119,6 +119,7 @@ def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):
     model.write_text("")
     for arguments, words in (
         ([few], "at least 4 frames"),
+        ([data, tmp_path / "." / data.name], "each file once"),
         ([tmp_path / "none.extxyz"], "found nothing at"),
         ([tmp_path], "found a folder"),
         ([model], "found a model"),

@@ -7,7 +7,7 @@ import pytest
 from training_helpers import ETHANOL, LIQUID, ethanol
 
 from openmm_allegro.training.config import DataConfig
-from openmm_allegro.training.data import read_data
+from openmm_allegro.training.data import read_data, report_repeated
 
 
 def test_read_data_holds_out_validation_frames():
@@ -29,6 +29,17 @@ def test_read_data_from_separate_files():
     training, validation, record = read_data(config, ETHANOL.parent)
     assert (len(training), len(validation)) == (20, 4)
     assert set(record) == {"training_files", "validation_files", "test_files"}
+
+
+def test_frames_that_are_in_two_sets_are_told(caplog):
+    """Errors on them say nothing of other frames, though their file is another."""
+    config = DataConfig((ETHANOL.name,), (LIQUID.name,))
+    training, liquid, _ = read_data(config, ETHANOL.parent)
+    assert not caplog.records
+    report_repeated("test", [*liquid, *training[:3]], training)
+    assert "3 of 7 test frames are training or validation frames too" in caplog.text
+    read_data(DataConfig((ETHANOL.name,), (ETHANOL.name,)), ETHANOL.parent)
+    assert "20 of 20 validation frames" in caplog.text
 
 
 @pytest.mark.parametrize(
