@@ -35,8 +35,9 @@ RIDGE = 1e-5  # on unknowns in units of the root mean square of their forces
 # the fitted energy is asked to be within a part of the nuclei's, with a weight (eV²/Å²)
 # that grows as long as a core is attractive there.
 POINTS, FIRST, LAST, WITHIN, WEIGHT = 20, 0.25, 0.8, 0.3, 1e-3
-WALLS = (1.0, 10.0, 100.0, 1000.0)
-CHECKED, CHECKS = 0.2, 60  # first distance (Å) and number of those that must repel
+WALLS = (1.0, 10.0, 100.0)
+CHECKED, CHECKS = 0.2, 60  # first distance (Å) and number of those that are looked at
+BARRIER = 50.0  # eV; nothing gets behind a higher wall, so that a core may turn there
 
 
 class Kinds(NamedTuple):
@@ -106,14 +107,13 @@ def fit_core(
         attractive = _attractive(fitted, kinds, rates, config)
         if not attractive:
             break
-    else:
+    else:  # without a fitted part the nuclei's would be left for the network to undo
         log.warning(
-            "the pair core of %s would attract atoms that are close, and is left out",
+            "the pair core of %s attracts atoms that are closer than in the data",
             ", ".join(attractive),
         )
-        names = ["-".join(config.elements[t] for t in pair) for pair in kinds.types]
-        fitted[[name in attractive for name in names]] = 0.0
-    _report(equations, fitted, rates, len(frames))
+    plain = _mean_square(labelled[:: max(every, 1)])
+    _report(equations, fitted, rates, len(frames), plain)
     for (a, b), values in zip(kinds.types.tolist(), fitted, strict=True):
         strengths[a, b, chosen] = strengths[b, a, chosen] = values * _factors(rates)
     return strengths
@@ -228,13 +228,14 @@ def _solve(
 def _attractive(
     fitted: Tensor, kinds: Kinds, rates: Tensor, config: AllegroConfig
 ) -> list[str]:
-    """Kinds whose core has a well at distances below those of the data."""
+    """Kinds whose core attracts in front of a high wall, closer than in the data."""
     names = []
     for kind, pair in enumerate(kinds.types.tolist()):
-        r = _near(kinds, kind, CHECKED, CHECKS)
+        r = _near(kinds, kind, CHECKED, CHECKS).sort().values
         energy = _values(r, rates) @ fitted[kind] + _nuclei(r, kinds, kind, config)
-        order = r.argsort()
-        if (energy[order].diff() >= 0).any() or (energy <= 0).any():
+        behind = (energy > BARRIER).nonzero()
+        outside = energy[int(behind[-1]) if len(behind) else 0 :]
+        if (outside.diff() >= 0).any():
             names.append("-".join(config.elements[t] for t in pair))
     return names
 
@@ -266,13 +267,27 @@ def _factors(rates: Tensor) -> Tensor:
     return UNIT * torch.exp(rates * UNIT)
 
 
-def _report(equations: _Equations, fitted: Tensor, rates: Tensor, frames: int) -> None:
+def _mean_square(frames: Sequence[Sample]) -> float:
+    forces = torch.cat([s.forces.double().flatten() for s in frames])
+    return float(forces[torch.isfinite(forces)].square().mean())
+
+
+def _report(
+    equations: _Equations, fitted: Tensor, rates: Tensor, frames: int, plain: float
+) -> None:
+    """Log what the core leaves of the forces' mean square ``plain``."""
     values = fitted.flatten()
     rest = equations.square - 2.0 * float(equations.vector @ values)
     rest += float(values @ equations.matrix @ values)
+    left, forces = (1000 * max(part, 0.0) ** 0.5 for part in (rest, plain))
     log.info(
         "pair core of %d kinds of pairs and %d rates fitted to %d frames: it leaves "
         "%.0f of the forces' %.0f meV/Å (root mean square)",
-        *(len(fitted), len(rates), frames),
-        *(1000 * max(part, 0.0) ** 0.5 for part in (rest, equations.square)),
+        *(len(fitted), len(rates), frames, left, forces),
     )
+    if left >= forces:
+        log.warning(
+            "the pair core leaves larger forces (%.0f meV/Å) than there are (%.0f): "
+            "train without core_rates and zbl, or with other core_rates",
+            *(left, forces),
+        )

@@ -168,3 +168,16 @@ def test_core_is_in_the_file_which_earlier_packages_refuse(tmp_path):
         header = json.loads(file.metadata()["openmm_allegro"])
     assert header["format_version"] == 2
     assert "core_rates" not in header["config"]
+
+
+def test_core_leaves_less_than_the_forces_of_a_molecule_and_stays_a_wall():
+    """The core of ethanol's carbons turns over, but behind its wall."""
+    structures = read_structures(ETHANOL)
+    config = tiny_config(elements=("H", "C", "O"), cutoff=5.0, **CORE)
+    terms = fitted(structures, config)
+    samples = make_samples(structures, config, DTYPE)
+    left = torch.cat([s.forces for s in subtract_terms(samples, terms)])
+    forces = torch.cat([s.forces for s in samples])
+    assert left.square().mean() < 0.25 * forces.square().mean()
+    for pair in (("C", "C"), ("C", "O"), ("C", "H"), ("H", "O"), ("H", "H")):
+        assert (pair_forces(terms, config, pair, [0.5, 0.6, 0.7]) > 0).all()
