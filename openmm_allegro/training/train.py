@@ -16,6 +16,7 @@ from ..model import AllegroConfig
 from ..model.model import Model
 from ..modelfile import read_header
 from ..structure import Structure
+from ..utils.files import lock_output
 from ..utils.quiet import quiet
 from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
@@ -102,6 +103,8 @@ def train(
     ------
     FileExistsError
         If ``output`` holds a training, and neither ``resume`` nor ``overwrite`` is set.
+    RuntimeError
+        If another training writes to it now.
     ValueError
         If labels are missing, an element is not in the config, there is nothing to
         resume or it was another model or other data, or the loss is not finite.
@@ -132,23 +135,35 @@ def train(
     # made before any file, since they refuse some data; each of several processes does
     loaders = _loaders(start, train_config) if train_config.devices == 1 else None
     if checkpoint is not None:
-        # refuses what Lightning would fail with, or run
-        done = load_checkpoint(checkpoint).get("epoch", 0)
-        if done > train_config.max_epochs:
-            raise ValueError(
-                f"training: expected max_epochs of at least {done}, the number of "
-                f"epochs that are done in {output}, found {train_config.max_epochs}"
-            )
-        check_same(start.model, read_header(output / MODEL), output)
-        remove_others(checkpoint)
-    if overwrite:
-        remove_training(output)
-    output.mkdir(parents=True, exist_ok=True)
-    fit(0, start, loaders, train_config, output, checkpoint, progress=progress)
-    if checkpoint is not None:  # Lightning leaves the one that it resumed from
-        remove_others(sorted(output.glob(CHECKPOINTS))[-1])
-    learnt = [*start.training, *start.replay]
-    return finished_model(output, train_config, learnt, start.validation, device)
+        _check_checkpoint(checkpoint, start, train_config, output)
+    with lock_output(output / "training"):
+        if checkpoint is not None:
+            remove_others(checkpoint)
+        if overwrite:
+            remove_training(output)
+        fit(0, start, loaders, train_config, output, checkpoint, progress=progress)
+        if checkpoint is not None:  # Lightning leaves the one that it resumed from
+            remove_others(sorted(output.glob(CHECKPOINTS))[-1])
+        learnt = [*start.training, *start.replay]
+        return finished_model(output, train_config, learnt, start.validation, device)
+
+
+def _check_checkpoint(
+    checkpoint: Path, start: Start, config: TrainConfig, output: Path
+) -> None:
+    """Refuse a checkpoint of another training, or that Lightning would fail with.
+
+    Raises
+    ------
+    ValueError
+    """
+    last = load_checkpoint(checkpoint).get("epoch")
+    if isinstance(last, int) and last >= config.max_epochs:
+        raise ValueError(
+            f"training: expected max_epochs of at least {last + 1}, the number of "
+            f"epochs that are done in {output}, found {config.max_epochs}"
+        )
+    check_same(start.model, read_header(output / MODEL), output)
 
 
 def fit(

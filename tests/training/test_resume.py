@@ -34,6 +34,7 @@ from openmm_allegro.training import averaging
 from openmm_allegro.training import module as training_module
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.resume import CHECKPOINTS, find_checkpoint, remove_others
+from openmm_allegro.utils.files import lock_output
 
 
 class Crash(Exception):
@@ -179,6 +180,16 @@ def test_resuming_a_finished_training_gives_its_model(tmp_path):
     again = fit(tmp_path / "run", short(max_epochs=2), resume=True)
     assert same(weights(model), weights(again))
     assert len(read_log(tmp_path / "run")) == 2
+    with pytest.raises(ValueError, match=r"max_epochs of at least 2, .* found 1"):
+        fit(tmp_path / "run", short(max_epochs=1), resume=True)
+    assert not (tmp_path / "run" / "training.lock").exists()
+
+
+def test_two_trainings_of_one_folder_at_a_time_are_refused(tmp_path):
+    with lock_output(tmp_path / "run" / "training"):
+        with pytest.raises(RuntimeError, match="expected no other run"):
+            fit(tmp_path / "run", short())
+        assert [p.name for p in (tmp_path / "run").iterdir()] == ["training.lock"]
 
 
 def test_nothing_to_resume(tmp_path):
