@@ -12,7 +12,7 @@ from typing import Any
 from ..structure.labels.settings import LabelSettings
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, option_of, settings_of
-from ..utils.words import counted
+from ..utils.words import counted, digits
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def print_summary(prepared: Any, hours: float) -> None:
     batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"{counted(recipe.steps, 'step')} of {batch} in {hours:.3g} h"
+        f"{counted(recipe.steps, 'step')} of {batch} in {digits(hours)} h"
     )
 
 

@@ -83,8 +83,8 @@ def calibration_table(calibration: Mapping[str, Any]) -> str:
                 units[name],
                 *map(short, (values.error, values.deviation, values.scale)),
                 short(values.likely_scale),
-                " / ".join(f"{100 * part:.0f} %" for part in percent),
-                f"{values.rank_correlation:.2f}",
+                " / ".join(f"{100 * part:,.0f} %" for part in percent),
+                f"{values.rank_correlation:.2f}".replace("-", "−"),
             ]
         )
     return format_columns(lines)

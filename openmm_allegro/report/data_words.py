@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from ..utils.words import counted
+from ..utils.words import counted, digits
 
 PERIODIC = {"all": "periodic", "some": "some periodic", "none": "not periodic"}
 
@@ -106,7 +106,7 @@ def spread(survey):
 
 def millis(value):
     """Write a thousand times a value."""
-    return f"{1000 * value:.3g}"
+    return digits(1000 * value)
 
 
 def extent(values):

@@ -14,6 +14,7 @@ from ..modelfile import load_model
 from ..structure import Structure
 from ..structure.labels.settings import LabelSettings
 from ..utils.process import processor_name
+from ..utils.words import digits
 from .config import DataConfig
 from .config_file import config_text
 from .data import read_labelled
@@ -109,8 +110,8 @@ def prepare(
     names = ", ".join(surveyed.files)
     heading = (
         f"A training on {names}, as openmm-allegro {__version__} would do it in "
-        f"{hours:.3g} h on this machine ({processor_name()}). Change what you like: "
-        "docs/train.md has all settings."
+        f"{digits(hours)} h on this machine ({processor_name()}). Change what you "
+        "like: docs/train.md has all settings."
     )
     return Prepared(structures, surveyed, recipe, config_text(recipe, heading))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model import AllegroConfig
 from ..utils.settings import check_settings, setting
-from ..utils.words import counted
+from ..utils.words import counted, digits
 from .config import DataConfig, TrainConfig
 from .fine_tune import fine_tuning
 from .survey import Survey
@@ -327,8 +327,8 @@ def _timed(
 ) -> TrainConfig:
     passes = plan.epochs * (plan.epoch_size or frames) / frames
     reasons["max_epochs"] = (
-        f"{counted(plan.steps, 'step')} of {plan.step:.3g} s, {passes:.3g} passes over "
-        "the training frames"
+        f"{counted(plan.steps, 'step')} of {plan.step:.3g} s, {digits(passes)} passes "
+        "over the training frames"
     )
     reasons["max_hours"] = "the rest of --hours; fewer epochs if they take longer"
     if plan.epoch_size:
@@ -353,7 +353,7 @@ def _explain_size(
     reasons |= dict.fromkeys(
         ("two_body_width", "latent_width", "readout_width"), hidden
     )
-    steps = f"{plan.steps:,} in {hours:.3g} h"
+    steps = f"{plan.steps:,} in {digits(hours)} h"
     if plan.usual < 0.8 * plan.steps:
         steps += f", about {plan.usual:,} beside what else the machine does"
     larger = LADDER[LADDER.index(rung) + 1 :]

@@ -11,3 +11,14 @@ def counted(number: int, noun: str) -> str:
     ('1 isolated atom', '3 frames', '20,000 steps')
     """
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def digits(value: float) -> str:
+    """Three digits of a number, or all before the point of a large one.
+
+    Examples
+    --------
+    >>> digits(0.01234), digits(12.34), digits(-999.7), digits(41666.7)
+    ('0.0123', '12.3', '-1,000', '41,667')
+    """
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
