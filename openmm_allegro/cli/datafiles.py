@@ -144,7 +144,7 @@ def print_summary(prepared: Any, hours: float) -> None:
     batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"{counted(recipe.steps, 'step')} of {batch} in {digits(hours)} h"
+        f"up to {counted(recipe.steps, 'step')} of {batch} in {digits(hours)} h"
     )
 
 
