@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..structure.labels.settings import LabelSettings
+from ..training.budget import Budget
 from ..utils.settings import add_options as add_settings
-from ..utils.settings import given_options, option_of, settings_of
+from ..utils.settings import given_options, option_of
 from ..utils.words import counted, digits
 
 log = logging.getLogger(__name__)
-
-HOURS = 1.0
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +23,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test", type=Path, nargs="+", metavar="FILE", help="frames to test on"
     )
-    parser.add_argument(
-        "--hours",
-        type=float,
-        help=f"hours that the whole training may take (default {HOURS:g})",
-    )
+    add_settings(parser, Budget)
     add_settings(parser.add_argument_group("labels"), LabelSettings)
 
 
@@ -53,9 +48,12 @@ def add_fine_tuning(parser: argparse.ArgumentParser) -> None:
 
 def given_data_options(options: argparse.Namespace) -> list[str]:
     """Options of ``add_data_options`` that were given."""
-    given = [f"--{n}" for n in ("test", "hours") if getattr(options, n) is not None]
-    labels = given_options(options, LabelSettings)
-    return given + [option_of(LabelSettings, name) for name in labels]
+    given = [] if options.test is None else ["--test"]
+    return given + [
+        option_of(settings, name)
+        for settings in (Budget, LabelSettings)
+        for name in given_options(options, settings)
+    ]
 
 
 def check_files(files: Sequence[Path]) -> None:
@@ -98,7 +96,7 @@ def prepare_files(
 ) -> Any:
     """Survey the files, choose settings, and print both in short; a ``Prepared``."""
     started = time.monotonic()
-    hours = HOURS if options.hours is None else options.hours
+    hours = Budget(**given_options(options, Budget)).hours
     test = options.test or []
     for paths in (files, test, options.replay):
         check_files(paths)
@@ -107,13 +105,6 @@ def prepare_files(
             "expected a model to start from (--from) beside --replay, found none"
         )
     from ..training.prepare import prepare
-    from ..training.recipe import Budget
-
-    most = settings_of(Budget)["hours"].maximum
-    if not 0 < hours <= most:
-        raise ValueError(
-            f"expected --hours above 0 and at most {most:,.0f}, found {hours:g}"
-        )
 
     labels = LabelSettings(**given_options(options, LabelSettings))
     prepared = prepare(

@@ -34,7 +34,7 @@ class _Task(NamedTuple):
     config: Path  # TOML
     output: Path
     resume: bool
-    structures: Any = None  # of the training files, if they were read already
+    prepared: Any = None  # structures, if they were read already
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +70,14 @@ def train(options: argparse.Namespace) -> None:
     tables = _read_tables(task.config, options)
     data, folder = tables["data"], task.config.parent
     trust = Trust(**given_options(options, Trust)).trust
+    known = task.prepared
     training, validation, record = read_data(
-        data, folder, trust=trust, structures=task.structures
+        data, folder, trust=trust, structures=known and known.structures
     )
     test, replay = (
-        read(data, folder, trust=trust) for read in (read_test, read_replay)
+        (known.test, known.replay)
+        if known
+        else (read(data, folder, trust=trust) for read in (read_test, read_replay))
     )
     network, settings, source = _configs(
         tables, task.config, [*training, *validation, *test, *replay]
@@ -163,7 +166,7 @@ def _task_of_files(options: argparse.Namespace, output: Path) -> _Task:
     write_page(prepared, output / PAGE)
     replace_file(path, prepared.text)
     print(f"settings: {path}\npage about the data: {output / PAGE}", flush=True)
-    return _Task(path, output, False, prepared.structures)
+    return _Task(path, output, False, prepared)
 
 
 def _check_same_files(

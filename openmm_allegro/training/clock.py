@@ -16,7 +16,7 @@ from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig
 from ..structure import Structure
 from .config import TrainConfig
-from .evaluate import predict
+from .evaluate import predict_labels
 from .module import TrainingModule
 from .recipe import Cost
 from .samples import FILL, FINE_FILL, Batch, collate
@@ -65,7 +65,6 @@ class MeasuredClock:
         fill = FILL if module.energy.network.in_training is None else FINE_FILL
         size = config.batch_size
         batches = len(start.training) // size
-        stress = module.weights.stress > 0
 
         def next_batch(number: int) -> Batch:
             first = number % batches * size
@@ -74,9 +73,7 @@ class MeasuredClock:
 
         def step(number: int) -> Times:
             begun = time.monotonic(), time.thread_time()
-            batch = next_batch(number)
-            prediction = predict(module.energy, batch, training=True, stress=stress)
-            module.loss(batch, prediction).backward()
+            module.training_step(next_batch(number), number).backward()
             optimizer.step()
             optimizer.zero_grad()
             _wait(device)
@@ -84,7 +81,7 @@ class MeasuredClock:
 
         def check(number: int) -> Times:
             begun = time.monotonic(), time.thread_time()
-            predict(module.energy, next_batch(number))
+            predict_labels(module.energy, next_batch(number))
             _wait(device)
             return time.monotonic() - begun[0], time.thread_time() - begun[1]
 
@@ -110,15 +107,15 @@ def _measure(
     That is the least time, or the median of the processor's where one thread does all:
     it is not longer beside other work.
     """
-    found: list[Times] = []
+    times: list[Times] = []
     spent = 0.0
-    while len(found) < _FEWEST or (spent < seconds and len(found) < _MOST):
-        found.append(action(len(found)))
-        spent += found[-1][0]
-    usual = statistics.median(wall for wall, _ in found)
+    while len(times) < _FEWEST or (spent < seconds and len(times) < _MOST):
+        times.append(action(len(times)))
+        spent += times[-1][0]
+    usual = statistics.median(wall for wall, _ in times)
     if alone:
-        return usual, min(usual, statistics.median(own for _, own in found))
-    return usual, min(wall for wall, _ in found)
+        return usual, min(usual, statistics.median(own for _, own in times))
+    return usual, min(wall for wall, _ in times)
 
 
 def _wait(device: str) -> None:

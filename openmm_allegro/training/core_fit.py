@@ -22,6 +22,7 @@ from ..model.energy import screened_repulsion
 from ..model.radial import polynomial_envelope
 from ..topology.elements import ATOMIC_NUMBERS
 from .samples import Sample
+from .statistics import closest_distances
 from .terms import subtract_terms
 
 log = logging.getLogger(__name__)
@@ -121,12 +122,7 @@ def fit_core(
 
 def find_kinds(samples: Sequence[Sample], count: int) -> Kinds:
     """Find the pairs of ``count`` elements that samples have, and the closest."""
-    closest = torch.full((count * count,), torch.inf, dtype=torch.float64)
-    for s in samples:
-        center, neighbor = s.types[s.centers], s.types[s.neighbors]
-        pair = torch.minimum(center, neighbor) * count + torch.maximum(center, neighbor)
-        distances = s.vectors.double().norm(dim=-1)
-        closest = closest.scatter_reduce(0, pair, distances, "amin")
+    closest = closest_distances(samples, count)
     present = torch.isfinite(closest).nonzero()[:, 0]
     types = torch.stack((present // count, present % count), 1)
     index = torch.full((count, count), -1)

@@ -142,7 +142,7 @@ def evaluate(
     samples = make_samples(structures, model.config, distances)
     places = {id(s): place_of(s, index) for index, s in enumerate(structures)}
     structures, samples, atoms = separate("evaluate", structures, samples)
-    check_kind(model, common_baseline(structures))
+    check_comparable(model, structures, "evaluate")
     _report_atoms(model, atoms)
     record = seen or model.provenance.get(RECORD)
     batches, predictions, compared = [], [], []
@@ -251,20 +251,50 @@ def _known(
     ]
 
 
-def check_kind(model: Model, baseline: dict[str, Any] | None) -> None:
+def check_comparable(model: Model, structures: Sequence[Structure], where: str) -> None:
+    """Refuse labels of another kind than a model, or of another baseline.
+
+    Raises
+    ------
+    ValueError
+    """
+    baseline = common_baseline(structures)
+    check_kind(model, baseline, where)
+    if baseline is not None:
+        check_baseline(model.provenance.get("baseline"), baseline, where)
+
+
+def check_kind(
+    model: Model,
+    baseline: dict[str, Any] | None,
+    where: str,
+    name: str = "this model",
+) -> None:
+    """Refuse labels of another kind than a model.
+
+    Parameters
+    ----------
+    model : Model
+    baseline : dict, optional
+        Of the labels, see ``common_baseline``.
+    where, name : str
+        Beginning of the message, and what it calls the model.
+
+    Raises
+    ------
+    ValueError
+    """
     if model.kind == "delta" and baseline is None:
         raise ValueError(
-            "evaluate: expected labels from which the baseline of this model of kind "
-            "delta was subtracted (--baseline, subtract_baseline), found labels of the "
-            "whole energy"
+            f"{where}: expected labels from which the baseline of {name}, of kind "
+            "delta, was subtracted (baseline, --baseline, subtract_baseline), found "
+            "labels of the whole energy"
         )
-    if baseline is not None and model.kind != "delta":
+    if model.kind != "delta" and baseline is not None:
         raise ValueError(
-            "evaluate: expected labels of the whole energy for a model of kind "
+            f"{where}: expected labels of the whole energy for {name}, of kind "
             f"{model.kind}, found labels from which a baseline was subtracted"
         )
-    if baseline is not None:
-        check_baseline(model.provenance.get("baseline"), baseline, "evaluate")
 
 
 def _groups(blocks: Sequence[Block]) -> list[list[Block]]:

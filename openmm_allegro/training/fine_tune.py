@@ -17,6 +17,7 @@ from ..structure import Structure
 from ..topology.elements import ATOMIC_NUMBERS
 from ..utils.config import from_mapping
 from .config import TrainConfig
+from .evaluate import check_kind
 from .new_elements import extended_cutoffs, extended_weights, models_of
 from .refit import drawn, energy_residuals, least_change
 from .replay import moved_energies
@@ -209,27 +210,6 @@ def continue_from(
     return Continued(model, list(replay))
 
 
-def check_kind(source: Model, baseline: dict[str, Any] | None) -> None:
-    """Refuse labels of another kind than those of the model to start from.
-
-    Raises
-    ------
-    ValueError
-    """
-    if source.kind == "delta" and baseline is None:
-        raise ValueError(
-            "training: expected labels from which the baseline of the model to start "
-            "from, which is of kind delta, was subtracted (baseline), found labels of "
-            "the whole energy"
-        )
-    if source.kind != "delta" and baseline is not None:
-        raise ValueError(
-            "training: expected labels of the whole energy because the model to start "
-            f"from is of kind {source.kind}, found labels from which a baseline was "
-            "subtracted"
-        )
-
-
 def continued_record(
     source: Model, record: dict[str, Any], baseline: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -248,7 +228,7 @@ def continued_record(
     ValueError
         If the labels are of another kind than the model, or have another baseline.
     """
-    check_kind(source, baseline)
+    check_kind(source, baseline, "training", "the model to start from")
     record = dict(record)
     if baseline is not None:
         trained = source.provenance.get("baseline")

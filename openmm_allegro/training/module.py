@@ -15,10 +15,11 @@ from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch, KnownGradient
 from .config import LossWeights, TrainConfig
 from .devices import gather, is_shared, of_all
-from .evaluate import Prediction, error_metrics, gather_arrays, predict, predict_labels
+from .evaluate import Prediction, gather_arrays, predict, predict_labels
 from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
 from .loss import batch_loss, validation_score
+from .metrics import error_metrics
 from .optimizers import make_optimizer
 from .pace import Course
 from .record import MONITOR

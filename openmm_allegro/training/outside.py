@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from ..model import AllegroConfig
 from .samples import Sample
+from .statistics import pair_index, pair_name
 
 RECORD = "seen"  # its key in the provenance of a model file
 TOLERANCE = 0.02  # Å, by which distances may be outside
@@ -177,17 +177,6 @@ def mahalanobis(latents: np.ndarray, known: dict[str, Any]) -> np.ndarray:
         rest = np.square(difference - along @ directions).sum(axis=1)
         squares += rest / known["rest"] ** 2
     return np.sqrt(squares)
-
-
-def pair_index(sample: Sample, count: int) -> torch.Tensor:
-    """Number of each pair's elements, whichever comes first."""
-    first, second = sample.types[sample.centers], sample.types[sample.neighbors]
-    return torch.minimum(first, second) * count + torch.maximum(first, second)
-
-
-def pair_name(pair: int, elements: Sequence[str]) -> str:
-    """Name such as "H-O" of a pair's number."""
-    return "-".join(sorted(elements[i] for i in divmod(int(pair), len(elements))))
 
 
 def _distances_outside(

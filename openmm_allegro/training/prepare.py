@@ -18,15 +18,18 @@ from ..utils.words import digits
 from .config import DataConfig
 from .config_file import config_text
 from .data import read_labelled
-from .fine_tune import check_kind, fine_tuned_config
+from .evaluate import check_kind
+from .fine_tune import fine_tuned_config
 from .recipe import Clock, Recipe, choose
 from .survey import Survey, survey
 
 
 class Prepared(NamedTuple):
-    """Structures of the training files, their numbers, and settings for them."""
+    """Structures of a training, numbers of those to train on, and settings."""
 
     structures: list[Structure]
+    test: list[Structure]
+    replay: list[Structure]
     survey: Survey
     recipe: Recipe
     text: str  # of the TOML
@@ -84,7 +87,7 @@ def prepare(
     )
     source = None if start_from is None else load_model(start_from)
     if source is not None:
-        check_kind(source, None)
+        check_kind(source, None, "training", "the model to start from")
     structures = read_labelled(files, (), labels)
     surveyed = survey(structures)
     elements, network = surveyed.all_elements, None
@@ -92,7 +95,10 @@ def prepare(
     if source is not None:
         network = fine_tuned_config(source.config, [*structures, *others])
         elements = network.elements
-    _check_test(test, labels, elements)
+    plain = dataclasses.replace(labels, use_weights=False)
+    tests = read_labelled(test, (), plain) if test else []
+    for structure in tests:
+        element_types(structure.symbols, elements, structure.source)
     if clock is None:
         from .clock import MeasuredClock
 
@@ -113,22 +119,12 @@ def prepare(
         f"{digits(hours)} h on this machine ({processor_name()}). Change what you "
         "like: docs/train.md has all settings."
     )
-    return Prepared(structures, surveyed, recipe, config_text(recipe, heading))
+    text = config_text(recipe, heading)
+    return Prepared(structures, tests, others, surveyed, recipe, text)
 
 
 def _relative(files: Sequence[Path], folder: Path) -> tuple[str, ...]:
     return tuple(os.path.relpath(path, folder) for path in files)
-
-
-def _check_test(
-    files: Sequence[Path], labels: LabelSettings, elements: tuple[str, ...]
-) -> None:
-    """Refuse test frames that a model of the elements cannot be tested on."""
-    if not files:
-        return
-    structures = read_labelled(files, (), labels)
-    for structure in structures:
-        element_types(structure.symbols, elements, structure.source)
 
 
 def _can_compile() -> bool:

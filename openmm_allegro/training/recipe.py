@@ -6,14 +6,14 @@ benchmarks/accuracy/README.md, "What mattered".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..model import AllegroConfig
-from ..utils.settings import check_settings, setting
 from ..utils.words import counted, digits
+from .budget import Budget
 from .config import DataConfig, TrainConfig
 from .fine_tune import fine_tuning
 from .survey import Survey
@@ -63,22 +63,6 @@ FINISH = 15.0  # seconds to read the best model again and to test it
 COMPILED = 0.65  # of the time of a step, once it is compiled
 COMPILING = 120.0  # seconds
 GAIN = 3.0  # compile where it saves this many times its seconds
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Time for a training."""
-
-    hours: float = setting(
-        1.0,
-        about="Hours that everything may take, from reading the data to the last test",
-        unit="h",
-        above=0,
-        maximum=1e5,
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 class Cost(NamedTuple):

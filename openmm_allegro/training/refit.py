@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 
-from ..classical.fingerprint import common_baseline
 from ..model.model import Model, Stored, weights
 from ..modelfile import load_model, save_model
 from ..structure import Structure
 from .config import TrainConfig
-from .evaluate import check_kind, predict
+from .evaluate import check_comparable, predict
 from .outside import RECORD as SEEN
 from .record import MODEL
 from .samples import Sample, collate, make_samples
@@ -130,7 +129,7 @@ def refit_shifts(
     sets = []
     for part in (structures, validation):
         if part:
-            check_kind(model, common_baseline(part))
+            check_comparable(model, part, "refit")
         sets.append(make_samples(part, model.config, torch.float64))
     return refit_samples(model, *sets, fixed=fixed)
 

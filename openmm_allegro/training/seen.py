@@ -14,8 +14,9 @@ from ..structure import Structure
 from .evaluate import predict
 from .isolated import separate
 from .latents import recording
-from .outside import mahalanobis, pair_index, pair_name
+from .outside import mahalanobis
 from .samples import Sample, collate, make_samples
+from .statistics import pair_index, pair_name
 
 _WIDTH = 0.01  # Å, of the bins of distances
 _GAP = 5  # bins in a row without a distance that part two ranges

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..model import AllegroConfig, Statistics
 from .samples import Sample
@@ -88,16 +89,37 @@ def closest_pairs(samples: Sequence[Sample], config: AllegroConfig) -> dict[str,
         Å, rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are
         like ``"H-O"``, in alphabetical order.
     """
-    count = len(config.elements)
+    distances = closest_distances(samples, len(config.elements)).tolist()
+    closest = {
+        pair_name(pair, config.elements): math.floor(distance * 1e4) / 1e4
+        for pair, distance in enumerate(distances)
+        if distance < math.inf
+    }
+    return dict(sorted(closest.items()))
+
+
+def closest_distances(samples: Sequence[Sample], count: int) -> Tensor:
+    """Smallest distance of each pair of ``count`` elements, by its ``pair_index``.
+
+    Returns
+    -------
+    Tensor [count²], float64
+        Å; infinite for pairs that the samples lack.
+    """
     smallest = torch.full((count * count,), torch.inf, dtype=torch.float64)
-    for s in samples:
-        pair = s.types[s.centers] * count + s.types[s.neighbors]
-        distances = s.vectors.double().norm(dim=-1)
-        smallest = smallest.scatter_reduce(0, pair, distances, "amin")
-    result: dict[str, float] = {}
-    for index, distance in enumerate(smallest.tolist()):
-        if distance < float("inf"):
-            pair = "-".join(sorted(config.elements[i] for i in divmod(index, count)))
-            distance = math.floor(distance * 1e4) / 1e4
-            result[pair] = min(distance, result.get(pair, distance))
-    return dict(sorted(result.items()))
+    for sample in samples:
+        distances = sample.vectors.double().norm(dim=-1)
+        pairs = pair_index(sample, count)
+        smallest = smallest.scatter_reduce(0, pairs, distances, "amin")
+    return smallest
+
+
+def pair_index(sample: Sample, count: int) -> Tensor:
+    """Number of each pair's elements, whichever comes first."""
+    first, second = sample.types[sample.centers], sample.types[sample.neighbors]
+    return torch.minimum(first, second) * count + torch.maximum(first, second)
+
+
+def pair_name(pair: int, elements: Sequence[str]) -> str:
+    """Name such as "H-O" of a pair's number."""
+    return "-".join(sorted(elements[i] for i in divmod(int(pair), len(elements))))

@@ -15,7 +15,7 @@ from ..structure import Structure, has_volume
 from ..topology.names import SYMBOLS
 from ..utils.files import short_names
 from ..utils.words import counted
-from .frames import place_of
+from .frames import formula, place_of
 from .oddities import Duplicate, Outlier, Succession, find_duplicates, find_outliers
 from .oddities import succession as compare_successive
 from .pairs import Pairs, find_pairs
@@ -136,7 +136,7 @@ def survey(structures: Sequence[Structure]) -> Survey:
     _check_frames(frames, len(atoms))
     symbols = Counter(element for s in frames for element in s.symbols)
     elements = {e: symbols[e] for e in SYMBOLS if e in symbols}
-    compositions = Counter(map(formula, frames))
+    compositions = Counter(formula(s.symbols) for s in frames)
     isolated = {s.symbols[0]: s.energy for s in atoms if s.energy is not None}
     energies, residuals, fitted = _energies(frames, list(elements), isolated)
     norms, rms, largest, frame_forces = _forces(frames, list(elements))
@@ -170,12 +170,6 @@ def survey(structures: Sequence[Structure]) -> Survey:
         duplicates=find_duplicates(frames),
         successive=compare_successive(frames),
     )
-
-
-def formula(structure: Structure) -> str:
-    """Elements and their numbers in alphabetical order, such as ``C2H6O``."""
-    counts = Counter(structure.symbols)
-    return "".join(f"{e}{n if n > 1 else ''}" for e, n in sorted(counts.items()))
 
 
 def _check_frames(frames: Sequence[Structure], alone: int) -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("lightning")
 from openmm_allegro.cli.main import main
 from openmm_allegro.modelfile import read_header
 from openmm_allegro.training import clock, recipe, train
+from openmm_allegro.training import data as reading
 from openmm_allegro.training.config import TrainConfig
 
 SYMBOLS = ["Li", "Cl"] * 4
@@ -67,13 +68,20 @@ def test_init_writes_settings_that_train(data, tmp_path, monkeypatch, capsys):
     assert 'start_from = "../salt/model.safetensors"' in text
 
 
-def test_files_alone_train_and_are_tested(data, tmp_path, capsys):
+def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys):
+    """Each of the files is read once, for the settings and for the training."""
+    files = []
+    read = reading.read_structures
+    monkeypatch.setattr(
+        reading, "read_structures", lambda f, **labels: files.extend(f) or read(f)
+    )
     output = tmp_path / "run"
     test = write_extxyz(tmp_path / "test.extxyz", made_up(SYMBOLS, 4, seed=1))
     command = ["train", str(data), "--output", str(output)]
     assert main([*command, "--test", str(test), *HOURS]) == 0
     assert "errors on 4 test frames" in capsys.readouterr().out
     assert json.loads((output / "test.json").read_text())["forces_rmse"] > 0
+    assert sorted(files) == [data, test]
     assert (output / "data.html").exists()
     assert "--resume" in error_of(capsys, *command)
 
@@ -128,7 +136,7 @@ def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):
         ([toml, "--energy-key", "E"], "found --energy-key"),
         ([data, "--hours", 0], "--hours above 0"),
         ([data, "--hours", "-2"], "--hours above 0"),
-        ([data, "--hours", "1e6"], "at most 100,000"),
+        ([data, "--hours", "1e6"], "at most 100000"),
         ([data, "--replay", metal], "(--from) beside --replay"),
         ([data, "--from", tmp_path / "none.safetensors"], "none.safetensors"),
         ([data, "--test", metal], "found Na"),
