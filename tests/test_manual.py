@@ -58,13 +58,29 @@ def test_links_lead_somewhere(page):
 def test_files_to_open_exist_and_are_three_at_most():
     _, _, text = (DOCS / "layout.md").read_text("utf-8").partition("| to add | open |")
     rows = [line.split("|")[2] for line in text.splitlines() if line.startswith("| a")]
-    assert len(rows) == 14
+    assert len(rows) == 17
     package = DOCS.parent / "openmm_allegro"
     for row in rows:
         names = re.findall(r"`([\w/]+(?:\.py|/))`", row)
         assert len(names) <= 3, row
         for name in names:
             assert (package / name).exists(), name
+
+
+def test_files_of_training_are_those_of_the_layout():
+    _, _, text = (DOCS / "layout.md").read_text("utf-8").partition("in `training/`\n")
+    table = text.partition("\n\nBeside")[0]
+    folder = DOCS.parent / "openmm_allegro" / "training"
+    names = {path.name for path in folder.glob("[!_]*.py")}
+    assert sorted(re.findall(r"`(\w+\.py)`", table)) == sorted(names)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_prose_is_wrapped(page):
+    """At 100 columns, but for tables, code and what cannot be broken."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```$", "", page.read_text("utf-8"))
+    long = [line for line in text.splitlines() if len(line) > 100 and line[0] != "|"]
+    assert not [line for line in long if " " in line.strip().removeprefix("- ")]
 
 
 @pytest.mark.parametrize(

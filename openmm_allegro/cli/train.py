@@ -205,21 +205,15 @@ def _configs(
     from ..model import AllegroConfig
     from ..modelfile import load_model
     from ..training.config import TrainConfig
-    from ..training.fine_tune import FINE_TUNING, fine_tuned_config
+    from ..training.fine_tune import fine_tuned_config
     from ..utils.config import from_mapping
 
     network, settings = (tables.get(name, {}) for name in ("model", "train"))
-    where = {name: f"{path} [{name}]" for name in ("model", "train")}
+    settings = from_mapping(TrainConfig, settings, f"{path} [train]")
+    where = f"{path} [model]"
     start_from = tables["data"].start_from
     if start_from is None:
-        return (
-            from_mapping(AllegroConfig, network, where["model"]),
-            from_mapping(TrainConfig, settings, where["train"]),
-            None,
-        )
+        return from_mapping(AllegroConfig, network, where), settings, None
     source = load_model(path.parent / start_from)
-    return (
-        fine_tuned_config(source.config, structures, network, where["model"]),
-        from_mapping(TrainConfig, FINE_TUNING | settings, where["train"]),
-        source,
-    )
+    network = fine_tuned_config(source.config, structures, network, where)
+    return network, settings, source

@@ -25,24 +25,10 @@ from .samples import Sample
 
 log = logging.getLogger(__name__)
 
-# Settings of a fine-tuning by default. A lower rate is usual, but 0.3 of that of a
-# training anew was worse in both cases of benchmarks/accuracy/fine_tune.py.
-FINE_TUNING = {"learning_rate": TrainConfig().learning_rate}
 # Settings of the network that a fine-tuned model may have others of than its source.
 _MAY_DIFFER = ("elements", "pair_cutoffs", "shifts")
 # meV/atom, by which energies of old and new frames may differ after a common fit.
 LARGEST_OFFSET = 100.0
-
-
-def fine_tuning(**changes: Any) -> TrainConfig:
-    """Make settings that suit a fine-tuning.
-
-    Parameters
-    ----------
-    **changes
-        Settings of ``TrainConfig``.
-    """
-    return TrainConfig(**(FINE_TUNING | changes))
 
 
 def fine_tuned_config(

@@ -15,7 +15,6 @@ from ..model import AllegroConfig
 from ..utils.words import counted, digits
 from .budget import Budget
 from .config import DataConfig, TrainConfig
-from .fine_tune import fine_tuning
 from .survey import Survey
 
 
@@ -133,7 +132,7 @@ def choose(
     reasons: dict[str, str] = {}
     model = _network(survey, reasons) if network is None else network
     data = _with_validation(survey, data, reasons)
-    train = _training(survey, network is not None, reasons)
+    train = _training(survey, reasons)
     frames = survey.frames - data.validation_size
     if replayed:
         frames = round(frames / (1 - train.replay_fraction))
@@ -248,7 +247,7 @@ def batch_frames(survey: Survey) -> int:
     return min(frames, largest)
 
 
-def _training(survey: Survey, tunes: bool, reasons: dict[str, str]) -> TrainConfig:
+def _training(survey: Survey, reasons: dict[str, str]) -> TrainConfig:
     frames = batch_frames(survey)
     reasons["batch_size"] = (
         f"frames, about {frames * survey.mean_atoms:.0f} atoms in a batch"
@@ -257,7 +256,7 @@ def _training(survey: Survey, tunes: bool, reasons: dict[str, str]) -> TrainConf
     if not survey.labelled["forces"]:
         chosen["forces_weight"] = 0.0
         reasons["forces_weight"] = "no frame has forces"
-    return fine_tuning(**chosen) if tunes else TrainConfig(**chosen)
+    return TrainConfig(**chosen)
 
 
 def _sized(model: AllegroConfig, rung: Rung) -> AllegroConfig:

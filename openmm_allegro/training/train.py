@@ -87,7 +87,7 @@ def train(
         epoch), ``checkpoints/``.
     start_from : Model, optional
         Start from its weights in the place of random ones; ``fine_tuned_config`` makes
-        the ``model_config``, and ``fine_tuning`` settings that suit it.
+        the ``model_config``.
     replay : sequence of Structure
         Frames that it was trained on, of which each epoch has ``replay_fraction``.
     resume : bool

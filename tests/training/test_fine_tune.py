@@ -27,7 +27,6 @@ from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.fine_tune import (
     check_fine_tuning,
     fine_tuned_config,
-    fine_tuning,
 )
 from openmm_allegro.training.new_elements import nearest_element
 from openmm_allegro.training.replay import ReplayOrder
@@ -328,7 +327,6 @@ def test_settings_that_need_a_model_or_frames_to_replay():
         check_fine_tuning(tiny_config(), short(), None, ethanol()[:1])
     with pytest.raises(ValueError, match=r"frames to replay .* 'same'"):
         check_fine_tuning(tiny_config(), short(replay_level="same"), tiny_model(), ())
-    assert fine_tuning(learning_rate=0.5).learning_rate == 0.5
 
 
 def test_command(tmp_path, monkeypatch, capsys):
@@ -349,7 +347,6 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert record["started_from"]["sha256"] == origin.sha256
     assert record["started_from"]["file"] == "source.safetensors"
     assert record["replay_structures"] == 20 and len(record["replay_files"]) == 1
-    assert record["train"]["learning_rate"] == fine_tuning().learning_rate
     capsys.readouterr()
     assert main(["info", "tuned/model.safetensors"]) == 0
     shown = json.loads(capsys.readouterr().out)["provenance"]

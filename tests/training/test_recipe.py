@@ -18,7 +18,6 @@ from openmm_allegro.training import recipe
 from openmm_allegro.training.clock import MeasuredClock
 from openmm_allegro.training.config import DataConfig, TrainConfig
 from openmm_allegro.training.config_file import config_text
-from openmm_allegro.training.fine_tune import FINE_TUNING
 from openmm_allegro.training.recipe import LADDER, Cost, choose, validation_size
 from openmm_allegro.training.survey import survey
 from openmm_allegro.utils.config import read_toml
@@ -226,7 +225,6 @@ def test_a_fine_tuned_network_is_that_of_its_model():
     data = dataclasses.replace(DATA, start_from="model.safetensors")
     chosen = choose(one, data, 0.1, clock(), network=network, replayed=True)
     assert chosen.model == network
-    assert chosen.train.learning_rate == FINE_TUNING["learning_rate"]
     assert "[model]" not in config_text(chosen, "A heading.")
 
 
