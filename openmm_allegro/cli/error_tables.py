@@ -102,19 +102,19 @@ def outside_table(rows: Mapping[str, dict[str, Any]]) -> str:
     lines = [["outside of training", *titles, "forces of them", "of others", "share"]]
     lines.append(["", "", "", "", "", "", "RMSE meV/Å", "meV/Å", "of squares"])
     for name, errors in rows.items():
-        found = errors["outside"]
+        outside = errors["outside"]
         forces = [
-            short(found.get(f"forces_rmse_{where}", float("nan")))
+            short(outside.get(f"forces_rmse_{where}", float("nan")))
             for where in ("outside", "within")
         ]
-        share = found.get("share_of_squared_error")
+        share = outside.get("share_of_squared_error")
         lines.append(
             [
                 name,
-                f"{found['frames']:,} of {errors['frames']:,}",
-                f"{found['atoms']:,} of {errors['atoms']:,}",
-                *(f"{found[f'by_{key}']:,}" for key in ("distance", "latent")),
-                f"{found['by_neighbors']:,}",
+                f"{outside['frames']:,} of {errors['frames']:,}",
+                f"{outside['atoms']:,} of {errors['atoms']:,}",
+                *(f"{outside[f'by_{key}']:,}" for key in ("distance", "latent")),
+                f"{outside['by_neighbors']:,}",
                 *forces,
                 "–" if share is None else f"{100 * share:.0f} %",
             ]

@@ -100,7 +100,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from ..training.calibration import committee_result
     from ..training.data import read_labelled
     from ..training.evaluate import evaluate
-    from ..training.seen import seen_of_structures
+    from ..training.seen import describe_structures
 
     paths = [options.model, *options.data]
     data = [path for path in paths if path.suffix != _SUFFIX]
@@ -118,7 +118,7 @@ def evaluate(options: argparse.Namespace) -> None:
     seen = None
     if options.training:
         frames = read_labelled(options.training, (), labels)
-        seen = seen_of_structures(models[0], frames)
+        seen = describe_structures(models[0], frames)
     results = []
     for model in models:
         model.energy.set_dtype(PRECISIONS[precision])

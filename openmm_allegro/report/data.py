@@ -97,7 +97,7 @@ def _content(survey, recipe, text, folder):
 
 
 def _summary(survey):
-    found = remarks(survey)
+    odd = remarks(survey)
     rows = [
         (
             "files",
@@ -113,8 +113,8 @@ def _summary(survey):
         ),
         ("successive frames", _successive(survey)),
     ]
-    boxes = [note(f"{x[0].upper()}{x[1:]}.", kind="warning") for x in found]
-    if not found:
+    boxes = [note(f"{x[0].upper()}{x[1:]}.", kind="warning") for x in odd]
+    if not odd:
         boxes = [note("No frame is far from the others or twice there.", kind="good")]
     return section("Summary", *boxes, facts(rows))
 

@@ -10,26 +10,26 @@ PERIODIC = {"all": "periodic", "some": "some periodic", "none": "not periodic"}
 
 def remarks(survey):
     """Sentences about what a user should look at before a training."""
-    found = []
+    sentences = []
     energies = [o for o in survey.outliers if o.what == "energy"]
     forces = [o for o in survey.outliers if o.what == "forces"]
     if energies:
         worst = energies[0]
-        found.append(
+        sentences.append(
             f"{_frames_have(energies, 'an energy')} far from the others: "
             f"{survey.places[worst.frame]} by {millis(worst.value)} meV/atom, "
             f"{abs(worst.score):.0f} robust standard deviations"
         )
     if forces:
         worst = forces[0]
-        found.append(
+        sentences.append(
             f"{_frames_have(forces, 'a force')} far above the others: "
             f"{worst.value:.3g} eV/Å in {survey.places[worst.frame]}"
         )
     if survey.duplicates:
         extra = sum(len(d.frames) - 1 for d in survey.duplicates)
         wrong = [d for d in survey.duplicates if d.contradicts]
-        found.append(
+        sentences.append(
             f"{counted(extra, 'frame')} of the same positions as another one"
             + (
                 f"; {counted(len(wrong), 'set')} of them with other labels, the first "
@@ -39,7 +39,7 @@ def remarks(survey):
             )
         )
     if survey.successive is not None and survey.successive.is_correlated:
-        found.append(
+        sentences.append(
             "successive frames are alike (atoms move by "
             f"{survey.successive.step:.2g} Å from one to the next, by "
             f"{survey.successive.random:.2g} Å between random ones): errors on frames "
@@ -47,8 +47,10 @@ def remarks(survey):
         )
     for name, count in survey.labelled.items():
         if 0 < count < survey.frames or (count == 0 and name == "forces"):
-            found.append(f"{count} of {survey.frames} frames have {with_article(name)}")
-    return found
+            sentences.append(
+                f"{count} of {survey.frames} frames have {with_article(name)}"
+            )
+    return sentences
 
 
 def summary_lines(survey):

@@ -127,7 +127,7 @@ def mean_count(count: Tensor) -> Tensor:
     return total.clamp(min=1) / dist.get_world_size()
 
 
-def of_all(part: Any) -> list[Any]:
+def collect(part: Any) -> list[Any]:
     """What all processes have, in their order."""
     if not is_shared():
         return [part]
@@ -138,7 +138,7 @@ def of_all(part: Any) -> list[Any]:
 
 def gather(batches: list[Any]) -> list[Any]:
     """Batches of all processes in the order that ``shared_part`` dealt them out in."""
-    parts = of_all(batches)
+    parts = collect(batches)
     longest = max(map(len, parts))
     return [part[i] for i in range(longest) for part in parts if i < len(part)]
 

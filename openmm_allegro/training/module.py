@@ -14,7 +14,7 @@ from torch.utils.data import Sampler
 from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch, KnownGradient
 from .config import LossWeights, TrainConfig
-from .devices import gather, is_shared, of_all
+from .devices import collect, gather, is_shared
 from .evaluate import Prediction, gather_arrays, predict, predict_labels
 from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
@@ -97,7 +97,7 @@ class TrainingModule(pl.LightningModule):
 
     def epoch_loss(self) -> float:
         """Mean over the structures of this epoch's batches so far."""
-        parts = np.array(of_all(self.losses))  # [processes, steps, 2]
+        parts = np.array(collect(self.losses))  # [processes, steps, 2]
         return float(np.average(parts[..., 0].mean(0), weights=parts[..., 1].sum(0)))
 
     def validation_step(self, batch: Batch, index: int) -> None:

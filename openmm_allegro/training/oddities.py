@@ -68,20 +68,22 @@ def find_outliers(
     largest : ndarray [F]
         Largest length of a force, eV/Å; NaN where unknown.
     """
-    found = []
+    outliers = []
     for members in _groups(frames):
         offsets, scores = _scores(residuals[members])
         for frame, offset, score in zip(members, offsets, scores, strict=True):
             if abs(score) > FAR:
-                found.append(Outlier(int(frame), "energy", float(offset), float(score)))
+                outliers.append(
+                    Outlier(int(frame), "energy", float(offset), float(score))
+                )
         # The largest of many lengths is skewed; its logarithm is less so.
         with np.errstate(divide="ignore", invalid="ignore"):
             _, scores = _scores(np.log(np.maximum(largest[members], 1e-6)))
         for frame, score in zip(members, scores, strict=True):
             if score > FAR:
                 value = float(largest[frame])
-                found.append(Outlier(int(frame), "forces", value, float(score)))
-    return sorted(found, key=lambda outlier: -abs(outlier.score))
+                outliers.append(Outlier(int(frame), "forces", value, float(score)))
+    return sorted(outliers, key=lambda outlier: -abs(outlier.score))
 
 
 def _groups(frames: Sequence[Structure]) -> list[np.ndarray]:
@@ -112,7 +114,7 @@ def find_duplicates(frames: Sequence[Structure]) -> list[Duplicate]:
     alike = defaultdict(list)
     for number, structure in enumerate(frames):
         alike[structure.symbols, tuple(structure.periodic.tolist())].append(number)
-    found = []
+    duplicates = []
     for members in alike.values():
         if len(members) < 2:
             continue
@@ -131,8 +133,8 @@ def find_duplicates(frames: Sequence[Structure]) -> list[Duplicate]:
         for index, point in enumerate(first):
             together[groups[point]].append(index)
         for indices in together.values():
-            found += _equal(indices, places, members, frames)
-    return sorted(found)
+            duplicates += _equal(indices, places, members, frames)
+    return sorted(duplicates)
 
 
 def _joined(count: int, pairs: set[tuple[int, int]]) -> np.ndarray:
@@ -154,15 +156,15 @@ def _equal(
     frames: Sequence[Structure],
 ) -> list[Duplicate]:
     """Sets of equal frames among those that are near one another."""
-    found = []
+    duplicates = []
     rest = indices
     while len(rest) > 1:
         difference = np.abs(places[rest] - places[rest[0]]).max(axis=1)
         same = [i for i, d in zip(rest, difference, strict=True) if d < _SAME]
         rest = [i for i, d in zip(rest, difference, strict=True) if d >= _SAME]
         if len(same) > 1:
-            found.append(_duplicate([members[i] for i in same], frames))
-    return found
+            duplicates.append(_duplicate([members[i] for i in same], frames))
+    return duplicates
 
 
 def _duplicate(numbers: list[int], frames: Sequence[Structure]) -> Duplicate:

@@ -102,18 +102,18 @@ def summary(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         ``forces_rmse_outside`` (meV/Å), and ``share_of_squared_error`` of the atoms
         outside, where there are such atoms and forces.
     """
-    found = flags(arrays)
+    marked = flags(arrays)
     frames = np.repeat(np.arange(len(arrays["sizes"])), arrays["sizes"])
     result: dict[str, Any] = {
-        "frames": len(np.unique(frames[found["any"]])),
-        "atoms": int(found["any"].sum()),
+        "frames": len(np.unique(frames[marked["any"]])),
+        "atoms": int(marked["any"].sum()),
     }
     for name in ("distance", "neighbors", "latent"):
-        result[f"by_{name}"] = int(found[name].sum())
+        result[f"by_{name}"] = int(marked[name].sum())
     errors = arrays["forces_prediction"] - arrays["forces_reference"]
     squares = 1e6 * np.square(errors).mean(axis=1)
     known = np.isfinite(squares)
-    within, beyond = squares[known & ~found["any"]], squares[known & found["any"]]
+    within, beyond = squares[known & ~marked["any"]], squares[known & marked["any"]]
     if within.size:
         result["forces_rmse_within"] = float(np.sqrt(within.mean()))
     if beyond.size:
@@ -139,20 +139,20 @@ def frames_outside(arrays: dict[str, np.ndarray]) -> list[tuple[int, str]]:
     """
     if "atom_distance" not in arrays:
         return []
-    found, result, start = flags(arrays), [], 0
+    marked, result, start = flags(arrays), [], 0
     for size in arrays["sizes"]:
         atoms = slice(start, start + size)
         start += size
         words = []
-        if found["distance"][atoms].any():
+        if marked["distance"][atoms].any():
             k = int(arrays["atom_distance"][atoms].argmax())
             beyond = arrays["atom_distance"][atoms][k]
             words.append(f"{arrays['atom_pairs'][atoms][k]} ({beyond:.3f} Å)")
-        if found["latent"][atoms].any():
+        if marked["latent"][atoms].any():
             words.append(f"latent {arrays['atom_latent'][atoms].max():.2g}")
-        if found["neighbors"][atoms].any():
+        if marked["neighbors"][atoms].any():
             words.append("neighbors")
-        result.append((int(found["any"][atoms].sum()), ", ".join(words)))
+        result.append((int(marked["any"][atoms].sum()), ", ".join(words)))
     return result
 
 

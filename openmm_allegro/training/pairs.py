@@ -67,7 +67,7 @@ def find_pairs(frames: Sequence[Structure], elements: Sequence[str]) -> Pairs:
     number = int(np.clip(_ATOMS / mean, 3, _COUNTED))
     chosen = set(np.linspace(0, len(frames) - 1, number).astype(int).tolist())
     far, near = PairList(float(RADII[-1])), PairList(NEAR)
-    atoms, found = np.zeros(count), np.zeros((count * count, len(RADII)))
+    atoms, counts = np.zeros(count), np.zeros((count * count, len(RADII)))
     smallest = np.full(count * count, np.inf)
     origin = np.zeros(count * count, dtype=int)
     for frame, (structure, kinds) in enumerate(zip(frames, types, strict=True)):
@@ -86,10 +86,10 @@ def find_pairs(frames: Sequence[Structure], elements: Sequence[str]) -> Pairs:
         if frame in chosen:
             atoms += np.bincount(kinds, minlength=count)
             for k, radius in enumerate(RADII):
-                found[:, k] += np.bincount(
+                counts[:, k] += np.bincount(
                     pair[distances < radius], minlength=count * count
                 )
-    around = found.reshape(count, count, -1) / np.maximum(atoms, 1)[:, None, None]
+    around = counts.reshape(count, count, -1) / np.maximum(atoms, 1)[:, None, None]
     closest: dict[str, Closest] = {}
     for number, distance in enumerate(smallest.tolist()):
         first, second = divmod(number, count)

@@ -69,7 +69,7 @@ class Residuals(NamedTuple):
             "energy_rmse": float(np.sqrt((errors**2).mean())),
         }
 
-    def of_totals(self) -> "Residuals":
+    def for_totals(self) -> "Residuals":
         """Residuals weighted for errors of whole energies, not those per atom."""
         return self._replace(weights=self.weights * self.compositions.sum(1) ** 2)
 
@@ -158,7 +158,7 @@ def refit_samples(
 
     def residuals_of(samples: Sequence[Sample]) -> Residuals:
         residuals = energy_residuals(model, samples, device)
-        return residuals if per_atom else residuals.of_totals()
+        return residuals if per_atom else residuals.for_totals()
 
     elements = model.config.elements
     unknown = set(fixed) - set(elements)

@@ -57,7 +57,9 @@ def describe_training(
     }
 
 
-def seen_of_structures(model: Model, structures: Sequence[Structure]) -> dict[str, Any]:
+def describe_structures(
+    model: Model, structures: Sequence[Structure]
+) -> dict[str, Any]:
     """Describe frames as ``describe_training`` does, for a file that has no record."""
     samples = make_samples(structures, model.config, getattr(torch, model.dtype))
     return describe_training(model, separate("training", structures, samples).samples)

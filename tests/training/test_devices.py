@@ -43,7 +43,7 @@ def test_validation_batches_come_back_in_order(monkeypatch):
     for count, number in ((9, 2), (3, 2), (2, 2), (7, 3)):
         parts = [shared_part(count, 2, rank, number) for rank in range(number)]
         assert all(parts)
-        monkeypatch.setattr(devices, "of_all", lambda _, parts=parts: parts)
+        monkeypatch.setattr(devices, "collect", lambda _, parts=parts: parts)
         assert [i for batch in gather([]) for i in batch] == list(range(count))
 
 

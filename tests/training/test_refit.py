@@ -134,7 +134,7 @@ def test_weights_are_those_of_the_loss():
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     root = np.sqrt(weights)  # errors of whole energies
     expected = np.linalg.lstsq(counts * root[:, None], errors * root, rcond=None)[0]
-    found = least_change(residuals.of_totals(), np.full(3, True))
+    found = least_change(residuals.for_totals(), np.full(3, True))
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
