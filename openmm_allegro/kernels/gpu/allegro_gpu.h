@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 /// Version of the structs and functions below.
-#define ALLEGRO_GPU_INTERFACE 2
+#define ALLEGRO_GPU_INTERFACE 3
 
 // --------------------------------------------------------------------- emitted sources
 /// Ways to multiply matrices of float32.
