@@ -51,18 +51,13 @@ def check_names(
 
 
 def keep_training(
-    name: str,
-    folder: Path,
-    output: Path | None = None,
-    *,
-    first: Path | None = None,
-    **machine: Any,
+    name: str, folder: Path, output: Path | None = None, **machine: Any
 ) -> None:
     """Copy a finished training's model and log, and write its time and hardware.
 
-    They come to folders in ``output``, by default where this script is. ``first`` is
-    the folder of a first stage, whose time counts too. ``machine`` are values to add
-    to the hardware. Results of tests of another model are dropped.
+    They come to folders in ``output``, by default where this script is. ``machine`` are
+    values to add to the hardware. Results of tests of another model are
+    dropped.
     """
     output = output or HERE
     for kind, source, suffix in (
@@ -71,23 +66,14 @@ def keep_training(
     ):
         (output / kind).mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / source, output / kind / f"{name}{suffix}")
-    seconds = _seconds(folder / "log.csv")
-    if first is not None:
-        shutil.copy(first / "log.csv", output / "logs" / f"{name}_first.csv")
-        seconds += _seconds(first / "log.csv")
+    with open(folder / "log.csv", newline="") as file:
+        *_, last = csv.DictReader(file)
     results = {
         "tests": {},
-        "training_hours": round(seconds / 3600, 3),
+        "training_hours": round(float(last["seconds"]) / 3600, 3),
         "hardware": hardware(machine.pop("threads", 1)) | machine,
     }
     write_results(name, results, output)
-
-
-def _seconds(log: Path) -> float:
-    """Seconds that a training took."""
-    with open(log, newline="") as file:
-        *_, last = csv.DictReader(file)
-    return float(last["seconds"])
 
 
 def read_results(name: str) -> dict[str, Any]:

@@ -50,21 +50,8 @@ def main() -> None:
 
 
 def _train(name: str, threads: int, *, again: bool) -> None:
-    """Train a molecule; with a second TOML in stages/, from the first one's model."""
     output = RUNS / name
-    _run(name, molecules.HERE / f"{name}.toml", output, again=again)
-    first = None
-    stage = molecules.HERE / "stages" / f"{name}.toml"
-    if stage.exists():
-        first, output = output, RUNS / f"{name}_2"
-        source = str(first / "model.safetensors")
-        _run(name, stage, output, "--from", source, again=again)
-    molecules.keep_training(name, output, first=first, threads=threads)
-
-
-def _run(name: str, config: Path, output: Path, *options: str, again: bool) -> None:
-    """Run one training, or what is left of it."""
-    command = ["train", str(config), "--output", str(output), *options]
+    command = ["train", str(molecules.HERE / f"{name}.toml"), "--output", str(output)]
     if again:
         command.append("--force")
     elif list((output / "checkpoints").glob("*.ckpt")):
@@ -72,6 +59,7 @@ def _run(name: str, config: Path, output: Path, *options: str, again: bool) -> N
     print(name, *command[2:], flush=True)
     if cli.main(command) != 0:
         raise SystemExit(f"{name}: the training failed")
+    molecules.keep_training(name, output, threads=threads)
 
 
 def _evaluate(name: str) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
         path.stem: json.loads(path.read_text())
         for path in sorted((HERE / "results").glob("*.json"))
     }
-    results = {name: row for name, row in results.items() if row["tests"]}
+    results = {name: row for name, row in results.items() if row.get("tests")}
     _print_rmd17(results, rmd17)
     if "3bpa" in results:
         _print_bpa(results["3bpa"], bpa)
