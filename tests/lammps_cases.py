@@ -29,7 +29,8 @@ SYSTEMS = Path(__file__).parents[1] / "systems"
 
 
 NETWORKS = {
-    "full": FULL | {"core_rates": (0.5, 1.5, 4.0)},
+    "full": FULL,
+    "core": FULL | {"core_rates": (0.5, 1.5, 4.0)},
     "l1_layers1": {"l_max": 1, "num_layers": 1},
     "l2_layers3": {"l_max": 2, "num_layers": 3},
     "l3_layers3": {"l_max": 3, "num_layers": 3},

@@ -149,7 +149,8 @@ def test_gradient_scales_with_what_the_loss_goes_into(traced):
     batch = DenseCollate(samples, config, 2)(samples)
     _, once = loss_and_gradients(module, batch)
     module.zero_grad()
-    (-3.0 * CompiledLoss(module.loss, False)(module.energy, batch)).backward()
+    compiled = CompiledLoss(module.loss, **module.derived)
+    (-3.0 * compiled(module.energy, batch)).backward()
     for p, g in zip(module.parameters(), once, strict=True):
         torch.testing.assert_close(p.grad, -3.0 * g)
 
