@@ -334,7 +334,7 @@ def _draw(results: dict[str, Any], path: Path) -> None:
             axes.set_xlabel("new frames")
             axes.set_ylabel("force MAE / meV/Å")
             axes.set_title(case.title, fontsize=9)
-        axes.legend(fontsize=6)
+        axes.legend(fontsize=6, loc=(0.01, 0.07))  # above the line of "before"
 
 
 if __name__ == "__main__":

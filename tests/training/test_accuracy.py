@@ -352,6 +352,7 @@ def test_search_together_leaves_out_what_needs_the_host(
         assert f"{name}: expected a schedule" in printed
 
 
+@pytest.mark.slow
 def test_search_together_measures_the_same(load_script, small_benchmark, monkeypatch):
     search = load_script("search")
     monkeypatch.setitem(search.STUDIES, "few", (8, 20))

@@ -45,6 +45,7 @@ def morse_frames(count):
     return frames
 
 
+@pytest.mark.slow
 def test_defaults_learn_a_morse_potential_and_former_ones_did_not(tmp_path):
     frames = morse_frames(48)
     size = float(np.sqrt(np.mean([f.forces**2 for f in frames]))) * 1000
