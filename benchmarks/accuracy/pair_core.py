@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from extrapolation import CORE
 
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.structure import read_structures
@@ -30,7 +31,6 @@ from openmm_allegro.utils.process import keep_freed_memory, processor_name
 RESULTS = Path(__file__).with_suffix(".json")
 NETWORK = {"cutoff": 5.0, "num_scalar_features": 32, "num_tensor_features": 16}
 NETWORK |= {"two_body_width": 32, "latent_width": 32}
-CORE = {"zbl": True, "core_rates": (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)}
 VARIANTS: dict[str, dict[str, Any]] = {
     "neither": {},
     "ZBL": {"zbl": True},

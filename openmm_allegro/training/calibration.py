@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .metrics import error_metrics, metrics_by_file
+from .metrics import error_metrics, metrics_by_file, root_mean_square
 
 BINS = 10
 
@@ -170,7 +170,11 @@ def calibrate(
     that of G. Imbalzano et al., doi:10.1063/5.0036522, but for their −1/M, which
     turns the deviation of the mean's error to that of a member.
     """
-    scale = _rms(error) / _rms(deviation) if deviation.any() else np.nan
+    scale = (
+        root_mean_square(error) / root_mean_square(deviation)
+        if deviation.any()
+        else np.nan
+    )
     freedom = components * (members - 1)
     likely = np.nan
     if freedom > 2 and (deviation > 0).all():
@@ -178,11 +182,14 @@ def calibrate(
         likely = float(np.sqrt(mean * (freedom - 2) / freedom))
     order = np.argsort(deviation, kind="stable")
     parts = np.array_split(order, min(BINS, len(order)))
-    bins = tuple(Bin(_rms(deviation[p]), _rms(error[p]), len(p)) for p in parts)
+    bins = tuple(
+        Bin(root_mean_square(deviation[p]), root_mean_square(error[p]), len(p))
+        for p in parts
+    )
     return Calibration(
         len(error),
-        _rms(error),
-        _rms(deviation),
+        root_mean_square(error),
+        root_mean_square(deviation),
         scale,
         likely,
         _miscalibration(bins, 1.0),
@@ -207,7 +214,3 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
         return np.nan
     ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(values**2)))

@@ -12,15 +12,14 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 
-from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig
 from ..structure import Structure
 from .config import TrainConfig
 from .evaluate import predict_labels
 from .module import TrainingModule
 from .recipe import Cost
-from .samples import FILL, FINE_FILL, Batch, collate
-from .start import choose_device, start_training, with_stress_weight
+from .samples import Batch, collate
+from .start import choose_device, start_training, use_device, with_stress_weight
 
 _FRAMES = 24  # whose batches are measured
 _SECONDS = 2.0  # of steps for each network
@@ -57,12 +56,10 @@ class MeasuredClock:
         with _silent():
             config = with_stress_weight(config, structures)
             start = start_training(model, config, structures, structures[:1])
-            if device == "cpu":
-                use_training_network(start.model.energy)
+            fill = use_device(start.model.energy, device)
             module = TrainingModule(start.model, config, 1)
         module.energy.to(device)
         optimizer = module.make_optimizer()
-        fill = FILL if module.energy.network.in_training is None else FINE_FILL
         size = config.batch_size
         batches = len(start.training) // size
 

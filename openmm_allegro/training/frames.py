@@ -12,6 +12,7 @@ import numpy as np
 
 from ..structure import Structure
 from ..utils.files import replacing
+from .metrics import root_mean_square
 from .outside import frames_outside
 
 
@@ -89,7 +90,7 @@ def frame_errors(
                 energy * len(symbols),
                 energy,
                 *_force_errors(errors[start:end], symbols),
-                1000 * _root_mean_square(stress),
+                1000 * root_mean_square(stress),
                 *_deviations(arrays, index, slice(start, end)),
                 *(outside[index] if outside else (-1, "")),
             )
@@ -138,7 +139,7 @@ def _force_errors(
     atom = int(np.nanargmax(lengths))
     mean = float(np.abs(errors[known]).mean())
     largest = float(lengths[atom])
-    return _root_mean_square(errors), mean, largest, atom, symbols[atom]
+    return root_mean_square(errors), mean, largest, atom, symbols[atom]
 
 
 def _deviations(
@@ -149,11 +150,6 @@ def _deviations(
         return np.nan, np.nan
     energy = 1000 * float(arrays["energy_deviation"][index])
     return energy, 1000 * float(arrays["forces_deviation"][atoms].max())
-
-
-def _root_mean_square(errors: np.ndarray) -> float:
-    known = errors[np.isfinite(errors)]
-    return float(np.sqrt((known**2).mean())) if known.size else np.nan
 
 
 def _goodness(row: FrameErrors) -> tuple[bool, float]:

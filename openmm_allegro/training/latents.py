@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the last layer of a network says of each atom, recorded while it predicts."""
+"""Record what the last layer of a network says of each atom, while it predicts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -105,6 +105,12 @@ def choose_frames(
     }
 
 
+def root_mean_square(errors: np.ndarray) -> float:
+    """Root mean square of what is known, not NaN; NaN if nothing is."""
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt((known**2).mean())) if known.size else np.nan
+
+
 def _known_errors(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Errors in eV and Å of what has a label."""
     known = np.isfinite(arrays[f"{name}_reference"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From files of labelled structures to the settings of a training on them."""
+"""Read labelled structures, and choose the settings of a training on them."""
 
 import dataclasses
 import os
@@ -113,14 +113,17 @@ def prepare(
         spent=time.monotonic() - started,
         can_compile=_can_compile(),
     )
+    text = config_text(recipe, _heading(surveyed, hours))
+    return Prepared(structures, tests, others, surveyed, recipe, text)
+
+
+def _heading(surveyed: Survey, hours: float) -> str:
     names = ", ".join(surveyed.files)
-    heading = (
+    return (
         f"A training on {names}, as openmm-allegro {__version__} would do it in "
         f"{digits(hours)} h on this machine ({processor_name()}). Change what you "
         "like: docs/train.md has all settings."
     )
-    text = config_text(recipe, heading)
-    return Prepared(structures, tests, others, surveyed, recipe, text)
 
 
 def _relative(files: Sequence[Path], folder: Path) -> tuple[str, ...]:

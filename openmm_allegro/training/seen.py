@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a training saw, for the model file: see ``outside``, which compares with it."""
+"""Describe what a training saw, in its model file; ``outside`` compares with it."""
 
 import copy
 from collections.abc import Sequence

@@ -3,13 +3,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from .._version import __version__
 from ..classical.fingerprint import common_baseline
+from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig, AllegroEnergy
 from ..model.energy import make_terms
 from ..model.model import Model
@@ -20,7 +21,7 @@ from .core_fit import fit_terms
 from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
-from .samples import Sample, make_samples
+from .samples import FILL, FINE_FILL, Sample, make_samples
 from .statistics import closest_pairs, statistics
 from .terms import subtract_terms
 
@@ -100,13 +101,8 @@ def start_training(
         sets = (subtract_terms(part, terms) for part in (samples, held_out))
         samples, held_out = sets
     numbers = statistics(samples, model_config, isolated)
-    periodic = [bool(s.periodic.any()) for s in training]
-    on_gpu = choose_device(train_config.device) == "cuda"
     record = {
-        "package_version": __version__,
-        "torch_version": torch.__version__,
-        "processor": torch.cuda.get_device_name() if on_gpu else processor_name(),
-        "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
+        **_record_of(training, train_config),
         "training_structures": len(samples),
         "validation_structures": len(held_out),
         **hashes,
@@ -132,6 +128,18 @@ def start_training(
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     return Start(model, samples, held_out, old)
+
+
+def _record_of(structures: Sequence[Structure], config: TrainConfig) -> dict[str, Any]:
+    """Software, hardware and the kind of the training structures, for provenance."""
+    periodic = [bool(s.periodic.any()) for s in structures]
+    on_gpu = choose_device(config.device) == "cuda"
+    return {
+        "package_version": __version__,
+        "torch_version": torch.__version__,
+        "processor": torch.cuda.get_device_name() if on_gpu else processor_name(),
+        "periodic": "all" if all(periodic) else "some" if any(periodic) else "none",
+    }
 
 
 def _report_absent(
@@ -237,6 +245,13 @@ def _why_none(structures: Sequence[Structure]) -> str:
         f" but in {count} structures that have no volume, no periodic directions or "
         "others than x, y and z"
     )
+
+
+def use_device(energy: AllegroEnergy, device: str) -> Mapping[str, Any]:
+    """Make a network ready to train on a device; returns how to fill its blocks."""
+    if device == "cpu":
+        use_training_network(energy)
+    return FILL if energy.network.in_training is None else FINE_FILL
 
 
 def choose_device(name: str) -> str:

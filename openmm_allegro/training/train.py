@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
-from ..kernels.training.network import use_training_network
 from ..model import AllegroConfig
 from ..model.model import Model
 from ..modelfile import read_header
@@ -37,12 +36,13 @@ from .resume import (
     remove_others,
     remove_training,
 )
-from .samples import FILL, FINE_FILL, collate
+from .samples import FINE_FILL, collate
 from .start import (
     Start,
     check_stresses,
     choose_device,
     start_training,
+    use_device,
     with_stress_weight,
 )
 
@@ -114,14 +114,7 @@ def train(
     checkpoint = find_checkpoint(
         output, CHECKPOINTS, resume=resume, overwrite=overwrite
     )
-    check_labels("training", training, train_config)
-    check_labels("validation", validation, train_config)
-    if replay:
-        check_labels("replay", replay, train_config)
-    train_config = with_stress_weight(train_config, training)
-    check_stresses(train_config, training, validation)
-    if train_config.compile and device == "cpu":
-        require_compiler()
+    train_config = _checked_config(train_config, device, training, validation, replay)
     start = start_training(
         model_config,
         train_config,
@@ -146,6 +139,25 @@ def train(
             remove_others(sorted(output.glob(CHECKPOINTS))[-1])
         learnt = [*start.training, *start.replay]
         return finished_model(output, train_config, learnt, start.validation, device)
+
+
+def _checked_config(
+    config: TrainConfig,
+    device: str,
+    training: Sequence[Structure],
+    validation: Sequence[Structure],
+    replay: Sequence[Structure],
+) -> TrainConfig:
+    """Settings with the weight of stresses; refuses data that they do not suit."""
+    check_labels("training", training, config)
+    check_labels("validation", validation, config)
+    if replay:
+        check_labels("replay", replay, config)
+    config = with_stress_weight(config, training)
+    check_stresses(config, training, validation)
+    if config.compile and device == "cpu":
+        require_compiler()
+    return config
 
 
 def _check_checkpoint(
@@ -215,10 +227,7 @@ def fit(
 def _loaders(start: Start, config: TrainConfig, rank: int = 0) -> list[DataLoader]:
     """Make a network ready for training, and the batches of a process."""
     network = start.model.config
-    if choose_device(config.device) == "cpu":
-        use_training_network(start.model.energy)
-    is_fast = start.model.energy.network.in_training is not None
-    fill = FINE_FILL if is_fast else FILL
+    fill = use_device(start.model.energy, choose_device(config.device))
 
     def join(samples: Sequence[Any]) -> Any:
         return collate(samples, network, fill)
@@ -226,7 +235,7 @@ def _loaders(start: Start, config: TrainConfig, rank: int = 0) -> list[DataLoade
     samples = [*start.training, *start.replay]
     dense = None
     if config.compile:
-        room = FINE_FILL["smallest_fill"] if is_fast else 0.0
+        room = FINE_FILL["smallest_fill"] if fill is FINE_FILL else 0.0
         dense = DenseCollate(samples, network, config.batch_size, room)
     order: Any = EpochOrder(len(start.training), config.seed, config.epoch_size)
     if start.replay:
