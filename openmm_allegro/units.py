@@ -27,6 +27,9 @@ COULOMB_KJ_MOL_NM = 138.93545764438198
 # ZBL core were trained with this rounding, and a core of some eV shows the difference.
 COULOMB_EV_ANGSTROM = 14.399645
 
+# The same with all digits, for learned charges.
+COULOMB_EV_ANGSTROM_CODATA = COULOMB_KJ_MOL_NM / EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
+
 # Units that the weights of other programs may be in. CODATA 2022 bohr and hartree,
 # doi:10.1103/RevModPhys.97.025002; 1 kcal = 4.184 kJ.
 LENGTH_UNITS_IN_ANGSTROM = {
