@@ -71,6 +71,7 @@ _NAMES = {
         "series_mean",
     ),
     "structure.angles": ("AngleDistribution", "angle_distribution"),
+    "structure.charge_structure": ("ChargeStructure", "charge_structure_factor"),
     "structure.coordination": (
         "Coordination",
         "PotentialOfMeanForce",

@@ -212,6 +212,26 @@ def stretch_starts(n_frames, most=STRETCHES):
     return np.unique(np.linspace(0, n_frames, most + 1).astype(int)[:-1])
 
 
+def stretch_sums(chunks):
+    """Sum numbers of frames over some ten stretches of each chunk.
+
+    Parameters
+    ----------
+    chunks : iterable of lists
+        For each chunk what each of its frames has, tuples of arrays.
+
+    Returns
+    -------
+    tuple of (n_stretches, ...) arrays
+    """
+    sums = []
+    for frames in chunks:
+        starts = stretch_starts(len(frames))
+        columns = zip(*frames, strict=True)
+        sums.append([np.add.reduceat(np.array(x), starts, axis=0) for x in columns])
+    return tuple(map(np.concatenate, zip(*sums, strict=True)))
+
+
 def _alike(chunks, n_atoms):
     """Yield the chunks; ValueError at one with other atoms or broken positions."""
     n_frames = 0

@@ -9,7 +9,7 @@ from analysis_helpers import CUBIC, TRICLINIC, make_trajectory, uniform_gas
 from scipy.integrate import trapezoid
 
 from openmm_allegro.analysis import radial_distributions, structure_factor
-from openmm_allegro.analysis.structure.structure_factor import _wave_indices
+from openmm_allegro.analysis.structure.waves import wave_indices
 
 
 def dimers(cell, n_frames, n, length, elements, rng):
@@ -130,7 +130,7 @@ def test_a_changing_cell_takes_its_wave_vectors_along():
 def test_wave_vectors_of_a_large_cell_are_a_fair_few():
     """20 of each bin of 3 million within reach, without holding the 3 million."""
     tracemalloc.start()
-    found = _wave_indices(6 * np.eye(3), 100.0, 5.0, 20, 20, seed=0)
+    found = wave_indices(6 * np.eye(3), 100.0, 5.0, 20, 20, seed=0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # Three integers of each would be 84 MB.
@@ -141,7 +141,7 @@ def test_wave_vectors_of_a_large_cell_are_a_fair_few():
     # No direction is preferred: h, which is never below 0, is |cos| of mean 1/2.
     assert np.mean(found[:, 0] * 2 * np.pi / 6 / q) == pytest.approx(0.5, abs=0.06)
 
-    every = _wave_indices(TRICLINIC, 12.0, 3.0, 4, 10**6, seed=0)
+    every = wave_indices(TRICLINIC, 12.0, 3.0, 4, 10**6, seed=0)
     grid = np.arange(-9, 10)
     direct = np.stack(np.meshgrid(grid, grid, grid), -1).reshape(-1, 3)
     q = np.linalg.norm(direct @ np.linalg.inv(TRICLINIC).T, axis=1) * 2 * np.pi

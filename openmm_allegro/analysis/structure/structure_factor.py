@@ -9,7 +9,7 @@ import periodictable
 
 from ...units import NM_TO_ANGSTROM
 from ..defaults import BLOCKS
-from ..frames import cell_vectors, chunked, stretch_starts
+from ..frames import cell_vectors, chunked, stretch_sums
 from ..statistics import (
     ENOUGH,
     Estimate,
@@ -19,9 +19,7 @@ from ..statistics import (
     jackknife,
     sum_blocks,
 )
-
-# Complex phases held at a time: 1e6 are 16 MB.
-_BLOCK = 1_000_000
+from .waves import density_waves, wave_indices, wave_lengths
 
 
 class StructureFactor(NamedTuple):
@@ -111,7 +109,7 @@ def structure_factor(
     symbols = np.array([atom.element.symbol for atom in first.topology.atoms])
     elements = _find_elements(symbols)
     n_bins = int(np.ceil(q_max / bin_width * (1 - 1e-9)))
-    indices = _wave_indices(
+    indices = wave_indices(
         cell_vectors(first)[0], q_max, bin_width, n_bins, vectors_per_bin, seed
     )
     products, lengths, terms = _sum_waves(chunks, elements, indices, bin_width, n_bins)
@@ -179,20 +177,14 @@ def _find_elements(symbols):
 
 
 def _sum_waves(chunks, elements, indices, bin_width, n_bins):
-    """Sums of products of waves, lengths and numbers, each (n_stretches, ..., n_bins).
-
-    Some ten stretches of frames are cut from a chunk.
-    """
-    sums = [], [], []
-    for chunk in chunks:
-        by_frame = [
+    """Sums of products of waves, lengths and numbers, (n_stretches, ..., n_bins)."""
+    return stretch_sums(
+        [
             _of_frame(xyz, cell, indices, elements, bin_width, n_bins)
             for xyz, cell in zip(chunk.xyz, cell_vectors(chunk), strict=True)
         ]
-        starts = stretch_starts(chunk.n_frames)
-        for kept, values in zip(sums, zip(*by_frame, strict=True), strict=True):
-            kept.append(np.add.reduceat(np.array(values), starts, axis=0))
-    return tuple(np.concatenate(kept) for kept in sums)
+        for chunk in chunks
+    )
 
 
 def _partial(sums, elements):
@@ -218,44 +210,12 @@ def _total(sums, elements, weights, norm):
     return jackknife(estimate, *sums)
 
 
-def _wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
-    """Integers (n, 3) of wave vectors below `q_max`, one of each q and -q."""
-    reciprocal = 2 * np.pi * np.linalg.inv(cell).T
-    # A component h is at most q times the length of its cell vector over 2π.
-    limits = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
-    _, k, m = (np.arange(-n, n + 1) for n in limits)
-    layer = np.stack(np.meshgrid(k, m, indexing="ij"), -1).reshape(-1, 2)
-    rng = np.random.default_rng(seed)
-    kept = np.empty((0, 3), dtype=int)
-    bins, keys = np.empty(0, dtype=int), np.empty(0)
-    # Layer by layer: a large cell has a billion of them. Of each bin those of the
-    # smallest random keys stay, which are a fair choice of all.
-    for h in range(limits[0] + 1):
-        k, m = layer.T
-        half = layer if h > 0 else layer[(k > 0) | ((k == 0) & (m > 0))]
-        indices = np.insert(half, 0, h, axis=1)
-        numbers = np.linalg.norm(indices @ reciprocal, axis=1) / bin_width
-        near = numbers < n_bins
-        kept = np.concatenate([kept, indices[near]])
-        bins = np.concatenate([bins, numbers[near].astype(int)])
-        keys = np.concatenate([keys, rng.random(near.sum())])
-        order = np.lexsort((keys, bins))
-        rank = np.arange(len(order)) - np.searchsorted(bins[order], bins[order])
-        order = order[rank < per_bin]
-        kept, bins, keys = kept[order], bins[order], keys[order]
-    if len(kept) == 0:
-        raise ValueError(
-            f"expected a wave vector below q_max = {q_max:.6g}, found none"
-        )
-    return kept
-
-
 def _of_frame(positions, cell, indices, elements, bin_width, n_bins):
     """Sums over wave vectors per bin: products of densities, lengths, numbers."""
     inverse = np.linalg.inv(cell)
-    lengths = 2 * np.pi * np.linalg.norm(indices @ inverse.T, axis=1)
+    lengths = wave_lengths(indices, inverse)
     bins = np.minimum((lengths / bin_width).astype(int), n_bins)
-    densities = _densities(
+    densities = density_waves(
         np.asarray(positions, dtype=float) @ inverse, indices, elements.atoms
     )
     products = np.empty((len(elements.pairs), n_bins))
@@ -264,27 +224,6 @@ def _of_frame(positions, cell, indices, elements, bin_width, n_bins):
         products[i] = np.bincount(bins, product, minlength=n_bins + 1)[:n_bins]
     total = np.bincount(bins, lengths, minlength=n_bins + 1)[:n_bins]
     return products, total, np.bincount(bins, minlength=n_bins + 1)[:n_bins]
-
-
-def _densities(fractional, indices, groups):
-    """Density waves (n_groups, n_vectors) of the atoms of each group."""
-    order = np.concatenate(groups)
-    starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
-    # exp(2πi h s) for every h that occurs; the wave of a vector is a product of three.
-    tables = []
-    for column, s in zip(indices.T, fractional[order].T, strict=True):
-        powers = np.arange(column.min(), column.max() + 1)
-        tables.append((np.exp(2j * np.pi * np.outer(powers, s)), column - powers[0]))
-    waves = np.empty((len(groups), len(indices)), dtype=complex)
-    step = max(1, _BLOCK // len(order))
-    for first in range(0, len(indices), step):
-        some = slice(first, first + step)
-        (x, h), (y, k), (z, m) = tables
-        phases = x[h[some]]
-        phases *= y[k[some]]
-        phases *= z[m[some]]
-        waves[:, some] = np.add.reduceat(phases, starts, axis=1).T
-    return waves
 
 
 def _faber_ziman(products, elements):
