@@ -44,6 +44,9 @@ FULL = {
     "pair_cutoffs": {"H-O": 2.4, "Na-Na": 2.7},
 }
 
+# Charges that training would start with, of no neutral set of atoms.
+CHARGED = {"charges": "learned", "charge_start": {"H": 0.3, "O": -0.7, "Na": 0.9}}
+
 
 class Atoms(NamedTuple):
     """Input of ``evaluate_structure``; float64, Å."""

@@ -17,7 +17,7 @@ from .config import AllegroConfig
 from .irreps import layer_irreps
 from .mlp import ScalarMLP
 from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
-from .shapes import weight_shapes
+from .shapes import outputs, weight_shapes
 from .tensor_product import CenterOperator
 
 
@@ -117,6 +117,9 @@ class Allegro(torch.nn.Module):
                 mlp(dim_in, scalars + (0 if last else env_dim), "latent")
             )
         self.readout = mlp(scalars * (config.num_layers + 1), 1, "readout")
+        # further outputs last, so that energies start as those of a network without
+        if outputs(config) > 1:
+            self.readout.widen(outputs(config) - 1, generator)
 
     def forward(
         self,
@@ -126,6 +129,8 @@ class Allegro(torch.nn.Module):
         shapes: list[tuple[int, int]],
     ) -> Tensor:
         """Compute pair energies, dimensionless, before the sum over neighbours.
+
+        With them are the contributions of pairs to the charges, if those are learned.
 
         Parameters
         ----------
@@ -140,7 +145,7 @@ class Allegro(torch.nn.Module):
 
         Returns
         -------
-        Tensor [P]
+        Tensor [P], or [P, 2] of energies and charges
         """
         # TorchScript would look it up even behind `not is_scripting() and`.
         if not torch.jit.is_scripting():

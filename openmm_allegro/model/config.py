@@ -14,10 +14,12 @@ from ..utils.settings import check_settings, setting
 from .irreps import Irrep, parse_irrep
 
 EMBEDDINGS = ("bessel", "spline")
+CHARGES = ("none", "constant", "learned")
 # Classes of torch.nn by name; each function maps 0 to 0.
 NONLINEARITIES = {"silu": "SiLU", "mish": "Mish", "gelu": "GELU"}
 LARGEST_DEGREE = 4
 LARGEST_CORE = 16  # rates
+LEAST_ALPHA = 0.05  # 1/Å
 _NONLINEARITY = {"choices": (*NONLINEARITIES, "none")}
 
 
@@ -158,10 +160,31 @@ class AllegroConfig:
         minimum=-1e8,
         maximum=1e8,
     )
+    charges: str = setting(
+        "none",
+        about="Charges of atoms, with the energy of their field at long range: one for "
+        "each element, or learned from the environment as energies are",
+        choices=CHARGES,
+    )
+    charge_start: dict[str, float] = setting(
+        {},
+        about="Charges by element at the start of training; their signs stay",
+        unit="e",
+        minimum=-10,
+        maximum=10,
+    )
+    charge_alpha: float = setting(
+        0.0,
+        about="Width parameter of the Gaussian charges exp(-2 α² r²); 0 for 2/cutoff",
+        unit="1/Å",
+        minimum=0,
+        maximum=2,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "model config")
         _check_elements(self)
+        _check_charges(self)
         _check_sizes(self)
         _check_irreps(self)
 
@@ -172,6 +195,16 @@ class AllegroConfig:
             center, neighbor = (self.elements.index(e) for e in pair.split("-"))
             table[center, neighbor] = cutoff
         return table
+
+    @property
+    def is_charged(self) -> bool:
+        """True if atoms have charges."""
+        return self.charges != "none"
+
+    @property
+    def alpha(self) -> float:
+        """Width parameter (1/Å) of the Gaussian charges; 2/cutoff if not given."""
+        return self.charge_alpha or 2.0 / self.cutoff
 
     def environment_irreps(self) -> list[Irrep]:
         """Irreps of a pair's harmonics: 0e, 1o, 2e, … if not given."""
@@ -197,6 +230,9 @@ def recorded(config: AllegroConfig) -> dict[str, Any]:
     table = dataclasses.asdict(config)
     if not config.core_rates:
         del table["core_rates"]
+    if not config.is_charged:
+        for name in ("charges", "charge_start", "charge_alpha"):
+            del table[name]
     return table
 
 
@@ -229,6 +265,25 @@ def _check_elements(config: AllegroConfig) -> None:
     )
     unknown = sorted(set(config.shifts) - set(elements))
     _require(not unknown, f"shifts of elements among {elements}", unknown)
+
+
+def _check_charges(config: AllegroConfig) -> None:
+    start, alpha = config.charge_start, config.charge_alpha
+    if not config.is_charged:
+        found = {"charge_start": start, "charge_alpha": alpha}
+        given = {name: value for name, value in found.items() if value}
+        _require(not given, "charges of 'constant' or 'learned' beside", given)
+        return
+    _require(
+        set(start) == set(config.elements),
+        f"charge_start with a charge for each of {config.elements}",
+        start,
+    )
+    _require(
+        alpha == 0 or alpha >= LEAST_ALPHA,
+        f"charge_alpha of 0 or at least {LEAST_ALPHA} 1/Å",
+        alpha,
+    )
 
 
 def _check_sizes(config: AllegroConfig) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..topology.elements import ATOMIC_NUMBERS
 from .allegro import Allegro, as_blocks, per_pair
+from .charges import Charges
 from .config import AllegroConfig
 from .radial import PairCutoffs, polynomial_envelope
 from .statistics import Statistics
@@ -96,6 +97,9 @@ def make_terms(config: AllegroConfig) -> torch.nn.ModuleDict:
 class AllegroEnergy(torch.nn.Module):
     """Energy of each atom: scale · Σ_j e_ij / sqrt(2 mean_neighbors) + shift + terms.
 
+    Where the config has charges, ``charges`` makes those of the atoms, and the energy
+    of their field is not in these energies.
+
     Parameters
     ----------
     config : AllegroConfig
@@ -115,6 +119,10 @@ class AllegroEnergy(torch.nn.Module):
     elements are large (an all-electron oxygen atom has -2000 eV) and stay in float64.
     """
 
+    # constants, so that a scripted energy has no code of charges that it lacks
+    charged: torch.jit.Final[bool]
+    learned: torch.jit.Final[bool]
+
     def __init__(
         self, config: AllegroConfig, statistics: Statistics, seed: int = 0
     ) -> None:
@@ -125,6 +133,9 @@ class AllegroEnergy(torch.nn.Module):
         shifts = torch.tensor(statistics.shifts, dtype=torch.float64)
         self.network = Allegro(config, neighbors, seed)
         self.terms = make_terms(config)
+        self.charged = config.is_charged
+        self.learned = config.charges == "learned"
+        self.charges = Charges(config, statistics) if config.is_charged else None
         factors = scales * (2.0 * neighbors).rsqrt()
         self.register_buffer("factors", factors, persistent=False)
         self.register_buffer("shifts", shifts, persistent=False)
@@ -175,6 +186,45 @@ class AllegroEnergy(torch.nn.Module):
     ) -> Tensor:
         """Do the same as ``forward`` for several blocks, see ``Allegro.forward``."""
         pairs = self.network(vectors, center_types, neighbor_types, shapes)
+        if self.learned:
+            pairs = pairs.unbind(-1)[0]
+        return self._energies(pairs, vectors, center_types, neighbor_types, shapes)
+
+    def block_outputs(
+        self,
+        vectors: Tensor,
+        center_types: Tensor,
+        neighbor_types: Tensor,
+        shapes: list[tuple[int, int]],
+    ) -> tuple[Tensor, Tensor]:
+        """Compute energies and raw charges of the centres; as ``block_energies``.
+
+        Returns
+        -------
+        energies : Tensor [ΣC], float64, eV
+        charges : Tensor [ΣC], float64, e
+            What the network adds to the charges of the elements, before atoms get the
+            total charge of their frame (``charges.Charges``); zeros if not learned.
+        """
+        pairs = self.network(vectors, center_types, neighbor_types, shapes)
+        charges = torch.zeros_like(center_types, dtype=torch.float64)
+        if self.learned:
+            parts = pairs.unbind(-1)
+            pairs = parts[0]
+            sums = torch.cat([q.sum(1) for q in as_blocks(parts[1], shapes)])
+            charges = sums.to(torch.float64) * self.charges.factors[center_types]
+        energies = self._energies(pairs, vectors, center_types, neighbor_types, shapes)
+        return energies, charges
+
+    def _energies(
+        self,
+        pairs: Tensor,
+        vectors: Tensor,
+        center_types: Tensor,
+        neighbor_types: Tensor,
+        shapes: list[tuple[int, int]],
+    ) -> Tensor:
+        """Sum the energies of pairs [P], dimensionless, and of the terms: [ΣC], eV."""
         energies = torch.cat([e.sum(1) for e in as_blocks(pairs, shapes)])
         energies = energies.to(torch.float64)  # [ΣC]
         energies = energies * self.factors[center_types] + self.shifts[center_types]

@@ -27,8 +27,7 @@ class ScaledLinear(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.alpha: float = alpha
-        uniform = torch.rand(dim_in, dim_out, generator=generator, dtype=torch.float64)
-        self.weight = torch.nn.Parameter((2.0 * uniform - 1.0) * math.sqrt(3.0))
+        self.weight = torch.nn.Parameter(_drawn(dim_in, dim_out, generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [..., dim_in] → [..., dim_out]."""
@@ -77,6 +76,12 @@ class ScalarMLP(torch.nn.Module):
         else:
             self.activation = getattr(torch.nn, NONLINEARITIES[nonlinearity])()
 
+    def widen(self, outputs: int, generator: torch.Generator) -> None:
+        """Add outputs behind those there are; their weights are drawn."""
+        last = self.layers[-1]
+        more = _drawn(len(last.weight), outputs, generator)
+        last.weight = torch.nn.Parameter(torch.cat((last.weight.detach(), more), 1))
+
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [..., dim_in] → [..., dim_out]."""
         for index, layer in enumerate(self.layers):
@@ -84,3 +89,8 @@ class ScalarMLP(torch.nn.Module):
                 x = self.activation(x)
             x = layer(x)
         return x
+
+
+def _drawn(dim_in: int, dim_out: int, generator: torch.Generator) -> Tensor:
+    uniform = torch.rand(dim_in, dim_out, generator=generator, dtype=torch.float64)
+    return (2.0 * uniform - 1.0) * math.sqrt(3.0)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from .energy import AllegroEnergy
 
-TERMS = "terms."  # begins the names of weights that further terms have
+# Begin the names of weights that further terms have, and charges of elements.
+TERMS, CHARGES = "terms.", "charges."
 
 
 class Origin(NamedTuple):
@@ -119,7 +120,7 @@ class Model:
 
 
 def weights(model: Model) -> dict[str, np.ndarray]:
-    """List what training fits, by name: weights of the network and of further terms.
+    """List what training fits, by name: weights of the network, of terms and charges.
 
     Returns
     -------
@@ -138,7 +139,10 @@ def weights(model: Model) -> dict[str, np.ndarray]:
 def weight_tensors(energy: AllegroEnergy) -> dict[str, Tensor]:
     """List the weights of a network in torch; they share their memory with it."""
     terms = energy.terms.state_dict(prefix=TERMS)
-    return {**energy.network.state_dict(), **terms}
+    charges = {}
+    if energy.charges is not None:
+        charges = energy.charges.state_dict(prefix=CHARGES)
+    return {**energy.network.state_dict(), **terms, **charges}
 
 
 def digest(model: Model) -> str:

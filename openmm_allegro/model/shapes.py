@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Shapes of a network's weights, from its hyperparameters alone."""
+"""Shapes of a model's weights, from its hyperparameters alone."""
 
 import math
 from itertools import pairwise
@@ -43,7 +43,7 @@ def weight_shapes(config: AllegroConfig) -> dict[str, Shape]:
         dim_out = scalars + (0 if layer == config.num_layers - 1 else env_dim)
         shapes |= _mlp(config, "latent", f"latents.{layer}", dim_in, dim_out)
     dim_in = scalars * (config.num_layers + 1)
-    shapes |= _mlp(config, "readout", "readout", dim_in, 1)
+    shapes |= _mlp(config, "readout", "readout", dim_in, outputs(config))
     size = couplings + sum(map(math.prod, shapes.values()))
     if size > LARGEST_NETWORK:
         raise ValueError(
@@ -51,6 +51,16 @@ def weight_shapes(config: AllegroConfig) -> dict[str, Shape]:
             f"and couplings, found {size:,}; take fewer layers, degrees or features"
         )
     return shapes
+
+
+def outputs(config: AllegroConfig) -> int:
+    """Outputs of the readout for each pair: its energy and, if learned, its charge."""
+    return 2 if config.charges == "learned" else 1
+
+
+def charge_shapes(config: AllegroConfig) -> dict[str, Shape]:
+    """List the weights of ``charges.Charges`` by name, as ``weight_shapes``."""
+    return {"start": (len(config.elements),)} if config.is_charged else {}
 
 
 def term_shapes(config: AllegroConfig) -> dict[str, Shape]:

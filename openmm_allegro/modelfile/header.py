@@ -16,9 +16,10 @@ from ..utils.config import brief
 
 FORMAT = "openmm_allegro"
 # Version 2 has programs of the compiled kernel, or null for them; 3 is of models with a
-# pair core, which earlier packages would leave out or refuse for its weights' names.
-FORMAT_VERSION, CORE_VERSION = 2, 3
-READABLE = (1, FORMAT_VERSION, CORE_VERSION)
+# pair core, which earlier packages would leave out or refuse for its weights' names; 4
+# of models with charges, of which they would refuse the config.
+FORMAT_VERSION, CORE_VERSION, CHARGED_VERSION = 2, 3, 4
+READABLE = (1, FORMAT_VERSION, CORE_VERSION, CHARGED_VERSION)
 KINDS = ("total", "delta")
 UNITS = {"length": "angstrom", "energy": "eV"}
 DTYPES = {"float32": "F32", "float64": "F64"}  # and their names in the file
@@ -43,6 +44,8 @@ class Description(NamedTuple):
 
 def format_version(config: AllegroConfig) -> int:
     """Version of the file of a model: the least that can hold it."""
+    if config.is_charged:
+        return CHARGED_VERSION
     return CORE_VERSION if config.core_rates else FORMAT_VERSION
 
 

@@ -17,6 +17,7 @@ from ..kernels.inference.program import FORMER, from_former
 from ..kernels.library import FORMAT
 from ..model.config import AllegroConfig
 from ..model.model import (
+    CHARGES,
     TERMS,
     FoldedPrograms,
     Model,
@@ -25,7 +26,7 @@ from ..model.model import (
     check_shapes,
     digest,
 )
-from ..model.shapes import term_shapes, weight_shapes
+from ..model.shapes import charge_shapes, term_shapes, weight_shapes
 from ..model.statistics import Statistics
 from ..utils.config import from_mapping
 from .header import (
@@ -121,7 +122,8 @@ def _check_weights(config: AllegroConfig, stored: Tensors, dtype: str) -> None:
     shapes = {name: shape for name, (_, shape) in stored.items()}
     of_terms = {name: s for name, s in shapes.items() if name.startswith(TERMS)}
     known = {TERMS + name: shape for name, shape in term_shapes(config).items()}
-    check_shapes(weight_shapes(config) | of_terms | known, shapes)
+    charges = {CHARGES + name: s for name, s in charge_shapes(config).items()}
+    check_shapes(weight_shapes(config) | of_terms | known | charges, shapes)
     for name, (kind, _) in stored.items():
         if kind != DTYPES[dtype]:
             raise ValueError(

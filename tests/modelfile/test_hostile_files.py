@@ -148,7 +148,7 @@ def repeated(key):
         (lambda h: json.dumps(h | {"format": "x"}), "expected format of .* found 'x'"),
         (
             lambda h: json.dumps(h | {"format_version": True}),
-            "version 1, 2, 3, found True",
+            "version 1, 2, 3, 4, found True",
         ),
         (lambda h: "[" * 100_000 + BLANK, "expected a JSON header, found .*recursion"),
         (

@@ -222,8 +222,8 @@ def change_header(**values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (change_header(format_version=4), "version 1, 2, 3, found 4; a newer"),
-        (change_header(format_version=None), "format version 1, 2, 3, found None"),
+        (change_header(format_version=5), "version 1, 2, 3, 4, found 5; a newer"),
+        (change_header(format_version=None), "format version 1, 2, 3, 4, found None"),
         (change_header(kind="partial"), "kind of .*'total', 'delta'.* found 'partial'"),
         (change_header(dtype="int8"), "expected dtype of .* found 'int8'"),
         (change_header(units={"length": "nm"}), "expected units of .* found .*'nm'"),

@@ -57,6 +57,8 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
             f"the fused kernel expects terms of the energy among {TERMS}, found "
             f"{tuple(energy.terms)}; kernel='plain' takes any"
         )
+    if energy.charged:
+        raise ValueError("the fused kernel expects a model without charges")
     network, builder = energy.network, Builder(dtype)
     components, degrees, _ = network.degree_mask.shape
     channels = builder.padded_channels(network.channels)

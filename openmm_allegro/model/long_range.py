@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""What stands beside the network of a charged model; read without torch."""
+
+from typing import NamedTuple
+
+from .model import CHARGES, Model, weights
+
+
+class LongRangeSettings(NamedTuple):
+    """Numbers that turn raw charges into the energy of their field."""
+
+    start: tuple[float, ...]  # of each element, e
+    alpha: float  # of the Gaussian charges, 1/Å
+    total: float  # charge of the atoms that the model computes, e
+    learned: bool  # False: raw charges are zeros, and need no pass of the network
+
+
+def long_range_settings(model: Model, total: float = 0.0) -> LongRangeSettings | None:
+    """Settings of a model; None of one without charges.
+
+    Parameters
+    ----------
+    model : Model
+    total : float, e
+        Charge of the atoms that it computes.
+    """
+    config = model.config
+    if not config.is_charged:
+        return None
+    if model.is_built:
+        start = model.energy.charges.start.detach().cpu().numpy()
+    else:
+        start = weights(model)[f"{CHARGES}start"]
+    learned = config.charges == "learned"
+    return LongRangeSettings(
+        tuple(map(float, start)), config.alpha, float(total), learned
+    )
