@@ -4,14 +4,17 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..model.model import Model
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += (
         " It has the architecture, the units, the origin and which programs of the "
-        "compiled kernel follow, as JSON."
+        "compiled kernel follow, as JSON, and the charges of elements, if it has any."
     )
     parser.add_argument("model", type=Path, help="*.safetensors")
 
@@ -24,10 +27,25 @@ def info(options: argparse.Namespace) -> None:
     header = read_header(options.model)
     header.setdefault(PROGRAMS, None)  # earlier versions wrote none
     try:
-        header["num_weights"] = load_model(options.model).num_weights
+        model = load_model(options.model)
+        header["num_weights"] = model.num_weights
+        if model.config.is_charged:
+            header["charges"] = _charges(model)
     finally:  # of a file whose weights are damaged, too
         _shorten(header["provenance"])
         print(json.dumps(header, indent=2))
+
+
+def _charges(model: "Model") -> dict[str, Any]:
+    """Charges of a model's elements (e), and the width parameter of all (1/Å)."""
+    from ..model.long_range import long_range_settings
+
+    settings, start = long_range_settings(model), model.config.charge_start
+    elements = zip(model.config.elements, settings.start, strict=True)
+    return {
+        "alpha": settings.alpha,
+        "elements": {e: {"start": start[e], "trained": q} for e, q in elements},
+    }
 
 
 def _shorten(provenance: dict[str, Any]) -> None:

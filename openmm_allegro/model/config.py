@@ -20,6 +20,7 @@ NONLINEARITIES = {"silu": "SiLU", "mish": "Mish", "gelu": "GELU"}
 LARGEST_DEGREE = 4
 LARGEST_CORE = 16  # rates
 LEAST_ALPHA = 0.05  # 1/Å
+LARGEST_CHARGE = 10.0  # of an element, e
 _NONLINEARITY = {"choices": (*NONLINEARITIES, "none")}
 
 
@@ -170,8 +171,8 @@ class AllegroConfig:
         {},
         about="Charges by element at the start of training; their signs stay",
         unit="e",
-        minimum=-10,
-        maximum=10,
+        minimum=-LARGEST_CHARGE,
+        maximum=LARGEST_CHARGE,
     )
     charge_alpha: float = setting(
         0.0,

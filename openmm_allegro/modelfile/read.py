@@ -15,7 +15,7 @@ from ..kernels.inference.folded import DTYPES as KERNEL_DTYPES
 from ..kernels.inference.folded import known_program
 from ..kernels.inference.program import FORMER, from_former
 from ..kernels.library import FORMAT
-from ..model.config import AllegroConfig
+from ..model.config import LARGEST_CHARGE, AllegroConfig
 from ..model.model import (
     CHARGES,
     TERMS,
@@ -88,6 +88,7 @@ def load_model(path: str | Path) -> Model:
         _check_arrays(header.get(PROGRAMS), of_programs)
         arrays = _finite_arrays(content)
         weights = {name: arrays[name] for name in stored}
+        _check_start(config, weights)
         programs = header.get(PROGRAMS)
         if programs is not None:
             folded = as_programs(arrays)
@@ -128,6 +129,18 @@ def _check_weights(config: AllegroConfig, stored: Tensors, dtype: str) -> None:
         if kind != DTYPES[dtype]:
             raise ValueError(
                 f"expected weights {name} in {dtype} from the header, found {kind}"
+            )
+
+
+def _check_start(config: AllegroConfig, weights: dict[str, np.ndarray]) -> None:
+    """Refuse charges of elements that no training finds."""
+    for element, charge in zip(
+        config.elements, weights.get(f"{CHARGES}start", ()), strict=False
+    ):
+        if abs(charge) > LARGEST_CHARGE:
+            raise ValueError(
+                f"expected a charge of {element} within {LARGEST_CHARGE:g} e, found "
+                f"{charge:g} e"
             )
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Charges of a model: scalars of the environment, strictly local, of a given sum."""
 
+import json
+
 import pytest
 import torch
 from helpers import (
@@ -14,13 +16,24 @@ from helpers import (
     random_rotation,
     tiny_config,
     tiny_energy,
+    tiny_statistics,
 )
 
+from openmm_allegro.interop.nequip.write import builder_arguments
+from openmm_allegro.kernels.library import library
+from openmm_allegro.kernels.training.network import use_training_network
 from openmm_allegro.model.charges import with_total, with_totals
 from openmm_allegro.model.long_range import LongRangeSettings, long_range_settings
+from openmm_allegro.model.model import Model, digest
+from openmm_allegro.modelfile import load_model, read_header, save_model
 from openmm_allegro.neighbors import PairList, center_blocks
 
 CONSTANT = CHARGED | {"charges": "constant"}
+
+
+def charged_model(config, dtype="float64"):
+    statistics = tiny_statistics(config)
+    return Model(config, statistics, tiny_energy(config), "total", dtype)
 
 
 def raw_charges(energy, config, positions, cell, periodic, types):
@@ -160,18 +173,88 @@ def test_the_same_for_all_has_no_effect():
 
 
 def test_settings_beside_the_network():
-    from openmm_allegro import Model
-
-    config = tiny_config(**CHARGED, charge_alpha=0.0)
-    model = Model(config, None, tiny_energy(config))
+    model = charged_model(tiny_config(**CHARGED))
     assert long_range_settings(model, 1.0) == LongRangeSettings(
         (0.3, -0.7, 0.9), 2 / CUTOFF, 1.0, True
     )
-    config = tiny_config(**CONSTANT, charge_alpha=0.4)
-    model = Model(config, None, tiny_energy(config))
+    model = charged_model(tiny_config(**CONSTANT, charge_alpha=0.4))
     assert long_range_settings(model)[1:] == (0.4, 0.0, False)
+    assert long_range_settings(charged_model(tiny_config())) is None
+
+
+@pytest.mark.skipif(library() is None, reason="the kernel was not built")
+def test_training_form_of_the_network():
+    """It gives energies and charges of pairs, and their derivatives by the weights."""
+    config = tiny_config(**CHARGED)
+    centers, neighbors, vectors = PairList(CUTOFF)(*random_atoms("triclinic")[:3])
+    types = random_atoms("triclinic").types
+    counts = torch.bincount(centers)
+    keep = centers == int(counts.argmax())
+    pairs = vectors[keep], types[centers[keep][:1]], types[neighbors[keep]]
+    shapes = [(1, int(keep.sum()))]
+    found = []
+    for fast in (False, True):
+        energy = tiny_energy(config)
+        assert not fast or use_training_network(energy)
+        outputs = energy.network(*pairs, shapes)
+        assert outputs.shape == (shapes[0][1], 2)
+        loss = (outputs * float64([1.0, -3.0])).square().sum()
+        weights = list(energy.network.parameters())
+        found.append([outputs, *torch.autograd.grad(loss, weights)])
+    for ours, theirs in zip(*found, strict=True):
+        close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("charges", ["learned", "constant"])
+def test_model_file(charges, dtype, tmp_path, capsys):
+    """It gives back the charges, is of a version of its own, and info shows them."""
+    from openmm_allegro.cli.main import main
+
+    config = tiny_config(**CHARGED | {"charges": charges}, charge_alpha=0.4)
+    model = charged_model(config, dtype)
+    with torch.no_grad():
+        model.energy.charges.start.add_(0.125)
+    path = save_model(model, tmp_path / "model.safetensors")
+    header, loaded = read_header(path), load_model(path)
+    assert header["format_version"] == 4
+    assert loaded.config == config and digest(loaded) == digest(model)
+    expected = [charge + 0.125 for charge in config.charge_start.values()]
+    assert long_range_settings(loaded).start == pytest.approx(expected, abs=1e-6)
+    atoms = random_atoms("tiny")
+    for ours, theirs in zip(
+        *(raw_charges(m.energy, config, *atoms) for m in (model, loaded)), strict=True
+    ):
+        close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert main(["info", str(path)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["num_weights"] == sum(p.numel() for p in model.energy.parameters())
+    assert shown["charges"]["alpha"] == 0.4
+    oxygen = shown["charges"]["elements"]["O"]
+    assert oxygen == {"start": -0.7, "trained": pytest.approx(-0.575, abs=1e-6)}
+
+
+def test_model_file_without_charges_is_as_before(tmp_path):
     config = tiny_config()
-    assert long_range_settings(Model(config, None, tiny_energy(config))) is None
+    header = read_header(save_model(charged_model(config), tmp_path / "m.safetensors"))
+    assert header["format_version"] == 2
+    assert not [name for name in header["config"] if name.startswith("charge")]
+
+
+def test_model_file_of_absurd_charges(tmp_path):
+    model = charged_model(tiny_config(**CHARGED))
+    with torch.no_grad():
+        model.energy.charges.start[1] = -11.0
+    path = save_model(model, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="a charge of O within 10 e, found -11 e"):
+        load_model(path)
+
+
+def test_programs_of_nequip_have_no_charges():
+    with pytest.raises(
+        ValueError, match=r"export: .*charges = 'none'.*found 'learned'"
+    ):
+        builder_arguments(charged_model(tiny_config(**CHARGED)))
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ def builder_arguments(model: Model, seed: int = 0) -> dict[str, Any]:
             f"export: expected a model of kind total, found kind {model.kind}: nequip "
             "cannot record which baseline it corrects"
         )
+    if config.is_charged:
+        raise ValueError(
+            "export: expected a model of charges = 'none', since nequip-allegro has no "
+            f"energy of charges, found {config.charges!r}"
+        )
     unknown = sorted(set(model.energy.terms) - _TERMS)
     if unknown:
         raise ValueError(
