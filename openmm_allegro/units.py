@@ -18,6 +18,8 @@ BAR_TO_PA = 1e5
 MPA_S_TO_PA_S = 1e-3
 NM2_PER_PS_TO_M2_PER_S = 1e-6
 NM2_PER_PS_TO_CM2_PER_S = 1e-2
+# 1 D is 1e-21/c C m, of c without its unit.
+E_NM_TO_DEBYE = 1.602176634e-19 * NM_TO_M * 299792458 / 1e-21  # 48.0320471...
 THZ_TO_WAVENUMBER = 1e10 / 299792458  # 33.3564095..., in 1/cm
 
 # e²/(4πε0) as OpenMM has it (CODATA 2018).

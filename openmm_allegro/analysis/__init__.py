@@ -17,6 +17,7 @@ _NAMES = {
     "dynamics.contacts": ("Contacts", "contacts"),
     "dynamics.correlation": ("Correlation", "GreenKubo"),
     "dynamics.extrapolation": ("Arrhenius", "arrhenius", "yeh_hummer_correction"),
+    "dynamics.infrared": ("Infrared", "infrared_spectrum"),
     "dynamics.kinetics": ("Survival", "survival"),
     "dynamics.transport": ("Diffusion", "diffusion", "mean_square_displacement"),
     "dynamics.unwrap": ("Paths", "follow", "unwrap", "unwrap_molecules"),
@@ -34,6 +35,7 @@ _NAMES = {
         "read_velocities",
         "velocity_autocorrelation",
     ),
+    "dipoles": ("MolecularDipoles", "molecular_dipoles"),
     "figures.dynamics": (
         "plot_arrhenius",
         "plot_density_of_states",

@@ -183,25 +183,64 @@ def dipole_moments(trajectory, charges):
     return Dipoles(moments, float(volume))
 
 
-def dielectric_of(dipoles, temperature, *, n_blocks=BLOCKS):
+def dielectric_of(dipoles, temperature, *, n_blocks=BLOCKS, electronic=1.0):
     """Dielectric constant of Dipoles, an Estimate, see `dielectric_constant`.
 
     Where the dipole holds fewer than 20 independent values, the error is that of one.
+
+    Parameters
+    ----------
+    dipoles : Dipoles
+    temperature : float
+        In K.
+    n_blocks : int, optional
+    electronic : float, optional
+        Dielectric constant of electrons by whose root the charges are screened; the
+        whole is multiplied by it (Leontyev and Stuchebrukhov, Phys. Chem. Chem. Phys.
+        13, 2613, 2011, doi:10.1039/c0cp01971b).
     """
-    _above_zero(temperature)
     moments, volume = dipoles
-    factor = (elementary_charge * NM_TO_M) ** 2 / (volume * NM3_TO_M3)
-    factor /= 3 * epsilon_0 * Boltzmann * temperature
+    factor = _fluctuation_factor(volume, temperature)
 
     def estimate(sums, squares, n):
-        return 1 + factor * (squares / n - np.sum((sums / n) ** 2))
+        return electronic * (1 + factor * (squares / n - np.sum((sums / n) ** 2)))
 
     sums = moments, np.sum(moments**2, axis=1), np.ones(len(moments))
     constant = jackknife(estimate, *(sum_blocks(values, n_blocks) for values in sums))
     if min(map(independent_values, moments.T)) < ENOUGH:
-        wide = max(constant.error, abs(constant.value - 1))
+        wide = max(constant.error, abs(constant.value - electronic))
         constant = constant._replace(error=wide)
     return constant
+
+
+def running_dielectric(dipoles, temperature, *, electronic=1.0, points=200):
+    """Dielectric constant of the first frames of Dipoles, of more and more of them.
+
+    Parameters
+    ----------
+    dipoles, temperature, electronic
+        As of `dielectric_of`.
+    points : int, optional
+
+    Returns
+    -------
+    frames : (n,) array of int
+        Numbers of frames.
+    values : (n,) array
+    """
+    moments, volume = dipoles
+    factor = _fluctuation_factor(volume, temperature)
+    frames = np.unique(np.linspace(1, len(moments), points).astype(int))
+    n = frames[:, None]
+    means = np.cumsum(moments, axis=0)[frames - 1] / n
+    squares = np.cumsum(moments**2, axis=0)[frames - 1] / n
+    return frames, electronic * (1 + factor * np.sum(squares - means**2, axis=1))
+
+
+def _fluctuation_factor(volume, temperature):
+    """ε - 1 over the variance of the dipole moment of a cell in e² nm²."""
+    factor = (elementary_charge * NM_TO_M) ** 2 / (volume * NM3_TO_M3)
+    return factor / (3 * epsilon_0 * Boltzmann * _above_zero(temperature))
 
 
 def _above_zero(temperature):

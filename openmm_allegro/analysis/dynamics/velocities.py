@@ -7,13 +7,13 @@ import numpy as np
 from scipy.signal import welch
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
-from ...utils.config import SettingError
 from ...utils.hdf5 import open_hdf5
 from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
 from ..statistics import block_mean
 from .correlation import block_correlations, correlation, green_kubo
+from .spectra import window_length
 
 # Atoms whose spectra are held at a time.
 _ATOMS = 50
@@ -203,15 +203,7 @@ def density_of_states(
     masses = np.asarray(masses, dtype=float)
     if masses.shape != (n_atoms,):
         raise ValueError(f"expected {n_atoms} masses, found shape {masses.shape}")
-    # Hann's window is as wide as 1.5 frequencies of its length.
-    length = round(1.5 / (resolution * time_step))
-    if not 8 <= length <= n_frames // n_blocks:
-        raise SettingError(
-            f"expected a resolution from {1.5 * n_blocks / (n_frames * time_step):.4g} "
-            f"to {1.5 / (8 * time_step):.4g} THz, found {resolution:.4g}",
-            "resolution",
-            "blocks",
-        )
+    length = window_length(n_frames, time_step, resolution, n_blocks)
     blocks, kinetic = [], []
     for block in np.array_split(velocities, n_blocks):
         power = 0.0

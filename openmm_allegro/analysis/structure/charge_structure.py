@@ -8,6 +8,7 @@ from scipy.constants import Boltzmann, elementary_charge, epsilon_0
 
 from ...units import NM_TO_M
 from ..defaults import BLOCKS
+from ..dipoles import charges_of, check_number
 from ..frames import cell_vectors, chunked, stretch_sums
 from ..statistics import (
     ENOUGH,
@@ -127,9 +128,7 @@ def charge_structure_factor(
     fit_end = _end_of_line(wave_lengths(indices, np.linalg.inv(cell)), fit_end)
     series = []
     sums = stretch_sums(
-        _of_chunks(
-            chunks, np.asarray(charges), indices, (bin_width, n_bins), fit_end, series
-        )
+        _of_chunks(chunks, charges, indices, (bin_width, n_bins), fit_end, series)
     )
     squares, waves = (sum_blocks(x, n_blocks) for x in sums)
     waves = waves[:, waves[..., 3].sum(axis=0) > 0]
@@ -181,19 +180,8 @@ def _of_chunks(chunks, charges, indices, bins, fit_end, series):
     """
     done = 0
     for chunk in chunks:
-        of_frames = charges
-        if charges.ndim > 1:
-            of_frames = charges[done : done + chunk.n_frames]
+        of_frames = charges_of(chunk, charges, done)
         done += chunk.n_frames
-        if charges.ndim > 2 or of_frames.shape not in (
-            (chunk.n_atoms,),
-            (chunk.n_frames, chunk.n_atoms),
-        ):
-            raise ValueError(
-                f"expected charges of {chunk.n_atoms} atoms, of all frames or of each, "
-                f"found shape {charges.shape}"
-            )
-        of_frames = np.broadcast_to(of_frames, (chunk.n_frames, chunk.n_atoms))
         frames = []
         for xyz, cell, values in zip(
             chunk.xyz, cell_vectors(chunk), of_frames, strict=True
@@ -203,13 +191,10 @@ def _of_chunks(chunks, charges, indices, bins, fit_end, series):
             series.append(np.mean(power[long] / lengths[long] ** 2))
             volume = abs(np.linalg.det(cell))
             sums = _bin_sums(lengths, power, len(values), volume, *bins)
-            squares = np.mean(np.square(values, dtype=float))
+            squares = np.mean(values**2)
             frames.append((np.array([squares, 1.0]), sums))
         yield frames
-    if charges.ndim > 1 and done != len(charges):
-        raise ValueError(
-            f"expected charges of {done} frames, found those of {len(charges)}"
-        )
+    check_number(charges, done)
 
 
 def _waves_of(positions, cell, charges, indices):
@@ -219,7 +204,7 @@ def _waves_of(positions, cell, charges, indices):
         np.asarray(positions, dtype=float) @ inverse,
         indices,
         [np.arange(len(charges))],
-        np.asarray(charges, dtype=float),
+        charges,
     )
     return wave_lengths(indices, inverse), np.abs(waves) ** 2
 
