@@ -31,7 +31,7 @@ MODELS = {
     "alanine_water": ("alanine", "none", 190),
     "li6ps5cl": ("li6ps5cl", "all", 60),
     "li3po4": ("li3po4", "all", 60),
-    "lgps": ("lgps", "all", 75),
+    "lgps": ("lgps", "all", 63),
 }
 
 
