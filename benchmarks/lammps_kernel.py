@@ -31,7 +31,7 @@ def main() -> None:
     reach = np.maximum(cutoffs, cutoffs.T) + float(skin)
     arrays = atoms_and_pairs(Path(dump), reach)
     count = len(arrays["positions"])
-    atoms = filled("allegro_atoms", count=count, **arrays)
+    atoms = filled("allegro_atoms", count=count, seeds=None, **arrays)
     energies, forces, strain = np.zeros(count), np.zeros((count, 3)), np.zeros(9)
     results = filled(
         "allegro_results",
@@ -39,6 +39,7 @@ def main() -> None:
         forces=forces,
         strain=strain,
         virials=None,
+        charges=None,
     )
     kernels = library()
     with opened(kernels, program) as opened_model:

@@ -63,7 +63,7 @@ extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
   Workspace<float> w = workspace<float>(m);
   note(17);
   for (long center = 0; center < atoms->count; seconds += 18) {
-    center = gather(m, w, *atoms, center, atoms->count, results->energies);
+    center = gather(m, w, *atoms, center, atoms->count, *results);
     note(12);
     fill_harmonics(m, w);
     note(13);
@@ -80,6 +80,7 @@ extern "C" void parts(const allegro_model *opened, const allegro_atoms *atoms,
       backward_operation(m, w, n, 0, rows);
       note(6 + m.operation[n].code);
     }
+    add_rows(m, w, results->energies, row_energy<float>);
     finish(m, w, *results);
     note(16);
   }
@@ -198,6 +199,7 @@ class _Case:
             "offsets": pairs.offsets,
             "neighbors": pairs.neighbors,
             "shifts": pairs.shifts,
+            "seeds": None,
         }
         self.atoms = filled("allegro_atoms", count=len(atoms), **self.arrays)
         self.program = filled(
@@ -214,6 +216,7 @@ class _Case:
             forces=np.zeros((2, len(atoms), 3)),
             strain=np.zeros((2, 3, 3)),
             virials=None,
+            charges=None,
         )
 
     def run(self) -> None:

@@ -81,8 +81,9 @@ def run_some(kernels, system, begin, end, results):
 def _atoms(system):
     arrays = system._asdict()
     del arrays["program"]
-    return filled("allegro_atoms", count=len(system.positions), **arrays)
+    count = len(system.positions)
+    return filled("allegro_atoms", count=count, seeds=None, **arrays)
 
 
 def _results(arrays):
-    return filled("allegro_results", **arrays._asdict())
+    return filled("allegro_results", charges=None, **arrays._asdict())

@@ -14,7 +14,7 @@ extern "C" {
 /// where an array or an operation changes.
 #define ALLEGRO_FORMAT 3
 /// Version of the functions and structs below. Libraries of another one are not used.
-#define ALLEGRO_INTERFACE 5
+#define ALLEGRO_INTERFACE 6
 /// Bytes of a row of a panel of packed weights, the same for all instruction sets.
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
@@ -31,7 +31,7 @@ extern "C" {
 /// Codes of the operations.
 enum allegro_code {
   ALLEGRO_LINEAR = 0, ALLEGRO_ACTIVATION = 1, ALLEGRO_TYPES = 2,
-  ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5
+  ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5, ALLEGRO_CHARGE = 6
 };
 /// Nonlinearities of an activation.
 enum allegro_nonlinearity { ALLEGRO_SILU = 0, ALLEGRO_MISH = 1, ALLEGRO_GELU = 2 };
@@ -128,6 +128,20 @@ typedef struct allegro_energy {
   /// Start of the vector [width], with padding, in the weights.
   int64_t weights;
 } allegro_energy;
+
+/// The charge of the pair's centre, e, gains source · weights. Only models whose charges
+/// are learned have it.
+typedef struct allegro_charge {
+  /// ALLEGRO_CHARGE.
+  int64_t code;
+  /// Column where the input starts.
+  int64_t source;
+  /// Numbers of the input.
+  int64_t width;
+  /// Start of the vectors [types, width], each with padding, in the weights: the centre's
+  /// element chooses.
+  int64_t weights;
+} allegro_charge;
 
 /// Sizes, columns and options: the first of the integers.
 typedef struct allegro_header {
@@ -267,19 +281,25 @@ typedef struct allegro_atoms {
   const int32_t *neighbors;
   /// Image of each pair's neighbour [3], in box vectors. NULL: zeros.
   const int8_t *shifts;
+  /// Derivatives s of a further energy by the charges [count], V: forces, strain and
+  /// virials are those of the energy plus the sum of s q at constant s. NULL: zeros.
+  const double *seeds;
 } allegro_atoms;
 
 /// Where results go.
 typedef struct allegro_results {
-  /// Energies [count], eV; overwritten for each centre that is run.
+  /// Energies [count], eV; overwritten for each centre that is run. NULL: not wanted.
   double *energies;
-  /// Forces [count, 3], eV/Å; added to, on neighbours too. NULL: energies for half the cost.
+  /// Forces [count, 3], eV/Å; added to, on neighbours too. NULL: the others for half the cost.
   double *forces;
   /// Derivative of the energy by the strain [3, 3], eV; added to, if there are forces.
   double *strain;
   /// The same of each atom [count, 3, 3], eV, as a heat flux needs it; NULL: not wanted. Sum
   /// over pairs to the atom: vector (row) times derivative of the centre's energy by it.
   double *virials;
+  /// Charges q [count] that the operations give, e: zeros without any, and without what is
+  /// the same for an element or all atoms; overwritten as energies. NULL: not wanted.
+  double *charges;
 } allegro_results;
 /// A program that has been read.
 typedef struct allegro_model allegro_model;

@@ -48,7 +48,7 @@ def test_dense_operations_are_those_of_torch_and_of_the_sizes(roofline, program)
     vectors.requires_grad_(True)
     kinds = torch.zeros((1, 1), dtype=torch.int64), torch.ones(1, neighbors).long()
     with FlopCounterMode(display=False) as counter:
-        energy = network.energies(vectors, *kinds)
+        energy = network.sums(vectors, *kinds).energies
         torch.autograd.grad(energy.sum(), vectors)
     products = counter.get_flop_counts()["Global"][torch.ops.aten.mm]
     assert counted.linear * neighbors == products

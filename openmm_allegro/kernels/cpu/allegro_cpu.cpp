@@ -30,10 +30,10 @@ template <typename F> void in_precision(bool is_double, const F &f) {
     f(0.0f);
 }
 
-// The results of a thread, which has its own, but for the energies.
+// The results of a thread, which has its own, but for energies and charges.
 allegro_results of_thread(const allegro_results &all, int64_t count, long thread) {
   allegro_results own = all;
-  own.strain += 9 * thread;
+  if (own.strain) own.strain += 9 * thread;
   if (own.forces) own.forces += 3 * count * thread;
   if (own.virials) own.virials += 9 * count * thread;
   return own;

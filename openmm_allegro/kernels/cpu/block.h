@@ -19,6 +19,16 @@ template <typename T> static void reserve(const Model &m, Workspace<T> &w, long 
   if (m.points) w.slopes.resize(rows * m.first_width);
 }
 
+// The seeds of the rows, which operations on charges read.
+template <typename T>
+static void fill_seeds(Workspace<T> &w, const allegro_atoms &atoms) {
+  w.seeds.resize(w.neighbors.size());
+  for (size_t c = 0; c < w.atoms.size(); ++c) {
+    const T seed = atoms.seeds ? T(atoms.seeds[w.atoms[c]]) : T(0);
+    std::fill(w.seeds.begin() + w.first[c], w.seeds.begin() + w.first[c + 1], seed);
+  }
+}
+
 // The vector of a pair into d; returns its square.
 static inline double difference(const allegro_atoms &atoms, long center, long pair,
                                 double *d) {
@@ -52,7 +62,7 @@ static long near_pairs(const Model &m, const allegro_atoms &atoms, long center) 
 
 template <typename T>
 static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms,
-                     long center, long pair, double *energy) {
+                     long center, long pair, bool has_core, double *energy) {
   double d[3];
   const double r2 = difference(atoms, center, pair, d);
   const int kind = kind_of(m, atoms, center, pair);
@@ -67,7 +77,7 @@ static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms
   w.distance[row] = r;
   double *scaled = &w.scaled[4 * row];
   scaled[0] = 1.0 / cutoff, scaled[1] = 0.0, scaled[2] = x, scaled[3] = 0.0;
-  if (m.core) *energy += pair_core(m, kind, r, x, cutoff, scaled + 1);
+  if (has_core) *energy += pair_core(m, kind, r, x, cutoff, scaled + 1);
 }
 
 // Rows in groups of a register of doubles.
@@ -100,13 +110,24 @@ static double row_energy(const Model &m, const Workspace<T> &w, long row) {
 }
 
 template <typename T>
-static void add_energies(const Model &m, const Workspace<T> &w, double *energies) {
-  const long rows = w.neighbors.size();
-  size_t c = 0;
-  for (long row = 0; row < rows; ++row) {
-    while (row >= w.first[c + 1]) ++c;
-    energies[w.atoms[c]] += row_energy(m, w, row);
+static double row_charge(const Model &m, const Workspace<T> &w, long row) {
+  typedef typename Vector<T>::V V;
+  V total = {};
+  for (int n = 0; n < m.operations; ++n) {
+    if (m.operation[n].code != ALLEGRO_CHARGE) continue;
+    const auto &op = as<allegro_charge>(m.operation[n]);
+    const T *x = &w.x[row * m.stride + op.source], *weight = of_center(m, w, op, row);
+    for (long i = 0; i < op.width; i += lanes<T>) total += load(x + i) * load(weight + i);
   }
+  return sum<T>(total);
+}
+
+// Adds f of each row to the sum of its centre.
+template <typename T, typename F>
+static void add_rows(const Model &m, const Workspace<T> &w, double *sums, const F &f) {
+  for (size_t c = 0; c < w.atoms.size(); ++c)
+    for (long row = w.first[c]; row < w.first[c + 1]; ++row)
+      sums[w.atoms[c]] += f(m, w, row);
 }
 
 // From the derivatives by a row's segments to forces.
@@ -140,7 +161,6 @@ static void finish(const Model &m, Workspace<T> &w, const allegro_results &resul
     for (int i = 0; i < count; ++i) {
       while (row + i >= w.first[c + 1]) ++c;
       const long center = w.atoms[c], neighbor = w.neighbors[row + i];
-      results.energies[center] += row_energy(m, w, row + i);
       for (int axis = 0; axis < 3; ++axis) {
         const double f = across[axis][i];
         results.forces[3 * center + axis] += f;
@@ -155,17 +175,21 @@ static void finish(const Model &m, Workspace<T> &w, const allegro_results &resul
   for (int i = 0; i < 9; ++i) results.strain[i] += sum<double>(virial[i]);
 }
 
-// Rows of the next centres, until they are a block; returns the centre after those.
+// Rows of the next centres, until they are a block; returns the centre after those. Energies
+// and charges begin with what does not come from the network.
 template <typename T>
 static long gather(const Model &m, Workspace<T> &w, const allegro_atoms &atoms, long center,
-                   long end, double *energies) {
+                   long end, const allegro_results &results) {
   const long enough = rows_of_block<T>(m);
+  const bool has_core = m.core && (results.energies || results.forces);
   w.neighbors.clear(), w.kinds.clear(), w.atoms.clear(), w.first.assign(1, 0);
   for (; center < end && (long)w.neighbors.size() < enough; ++center) {
     const size_t before = w.neighbors.size();
-    energies[center] = m.shifts[atoms.types[center]];
+    double energy = m.shifts[atoms.types[center]];
     for (long pair = atoms.offsets[center]; pair < atoms.offsets[center + 1]; ++pair)
-      add_pair(m, w, atoms, center, pair, &energies[center]);
+      add_pair(m, w, atoms, center, pair, has_core, &energy);
+    if (results.energies) results.energies[center] = energy;
+    if (results.charges) results.charges[center] = 0.0;
     if (w.neighbors.size() > before) {
       w.atoms.push_back(center);
       w.first.push_back(w.neighbors.size());
@@ -186,21 +210,21 @@ template <typename T> static Workspace<T> workspace(const Model &m) {
   return w;
 }
 
-// Energies of the centres [begin, end), and what they add to the other results; without
-// forces energies alone.
+// Energies and charges of the centres [begin, end), and what they add to the other results;
+// without forces those alone.
 template <typename T>
 static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
                      const allegro_results &results) {
   Workspace<T> w = workspace<T>(m);
   while (begin < end) {
-    begin = gather(m, w, atoms, begin, end, results.energies);
+    begin = gather(m, w, atoms, begin, end, results);
     if (w.atoms.empty()) continue;
     fill_harmonics(m, w);
     forward(m, w);
-    if (!results.forces) {
-      add_energies(m, w, results.energies);
-      continue;
-    }
+    if (results.energies) add_rows(m, w, results.energies, row_energy<T>);
+    if (results.charges) add_rows(m, w, results.charges, row_charge<T>);
+    if (!results.forces) continue;
+    if (m.is_charged) fill_seeds(w, atoms);
     backward(m, w);
     finish(m, w, results);
   }

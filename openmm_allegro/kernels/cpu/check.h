@@ -253,7 +253,12 @@ struct ProgramCheck {
         check_columns(op.source, padding(op.width));
         return store(op.weights, padding(op.width));
       }
-      default: require(false, "operations 0 to 5", row.code);
+      case ALLEGRO_CHARGE: {
+        const auto &op = as<allegro_charge>(row);
+        check_columns(op.source, padding(op.width));
+        return store(op.weights, head.types * padding(op.width));
+      }
+      default: require(false, "operations 0 to 6", row.code);
     }
   }
 

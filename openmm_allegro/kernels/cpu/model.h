@@ -21,7 +21,7 @@ struct Model : allegro_header, allegro_scalars {
   ALLEGRO_CONSTANTS(DECLARE)
 #undef DECLARE
   const void *weights;
-  bool is_double;
+  bool is_double, is_charged;
   std::vector<Layer> layer;
   long operator_size, chain_size;     // of a centre, all layers together
   long degrees;
@@ -51,6 +51,7 @@ template <typename T> struct Workspace {
   Array<T> x, g;                               // [rows, stride]
   Array<double> unit[3], distance;             // [rows]
   Array<T> slopes;                             // [rows, first_width], from the table
+  Array<T> seeds;                              // [rows], of the centres; see allegro_atoms
   Array<double> scaled;                        // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
   std::vector<long> first, atoms;              // of the block's centres
@@ -123,6 +124,11 @@ struct BackwardPlan {
       case ALLEGRO_ENERGY: {
         const auto &energy = as<allegro_energy>(op);
         m.overwrites[n] = is_first(energy.source, energy.width);
+        return;
+      }
+      case ALLEGRO_CHARGE: {
+        const auto &charge = as<allegro_charge>(op);
+        m.overwrites[n] = is_first(charge.source, charge.width);
       }
     }
   }
@@ -183,6 +189,8 @@ static Model read(const allegro_program &program) {
   m.first_component.push_back(m.components);
   m.weights = program.weights;
   m.is_double = program.is_double;
+  m.is_charged = std::any_of(m.operation, m.operation + m.operations,
+                             [](const auto &op) { return op.code == ALLEGRO_CHARGE; });
   plan_backward(m);
   return m;
 }

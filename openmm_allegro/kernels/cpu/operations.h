@@ -27,6 +27,13 @@ static inline const T *of_kind(const Model &m, const Workspace<T> &w, long start
   return (const T *)m.weights + start + w.kinds[row] * size;
 }
 
+// A row's part of the weights of a CHARGE operation.
+template <typename T>
+static inline const T *of_center(const Model &m, const Workspace<T> &w,
+                                 const allegro_charge &op, long row) {
+  return (const T *)m.weights + op.weights + w.kinds[row] / m.types * padded<T>(op.width);
+}
+
 template <typename T>
 static void forward_operation(const Model &m, Workspace<T> &w, long n, long begin,
                               long end) {
@@ -120,6 +127,17 @@ static void backward_operation(const Model &m, Workspace<T> &w, long n, long beg
         for (int i = 0; i < op.width; ++i) {
           const T before = m.overwrites[n] ? T(0) : g[op.source + i];
           g[op.source + i] = before + factor * weights[op.weights + i];
+        }
+      }
+      break;
+    }
+    case ALLEGRO_CHARGE: {
+      const auto &op = as<allegro_charge>(operation);
+      for (long row = begin; row < end; ++row, g += m.stride) {
+        const T *weight = of_center(m, w, op, row);
+        for (int i = 0; i < op.width; ++i) {
+          const T before = m.overwrites[n] ? T(0) : g[op.source + i];
+          g[op.source + i] = before + w.seeds[row] * weight[i];
         }
       }
     }

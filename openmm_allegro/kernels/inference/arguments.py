@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Checks of what the operator ``evaluate`` is given, at each call.
+"""Checks of what the operators that run a program are given, at each call.
 
 The kernel follows indices in the program, the types and the pair list without looking
 at them again, so that one of them out of range would end the process.
@@ -31,6 +31,7 @@ _KINDS = {
     "integers": _Kind(_INTEGERS, "I", ()),
     "constants": _Kind(_FLOATS, "C", ()),
     "weights": _Kind((torch.float32, torch.float64), "W", ()),
+    "seeds": _Kind(_FLOATS, "N", ()),
 }
 _UNSIGNED = {torch.int32: np.uint32, torch.int64: np.uint64}
 
@@ -41,7 +42,8 @@ def check_arguments(*arrays: Tensor) -> None:
     Parameters
     ----------
     *arrays : Tensor
-        As ``twin.evaluate``. Positions and the cell may hold any number, NaN too.
+        As ``twin.evaluate``, with seeds or without. Positions, the cell and seeds may
+        hold any number, NaN too.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def check_arguments(*arrays: Tensor) -> None:
         If the program is of another format.
     """
     _check_kinds(arrays)
-    positions, _, types, offsets, neighbors, _, integers, constants, weights = arrays
+    positions, _, types, offsets, neighbors, _, *program = arrays[:9]
+    integers, constants, weights = program
     numbers, values = (a.detach().cpu().numpy() for a in (integers, constants))
     elements = check_numbers(
         numbers, values, len(weights), weights.dtype == torch.float64
@@ -71,7 +74,7 @@ def _check_kinds(arrays: tuple[Tensor, ...]) -> None:
     device, count = arrays[0].device, arrays[0].shape[:1]
     lengths = {"3": (3,), "N": count, "P": arrays[4].shape[:1]}
     lengths["N + 1"] = tuple(n + 1 for n in count)
-    for (name, kind), array in zip(_KINDS.items(), arrays, strict=True):
+    for (name, kind), array in zip(_KINDS.items(), arrays):  # noqa: B905, no seeds
         if array.dtype not in kind.dtypes:
             raise ValueError(
                 f"evaluate: expected {name} of {' or '.join(map(str, kind.dtypes))}, "

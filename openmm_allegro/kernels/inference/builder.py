@@ -122,6 +122,24 @@ class Builder:
             width = len(matrix)
             self.emit(Code.ENERGY, source=source, width=width, weights=weights)
 
+    def add_charge(self, x: Expression, factors: Tensor) -> None:
+        """Add an expression of one column, times a factor, to the charge of the centre.
+
+        Parameters
+        ----------
+        x : Expression
+        factors : Tensor [T], e
+            Of the elements of the centre.
+        """
+        for source, matrix in x.items():
+            if source == self._bank:
+                source, matrix = self.share(matrix), torch.ones(1, 1)
+            width = len(matrix)
+            vectors = factors.unsqueeze(1) * matrix[:, 0]  # [T, width]
+            padding = (0, -width % self.panel)
+            weights = self.store(torch.nn.functional.pad(vectors, padding))
+            self.emit(Code.CHARGE, source=source, width=width, weights=weights)
+
     def finish(self) -> None:
         """Emit the linear map of the bank [depth, width]."""
         width = self._widths[Region.SHARED]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .. import header
 from ..header import filled
 from ..library import Outcome, check_outcome
 from .program import Program
@@ -63,12 +64,8 @@ def number_of_threads(otherwise: int, largest: int) -> int:
 def evaluate(
     kernels: ctypes.CDLL,
     program: Program,
-    positions: np.ndarray,
-    cell: np.ndarray,
-    types: np.ndarray,
-    offsets: np.ndarray,
-    neighbors: np.ndarray,
-    shifts: np.ndarray,
+    *atoms: np.ndarray,
+    seeds: np.ndarray | None = None,
     threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Evaluate energies of atoms, forces and strain derivative.
@@ -85,9 +82,50 @@ def evaluate(
     ------
     MemoryError
     """
-    count = len(positions)
+    count = len(atoms[0])
     energies = np.zeros(count)
     forces, strain = np.zeros((threads, count, 3)), np.zeros((threads, 3, 3))
+    results = {"energies": energies, "forces": forces, "strain": strain}
+    _run(kernels, program, _atoms(*atoms, seeds), threads, results)
+    return energies, forces.sum(0), strain.sum(0)
+
+
+def charges(
+    kernels: ctypes.CDLL, program: Program, *atoms: np.ndarray, threads: int = 1
+) -> np.ndarray:
+    """Evaluate the charges of atoms that the network gives.
+
+    Parameters, result and errors as ``twin.charges`` and ``evaluate``.
+    """
+    found = np.zeros(len(atoms[0]))
+    _run(kernels, program, _atoms(*atoms, None), threads, {"charges": found})
+    return found
+
+
+def _run(
+    kernels: ctypes.CDLL,
+    program: Program,
+    atoms: ctypes.Structure,
+    threads: int,
+    results: dict[str, np.ndarray],
+) -> None:
+    """Run all centres; results that are not named are not wanted."""
+    wanted = dict.fromkeys(header.record("allegro_results")._fields) | results
+    arrays = filled("allegro_results", **wanted)
+    with opened(kernels, program) as model:
+        outcome = kernels.allegro_run_threads(model, atoms, threads, arrays)
+    check_outcome("evaluate", outcome)
+
+
+def _atoms(
+    positions: np.ndarray,
+    cell: np.ndarray,
+    types: np.ndarray,
+    offsets: np.ndarray,
+    neighbors: np.ndarray,
+    shifts: np.ndarray,
+    seeds: np.ndarray | None,
+) -> ctypes.Structure:
     given = {
         "positions": positions,
         "cell": cell,
@@ -97,15 +135,5 @@ def evaluate(
         "shifts": shifts,
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in given.items()}
-    atoms = filled("allegro_atoms", count=count, **arrays)
-    results = filled(
-        "allegro_results",
-        energies=energies,
-        forces=forces,
-        strain=strain,
-        virials=None,
-    )
-    with opened(kernels, program) as model:
-        outcome = kernels.allegro_run_threads(model, atoms, threads, results)
-    check_outcome("evaluate", outcome)
-    return energies, forces.sum(0), strain.sum(0)
+    arrays["seeds"] = None if seeds is None else np.ascontiguousarray(seeds)
+    return filled("allegro_atoms", count=len(positions), **arrays)

@@ -1,38 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""The fused kernel as operators ``openmm_allegro::evaluate`` and ``evaluate_atoms``.
+"""The fused kernel as operators of torch, such as ``openmm_allegro::evaluate``.
 
-TorchForce and PythonForce call them by these names, so a serialized System works
-wherever this package is imported. ``evaluate`` is given a list of pairs. Where the
-kernel was not built, and on other devices than the CPU, its twin in torch does the
-same. ``evaluate_atoms`` keeps a list on a card, see ``on_card``.
+TorchForce and PythonForce call them by their names, so a serialized System works
+wherever this package is imported. ``evaluate``, ``charges`` and ``evaluate_charged``
+are given a list of pairs. Where the kernel was not built, and on other devices than the
+CPU, their twins in torch do the same. ``evaluate_atoms`` keeps a list on a card, see
+``on_card``.
 """
 
 import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..library import library
-from . import on_card
+from . import compiled, on_card, twin
 from .arguments import check_arguments
-from .compiled import evaluate, number_of_threads
+from .compiled import number_of_threads
 from .program import FORMER, Program, from_former
-from .twin import evaluate as evaluate_in_torch
 
-_SCHEMA = (
-    "evaluate(Tensor positions, Tensor cell, Tensor types, Tensor offsets, "
-    "Tensor neighbors, Tensor shifts, Tensor integers, Tensor constants, "
-    "Tensor weights) -> (Tensor, Tensor, Tensor)"
+_ATOMS = (
+    "Tensor positions, Tensor cell, Tensor types, Tensor offsets, Tensor neighbors, "
+    "Tensor shifts, Tensor integers, Tensor constants, Tensor weights"
 )
+_SCHEMAS = {
+    "evaluate": f"({_ATOMS}) -> (Tensor, Tensor, Tensor)",
+    "evaluate_charged": f"({_ATOMS}, Tensor seeds) -> (Tensor, Tensor, Tensor)",
+    "charges": f"({_ATOMS}) -> Tensor",
+}
 
 
 @functools.cache
 def register() -> torch.library.Library:
-    """Make the operator known to torch; once in a process."""
+    """Make the operators known to torch; once in a process."""
     operators = torch.library.Library("openmm_allegro", "DEF")
-    operators.define(_SCHEMA)
+    for name, schema in _SCHEMAS.items():
+        operators.define(name + schema)
     operators.impl("evaluate", _evaluate_on_cpu, "CPU")
     operators.impl("evaluate", _evaluate_on_gpu, "CUDA")
+    operators.impl("evaluate_charged", _evaluate_on_cpu, "CPU")
+    operators.impl("evaluate_charged", _evaluate_on_gpu, "CUDA")
+    operators.impl("charges", _charges_on_cpu, "CPU")
+    operators.impl("charges", _charges_on_gpu, "CUDA")
     operators.define(on_card.SCHEMA)
     for key in ("CPU", "CUDA"):  # a test may have the processor play a card
         operators.impl("evaluate_atoms", on_card.evaluate_atoms, key)
@@ -40,36 +50,65 @@ def register() -> torch.library.Library:
 
 
 def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """See ``twin.evaluate``."""
-    arrays = _in_present_format(*arrays)
-    check_arguments(*arrays)
+    """See ``twin.evaluate``, with seeds or without."""
+    arrays = _checked(*arrays)
     kernels = library()
     if kernels is None:
-        return evaluate_in_torch(*arrays)
-    *atoms, integers, constants, weights = (a.detach().numpy() for a in arrays)
-    program = Program(integers, constants, weights)
-    results = evaluate(kernels, program, *atoms, threads=_threads(len(atoms[0])))
+        return twin.evaluate(*arrays)
+    atoms, program, seeds = _in_numpy(*arrays)
+    threads = _threads(len(atoms[0]))
+    results = compiled.evaluate(kernels, program, *atoms, seeds=seeds, threads=threads)
     energies, forces, strain = map(torch.from_numpy, results)
     return energies, forces, strain
 
 
 def _evaluate_on_gpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """See ``twin.evaluate``."""
+    """See ``twin.evaluate``, with seeds or without."""
+    return twin.evaluate(*_checked(*arrays))
+
+
+def _charges_on_cpu(*arrays: Tensor) -> Tensor:
+    """See ``twin.charges``."""
+    arrays = _checked(*arrays)
+    kernels = library()
+    if kernels is None:
+        return twin.charges(*arrays)
+    atoms, program, _ = _in_numpy(*arrays)
+    threads = _threads(len(atoms[0]))
+    return torch.from_numpy(compiled.charges(kernels, program, *atoms, threads=threads))
+
+
+def _charges_on_gpu(*arrays: Tensor) -> Tensor:
+    """See ``twin.charges``."""
+    return twin.charges(*_checked(*arrays))
+
+
+def _checked(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """Arguments that are safe to run, with the program in the present format."""
     arrays = _in_present_format(*arrays)
     check_arguments(*arrays)
-    return evaluate_in_torch(*arrays)
+    return arrays
+
+
+def _in_numpy(
+    *arrays: Tensor,
+) -> tuple[list[np.ndarray], Program, np.ndarray | None]:
+    """Atoms with their pairs, the program, and seeds if there are any."""
+    numbers = [array.detach().numpy() for array in arrays]
+    seeds = numbers[9] if len(numbers) > 9 else None
+    return numbers[:6], Program(*numbers[6:9]), seeds
 
 
 def _in_present_format(*arrays: Tensor) -> tuple[Tensor, ...]:
     """Arguments with the program of an earlier System in the present format."""
-    *atoms, integers, constants, weights = arrays
+    integers, constants, weights = arrays[6:9]
     is_former = integers.dim() == 1 and len(integers) and int(integers[0]) == FORMER
     if not is_former or constants.dim() != 1:
         return arrays
     numbers = (values.detach().cpu().numpy() for values in (integers, constants))
     program = from_former(Program(*numbers, weights))
     made = (torch.from_numpy(values).to(weights.device) for values in program[:2])
-    return (*atoms, *made, weights)
+    return (*arrays[:6], *made, *arrays[8:])
 
 
 def _threads(atoms: int) -> int:

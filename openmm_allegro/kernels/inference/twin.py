@@ -2,7 +2,7 @@
 """The fused kernel in plain torch: slower, on any device, and easy to read."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ def evaluate(
     integers: Tensor,
     constants: Tensor,
     weights: Tensor,
+    seeds: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Evaluate energies of atoms, forces and strain derivative.
 
@@ -44,6 +45,9 @@ def evaluate(
         Image of the neighbour, in cell vectors.
     integers, constants, weights : Tensor
         The program, see ``program.Program``.
+    seeds : Tensor [N], V, float64, optional
+        Derivatives s of a further energy by the charges: forces and strain are those of
+        the energy plus the sum of s q at constant s.
 
     Returns
     -------
@@ -58,6 +62,59 @@ def evaluate(
         If the program is of another format.
     """
     network = _Network(Program(integers, constants, weights))
+    energies = network.arrays["shifts"][types].clone()
+    forces = torch.zeros_like(positions)
+    strain = torch.zeros_like(cell)
+    blocks = _blocks(network, positions, cell, types, offsets, neighbors, shifts)
+    for centers, others, vectors in blocks:
+        with torch.enable_grad():
+            v = vectors.detach().requires_grad_(True)
+            parts = network.sums(v, types[centers].unsqueeze(1), types[others])
+            total = parts.energies.sum()
+            if seeds is not None:
+                total = total + (seeds[centers] * parts.charges).sum()
+            (gradient,) = torch.autograd.grad(total, v)
+        energies = energies.index_add(0, centers, parts.energies.detach())
+        forces += forces_from_pairs(gradient, centers, others, len(positions))
+        strain += virial_from_pairs(gradient, vectors)
+    return energies, forces, strain
+
+
+def charges(*arrays: Tensor) -> Tensor:
+    """Evaluate the charges of atoms that the network gives; zeros if it gives none.
+
+    They are without what is the same for all atoms of an element, or for all atoms.
+
+    Parameters
+    ----------
+    *arrays : Tensor
+        As ``evaluate``, without seeds; so are the errors.
+
+    Returns
+    -------
+    Tensor [N], e, float64
+    """
+    *atoms, integers, constants, weights = arrays
+    network = _Network(Program(integers, constants, weights))
+    positions, _, types, *_ = atoms
+    found = torch.zeros_like(positions[:, 0])
+    for centers, others, vectors in _blocks(network, *atoms):
+        with torch.no_grad():
+            parts = network.sums(vectors, types[centers].unsqueeze(1), types[others])
+        found = found.index_add(0, centers, parts.charges)
+    return found
+
+
+def _blocks(
+    network: "_Network",
+    positions: Tensor,
+    cell: Tensor,
+    types: Tensor,
+    offsets: Tensor,
+    neighbors: Tensor,
+    shifts: Tensor,
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Centres, neighbours and vectors of the pairs within the cutoff, in blocks."""
     cutoffs = network.arrays["cutoffs"]
     count = positions.shape[0]
     atoms = torch.arange(count, device=positions.device)
@@ -68,21 +125,14 @@ def evaluate(
     near = vectors.square().sum(-1) < limits.square()
     centers, others, vectors = centers[near], others[near], vectors[near]
     padding = PADDING * float(cutoffs.max())
+    return center_blocks(centers, others, vectors, count, padding, LARGEST_BLOCK)
 
-    energies = network.arrays["shifts"][types].clone()
-    forces = torch.zeros_like(positions)
-    strain = torch.zeros_like(cell)
-    blocks = center_blocks(centers, others, vectors, count, padding, LARGEST_BLOCK)
-    for block_centers, block_neighbors, block_vectors in blocks:
-        with torch.enable_grad():
-            v = block_vectors.detach().requires_grad_(True)
-            kinds = types[block_centers].unsqueeze(1), types[block_neighbors]
-            center_energies = network.energies(v, *kinds)
-            (gradient,) = torch.autograd.grad(center_energies.sum(), v)
-        energies = energies.index_add(0, block_centers, center_energies.detach())
-        forces += forces_from_pairs(gradient, block_centers, block_neighbors, count)
-        strain += virial_from_pairs(gradient, block_vectors)
-    return energies, forces, strain
+
+class _Sums(NamedTuple):
+    """What the pairs of each centre give together, float64."""
+
+    energies: Tensor  # [C], eV
+    charges: Tensor  # [C], e
 
 
 class _Network:
@@ -97,8 +147,8 @@ class _Network:
         self.degree = degree  # [A]
         self.degrees = int(degree.max()) + 1
 
-    def energies(self, vectors: Tensor, center: Tensor, neighbor: Tensor) -> Tensor:
-        """Interaction energies [C] of centres, from vectors [C, K, 3]."""
+    def sums(self, vectors: Tensor, center: Tensor, neighbor: Tensor) -> _Sums:
+        """Interaction energies and charges of centres, from vectors [C, K, 3]."""
         r = vectors.norm(dim=-1)
         kinds = center * self.head.types + neighbor  # [C, K]
         x = r / self.arrays["cutoffs"][kinds]
@@ -113,7 +163,7 @@ class _Network:
         )
         if self.head.core:
             energy = energy + self._core(r, x, kinds).sum(-1)
-        return energy
+        return _Sums(energy, rows.charge.sum(-1).double())
 
     def linear(self, rows: "_Rows", op: Any) -> None:
         panel = PANEL // self.weights.element_size()
@@ -162,6 +212,14 @@ class _Network:
         weights = self._table(op.weights, op.width)
         rows.energy = rows.energy + rows.value(op.source, op.width) @ weights
 
+    def charge(self, rows: "_Rows", op: Any) -> None:
+        panel = PANEL // self.weights.element_size()
+        padded = -(-op.width // panel) * panel
+        vectors = self._table(op.weights, self.head.types, padded)[:, : op.width]
+        vectors = vectors[rows.kinds[:, :1] // self.head.types]  # [C, 1, width]
+        value = rows.value(op.source, op.width)
+        rows.charge = rows.charge + (value * vectors).sum(-1)
+
     def _table(self, start: int, *shape: int) -> Tensor:
         return self.weights[start : start + math.prod(shape)].view(shape)
 
@@ -202,6 +260,7 @@ class _Rows:
         self.harmonics = harmonics  # [C, K, A]
         self.norm = norm  # [C, 1, 1]
         self.energy = energy  # [C, K]
+        self.charge = torch.zeros_like(energy)  # [C, K]
         self.segments: dict[int, Tensor] = {}  # by the column where they start
         self.operators: list[Tensor] = []  # [C, A, D, U], one a layer
 

@@ -76,9 +76,10 @@ void PairAllegro::run_members(size_t first, size_t last, double *forces) {
     energies.resize(chunk.end - chunk.begin);
     // The kernel takes indices of atoms, and these arrays begin with the chunk's first.
     const allegro_atoms atoms = {nall, x, cell, types.data(),
-                                 offsets.data() - chunk.begin, neighbors.data(), nullptr};
+                                 offsets.data() - chunk.begin, neighbors.data(), nullptr,
+                                 nullptr};
     const allegro_results results = {energies.data() - chunk.begin, forces, strain,
-                                     per_atom ? virials.data() : nullptr};
+                                     per_atom ? virials.data() : nullptr, nullptr};
     for (size_t m = first; m < last; ++m) {
       if (kernels->run(members[m].opened.get(), &atoms, chunk.begin, chunk.end, &results) !=
           ALLEGRO_OK)

@@ -186,7 +186,8 @@ class Engine {
                                  models->members[member].types.data(),
                                  list.offsets.data(),
                                  list.neighbors.data(),
-                                 list.shifts.data()};
+                                 list.shifts.data(),
+                                 nullptr};
     results.energies.resize(count);
     results.forces.assign(wants_forces ? 3 * count : 0, 0.0);
     forces.assign(wants_forces ? 3 * count * (team.size - 1) : 0, 0.0);
@@ -197,7 +198,8 @@ class Engine {
       if (wants_forces)
         own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
       const allegro_results parts = {results.energies.data(), own, &strains[9 * thread],
-                                     virials ? &own_virials[9 * count * thread] : nullptr};
+                                     virials ? &own_virials[9 * count * thread] : nullptr,
+                                     nullptr};
       const int64_t outcome = kernels->run(opened[member].get(), &atoms,
                                            team.begin(thread, count),
                                            team.end(thread, count), &parts);
