@@ -3,21 +3,20 @@
 
 import numpy as np
 import torch
-from helpers import random_atoms
 
 from openmm_allegro.kernels.header import filled
 from openmm_allegro.kernels.inference.compiled import opened
 from openmm_allegro.kernels.library import Outcome
-from openmm_allegro.neighbors import VerletList
+from openmm_allegro.model import forces_from_pairs, virial_from_pairs
+from openmm_allegro.neighbors import PairList, VerletList, center_blocks
 
 ATOMS = ("positions", "cell", "types", "offsets", "neighbors", "shifts")
 # Shapes for each thread; energies and charges are of all threads.
 SHAPES = {"forces": (3,), "virials": (3, 3)}
 
 
-def atoms_and_pairs(config, kind, count=None, seed=0):
-    """Random atoms with their pairs: the first six arguments of the operators."""
-    atoms = random_atoms(kind, seed, count)
+def with_pairs(config, atoms):
+    """Arrays of atoms with their pairs: the first six arguments of the operators."""
     pairs = VerletList(config.cutoff, 0.4)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
     arrays = atoms.positions, atoms.cell, atoms.types
@@ -33,7 +32,7 @@ def run(kernels, program, arrays, wanted, seeds=None, threads=1):
     program : Program
         Tensors, as are the arrays.
     arrays : list
-        From ``atoms_and_pairs``.
+        From ``with_pairs``.
     wanted : sequence of str
         Fields of an ``allegro_results``.
     seeds : Tensor, optional
@@ -61,3 +60,35 @@ def run(kernels, program, arrays, wanted, seeds=None, threads=1):
         for name, x in results.items()
         if x is not None
     }
+
+
+def reference(energy, config, atoms, seeds=None):
+    """Results of ``run`` by torch and its derivatives; the strain is symmetric.
+
+    Parameters
+    ----------
+    energy : AllegroEnergy
+    config : AllegroConfig
+    atoms : Atoms
+    seeds : Tensor, optional
+    """
+    count = len(atoms.types)
+    pairs = PairList(config.cutoff)(atoms.positions, atoms.cell, atoms.periodic)
+    results = {name: torch.zeros(count).double() for name in ("energies", "charges")}
+    results["forces"] = torch.zeros(count, 3).double()
+    results["strain"] = torch.zeros(3, 3).double()
+    for centers, neighbors, r in center_blocks(*pairs, count, 1.5 * config.cutoff, 64):
+        r = r.detach().requires_grad_(True)
+        kinds = atoms.types[centers], atoms.types[neighbors].flatten()
+        energies, charges = energy.block_outputs(
+            r.flatten(0, 1), *kinds, [tuple(neighbors.shape)]
+        )
+        total = energies.sum()
+        if seeds is not None:
+            total = total + (seeds[centers] * charges).sum()
+        (gradient,) = torch.autograd.grad(total, r)
+        results["energies"][centers] = energies.detach()
+        results["charges"][centers] = charges.detach()
+        results["forces"] += forces_from_pairs(gradient, centers, neighbors, count)
+        results["strain"] += virial_from_pairs(gradient, r.detach())
+    return results

@@ -19,6 +19,8 @@ _DISTANCES = (0.35, 0.6, 0.9)
 _NEIGHBORS = 8
 # Far beyond any interaction of a centre with its neighbours, eV.
 LARGEST_ENERGY = 1e8
+# Far beyond what the network adds to the charge of an element, e.
+LARGEST_CHARGE = 1e3
 
 
 class Clusters(NamedTuple):
@@ -61,18 +63,48 @@ def check_energies(
     ValueError
         If one is not finite, or above 10⁸ eV.
     """
-    absurd = np.flatnonzero(~(np.abs(energies) < LARGEST_ENERGY))  # also NaN
+    _check_sizes(clusters, energies, config, ("an energy", LARGEST_ENERGY, "eV"))
+
+
+def check_charges(
+    clusters: Clusters, charges: np.ndarray, config: AllegroConfig
+) -> None:
+    """Refuse weights that give a centre of any element no sensible charge.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    charges : ndarray [C], e
+        What the network adds to those of the elements.
+    config : AllegroConfig
+
+    Raises
+    ------
+    ValueError
+        If one is not finite, or above 1000 e.
+    """
+    _check_sizes(clusters, charges, config, ("a charge", LARGEST_CHARGE, "e"))
+
+
+def _check_sizes(
+    clusters: Clusters,
+    values: np.ndarray,
+    config: AllegroConfig,
+    quantity: tuple[str, float, str],
+) -> None:
+    name, largest, unit = quantity
+    absurd = np.flatnonzero(~(np.abs(values) < largest))  # also NaN
     if len(absurd):
         center = config.elements[clusters.centers[absurd[0]]]
         raise ValueError(
             f"expected weights that give a {center} atom with "
-            f"{clusters.neighbors.shape[1]} neighbours an energy within "
-            f"{LARGEST_ENERGY:.0e} eV, found {energies[absurd[0]]:.3g} eV"
+            f"{clusters.neighbors.shape[1]} neighbours {name} within "
+            f"{largest:.0e} {unit}, found {values[absurd[0]]:.3g} {unit}"
         )
 
 
 def check_network(energy: AllegroEnergy, config: AllegroConfig, dtype: str) -> None:
-    """Refuse a network as ``check_energies`` does.
+    """Refuse a network as ``check_energies`` and ``check_charges`` do.
 
     Parameters
     ----------
@@ -88,6 +120,10 @@ def check_network(energy: AllegroEnergy, config: AllegroConfig, dtype: str) -> N
         energy = copy.deepcopy(energy).set_dtype(getattr(torch, dtype))
     clusters = make_clusters(config)
     centers, neighbors, vectors = map(torch.from_numpy, clusters)
+    shapes = [(neighbors.shape[0], neighbors.shape[1])]
     with torch.no_grad():
-        values = energy(vectors, centers, neighbors) - energy.shifts[centers]
-    check_energies(clusters, values.numpy(), config)
+        values, charges = energy.block_outputs(
+            vectors.flatten(0, 1), centers, neighbors.flatten(), shapes
+        )
+    check_energies(clusters, (values - energy.shifts[centers]).numpy(), config)
+    check_charges(clusters, charges.numpy(), config)

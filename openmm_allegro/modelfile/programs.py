@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..kernels.inference.compiled import evaluate
+from ..kernels.inference.compiled import charges, evaluate
 from ..kernels.inference.folded import DTYPES
-from ..kernels.inference.program import Program, unpack
+from ..kernels.inference.program import Code, Program, unpack
 from ..kernels.inference.validity import check_program
 from ..kernels.library import library
 from ..model.config import AllegroConfig
 from ..model.model import FoldedPrograms
-from ..model.probe import Clusters, check_energies, make_clusters
+from ..model.probe import Clusters, check_charges, check_energies, make_clusters
 from ..model.statistics import Statistics
 from .header import DTYPES as NAMES_IN_FILE
 
@@ -26,7 +26,8 @@ ARRAYS = {
     )
 }
 
-# Largest difference of energies in single and double precision: a fraction, and in eV.
+# Largest difference of energies and charges in single and double precision: a fraction,
+# and in eV or e.
 # Models in use have 1e-6 of the first.
 AGREEMENT = 0.01, 1e-4
 
@@ -68,10 +69,12 @@ def check_programs(
             np.array_equal(parts.arrays[name], np.ravel(values))
             for name, values in expected.items()
         )
+        has_charges = any(op.code == Code.CHARGE for op in parts.operations())
+        same = same and has_charges == (config.charges == "learned")
         if not same or parts.header.points:
             raise ValueError(
-                f"expected {PREFIX}{kind} with the elements, cutoffs and energies of "
-                "the header and without a table, found another program"
+                f"expected {PREFIX}{kind} with the elements, cutoffs, energies and "
+                "charges of the header and without a table, found another program"
             )
 
 
@@ -83,7 +86,7 @@ def can_probe() -> bool:
 def probe_programs(
     programs: Mapping[str, Program], config: AllegroConfig, statistics: Statistics
 ) -> None:
-    """Refuse programs whose energies are absurd, or differ from each other.
+    """Refuse programs whose results are absurd, or differ from each other.
 
     Parameters
     ----------
@@ -98,25 +101,38 @@ def probe_programs(
     """
     clusters = make_clusters(config)
     shifts = np.array(statistics.shifts)[clusters.centers]
+    atoms, step = _atoms(clusters)
     energies = {
-        kind: _energies(program, clusters) - shifts
+        kind: evaluate(library(), program, *atoms)[0][::step] - shifts
         for kind, program in programs.items()
     }
     for values in energies.values():
         check_energies(clusters, values, config)
-    if len(energies) < len(DTYPES):
+    _check_agreement("energies", energies, "eV")
+    if config.charges == "learned":
+        found = {
+            kind: charges(library(), program, *atoms)[::step]
+            for kind, program in programs.items()
+        }
+        for values in found.values():
+            check_charges(clusters, values, config)
+        _check_agreement("charges", found, "e")
+
+
+def _check_agreement(name: str, found: Mapping[str, np.ndarray], unit: str) -> None:
+    if len(found) < len(DTYPES):
         return
-    scale = abs(energies["double"]).max()
-    difference = abs(energies["single"] - energies["double"]).max()
+    scale = abs(found["double"]).max()
+    difference = abs(found["single"] - found["double"]).max()
     if difference > AGREEMENT[0] * scale + AGREEMENT[1]:
         raise ValueError(
-            f"expected {PREFIX}single and {PREFIX}double of one model, found energies "
-            f"that differ by {difference:.3g} eV of {scale:.3g} eV"
+            f"expected {PREFIX}single and {PREFIX}double of one model, found {name} "
+            f"that differ by {difference:.3g} {unit} of {scale:.3g} {unit}"
         )
 
 
-def _energies(program: Program, clusters: Clusters) -> np.ndarray:
-    """Energies of the centres, eV."""
+def _atoms(clusters: Clusters) -> tuple[list[np.ndarray], int]:
+    """Arrays of the atoms for ``evaluate``, and how far apart the centres are there."""
     count, number = clusters.neighbors.shape
     # Each centre is followed by its neighbours, which have no pairs.
     types = np.column_stack((clusters.centers, clusters.neighbors)).ravel()
@@ -125,14 +141,12 @@ def _energies(program: Program, clusters: Clusters) -> np.ndarray:
     degrees = np.zeros((count, 1 + number), dtype=np.int64)
     degrees[:, 0] = number
     neighbors = np.arange(len(types)).reshape(count, -1)[:, 1:].ravel()
-    energies, _, _ = evaluate(
-        library(),
-        program,
+    arrays = [
         positions.reshape(-1, 3),
         np.zeros((3, 3)),
         types.astype(np.int64),
         np.concatenate(([0], np.cumsum(degrees))),
         neighbors.astype(np.int32),
         np.zeros((len(neighbors), 3), dtype=np.int8),
-    )
-    return energies[:: 1 + number]
+    ]
+    return arrays, 1 + number

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from helpers import random_atoms, tiny_config, tiny_energy
+from helpers import CHARGED, random_atoms, tiny_config, tiny_energy
 from kernel_helpers import tabulated
 
 import openmm_allegro.kernels.training.contraction
@@ -43,8 +43,8 @@ class Call(NamedTuple):
     must_fail: bool
 
 
-def evaluate_arguments(dtype: torch.dtype, points: int) -> list[Any]:
-    config = tiny_config(l_max=1)
+def evaluate_arguments(dtype: torch.dtype, points: int, **options: Any) -> list[Any]:
+    config = tiny_config(l_max=1, **options)
     energy, atoms = tiny_energy(config), random_atoms("triclinic", count=5)
     pairs = VerletList(config.cutoff, 0.2)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
@@ -74,9 +74,12 @@ ARGUMENTS = {
         evaluate_arguments(torch.float32, 0),
         evaluate_arguments(torch.float64, 16),
     ],
-    "charges": lambda: [evaluate_arguments(torch.float64, 0)],
+    "charges": lambda: [evaluate_arguments(torch.float64, 0, **CHARGED)],
     "evaluate_charged": lambda: [
-        [*evaluate_arguments(torch.float32, 0), torch.randn(5, dtype=torch.float64)]
+        [
+            *evaluate_arguments(torch.float32, 0, **CHARGED),
+            torch.randn(5, dtype=torch.float64),
+        ]
     ],
     "contract": lambda: [contract_arguments((8, 6), 4)],
     "contract_weights": lambda: [contract_arguments((70, 4, 8), 6)],

@@ -73,7 +73,7 @@ def test_programs_of_another_model(rewritten, tmp_path, changes):
     other.energy = AllegroEnergy(config, statistics)
     arrays = load(save_model(other, tmp_path / "other.safetensors").read_bytes())
     theirs = {n: a for n, a in arrays.items() if n.startswith("folded.")}
-    with pytest.raises(ValueError, match="elements, cutoffs and energies of the"):
+    with pytest.raises(ValueError, match="elements, cutoffs, energies and"):
         load_model(rewritten(lambda header, arrays: arrays.update(theirs)))
 
 

@@ -57,8 +57,6 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
             f"the fused kernel expects terms of the energy among {TERMS}, found "
             f"{tuple(energy.terms)}; kernel='plain' takes any"
         )
-    if energy.charged:
-        raise ValueError("the fused kernel expects a model without charges")
     network, builder = energy.network, Builder(dtype)
     components, degrees, _ = network.degree_mask.shape
     channels = builder.padded_channels(network.channels)
@@ -68,7 +66,11 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     two_body = _mlp(builder, network.two_body, _embedding(builder, network, basis))
     builder.end_stage(*two_body)
     scalars = _tensor_track(builder, network, two_body, (degrees, channels))
-    builder.add_energy(_mlp(builder, network.readout, _concatenate(scalars)))
+    outputs = _mlp(builder, network.readout, _concatenate(scalars))
+    builder.add_energy(_columns(outputs, 0, 1))
+    if energy.learned:
+        factors = energy.charges.factors.double().cpu()
+        builder.add_charge(_columns(outputs, 1, 2), factors)
     builder.finish()
     layers = _layers(builder, network, channels)
     terms, term_values = harmonic_terms(network)

@@ -57,12 +57,6 @@ def folded(model: Model, precision: str) -> Program:
         If the energy has a term that programs do not have.
     """
     kind = KINDS[precision]
-    if model.config.is_charged:
-        raise ValueError(
-            "the compiled kernel, and with it backend='native', expects a model of "
-            f"charges = 'none', found {model.config.charges!r}; kernel='plain' with "
-            "another backend takes it"
-        )
     others = _other_terms(model)
     if others:
         raise ValueError(
@@ -96,8 +90,11 @@ def known_program(model: Model, precision: str) -> Program | None:
 
 
 def is_foldable(model: Model) -> bool:
-    """Tell whether a program can have all of a model: the terms of its energy."""
-    return not model.config.is_charged and not _other_terms(model)
+    """Tell whether a program can have all terms of a model's energy.
+
+    That of charges at long range stands beside the program.
+    """
+    return not _other_terms(model)
 
 
 def _other_terms(model: Model) -> list[str]:
