@@ -8,7 +8,7 @@ import torch
 
 from openmm_allegro.interop.nequip.load import load, nequip_state
 from openmm_allegro.structure import Structure
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 ELEMENTS = ("H", "O", "Na")

@@ -112,15 +112,7 @@ def open_sum(positions: Tensor, charges: Tensor, alpha: float) -> LongRange:
     LongRange
         As ``ewald_sum``.
     """
-    vectors = positions.unsqueeze(0) - positions.unsqueeze(1)  # [N, N, 3] from i to j
-    own = torch.eye(len(charges), dtype=torch.bool, device=charges.device)
-    # an atom has no pair with itself; 1 Å keeps its derivatives finite
-    r = vectors.square().sum(-1).masked_fill(own, 1.0).sqrt()
-    erf = torch.erf(alpha * r).masked_fill(own, 0.0)
-    kernel = units.COULOMB_EV_ANGSTROM_CODATA * erf / r  # V/e
-    slope = 2.0 * alpha / math.sqrt(math.pi) * torch.exp(-(alpha * r).square())
-    slope = units.COULOMB_EV_ANGSTROM_CODATA * slope.masked_fill(own, 0.0)
-    slope = (slope - kernel) / r.square()  # (d kernel/dr) / r
+    kernel, slope, vectors = open_kernel(positions, alpha)
     potentials = torch.mv(kernel, charges)
     pairs = charges.unsqueeze(0) * charges.unsqueeze(1) * slope  # [N, N]
     gradients = pairs.unsqueeze(-1) * vectors
@@ -128,6 +120,35 @@ def open_sum(positions: Tensor, charges: Tensor, alpha: float) -> LongRange:
     return LongRange(
         0.5 * torch.dot(charges, potentials), potentials, gradients.sum(1), strain
     )
+
+
+def open_kernel(positions: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute what two unit charges do to each other without periodic images.
+
+    Parameters
+    ----------
+    positions : Tensor [N, 3], Å
+    alpha : float
+        Of the Gaussians, 1/Å.
+
+    Returns
+    -------
+    kernel : Tensor [N, N], V/e
+        k_e erf(α r)/r, zero for an atom and itself.
+    slope : Tensor [N, N], V/(e Å²)
+        Its derivative by r, over r.
+    vectors : Tensor [N, N, 3], Å
+        From the first atom to the second.
+    """
+    vectors = positions.unsqueeze(0) - positions.unsqueeze(1)
+    own = torch.eye(len(positions), dtype=torch.bool, device=positions.device)
+    # an atom has no pair with itself; 1 Å keeps its derivatives finite
+    r = vectors.square().sum(-1).masked_fill(own, 1.0).sqrt()
+    erf = torch.erf(alpha * r).masked_fill(own, 0.0)
+    kernel = units.COULOMB_EV_ANGSTROM_CODATA * erf / r
+    slope = 2.0 * alpha / math.sqrt(math.pi) * torch.exp(-(alpha * r).square())
+    slope = units.COULOMB_EV_ANGSTROM_CODATA * slope.masked_fill(own, 0.0)
+    return kernel, (slope - kernel) / r.square(), vectors
 
 
 def half_waves(

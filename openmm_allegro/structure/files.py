@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .labels.charges import total_charge
 from .labels.frames import iterate_frames
 from .labels.plausible import Labelled, doubts
 from .labels.read import UNLABELLED, Labels, check_keys, check_results, read_labels
@@ -204,6 +205,7 @@ def _convert(
         source=where,
         weights=labels.weights,
         called_isolated=labels.isolated,
+        charge=total_charge(atoms),
     )
     check_structure(structure, where)
     return structure, labels

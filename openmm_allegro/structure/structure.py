@@ -42,6 +42,8 @@ class Structure:
         Of the errors of energy, forces and stress in the loss.
     called_isolated : bool
         True if the file calls it an isolated atom (``config_type=IsolatedAtom``).
+    charge : float
+        Total charge, e; for models with charges.
     """
 
     symbols: tuple[str, ...]
@@ -55,6 +57,7 @@ class Structure:
     baseline: dict[str, Any] | None = None
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     called_isolated: bool = False
+    charge: float = 0.0
 
     def __len__(self) -> int:
         return len(self.symbols)

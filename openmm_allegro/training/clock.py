@@ -15,8 +15,8 @@ from lightning.pytorch.utilities import move_data_to_device
 from ..model import AllegroConfig
 from ..structure import Structure
 from .config import TrainConfig
-from .evaluate import predict_labels
 from .module import TrainingModule
+from .predict import predict_labels
 from .recipe import Cost
 from .samples import Batch, collate
 from .start import choose_device, start_training, use_device, with_stress_weight

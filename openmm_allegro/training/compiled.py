@@ -21,7 +21,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from ..model import AllegroConfig
 from ..neighbors import PADDING
 from ..utils.files import cache_folder
-from .evaluate import Prediction, predict
+from .electrostatics import Electrostatics
+from .predict import Prediction, predict
 from .samples import Block, Sample, collate, join_fields
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class DenseBatch(NamedTuple):
     energy_weights: Tensor
     force_weights: Tensor
     stress_weights: Tensor
+    electrostatics: Electrostatics | None = None
 
 
 Loss = Callable[[Any, Prediction], Tensor]
@@ -180,15 +182,15 @@ class CompiledLoss:
 
     def trace(self, energy: torch.nn.Module, batch: DenseBatch) -> torch.fx.GraphModule:
         """Trace the program from weights and a batch to loss and gradients."""
-        names, weights = zip(*energy.named_parameters(), strict=True)
+        predicting = _Predicting(energy)
+        names, weights = zip(*predicting.named_parameters(), strict=True)
 
         def step(weights: list[Tensor], batch: DenseBatch) -> tuple[Tensor, ...]:
             with torch.enable_grad():
                 leaves = [w.detach().requires_grad_(True) for w in weights]
                 named = dict(zip(names, leaves, strict=True))
-                network = _WithWeights(energy, named)
                 derived = {"forces": self.forces, "stress": self.stress}
-                prediction = predict(network, batch, training=True, **derived)
+                prediction = functional_call(predicting, named, (batch,), derived)
                 value = self.loss(batch, prediction)
                 gradients = torch.autograd.grad(value, leaves)
             return (value.detach(), *(g.detach() for g in gradients))
@@ -211,19 +213,15 @@ class CompiledLoss:
         return program
 
 
-class _WithWeights(torch.nn.Module):
-    """A network as ``predict`` calls it, with other weights."""
+class _Predicting(torch.nn.Module):
+    """``predict`` in a training as a module, which can be called with other weights."""
 
-    def __init__(self, energy: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    def __init__(self, energy: torch.nn.Module) -> None:
         super().__init__()
         self.energy = energy
-        self.weights = {f"energy.{name}": weight for name, weight in weights.items()}
 
-    def block_energies(self, *arguments: Any) -> Tensor:
-        return functional_call(self, self.weights, arguments)
-
-    def forward(self, *arguments: Any) -> Tensor:
-        return self.energy.block_energies(*arguments)
+    def forward(self, batch: Any, **derived: bool) -> Prediction:
+        return predict(self.energy, batch, training=True, **derived)
 
 
 class KnownGradient(torch.autograd.Function):

@@ -3,16 +3,14 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..classical.fingerprint import check_baseline, common_baseline
-from ..model import as_blocks, forces_from_pairs
 from ..model.model import Model
-from ..neighbors import LARGEST_BLOCK
 from ..structure import Structure
 from ..utils.words import counted
 from .frames import place_of
@@ -20,79 +18,10 @@ from .isolated import separate
 from .latents import recording
 from .metrics import error_metrics, metrics_by_file
 from .outside import RECORD, outside, outside_arrays
-from .samples import Batch, Block, collate, make_samples
+from .predict import Prediction, predict_labels
+from .samples import Batch, collate, make_samples
 
 log = logging.getLogger(__name__)
-
-
-class Prediction(NamedTuple):
-    """Energies, forces and stresses of B frames with N atoms."""
-
-    energies: Tensor  # [B] float64, eV
-    forces: Tensor  # [N, 3] eV/Å, zero where they are not asked for
-    stresses: Tensor  # [B, 3, 3] eV/Å³, zero where there is none (``gather_arrays``)
-
-
-def predict(
-    energy: torch.nn.Module,
-    batch: Batch,
-    *,
-    training: bool = False,
-    forces: bool = True,
-    stress: bool = True,
-) -> Prediction:
-    """Predict energies, forces and stresses of a batch.
-
-    Parameters
-    ----------
-    energy : AllegroEnergy
-    batch : Batch
-    training : bool
-        Keep the graph, so that a loss can be differentiated.
-    forces, stress : bool
-        Whether to compute them; zeros otherwise. Energies alone need no derivative.
-    """
-    atoms = len(batch.types)
-    derive = forces or stress
-    energies = torch.zeros_like(batch.energies)
-    total = torch.zeros_like(batch.forces)
-    strains = torch.zeros_like(batch.stresses)
-    for group in _groups(batch.blocks):
-        centers, vectors, types, shapes = _join_group(group, batch.types)
-        vectors.requires_grad_(derive)
-        with torch.set_grad_enabled(training or derive):
-            parts = energy.block_energies(vectors, *types, shapes)  # of the centres
-            summed = parts.sum()
-        kept = parts if training else parts.detach()
-        energies = energies.index_add(0, batch.frames[centers], kept)
-        if not derive:
-            continue
-        (gradient,) = torch.autograd.grad(summed, vectors, create_graph=training)
-        gradients = as_blocks(gradient, shapes)
-        for (c, n, v), g in zip(group, gradients, strict=True):
-            total = total + forces_from_pairs(g, c, n, atoms)
-            if stress:
-                # dE/d(strain) of each centre, then of each frame
-                outer = torch.matmul(v.transpose(1, 2), g)
-                strains = strains.index_add(0, batch.frames[c], outer)
-    return Prediction(energies, total, stresses_of(strains, batch.volumes))
-
-
-def predict_labels(energy: torch.nn.Module, batch: Batch) -> Prediction:
-    """Predict energies, and the forces and stresses that the batch has labels of."""
-    forces, stress = (
-        bool(torch.isfinite(labels).any()) for labels in (batch.forces, batch.stresses)
-    )
-    return predict(energy, batch, forces=forces, stress=stress)
-
-
-def stresses_of(strains: Tensor, volumes: Tensor) -> Tensor:
-    """Stresses from dE/d(strain) [B, 3, 3] (eV) and volumes [B] (Å³).
-
-    Zeros without a volume.
-    """
-    volumes = torch.where(volumes > 0, volumes, torch.inf)[:, None, None]
-    return 0.5 * (strains + strains.transpose(1, 2)) / volumes
 
 
 def evaluate(
@@ -295,30 +224,6 @@ def check_kind(
             f"{where}: expected labels of the whole energy for {name}, of kind "
             f"{model.kind}, found labels from which a baseline was subtracted"
         )
-
-
-def _groups(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Group blocks for the network: few operations, bounded memory."""
-    groups: list[list[Block]] = []
-    entries = 0
-    for block in blocks:
-        entries += block[1].numel()
-        if not groups or entries > LARGEST_BLOCK:
-            groups.append([])
-            entries = block[1].numel()
-        groups[-1].append(block)
-    return groups
-
-
-def _join_group(
-    group: Sequence[Block], types: Tensor
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], list[tuple[int, int]]]:
-    """Join blocks: centres, vectors, types of centres and neighbours, and shapes."""
-    centers = torch.cat([c for c, _, _ in group])
-    neighbors = torch.cat([n.flatten() for _, n, _ in group])
-    vectors = torch.cat([v.flatten(0, 1) for _, _, v in group])
-    shapes = [(n.shape[0], n.shape[1]) for _, n, _ in group]
-    return centers, vectors, (types[centers], types[neighbors]), shapes
 
 
 def _check_finite(

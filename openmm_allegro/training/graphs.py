@@ -26,9 +26,9 @@ from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels
 from .divergence import Divergence
-from .evaluate import predict_labels
 from .graph_step import GraphStep
 from .module import TrainingModule
+from .predict import predict_labels
 from .record import CURRENT, TrainingLog, better_weights
 from .refit import finished_model
 from .resume import (

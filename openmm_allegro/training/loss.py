@@ -14,7 +14,7 @@ from torch import Tensor
 from .compiled import DenseBatch
 from .config import LossWeights, TrainConfig
 from .devices import mean_count
-from .evaluate import Prediction
+from .predict import Prediction
 from .samples import Batch
 
 # Fields of a batch that a loss reads.

@@ -15,13 +15,14 @@ from ..model.model import Model
 from .compiled import CompiledLoss, DenseBatch, KnownGradient
 from .config import LossWeights, TrainConfig
 from .devices import collect, gather, is_shared
-from .evaluate import Prediction, gather_arrays, predict, predict_labels
+from .evaluate import gather_arrays
 from .freeze import freeze_parts
 from .linear_chains import fix_linear_chains, keep_fixed
 from .loss import batch_loss, validation_score
 from .metrics import error_metrics
 from .optimizers import make_optimizer
 from .pace import Course
+from .predict import Prediction, predict, predict_labels
 from .record import MONITOR
 from .samples import Batch
 

@@ -21,8 +21,9 @@ from ..model.model import Model, Stored, weights
 from ..modelfile import load_model, save_model
 from ..structure import Structure
 from .config import TrainConfig
-from .evaluate import check_comparable, predict
+from .evaluate import check_comparable
 from .outside import RECORD as SEEN
+from .predict import predict
 from .record import MODEL
 from .samples import Sample, collate, make_samples
 from .seen import describe_training

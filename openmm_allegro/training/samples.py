@@ -15,6 +15,7 @@ from ..model.elements import element_types
 from ..neighbors import LARGEST_BLOCK, PADDING, PairList, center_blocks
 from ..structure import Structure, has_volume
 from ..utils.reasons import reason_of
+from .electrostatics import Electrostatics, electrostatics_of, join_electrostatics
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Sample(NamedTuple):
     volume: float  # Å³, 0 where there is no stress
     weights: tuple[float, float, float]  # of energy, forces and stress in the loss
     force_weights: Tensor  # [N, 1] that of forces, times those of the elements
+    electrostatics: Electrostatics | None = None  # None of a model without charges
 
     @property
     def is_isolated(self) -> bool:
@@ -61,6 +63,7 @@ class Batch(NamedTuple):
     energy_weights: Tensor  # [B] float64, in the loss
     force_weights: Tensor  # [N, 1]
     stress_weights: Tensor  # [B, 1, 1]
+    electrostatics: Electrostatics | None = None
 
 
 def make_samples(
@@ -88,8 +91,9 @@ def make_samples(
     ------
     ValueError
         If a structure has an element that the config does not name, two atoms at one
-        position, lengths in another unit, or a box that is none; or if the weights
-        name another element.
+        position, lengths in another unit, or a box that is none; if it is periodic in
+        some directions only, and the model has charges; or if the weights name another
+        element.
     """
     table = torch.from_numpy(config.cutoff_table())
     factors = _element_factors(config, element_weights or {}).to(dtype)
@@ -125,6 +129,9 @@ def make_samples(
                 volume=structure.volume if has_stress else 0.0,
                 weights=structure.weights,
                 force_weights=structure.weights[1] * factors[types][:, None],
+                electrostatics=electrostatics_of(structure, where)
+                if config.is_charged
+                else None,
             )
         )
     _report_forces(samples)
@@ -163,8 +170,8 @@ def collate(
     )
 
 
-def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """Join types, sizes, labels, volumes and weights of samples, as in ``Batch``."""
+def join_fields(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Join all of samples but pairs and numbers of frames, as in ``Batch``."""
     nan, dtype = float("nan"), samples[0].vectors.dtype
     sizes = [len(s.types) for s in samples]
     energies = [nan if s.energy is None else s.energy for s in samples]
@@ -187,6 +194,7 @@ def join_fields(samples: Sequence[Sample]) -> dict[str, Tensor]:
         "energy_weights": weights[:, 0],
         "force_weights": torch.cat([s.force_weights for s in samples]),
         "stress_weights": weights[:, 2].to(dtype)[:, None, None],
+        "electrostatics": join_electrostatics([s.electrostatics for s in samples]),
     }
 
 

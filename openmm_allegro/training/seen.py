@@ -11,10 +11,10 @@ import torch
 from ..model import AllegroConfig
 from ..model.model import Model
 from ..structure import Structure
-from .evaluate import predict
 from .isolated import separate
 from .latents import recording
 from .outside import mahalanobis
+from .predict import predict
 from .samples import Sample, collate, make_samples
 from .statistics import pair_index, pair_name
 

@@ -18,6 +18,7 @@ from ..structure import Structure
 from ..utils.process import processor_name
 from .config import STRESS_WEIGHT, TrainConfig
 from .core_fit import fit_terms
+from .electrostatics import with_matrices, without_field
 from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
@@ -95,12 +96,17 @@ def start_training(
     atoms += others
     baseline = common_baseline((*training, *validation, *replay))
     isolated = isolated_energies(model_config, atoms)
+    has_stress = any(weights.stress > 0 for weights in train_config.stages())
+    samples, held_out, old = with_matrices(
+        (samples, held_out, old), model_config, dtype, has_stress
+    )
     terms = make_terms(model_config)
+    local = without_field(samples, model_config)
     if source is None:
-        fit_terms(terms, samples, model_config, dtype)
-        sets = (subtract_terms(part, terms) for part in (samples, held_out))
-        samples, held_out = sets
-    numbers = statistics(samples, model_config, isolated)
+        fit_terms(terms, local, model_config, dtype)
+        sets = (subtract_terms(part, terms) for part in (samples, held_out, local))
+        samples, held_out, local = sets
+    numbers = statistics(local, model_config, isolated)
     record = {
         **_record_of(training, train_config),
         "training_structures": len(samples),

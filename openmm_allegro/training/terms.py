@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..model import forces_from_pairs
-from .evaluate import stresses_of
+from .predict import stresses_of
 from .samples import Sample
 
 

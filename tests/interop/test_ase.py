@@ -24,7 +24,7 @@ from openmm_allegro.structure import from_ase
 from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 
 torch = pytest.importorskip("torch")
-predict = importlib.import_module("openmm_allegro.training.evaluate").predict
+predict = importlib.import_module("openmm_allegro.training.predict").predict
 samples = importlib.import_module("openmm_allegro.training.samples")
 
 KINDS = ("large", "triclinic", "tiny triclinic", "slab", "isolated")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from openmm_allegro import Structure, load_model
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 FOLDER = Path(__file__).parents[1] / "data" / "nequip_allegro"

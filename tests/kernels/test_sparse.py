@@ -16,7 +16,7 @@ from openmm_allegro.kernels.training import (
     projection,
 )
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.statistics import statistics
 

@@ -24,7 +24,7 @@ from openmm_allegro.model import (
     virial_from_pairs,
 )
 from openmm_allegro.neighbors import PairList, center_blocks
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 # Each option at least once, each l_max and number of layers, each kind of cell.

@@ -17,7 +17,7 @@ from helpers import (
 )
 
 from openmm_allegro.model.irreps import layer_irreps
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 

@@ -19,7 +19,7 @@ from openmm_allegro.model.model import digest
 from openmm_allegro.modelfile import load_model, read, read_header, save_model, write
 from openmm_allegro.modelfile.header import BLANK, CHECKSUM, FORMAT, with_checksum
 from openmm_allegro.modelfile.programs import ARRAYS
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 

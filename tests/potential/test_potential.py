@@ -32,7 +32,7 @@ def backend(request):
 def reference(model, symbols, positions, box):
     """Energy and forces in OpenMM's units from the training code, in float64."""
     torch = pytest.importorskip("torch")
-    from openmm_allegro.training.evaluate import predict
+    from openmm_allegro.training.predict import predict
     from openmm_allegro.training.samples import collate, make_samples
 
     structure = Structure(

@@ -27,8 +27,8 @@ from openmm_allegro.modelfile import Model
 from openmm_allegro.training import compiled
 from openmm_allegro.training import train as train_module
 from openmm_allegro.training.compiled import CompiledLoss, DenseBatch, DenseCollate
-from openmm_allegro.training.evaluate import predict
 from openmm_allegro.training.module import TrainingModule
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.statistics import statistics
 

@@ -17,7 +17,8 @@ from openmm_allegro.model.energy import make_terms
 from openmm_allegro.structure import Structure, read_structures
 from openmm_allegro.training.config import TrainConfig
 from openmm_allegro.training.core_fit import find_kinds, fit_terms
-from openmm_allegro.training.evaluate import evaluate, predict
+from openmm_allegro.training.evaluate import evaluate
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.terms import subtract_terms
 from openmm_allegro.training.train import train

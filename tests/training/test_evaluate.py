@@ -8,8 +8,9 @@ import pytest
 import torch
 from training_helpers import ethanol, liquid, random_structure, tiny_model, without
 
-from openmm_allegro.training.evaluate import error_metrics, evaluate, predict
+from openmm_allegro.training.evaluate import error_metrics, evaluate
 from openmm_allegro.training.parity import parity_plot
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 
 ELEMENTS = ("H", "C", "O")

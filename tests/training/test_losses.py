@@ -10,8 +10,8 @@ from training_helpers import ethanol, fit, liquid, read_log, short, tiny_config
 
 from openmm_allegro.training.config import DataConfig, LossWeights
 from openmm_allegro.training.data import read_data
-from openmm_allegro.training.evaluate import Prediction
 from openmm_allegro.training.loss import batch_loss, force_loss, huber
+from openmm_allegro.training.predict import Prediction
 from openmm_allegro.training.samples import collate, join_fields, make_samples
 
 ENERGY, FORCES = LossWeights(1, 0, 0), LossWeights(0, 1, 0)

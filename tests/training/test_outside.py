@@ -10,10 +10,11 @@ import torch
 from training_helpers import ethanol, liquid, tiny_model
 
 from openmm_allegro.cli.error_tables import outside_table, worst_table
-from openmm_allegro.training.evaluate import evaluate, predict
+from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.frames import frame_errors
 from openmm_allegro.training.latents import recording
 from openmm_allegro.training.outside import flags, summary
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.seen import describe_training
 

@@ -20,8 +20,9 @@ from training_helpers import (
 
 from openmm_allegro.structure import Structure
 from openmm_allegro.training.config import LossWeights
-from openmm_allegro.training.evaluate import Prediction, evaluate, predict
+from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.loss import batch_loss
+from openmm_allegro.training.predict import Prediction, predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.start import check_stresses
 

@@ -18,7 +18,7 @@ from training_helpers import (
 
 from openmm_allegro.structure import Structure
 from openmm_allegro.training.data import split
-from openmm_allegro.training.evaluate import predict
+from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.training.statistics import statistics
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...model import AllegroConfig, AllegroEnergy
 from ...structure import Structure
-from ...training.evaluate import predict
+from ...training.predict import predict
 from ...training.samples import Batch, collate, make_samples
 from .load import nequip_state
 
