@@ -37,6 +37,7 @@ class Charges(torch.nn.Module):
         # as those of energies, so that an output of 1 for each pair does the same
         factors = CHARGE_SCALE * (2.0 * neighbors).rsqrt()
         self.register_buffer("factors", factors, persistent=False)
+        self.alpha: float = config.alpha
 
     def forward(
         self, raw: Tensor, types: Tensor, frames: Tensor, totals: Tensor
