@@ -12,7 +12,7 @@ from ..model.elements import element_types
 from ..model.model import Model
 from ..modelfile import load_model
 from ..plugin.library import plugin
-from ..potential.checks import check_total, warn_of_vacuum
+from ..potential.checks import check_charges, check_total, warn_of_vacuum
 from ..potential.computation import Computation, model_computation
 from ..potential.contents import check_distinct
 from ..potential.options import ForceOptions, default_skin
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import torch
 
 BACKENDS = ("auto", "torch", "native")
+_OF_CHARGES = ("charges", "dipole")
 
 
 class AllegroCalculator(Calculator):
@@ -48,8 +49,12 @@ class AllegroCalculator(Calculator):
 
     Atoms may be periodic along any of their cell vectors and lie outside the cell. The
     stress is the derivative of the energy by strain, over the volume of the cell. It
-    exists if the three cell vectors span a volume, periodic or not. Charges and
+    exists if the three cell vectors span a volume, periodic or not. Initial charges and
     magnetic moments are ignored.
+
+    A model with charges also gives ``charges`` of the atoms (e) and, without periodic
+    images, ``dipole`` (e Å; about the origin, where the total charge is not 0), where
+    they are asked for. Atoms are then periodic along all cell vectors or none.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ class AllegroCalculator(Calculator):
     backend : str
         "torch", or "native": the compiled kernels alone, on the CPU. "auto" is torch
         where it is installed.
+    total_charge : float
+        Charge of all atoms (e), for a model with charges.
 
     Attributes
     ----------
@@ -102,6 +109,7 @@ class AllegroCalculator(Calculator):
         precision: str = "double",
         device: "str | torch.device | None" = None,
         backend: str = "auto",
+        total_charge: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model if isinstance(model, Model) else load_model(model)
@@ -112,7 +120,11 @@ class AllegroCalculator(Calculator):
             # either backend of OpenMM that runs torch
             backend="native" if self.backend == "native" else "pythonforce",
             precision=precision,
+            total_charge=total_charge,
         )
+        check_charges([self.model], total_charge)
+        if self.model.config.is_charged:
+            self.implemented_properties = [*self.implemented_properties, *_OF_CHARGES]
         self.device = _device(device) if self.backend == "torch" else None
         # The last computation, and the elements and periodicity it was made for.
         self._made: tuple[Any, Computation] | None = None
@@ -172,6 +184,8 @@ class AllegroCalculator(Calculator):
             "energies": energies,
             "forces": forces,
         }
+        if self.model.config.is_charged and set(_OF_CHARGES) & set(properties):
+            self._add_charges(structure)
         # ase's Cell.rank counts vectors that are not zero, parallel ones too.
         if np.linalg.matrix_rank(structure.cell) == 3:
             stress = full_3x3_to_voigt_6_stress(strain / structure.volume)
@@ -204,6 +218,14 @@ class AllegroCalculator(Calculator):
                 "position?"
             )
         return energies, forces, strain
+
+    def _add_charges(self, structure: Structure) -> None:
+        """Compute charges of the atoms [N] (e) and their dipole [3] (e Å)."""
+        computation = self._find_computation(structure)
+        charges = computation.charges(*self._in_nm(structure))
+        self.results["charges"] = charges
+        if not structure.periodic.any():
+            self.results["dipole"] = charges @ structure.positions
 
     def _stresses(self, structure: Structure) -> np.ndarray:
         """Compute stresses of the atoms [N, 6] (eV/Å³)."""

@@ -16,7 +16,7 @@ from openmm import app
 from ..classical.bonds import bond_markers
 from ..model.model import Model
 from ..potential.checks import check_topology_box, check_total, is_periodic
-from ..potential.force import model_force
+from ..potential.force import images_in_vacuum, model_force
 from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..structure import check_atoms, topology_symbols
@@ -68,13 +68,12 @@ class AllegroPotentialImplFactory:
 
 from openmmml.mlpotential import MLPotentialImpl  # noqa: E402  see above
 
-# OpenMM-ML 1.8 and later also pass these options of its embedding to the potential.
-# 1.7 does not know them, so there they are mistakes.
-_EMBEDDING_OPTIONS = (
-    ("mlLongRange", "linkAtomDistances")
-    if hasattr(MLPotentialImpl, "getMLLongRange")
-    else ()
-)
+# Where a model reaches beyond its cutoff, OpenMM-ML 1.8 takes the force field's charges
+# of the region out with all their periodic images; 1.7 leaves the images in.
+_HAS_LONG_RANGE = hasattr(MLPotentialImpl, "getMLLongRange")
+# 1.8 and later also pass these options of its embedding to the potential. 1.7 does not
+# know them, so there they are mistakes.
+_EMBEDDING_OPTIONS = ("mlLongRange", "linkAtomDistances") if _HAS_LONG_RANGE else ()
 
 
 class AllegroPotentialImpl(MLPotentialImpl):
@@ -82,8 +81,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
 
     Options of ``MLPotential.createSystem`` and ``createMixedSystem``:
 
-    precision, kernel, two_body, skin
-        As in ``ForceOptions``.
+    precision, kernel, two_body, skin, total_charge
+        As in ``ForceOptions``; of a mixed System, the total charge is the region's.
     backend : str
         As in ``ForceOptions``, by default "auto". OpenMM-ML copies the Systems that it
         interpolates, and openmm 8.6 crashes when it copies a TorchForce; "auto" is
@@ -170,10 +169,18 @@ class AllegroPotentialImpl(MLPotentialImpl):
                     topology.getPeriodicBoxVectors() is not None
                     or system.usesPeriodicBoundaryConditions()
                 )
-        force = model_force(
-            models, symbols, options, atoms=atoms, periodic=periodic, device=device
-        )
         markers = bond_markers(topology, periodic, atoms)
+        has_all = atoms is None or _HAS_LONG_RANGE
+        images = "all" if has_all else images_in_vacuum(markers, atoms)
+        force = model_force(
+            models,
+            symbols,
+            options,
+            atoms=atoms,
+            periodic=periodic,
+            images=images,
+            device=device,
+        )
         for added in (force, markers):
             added.setForceGroup(forceGroup)
         system.addForce(force)
@@ -181,8 +188,8 @@ class AllegroPotentialImpl(MLPotentialImpl):
             system.addForce(markers)
 
     def getMLLongRange(self) -> bool:
-        """Return False: an Allegro energy ends at the cutoff."""
-        return False
+        """Tell if energies reach beyond the cutoff: those of models with charges do."""
+        return self.potential.models[0].config.is_charged
 
 
 def _refuse_unknown(options: dict[str, Any], known: Sequence[str], where: str) -> None:

@@ -59,7 +59,7 @@ def mixed_system(
     )
     # OpenMM keeps a molecule whole, and its atoms may be more than half a box apart.
     # Several molecules may lie on different sides of the box.
-    nearest_images = mm_system.usesPeriodicBoundaryConditions() and not _is_connected(
+    nearest_images = mm_system.usesPeriodicBoundaryConditions() and not is_connected(
         bonds, atoms
     )
     system = outside_region(
@@ -230,7 +230,7 @@ def _interpolation(
     return mixture
 
 
-def _is_connected(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> bool:
+def is_connected(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> bool:
     """Tell if bonds connect all of these atoms, possibly through others."""
     bonded = defaultdict(set)
     for index in range(bonds.getNumBonds()):

@@ -32,12 +32,16 @@ class Engine:
     particles : ndarray [n], int64
         Particles that are the models' atoms.
     number_of_caps, number_of_models : int
+    is_charged : bool
+        Whether the models give charges to atoms.
 
     Raises
     ------
     ValueError
         If the force is of another kind.
     """
+
+    is_charged: bool = False
 
     def __init__(self, force: openmm.Force, threads: int | None = None) -> None:
         if not is_native(force):
@@ -134,6 +138,27 @@ class Engine:
         virials = np.zeros((len(self.particles), 3, 3))
         self._call("virials", positions, box, virials)
         return virials
+
+    def charges(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the charge of each atom, means over the models.
+
+        Parameters as ``run``.
+
+        Returns
+        -------
+        ndarray [n], e
+
+        Raises
+        ------
+        ValueError
+            If the models have no charges, or the force has link atoms, or as ``run``.
+        """
+        raise ValueError(
+            "expected a model with charges for those of the atoms, found one of "
+            "charges = 'none'"
+        )
 
     def _call(
         self,

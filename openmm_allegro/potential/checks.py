@@ -38,6 +38,52 @@ def check_total(model: Model, where: str) -> None:
         )
 
 
+def check_charges(
+    models: Sequence[Model],
+    total_charge: float,
+    periodic: bool | Sequence[bool] = False,
+) -> None:
+    """Refuse what models with or without charges cannot be asked for.
+
+    Parameters
+    ----------
+    models : sequence of Model
+    total_charge : float, e
+        Of the option.
+    periodic : bool or sequence of 3 bool
+        Whether the box repeats, in all directions or along each of its vectors.
+
+    Raises
+    ------
+    ValueError
+        If a total charge is asked of models without charges, some members of a
+        committee alone have charges, or the box of a model with charges repeats along
+        some of its vectors alone.
+    """
+    charged = [model.config.is_charged for model in models]
+    if not any(charged):
+        if total_charge != 0.0:
+            raise ValueError(
+                "total_charge: expected a model with charges for one other than 0, "
+                f"found {total_charge:g} e with a model of charges = 'none'"
+            )
+        return
+    if not all(charged):
+        number = charged.index(not charged[0])
+        raise ValueError(
+            "committee: expected models with charges or models without, found charges "
+            f"= {models[0].config.charges!r} (member 0) and "
+            f"{models[number].config.charges!r} (member {number})"
+        )
+    directions = np.broadcast_to(periodic, 3)
+    if directions.any() and not directions.all():
+        raise ValueError(
+            "periodic: expected a box that repeats along all of its vectors or none "
+            "for a model with charges, whose sum at long range is of three dimensions, "
+            f"found {directions.tolist()}; a slab has vacuum in a periodic box"
+        )
+
+
 def member_name(number: int, count: int) -> str:
     """Name of a member in errors about its elements."""
     return "topology" + (f", member {number} of the committee" if count > 1 else "")

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from openmm import app, unit
+from openmm import app
 
 from ..classical.fingerprint import check_baseline
 from ..model.model import Model
-from ..structure import topology_symbols
 from ..utils.reasons import reason_of
-from .checks import is_periodic
+from .charges import evaluation_inputs
+from .checks import check_charges
 from .computation import model_computation
 from .options import ForceOptions
 
@@ -46,10 +46,12 @@ def check_members(models: Sequence[Model]) -> None:
     Raises
     ------
     ValueError
-        If there are none, or they are of different kinds or have different baselines.
+        If there are none, they are of different kinds or have different baselines, or
+        some alone have charges.
     """
     if not models:
         raise ValueError("expected one model or more, found none")
+    check_charges(models, 0.0)
     first = models[0]
     for number, model in enumerate(models[1:], 1):
         if model.kind != first.kind:
@@ -77,22 +79,14 @@ def uncertainty(
             "uncertainty: expected a committee, AllegroPotential([a, b, ...]), found "
             "a single model"
         )
-    symbols = topology_symbols(topology)
-    if unit.is_quantity(positions):
-        positions = positions.value_in_unit(unit.nanometer)
-    positions = np.array(positions, dtype=float)
-    if positions.shape != (len(symbols), 3):
-        raise ValueError(
-            f"uncertainty: expected positions of shape ({len(symbols)}, 3), found "
-            f"{positions.shape}"
-        )
-    periodic = is_periodic(models, topology, periodic)
-    box = None
-    if periodic:
-        box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
+    symbols, positions, box = evaluation_inputs(
+        models, topology, positions, periodic, "uncertainty"
+    )
     results = []
     for model in models:
-        computation = model_computation(model, symbols, options, periodic=periodic)
+        computation = model_computation(
+            model, symbols, options, periodic=box is not None
+        )
         try:
             results.append(computation.run(positions, box)[:2])
         except (RuntimeError, ValueError) as error:

@@ -112,6 +112,7 @@ def committee_module(
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
     periodic: bool | Sequence[bool],
+    images: str = "all",
     description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script one model, or several as a CommitteeModule.
@@ -124,6 +125,8 @@ def committee_module(
     options : ForceOptions
     caps : sequence of Cap
         Caps of each member, see ``mixing.capped_module.capped``.
+    images : str
+        As ``charged_module.IMAGES``.
     description : str
         From ``potential.description``.
 
@@ -145,9 +148,11 @@ def committee_module(
             options,
             atoms=atoms,
             periodic=periodic,
+            images=images,
             description=description,
         )
-        are_fused = are_fused and bool(module.fused)
+        has_card = bool(module.fused) and not model.config.is_charged
+        are_fused = are_fused and has_card
         members.append(capped(module, caps, description))
     if len(members) > 1:
         committee = CommitteeModule(members, own, description)

@@ -36,6 +36,7 @@ class Computation(Protocol):
     particles: np.ndarray
     number_of_caps: int
     number_of_models: int
+    is_charged: bool
 
     def run(
         self, positions: np.ndarray, box: np.ndarray | None = None
@@ -51,6 +52,11 @@ class Computation(Protocol):
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> np.ndarray:
         """Compute the virial of each atom, as ``Engine.virials``."""
+
+    def charges(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the charge of each atom, as ``Engine.charges``."""
 
 
 def computation(

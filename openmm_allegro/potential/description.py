@@ -20,7 +20,9 @@ OPTIONS = ("backend", "precision", "kernel", "two_body", "skin")
 # Names in records, see ``notes_of``.
 MODEL_NOTES = ("model", "model_sha256", "model_weights_sha256")
 REASON = "backend_reason"
-FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OPTIONS, REASON)
+# Of models with charges alone.
+OF_CHARGES = ("charges", "charge_alpha", "total_charge")
+FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OF_CHARGES, *OPTIONS, REASON)
 _ALL = "all atoms"
 # Ranges of a region that a record lists.
 _SHOWN = 20
@@ -67,10 +69,21 @@ def describe(
             "caps": [list(cap) for cap in caps],
             "periodic": periodic,
             REASON: reason,
+            **_charges(models, options),
             # Numbers last: of a text's end, OpenMM loses one character after a quote.
             **{name: getattr(options, name) for name in OPTIONS},
         }
     )
+
+
+def _charges(models: Sequence[Model], options: ForceOptions) -> dict[str, Any]:
+    """Describe the charges of models; nothing where they have none."""
+    configs = [model.config for model in models]
+    if not configs[0].is_charged:
+        return {}
+    kinds = _one_or_all([config.charges for config in configs])
+    alphas = _one_or_all([config.alpha for config in configs])
+    return dict(zip(OF_CHARGES, (kinds, alphas, options.total_charge), strict=True))
 
 
 def description(found: "torch.jit.ScriptModule | str") -> dict[str, Any] | None:
@@ -97,8 +110,9 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     -------
     dict
         ``model`` and ``model_sha256`` where the model is that of a file,
-        ``model_weights_sha256`` where it is not, ``ml_region``, and the fields of
-        ForceOptions with the reason of the backend. Lists where there are several.
+        ``model_weights_sha256`` where it is not, ``ml_region``, ``OF_CHARGES`` where
+        there are charges, and the fields of ForceOptions with the reason of the
+        backend. Lists where there are several.
         Empty without such a force.
     """
     if not forces:
@@ -113,11 +127,12 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
         notes |= {"model": _one_or_all(files), "model_sha256": _one_or_all(hashes)}
     regions = dict.fromkeys(_shortened(one["region"]) for one in forces)
     notes["ml_region"] = "; ".join(regions)
-    for name in (*OPTIONS, REASON):
-        # older forces have no reason
+    for name in (*OF_CHARGES, *OPTIONS, REASON):
+        # older forces have no reason, and forces without charges lack what is of them
         values = [one.get(name, "") for one in forces]
         if any(value != "" for value in values):
-            notes[name] = values[0] if len(set(values)) == 1 else values
+            same = all(value == values[0] for value in values)
+            notes[name] = values[0] if same else values
     return notes
 
 

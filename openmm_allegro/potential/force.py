@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import openmm
+from openmm import app
 
 from ..forces import (
     FORCE_NAME,
@@ -16,11 +17,13 @@ from ..forces import (
 )
 from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.table import choose_table
-from ..mixing.link_atoms import Cap
+from ..mixing.link_atoms import Cap, find_caps
+from ..mixing.region import is_connected
 from ..model.elements import element_types
 from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
-from .checks import member_name
+from ..structure import topology_symbols
+from .checks import check_charges, member_name
 from .description import describe
 from .options import ForceOptions, common_skin
 
@@ -36,6 +39,7 @@ def model_force(
     atoms: Sequence[int] | None = None,
     caps: Sequence[Cap] = (),
     periodic: bool,
+    images: str = "all",
     device: "str | torch.device | None" = None,
 ) -> openmm.Force:
     """Make the force of one model, or of the mean of several.
@@ -52,6 +56,9 @@ def model_force(
     caps : sequence of Cap
     periodic : bool
         Whether the System's box repeats.
+    images : str
+        Images of the atoms that charges interact with, "all", "nearest" or "none", as
+        ``charged_module.IMAGES``.
     device : str or torch.device, optional
         As ``forces.make_force``.
 
@@ -87,9 +94,60 @@ def model_force(
         atoms=atoms,
         caps=caps,
         periodic=periodic,
+        images=images,
         description=about,
     )
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
+
+
+def region_force(
+    models: Sequence[Model],
+    topology: app.Topology,
+    atoms: Sequence[int],
+    options: ForceOptions,
+    link: str,
+    bonds: openmm.HarmonicBondForce,
+) -> openmm.Force:
+    """Make the force of a region of a mixed System, in vacuum.
+
+    Parameters
+    ----------
+    models : sequence of Model
+    topology : openmm.app.Topology
+    atoms : sequence of int
+        The region, checked.
+    options : ForceOptions
+    link : str
+        As ``AllegroPotential.create_mixed_system``.
+    bonds : openmm.HarmonicBondForce
+        The topology's, periodic if the System is.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As ``model_force`` and ``link_atoms.find_caps``.
+    """
+    caps = find_caps(topology, atoms, link)
+    # caps come after all particles, as atoms of the model alone
+    count = topology.getNumAtoms()
+    return model_force(
+        models,
+        [*topology_symbols(topology, atoms), *["H"] * len(caps)],
+        options,
+        atoms=[*atoms, *range(count, count + len(caps))],
+        caps=caps,
+        periodic=bonds.usesPeriodicBoundaryConditions(),
+        images=images_in_vacuum(bonds, atoms),
+    )
+
+
+def images_in_vacuum(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> str:
+    """Images of a region's atoms that its charges interact with where it has no others.
+
+    OpenMM keeps a molecule whole, so the atoms of one are where they are; several may
+    lie on different sides of the box.
+    """
+    return "none" if is_connected(bonds, atoms) else "nearest"
 
 
 def resolve(
@@ -113,21 +171,29 @@ def resolve(
     ImportError
         If there is no backend.
     ValueError
-        If the native backend is asked for and a device, too.
+        If the native backend is asked for and a device, too, or for models with
+        charges, or as ``check_charges``.
     """
+    check_charges(models, options.total_charge)
+    obstacle = _obstacle(models, options)
     if options.backend == "native" and device is not None:
         raise ValueError(
             "backend='native': expected no device, because it computes where the "
             f"OpenMM Platform does, found device={str(device)!r}"
         )
-    choice = choose_backend(
-        options.backend, device=device, not_native=_obstacle(models, options)
-    )
+    if options.backend == "native" and models[0].config.is_charged:
+        raise ValueError(
+            f"backend='native': expected a model without charges, found {obstacle}; "
+            "backend='torchforce' or 'pythonforce' takes it"
+        )
+    choice = choose_backend(options.backend, device=device, not_native=obstacle)
     return dataclasses.replace(options, backend=choice.backend), choice.reason
 
 
 def _obstacle(models: Sequence[Model], options: ForceOptions) -> str:
     """Why the native force cannot compute models; empty if it can."""
+    if models[0].config.is_charged:
+        return "a model with charges, whose sum at long range is torch's"
     if options.kernel == "plain":
         return "kernel='plain' was asked for, which is torch's"
     if not all(is_foldable(model) for model in models):

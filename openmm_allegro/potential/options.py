@@ -67,6 +67,15 @@ class ForceOptions:
         metavar="ANGSTROM",
         may_change=True,
     )
+    total_charge: float = setting(
+        0.0,
+        about="Charge of all atoms that the model computes, which their learned or "
+        "constant charges add up to; for models with charges alone. It is not guessed "
+        "from the ions of a topology",
+        unit="e",
+        minimum=-1000.0,
+        maximum=1000.0,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -6,20 +6,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openmm
 from openmm import app
 
 from ..classical.bonds import bond_markers
 from ..classical.fingerprint import check_baseline, fingerprint
 from ..mixing.checks import check_region, check_system
-from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
 from ..model.model import Model
 from ..modelfile import load_model
 from ..structure import topology_symbols
+from .charges import topology_charges
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty
-from .force import model_force
+from .force import model_force, region_force
 from .options import ForceOptions
 
 EMBEDDINGS = ("mechanical",)
@@ -83,6 +84,7 @@ class AllegroPotential:
         kernel: str = "auto",
         skin: float | None = None,
         two_body: str = "exact",
+        total_charge: float = 0.0,
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
         rigid_molecules: bool = True,
@@ -99,7 +101,7 @@ class AllegroPotential:
         ----------
         topology : openmm.app.Topology
             Every atom must be of an element that the model knows.
-        backend, precision, kernel, skin, two_body
+        backend, precision, kernel, skin, two_body, total_charge
             As ``ForceOptions``.
         periodic : bool, optional
             Whether atoms interact with periodic images; by default, whether the
@@ -129,6 +131,7 @@ class AllegroPotential:
             kernel=kernel,
             two_body=two_body,
             skin=skin,
+            total_charge=total_charge,
         )
         check_total(self.models[0], "create_system")
         symbols = topology_symbols(topology)
@@ -162,6 +165,7 @@ class AllegroPotential:
         kernel: str = "auto",
         skin: float | None = None,
         two_body: str = "exact",
+        total_charge: float = 0.0,
         force_group: int = 0,
     ) -> openmm.System:
         """Make a System in which the model replaces a force field in a region (ML/MM).
@@ -185,7 +189,9 @@ class AllegroPotential:
         atoms : iterable of int
             The region; smaller than half the box if it has several molecules.
         embedding : str
-            "mechanical": atoms of the region have the force field's charges.
+            "mechanical": atoms of the region have the force field's charges for all
+            others; those of a model act inside the region, which ``total_charge`` is
+            of, caps included.
         interpolate : bool
             Whether a global parameter ``lambda_interpolate`` takes the energy linearly
             from the force field's (0) to the mixed one (1, the default). Bonds in the
@@ -196,7 +202,7 @@ class AllegroPotential:
         link : str
             "error": the region's border may cut no bond. "cap": cut bonds end in
             hydrogens for the model, see ``mixing.link_atoms``.
-        backend, precision, kernel, skin, two_body
+        backend, precision, kernel, skin, two_body, total_charge
             As ``ForceOptions``.
         force_group : int
             Group of the Allegro force (or of the force that holds it, with
@@ -224,29 +230,20 @@ class AllegroPotential:
             kernel=kernel,
             two_body=two_body,
             skin=skin,
+            total_charge=total_charge,
         )
         check_total(self.models[0], "create_mixed_system")
         if embedding not in EMBEDDINGS:
             raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
         atoms = check_region(topology, mm_system, atoms)
-        caps = find_caps(topology, atoms, link)
         check_system(mm_system, atoms, max(m.config.cutoff for m in self.models))
-        periodic = mm_system.usesPeriodicBoundaryConditions()
-        # caps come after all particles, as atoms of the model alone
-        count = topology.getNumAtoms()
-        force = model_force(
-            self.models,
-            [*topology_symbols(topology, atoms), *["H"] * len(caps)],
-            options,
-            atoms=[*atoms, *range(count, count + len(caps))],
-            caps=caps,
-            periodic=periodic,
-        )
+        bonds = bond_markers(topology, mm_system.usesPeriodicBoundaryConditions())
+        force = region_force(self.models, topology, atoms, options, link, bonds)
         return mixed_system(
             mm_system,
             atoms,
             force,
-            bond_markers(topology, periodic),
+            bonds,
             interpolate=interpolate,
             remove_constraints=remove_constraints,
             force_group=force_group,
@@ -262,6 +259,7 @@ class AllegroPotential:
         kernel: str = "auto",
         skin: float | None = None,
         two_body: str = "exact",
+        total_charge: float = 0.0,
         periodic: bool | None = None,
     ) -> openmm.System:
         """Copy a classical System and add a model of kind delta: E_MM + E_Allegro.
@@ -278,7 +276,7 @@ class AllegroPotential:
             Every atom must be of an element that the model knows.
         mm_system : openmm.System
             With the topology's atoms; not changed.
-        backend, precision, kernel, skin, two_body
+        backend, precision, kernel, skin, two_body, total_charge
             As ``ForceOptions``.
         periodic : bool, optional
             Whether atoms of the model interact with periodic images; by default,
@@ -303,6 +301,7 @@ class AllegroPotential:
             kernel=kernel,
             two_body=two_body,
             skin=skin,
+            total_charge=total_charge,
         )
         model = self.models[0]
         if model.kind != "delta":
@@ -333,6 +332,7 @@ class AllegroPotential:
         backend: str = "auto",
         precision: str = "mixed",
         kernel: str = "auto",
+        total_charge: float = 0.0,
         periodic: bool | None = None,
     ) -> Uncertainty:
         """Compute mean and standard deviation over a committee, of energies and forces.
@@ -345,7 +345,7 @@ class AllegroPotential:
         topology : openmm.app.Topology
             With the box, if any.
         positions : [N, 3] Quantity, or array in nm
-        backend, precision, kernel, periodic
+        backend, precision, kernel, total_charge, periodic
             As ``create_system``.
 
         Returns
@@ -359,6 +359,41 @@ class AllegroPotential:
             If there is a single model, positions do not fit, or as ``create_system``.
         """
         options = ForceOptions(
-            backend=backend, precision=precision, kernel=kernel, skin=0.0
+            backend=backend,
+            precision=precision,
+            kernel=kernel,
+            skin=0.0,
+            total_charge=total_charge,
         )
         return uncertainty(self.models, topology, positions, options, periodic=periodic)
+
+    def charges(
+        self,
+        topology: app.Topology,
+        positions: Any,
+        *,
+        backend: str = "auto",
+        precision: str = "mixed",
+        kernel: str = "auto",
+        total_charge: float = 0.0,
+        periodic: bool | None = None,
+    ) -> np.ndarray:
+        """Compute the charges that a model gives to atoms, those of a committee's mean.
+
+        Parameters, and errors beside those of models without charges, as
+        ``uncertainty``.
+
+        Returns
+        -------
+        ndarray [N], e
+        """
+        options = ForceOptions(
+            backend=backend,
+            precision=precision,
+            kernel=kernel,
+            skin=0.0,
+            total_charge=total_charge,
+        )
+        return topology_charges(
+            self.models, topology, positions, options, periodic=periodic
+        )

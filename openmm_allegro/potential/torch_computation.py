@@ -19,7 +19,7 @@ class TorchComputation:
 
     Attributes
     ----------
-    particles, number_of_caps, number_of_models
+    particles, number_of_caps, number_of_models, is_charged
         As of ``Engine``.
     """
 
@@ -33,6 +33,8 @@ class TorchComputation:
         self._members = members
         self.number_of_models = len(members)
         self.number_of_caps = len(getattr(members[0], "ratio", ()))
+        inner = members[0].module if self.number_of_caps else members[0]
+        self.is_charged = hasattr(inner, "charges")
         if hasattr(module, "atoms"):
             self.particles = module.atoms.cpu().numpy()
         else:  # a capped module wraps the one that has the atoms, caps being last
@@ -61,14 +63,36 @@ class TorchComputation:
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> np.ndarray:
         """Compute the virial of each atom, as ``Engine.virials``."""
-        if self.number_of_caps:
+        self._refuse_caps("virials")
+        if self.is_charged:
             raise ValueError(
-                "expected a model without link atoms for virials of the atoms, found "
-                f"{self.number_of_caps}"
+                "expected a model without charges for virials of the atoms, found one "
+                "with charges, whose energy at long range is of all atoms"
             )
         arguments = self._arguments(positions, box)
         virials = [_virials(member, *arguments) for member in self._members]
         return torch.stack(virials).mean(0).cpu().numpy()
+
+    def charges(
+        self, positions: np.ndarray, box: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the charge of each atom, as ``Engine.charges``."""
+        self._refuse_caps("charges")
+        if not self.is_charged:
+            raise ValueError(
+                "expected a model with charges for those of the atoms, found one of "
+                "charges = 'none'"
+            )
+        arguments = self._arguments(positions, box)
+        charges = [member.charges(*arguments) for member in self._members]
+        return torch.stack(charges).mean(0).cpu().numpy()
+
+    def _refuse_caps(self, wanted: str) -> None:
+        if self.number_of_caps:
+            raise ValueError(
+                f"expected a model without link atoms for {wanted} of the atoms, found "
+                f"{self.number_of_caps}"
+            )
 
     def _arguments(
         self, positions: np.ndarray, box: np.ndarray | None

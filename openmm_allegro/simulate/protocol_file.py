@@ -124,7 +124,9 @@ def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepa
     else:
         arguments["rigid_molecules"] = not config.flexible_molecules
         system = potential.create_system(pdb.topology, **arguments)
-    options.pop("backend")  # the force says which was chosen, and why
+    # The force says which backend was chosen, and why, and what charges there are.
+    for name in ("backend", "total_charge"):
+        options.pop(name)
     notes = file_notes("model", models) | options | config.system_options
     if config.baseline:
         notes |= file_notes("baseline", [folder / config.baseline])

@@ -11,7 +11,7 @@ from openmm_helpers import make_topology
 
 from openmm_allegro import AllegroPotential, forces
 from openmm_allegro.classical.fingerprint import fingerprint
-from openmm_allegro.potential import potential
+from openmm_allegro.potential import force, potential
 from openmm_allegro.potential.module import PRECISIONS, force_module
 from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.utils.settings import settings_of
@@ -54,7 +54,8 @@ def test_each_option_arrives(model, water_box, monkeypatch, method, option):
         arrived.update(dataclasses.asdict(options))
         raise Arrived
 
-    monkeypatch.setattr(potential, "model_force", make_force)
+    for module in (potential, force):
+        monkeypatch.setattr(module, "model_force", make_force)
     symbols, _, box = water_box
     topology = make_topology(symbols, box)
     mm_system = openmm.System()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Module of a model with charges: two passes of the network around a sum at long range.
+
+The charges of atoms are sums over pairs (``model.charges``), and depend on positions.
+So the first pass finds them, the sum over all charges gives the potential at each, and
+the second pass adds to the energies of pairs their part of the charges, times that
+potential. Its derivatives are then those of the whole energy,
+
+    dE/dr = Σ_i de_i/dr + ∂E_lr/∂r + Σ_i (φ_i - mean(φ)) draw_i/dr,    φ = ∂E_lr/∂q,
+
+where the mean is taken off because a common change of all raw charges is undone by the
+total charge. Charges that are the same for all atoms of an element need one pass.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..kernels.inference.program import Program
+from ..model.charges import with_total
+from ..model.ewald import LongRange, ewald_sum, open_sum
+from ..model.long_range import LongRangeSettings
+from .local_module import ForceModule
+
+# Which images of the atoms the charges interact with: all that the box has, or, in
+# vacuum as those of a region of a mixed System, the nearest ones or those given.
+IMAGES = ("all", "nearest", "none")
+
+
+class ChargedModule(ForceModule):
+    """Energy and forces of atoms with charges, with the contract of ``ForceModule``.
+
+    Energies of atoms have half of the product of charge and potential at the atom, so
+    that their sum is the energy.
+
+    Parameters
+    ----------
+    energy, cutoff_table, types, atoms, periodic, dtype, skin, program, description
+        As ``ForceModule``.
+    settings : LongRangeSettings
+    images : str
+        Of ``IMAGES``; of no effect where the box does not repeat.
+    needs_fused : bool
+        Whether to refuse a card, for which the compiled kernel has no charges.
+    """
+
+    def __init__(
+        self,
+        energy: torch.nn.Module,
+        cutoff_table: Tensor,
+        types: Tensor,
+        atoms: Tensor,
+        periodic: bool | Sequence[bool],
+        dtype: torch.dtype,
+        skin: float,
+        program: Program | None,
+        description: str,
+        settings: LongRangeSettings,
+        images: str,
+        needs_fused: bool,
+    ) -> None:
+        super().__init__(
+            energy,
+            cutoff_table,
+            types,
+            atoms,
+            periodic,
+            dtype,
+            skin,
+            program,
+            description,
+        )
+        start = torch.tensor(settings.start, dtype=torch.float64)[types]
+        self.register_buffer("start", start)
+        self.alpha: float = settings.alpha
+        self.total: float = settings.total
+        self.learned: bool = settings.learned
+        repeats = bool(self.periodic.all())
+        self.has_images: bool = repeats and images == "all"
+        self.takes_nearest: bool = repeats and images == "nearest"
+        self.needs_fused: bool = needs_fused
+
+    @torch.jit.export
+    def evaluate(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies of atoms [n] (eV), forces [n, 3] (eV/Å), dE/d(strain) [3, 3] (eV).
+
+        Parameters as ``forward``.
+        """
+        positions, cell = self._prepared(positions, boxvectors)
+        charges = self._charges(positions, cell)
+        field = self._field(positions, cell, charges)
+        seeds = field.potentials - field.potentials.mean()
+        if positions.is_cuda and self.needs_fused:
+            raise RuntimeError(
+                "Allegro: expected kernel='auto' or 'plain' for a model with charges "
+                "on a card, for which the compiled kernel has none, found 'fused'"
+            )
+        energies, forces, strain = self._sums(positions, cell, seeds)
+        energies = energies + 0.5 * charges * field.potentials
+        return energies, forces + field.forces, strain + field.strain
+
+    @torch.jit.export
+    def charges(self, positions: Tensor, boxvectors: Tensor | None = None) -> Tensor:
+        """Charges of atoms [n] (e); parameters as ``forward``."""
+        positions, cell = self._prepared(positions, boxvectors)
+        return self._charges(positions, cell)
+
+    def _charges(self, positions: Tensor, cell: Tensor) -> Tensor:
+        """Charges [n] (e) by a pass without derivatives, if they need one."""
+        charges = self.start.clone()
+        if self.learned:
+            for centers, neighbors, vectors in self._blocks(positions, cell):
+                with torch.no_grad():
+                    v = vectors.to(self.dtype)
+                    raw = self._energies_and_raw(v, centers, neighbors)[1]
+                charges[centers] += raw
+        return with_total(charges, self.total)
+
+    def _field(self, positions: Tensor, cell: Tensor, charges: Tensor) -> LongRange:
+        """Energy of the charges, its derivatives, and the potential at each."""
+        if self.has_images:
+            return ewald_sum(positions, cell, charges, self.alpha)
+        if self.takes_nearest:
+            vectors = positions - positions[:1]
+            # solve() would look at its outcome, for which CUDA makes the host wait.
+            images = torch.linalg.solve_ex(cell, vectors, left=False)[0].round()
+            positions = positions - torch.matmul(images, cell)
+        return open_sum(positions, charges, self.alpha)
+
+    def _outputs(
+        self, vectors: Tensor, centers: Tensor, neighbors: Tensor, seeds: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Energies of the centres [C] of a block, and those with seeded charges."""
+        energies, raw = self._energies_and_raw(vectors, centers, neighbors)
+        return energies, energies.sum() + (raw * seeds[centers]).sum()
+
+    def _energies_and_raw(
+        self, vectors: Tensor, centers: Tensor, neighbors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Energies (eV) and raw charges (e) of the centres [C] of a block."""
+        return self.energy.block_outputs(
+            vectors.flatten(0, 1),
+            self.types[centers],
+            self.types[neighbors].flatten(),
+            [(vectors.shape[0], vectors.shape[1])],
+        )
