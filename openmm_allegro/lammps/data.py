@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Atoms in a box as a data file of LAMMPS, units metal and atom style atomic."""
+"""Atoms in a box as a data file of LAMMPS, units metal, atom style atomic or charge."""
 
 from typing import NamedTuple
 
@@ -23,12 +23,15 @@ class Atoms(NamedTuple):
     velocities : ndarray [N, 3] or None, nm/ps
     box : ndarray [3, 3] or None, nm
         Reduced vectors in rows; None where not periodic.
+    charges : ndarray [N] or None, e
+        None for the atom style atomic.
     """
 
     numbers: np.ndarray
     positions: np.ndarray
     velocities: np.ndarray | None
     box: np.ndarray | None
+    charges: np.ndarray | None = None
 
 
 def data_text(
@@ -58,13 +61,17 @@ def data_text(
             f"{number} {one.masses[0]:.10g}  # {one.element}"
             for number, one in enumerate(types, start=1)
         ),
-        *("", "Atoms  # atomic", ""),
+        *("", f"Atoms  # {atom_style(atoms.charges is not None)}", ""),
     ]
+    kinds = [str(number) for number in (atoms.numbers + 1).tolist()]
+    if atoms.charges is not None:
+        charges = atoms.charges.tolist()
+        kinds = [f"{kind} {q:.6f}" for kind, q in zip(kinds, charges, strict=True)]
     places = (NM_TO_ANGSTROM * atoms.positions).tolist()
     lines += [
-        f"{index} {number} {x:.8f} {y:.8f} {z:.8f}"
-        for index, (number, (x, y, z)) in enumerate(
-            zip((atoms.numbers + 1).tolist(), places, strict=True), start=1
+        f"{index} {kind} {x:.8f} {y:.8f} {z:.8f}"
+        for index, (kind, (x, y, z)) in enumerate(
+            zip(kinds, places, strict=True), start=1
         )
     ]
     if atoms.velocities is not None:
@@ -76,6 +83,11 @@ def data_text(
             )
         ]
     return "\n".join([*lines, ""])
+
+
+def atom_style(charged: bool) -> str:
+    """Name LAMMPS's style of atoms with charges, or of those without."""
+    return "charge" if charged else "atomic"
 
 
 def _box(atoms: Atoms, tilted: bool) -> list[str]:

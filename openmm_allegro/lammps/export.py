@@ -20,17 +20,20 @@ from ..kernels.inference.folded import KINDS, folded
 from ..kernels.inference.program import Program
 from ..kernels.inference.table import choose_table
 from ..kernels.library import FORMAT as PROGRAM_FORMAT
+from ..model.long_range import long_range_settings
 from ..model.model import Model, digest
 from ..modelfile import load_model
 from ..modelfile.header import BLANK
 from ..potential.options import ForceOptions
 from ..topology.elements import ATOMIC_NUMBERS
+from ..units import COULOMB_EV_ANGSTROM_CODATA
 from ..utils.files import check_new_file, replacing
 
 SUFFIX = ".allegro"
 MAGIC = b"ALLEGRO\n"
 FORMAT = "openmm_allegro.lammps"
 FORMAT_VERSION = 1
+CHARGED_VERSION = 2  # of files of models with charges
 PAGE = 4096  # bytes
 # Files of other programs that hold Allegro models.
 _NEQUIP = (".ckpt", ".pt", ".pth", ".pt2", ".zip")
@@ -89,14 +92,16 @@ def export_model(
     if not isinstance(model, Model):
         _refuse_other_formats(Path(model))
         model = load_model(model)
+    charges = _charges(model)
     header = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": CHARGED_VERSION if charges else FORMAT_VERSION,
         "program_format": PROGRAM_FORMAT,
         "kind": model.kind,
         "elements": list(model.config.elements),
         "masses": _masses(model.config.elements),
         "cutoff": model.config.cutoff,
+        **charges,
         "precision": KINDS[precision],
         "two_body": two_body,
         "digest": digest(model),
@@ -118,6 +123,19 @@ def _refuse_other_formats(path: Path) -> None:
             f"export: expected a model file (*.safetensors), found {path}; "
             "openmm-allegro import makes one of a checkpoint or package of nequip"
         )
+
+
+def _charges(model: Model) -> dict[str, Any]:
+    """What the energy of charges needs beside the program; nothing without charges."""
+    settings = long_range_settings(model)
+    if settings is None:
+        return {}
+    return {
+        "charges": model.config.charges,
+        "charge_start": list(settings.start),
+        "charge_alpha": settings.alpha,
+        "coulomb": COULOMB_EV_ANGSTROM_CODATA,
+    }
 
 
 def _masses(elements: Sequence[str]) -> list[float]:

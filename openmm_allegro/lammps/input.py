@@ -6,6 +6,8 @@ from pathlib import Path
 
 from .._version import __version__
 from ..runs.names import lammps_paths_of, paths_of
+from .charges import charge_lines, total_charge
+from .data import atom_style
 from .ensembles import remarks
 from .output import DATA, LOG, is_plain, run_line
 from .plan import Begin, Plan
@@ -102,7 +104,7 @@ def _system(plan: Plan, begin: Begin) -> list[str]:
     lines = [
         *title(f"System: {plan.atoms:,} atoms"),
         "units           metal",
-        "atom_style      atomic",
+        f"atom_style      {atom_style(plan.charges is not None)}",
     ]
     if not plan.periodic:
         lines += comments(["no box: it follows the atoms, without periodic images"])
@@ -121,11 +123,12 @@ def _model(plan: Plan) -> list[str]:
         lines.append(f"plugin          load ./{plan.plugin}")
     elements = " ".join(one.element for one in plan.types)
     lines += [
-        "pair_style      allegro",
+        f"pair_style      allegro{total_charge(plan)}",
         f"pair_coeff      * * {' '.join(plan.models)} {elements}",
         f"neighbor        {plan.skin:.6g} bin",
         f"neigh_modify    every 1 delay 0 check {'yes' if plan.skin else 'no'}",
     ]
+    lines += charge_lines(plan)
     if len(plan.models) > 1:
         lines += comments(
             ["forces are means; c_deviation is the largest deviation of one, eV/A"]

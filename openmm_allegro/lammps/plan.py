@@ -22,6 +22,22 @@ class AtomType:
 
 
 @dataclasses.dataclass(frozen=True)
+class ChargePlan:
+    """What LAMMPS is told of the charges of models.
+
+    Attributes
+    ----------
+    alpha : float
+        Of the Gaussian charges, 1/Å.
+    total : float
+        Charge of all atoms, replicas too, in e.
+    """
+
+    alpha: float
+    total: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """Stages of a run in LAMMPS, and the files that they need, all in one folder.
 
@@ -50,6 +66,8 @@ class Plan:
         File of the pair style, or nothing where LAMMPS has it or finds it itself.
     title : str
         Names of the files that it was made of.
+    charges : ChargePlan or None
+        None where models have none.
     """
 
     names: tuple[str, ...]
@@ -65,6 +83,7 @@ class Plan:
     skin: float
     plugin: str
     title: str
+    charges: ChargePlan | None = None
 
 
 class Begin(NamedTuple):
@@ -91,6 +110,8 @@ class Begin(NamedTuple):
 def write_plan(folder: Path, plan: Plan) -> None:
     """Write a plan into the folder of its run."""
     content = {"format_version": _FORMAT_VERSION, **dataclasses.asdict(plan)}
+    if plan.charges is None:
+        del content["charges"]
     replace_file(folder / PLAN, json.dumps(content, indent=1) + "\n")
 
 
@@ -135,4 +156,6 @@ def _plan(record: dict[str, Any]) -> Plan:
     record["types"] = tuple(
         AtomType(one["element"], tuple(one["masses"])) for one in record["types"]
     )
+    if "charges" in record:
+        record["charges"] = ChargePlan(**record["charges"])
     return Plan(**record)

@@ -12,6 +12,7 @@ from ..simulate.system_config import SystemConfig
 from ..utils.files import lock_output, replace_file
 from .atoms import atom_types, stage_masses
 from .build import PLUGIN, build_plugin
+from .charges import plan_charges, start_charges
 from .checks import check_ensembles, check_stages, count_atoms
 from .data import Atoms, data_text
 from .export import export_model
@@ -128,6 +129,7 @@ def prepare_run(
         skin=source.skin,
         plugin=PLUGIN if lammps else "",
         title=", ".join(path.name for path in inputs[1:] + inputs[:1]),
+        charges=plan_charges(source, replicate),
     )
     _describe(plan, source)
     with without_empty_folder(output), lock_output(output / "lammps"):
@@ -139,7 +141,13 @@ def prepare_run(
             )
         _write_models(output, plan, source, config)
         remove_earlier(output, names, keep=(*plan.models, plan.plugin))
-        box = Atoms(numbers, source.positions, source.velocities, source.box)
+        box = Atoms(
+            numbers,
+            source.positions,
+            source.velocities,
+            source.box,
+            start_charges(source),
+        )
         tilted = any(stage.ensemble == "npt-flexible" for stage in stages)
         replace_file(output / DATA, data_text(plan.title, types, box, tilted=tilted))
         if plan.frames:

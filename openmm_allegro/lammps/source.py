@@ -12,7 +12,7 @@ from openmm import app, unit
 from ..classical.serialized import read_state
 from ..model.elements import element_types
 from ..model.model import Model
-from ..potential.checks import is_periodic, member_name
+from ..potential.checks import check_charges, is_periodic, member_name
 from ..potential.options import common_skin
 from ..potential.potential import AllegroPotential
 from ..runs.names import paths_of
@@ -44,6 +44,8 @@ class Source(NamedTuple):
     box : ndarray [3, 3] or None, nm
     skin : float
         Å.
+    charge : float
+        Total of the atoms of one box, e; 0 for models without charges.
     notes : dict
         Models, their hashes and options, for records.
     """
@@ -56,6 +58,7 @@ class Source(NamedTuple):
     velocities: np.ndarray | None
     box: np.ndarray | None
     skin: float
+    charge: float
     notes: dict[str, Any]
 
 
@@ -91,6 +94,7 @@ def read_source(
         element_types(symbols, model.config.elements, where)
     given = False if config.no_periodic else None
     periodic = is_periodic(models, topology, given)
+    check_charges(models, config.total_charge, periodic)
     end = None if state is None else read_state(state.read_text(), str(state))
     box = _set_box(topology, end, periodic)
     system = skeleton(element_masses(topology), topology, box)
@@ -113,6 +117,7 @@ def read_source(
         _velocities_of(end),
         box,
         common_skin(config, [model.config.cutoff for model in models]),
+        config.total_charge,
         _notes(config, paths, state),
     )
 

@@ -22,6 +22,7 @@
 namespace openmm_allegro {
 
 constexpr int64_t FORMAT_VERSION = 1;
+constexpr int64_t CHARGED_VERSION = 2;  // of files of models with charges
 constexpr size_t PAGE = 4096;
 constexpr const char *COMMAND =
     "openmm-allegro lammps MODEL.safetensors SYSTEM.pdb --output FOLDER writes one";
@@ -32,15 +33,27 @@ struct Place {
   int64_t offset, count;
 };
 
+// What makes charges of those that the program gives, and their width.
+struct Charges {
+  std::string kind = "none";  // or constant, one of each element, or learned
+  std::vector<double> start;  // of each element, e
+  double alpha = 0.0;         // of Gaussians exp(-2 alpha^2 r^2), 1/Å
+  double coulomb = 0.0;       // constant of Coulomb's law, eV Å/e^2
+
+  bool are_learned() const { return kind == "learned"; }
+};
+
 // Contents of the header.
 struct Description {
   std::string kind, precision, two_body, digest, version, checksum;
   std::vector<std::string> elements;
   std::vector<double> masses;  // Da
+  Charges charges;
   Place integers, constants, weights;
 
   bool is_double() const { return precision == "double"; }
   bool is_delta() const { return kind == "delta"; }
+  bool is_charged() const { return charges.kind != "none"; }
   bool has_table() const { return two_body == "table"; }
   size_t weight_bytes() const {
     return static_cast<size_t>(weights.count) * (is_double() ? sizeof(double) : sizeof(float));
@@ -111,6 +124,31 @@ inline Place place(const Json &arrays, const std::string &name) {
   return found;
 }
 
+inline void one_of(const char *key, const std::string &value, const char *first,
+                   const char *second) {
+  if (value != first && value != second)
+    throw std::runtime_error(std::string("expected ") + key + " " + first + " or " + second +
+                             ", found " + value);
+}
+
+inline Charges read_charges(const Json &header, size_t elements) {
+  Charges charges;
+  charges.kind = header["charges"].string();
+  one_of("charges", charges.kind, "constant", "learned");
+  for (const Json &charge : header["charge_start"].array())
+    charges.start.push_back(charge.number());
+  charges.alpha = header["charge_alpha"].number();
+  charges.coulomb = header["coulomb"].number();
+  if (charges.start.size() != elements)
+    throw std::runtime_error("expected a charge for each element, found " +
+                             std::to_string(elements) + " elements and " +
+                             std::to_string(charges.start.size()) + " charges");
+  if (!(charges.alpha > 0.0))
+    throw std::runtime_error("expected a charge_alpha above 0, found " +
+                             std::to_string(charges.alpha));
+  return charges;
+}
+
 // Read a header; the same on all ranks.
 inline Description describe(const std::string &text) {
   Json header;
@@ -123,13 +161,13 @@ inline Description describe(const std::string &text) {
     throw std::runtime_error("expected the format openmm_allegro.lammps, found " +
                              header["format"].string());
   const int64_t version = header["format_version"].integer();
-  if (version != FORMAT_VERSION)
+  if (version != FORMAT_VERSION && version != CHARGED_VERSION)
     throw std::runtime_error(
-        "expected format " + std::to_string(FORMAT_VERSION) + ", found " +
-        std::to_string(version) + ", written by openmm-allegro " +
-        header["package_version"].string() + "; " +
-        (version > FORMAT_VERSION ? "install that version where LAMMPS runs"
-                                  : "export the model again"));
+        "expected format " + std::to_string(FORMAT_VERSION) + " or " +
+        std::to_string(CHARGED_VERSION) + ", found " + std::to_string(version) +
+        ", written by openmm-allegro " + header["package_version"].string() + "; " +
+        (version > CHARGED_VERSION ? "install that version where LAMMPS runs"
+                                   : "export the model again"));
   Description about;
   about.kind = header["kind"].string();
   about.precision = header["precision"].string();
@@ -144,12 +182,6 @@ inline Description describe(const std::string &text) {
   about.integers = place(arrays, "integers");
   about.constants = place(arrays, "constants");
   about.weights = place(arrays, "weights");
-  const auto one_of = [](const char *key, const std::string &value, const char *first,
-                         const char *second) {
-    if (value != first && value != second)
-      throw std::runtime_error(std::string("expected ") + key + " " + first + " or " +
-                               second + ", found " + value);
-  };
   one_of("kind", about.kind, "total", "delta");
   one_of("precision", about.precision, "single", "double");
   one_of("two_body", about.two_body, "exact", "table");
@@ -157,6 +189,8 @@ inline Description describe(const std::string &text) {
     throw std::runtime_error("expected a mass for each element, found " +
                              std::to_string(about.elements.size()) + " elements and " +
                              std::to_string(about.masses.size()) + " masses");
+  if (version == CHARGED_VERSION)
+    about.charges = read_charges(header, about.elements.size());
   return about;
 }
 

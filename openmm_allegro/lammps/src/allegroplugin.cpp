@@ -2,6 +2,7 @@
 // The pair style and its fix as a plugin of LAMMPS, in one unit; left out of a build inside
 // LAMMPS.
 #include "pair_allegro.cpp"
+#include "pair_allegro_charges.cpp"
 #include "pair_allegro_compute.cpp"
 
 #include "error.h"

@@ -19,7 +19,7 @@
 using namespace LAMMPS_NS;
 namespace oa = openmm_allegro;
 
-static const std::string STYLE = "Pair style allegro: ";
+const std::string PairAllegro::STYLE = "Pair style allegro: ";
 
 static bool ends_with(const std::string &text, const std::string &end) {
   return text.size() >= end.size() &&
@@ -34,7 +34,8 @@ static std::string joined(const std::vector<std::string> &words) {
 
 PairAllegro::PairAllegro(LAMMPS *lammps)
     : Pair(lammps), are_masses_checked(false), is_list_checked(false), strain(), total(0.0),
-      deviation_flag(0), has_deviation(false), has_flag(false) {
+      deviation_flag(0), has_deviation(false), has_flag(false), total_charge(0.0),
+      coulomb_cutoff(0.0), has_total_charge(false), is_kspace_ready(false), kspace_box() {
   single_enable = 0;
   restartinfo = 0;  // after read_restart, pair_style and pair_coeff are given again
   one_coeff = 1;
@@ -42,6 +43,7 @@ PairAllegro::PairAllegro(LAMMPS *lammps)
   centroidstressflag = CENTROID_AVAIL;
   no_virial_fdotr_compute = 1;  // the kernel sums the virial
   comm_reverse = 3;             // forces of a member
+  ewaldflag = pppmflag = 1;     // where models have charges; see extract
 }
 
 PairAllegro::~PairAllegro() {
@@ -50,10 +52,13 @@ PairAllegro::~PairAllegro() {
   memory->destroy(cutsq);
 }
 
+// pair_style allegro [total_charge Q]
 void PairAllegro::settings(int narg, char **arg) {
-  if (narg)
-    error->all(FLERR, STYLE + "expected no arguments, found " + arg[0] +
-                          "; files and elements are given to pair_coeff");
+  has_total_charge = narg == 2 && std::strcmp(arg[0], "total_charge") == 0;
+  if (narg && !has_total_charge)
+    error->all(FLERR, STYLE + "expected no arguments or total_charge and a number, found " +
+                          arg[0] + "; files and elements are given to pair_coeff");
+  total_charge = has_total_charge ? utils::numeric(FLERR, arg[1], false, lmp) : 0.0;
   energy_unit();
   std::string problem;
   try {
@@ -111,6 +116,8 @@ void PairAllegro::read_members(const std::vector<std::string> &files) {
   if (!problem.empty()) error->all(FLERR, STYLE + problem);
   check_committee(read);
   members.swap(read);
+  const allegro_program first = members.front().program();
+  coulomb_cutoff = kernels->cutoff(&first);
   if (comm->me) return;
   for (const oa::Model &member : members) {
     const allegro_program program = member.program();
@@ -135,6 +142,12 @@ void PairAllegro::check_committee(const std::vector<oa::Model> &models) const {
                                 "found " + joined(first.about.elements) + " in " +
                             first.path + " and " + joined(member.about.elements) + " in " +
                             member.path);
+    if (member.about.is_charged() != first.about.is_charged() ||
+        member.about.charges.alpha != first.about.charges.alpha)
+      error->all(FLERR, STYLE + "expected models with charges of one width or none, found " +
+                            std::to_string(first.about.charges.alpha) + " in " + first.path +
+                            " and " + std::to_string(member.about.charges.alpha) + " in " +
+                            member.path + " (charge_alpha, 1/Angstrom; 0: without charges)");
   }
 }
 
@@ -193,9 +206,10 @@ void PairAllegro::init_style() {
     error->all(FLERR, STYLE + "expected pair_style hybrid/overlay with the force field that "
                               "the delta model " + first.path + " corrects, found " +
                           "pair_style " + force->pair_style);
+  check_charges();
   if (!are_masses_checked) check_masses();
   are_masses_checked = true;
-  is_list_checked = false;
+  is_list_checked = is_kspace_ready = false;
   std::fill_n(cutsq[0], (atom->ntypes + 1) * (atom->ntypes + 1), 0.0);
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }

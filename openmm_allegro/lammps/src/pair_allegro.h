@@ -16,6 +16,7 @@ PairStyle(allegro,PairAllegro);
 #include "pair.h"
 
 namespace openmm_allegro {
+struct Charges;
 struct Kernels;
 struct Model;
 }  // namespace openmm_allegro
@@ -39,10 +40,20 @@ class PairAllegro : public Pair {
   double memory_usage() override;
 
  private:
+  static const std::string STYLE;  // begins all messages
+
   // Atoms of the list whose energies the kernel computes at a time.
   struct Chunk {
     int first, last;  // in the list
     int begin, end;   // their indices, and those of others between
+  };
+
+  // What the kernel is to do for all atoms of the list, with some of the members.
+  struct Work {
+    size_t first, last;   // members
+    double *forces;       // of local and ghost atoms, added to; null: not wanted
+    double *charges;      // of local atoms, without those of elements; null: not wanted
+    const double *seeds;  // derivatives of a further energy by those; null: none
   };
 
   std::unique_ptr<openmm_allegro::Kernels> kernels;
@@ -63,6 +74,14 @@ class PairAllegro : public Pair {
   int deviation_flag;                 // 1: wanted in this step, as fix pair says
   bool has_deviation, has_flag;       // whether somebody reads the array and sets the flag
 
+  // Of models with charges
+  double total_charge, coulomb_cutoff;
+  bool has_total_charge;
+  bool is_kspace_ready;             // since the last init_style
+  double kspace_box[9];             // for which it is ready
+  std::vector<double> charges;      // of local atoms, e
+  std::vector<double> potentials;   // derivatives of the energy by those
+
   std::vector<std::string> files_of(int, char **) const;
   void read_members(const std::vector<std::string> &);
   void map_elements(int, char **);
@@ -75,10 +94,21 @@ class PairAllegro : public Pair {
 
   void place_atoms();
   void run_members(size_t, size_t, double *);
+  void run_kernel(const Work &);
   Chunk gather(int);
   void tally_energies(const Chunk &);
   void tally_virials();
   void compute_deviation();
+
+  bool is_charged() const;
+  bool is_periodic() const;
+  void check_charges() const;
+  void check_kspace(const std::string &) const;
+  void run_charged(size_t, double *);
+  void find_charges(size_t);
+  void add_waves(const openmm_allegro::Charges &, double, bool, double *);
+  void prepare_kspace(double, double);
+  void add_pairs(const openmm_allegro::Charges &, double, double *);
   [[noreturn]] void refuse_atom(int, const char *) const;
 };
 

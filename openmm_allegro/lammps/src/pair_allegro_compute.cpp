@@ -25,6 +25,10 @@ static constexpr int TRANSPOSED[6] = {0, 4, 8, 3, 6, 7};
 
 void PairAllegro::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
+  if (is_charged() && (vflag_atom || cvflag_atom))
+    error->all(FLERR, STYLE + "expected no stress of atoms and no heat flux for a model with "
+                              "charges, whose waves belong to no atom, found a compute or "
+                              "fix that asks for it");
   if (!is_list_checked) check_list();
   is_list_checked = true;
   const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
@@ -44,7 +48,7 @@ void PairAllegro::compute(int eflag, int vflag) {
   } catch (const std::length_error &) {  // of a vector
     problem = oa::NO_MEMORY;
   }
-  if (!problem.empty()) error->one(FLERR, "Pair style allegro: " + problem);
+  if (!problem.empty()) error->one(FLERR, STYLE + problem);
   if (eflag_global) eng_vdwl += total;
   tally_virials();
 }
@@ -66,6 +70,12 @@ void PairAllegro::place_atoms() {
 
 // Run some of the members on all atoms of the list; forces are added to.
 void PairAllegro::run_members(size_t first, size_t last, double *forces) {
+  if (!is_charged()) return run_kernel({first, last, forces, nullptr, nullptr});
+  for (size_t m = first; m < last; ++m) run_charged(m, forces);
+}
+
+// Without forces, energies are not summed.
+void PairAllegro::run_kernel(const Work &work) {
   const int64_t nall = atom->nlocal + int64_t(atom->nghost);
   const double *x = nall ? atom->x[0] : nullptr;
   static const double cell[9] = {};
@@ -77,14 +87,15 @@ void PairAllegro::run_members(size_t first, size_t last, double *forces) {
     // The kernel takes indices of atoms, and these arrays begin with the chunk's first.
     const allegro_atoms atoms = {nall, x, cell, types.data(),
                                  offsets.data() - chunk.begin, neighbors.data(), nullptr,
-                                 nullptr};
-    const allegro_results results = {energies.data() - chunk.begin, forces, strain,
-                                     per_atom ? virials.data() : nullptr, nullptr};
-    for (size_t m = first; m < last; ++m) {
+                                 work.seeds};
+    const allegro_results results = {work.forces ? energies.data() - chunk.begin : nullptr,
+                                     work.forces, strain,
+                                     per_atom ? virials.data() : nullptr, work.charges};
+    for (size_t m = work.first; m < work.last; ++m) {
       if (kernels->run(members[m].opened.get(), &atoms, chunk.begin, chunk.end, &results) !=
           ALLEGRO_OK)
         throw std::bad_alloc();
-      tally_energies(chunk);
+      if (work.forces) tally_energies(chunk);
     }
   }
 }
@@ -177,9 +188,12 @@ void PairAllegro::unpack_reverse_comm(int count, int *atoms, double *buffer) {
       member_forces[3 * size_t(atoms[n]) + axis] += *buffer++;
 }
 
-// fix ID all pair N allegro deviation 1: it sets the flag in the steps that it reads.
+// fix ID all pair N allegro deviation 1: it sets the flag in the steps that it reads. From
+// the cutoff kspace styles estimate their error; a style without it has no charges.
 void *PairAllegro::extract(const char *name, int &dimension) {
   dimension = 0;
+  if (std::strcmp(name, "cut_coul") == 0)
+    return !members.empty() && is_charged() ? &coulomb_cutoff : nullptr;
   if (std::strcmp(name, "deviation_flag") != 0) return nullptr;
   has_flag = true;
   return &deviation_flag;
@@ -189,8 +203,8 @@ void *PairAllegro::extract_peratom(const char *name, int &columns) {
   columns = 0;
   if (std::strcmp(name, "deviation") != 0) return nullptr;
   if (members.size() < 2)
-    error->all(FLERR, "Pair style allegro: expected two models or more for the deviation of "
-                      "forces, found " + std::to_string(members.size()));
+    error->all(FLERR, STYLE + "expected two models or more for the deviation of forces, found "
+                           + std::to_string(members.size()));
   has_deviation = true;
   if (deviation.empty()) deviation.assign(size_t(atom->nlocal) + 1, 0.0);
   return deviation.data();
@@ -200,13 +214,14 @@ double PairAllegro::memory_usage() {
   double bytes = Pair::memory_usage();
   bytes += 8.0 * double(types.capacity() + offsets.capacity() + energies.capacity());
   bytes += 8.0 * double(virials.capacity() + deviation.capacity() + member_forces.capacity());
+  bytes += 8.0 * double(charges.capacity() + potentials.capacity());
   bytes += 4.0 * double(neighbors.capacity());
   for (const oa::Model &member : members) bytes += member.bytes();
   return bytes;
 }
 
 void PairAllegro::refuse_atom(int i, const char *expected) const {
-  error->one(FLERR, std::string("Pair style allegro: expected ") + expected +
+  error->one(FLERR, STYLE + "expected " + expected +
                         " of each atom, found NaN or infinity for " +
                         (atom->tag_enable ? "atom " + std::to_string(atom->tag[i])
                                           : std::string("one")) + " in step " +
