@@ -148,7 +148,9 @@ def read_result(name: str, folder: Path) -> Result:
     )
 
 
-def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
+def write_data(
+    path: Path, atoms: Atoms, elements: Sequence[str], charged: bool = False
+) -> None:
     """Write a data file, whose box holds the atoms where they are not periodic."""
     cell = atoms.cell.array.copy()
     low, high = atoms.positions.min(0) - 1.0, atoms.positions.max(0) + 1.0
@@ -161,7 +163,7 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
     sections = {
         "Masses": enumerate(Atoms(elements).get_masses(), 1),
         "Atoms": (
-            (k, t, *x)
+            (k, t, *([0.0] if charged else []), *x)
             for k, (t, x) in enumerate(zip(types, atoms.positions, strict=True), 1)
         ),
     }
