@@ -81,8 +81,8 @@ class Charged(NamedTuple):
 
 @functools.cache
 def charged_model(name: str) -> Model:
-    """One of ``MODELS``: those with other weights are members of a committee."""
-    options = FULL | CHARGED
+    """One of ``MODELS``, or a model without charges, of name none."""
+    options = FULL | (CHARGED if name != "none" else {})
     if name == "constant":
         options = options | {"charges": "constant"}
     if name == "zero":  # of hydrogen; all charges add up to zero without a change
@@ -113,7 +113,7 @@ def charged_cases() -> dict[str, ChargedCase]:
         "thin": ChargedCase(
             random_ase("orthorhombic"), before="processors * 1 1", total=1.5
         ),
-        "vacuum": ChargedCase(in_vacuum(), before="processors 1 1 *", waves=PPPM),
+        "vacuum": ChargedCase(in_vacuum(), before="processors 1 1 *"),
         "constant": ChargedCase(triclinic, ["constant"], total=-2.0),
         "zero": ChargedCase(four, ["zero"]),
         "isolated": ChargedCase(isolated, total=1.0),

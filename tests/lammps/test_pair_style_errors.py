@@ -58,7 +58,8 @@ REFUSED = {
     "newton": (commands(newton="off"), "expected newton on, found newton off"),
     "arguments": (
         commands(style="allegro 5.0"),
-        "expected no arguments, found 5.0; files and elements are given to pair_coeff",
+        "expected no arguments or total_charge and a number, found 5.0; files and "
+        "elements are given to pair_coeff",
     ),
     "too_few": (
         commands("a.allegro H"),
@@ -108,13 +109,16 @@ REFUSED = {
     "json": of_file(
         "json", "expected a header in JSON, found an error at its byte", AGAIN
     ),
-    "newer": of_file("newer", "expected format 1, found 2, written by", "install that"),
+    "newer": of_file(
+        "newer", "expected format 1 or 2, found 3, written by", "install that"
+    ),
     "older": of_file(
-        "older", "expected format 1, found 0, written by", "export the model"
+        "older", "expected format 1 or 2, found 0, written by", "export the model"
     ),
     "other": of_file(
         "other", "expected the format openmm_allegro.lammps, found openmm_"
     ),
+    "no_charges": of_file("no_charges", 'expected "charges" in the header', "no such"),
     "program": of_file(
         "program", "expected a program of format 3, found 99", "export the model again"
     ),
@@ -257,7 +261,8 @@ def write_files(folder):
         "cut": content[: -PAGE // 2],
         "damaged": content[:-9000] + bytes([content[-9000] ^ 1]) + content[-8999:],
         "json": content.replace(b'"kind":', b'"kind",'),
-        "newer": content.replace(version, b'"format_version": 2'),
+        "newer": content.replace(version, b'"format_version": 3'),
+        "no_charges": content.replace(version, b'"format_version": 2'),
         "older": content.replace(version, b'"format_version": 0'),
         "other": content.replace(b'_allegro.lammps"', b'_allegro.lampps"'),
         "program": with_integer(content, integers, 99),

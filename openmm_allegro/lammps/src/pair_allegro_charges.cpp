@@ -65,7 +65,7 @@ void PairAllegro::check_charges() const {
                             " must know all charges, found NULL for type " +
                             std::to_string(type));
   if (utils::strmatch(force->pair_style, "^hybrid") &&
-      (force->pair_match("coul", 0, 1) || force->pair_match("^allegro$", 0, 2)))
+      (force->pair_match("coul", 0, 1) || force->pair_match("^allegro$", 0, 1) != force->pair_match("^allegro$", 0, 2)))
     error->all(FLERR, STYLE + "expected no other pair style of charges beside " + model +
                           ", found one in pair_style " + force->pair_style);
   const int *periodic = domain->periodicity;
