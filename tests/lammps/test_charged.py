@@ -2,6 +2,7 @@
 """Models with charges in LAMMPS are those of the package, on any number of ranks."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from lammps_charged import (
     run_charged,
 )
 from lammps_session import needs_lammps
+
+from openmm_allegro.lammps import export_model
+from openmm_allegro.units import COULOMB_EV_ANGSTROM_CODATA
 
 pytestmark = needs_lammps
 
@@ -118,3 +122,15 @@ def test_forces_and_stress_are_derivatives(results):
     for a, b in STRAINED:
         error = DIFFERENCES * abs(strain).max()
         assert slope(f"strain{a}{b}") == pytest.approx(strain[a, b], abs=error)
+
+
+def test_file_has_what_is_beside_the_program(tmp_path):
+    model = charged_model("learned")
+    path = export_model(model, tmp_path / "x.allegro")
+    content = path.read_bytes()
+    header = json.loads(content[16 : 16 + int.from_bytes(content[8:16], "little")])
+    assert header["format_version"] == 2
+    assert header["charges"] == "learned"
+    assert header["charge_start"] == model.energy.charges.start.tolist()
+    assert header["charge_alpha"] == model.config.alpha
+    assert header["coulomb"] == COULOMB_EV_ANGSTROM_CODATA

@@ -103,6 +103,7 @@ class PairAllegro : public Pair {
   bool is_charged() const;
   bool is_periodic() const;
   void check_charges() const;
+  bool has_other_charges() const;
   void check_kspace(const std::string &) const;
   void run_charged(size_t, double *);
   void find_charges(size_t);

@@ -64,8 +64,7 @@ void PairAllegro::check_charges() const {
       error->all(FLERR, STYLE + "expected an element for each type, since " + model +
                             " must know all charges, found NULL for type " +
                             std::to_string(type));
-  if (utils::strmatch(force->pair_style, "^hybrid") &&
-      (force->pair_match("coul", 0, 1) || force->pair_match("^allegro$", 0, 1) != force->pair_match("^allegro$", 0, 2)))
+  if (has_other_charges())
     error->all(FLERR, STYLE + "expected no other pair style of charges beside " + model +
                           ", found one in pair_style " + force->pair_style);
   const int *periodic = domain->periodicity;
@@ -75,6 +74,13 @@ void PairAllegro::check_charges() const {
                               "none for " + model + ", found " + std::to_string(vectors) +
                           " of 3 (boundary)");
   if (vectors) check_kspace(model);
+}
+
+// Tell whether another pair style of a hybrid one has charges, or is a second allegro.
+bool PairAllegro::has_other_charges() const {
+  if (!utils::strmatch(force->pair_style, "^hybrid")) return false;
+  const Pair *first = force->pair_match("^allegro$", 0, 1);
+  return force->pair_match("coul", 0, 1) || force->pair_match("^allegro$", 0, 2) != first;
 }
 
 // Refuse a kspace_style that would compute another energy.
