@@ -309,7 +309,8 @@ int64_t allegro_format(void);
 int64_t allegro_interface(void);
 /// Outcomes of functions.
 enum allegro_outcome {
-  ALLEGRO_OK = 0, ALLEGRO_REFUSED = 1, ALLEGRO_NO_MEMORY = 2, ALLEGRO_OTHER_FORMAT = 3
+  ALLEGRO_OK = 0, ALLEGRO_REFUSED = 1, ALLEGRO_NO_MEMORY = 2, ALLEGRO_OTHER_FORMAT = 3,
+  ALLEGRO_TOO_LARGE = 4
 };
 
 /// Look at each index, column and size of a program whose arrays have so many numbers, as

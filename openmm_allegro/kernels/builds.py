@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SOURCE = Path(__file__).parent / "cpu" / "allegro_cpu.cpp"
-INCLUDED = [*sorted(SOURCE.parent.glob("*.h")), Path(__file__).with_name("allegro.h")]
+INCLUDED = sorted([*SOURCE.parent.glob("*.h"), *Path(__file__).parent.glob("*.h")])
 # For programs that compile the kernels in: one source an instruction set.
 STANDALONE = sorted(SOURCE.parent.glob("standalone/*.cpp"))
 STANDALONE_INCLUDED = [SOURCE, *INCLUDED, *SOURCE.parent.glob("standalone/*.h")]

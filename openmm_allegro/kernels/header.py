@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PATH = Path(__file__).with_name("allegro.h")
+LONG_RANGE_PATH = PATH.with_name("long_range.h")
 GPU_PATH = PATH.parent / "gpu" / "allegro_gpu.h"
 _TYPES = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
 
@@ -113,14 +114,14 @@ def _address(array: Any) -> int | None:
     return array.ctypes.data if hasattr(array, "ctypes") else array.data_ptr()
 
 
-def declare(library: ctypes.CDLL, path: Path = PATH) -> None:
+def declare(library: ctypes.CDLL, *paths: Path) -> None:
     """Give the functions of a library the types of their arguments and results.
 
     Parameters
     ----------
     library : CDLL
-    path : Path
-        The header that declares them, as ``allegro.h`` does.
+    *paths : Path
+        The headers that declare them; by default those of the kernels for processors.
 
     Raises
     ------
@@ -128,7 +129,8 @@ def declare(library: ctypes.CDLL, path: Path = PATH) -> None:
         If the library lacks one of them.
     """
     pattern = r"^(?:const )?(\w+) (\*?)(\w+)\(([^)]*)\);"
-    functions = re.findall(pattern, _text(path), re.MULTILINE)
+    text = "".join(map(_text, paths or (PATH, LONG_RANGE_PATH)))
+    functions = re.findall(pattern, text, re.MULTILINE)
     for result, pointer, name, arguments in functions:
         function = getattr(library, name)
         function.restype, *function.argtypes = _types(result + pointer, arguments)
@@ -179,13 +181,13 @@ def _fields(name: str) -> list[tuple[str, str, str]]:
 def _search(pattern: str, name: str) -> re.Match[str]:
     match = re.search(pattern, _declarations(), re.DOTALL)
     if match is None:
-        paths = f"{PATH} or {GPU_PATH}"
+        paths = f"{PATH}, {LONG_RANGE_PATH} or {GPU_PATH}"
         raise KeyError(f"expected a declaration of {name} in {paths}, found none")
     return match
 
 
 def _declarations() -> str:
-    return _text(PATH) + _text(GPU_PATH)
+    return _text(PATH) + _text(LONG_RANGE_PATH) + _text(GPU_PATH)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import openmm
 from ..utils.compiler import compiled_library
 
 SOURCES = Path(__file__).with_name("src")
-KERNEL_HEADER = SOURCES.parents[1] / "kernels" / "allegro.h"
+KERNEL_HEADERS = sorted((SOURCES.parents[1] / "kernels").glob("*.h"))
 FLAGS = ["-std=c++17", "-O2", "-pthread"]
 
 
@@ -28,7 +28,7 @@ def plugin_path() -> Path:
         "plugin",
         source,
         FLAGS,
-        included=[*SOURCES.glob("*.h"), KERNEL_HEADER],
+        included=[*SOURCES.glob("*.h"), *KERNEL_HEADERS],
         needed_by="backend='native'",
         linked=_openmm_flags,
     )

@@ -22,7 +22,7 @@ from kernel_helpers import tabulated
 import openmm_allegro.kernels.training.contraction
 import openmm_allegro.kernels.training.projection  # noqa: F401
 from openmm_allegro.kernels import library
-from openmm_allegro.kernels.inference import operator, validity
+from openmm_allegro.kernels.inference import long_range, operator, validity
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.training import contraction, operators, projection
 from openmm_allegro.neighbors import VerletList
@@ -53,6 +53,12 @@ def evaluate_arguments(dtype: torch.dtype, points: int, **options: Any) -> list[
     return [*arrays, pairs.offsets, pairs.neighbors, pairs.shifts, *program]
 
 
+def long_range_arguments(size: float) -> list[Any]:
+    positions, charges = torch.randn(2, 5, 3, dtype=torch.float64).mul(size).unbind()
+    box = torch.eye(3, dtype=torch.float64) * size
+    return [positions, box, charges[:, 0], 0.4, 0.0, 4]
+
+
 def contract_arguments(zeroth: tuple[int, ...], size: int) -> list[Any]:
     # the result, x and y have 4, 3 and 5 components, and there are 6 paths
     ends = torch.tensor([4, 3, 5, 6])
@@ -81,6 +87,7 @@ ARGUMENTS = {
             torch.randn(5, dtype=torch.float64),
         ]
     ],
+    "long_range": lambda: [long_range_arguments(8.0), long_range_arguments(0.0)],
     "contract": lambda: [contract_arguments((8, 6), 4)],
     "contract_weights": lambda: [contract_arguments((70, 4, 8), 6)],
     **{
@@ -98,7 +105,7 @@ FREE = {
     "spread right": (2,),
 }
 # They give derivatives themselves, or cannot be differentiated.
-OF_PROGRAMS = ("evaluate", "evaluate_charged", "charges")
+WITHOUT_BACKWARD = ("evaluate", "evaluate_charged", "charges", "long_range")
 INDICES = ("types", "offsets", "neighbors", "entries")
 
 
@@ -124,6 +131,9 @@ def changes(
                     yield "number", [*value[:index], number, *value[index + 1 :]], True
         for other in ([], value[:-1], [*value, 1], value * 40):
             yield "length", other, True
+    elif isinstance(value, float):
+        for number in (-1e300, -1.0, *FLOATS[:3]):
+            yield "number", number, True
     else:
         for number in (-(2**62), -1, 2**31, 2**62, value - 1):
             yield "number", number, True
@@ -184,7 +194,7 @@ def changed_numbers(name: str, value: torch.Tensor) -> Iterator[tuple[str, Any, 
 
 def outcome(name: str, kernel: str) -> dict[str, Any]:
     """Make all calls of an operator; list those that should have failed."""
-    for module in (operator, operators, projection, contraction, validity):
+    for module in (long_range, operator, operators, projection, contraction, validity):
         is_check = module is validity and kernel == "torch"
         is_compiled = kernel == "compiled" or is_check
         module.library = library.library if is_compiled else lambda: None
@@ -199,7 +209,7 @@ def outcome(name: str, kernel: str) -> dict[str, Any]:
             print(kernel, name, call.about, file=sys.stderr)
             try:
                 function(*call.arguments)
-                if name not in OF_PROGRAMS:
+                if name not in WITHOUT_BACKWARD:
                     differentiate(function, call.arguments)
             except Exception:
                 continue

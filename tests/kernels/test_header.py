@@ -21,23 +21,28 @@ from openmm_allegro.kernels.inference.program import (
 )
 
 TEXT = header.PATH.read_text(encoding="utf-8")
+LONG_RANGE_TEXT = header.LONG_RANGE_PATH.read_text(encoding="utf-8")
 GPU_TEXT = header.GPU_PATH.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", [TEXT, GPU_TEXT], ids=["cpu", "gpu"])
+@pytest.mark.parametrize(
+    "text", [TEXT, LONG_RANGE_TEXT, GPU_TEXT], ids=["cpu", "long range", "gpu"]
+)
 def test_every_declaration_has_a_sentence(text):
     """A field or function without ``///`` above it has no meaning that can be read."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         is_field = re.match(r"  (const )?\w+ \*?(\w+(\[\d+\])?;|\(\*\w+\))", line)
         is_other = re.match(
-            r"(typedef|enum|#define ALLEGRO_(?!GPU_H)|\w+ \*?allegro_\w+\()", line
+            r"(typedef|enum|#define ALLEGRO_(?!\w+_H$)|\w+ \*?allegro_\w+\()", line
         )
         if is_field or is_other:
             assert lines[number - 1].lstrip().startswith("///"), line
 
 
-@pytest.mark.parametrize(("text", "number"), [(TEXT, 18), (GPU_TEXT, 8)])
+@pytest.mark.parametrize(
+    ("text", "number"), [(TEXT, 18), (LONG_RANGE_TEXT, 2), (GPU_TEXT, 8)]
+)
 def test_python_finds_all_structs(text, number):
     structs = re.findall(r"typedef struct (\w+) \{", text)
     assert len(structs) == number

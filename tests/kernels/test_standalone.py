@@ -40,7 +40,8 @@ def test_all_functions_have_other_names():
     renamed = next(p for p in STANDALONE_INCLUDED if p.name == "renamed.h")
     pattern = r"#define (allegro_\w+) ALLEGRO_NAME\(\1\)\n"
     names = re.findall(pattern, renamed.read_text(encoding="utf-8"))
-    declared = re.findall(r"^\w.* \*?(allegro_\w+)\(", header.PATH.read_text(), re.M)
+    text = header.PATH.read_text() + header.LONG_RANGE_PATH.read_text()
+    declared = re.findall(r"^\w.* \*?(allegro_\w+)\(", text, re.M)
     assert sorted(names) == sorted(declared)
 
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The functions of allegro.h on the CPU. Compiled once per instruction set: WIDTH is the
+// The functions of allegro.h and long_range.h on the CPU. Compiled once per instruction set: WIDTH is the
 // width of a vector in bytes, ROWS the height of a tile.
 
 #include "../allegro.h"
+#include "../long_range.h"
 #include "standard.h"
 
 namespace {
@@ -21,6 +22,10 @@ namespace {
 #include "product.h"
 #include "pairs.h"
 #include "check.h"
+#include "fourier.h"
+#include "mesh.h"
+#include "field.h"
+#include "charges.h"
 
 // f(0.0) or f(0.0f): code for the precision of the arrays.
 template <typename F> void in_precision(bool is_double, const F &f) {
@@ -213,4 +218,34 @@ int64_t allegro_meet(const allegro_pairs *pairs, int64_t threads) {
     meet<decltype(zero)>(*pairs, begin, end);
   };
   return outcome_of_parts(pairs->centers, threads, pairs->is_double, part);
+}
+
+allegro_mesh *allegro_mesh_open() {
+  Mesh *mesh = nullptr;
+  outcome([&] { mesh = new Mesh; });
+  return reinterpret_cast<allegro_mesh *>(mesh);
+}
+
+int64_t allegro_mesh_sum(allegro_mesh *mesh, const allegro_charges *charges, int64_t threads,
+                         const allegro_field *field) {
+  int64_t result = ALLEGRO_OK;
+  const int64_t done = outcome([&] {
+    result = sum_charges(*reinterpret_cast<Mesh *>(mesh), *charges, threads, *field);
+  });
+  return done == ALLEGRO_OK ? result : done;
+}
+
+int64_t allegro_mesh_points(const allegro_charges *charges, int64_t *points) {
+  return find_points(*charges, points);
+}
+
+void allegro_mesh_close(allegro_mesh *mesh) { delete reinterpret_cast<Mesh *>(mesh); }
+
+int64_t allegro_fourier(int64_t rows, int64_t length, int64_t is_real, double *real,
+                        double *imaginary) {
+  bool is_possible = false;
+  const int64_t done = outcome([&] {
+    is_possible = transform_rows(rows, length, is_real, real, imaginary);
+  });
+  return done == ALLEGRO_OK && !is_possible ? ALLEGRO_REFUSED : done;
 }

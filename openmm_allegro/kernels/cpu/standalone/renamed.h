@@ -30,5 +30,10 @@
 #define allegro_project ALLEGRO_NAME(allegro_project)
 #define allegro_spread ALLEGRO_NAME(allegro_spread)
 #define allegro_meet ALLEGRO_NAME(allegro_meet)
+#define allegro_mesh_open ALLEGRO_NAME(allegro_mesh_open)
+#define allegro_mesh_sum ALLEGRO_NAME(allegro_mesh_sum)
+#define allegro_mesh_points ALLEGRO_NAME(allegro_mesh_points)
+#define allegro_mesh_close ALLEGRO_NAME(allegro_mesh_close)
+#define allegro_fourier ALLEGRO_NAME(allegro_fourier)
 
 #include "../allegro_cpu.cpp"
