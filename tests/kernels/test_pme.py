@@ -83,7 +83,7 @@ def test_forces_are_those_of_the_exact_sum(mesh, name):
     count = 2 * max(2, round(0.04 * abs(np.linalg.det(cell))))
     arrays = charges_in(cell, count)
     exact = ewald_sum(*tensors(*arrays), ALPHA, 1e-16)
-    narrow = {"thin": 2.0, "small": 4.0}.get(name, 1.0)
+    narrow = {"thin": 2.0, "small": 6.0}.get(name, 1.0)
     for spacing, order, bound in ((0.0, 7, 1e-5), (0.8, 6, 1.3e-5), (0.5, 8, 2e-8)):
         energy, potentials, forces, strain = mesh.sum(*arrays, ALPHA, spacing, order)
         bound *= narrow
