@@ -22,6 +22,7 @@ from .checks import (
 )
 from .dropped import warn_of_dropped_terms
 from .pairs import check_constant, exception_offsets, pair_forces
+from .surroundings import charge_forces, take_charges
 from .terms import select_terms
 
 
@@ -34,6 +35,7 @@ def mixed_system(
     interpolate: bool,
     remove_constraints: bool,
     force_group: int,
+    embedding: str = "mechanical",
 ) -> openmm.System:
     """Put a model in the place of a region's inner energy.
 
@@ -46,7 +48,7 @@ def mixed_system(
         The region's energy by the model.
     bonds : openmm.HarmonicBondForce
         Bonds of the topology, without strength; modified.
-    interpolate, remove_constraints, force_group
+    interpolate, remove_constraints, force_group, embedding
         As in ``AllegroPotential.create_mixed_system``.
     """
     warn_of_partial_charge(mm_system, atoms)
@@ -68,9 +70,16 @@ def mixed_system(
         nearest_images=nearest_images,
         remove_constraints=remove_constraints,
     )
+    is_electrostatic = embedding == "electrostatic"
+    if is_electrostatic:
+        take_charges(system, atoms)
     if interpolate:
         inside = inside_region(mm_system, atoms, nearest_images=nearest_images)
-        ml_force = _interpolation(ml_force, inside)
+        taken = None
+        if is_electrostatic:
+            whole, taken = charge_forces(mm_system, system, atoms)
+            inside.append(whole)
+        ml_force = _interpolation(ml_force, inside, taken)
         if remove_constraints:
             warn_of_loose_atoms(mm_system, atoms)
     # OpenMM takes molecules from bonds, and those inside the region are gone.
@@ -215,13 +224,21 @@ def _within_groups(
 
 
 def _interpolation(
-    ml: openmm.Force, mm: Sequence[openmm.Force]
+    ml: openmm.Force, mm: Sequence[openmm.Force], less: openmm.Force | None = None
 ) -> openmm.CustomCVForce:
-    """Make a force with λ E_ML + (1 - λ) ΣE_MM, where λ is ``lambda_interpolate``."""
+    """Make a force with λ E_ML + (1 - λ) ΣE_MM, where λ is ``lambda_interpolate``.
+
+    The energy of ``less`` is taken off ΣE_MM.
+    """
     names = [f"mm{i}" for i in range(len(mm))]
+    inside = "+".join(names) or "0"
+    if less is not None:
+        inside += "-less"
     mixture = openmm.CustomCVForce(
-        f"lambda_interpolate*ml+(1-lambda_interpolate)*({'+'.join(names) or '0'})"
+        f"lambda_interpolate*ml+(1-lambda_interpolate)*({inside})"
     )
+    if less is not None:
+        mixture.addCollectiveVariable("less", less)
     mixture.setName("Allegro, or what it replaces")
     mixture.addGlobalParameter("lambda_interpolate", 1.0)
     mixture.addCollectiveVariable("ml", ml)

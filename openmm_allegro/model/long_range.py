@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from .model import CHARGES, Model, weights
 
+# Key of the provenance: labels beside energies and forces that charges were trained on.
+LABELS = "charge_labels"
+
 
 class LongRangeSettings(NamedTuple):
     """Numbers that turn raw charges into the energy of their field."""
@@ -35,3 +38,12 @@ def long_range_settings(model: Model, total: float = 0.0) -> LongRangeSettings |
     return LongRangeSettings(
         tuple(map(float, start)), config.alpha, float(total), learned
     )
+
+
+def charge_labels(model: Model) -> tuple[str, ...]:
+    """Kinds of labels that the charges of a model were trained on, such as "dipole".
+
+    Without any they come from energies and forces alone: of condensed matter they are
+    screened by its electrons, which do not move with the atoms.
+    """
+    return tuple(model.provenance.get(LABELS, ()))

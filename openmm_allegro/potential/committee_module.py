@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..mixing.capped_module import capped
 from ..mixing.link_atoms import Cap
+from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
 from ..model.model import Model
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
@@ -113,6 +114,7 @@ def committee_module(
     caps: Sequence[Cap] = (),
     periodic: bool | Sequence[bool],
     images: str = "all",
+    surroundings: Surroundings | None = None,
     description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script one model, or several as a CommitteeModule.
@@ -127,6 +129,8 @@ def committee_module(
         Caps of each member, see ``mixing.capped_module.capped``.
     images : str
         As ``charged_module.IMAGES``.
+    surroundings : Surroundings, optional
+        Charges around those of the models.
     description : str
         From ``potential.description``.
 
@@ -149,6 +153,7 @@ def committee_module(
             atoms=atoms,
             periodic=periodic,
             images=images,
+            surroundings=surroundings,
             description=description,
         )
         has_card = bool(module.fused) and not model.config.is_charged

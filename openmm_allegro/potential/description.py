@@ -22,7 +22,8 @@ MODEL_NOTES = ("model", "model_sha256", "model_weights_sha256")
 REASON = "backend_reason"
 # Of models with charges alone.
 OF_CHARGES = ("charges", "charge_alpha", "total_charge")
-FORCE_NOTES = (*MODEL_NOTES, "ml_region", *OF_CHARGES, *OPTIONS, REASON)
+EMBEDDING = "embedding"  # of a region, if it is not mechanical
+FORCE_NOTES = (*MODEL_NOTES, "ml_region", EMBEDDING, *OF_CHARGES, *OPTIONS, REASON)
 _ALL = "all atoms"
 # Ranges of a region that a record lists.
 _SHOWN = 20
@@ -36,6 +37,7 @@ def describe(
     caps: Sequence[Cap],
     periodic: bool,
     reason: str = "",
+    embedding: str = "mechanical",
 ) -> str:
     """Describe a force as JSON.
 
@@ -49,6 +51,8 @@ def describe(
     periodic : bool
     reason : str
         Why the backend is what it is, see ``forces.choose_backend``.
+    embedding : str
+        As in ``AllegroPotential.create_mixed_system``.
     """
     digests = [digest(model) for model in models]
     origins = [model.origin for model in models]
@@ -70,6 +74,7 @@ def describe(
             "periodic": periodic,
             REASON: reason,
             **_charges(models, options),
+            **({EMBEDDING: embedding} if embedding != "mechanical" else {}),
             # Numbers last: of a text's end, OpenMM loses one character after a quote.
             **{name: getattr(options, name) for name in OPTIONS},
         }
@@ -127,7 +132,7 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
         notes |= {"model": _one_or_all(files), "model_sha256": _one_or_all(hashes)}
     regions = dict.fromkeys(_shortened(one["region"]) for one in forces)
     notes["ml_region"] = "; ".join(regions)
-    for name in (*OF_CHARGES, *OPTIONS, REASON):
+    for name in (EMBEDDING, *OF_CHARGES, *OPTIONS, REASON):
         # older forces have no reason, and forces without charges lack what is of them
         values = [one.get(name, "") for one in forces]
         if any(value != "" for value in values):

@@ -19,6 +19,7 @@ from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.table import choose_table
 from ..mixing.link_atoms import Cap, find_caps
 from ..mixing.region import is_connected
+from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
 from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
@@ -40,6 +41,7 @@ def model_force(
     caps: Sequence[Cap] = (),
     periodic: bool,
     images: str = "all",
+    surroundings: Surroundings | None = None,
     device: "str | torch.device | None" = None,
 ) -> openmm.Force:
     """Make the force of one model, or of the mean of several.
@@ -59,6 +61,8 @@ def model_force(
     images : str
         Images of the atoms that charges interact with, "all", "nearest" or "none", as
         ``charged_module.IMAGES``.
+    surroundings : Surroundings, optional
+        Charges of a force field around those of the models, which feel each other.
     device : str or torch.device, optional
         As ``forces.make_force``.
 
@@ -69,7 +73,7 @@ def model_force(
     ValueError
         If there are no atoms, an element is unknown, or an option does not fit.
     """
-    options, reason = resolve(models, options, device)
+    options, reason = resolve(models, options, device, surroundings is not None)
     particles = list(range(len(symbols)) if atoms is None else atoms)
     particles = particles[: len(particles) - len(caps)]
     about = describe(
@@ -79,6 +83,7 @@ def model_force(
         caps=caps,
         periodic=periodic,
         reason=reason,
+        embedding="mechanical" if surroundings is None else "electrostatic",
     )
     if options.backend == "native":
         return _native(models, symbols, options, particles, caps, periodic, about)
@@ -95,6 +100,7 @@ def model_force(
         caps=caps,
         periodic=periodic,
         images=images,
+        surroundings=surroundings,
         description=about,
     )
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
@@ -107,8 +113,9 @@ def region_force(
     options: ForceOptions,
     link: str,
     bonds: openmm.HarmonicBondForce,
+    surroundings: Surroundings | None = None,
 ) -> openmm.Force:
-    """Make the force of a region of a mixed System, in vacuum.
+    """Make the force of a region of a mixed System, in vacuum or among charges.
 
     Parameters
     ----------
@@ -121,6 +128,8 @@ def region_force(
         As ``AllegroPotential.create_mixed_system``.
     bonds : openmm.HarmonicBondForce
         The topology's, periodic if the System is.
+    surroundings : Surroundings, optional
+        As ``model_force``.
 
     Raises
     ------
@@ -137,7 +146,8 @@ def region_force(
         atoms=[*atoms, *range(count, count + len(caps))],
         caps=caps,
         periodic=bonds.usesPeriodicBoundaryConditions(),
-        images=images_in_vacuum(bonds, atoms),
+        images="all" if surroundings else images_in_vacuum(bonds, atoms),
+        surroundings=surroundings,
     )
 
 
@@ -154,10 +164,11 @@ def resolve(
     models: Sequence[Model],
     options: ForceOptions,
     device: "str | torch.device | None" = None,
+    is_embedded: bool = False,
 ) -> tuple[ForceOptions, str]:
     """Choose the backend that options leave open, and say why.
 
-    Parameters as of ``model_force``.
+    Parameters as of ``model_force``; ``is_embedded`` tells that there are surroundings.
 
     Returns
     -------
@@ -176,6 +187,8 @@ def resolve(
     """
     check_charges(models, options.total_charge)
     obstacle = _obstacle(models, options)
+    if is_embedded:
+        obstacle = "embedding='electrostatic', whose sum at long range is torch's"
     if options.backend == "native" and device is not None:
         raise ValueError(
             "backend='native': expected no device, because it computes where the "

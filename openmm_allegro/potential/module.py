@@ -12,11 +12,13 @@ from ..kernels.inference.operator import register
 from ..kernels.inference.program import Program
 from ..kernels.inference.table import choose_table
 from ..kernels.library import library
+from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
 from ..model.long_range import long_range_settings
 from ..model.model import Model
 from .charged_module import ChargedModule
 from .checks import check_charges
+from .embedded_module import EmbeddedModule
 from .local_module import ForceModule
 from .options import ForceOptions, default_skin
 
@@ -83,11 +85,13 @@ def script_model(
     atoms: Sequence[int] | None = None,
     periodic: bool | Sequence[bool],
     images: str = "all",
+    surroundings: Surroundings | None = None,
     description: str = "",
 ) -> torch.jit.ScriptModule:
     """Script a model as ``force_module`` does, from options that were checked.
 
-    Images are those that charges interact with, see ``charged_module.IMAGES``.
+    Images are those that charges interact with, see ``charged_module.IMAGES``, and
+    surroundings are charges around those of the model.
     """
     check_charges([model], options.total_charge, periodic)
     wants_kernel = options.kernel == "fused" or options.two_body == "table"
@@ -126,7 +130,10 @@ def script_model(
     settings = long_range_settings(model, options.total_charge)
     if settings is None:
         return torch.jit.script(ForceModule(*parts).eval())
-    module = ChargedModule(*parts, settings, images, options.kernel == "fused")
+    parts = (*parts, settings, images, options.kernel == "fused")
+    if surroundings is None:
+        return torch.jit.script(ChargedModule(*parts).eval())
+    module = EmbeddedModule(*parts, surroundings=surroundings)
     return torch.jit.script(module.eval())
 
 

@@ -12,18 +12,15 @@ from openmm import app
 
 from ..classical.bonds import bond_markers
 from ..classical.fingerprint import check_baseline, fingerprint
-from ..mixing.checks import check_region, check_system
-from ..mixing.region import mixed_system
 from ..model.model import Model
 from ..modelfile import load_model
 from ..structure import topology_symbols
 from .charges import topology_charges
 from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty
-from .force import model_force, region_force
+from .force import model_force
+from .mixed import make_mixed_system
 from .options import ForceOptions
-
-EMBEDDINGS = ("mechanical",)
 
 
 class AllegroPotential:
@@ -165,7 +162,8 @@ class AllegroPotential:
         kernel: str = "auto",
         skin: float | None = None,
         two_body: str = "exact",
-        total_charge: float = 0.0,
+        total_charge: float | None = None,
+        screened_charges: bool = False,
         force_group: int = 0,
     ) -> openmm.System:
         """Make a System in which the model replaces a force field in a region (ML/MM).
@@ -190,8 +188,8 @@ class AllegroPotential:
             The region; smaller than half the box if it has several molecules.
         embedding : str
             "mechanical": atoms of the region have the force field's charges for all
-            others; those of a model act inside the region, which ``total_charge`` is
-            of, caps included.
+            others; those of a model act inside the region. "electrostatic": they have
+            the model's charges, for all others, too.
         interpolate : bool
             Whether a global parameter ``lambda_interpolate`` takes the energy linearly
             from the force field's (0) to the mixed one (1, the default). Bonds in the
@@ -202,8 +200,14 @@ class AllegroPotential:
         link : str
             "error": the region's border may cut no bond. "cap": cut bonds end in
             hydrogens for the model, see ``mixing.link_atoms``.
-        backend, precision, kernel, skin, two_body, total_charge
+        backend, precision, kernel, skin, two_body
             As ``ForceOptions``.
+        total_charge : float, optional
+            Charge (e) of the region, caps included, for a model with charges; by
+            default that of the force field, rounded to an integer.
+        screened_charges : bool
+            Whether to embed charges that were trained without labels of charges or
+            dipoles, which are too small in condensed matter.
         force_group : int
             Group of the Allegro force (or of the force that holds it, with
             ``interpolate``) and of the region's bonds without strength.
@@ -220,32 +224,26 @@ class AllegroPotential:
             elements or virtual sites; a constraint crosses the border, or a bond that
             may not or cannot be capped; ``mm_system`` has other atoms than the
             topology, forces of unknown kind, or a box of less than two cutoffs; the
-            model is a correction (kind delta); or an option is unknown.
+            model is a correction (kind delta), or cannot be embedded; or an option is
+            unknown.
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(
-            backend=backend,
-            precision=precision,
-            kernel=kernel,
-            two_body=two_body,
-            skin=skin,
-            total_charge=total_charge,
-        )
         check_total(self.models[0], "create_mixed_system")
-        if embedding not in EMBEDDINGS:
-            raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
-        atoms = check_region(topology, mm_system, atoms)
-        check_system(mm_system, atoms, max(m.config.cutoff for m in self.models))
-        bonds = bond_markers(topology, mm_system.usesPeriodicBoundaryConditions())
-        force = region_force(self.models, topology, atoms, options, link, bonds)
-        return mixed_system(
+        options = {"backend": backend, "precision": precision, "kernel": kernel}
+        options |= {"two_body": two_body, "skin": skin}
+        return make_mixed_system(
+            self.models,
+            topology,
             mm_system,
             atoms,
-            force,
-            bonds,
+            options,
+            embedding=embedding,
+            total_charge=total_charge,
+            screened_charges=screened_charges,
             interpolate=interpolate,
             remove_constraints=remove_constraints,
+            link=link,
             force_group=force_group,
         )
 

@@ -109,7 +109,7 @@ def test_other_number_of_particles(refused, system):
 
 def test_unknown_options(refused):
     refused(
-        "embedding of .'mechanical',., found 'electrostatic'", embedding="electrostatic"
+        "embedding of .'mechanical', 'electrostatic'., found 'none'", embedding="none"
     )
     refused("link of .'error', 'cap'., found 'H'", link="H")
     refused("expected backend", backend="other")

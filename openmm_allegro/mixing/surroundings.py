@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Electrostatic embedding: the force field's charges around a region, and without it.
+
+Atoms of the region have the model's charges. They meet the point charges of all other
+particles as points do, in an Ewald sum without a cutoff or, where the force field has
+none, pair by pair (``potential.embedded_module``). All else is as in mechanical
+embedding: Lennard-Jones interactions across the border, and the force field's energy of
+the surroundings.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import openmm
+from openmm import unit
+
+from ..units import NM_TO_ANGSTROM
+
+EMBEDDINGS = ("mechanical", "electrostatic")
+# Least α r at the cutoff, where pairs of a charge of the region and one of the
+# surroundings end: erfc is 5e-4 there. OpenMM's own default has 2e-4.
+LEAST_REACH = 2.46
+_EWALD = {
+    openmm.NonbondedForce.Ewald: "Ewald",
+    openmm.NonbondedForce.PME: "PME",
+    openmm.NonbondedForce.LJPME: "LJPME",
+}
+_SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
+_WHERE = "embedding='electrostatic'"
+
+
+class Surroundings(NamedTuple):
+    """Point charges that the atoms of a region meet."""
+
+    charges: tuple[float, ...]  # of all particles, 0 in the region; e
+    cutoff: float  # of pairs across the border in an Ewald sum, Å; 0: no Ewald sum
+
+
+def find_surroundings(
+    system: openmm.System, atoms: Sequence[int], alpha: float
+) -> Surroundings:
+    """Read the charges around a region off the System's NonbondedForce.
+
+    Parameters
+    ----------
+    system : openmm.System
+    atoms : sequence of int
+        The region.
+    alpha : float
+        Smallest of the models' Gaussian charges, 1/Å.
+
+    Raises
+    ------
+    ValueError
+        If charges are elsewhere, too, may change, or are cut off; if an exception
+        crosses the border, as at a cut bond; or if the cutoff is too short for alpha.
+    """
+    force = _nonbonded(system)
+    _check_constant(force)
+    _check_border(force, set(atoms))
+    charges = [
+        0.0 if i in set(atoms) else _charge(force, i)
+        for i in range(system.getNumParticles())
+    ]
+    method = force.getNonbondedMethod()
+    periodic = system.usesPeriodicBoundaryConditions()
+    if method not in _EWALD:
+        if method != openmm.NonbondedForce.NoCutoff or periodic:
+            raise ValueError(
+                f"{_WHERE}: expected a NonbondedForce with {', '.join(_EWALD.values())}"
+                " or, without periodic images, NoCutoff, found another method: a "
+                "reaction field has no energy of charges that follow their atoms"
+            )
+        return Surroundings(tuple(charges), 0.0)
+    cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer) * NM_TO_ANGSTROM
+    if alpha * cutoff < LEAST_REACH:
+        least = math.ceil(10 * LEAST_REACH / alpha) / 10
+        raise ValueError(
+            f"{_WHERE}: expected a NonbondedForce with a cutoff of at least "
+            f"{least:g} Å, because the model's charges have alpha = {alpha:g} 1/Å, "
+            f"found {cutoff:g} Å"
+        )
+    return Surroundings(tuple(charges), cutoff)
+
+
+def region_charge(system: openmm.System, atoms: Sequence[int]) -> float:
+    """Sum the force field's charges of a region, e."""
+    return sum(
+        _charge(force, i)
+        for force in system.getForces()
+        if isinstance(force, openmm.NonbondedForce)
+        for i in atoms
+    )
+
+
+def take_charges(system: openmm.System, atoms: Sequence[int]) -> None:
+    """Set the charges of a region to 0; its pairs are exceptions without energy."""
+    force = _nonbonded(system)
+    for index in atoms:
+        _, sigma, epsilon = force.getParticleParameters(index)
+        force.setParticleParameters(index, 0.0, sigma, epsilon)
+
+
+def charge_forces(
+    system: openmm.System, without: openmm.System, atoms: Sequence[int]
+) -> tuple[openmm.NonbondedForce, openmm.NonbondedForce]:
+    """Make forces whose difference is what ``take_charges`` takes.
+
+    They have charges alone, and the same exceptions.
+
+    Parameters
+    ----------
+    system : openmm.System
+        With all charges.
+    without : openmm.System
+        After ``region.outside_region`` and ``take_charges``.
+    atoms : sequence of int
+
+    Returns
+    -------
+    with_charges, without_charges : openmm.NonbondedForce
+    """
+    original = _nonbonded(system)
+    bare = copy.deepcopy(_nonbonded(without))
+    bare.setUseDispersionCorrection(False)
+    bare.setReciprocalSpaceForceGroup(-1)  # as variables of a CustomCVForce need
+    if bare.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
+        bare.setNonbondedMethod(openmm.NonbondedForce.PME)
+    for index in range(bare.getNumParticles()):
+        bare.setParticleParameters(index, _charge(bare, index), 1.0, 0.0)
+    for index in range(bare.getNumExceptions()):
+        first, second, product, *_ = bare.getExceptionParameters(index)
+        bare.setExceptionParameters(index, first, second, product, 1.0, 0.0)
+    full = copy.deepcopy(bare)
+    for index in atoms:
+        full.setParticleParameters(index, _charge(original, index), 1.0, 0.0)
+    return full, bare
+
+
+def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
+    """The only NonbondedForce of a System."""
+    forces = system.getForces()
+    solvents = [type(f).__name__ for f in forces if type(f).__name__ in _SOLVENTS]
+    if solvents:
+        raise ValueError(
+            f"{_WHERE}: expected no implicit solvent, which would need the charges of "
+            f"the ML region, found a {solvents[0]}"
+        )
+    found = [f for f in forces if isinstance(f, openmm.NonbondedForce)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{_WHERE}: expected one NonbondedForce in mm_system, which has the "
+            f"charges, found {len(found)}"
+        )
+    for force in forces:
+        if isinstance(force, openmm.CustomNonbondedForce):
+            count = force.getNumPerParticleParameters()
+            names = [force.getPerParticleParameterName(i) for i in range(count)]
+            if {"q", "charge"} & set(names):
+                raise ValueError(
+                    f"{_WHERE}: expected charges in a NonbondedForce alone, found a "
+                    f"CustomNonbondedForce with them ({force.getName()!r})"
+                )
+    return found[0]
+
+
+def _check_constant(force: openmm.NonbondedForce) -> None:
+    """Refuse charges that a global parameter scales, and a part of the sum alone."""
+    scaled = [
+        force.getParticleParameterOffset(i)
+        for i in range(force.getNumParticleParameterOffsets())
+    ]
+    names = {name for name, _, charge, *_ in scaled if charge}
+    if names:
+        raise ValueError(
+            f"{_WHERE}: expected constant charges in the NonbondedForce, found offsets "
+            f"by {sorted(names)}"
+        )
+    if not force.getIncludeDirectSpace():
+        raise ValueError(
+            f"{_WHERE}: expected a NonbondedForce that includes direct space, found "
+            f"one without ({force.getName()!r})"
+        )
+
+
+def _check_border(force: openmm.NonbondedForce, region: set[int]) -> None:
+    """Refuse pairs across the border that do not interact as all others do."""
+    for index in range(force.getNumExceptions()):
+        first, second, *_ = force.getExceptionParameters(index)
+        if (first in region) != (second in region):
+            raise ValueError(
+                f"{_WHERE}: expected a region of whole molecules, since the charges of "
+                "a model have no exclusions across its border, found an exception of "
+                f"atoms {first} and {second}; embedding='mechanical' has link atoms"
+            )
+
+
+def _charge(force: openmm.NonbondedForce, index: int) -> float:
+    charge = force.getParticleParameters(index)[0]
+    return charge.value_in_unit(unit.elementary_charge)

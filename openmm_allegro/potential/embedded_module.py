@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Module of a model with charges among the point charges of a force field.
+
+The energy at long range is that of the model's Gaussian charges q among themselves,
+E_lr, and with the points Q around, in the same sum,
+
+    E_lr(q, Q) - E_lr(Q) + Σ_ij k_e q_i Q_j erfc(α r_ij) / r_ij,
+
+of which the direct sum makes points meet points: so many widths apart, that a cutoff
+ends it. E_lr(Q) is not the model's. It is taken off, and the force field has the energy
+of its points. The sum of a charged box leaves out the term of k = 0, while OpenMM's has
+the energy of a uniform background, -π k_e (ΣQ)² / (2 V α²), which is taken off, too. So
+a neutral box is summed as a whole. Without a box, charges and points have
+k_e q_i Q_j / r_ij.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import units
+from ..mixing.surroundings import Surroundings
+from .charged_module import ChargedModule
+
+LARGEST = 1_000_000  # entries of a matrix of pairs that are in memory at once
+
+
+class Embedded(NamedTuple):
+    """Energy of the n charges of a region with its M surroundings, and derivatives."""
+
+    energies: Tensor  # [n] shares of the charges, eV
+    potentials: Tensor  # [n] dE/dq, V
+    forces: Tensor  # [n + M, 3] eV/Å, the charges being what they are
+    strain: Tensor  # [3, 3] dE/d(strain) in eV, likewise
+
+
+class EmbeddedModule(ChargedModule):
+    """Energy and forces of a region and forces on the charges around it.
+
+    It has the contract of ``ForceModule``, but that ``forward`` gives forces on all
+    particles; those of ``evaluate`` are on the region's atoms, and the strain is of
+    all.
+
+    Parameters
+    ----------
+    *charged
+        As of ``ChargedModule``.
+    surroundings : Surroundings
+    """
+
+    def __init__(self, *charged: Any, surroundings: Surroundings) -> None:
+        super().__init__(*charged)
+        charges = torch.tensor(surroundings.charges, dtype=torch.float64)
+        others = charges.nonzero().squeeze(1)
+        self.register_buffer("others", others)
+        self.register_buffer("points", charges[others])
+        self.reach: float = surroundings.cutoff
+        self.largest: int = LARGEST
+        total = float(charges.sum())
+        # energy times volume
+        k_e = units.COULOMB_EV_ANGSTROM_CODATA
+        self.background: float = math.pi * k_e * total**2 / (2.0 * self.alpha**2)
+
+    def forward(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Potential energy (kJ/mol) and forces [N, 3] on all particles."""
+        energies, forces, _ = self._everything(positions, boxvectors)
+        return energies.sum() * self.energy_unit, forces * self.force_unit
+
+    @torch.jit.export
+    def evaluate(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies of atoms [n] (eV), forces [n, 3] (eV/Å), dE/d(strain) [3, 3] (eV).
+
+        Parameters as ``forward``.
+        """
+        energies, forces, strain = self._everything(positions, boxvectors)
+        return energies, forces[self.atoms], strain
+
+    def _everything(
+        self, positions: Tensor, boxvectors: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Results of ``evaluate``, with forces on all particles [N, 3]."""
+        own, cell = self._prepared(positions, boxvectors)
+        others = positions[self.others].detach().to(torch.float64) * self.to_angstrom
+        charges = self._charges(own, cell)
+        field = self._embedded(own, others, cell, charges)
+        seeds = field.potentials - field.potentials.mean()
+        energies, inner, strain = self._sums(own, cell, seeds)
+        forces = torch.zeros(
+            positions.shape, dtype=torch.float64, device=positions.device
+        )
+        forces.index_copy_(0, self.others, field.forces[len(own) :])
+        forces.index_copy_(0, self.atoms, inner + field.forces[: len(own)])
+        return energies + field.energies, forces, strain + field.strain
+
+    def _embedded(
+        self, own: Tensor, others: Tensor, cell: Tensor, charges: Tensor
+    ) -> Embedded:
+        """Energy of charges [n] at ``own`` [n, 3] with the points at ``others``, Å."""
+        direct = self._direct(own, others, cell, charges)
+        energies = direct.energies
+        if not self.has_images:
+            field = self._field(own, cell, charges)
+            forces = torch.cat((field.forces, torch.zeros_like(others)))
+            return Embedded(
+                energies + 0.5 * charges * field.potentials,
+                direct.potentials + field.potentials,
+                direct.forces + forces,
+                direct.strain + field.strain,
+            )
+        count = own.shape[0]
+        sites = torch.cat((own, others))
+        whole = self._field(sites, cell, torch.cat((charges, self.points)))
+        absent = torch.zeros_like(charges)
+        points = self._field(sites, cell, torch.cat((absent, self.points)))
+        shares = 0.5 * (whole.potentials[:count] + points.potentials[:count])
+        background = self.background / torch.det(cell).abs()
+        unit = torch.eye(3, dtype=cell.dtype, device=cell.device)
+        return Embedded(
+            energies + charges * shares + background / count,
+            direct.potentials + whole.potentials[:count],
+            direct.forces + whole.forces - points.forces,
+            direct.strain + whole.strain - points.strain - background * unit,
+        )
+
+    def _direct(
+        self, own: Tensor, others: Tensor, cell: Tensor, charges: Tensor
+    ) -> Embedded:
+        """Sum over pairs of a charge and a point: k_e q Q / r, with erfc in a box."""
+        count = own.shape[0]
+        potentials = torch.zeros_like(charges)
+        forces = torch.zeros_like(own)
+        reactions = torch.zeros_like(others)
+        strain = torch.zeros_like(cell)
+        inverse = torch.linalg.inv_ex(cell)[0]  # does not look at its outcome
+        step = max(1, self.largest // max(1, others.shape[0]))
+        for begin in range(0, count, step):
+            v = others.unsqueeze(0) - own[begin : begin + step].unsqueeze(1)
+            if self.has_images:
+                v = v - torch.matmul(torch.matmul(v, inverse).round(), cell)
+                near = v.square().sum(-1) < self.reach * self.reach  # [m, M]
+            else:
+                near = torch.ones(v.shape[:2], dtype=torch.bool, device=v.device)
+            pairs = near.nonzero()
+            rows, columns = pairs[:, 0] + begin, pairs[:, 1]
+            v = v[near]  # [P, 3]
+            r = torch.linalg.vector_norm(v, dim=-1)
+            kernel = units.COULOMB_EV_ANGSTROM_CODATA / r
+            slope = -kernel / r
+            if self.has_images:
+                erfc = torch.erfc(self.alpha * r)
+                rate = 2.0 * self.alpha / math.sqrt(math.pi)
+                gauss = rate * torch.exp(-(self.alpha * r).square())
+                slope = slope * erfc - kernel * gauss
+                kernel = kernel * erfc
+            points = self.points[columns]
+            potentials.index_add_(0, rows, points * kernel)
+            gradient = (charges[rows] * points * slope / r).unsqueeze(-1) * v
+            forces.index_add_(0, rows, gradient)
+            reactions.index_add_(0, columns, -gradient)
+            strain += torch.matmul(v.t(), gradient)
+        return Embedded(
+            charges * potentials, potentials, torch.cat((forces, reactions)), strain
+        )

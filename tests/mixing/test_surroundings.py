@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+"""Electrostatic embedding: charges of a model among those of a force field."""
+
+import dataclasses
+import math
+from itertools import combinations
+
+import numpy as np
+import openmm
+import pytest
+from helpers import water_model
+from mixed_helpers import organic_model
+from openmm_helpers import context_of, energy_and_forces, evaluate, water_system
+
+from openmm_allegro import AllegroPotential, Model
+from openmm_allegro.forces import allegro_module
+from openmm_allegro.model import AllegroEnergy
+from openmm_allegro.potential.computation import computations
+from openmm_allegro.potential.description import description, notes_of
+from openmm_allegro.units import (
+    COULOMB_KJ_MOL_NM,
+    EV_TO_KJ_PER_MOL,
+    NM_TO_ANGSTROM,
+)
+
+OPTIONS = {"backend": "pythonforce", "precision": "double", "kernel": "plain"}
+ALPHA = 0.8  # 1/Å
+REGION = [*range(3), *range(6, 9)]  # waters that are neighbours by an image
+START = {"H": 0.35, "O": -0.6}  # of no neutral molecule
+
+
+def charged(kind, seed=5, labels=("dipole",)):
+    """The network of ``water_model`` with charges."""
+    local = water_model(seed)
+    fields = {"charges": kind, "charge_start": START, "charge_alpha": ALPHA}
+    config = dataclasses.replace(local.config, **fields)
+    energy = AllegroEnergy(config, local.statistics, seed=seed)
+    if kind == "learned":  # so much that their derivatives matter
+        energy.network.readout.layers[-1].weight.detach()[:, 1] *= 20.0
+    provenance = {"charge_labels": list(labels)}
+    return Model(
+        config, local.statistics, energy, "total", "float64", provenance=provenance
+    )
+
+
+def nonbonded(system):
+    (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+    return force
+
+
+def set_charge(force, index, charge):
+    _, sigma, epsilon = force.getParticleParameters(index)
+    force.setParticleParameters(index, charge, sigma, epsilon)
+
+
+def box_of_waters(water_box, *, charge=0.0, periodic=True, method=None):
+    """Topology, positions (nm) and System; the region and the rest have ± a charge."""
+    symbols, positions, box = water_box
+    topology, system = water_system(symbols, box if periodic else None, cutoff=0.45)
+    force = nonbonded(system)
+    force.setEwaldErrorTolerance(1e-6)
+    if method is not None:
+        force.setNonbondedMethod(method)
+    set_charge(force, 0, -0.834 + charge)
+    set_charge(force, 30, -0.834 - charge)
+    return topology, positions, system
+
+
+def mixed(model, given, region=REGION, **arguments):
+    topology, _, system = given
+    return AllegroPotential(model).create_mixed_system(
+        topology,
+        system,
+        region,
+        **{"embedding": "electrostatic", **OPTIONS, **arguments},
+    )
+
+
+def module_of(system):
+    (module,) = filter(None, map(allegro_module, system.getForces()))
+    return module
+
+
+@pytest.mark.parametrize("case", ["neutral", "charged", "NoCutoff"])
+def test_the_same_charges_as_in_mechanical_embedding(water_box, case):
+    """With charges of elements alone both differ by pairs inside the region.
+
+    There the force field's pairs are left out, and the model has Gaussian charges. In a
+    neutral box, images and surroundings are the same, whatever is the region's charge.
+    """
+    charge = -1.0 if case == "charged" else 0.0
+    given = box_of_waters(water_box, charge=charge, periodic=case != "NoCutoff")
+    total = round(charge)
+    model = charged("constant")
+    start = np.array([START[s] for s in ["O", "H", "H"] * 2])
+    charges = start + (total - start.sum()) / len(REGION)
+    electrostatic = mixed(model, given)
+    for index, value in zip(REGION, charges, strict=True):
+        set_charge(nonbonded(given[2]), index, value)
+    mechanical = mixed(water_model(), given, embedding="mechanical")
+    energies, forces = zip(
+        *(energy_and_forces(s, given[1]) for s in (electrostatic, mechanical)),
+        strict=True,
+    )
+    expected, expected_forces = 0.0, np.zeros_like(given[1])
+    alpha = ALPHA * NM_TO_ANGSTROM
+    side = 0.93 if case != "NoCutoff" else np.inf
+    for (i, q), (j, p) in combinations(zip(REGION, charges, strict=True), 2):
+        vector = given[1][j] - given[1][i]
+        if np.isfinite(side):
+            vector -= side * np.round(vector / side)
+        r = np.linalg.norm(vector)
+        energy = COULOMB_KJ_MOL_NM * q * p * math.erf(alpha * r) / r
+        gauss = 2 * alpha / math.sqrt(math.pi) * math.exp(-((alpha * r) ** 2))
+        slope = COULOMB_KJ_MOL_NM * q * p * gauss / r - energy / r
+        expected += energy
+        expected_forces[i] += slope * vector / r
+        expected_forces[j] -= slope * vector / r
+    exact = case == "NoCutoff"
+    assert energies[0] - energies[1] == pytest.approx(
+        expected, abs=1e-8 if exact else 0.01
+    )
+    difference = forces[0] - forces[1] - expected_forces
+    assert abs(difference).max() < (1e-6 if exact else 0.05)
+    assert abs(expected) > 50 and abs(expected_forces).max() > 100
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_forces_are_derivatives(water_box, periodic):
+    """On atoms of the region and on charges around it, and none on the whole."""
+    given = box_of_waters(water_box, periodic=periodic)
+    system = mixed(charged("learned"), given)
+    module = module_of(system)
+    box = np.diag([0.93] * 3) if periodic else None
+
+    import torch
+
+    def run(positions, box=box):
+        arguments = [positions] if box is None else [positions, box]
+        energy, forces = module(*map(torch.tensor, arguments))
+        return float(energy), forces.numpy()
+
+    random = np.random.default_rng(0)
+    _, forces = run(given[1])
+    outside = np.setdiff1d(np.arange(81), REGION)
+    for atoms in (REGION, outside):
+        step = np.zeros_like(forces)
+        step[atoms] = random.normal(size=(len(atoms), 3))
+        h = 1e-6
+        numeric = (run(given[1] - h * step)[0] - run(given[1] + h * step)[0]) / (2 * h)
+        assert (forces * step).sum() == pytest.approx(numeric, rel=1e-6)
+    assert abs(forces[outside]).max() > 10
+    if not periodic:
+        return
+    # by the strain, and by a barostat's energies
+    _, _, strain = module.evaluate(*map(torch.tensor, (given[1], box)))
+    h = 1e-6
+    for i, j in ((0, 0), (1, 2)):
+        unit = np.zeros((3, 3))
+        unit[i, j] = unit[j, i] = 1.0
+        up, down = (
+            run(given[1] @ (np.eye(3) + s * unit), box @ (np.eye(3) + s * unit))[0]
+            for s in (h, -h)
+        )
+        numeric = (up - down) / (2 * h) / (1.0 if i == j else 2.0)
+        found = 0.5 * float(strain[i, j] + strain[j, i]) * EV_TO_KJ_PER_MOL
+        assert found == pytest.approx(numeric, rel=1e-5, abs=1e-3)
+
+
+def test_no_force_on_the_whole_and_the_given_charge(water_box):
+    given = box_of_waters(water_box)
+    system = mixed(charged("learned"), given, total_charge=1.0)
+    _, forces = energy_and_forces(system, given[1])
+    assert abs(forces.sum(0)).max() < 1e-4 * abs(forces).max()
+    (one,) = computations(system, context_of(system, given[1]))
+    charges = one.charges(given[1], np.diag([0.93] * 3))
+    assert charges.sum() == pytest.approx(1.0, abs=1e-12)
+    assert np.ptp(charges[[0, 3]]) > 1e-3  # oxygens
+    energies, inner, _ = one.run(given[1], np.diag([0.93] * 3))
+    assert energies.shape == (6,) and inner.shape == (6, 3)
+    assert one.particles.tolist() == REGION
+
+
+@pytest.mark.parametrize("kind", ["learned", "constant"])
+def test_interpolation(water_box, kind):
+    """λ = 0 is the force field, λ = 1 the mixed System, linear between."""
+    given = box_of_waters(water_box, charge=-1.0)
+    model = charged(kind)
+    system = mixed(model, given, interpolate=True)
+    context = context_of(system, given[1])
+    found = []
+    for value in (0.0, 0.3, 1.0):
+        context.setParameter("lambda_interpolate", value)
+        found.append(evaluate(context))
+    ends = [energy_and_forces(s, given[1]) for s in (given[2], mixed(model, given))]
+    assert abs(ends[0][0] - ends[1][0]) > 50
+    for value, (energy, forces) in zip((0.0, 0.3, 1.0), found, strict=True):
+        expected = (1 - value) * ends[0][0] + value * ends[1][0]
+        assert energy == pytest.approx(expected, rel=1e-9)
+        expected = (1 - value) * ends[0][1] + value * ends[1][1]
+        np.testing.assert_allclose(forces, expected, rtol=1e-9, atol=1e-6)
+
+
+def test_committee_and_description(water_box):
+    """A committee has the mean, each member with charges of its own."""
+    given = box_of_waters(water_box)
+    models = [charged("learned", 5), charged("constant", 6)]
+    alone = [energy_and_forces(mixed(m, given), given[1]) for m in models]
+    system = mixed(models, given)
+    energy, forces = energy_and_forces(system, given[1])
+    assert energy == pytest.approx(np.mean([e for e, _ in alone]), rel=1e-9)
+    mean = np.mean([f for _, f in alone], axis=0)
+    np.testing.assert_allclose(forces, mean, rtol=1e-9, atol=1e-6)
+    notes = notes_of([description(module_of(system))])
+    assert notes["embedding"] == "electrostatic" and notes["total_charge"] == 0.0
+    mechanical = mixed(models[0], given, embedding="mechanical")
+    assert "embedding" not in notes_of([description(module_of(mechanical))])
+
+
+def refusals():
+    """What is changed in the System, the arguments, and the message."""
+    yield (
+        "screened",
+        lambda s: None,
+        {"model": charged("learned", labels=())},
+        ("labels of charges or dipoles, found one without.*screened_charges=True"),
+    )
+    yield "none", lambda s: None, {"model": water_model()}, "with charges, found one"
+    yield (
+        "native",
+        lambda s: None,
+        {"backend": "native", "kernel": "auto"},
+        "backend='native'",
+    )
+    yield "unknown", lambda s: None, {"embedding": "polarised"}, "of .*'electrostatic'"
+
+    def cut_off(system):
+        nonbonded(system).setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+
+    yield "reaction field", cut_off, {}, "a reaction field has no energy"
+
+    def short(system):
+        nonbonded(system).setCutoffDistance(0.3)
+
+    yield "short", short, {}, "cutoff of at least 3.1 Å.*found 3 Å"
+
+    def excepted(system):
+        nonbonded(system).addException(2, 30, 0.0, 1.0, 0.0)
+
+    yield "border", excepted, {}, "whole molecules.*atoms 2 and 30"
+
+    def scaled(system):
+        nonbonded(system).addGlobalParameter("scale", 1.0)
+        nonbonded(system).addParticleParameterOffset("scale", 30, 0.1, 0.0, 0.0)
+
+    yield "scaled", scaled, {}, "constant charges.*'scale'"
+
+    def fractional(system):
+        set_charge(nonbonded(system), 0, -0.5)
+
+    yield "fractional", fractional, {}, r"expected total_charge.*\+0.334 e"
+
+    def solvent(system):
+        force = openmm.GBSAOBCForce()
+        for _ in range(81):
+            force.addParticle(0.0, 0.1, 0.8)
+        system.addForce(force)
+
+    yield "solvent", solvent, {}, "no implicit solvent.*found a GBSAOBCForce"
+
+    def second(system):
+        system.addForce(openmm.XmlSerializer.clone(nonbonded(system)))
+
+    yield "second", second, {}, "one NonbondedForce in mm_system"
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [pytest.param(*case, id=name) for name, *case in refusals()],
+)
+def test_refused(water_box, change, arguments, message):
+    given = box_of_waters(water_box)
+    change(given[2])
+    model = arguments.pop("model", None) or charged("constant")
+    with pytest.raises(ValueError, match=message):
+        mixed(model, given, **arguments)
+
+
+def test_a_cut_bond_is_refused():
+    """Charges of a model have no exclusions across the border."""
+    from mixed_helpers import ACETYL, solvated
+
+    local = organic_model()
+    start = dict.fromkeys(local.config.elements, 0.1)
+    config = dataclasses.replace(local.config, charges="constant", charge_start=start)
+    energy = AllegroEnergy(config, local.statistics, seed=3)
+    model = Model(config, local.statistics, energy, "total", "float64")
+    topology, _, system = solvated()
+    with pytest.raises(ValueError, match=r"region of whole molecules.*link atoms"):
+        AllegroPotential(model).create_mixed_system(
+            topology,
+            system,
+            ACETYL,
+            embedding="electrostatic",
+            link="cap",
+            screened_charges=True,
+            **OPTIONS,
+        )
