@@ -8,32 +8,21 @@ and time than waves at the density of condensed matter. Where they would take to
 memory, and where frames are predicted once, the sums of ``model.ewald`` are taken.
 """
 
-import logging
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..model import AllegroConfig
-from ..model.charges import with_total
 from ..model.ewald import TOLERANCE, ewald_sum, half_waves, open_kernel, open_sum
 from ..structure import Structure
 from ..units import COULOMB_EV_ANGSTROM_CODATA
 
-if TYPE_CHECKING:
-    from .samples import Sample
-
-log = logging.getLogger(__name__)
-
-# Bytes of the matrices of a training: from the first on they are logged, and beyond the
-# second not kept.
-NOTABLE, LARGEST = 1_000_000_000, 8_000_000_000
 # Matrices of a frame: potential, its gradient, and, if there is a stress, its
 # derivatives by the strain components xx, yy, zz, yz, xz, xy.
-_POTENTIAL, _GRADIENT, _STRAIN = 1, 4, 10
+POTENTIAL, GRADIENT, STRAIN = 1, 4, 10
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 # Rows of strain components in a 3 × 3 tensor.
 _TENSOR = (0, 5, 4, 5, 1, 3, 4, 3, 2)
@@ -94,73 +83,6 @@ def join_electrostatics(
     return Electrostatics(*tensors, matrices if len(matrices) == len(parts) else [])
 
 
-def with_matrices(
-    sets: Sequence[Sequence["Sample"]],
-    config: AllegroConfig,
-    dtype: torch.dtype,
-    stress: bool,
-) -> list[list["Sample"]]:
-    """Give samples their matrices, unless those of all sets are too large together.
-
-    Parameters
-    ----------
-    sets : sequence of sequences of Sample
-    config : AllegroConfig
-    dtype : torch.dtype
-    stress : bool
-        Whether a loss needs stresses, of the samples that have one.
-    """
-    if not config.is_charged:
-        return [list(samples) for samples in sets]
-
-    def channels(sample: "Sample") -> int:
-        return _STRAIN if stress and sample.stress is not None else _GRADIENT
-
-    entries = sum(channels(s) * len(s.types) ** 2 for part in sets for s in part)
-    size = entries * dtype.itemsize
-    if size > LARGEST:
-        log.warning(
-            "the field of the charges would take %.1f GB of memory, and is computed in "
-            "each step instead, which takes longer",
-            size / 1e9,
-        )
-        return [list(samples) for samples in sets]
-    if size > NOTABLE:
-        log.info("the field of the charges takes %.1f GB of memory", size / 1e9)
-
-    def with_matrix(sample: "Sample") -> "Sample":
-        known = sample.electrostatics
-        has_stress = channels(sample) == _STRAIN
-        matrix = matrices_of(known, config.alpha, dtype, has_stress)
-        return sample._replace(electrostatics=known._replace(matrices=[matrix]))
-
-    return [[with_matrix(sample) for sample in samples] for samples in sets]
-
-
-def without_field(samples: Sequence["Sample"], config: AllegroConfig) -> list["Sample"]:
-    """Subtract the field of the charges at the start of a training from all labels."""
-    if not config.is_charged:
-        return list(samples)
-    start = [config.charge_start[element] for element in config.elements]
-    changed = []
-    for sample in samples:
-        known, sizes = sample.electrostatics, torch.tensor([len(sample.types)])
-        charges = torch.tensor(start, dtype=torch.float64)[sample.types]
-        charges = with_total(charges, float(known.totals))
-        stress = sample.stress is not None
-        field = field_of(known, sizes, charges, config.alpha, stress=stress)
-        labels: dict[str, float | Tensor] = {}
-        if sample.energy is not None:
-            labels["energy"] = sample.energy - float(field.energies)
-        if sample.forces is not None:
-            labels["forces"] = sample.forces - field.forces.to(sample.forces)
-        if stress:
-            part = field.strains[0] / sample.volume
-            labels["stress"] = sample.stress - part.to(sample.stress)
-        changed.append(sample._replace(**labels))
-    return changed
-
-
 def field_of(
     electrostatics: Electrostatics,
     sizes: Tensor,
@@ -186,7 +108,7 @@ def field_of(
         matrices were made without.
     """
     if electrostatics.matrices:
-        channels = _STRAIN if stress else _GRADIENT if forces else _POTENTIAL
+        channels = STRAIN if stress else GRADIENT if forces else POTENTIAL
         return _from_matrices(electrostatics.matrices, charges, channels)
     parts = []
     frames = electrostatics.cells, electrostatics.positions, charges
@@ -224,10 +146,10 @@ def _from_matrices(matrices: list[Tensor], charges: Tensor, channels: int) -> Fi
         energies = 0.5 * products[:, 0].double().sum(-1)
         forces = products.new_zeros((frames * size, 3))
         strains = products.new_zeros((frames, 3, 3))
-        if count >= _GRADIENT:
-            forces = -products[:, 1:_GRADIENT].transpose(1, 2).reshape(-1, 3)
-        if count == _STRAIN:
-            voigt = 0.5 * products[:, _GRADIENT:].sum(-1)
+        if count >= GRADIENT:
+            forces = -products[:, 1:GRADIENT].transpose(1, 2).reshape(-1, 3)
+        if count == STRAIN:
+            voigt = 0.5 * products[:, GRADIENT:].sum(-1)
             strains = voigt[:, _TENSOR].view(frames, 3, 3)
         parts.append(Field(energies, sums[:, 0].flatten(), forces, strains))
     if len(parts) == 1:

@@ -18,7 +18,7 @@ from ..structure import Structure
 from ..utils.process import processor_name
 from .config import STRESS_WEIGHT, TrainConfig
 from .core_fit import fit_terms
-from .electrostatics import with_matrices, without_field
+from .fields import with_matrices, without_field
 from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures

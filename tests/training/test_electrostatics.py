@@ -22,8 +22,8 @@ from openmm_allegro.training.compiled import DenseCollate
 from openmm_allegro.training.electrostatics import (
     field_of,
     join_electrostatics,
-    with_matrices,
 )
+from openmm_allegro.training.fields import with_matrices
 from openmm_allegro.training.module import TrainingModule
 from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
