@@ -81,8 +81,11 @@ def validation_score(
     return float(batch_loss(whole, predicted, weights, config))
 
 
-def _join(parts: Sequence[Any], name: str) -> Tensor:
-    return torch.cat([getattr(part, name).detach().cpu() for part in parts]).double()
+def _join(parts: Sequence[Any], name: str) -> Tensor | None:
+    values = [getattr(part, name) for part in parts]
+    if values[0] is None:
+        return None
+    return torch.cat([value.detach().cpu() for value in values]).double()
 
 
 def force_loss(
