@@ -25,7 +25,11 @@ class Choice(NamedTuple):
 
 
 def choose_backend(
-    asked: str = AUTO, *, device: object = None, not_native: str = ""
+    asked: str = AUTO,
+    *,
+    device: object = None,
+    not_native: str = "",
+    not_on_card: str = "",
 ) -> Choice:
     """Choose the backend that "auto" stands for; others are taken as they are.
 
@@ -42,6 +46,8 @@ def choose_backend(
         Device that is asked for, which PythonForce alone takes.
     not_native : str
         Why the native force cannot compute the model; empty if it can.
+    not_on_card : str
+        Why it cannot on a card; empty if it can where it has kernels.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def choose_backend(
     no_python_force = _obstacle_of_python_force()
     no_native = not_native or _obstacle_of_native()
     platform = _card_platform()
-    no_card = no_native or (platform and obstacle_on(platform))
+    no_card = no_native or not_on_card or (platform and obstacle_on(platform))
     if platform and not no_card:
         where = f"it has kernels for the card of OpenMM's Platform {platform}"
         return Choice("native", f"native: {no_torch_force}; {where}")

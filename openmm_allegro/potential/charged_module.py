@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ..kernels.inference.program import Program
 from ..model.charges import with_total
-from ..model.ewald import LongRange, ewald_sum, open_sum
 from ..model.long_range import LongRangeSettings
 from .local_module import ForceModule
 
@@ -89,18 +88,18 @@ class ChargedModule(ForceModule):
 
         Parameters as ``forward``.
         """
-        positions, cell = self._prepared(positions, boxvectors)
-        charges = self._charges(positions, cell)
-        field = self._field(positions, cell, charges)
-        seeds = field.potentials - field.potentials.mean()
         if positions.is_cuda and self.needs_fused:
             raise RuntimeError(
                 "Allegro: expected kernel='auto' or 'plain' for a model with charges "
                 "on a card, for which the compiled kernel has none, found 'fused'"
             )
+        positions, cell = self._prepared(positions, boxvectors)
+        charges = self._charges(positions, cell)
+        _, potentials, on_charges, of_field = self._field(positions, cell, charges)
+        seeds = potentials - potentials.mean()
         energies, forces, strain = self._sums(positions, cell, seeds)
-        energies = energies + 0.5 * charges * field.potentials
-        return energies, forces + field.forces, strain + field.strain
+        energies = energies + 0.5 * charges * potentials
+        return energies, forces + on_charges, strain + of_field
 
     @torch.jit.export
     def charges(self, positions: Tensor, boxvectors: Tensor | None = None) -> Tensor:
@@ -111,7 +110,19 @@ class ChargedModule(ForceModule):
     def _charges(self, positions: Tensor, cell: Tensor) -> Tensor:
         """Charges [n] (e) by a pass without derivatives, if they need one."""
         charges = self.start.clone()
-        if self.learned:
+        if self.learned and self.fused and not positions.is_cuda:
+            charges += torch.ops.openmm_allegro.charges(
+                positions,
+                cell,
+                self.types,
+                self.pairs.offsets,
+                self.pairs.neighbors,
+                self.pairs.shifts,
+                self.integers,
+                self.constants,
+                self.weights,
+            )
+        elif self.learned:
             for centers, neighbors, vectors in self._blocks(positions, cell):
                 with torch.no_grad():
                     v = vectors.to(self.dtype)
@@ -119,16 +130,38 @@ class ChargedModule(ForceModule):
                 charges[centers] += raw
         return with_total(charges, self.total)
 
-    def _field(self, positions: Tensor, cell: Tensor, charges: Tensor) -> LongRange:
-        """Energy of the charges, its derivatives, and the potential at each."""
-        if self.has_images:
-            return ewald_sum(positions, cell, charges, self.alpha)
+    def _field(
+        self, positions: Tensor, cell: Tensor, charges: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Energy, potentials, forces and strain, as the operator ``long_range``."""
+        box = cell
+        if not self.has_images:
+            box = torch.zeros_like(cell)
         if self.takes_nearest:
             vectors = positions - positions[:1]
             # solve() would look at its outcome, for which CUDA makes the host wait.
             images = torch.linalg.solve_ex(cell, vectors, left=False)[0].round()
             positions = positions - torch.matmul(images, cell)
-        return open_sum(positions, charges, self.alpha)
+        return torch.ops.openmm_allegro.long_range(positions, box, charges, self.alpha)
+
+    def _kernel(
+        self, positions: Tensor, cell: Tensor, seeds: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Results of ``_sums`` by the fused kernel."""
+        if self.learned:
+            return torch.ops.openmm_allegro.evaluate_charged(
+                positions,
+                cell,
+                self.types,
+                self.pairs.offsets,
+                self.pairs.neighbors,
+                self.pairs.shifts,
+                self.integers,
+                self.constants,
+                self.weights,
+                seeds,
+            )
+        return self._local(positions, cell)
 
     def _outputs(
         self, vectors: Tensor, centers: Tensor, neighbors: Tensor, seeds: Tensor

@@ -2,6 +2,7 @@
 """The OpenMM force of one model or of a committee, by any backend."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ from .options import ForceOptions, common_skin
 
 if TYPE_CHECKING:
     import torch
+
+
+_OFF_CARD = "the kernels for cards have no charges"
+_log = logging.getLogger(__name__)
 
 
 def model_force(
@@ -103,6 +108,8 @@ def model_force(
         surroundings=surroundings,
         description=about,
     )
+    if models[0].config.is_charged and _may_be_on_card(device):
+        _log.info("plain torch computes the model on a card: %s", _OFF_CARD)
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
 
 
@@ -199,8 +206,20 @@ def resolve(
             f"backend='native': expected a model without charges, found {obstacle}; "
             "backend='torchforce' or 'pythonforce' takes it"
         )
-    choice = choose_backend(options.backend, device=device, not_native=obstacle)
+    choice = choose_backend(
+        options.backend,
+        device=device,
+        not_native=obstacle,
+        not_on_card=_OFF_CARD if models[0].config.is_charged else "",
+    )
     return dataclasses.replace(options, backend=choice.backend), choice.reason
+
+
+def _may_be_on_card(device: "str | torch.device | None") -> bool:
+    """Tell if torch can use a card, and is not told to leave it."""
+    import torch
+
+    return torch.cuda.is_available() and str(device) != "cpu"
 
 
 def _obstacle(models: Sequence[Model], options: ForceOptions) -> str:

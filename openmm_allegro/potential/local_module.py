@@ -153,6 +153,10 @@ class ForceModule(torch.nn.Module):
         self, positions: Tensor, cell: Tensor, seeds: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Results of ``_sums`` by the fused kernel."""
+        return self._local(positions, cell)
+
+    def _local(self, positions: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Results of the operator ``evaluate``."""
         return torch.ops.openmm_allegro.evaluate(
             positions,
             cell,

@@ -45,7 +45,7 @@ def test_forces_are_the_gradient(computation, water_box):
     ends = [computation.run(positions + s * step, box)[0].sum() for s in (-1, 1)]
     expected = -(forces * 2 * step * NM_TO_ANGSTROM).sum()
     assert ends[1] - ends[0] == pytest.approx(expected, rel=1e-6)
-    assert abs(forces.sum(axis=0)).max() < 1e-10
+    assert abs(forces.sum(axis=0)).max() < 2e-4  # a mesh is fixed in the box
 
 
 def test_strain_is_the_derivative(computation, water_box):
@@ -86,7 +86,7 @@ def test_ions_beyond_the_cutoff(distance):
     assert forces[0, 2] == -forces[1, 2]
 
 
-@pytest.mark.parametrize("kernel", ["plain"])
+@pytest.mark.parametrize("kernel", ["plain", "auto"])
 def test_charges_of_zero_are_the_local_model(model, water_box, kernel):
     """Bit for bit."""
     symbols, positions, box = water_box

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..library import library
-from . import compiled, on_card, twin
+from . import compiled, long_range, on_card, twin
 from .arguments import check_arguments
 from .compiled import number_of_threads
 from .program import FORMER, Program, from_former
@@ -46,6 +46,7 @@ def register() -> torch.library.Library:
     operators.define(on_card.SCHEMA)
     for key in ("CPU", "CUDA"):  # a test may have the processor play a card
         operators.impl("evaluate_atoms", on_card.evaluate_atoms, key)
+    long_range.register()
     return operators
 
 
