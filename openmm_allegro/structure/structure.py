@@ -12,6 +12,8 @@ _ALIGNED = 1e-4  # of a vector's longest component: others below are rounding
 # Å. Nothing has a lattice vector below; placeholders for "no crystal" have 1 or 0.
 _SHORTEST = 1.001
 _FARTHEST = 1e8  # Å, of what pairs can be searched in
+# Fields of a structure that only models with charges read.
+CHARGE_LABELS = ("charge", "dipole", "charges")
 _NO_CELL = 'pbc="F F F" says that there is none'
 
 
@@ -43,7 +45,12 @@ class Structure:
     called_isolated : bool
         True if the file calls it an isolated atom (``config_type=IsolatedAtom``).
     charge : float
-        Total charge, e; for models with charges.
+        Total charge, e; this and the following are for models with charges. NaN if it
+        is no number.
+    dipole : ndarray [3] or None
+        Dipole moment, e Å.
+    charges : ndarray [N] or None
+        Charges of atoms, e.
     """
 
     symbols: tuple[str, ...]
@@ -58,6 +65,8 @@ class Structure:
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     called_isolated: bool = False
     charge: float = 0.0
+    dipole: np.ndarray | None = None
+    charges: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -170,7 +179,7 @@ def check_structure(structure: Structure, where: str) -> None:
             f"{where}: expected an element for each atom, found X (none) for atom "
             f"{structure.symbols.index('X')}"
         )
-    for name in ("positions", "cell", "energy", "forces", "stress"):
+    for name in ("positions", "cell", "energy", "forces", "stress", *CHARGE_LABELS[1:]):
         value = getattr(structure, name)
         if value is None:
             continue

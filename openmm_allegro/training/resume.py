@@ -18,6 +18,7 @@ import torch
 
 from ..model.model import Model
 from ..structure import Structure
+from ..structure.structure import CHARGE_LABELS
 from ..utils.files import check_folder
 from ..utils.settings import settings_of
 from .config import TrainConfig
@@ -46,7 +47,13 @@ DATA_HASHES = ("training_sha256", "validation_sha256")
 # Keys of files whose names do not matter where the hashes are the same.
 _FILES = ("training_files", "validation_files")
 # Of settings that came later than some trainings, which lack them: what those did.
-_DEFAULTS = {"shifts": {}, "core_rates": ()}
+_DEFAULTS = {
+    "shifts": {},
+    "core_rates": (),
+    "charges": "none",
+    "charge_start": {},
+    "charge_alpha": 0.0,
+}
 _FORMER = {
     "optimizer": "adam",
     "weight_decay": 0.0,
@@ -181,12 +188,20 @@ def check_same(model: Model, header: dict[str, Any], where: Path) -> None:
     _check_source(before, now, where)
 
 
-def hash_structures(structures: Sequence[Structure]) -> str:
-    """Hash structures with their labels, in order, but for where they were read."""
+def hash_structures(structures: Sequence[Structure], *, charged: bool = False) -> str:
+    """Hash structures with their labels, in order, but for where they were read.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+    charged : bool
+        Whether charges count, with which a model without charges does nothing.
+    """
+    left_out = ("source", "baseline", *(() if charged else CHARGE_LABELS))
     sha = hashlib.sha256()
     for structure in structures:
         for field in dataclasses.fields(structure):
-            if field.name in ("source", "baseline"):
+            if field.name in left_out:
                 continue
             value = getattr(structure, field.name)
             sha.update(f"{field.name} {np.shape(value)} ".encode())

@@ -76,7 +76,8 @@ def start_training(
     """
     dtype = getattr(torch, train_config.dtype)
     data = zip(DATA_HASHES, (training, validation), strict=True)
-    hashes = {key: hash_structures(structures) for key, structures in data}
+    charged = model_config.is_charged
+    hashes = {key: hash_structures(part, charged=charged) for key, part in data}
     check_fine_tuning(model_config, train_config, source, replay)
     prepared = model_config, dtype, train_config.element_weights
     training, samples, atoms = separate(
@@ -89,7 +90,7 @@ def start_training(
     old: list[Sample] = []
     if replay:
         old = make_samples(replay, *prepared)
-        hashes["replay_sha256"] = hash_structures(replay)
+        hashes["replay_sha256"] = hash_structures(replay, charged=charged)
         replay, old, _ = separate("replay", replay, old)
         hashes["replay_structures"] = len(old)
     _report_absent(model_config, [*samples, *old], source)
