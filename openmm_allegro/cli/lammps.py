@@ -19,7 +19,10 @@ from .output import add_overwrite_option
 log = logging.getLogger(__name__)
 
 # Others are OpenMM's alone. Velocities are drawn anyway, but for those of a state.
-_NOT_OF_RUN = ("barostat_interval", "velocity_interval")
+_NOT_OF_RUN = (
+    *("barostat_interval", "velocity_interval"),
+    *("dipole_interval", "charge_interval"),
+)
 _OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
 _OF_SYSTEM = ("precision", "two_body", "skin", "no_periodic", "elements")
 

@@ -10,7 +10,7 @@ from ..simulate.checks import check_seeds, name_stage
 from ..simulate.protocol import check_names
 from ..simulate.settings import Stage, check_work
 from ..simulate.system import check_ensemble
-from .ensembles import check_integrator
+from .ensembles import check_integrator, check_written
 from .replicas import Counts
 from .source import Source
 
@@ -30,6 +30,7 @@ def check_stages(stages: Sequence[Stage], seed: int) -> None:
         with name_stage(stage.name):
             check_work(stage)
             check_integrator(stage)
+            check_written(stage)
 
 
 def check_ensembles(stages: Sequence[Stage], source: Source) -> None:

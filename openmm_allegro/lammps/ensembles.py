@@ -70,6 +70,21 @@ def check_integrator(settings: RunSettings) -> None:
         )
 
 
+def check_written(settings: RunSettings) -> None:
+    """Refuse what the files of a run in LAMMPS cannot have.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in ("dipole_interval", "charge_interval"):
+        if getattr(settings, name):
+            raise ValueError(
+                f"expected for LAMMPS no {name}, which reporters of OpenMM obey, found "
+                f"{getattr(settings, name)}"
+            )
+
+
 def segments(settings: RunSettings) -> list[Segment]:
     """Split the steps of a stage where the slope of its ramp changes."""
     levels, steps = settings.temperature_k, settings.steps

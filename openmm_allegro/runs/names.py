@@ -21,6 +21,8 @@ OTHER_SUFFIXES = {
     "velocities": ".h5",
     "events": ".events.csv",
     "event_frames": ".events.xyz",
+    "dipoles": ".dipoles.csv",
+    "charges": ".charges",
 }
 # Of replicas that exchange their temperatures.
 REPLICA_SUFFIXES = {

@@ -19,6 +19,7 @@ from openmm import app, unit
 
 from ..potential.description import FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
+from ..reporters.charges import check_charges
 from ..reporters.trajectory import check_hdf5_writer
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
@@ -71,6 +72,21 @@ def check_packages(settings: RunSettings) -> None:
     if settings.velocity_interval:
         check_hdf5_writer()
     check_package(choose_integrator(settings.integrator, settings.ensemble))
+
+
+def check_charge_settings(settings: RunSettings, system: openmm.System) -> None:
+    """Refuse to write charges or dipoles of a System whose charges no model has.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in ("dipole_interval", "charge_interval"):
+        if getattr(settings, name):
+            try:
+                check_charges(system)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
 
 
 def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ..utils.files import lock_output
 from .atoms import describe_start
 from .checkpoint import Checkpoint
 from .checks import (
+    check_charge_settings,
     check_freedom,
     check_notes,
     check_packages,
@@ -65,12 +66,17 @@ def execute(
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
     check_packages(settings)
-    if settings.velocity_interval:
-        paths["velocities"] = paths_of(output)["velocities"]
+    for name, interval in (
+        *(("velocities", settings.velocity_interval),),
+        *(("dipoles", settings.dipole_interval), ("charges", settings.charge_interval)),
+    ):
+        if interval:
+            paths[name] = paths_of(output)[name]
     check_reporters(reporters)
     asked = check_notes(notes) | {"atoms": system.getNumParticles()}
     asked |= settings.record()
     check_freedom(system)
+    check_charge_settings(settings, system)
     check_ensemble(settings.ensemble, topology, system)
     coordinates = check_positions(
         positions if state is None else _positions(state), topology, system

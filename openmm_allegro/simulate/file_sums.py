@@ -40,7 +40,9 @@ def growing_files(prefix: str, reporters: Sequence[Any]) -> dict[str, Path]:
         The user's whose files are cut to a checkpoint.
     """
     paths = paths_of(prefix)
-    names = ("trajectory", "energies", "events", "event_frames")
+    names = ("trajectory", "energies", *OTHER_SUFFIXES)
+    # put together from parts, which are cut by themselves
+    names = [name for name in names if name != "velocities"]
     files = [paths[name] for name in names]
     files += [Path(reporter.path) for reporter in reporters]
     return {_key(path, prefix): path for path in files}

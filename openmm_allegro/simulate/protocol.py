@@ -14,7 +14,13 @@ from openmm import app
 from ..classical.serialized import read_state
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
-from .checks import check_freedom, check_packages, check_seeds, name_stage
+from .checks import (
+    check_charge_settings,
+    check_freedom,
+    check_packages,
+    check_seeds,
+    name_stage,
+)
 from .execute import execute
 from .identity import identify
 from .settings import Execution, Stage, check_work
@@ -154,6 +160,7 @@ def _check_stages(
             check_work(stage)
             check_packages(stage)
             check_freedom(system)
+            check_charge_settings(stage, system)
             check_ensemble(stage.ensemble, topology, system)
             if stage.hydrogen_mass_da:
                 prepare_system(system, topology, stage.record(), seed)

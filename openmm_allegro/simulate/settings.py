@@ -19,7 +19,15 @@ from .integrators import INTEGRATORS, choose_integrator
 # Settings of what an ensemble at constant volume does not have.
 _OF_BAROSTATS = ("pressure_bar", "barostat_interval")
 # Settings of stages that are None if a protocol says 0: TOML knows no None.
-NONE_IF_ZERO = ("hydrogen_mass_da", "checkpoint_interval")
+NONE_IF_ZERO = (
+    *("hydrogen_mass_da", "checkpoint_interval"),
+    *("dipole_interval", "charge_interval"),
+)
+# Settings of what is written every so many steps.
+_INTERVALS = (
+    *("report_interval", "velocity_interval"),
+    *("dipole_interval", "charge_interval"),
+)
 # Steps between checkpoints by default, but for whole report intervals.
 _CHECKPOINT_STEPS = 2000
 
@@ -107,6 +115,19 @@ class RunSettings:
     )
     velocity_interval: int = setting(
         0, about="Steps between frames with velocities in HDF5; 0 for none", minimum=0
+    )
+    dipole_interval: int | None = setting(
+        None,
+        about="Steps between lines with the dipole moment of the molecules and the "
+        "current of their charges, for a model with charges; none if not given. An "
+        "infrared spectrum takes a line every 2 fs or so",
+        minimum=1,
+    )
+    charge_interval: int | None = setting(
+        None,
+        about="Steps between records of the charges of all atoms, in whole report "
+        "intervals, for a model with charges; none if not given",
+        minimum=1,
     )
     checkpoint_interval: int | None = setting(
         None,
@@ -269,13 +290,19 @@ def check_work(settings: RunSettings) -> None:
 def _check_together(settings: RunSettings) -> None:
     """Refuse values that contradict each other."""
     steps = settings.steps
-    for name in ("report_interval", "velocity_interval"):
-        interval = getattr(settings, name)
+    for name in _INTERVALS:
+        interval = getattr(settings, name) or 0
         if interval > steps > 0:
             raise ValueError(
                 f"expected {name} of at most steps = {steps}, found {interval}: "
                 "nothing would be written"
             )
+    if settings.charge_interval and settings.charge_interval % settings.report_interval:
+        raise ValueError(
+            f"expected charge_interval in whole report intervals of "
+            f"{settings.report_interval}, found {settings.charge_interval}: charges "
+            "are of frames"
+        )
     if not settings.temperature_k:
         raise ValueError("expected a temperature, found none")
     if settings.ensemble == "nve" and len(settings.temperature_k) > 1:

@@ -30,6 +30,8 @@ def run(
     hydrogen_mass: unit.Quantity | None = None,
     report_interval: int = 20,
     velocity_interval: int = 0,
+    dipole_interval: int | None = None,
+    charge_interval: int | None = None,
     checkpoint_interval: int | None = None,
     reporters: Sequence[Any] = (),
     watchdogs: Watchdogs | None = None,
@@ -83,6 +85,10 @@ def run(
         Steps between frames and between lines of energies.
     velocity_interval : int
         Steps between frames with velocities in HDF5; 0 for none.
+    dipole_interval : int, optional
+        Steps between lines of ``reporters.DipoleReporter``, for a model with charges.
+    charge_interval : int, optional
+        Steps between records of the charges of all atoms, for a model with charges.
     checkpoint_interval : int, optional
         Steps between checkpoints. ``RunSettings`` has more on the settings up to here.
     reporters : sequence of OpenMM reporters
@@ -119,7 +125,8 @@ def run(
         ``topology`` (PDB), ``trajectory`` (XTC, not wrapped into the box), ``energies``
         (CSV; under NPT with the density), ``state`` (XML with positions, velocities and
         box), ``system`` (XML, with the barostat if any), ``checkpoint``, ``record``
-        (JSON of settings and progress), and ``velocities`` (HDF5) if asked for.
+        (JSON of settings and progress), and if asked for ``velocities`` (HDF5),
+        ``dipoles`` (CSV) and ``charges`` (binary, ``utils.charge_records``).
 
     Raises
     ------
@@ -149,6 +156,8 @@ def run(
             "hydrogen_mass": hydrogen_mass,
             "report_interval": report_interval,
             "velocity_interval": velocity_interval,
+            "dipole_interval": dipole_interval,
+            "charge_interval": charge_interval,
             "checkpoint_interval": checkpoint_interval,
             "minimize": bool(minimize),
             "draw_velocities": bool(draw_velocities),

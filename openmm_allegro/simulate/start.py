@@ -8,7 +8,7 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
-from ..reporters import HDF5Reporter, XTCReporter
+from ..reporters import ChargeReporter, DipoleReporter, HDF5Reporter, XTCReporter
 from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
 from ..topology.pdb import read_pdb
@@ -47,7 +47,7 @@ def check_reporters(reporters: Sequence[Any]) -> None:
 
 def own_reporters(reporters: Sequence[Any]) -> list[Any]:
     """Select reporters whose files are cut to the checkpoint when a run is resumed."""
-    own = (TableReporter, XTCReporter)
+    own = (TableReporter, XTCReporter, ChargeReporter)
     return [r for r in reporters if isinstance(r, own) and hasattr(r, "path")]
 
 
@@ -162,9 +162,22 @@ def add_reporters(
             append=append and paths["energies"].stat().st_size > 0,
         ),
         *filter(None, [job.velocities]),
+        *_of_charges(paths, record, append),
         *more,
         # last, because it may stop the run, and the frame should be written before
         *filter(None, [job.watchdog]),
+    ]
+
+
+def _of_charges(
+    paths: dict[str, Any], record: dict[str, Any], append: bool
+) -> list[DipoleReporter | ChargeReporter]:
+    """Make the reporters of dipoles and charges that were asked for."""
+    made = {"dipoles": DipoleReporter, "charges": ChargeReporter}
+    return [
+        make(paths[name], record[f"{name[:-1]}_interval"], append)
+        for name, make in made.items()
+        if name in paths
     ]
 
 
