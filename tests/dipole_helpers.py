@@ -2,7 +2,8 @@
 """A model of charges that stands in for a network, and files of dipoles."""
 
 import numpy as np
-import openmm
+
+from openmm_allegro.utils.charge_records import header, record_type
 
 
 class StandIn:
@@ -30,8 +31,36 @@ def stand_in(monkeypatch, start, strength=0.1):
 
 def with_charges(system, charges):
     """Add a NonbondedForce with charges."""
+    import openmm
+
     force = openmm.NonbondedForce()
     for charge in charges:
         force.addParticle(charge, 0.1, 0.0)
     system.addForce(force)
     return system
+
+
+def write_dipoles(path, times, dipoles, currents=None, charges=None, volume=8.0):
+    """Write a table as DipoleReporter does, of times in ps."""
+    currents = np.zeros_like(dipoles) if currents is None else currents
+    charges = {"H": 0.4, "O": -0.8} if charges is None else charges
+    names = ["Step", "Time (ps)"]
+    names += [f"Dipole {x} (e nm)" for x in "XYZ"]
+    names += [f"Current {x} (e nm/ps)" for x in "XYZ"]
+    names += [f"Charge of {symbol} (e)" for symbol in charges]
+    columns = [np.round(1000 * times), times, *dipoles.T, *currents.T]
+    columns += [np.full(len(times), charge) for charge in charges.values()]
+    if volume is not None:
+        names.append("Box Volume (nm^3)")
+        columns.append(np.full(len(times), volume))
+    head = "#" + ",".join(f'"{name}"' for name in names)
+    lines = [",".join(map(repr, row)) for row in np.stack(columns, axis=1).tolist()]
+    path.write_text("\n".join([head, *lines]) + "\n")
+
+
+def write_charges(path, times, charges):
+    """Write charges (n_frames, n_atoms) as ChargeReporter does, of times in ps."""
+    records = np.zeros(len(times), dtype=record_type(charges.shape[1]))
+    records["step"], records["time"] = np.round(1000 * times), times
+    records["charges"] = charges
+    path.write_bytes(header(charges.shape[1]) + records.tobytes())

@@ -36,6 +36,13 @@ _NAMES = {
         "velocity_autocorrelation",
     ),
     "dipoles": ("MolecularDipoles", "molecular_dipoles"),
+    "figures.charges": (
+        "plot_charge_structure",
+        "plot_dipoles",
+        "plot_infrared",
+        "plot_running_dielectric",
+        "plot_screening",
+    ),
     "figures.dynamics": (
         "plot_arrhenius",
         "plot_density_of_states",

@@ -61,8 +61,8 @@ class Quantity:
         Whether its setting ``charges`` is the one that ``report`` takes.
     section : str
         Section of the page that shows its rows, figure and notes as they are:
-        "structure", "kinetics" or "vibrations". Empty for a quantity that a section
-        lays out by itself, or that the page leaves out.
+        "structure", "kinetics", "vibrations" or "charges". Empty for a quantity that a
+        section lays out by itself, or that the page leaves out.
     """
 
     name: str

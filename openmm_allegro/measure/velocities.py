@@ -13,18 +13,21 @@ from ..runs.run import Run
 from ..runs.selections import elements
 from ..runs.source import Source
 from ..runs.species import find_kinds
-from ..units import THZ_TO_WAVENUMBER
 from ..utils.settings import setting
 from .judgement import judge_decay, judge_integral, judge_resolution, judge_size
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
+from .spectra import (
+    HIGHEST_WAVENUMBER,
+    choose_resolution,
+    highest_wavenumber,
+    max_wavenumber_setting,
+    resolution_setting,
+)
 
 _WINDOW = ("start", "stop", "time_step", "drop_repeated")
 # Longest lag in ps: the cage and the vibrations, and little noise.
 _LAG = 2.0
-# Finest default of a line in THz, and the end of the figure in 1/cm: above bonds of
-# hydrogen.
-_FINEST, _HIGHEST = 1.0, 4500.0
 
 
 def cutoff_setting() -> Any:
@@ -66,20 +69,8 @@ class GreenKuboSettings(VacfSettings):
 class DensityOfStatesSettings(VelocitySettings):
     """Settings of the vibrational density of states."""
 
-    resolution: float | None = setting(
-        None,
-        about="Width of a line, THz; 1 THz is 33.4 1/cm (default: 1, or what a block "
-        "of a shorter run allows)",
-        above=0,
-        unit="THz",
-        metavar="THZ",
-    )
-    max_wavenumber: float | None = setting(
-        None,
-        about="End of the figure, 1/cm (default: what the frames show, 4500 at most)",
-        above=0,
-        metavar="W",
-    )
+    resolution: float | None = resolution_setting()
+    max_wavenumber: float | None = max_wavenumber_setting()
     blocks: int = blocks_setting(LONG_BLOCKS)
 
 
@@ -133,12 +124,15 @@ def measure_density_of_states(
     """
     from ..analysis import density_of_states, plot_density_of_states
 
-    ends = [_HIGHEST]
+    ends = [HIGHEST_WAVENUMBER]
 
     def measure(label, item):
         velocities = _read(source, item, settings)
-        resolution, notes = _resolution(velocities, settings)
-        ends.append(_highest_wavenumber(velocities.time_step))
+        resolution, notes = choose_resolution(
+            *(len(velocities.values), velocities.time_step),
+            *(settings.resolution, settings.blocks, "frames with velocities"),
+        )
+        ends.append(highest_wavenumber(velocities.time_step))
         spectrum = density_of_states(
             velocities.values,
             velocities.masses,
@@ -275,36 +269,6 @@ def longest_lag(velocities: Any, settings: Any) -> float:
             f"{len(velocities.values)}"
         )
     return min(_LAG, (block - 1) * velocities.time_step)
-
-
-def _resolution(
-    velocities: Any, settings: DensityOfStatesSettings
-) -> tuple[float, list[str]]:
-    """Choose the width of a line in THz, and note the limits of the frames."""
-    n_frames, dt = len(velocities.values), velocities.time_step
-    # Each block is a window long at least.
-    finest = 1.5 * settings.blocks * 1.01 / (n_frames * dt)
-    resolution = settings.resolution or max(_FINEST, finest)
-    if settings.resolution is None and not 1.5 / (8 * dt) > resolution:
-        raise ValueError(
-            f"expected a few hundred frames with velocities, found {n_frames} every "
-            f"{dt:.3g} ps"
-        )
-    notes = [
-        f"Resolution {resolution:.2g} THz, {THZ_TO_WAVENUMBER * resolution:.0f} cm⁻¹."
-    ]
-    end = _highest_wavenumber(dt)
-    if end < _HIGHEST:
-        notes.append(
-            f"Frames every {1e3 * dt:.3g} fs show vibrations up to {end:.0f} cm⁻¹: "
-            "faster ones appear at wrong places."
-        )
-    return resolution, notes
-
-
-def _highest_wavenumber(time_step: float) -> float:
-    """Highest wavenumber in 1/cm that frames every so many ps show."""
-    return THZ_TO_WAVENUMBER / (2 * time_step)
 
 
 def _in_each_run(

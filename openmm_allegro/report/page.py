@@ -10,6 +10,7 @@ from pathlib import Path
 from ..runs.run import read_stages
 from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
+from .charges import charges_section
 from .exchanges import exchanges_section, no_kinetics
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
@@ -190,6 +191,7 @@ def _of_frames(runs, production, findings):
         vibrations_section(
             with_velocities[-1] if with_velocities else None, production, findings
         ),
+        charges_section(production),
         section(
             "A look at the trajectory",
             attempt(f"{run.stage} in 3D", _look, production.source),

@@ -34,6 +34,9 @@ from .trajectories.index import FrameIndex
 from .trajectories.pieces import join_indices
 from .trajectories.read import read_index
 
+# Files that a prefix has under one name each.
+_BY_THEIR_NAMES = ("events", "dipoles", "charges")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,6 +47,8 @@ class Run:
     name : str
         The prefix, or the trajectory's name without its ending.
     trajectory, topology, energies, velocities, events, exchanges : Path or None
+    dipoles, charges : Path or None
+        Of a model with charges.
     record : mapping
         Of ``PREFIX.json``, without what is null.
     system_file : Path or None
@@ -64,6 +69,8 @@ class Run:
     velocities: Path | None = None
     events: Path | None = None
     exchanges: Path | None = None
+    dipoles: Path | None = None
+    charges: Path | None = None
     record_file: Path | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_file: Path | None = None
@@ -107,6 +114,7 @@ class Run:
         files = (
             *(self.record_file, self.energies, self.events, self.exchanges),
             *(self.topology, self.trajectory, self.part, self.velocities),
+            *(self.dipoles, self.charges),
         )
         return list(dict.fromkeys(path for path in files if path is not None))
 
@@ -206,7 +214,7 @@ def read_run(prefix: str | Path) -> Run:
         topology=topology,
         energies=existing_file(prefix, SUFFIXES["energies"]),
         velocities=existing_file(prefix, *WITH_VELOCITIES),
-        events=existing_file(prefix, OTHER_SUFFIXES["events"]),
+        **{n: existing_file(prefix, OTHER_SUFFIXES[n]) for n in _BY_THEIR_NAMES},
         exchanges=existing_file(prefix, REPLICA_SUFFIXES["exchanges"]),
         record_file=path,
         record=record,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .dipoles import DipoleSeries, dipoles_between
 from .energies import StartTime, Table, energies_between, equilibrated
 from .frames import Frames, count_frames, read_topology
 from .run import Run, temperatures
@@ -138,6 +139,10 @@ class Source:
     def velocities(self, run: Run, selection: Any, reference: Any = "all") -> Any:
         """Read velocities of a run in the window, see `velocities_between`."""
         return velocities_between(run, self._window_of(run), selection, reference)
+
+    def dipoles(self, run: Run) -> DipoleSeries:
+        """Read dipoles and currents of a run in the window, see `dipoles_between`."""
+        return dipoles_between(run, self._window_of(run))
 
     def target(self, run: Run) -> float | None:
         """Temperature of a run's thermostat in K, as given or as recorded, or None."""

@@ -40,13 +40,37 @@ def read_table(path: Path) -> Table:
     Unreadable
         If there is no column of times.
     """
+    columns = read_columns(path, "energies")
+    return {key: columns[x] for key, x in ENERGY_COLUMNS.items() if x in columns}
+
+
+def read_columns(path: Path, of: str) -> Table:
+    """Read all columns of a CSV whose names are in quotes, one of them of times.
+
+    A last line cut short is left out, as is a header that a restart repeated.
+
+    Parameters
+    ----------
+    path : Path
+    of : str
+        What the table is of, for errors.
+
+    Returns
+    -------
+    dict of str to (n,) array
+        By their names; NaN where a cell is no number.
+
+    Raises
+    ------
+    Unreadable
+        If there is no column of times.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
     except (csv.Error, UnicodeDecodeError) as error:
         raise Unreadable(
-            f"expected a table of energies at {path}, found {type(error).__name__}: "
-            f"{error}"
+            f"expected a table of {of} at {path}, found {type(error).__name__}: {error}"
         ) from error
     names = _names(lines[0]) if lines else []
     if ENERGY_COLUMNS["time"] not in names:
@@ -54,16 +78,13 @@ def read_table(path: Path) -> Table:
             f'expected a column "{ENERGY_COLUMNS["time"]}" in {path}, found '
             f"{', '.join(names) or 'nothing'}"
         )
-    places = {
-        key: names.index(name) for key, name in ENERGY_COLUMNS.items() if name in names
-    }
     rows = [
-        [_number(row[place]) for place in places.values()]
+        [_number(cell) for cell in row]
         for row in lines[1:]
         if len(row) == len(names) and _names(row) != names
     ]
-    values = np.array(rows, dtype=float).reshape(len(rows), len(places))
-    return dict(zip(places, values.T, strict=True))
+    values = np.array(rows, dtype=float).reshape(len(rows), len(names))
+    return dict(zip(names, values.T, strict=True))
 
 
 def known_table(path: Path | None) -> Table:
