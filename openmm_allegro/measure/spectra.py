@@ -51,6 +51,9 @@ def choose_resolution(
         Name of the frames, for errors.
     """
     finest = 1.5 * blocks * 1.01 / (n_frames * time_step)
+    block = max(1, n_frames // blocks)
+    if round(1.5 / (finest * time_step)) > block:  # of a few frames
+        finest = 1.5 / (block * time_step)
     resolution = asked or max(_FINEST, finest)
     if asked is None and not 1.5 / (8 * time_step) > resolution:
         raise ValueError(

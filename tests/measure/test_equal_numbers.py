@@ -9,6 +9,7 @@ import pytest
 mdtraj = pytest.importorskip("mdtraj")
 
 from analysis_helpers import langevin  # noqa: E402
+from dipole_helpers import write_charges, write_dipoles  # noqa: E402
 from report_helpers import (  # noqa: E402
     Page,
     lattice,
@@ -33,8 +34,8 @@ NOT_SHOWN = {"van-hove", "clusters", "arrhenius"}
 def shown(tmp_path_factory):
     """Measurements that two pages render, their runs, and the pages' texts.
 
-    One run is of molecules that walk, with velocities; one of molecules that stay about
-    the sites of a lattice, and so have shells.
+    One run is of molecules that walk, with velocities and charges; one of molecules
+    that stay about the sites of a lattice, and so have shells.
     """
     folder, topology = tmp_path_factory.mktemp("runs"), salt_water(21, 3)
     walking = write_run(folder / "walking", walk(topology, 300))
@@ -42,6 +43,11 @@ def shown(tmp_path_factory):
         400, topology.n_atoms, 0.002, 0.02, 0.005, np.random.default_rng(2)
     )
     write_velocities(walking.with_suffix(".h5"), topology, velocities, 0.005, start=10)
+    rng, charges = np.random.default_rng(3), [-0.6, 0.3, 0.3] * 21 + [0.7, -0.7] * 3
+    scale = 1 + 0.05 * rng.normal(size=(150, 1))
+    write_charges(walking.with_suffix(".charges"), np.arange(150), scale * charges)
+    series = rng.normal(size=(2000, 3))
+    write_dipoles(walking.with_suffix(".dipoles.csv"), 0.1 * np.arange(2000), series)
     staying = write_run(folder / "staying", lattice(topology, 300), ensemble="nve")
     productions = {}
     with pytest.MonkeyPatch.context() as patch:

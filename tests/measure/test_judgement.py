@@ -16,6 +16,7 @@ from analysis_helpers import (  # noqa: E402
     two_states,
 )
 from cli_helpers import analyze, analyze_error  # noqa: E402
+from dipole_helpers import write_charges, write_dipoles  # noqa: E402
 from report_helpers import (  # noqa: E402
     Page,
     lattice,
@@ -188,6 +189,11 @@ def runs(tmp_path_factory):
     table = [line + "," + (f"{8 + 0.001 * i}" if i else '"Box Volume (nm^3)"')
              for i, line in enumerate(table)]  # fmt: skip
     short.with_suffix(".csv").write_text("\n".join(table) + "\n")
+    creeping = np.linspace(0, 1, 60)[:, None]
+    charges = (1 + creeping) * ([-0.6, 0.3, 0.3] * 21 + [0.7, -0.7] * 3)
+    write_charges(short.with_suffix(".charges"), 0.5 * np.arange(60), charges)
+    times = 0.02 * np.arange(60)
+    write_dipoles(short.with_suffix(".dipoles.csv"), times, creeping * np.ones(3))
     rng = np.random.default_rng(2)
     _, slow = langevin(60, topology.n_atoms, 0.002, 20.0, 0.02, rng)
     write_velocities(short.with_suffix(".h5"), topology, slow, 0.02, start=0.02)

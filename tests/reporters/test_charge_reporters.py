@@ -4,16 +4,18 @@
 import contextlib
 import itertools
 
+import mdtraj
 import numpy as np
 import openmm
 import pytest
 from analysis_helpers import TRICLINIC
+from charged_helpers import charged_water
 from dipole_helpers import stand_in, with_charges
-from openmm_helpers import harmonic_system, make_topology
+from openmm_helpers import BACKEND, harmonic_system, make_topology
 from run_helpers import Killed, Killer
 from watchdog_helpers import simulate
 
-from openmm_allegro import Stage, run, run_protocol
+from openmm_allegro import AllegroPotential, Stage, run, run_protocol
 from openmm_allegro.reporters import ChargeReporter, DipoleReporter
 from openmm_allegro.reporters.molecules import Molecules
 from openmm_allegro.utils.charge_records import HEADER_SIZE, read_records
@@ -218,3 +220,33 @@ def test_charges_are_of_frames():
         Stage("a", 10, report_interval=5, dipole_interval=11)
     assert Stage("a", 60, charge_interval=0, dipole_interval=0).charge_interval is None
     assert not {"charge_interval", "dipole_interval"} & set(Stage("a", 60).record())
+
+
+def test_a_model_with_charges_and_one_without(water_box, model, tmp_path):
+    """Charges of frames are the model's, and the dipoles those of these charges."""
+    pytest.importorskip("torch")
+    symbols, positions, box = water_box
+    topology = make_topology(symbols, box, waters=True)
+    charged = AllegroPotential(charged_water())
+    asked = {"steps": 8, "report_interval": 4, "dipole_interval": 2,
+             "charge_interval": 4, **QUICK}  # fmt: skip
+    system = charged.create_system(topology, backend="pythonforce", precision="double")
+    paths = run(topology, positions, system, tmp_path / "x", **asked)
+    frames = mdtraj.load(paths["trajectory"], top=paths["topology"])
+    records = read_records(paths["charges"])
+    np.testing.assert_allclose(records["time"], frames.time, rtol=1e-6)
+    table = np.loadtxt(paths["dipoles"], delimiter=",")
+    assert table[:, 0].tolist() == [2, 4, 6, 8]
+    state = openmm.XmlSerializer.deserialize(paths["state"].read_text())
+    places = state.getPositions(asNumpy=True)._value
+    expected = charged.charges(topology, places, precision="double")
+    np.testing.assert_allclose(records["charges"][-1], expected, atol=1e-6)
+    assert abs(expected.sum()) < 1e-12
+    waters, parts = places.reshape(-1, 3, 3), expected.reshape(-1, 3)
+    masses = np.array([system.getParticleMass(i)._value for i in range(3)])
+    arms = waters - np.einsum("i,mix->mx", masses / masses.sum(), waters)[:, None]
+    dipole = np.einsum("mi,mix->x", parts, arms)
+    np.testing.assert_allclose(table[-1, 2:5], dipole, atol=1e-9)
+    uncharged = AllegroPotential(model).create_system(topology, backend=BACKEND)
+    with pytest.raises(ValueError, match=r"dipole_interval: expected .* found 0 such"):
+        run(topology, positions, uncharged, tmp_path / "y", **asked)
