@@ -88,11 +88,7 @@ class ChargedModule(ForceModule):
 
         Parameters as ``forward``.
         """
-        if positions.is_cuda and self.needs_fused:
-            raise RuntimeError(
-                "Allegro: expected kernel='auto' or 'plain' for a model with charges "
-                "on a card, for which the compiled kernel has none, found 'fused'"
-            )
+        self._refuse_card(positions)
         positions, cell = self._prepared(positions, boxvectors)
         charges = self._charges(positions, cell)
         _, potentials, on_charges, of_field = self._field(positions, cell, charges)
@@ -100,6 +96,13 @@ class ChargedModule(ForceModule):
         energies, forces, strain = self._sums(positions, cell, seeds)
         energies = energies + 0.5 * charges * potentials
         return energies, forces + on_charges, strain + of_field
+
+    def _refuse_card(self, positions: Tensor) -> None:
+        if positions.is_cuda and self.needs_fused:
+            raise RuntimeError(
+                "Allegro: expected kernel='auto' or 'plain' for a model with charges "
+                "on a card, for which the compiled kernel has none, found 'fused'"
+            )
 
     @torch.jit.export
     def charges(self, positions: Tensor, boxvectors: Tensor | None = None) -> Tensor:

@@ -85,6 +85,7 @@ class EmbeddedModule(ChargedModule):
         self, positions: Tensor, boxvectors: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Results of ``evaluate``, with forces on all particles [N, 3]."""
+        self._refuse_card(positions)
         own, cell = self._prepared(positions, boxvectors)
         others = positions[self.others].detach().to(torch.float64) * self.to_angstrom
         charges = self._charges(own, cell)
@@ -105,27 +106,28 @@ class EmbeddedModule(ChargedModule):
         direct = self._direct(own, others, cell, charges)
         energies = direct.energies
         if not self.has_images:
-            field = self._field(own, cell, charges)
-            forces = torch.cat((field.forces, torch.zeros_like(others)))
+            _, potentials, forces, strain = self._field(own, cell, charges)
             return Embedded(
-                energies + 0.5 * charges * field.potentials,
-                direct.potentials + field.potentials,
-                direct.forces + forces,
-                direct.strain + field.strain,
+                energies + 0.5 * charges * potentials,
+                direct.potentials + potentials,
+                direct.forces + torch.cat((forces, torch.zeros_like(others))),
+                direct.strain + strain,
             )
         count = own.shape[0]
         sites = torch.cat((own, others))
-        whole = self._field(sites, cell, torch.cat((charges, self.points)))
-        absent = torch.zeros_like(charges)
-        points = self._field(sites, cell, torch.cat((absent, self.points)))
-        shares = 0.5 * (whole.potentials[:count] + points.potentials[:count])
+        everything = torch.cat((charges, self.points))
+        _, potentials, forces, strain = self._field(sites, cell, everything)
+        points = torch.cat((torch.zeros_like(charges), self.points))
+        _, of_points, less, strain_less = self._field(sites, cell, points)
+        potentials, of_points = potentials[:count], of_points[:count]
+        shares = 0.5 * charges * (potentials + of_points)
         background = self.background / torch.det(cell).abs()
         unit = torch.eye(3, dtype=cell.dtype, device=cell.device)
         return Embedded(
-            energies + charges * shares + background / count,
-            direct.potentials + whole.potentials[:count],
-            direct.forces + whole.forces - points.forces,
-            direct.strain + whole.strain - points.strain - background * unit,
+            energies + shares + background / count,
+            direct.potentials + potentials,
+            direct.forces + forces - less,
+            direct.strain + strain - strain_less - background * unit,
         )
 
     def _direct(

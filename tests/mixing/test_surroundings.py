@@ -23,7 +23,7 @@ from openmm_allegro.units import (
     NM_TO_ANGSTROM,
 )
 
-OPTIONS = {"backend": "pythonforce", "precision": "double", "kernel": "plain"}
+OPTIONS = {"backend": "pythonforce", "precision": "double"}
 ALPHA = 0.8  # 1/Å
 REGION = [*range(3), *range(6, 9)]  # waters that are neighbours by an image
 START = {"H": 0.35, "O": -0.6}  # of no neutral molecule
@@ -121,7 +121,7 @@ def test_the_same_charges_as_in_mechanical_embedding(water_box, case):
         expected, abs=1e-8 if exact else 0.01
     )
     difference = forces[0] - forces[1] - expected_forces
-    assert abs(difference).max() < (1e-6 if exact else 0.05)
+    assert abs(difference).max() < (1e-6 if exact else 0.2)  # of meshes
     assert abs(expected) > 50 and abs(expected_forces).max() > 100
 
 
@@ -229,7 +229,7 @@ def refusals():
     yield (
         "native",
         lambda s: None,
-        {"backend": "native", "kernel": "auto"},
+        {"backend": "native"},
         "backend='native'",
     )
     yield "unknown", lambda s: None, {"embedding": "polarised"}, "of .*'electrostatic'"
