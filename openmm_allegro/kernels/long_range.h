@@ -13,6 +13,8 @@ extern "C" {
 #define ALLEGRO_LEAST_ORDER 4
 /// Largest order of them.
 #define ALLEGRO_MOST_ORDER 8
+/// Order with which forces on charges of 0.4 e are right to 1e-5 eV/Å at the usual spacing.
+#define ALLEGRO_USUAL_ORDER 7
 
 /// Gaussian charges and how they are summed. Where they are periodic, the waves of their
 /// density are summed on a mesh, by smooth particle mesh Ewald (doi:10.1063/1.470117), less

@@ -8,6 +8,10 @@ from .model import CHARGES, Model, weights
 # Key of the provenance: labels beside energies and forces that charges were trained on.
 LABELS = "charge_labels"
 
+# Which images of the atoms charges interact with: all that the box has; or, in vacuum,
+# as those of a region of a mixed System are, the nearest ones or those given.
+IMAGES = ("all", "nearest", "none")
+
 
 class LongRangeSettings(NamedTuple):
     """Numbers that turn raw charges into the energy of their field."""

@@ -41,8 +41,6 @@ class Engine:
         If the force is of another kind.
     """
 
-    is_charged: bool = False
-
     def __init__(self, force: openmm.Force, threads: int | None = None) -> None:
         if not is_native(force):
             raise ValueError(
@@ -56,6 +54,7 @@ class Engine:
         sizes = np.zeros(3, dtype=np.int64)
         self._plugin.allegro_engine_sizes(self._handle, sizes.ctypes.data)
         count, self.number_of_caps, self.number_of_models = sizes.tolist()
+        self.is_charged = bool(self._plugin.allegro_engine_is_charged(self._handle))
         self.particles = np.zeros(count, dtype=np.int64)
         self._plugin.allegro_engine_particles(self._handle, self.particles.ctypes.data)
 
@@ -133,7 +132,7 @@ class Engine:
         Raises
         ------
         ValueError
-            If the force has link atoms, or as ``run``.
+            If the force has link atoms or charges, or as ``run``.
         """
         virials = np.zeros((len(self.particles), 3, 3))
         self._call("virials", positions, box, virials)
@@ -155,10 +154,9 @@ class Engine:
         ValueError
             If the models have no charges, or the force has link atoms, or as ``run``.
         """
-        raise ValueError(
-            "expected a model with charges for those of the atoms, found one of "
-            "charges = 'none'"
-        )
+        charges = np.zeros(len(self.particles))
+        self._call("charges", positions, box, charges)
+        return charges
 
     def _call(
         self,

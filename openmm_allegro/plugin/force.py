@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import openmm
 
+from ..model.long_range import IMAGES, LongRangeSettings
 from .library import plugin
 
 FORCE_TYPE = "AllegroForce"
@@ -22,6 +23,7 @@ class FoldedModel(NamedTuple):
     weights: np.ndarray  # float32 or float64: the precision of the network
     types: np.ndarray  # int64, of each atom and then of each cap
     intervals: int = 0  # of the two-body table that C++ makes; none where it is 0
+    charges: LongRangeSettings | None = None  # of all models or of none, total the same
 
 
 def native_force(
@@ -32,6 +34,7 @@ def native_force(
     cutoff: float,
     skin: float,
     caps: Sequence[tuple[int, int, float]] = (),
+    images: str = "all",
     about: str = "",
     name: str = FORCE_TYPE,
 ) -> openmm.Force:
@@ -49,6 +52,8 @@ def native_force(
         Largest cutoff of any pair, and reach of the pair list beyond it, Å.
     caps : sequence of (inner, outer, ratio)
         Hydrogens on bonds between particles, see ``mixing.link_atoms``.
+    images : str
+        Of ``model.long_range.IMAGES``; of no effect without a box or charges.
     about : str
         Text that stays with the force, see ``potential.description``.
     name : str
@@ -72,7 +77,7 @@ def native_force(
         row["ends"], row["ratio"] = (inner, outer), ratio
     attributes = {
         "type": FORCE_TYPE,
-        "version": "1",
+        "version": "1" if models[0].charges is None else "2",
         "forceGroup": "0",
         "name": name,
         "about": about,
@@ -83,6 +88,9 @@ def native_force(
         "caps": _text(rows, rows.dtype),
         "models": str(len(models)),
     }
+    if models[0].charges is not None:
+        attributes["totalCharge"] = repr(models[0].charges.total)
+        attributes["images"] = str(IMAGES.index(images))
     element = ElementTree.Element("Force", attributes)
     for number, model in enumerate(models):
         ElementTree.SubElement(element, f"Model{number}", _model_attributes(model))
@@ -92,7 +100,7 @@ def native_force(
 
 def _model_attributes(model: FoldedModel) -> dict[str, str]:
     is_double = model.weights.dtype == np.float64
-    return {
+    attributes = {
         "double": str(int(is_double)),
         "integers": _text(model.integers, "<i8"),
         "constants": _text(model.constants, "<f8"),
@@ -100,6 +108,11 @@ def _model_attributes(model: FoldedModel) -> dict[str, str]:
         "types": _text(model.types, "<i8"),
         "intervals": str(model.intervals),
     }
+    if model.charges is not None:
+        attributes["start"] = _text(np.array(model.charges.start), "<f8")
+        attributes["alpha"] = repr(model.charges.alpha)
+        attributes["learned"] = str(int(model.charges.learned))
+    return attributes
 
 
 def _text(values: np.ndarray, dtype: np.typing.DTypeLike) -> str:

@@ -22,10 +22,6 @@ from ..model.charges import with_total
 from ..model.long_range import LongRangeSettings
 from .local_module import ForceModule
 
-# Which images of the atoms the charges interact with: all that the box has, or, in
-# vacuum as those of a region of a mixed System, the nearest ones or those given.
-IMAGES = ("all", "nearest", "none")
-
 
 class ChargedModule(ForceModule):
     """Energy and forces of atoms with charges, with the contract of ``ForceModule``.
@@ -39,7 +35,7 @@ class ChargedModule(ForceModule):
         As ``ForceModule``.
     settings : LongRangeSettings
     images : str
-        Of ``IMAGES``; of no effect where the box does not repeat.
+        Of ``model.long_range.IMAGES``; of no effect where the box does not repeat.
     needs_fused : bool
         Whether to refuse a card, for which the compiled kernel has no charges.
     """

@@ -128,7 +128,7 @@ def committee_module(
     caps : sequence of Cap
         Caps of each member, see ``mixing.capped_module.capped``.
     images : str
-        As ``charged_module.IMAGES``.
+        As ``model.long_range.IMAGES``.
     surroundings : Surroundings, optional
         Charges around those of the models.
     description : str

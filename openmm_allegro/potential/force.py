@@ -22,6 +22,7 @@ from ..mixing.link_atoms import Cap, find_caps
 from ..mixing.region import is_connected
 from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
+from ..model.long_range import long_range_settings
 from ..model.model import Model
 from ..plugin.force import FoldedModel, native_force
 from ..structure import topology_symbols
@@ -65,7 +66,7 @@ def model_force(
         Whether the System's box repeats.
     images : str
         Images of the atoms that charges interact with, "all", "nearest" or "none", as
-        ``charged_module.IMAGES``.
+        ``model.long_range.IMAGES``.
     surroundings : Surroundings, optional
         Charges of a force field around those of the models, which feel each other.
     device : str or torch.device, optional
@@ -91,7 +92,9 @@ def model_force(
         embedding="mechanical" if surroundings is None else "electrostatic",
     )
     if options.backend == "native":
-        return _native(models, symbols, options, particles, caps, periodic, about)
+        return _native(
+            models, symbols, options, particles, caps, periodic, images, about
+        )
     if options.backend == "torchforce":
         register_torch_force()  # an error comes before any long work
     register_operators(f"backend={options.backend!r}")
@@ -189,8 +192,8 @@ def resolve(
     ImportError
         If there is no backend.
     ValueError
-        If the native backend is asked for and a device, too, or for models with
-        charges, or as ``check_charges``.
+        If the native backend is asked for and a device, too, or surroundings, or as
+        ``check_charges``.
     """
     check_charges(models, options.total_charge)
     obstacle = _obstacle(models, options)
@@ -201,9 +204,9 @@ def resolve(
             "backend='native': expected no device, because it computes where the "
             f"OpenMM Platform does, found device={str(device)!r}"
         )
-    if options.backend == "native" and models[0].config.is_charged:
+    if options.backend == "native" and is_embedded:
         raise ValueError(
-            f"backend='native': expected a model without charges, found {obstacle}; "
+            f"backend='native': expected embedding='mechanical', found {obstacle}; "
             "backend='torchforce' or 'pythonforce' takes it"
         )
     choice = choose_backend(
@@ -224,8 +227,6 @@ def _may_be_on_card(device: "str | torch.device | None") -> bool:
 
 def _obstacle(models: Sequence[Model], options: ForceOptions) -> str:
     """Why the native force cannot compute models; empty if it can."""
-    if models[0].config.is_charged:
-        return "a model with charges, whose sum at long range is torch's"
     if options.kernel == "plain":
         return "kernel='plain' was asked for, which is torch's"
     if not all(is_foldable(model) for model in models):
@@ -240,6 +241,7 @@ def _native(
     particles: Sequence[int],
     caps: Sequence[Cap],
     periodic: bool,
+    images: str,
     about: str,
 ) -> openmm.Force:
     if not symbols:
@@ -255,6 +257,7 @@ def _native(
         cutoff=max(cutoffs),
         skin=common_skin(options, cutoffs),
         caps=caps,
+        images=images,
         about=about,
         name=FORCE_NAME,
     )
@@ -268,4 +271,5 @@ def _folded(
     if options.two_body == "table":
         exact = folded(model, "double")
         intervals, _ = choose_table(program, exact, model.config.elements)
-    return FoldedModel(*program, types, intervals)
+    settings = long_range_settings(model, options.total_charge)
+    return FoldedModel(*program, types, intervals, settings)

@@ -90,7 +90,7 @@ def script_model(
 ) -> torch.jit.ScriptModule:
     """Script a model as ``force_module`` does, from options that were checked.
 
-    Images are those that charges interact with, see ``charged_module.IMAGES``, and
+    Images are those that charges interact with, see ``model.long_range.IMAGES``, and
     surroundings are charges around those of the model.
     """
     check_charges([model], options.total_charge, periodic)

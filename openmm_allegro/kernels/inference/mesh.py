@@ -7,11 +7,12 @@ import weakref
 import numpy as np
 
 from ... import units
+from .. import header
 from ..header import filled
 from ..library import Outcome, check_outcome
 
 SPACING = 0.0  # as ``alpha`` needs it
-ORDER = 7  # of its splines
+ORDER = header.constant("ALLEGRO_USUAL_ORDER")  # of its splines
 
 
 class Mesh:

@@ -125,6 +125,22 @@ int64_t allegro_engine_virials(allegro_engine *engine, int64_t particles,
   });
 }
 
+int64_t allegro_engine_is_charged(const allegro_engine *engine) {
+  return as_engine(engine).models->is_charged();
+}
+
+int64_t allegro_engine_charges(allegro_engine *engine, int64_t particles,
+                               const double *positions, const double *box,
+                               double *charges) {
+  return guarded<>(int64_t(0), [&] {
+    Engine &own = as_engine(engine);
+    own.models->check_particles(particles);
+    const std::vector<double> all = own.charges(positions, box);
+    std::copy(all.begin(), all.end(), charges);
+    return int64_t(1);
+  });
+}
+
 int64_t allegro_engine_rebuilds(const allegro_engine *engine) {
   return as_engine(engine).rebuilds();
 }

@@ -14,8 +14,10 @@
 extern "C" {
 #endif
 
-/// Version of the functions below and of the force's XML.
+/// Version of the functions below, and of the XML of forces without charges.
 #define ALLEGRO_PLUGIN_VERSION 1
+/// Version of the XML of forces with charges, which earlier readers refuse.
+#define ALLEGRO_CHARGED_VERSION 2
 
 /// A force's models with a pair list of their own, outside of any Context.
 typedef struct allegro_engine allegro_engine;
@@ -68,6 +70,15 @@ int64_t allegro_engine_deviation(allegro_engine *engine, int64_t particles,
 int64_t allegro_engine_virials(allegro_engine *engine, int64_t particles,
                                const double *positions, const double *box,
                                double *virials);
+
+/// 1 if the atoms have charges.
+int64_t allegro_engine_is_charged(const allegro_engine *engine);
+
+/// Compute the charges of the atoms, means over the models: [atoms], e; arguments as above.
+/// Models without charges and those with caps are refused.
+int64_t allegro_engine_charges(allegro_engine *engine, int64_t particles,
+                               const double *positions, const double *box,
+                               double *charges);
 
 /// How often the list of pairs was built.
 int64_t allegro_engine_rebuilds(const allegro_engine *engine);

@@ -7,6 +7,7 @@
 #include <new>
 #include <vector>
 
+#include "charges.h"
 #include "models.h"
 #include "openmm/Vec3.h"
 #include "pair_list.h"
@@ -85,11 +86,35 @@ class Engine {
       throw OpenMM::OpenMMException(
           "Allegro: expected a model without link atoms for virials of the atoms, found " +
           std::to_string(models->caps.size()));
+    if (models->is_charged())
+      throw OpenMM::OpenMMException(
+          "Allegro: expected a model without charges for virials of the atoms, found one "
+          "with charges, whose energy at long range is of all atoms");
     place(positions, box);
     std::vector<double> sums(9 * models->count(), 0.0);
     for (size_t m = 0; m < opened.size(); ++m) run_member(m, true, other, &sums);
     for (double &virial : sums) virial /= double(opened.size());
     return sums;
+  }
+
+  // The charge of each atom without caps, e, means over the models.
+  std::vector<double> charges(const double *positions, const double *box) {
+    if (!models->is_charged())
+      throw OpenMM::OpenMMException(
+          "Allegro: expected a model with charges for those of the atoms, found one of "
+          "charges = 'none'");
+    if (!models->caps.empty())
+      throw OpenMM::OpenMMException(
+          "Allegro: expected a model without link atoms for charges of the atoms, found " +
+          std::to_string(models->caps.size()));
+    place(positions, box);
+    std::vector<double> means(models->count(), 0.0);
+    for (size_t m = 0; m < opened.size(); ++m) {
+      find_charges(m, nullptr);
+      for (size_t i = 0; i < means.size(); ++i)
+        means[i] += field->charges[i] / double(opened.size());
+    }
+    return means;
   }
 
   // Add forces times `unit` to those of all particles; a cap's act on both ends.
@@ -125,14 +150,17 @@ class Engine {
   std::vector<std::shared_ptr<const Model>> complete;
   std::vector<Opened> opened;
   std::vector<double> x, forces, strains;
+  const double *near = nullptr;  // x, near the box
   double cell[9];
   Results other;
+  std::unique_ptr<Field> field;  // of models with charges
 
   // Not when it is made: some engines only tell what they are of.
   void open_members() {
     std::vector<Opened> all;
     complete = Tables::complete(models, *kernels, team.size);
     for (const auto &member : complete) all.push_back(open(*kernels, *member));
+    if (models->is_charged()) field = std::make_unique<Field>(*kernels);
     opened.swap(all);
   }
 
@@ -156,6 +184,7 @@ class Engine {
             "Allegro: expected finite positions, found NaN or infinity; the simulation has "
             "become unstable or was started from bad coordinates");
     list.update(m.count(), x.data(), cell, team);
+    near = list.positions(x.data(), cell);
   }
 
   void place_cap(const Cap &cap, const double *positions) {
@@ -174,20 +203,62 @@ class Engine {
       x.push_back(inner[axis] * NM_TO_ANGSTROM + cap.ratio * bond[axis]);
   }
 
-  // Each thread has equal numbers of centres, whatever the list: so a restart divides the
-  // sums as the run before did, and gives the same numbers to the last bit. Virials of the
-  // atoms are added to, if they are wanted.
+  // Energies, forces and strain of one model. Virials of the atoms are added to, if they
+  // are wanted.
   void run_member(size_t member, bool wants_forces, Results &results,
                   std::vector<double> *virials = nullptr) {
+    if (!field) return run_kernel(member, wants_forces, nullptr, results, virials);
+    const Model &model = models->members[member];
+    results.energies.resize(models->count());
+    // Without forces the first pass is the only one, and gives the energies too.
+    const bool is_one_pass = !wants_forces && model.charges.is_learned;
+    find_charges(member, is_one_pass ? results.energies.data() : nullptr);
+    field->sum(*models, model, x.data(), cell, team.size, wants_forces);
+    if (is_one_pass)
+      results.forces.clear();
+    else
+      run_kernel(member, wants_forces,
+                 model.charges.is_learned ? field->seeds.data() : nullptr, results, virials);
+    for (size_t i = 0; i < results.energies.size(); ++i)
+      results.energies[i] += 0.5 * field->charges[i] * field->potentials[i];
+    for (size_t i = 0; i < results.forces.size(); ++i) results.forces[i] += field->forces[i];
+    for (int i = 0; i < 9 && wants_forces; ++i) results.strain[i] += field->strain[i];
+  }
+
+  // Charges of the atoms; energies too, if they are wanted and the charges are learned.
+  void find_charges(size_t member, double *energies) {
+    const Model &model = models->members[member];
+    double *raw = field->reserve(models->count());
+    if (model.charges.is_learned) {
+      const allegro_results wanted = {energies, nullptr, nullptr, nullptr, raw};
+      team.run([&](int thread) { run_centers(member, thread, nullptr, wanted); });
+    }
+    field->complete(model, models->total_charge);
+  }
+
+  // Each thread has equal numbers of centres, whatever the list: so a restart divides the
+  // sums as the run before did, and gives the same numbers to the last bit.
+  void run_centers(size_t member, int thread, const double *seeds,
+                   const allegro_results &results) {
     const long count = models->count();
     const allegro_atoms atoms = {count,
-                                 list.positions(x.data(), cell),
+                                 near,
                                  cell,
                                  models->members[member].types.data(),
                                  list.offsets.data(),
                                  list.neighbors.data(),
                                  list.shifts.data(),
-                                 nullptr};
+                                 seeds};
+    const int64_t outcome =
+        kernels->run(opened[member].get(), &atoms, team.begin(thread, count),
+                     team.end(thread, count), &results);
+    if (outcome != ALLEGRO_OK) throw std::bad_alloc();
+  }
+
+  // What the program gives, with seeds for its charges if there are any.
+  void run_kernel(size_t member, bool wants_forces, const double *seeds, Results &results,
+                  std::vector<double> *virials) {
+    const long count = models->count();
     results.energies.resize(count);
     results.forces.assign(wants_forces ? 3 * count : 0, 0.0);
     forces.assign(wants_forces ? 3 * count * (team.size - 1) : 0, 0.0);
@@ -197,13 +268,9 @@ class Engine {
       double *own = nullptr;  // the first thread's are the result's
       if (wants_forces)
         own = thread ? &forces[3 * count * (thread - 1)] : results.forces.data();
-      const allegro_results parts = {results.energies.data(), own, &strains[9 * thread],
-                                     virials ? &own_virials[9 * count * thread] : nullptr,
-                                     nullptr};
-      const int64_t outcome = kernels->run(opened[member].get(), &atoms,
-                                           team.begin(thread, count),
-                                           team.end(thread, count), &parts);
-      if (outcome != ALLEGRO_OK) throw std::bad_alloc();
+      run_centers(member, thread, seeds,
+                  {results.energies.data(), own, &strains[9 * thread],
+                   virials ? &own_virials[9 * count * thread] : nullptr, nullptr});
     });
     for (int i = 0; i < 9; ++i) {
       results.strain[i] = 0.0;

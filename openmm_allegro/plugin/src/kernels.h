@@ -9,6 +9,7 @@
 #include <string>
 
 #include "../../kernels/allegro.h"
+#include "../../kernels/long_range.h"
 #include "openmm/OpenMMException.h"
 
 namespace Allegro {
@@ -22,6 +23,9 @@ struct Kernels {
   decltype(&allegro_run) run;
   decltype(&allegro_tabulate) tabulate;
   decltype(&allegro_close) close;
+  decltype(&allegro_mesh_open) mesh_open;
+  decltype(&allegro_mesh_sum) mesh_sum;
+  decltype(&allegro_mesh_close) mesh_close;
 };
 
 inline Kernels load_kernels(const std::string &path) {
@@ -38,7 +42,8 @@ inline Kernels load_kernels(const std::string &path) {
   get(k.format, "allegro_format"), get(k.interface, "allegro_interface");
   get(k.check, "allegro_check"), get(k.cutoff, "allegro_cutoff");
   get(k.open, "allegro_open"), get(k.run, "allegro_run"), get(k.close, "allegro_close");
-  get(k.tabulate, "allegro_tabulate");
+  get(k.tabulate, "allegro_tabulate"), get(k.mesh_open, "allegro_mesh_open");
+  get(k.mesh_sum, "allegro_mesh_sum"), get(k.mesh_close, "allegro_mesh_close");
   if (k.interface() != ALLEGRO_INTERFACE)
     throw OpenMM::OpenMMException(
         "Allegro: expected kernels of interface " + std::to_string(ALLEGRO_INTERFACE) +

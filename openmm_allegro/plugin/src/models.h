@@ -21,6 +21,30 @@ namespace Allegro {
   throw OpenMM::OpenMMException("AllegroForce: expected " + expected + ", found " + found);
 }
 
+// What stands beside the program of a model whose atoms have charges.
+struct Charges {
+  std::vector<double> start;  // of each element, e; empty of a model without charges
+  double alpha = 0.0;         // 1/Å, see allegro_charges
+  bool is_learned = false;    // whether the program adds to them
+
+  void check(int64_t elements) const {
+    if (int64_t(start.size()) != elements)
+      fail("charges of " + std::to_string(elements) + " elements",
+           std::to_string(start.size()));
+    for (const double charge : start)
+      if (!(std::fabs(charge) <= LARGEST_CHARGE))
+        fail("charges of elements from -100 to 100 e", std::to_string(charge));
+    if (!(alpha >= 1e-3 && alpha <= 100.0))
+      fail("an alpha of charges from 0.001 to 100 1/Å", std::to_string(alpha));
+  }
+
+  static constexpr double LARGEST_CHARGE = 100.0;  // e
+};
+
+// Which images of the atoms a charge interacts with: all that the box has; or, of a region
+// that has no images, the nearest ones or those given.
+enum class Images { all, nearest, none };
+
 // Numbers of a folded model; see allegro_program.
 struct Model {
   std::vector<int64_t> integers;
@@ -30,6 +54,7 @@ struct Model {
   bool is_double = false;
   std::vector<int64_t> types;  // of each atom, then of each cap
   int64_t intervals = 0;       // of the two-body table that is to be made, if any
+  Charges charges;
 
   void set_weights(const std::string &bytes) {
     std::copy(bytes.begin(), bytes.end(), reserve_weights(bytes.size()));
@@ -110,6 +135,10 @@ struct Models {
   bool is_periodic = false;
   std::string about;  // of potential/description.py, for records
   double cutoff = 0.0, skin = 0.0;  // Å; the largest cutoff of any pair of any member
+  double total_charge = 0.0;        // e, of all atoms and caps
+  Images images = Images::all;
+
+  bool is_charged() const { return !members.empty() && !members[0].charges.start.empty(); }
 
   long count() const { return long(particles.size() + caps.size()); }
 
@@ -137,7 +166,10 @@ struct Models {
       if (cutoff < reach * (1.0 - 1e-9))
         fail("a cutoff of " + std::to_string(reach) + " Å, as a model has, or more",
              std::to_string(cutoff));
+      if (is_charged()) member.charges.check(elements);
     }
+    if (!(std::fabs(total_charge) <= 1e6))
+      fail("a total charge from -1e6 to 1e6 e", std::to_string(total_charge));
   }
 
   // Refuse particles that a System of `number` does not have.

@@ -53,7 +53,9 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
   void serialize(const void *object, OpenMM::SerializationNode &node) const override {
     const auto &force = *static_cast<const AllegroForce *>(object);
     const Models &models = *force.models;
-    node.setIntProperty("version", ALLEGRO_PLUGIN_VERSION);
+    const bool is_charged = models.is_charged();
+    node.setIntProperty("version",
+                        is_charged ? ALLEGRO_CHARGED_VERSION : ALLEGRO_PLUGIN_VERSION);
     node.setIntProperty("forceGroup", force.getForceGroup());
     node.setStringProperty("name", force.getName());
     node.setStringProperty("about", models.about);
@@ -62,6 +64,10 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     node.setDoubleProperty("skin", models.skin);
     node.setStringProperty("particles", text(models.particles));
     node.setStringProperty("caps", text(models.caps));
+    if (is_charged) {
+      node.setDoubleProperty("totalCharge", models.total_charge);
+      node.setIntProperty("images", int(models.images));
+    }
     node.setIntProperty("models", int(models.members.size()));
     for (size_t m = 0; m < models.members.size(); ++m) {
       const Model &member = models.members[m];
@@ -72,6 +78,10 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
       child.setStringProperty("weights", encode(member.weights.get(), member.weight_bytes));
       child.setStringProperty("types", text(member.types));
       child.setIntProperty("intervals", int(member.intervals));
+      if (!is_charged) continue;
+      child.setStringProperty("start", text(member.charges.start));
+      child.setDoubleProperty("alpha", member.charges.alpha);
+      child.setBoolProperty("learned", member.charges.is_learned);
     }
   }
 
@@ -82,10 +92,12 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
  private:
   static AllegroForce *read(const OpenMM::SerializationNode &node) {
     const int version = node.getIntProperty("version");
-    if (version != ALLEGRO_PLUGIN_VERSION)
-      throw OpenMM::OpenMMException("AllegroForce: expected XML of version " +
-                                    std::to_string(ALLEGRO_PLUGIN_VERSION) + ", found " +
-                                    std::to_string(version));
+    const bool is_charged = version == ALLEGRO_CHARGED_VERSION;
+    if (version != ALLEGRO_PLUGIN_VERSION && !is_charged)
+      throw OpenMM::OpenMMException(
+          "AllegroForce: expected XML of version " + std::to_string(ALLEGRO_PLUGIN_VERSION) +
+          " or " + std::to_string(ALLEGRO_CHARGED_VERSION) + ", found " +
+          std::to_string(version));
     auto models = std::make_shared<Models>();
     models->about = string_property(node, "about");
     models->is_periodic = node.getBoolProperty("periodic");
@@ -93,9 +105,16 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     models->skin = node.getDoubleProperty("skin");
     models->particles = array<int64_t>(node, "particles");
     models->caps = array<Cap>(node, "caps");
+    if (is_charged) {
+      models->total_charge = node.getDoubleProperty("totalCharge");
+      const int images = node.getIntProperty("images");
+      if (images < 0 || images > 2) fail("images 0 to 2", std::to_string(images));
+      models->images = Images(images);
+    }
     const int number = node.getIntProperty("models");
     for (int m = 0; m < number; ++m)
-      models->members.push_back(member(node.getChildNode("Model" + std::to_string(m))));
+      models->members.push_back(
+          member(node.getChildNode("Model" + std::to_string(m)), is_charged));
     if (has_child(node, "Model" + std::to_string(std::max(0, number))))
       fail(std::to_string(number) + " models", "more");
     models->check(*ChosenKernels::get());
@@ -131,7 +150,7 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     return values;
   }
 
-  static Model member(const OpenMM::SerializationNode &node) {
+  static Model member(const OpenMM::SerializationNode &node, bool is_charged) {
     Model model;
     model.is_double = node.getBoolProperty("double");
     model.integers = array<int64_t>(node, "integers");
@@ -139,6 +158,11 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     model.set_weights(decode(string_property(node, "weights"), "weights"));
     model.types = array<int64_t>(node, "types");
     model.intervals = node.getIntProperty("intervals", 0);
+    if (!is_charged) return model;
+    model.charges.start = array<double>(node, "start");
+    if (model.charges.start.empty()) fail("charges of elements", "none");
+    model.charges.alpha = node.getDoubleProperty("alpha");
+    model.charges.is_learned = node.getBoolProperty("learned");
     return model;
   }
 };
