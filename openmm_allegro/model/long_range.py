@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from .model import CHARGES, Model, weights
 
-# Key of the provenance: labels beside energies and forces that charges were trained on.
-LABELS = "charge_labels"
+# Settings of a training whose labels are charges, and what the labels are.
+_WEIGHTS = {"charge_weight": "charges", "dipole_weight": "dipole"}
 
 # Which images of the atoms charges interact with: all that the box has; or, in vacuum,
 # as those of a region of a mixed System are, the nearest ones or those given.
@@ -45,9 +45,10 @@ def long_range_settings(model: Model, total: float = 0.0) -> LongRangeSettings |
 
 
 def charge_labels(model: Model) -> tuple[str, ...]:
-    """Kinds of labels that the charges of a model were trained on, such as "dipole".
+    """Kinds of labels that a model's charges were trained on: "charges", "dipole".
 
     Without any they come from energies and forces alone: of condensed matter they are
     screened by its electrons, which do not move with the atoms.
     """
-    return tuple(model.provenance.get(LABELS, ()))
+    settings = model.provenance.get("train", {})
+    return tuple(label for key, label in _WEIGHTS.items() if settings.get(key))

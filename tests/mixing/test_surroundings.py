@@ -29,7 +29,7 @@ REGION = [*range(3), *range(6, 9)]  # waters that are neighbours by an image
 START = {"H": 0.35, "O": -0.6}  # of no neutral molecule
 
 
-def charged(kind, seed=5, labels=("dipole",)):
+def charged(kind, seed=5, dipole_weight=1.0):
     """The network of ``water_model`` with charges."""
     local = water_model(seed)
     fields = {"charges": kind, "charge_start": START, "charge_alpha": ALPHA}
@@ -37,7 +37,7 @@ def charged(kind, seed=5, labels=("dipole",)):
     energy = AllegroEnergy(config, local.statistics, seed=seed)
     if kind == "learned":  # so much that their derivatives matter
         energy.network.readout.layers[-1].weight.detach()[:, 1] *= 20.0
-    provenance = {"charge_labels": list(labels)}
+    provenance = {"train": {"dipole_weight": dipole_weight}}
     return Model(
         config, local.statistics, energy, "total", "float64", provenance=provenance
     )
@@ -181,6 +181,26 @@ def test_no_force_on_the_whole_and_the_given_charge(water_box):
     assert one.particles.tolist() == REGION
 
 
+def test_a_barostat_and_torchforce(water_box):
+    """Energies after volume moves are those of a new Context, by either backend."""
+    pytest.importorskip("openmmtorch")
+    given = box_of_waters(water_box)
+    system = mixed(charged("learned"), given, backend="torchforce")
+    system = openmm.XmlSerializer.clone(system)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
+    barostat.setRandomNumberSeed(1)
+    system.addForce(barostat)
+    context = context_of(system, given[1], timestep=1e-9)
+    context.getIntegrator().step(12)
+    state = context.getState(energy=True, positions=True)
+    box = state.getPeriodicBoxVectors(asNumpy=True)._value
+    assert abs(np.linalg.det(box) - 0.93**3) > 1e-3
+    positions = state.getPositions(asNumpy=True)._value
+    other = mixed(charged("learned"), given)
+    energy, _ = energy_and_forces(other, positions, box=box)
+    assert state.getPotentialEnergy()._value == pytest.approx(energy, rel=1e-9)
+
+
 @pytest.mark.parametrize("kind", ["learned", "constant"])
 def test_interpolation(water_box, kind):
     """λ = 0 is the force field, λ = 1 the mixed System, linear between."""
@@ -222,7 +242,7 @@ def refusals():
     yield (
         "screened",
         lambda s: None,
-        {"model": charged("learned", labels=())},
+        {"model": charged("learned", dipole_weight=0.0)},
         ("labels of charges or dipoles, found one without.*screened_charges=True"),
     )
     yield "none", lambda s: None, {"model": water_model()}, "with charges, found one"
