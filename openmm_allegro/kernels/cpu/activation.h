@@ -33,8 +33,9 @@ static inline Vector<double>::V exponential(Vector<double>::V x) {
   return (V)((I)p + ((I)shifted << 52));
 }
 
-// x becomes f(x) and derivative f'(x), for whole vectors.
-template <typename T> static void activate(int kind, T *x, T *derivative, int count) {
+// x becomes f(x) and derivative f'(x), if that is wanted, for whole vectors.
+template <bool HAS_DERIVATIVE, typename T>
+static void activate(int kind, T *x, T *derivative, int count) {
   typedef typename Vector<T>::V V;
   constexpr int L = lanes<T>;
   for (int i = 0; i < count; i += L) {
@@ -42,19 +43,22 @@ template <typename T> static void activate(int kind, T *x, T *derivative, int co
     if (kind == ALLEGRO_SILU) {  // z s, s = 1 / (1 + exp(-z))
       const V s = T(1) / (T(1) + exponential(-z));
       store(x + i, z * s);
-      store(derivative + i, s * (T(1) + z * (T(1) - s)));
+      if (HAS_DERIVATIVE) store(derivative + i, s * (T(1) + z * (T(1) - s)));
     } else if (kind == ALLEGRO_MISH) {  // z tanh(ln(1 + exp z)), rational in exp(-|z|)
       const V e = exponential(z < T(0) ? z : -z);
       const V a = z < T(0) ? e * (e + T(2)) : T(1) + T(2) * e;
       const V b = z < T(0) ? a + T(2) : a + T(2) * e * e;
-      const V t = a / b, s = (z < T(0) ? e : V{} + T(1)) / (T(1) + e);
+      const V t = a / b;
       store(x + i, z * t);
+      if (!HAS_DERIVATIVE) continue;
+      const V s = (z < T(0) ? e : V{} + T(1)) / (T(1) + e);
       store(derivative + i, t + z * s * (T(1) - t * t));
     } else {  // ALLEGRO_GELU: z Φ(z)
       for (int j = 0; j < L; ++j) {
         const T phi = T(0.5) * (T(1) + T(erf(z[j] * 0.70710678118654752440)));
-        const T density = T(0.39894228040143267794 * exp(-0.5 * z[j] * z[j]));
         x[i + j] = z[j] * phi;
+        if (!HAS_DERIVATIVE) continue;
+        const T density = T(0.39894228040143267794 * exp(-0.5 * z[j] * z[j]));
         derivative[i + j] = phi + z[j] * density;
       }
     }

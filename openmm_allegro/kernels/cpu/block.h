@@ -216,6 +216,7 @@ template <typename T>
 static void evaluate(const Model &m, const allegro_atoms &atoms, long begin, long end,
                      const allegro_results &results) {
   Workspace<T> w = workspace<T>(m);
+  w.goes_back = results.forces;
   while (begin < end) {
     begin = gather(m, w, atoms, begin, end, results);
     if (w.atoms.empty()) continue;

@@ -48,6 +48,7 @@ template <typename T> using Array = std::vector<T, Aligned<T>>;
 // All pairs of a few centres are the rows of one matrix x; g has the derivatives of the
 // energy by it. A row stays in the cache from the first to the last operation.
 template <typename T> struct Workspace {
+  bool goes_back = true;                       // whether the way back follows
   Array<T> x, g;                               // [rows, stride]
   Array<double> unit[3], distance;             // [rows]
   Array<T> slopes;                             // [rows, first_width], from the table

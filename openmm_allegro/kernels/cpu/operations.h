@@ -2,7 +2,8 @@
 // The operations of the program on the rows of a block, forward and backward. Included
 // after tensor.h.
 
-// Cubic Hermite interpolation of a row's first segments, and their derivatives by x.
+// Cubic Hermite interpolation of a row's first segments, and their derivatives by x if the
+// way back follows.
 template <typename T> static void interpolate(const Model &m, Workspace<T> &w, long row) {
   typedef typename Vector<T>::V V;
   const double nodes = m.points / (1.0 - m.table_from);  // for each unit of x
@@ -16,6 +17,7 @@ template <typename T> static void interpolate(const Model &m, Workspace<T> &w, l
     const V s = load(cubic + width + i), b = load(cubic + 2 * width + i);
     const V c = load(cubic + 3 * width + i);
     store(values + i, load(cubic + i) + t * (s + t * (b + t * c)));
+    if (!w.goes_back) continue;
     store(slopes + i, scale * (s + t * (T(2) * b + t * (T(3) * c))));
   }
 }
@@ -50,7 +52,8 @@ static void forward_operation(const Model &m, Workspace<T> &w, long n, long begi
     case ALLEGRO_ACTIVATION: {
       const auto &op = as<allegro_activation>(operation);
       for (long row = begin; row < end; ++row, x += m.stride)
-        activate(op.kind, x + op.target, x + op.slope, op.width);
+        (w.goes_back ? activate<true, T> : activate<false, T>)(op.kind, x + op.target,
+                                                               x + op.slope, op.width);
       break;
     }
     case ALLEGRO_TYPES: {

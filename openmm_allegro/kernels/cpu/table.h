@@ -56,7 +56,7 @@ template <typename T> class Stage {
         const auto &op = as<allegro_activation>(operation);
         for (long i = 0; i < pairs; ++i) {
           double *value = row(i), *slope = row(pairs + i) + op.target;
-          activate(op.kind, value + op.target, value + op.slope, op.width);
+          activate<true>(op.kind, value + op.target, value + op.slope, op.width);
           for (long k = 0; k < op.width; ++k) slope[k] *= value[op.slope + k];
         }
         break;
