@@ -248,6 +248,7 @@ class AllegroCalculator(Calculator):
             # Checked here, for the message of the computation would name a topology.
             element_types(structure.symbols, self.model.config.elements, "atoms")
             check_distinct(structure.positions, range(len(structure)))
+            check_charges([self.model], self.options.total_charge, key[1])
             warn_of_vacuum([self.model], structure.periodic.any())
             periodic = any(key[1]) if self.backend == "native" else key[1]
             computation = model_computation(

@@ -6,12 +6,16 @@ import dataclasses
 import numpy as np
 import openmm
 import pytest
+import torch
 from charged_helpers import START, charged_water, two_ions
 from openmm_helpers import energy_and_forces, make_topology, skip_without
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.potential.computation import computations, model_computation
 from openmm_allegro.potential.options import ForceOptions
+from openmm_allegro.structure import Structure
+from openmm_allegro.training.predict import predict
+from openmm_allegro.training.samples import collate, make_samples
 from openmm_allegro.units import COULOMB_EV_ANGSTROM_CODATA, NM_TO_ANGSTROM
 
 DOUBLE = ForceOptions(precision="double", backend="pythonforce")
@@ -58,6 +62,25 @@ def test_strain_is_the_derivative(computation, water_box):
         deform = np.eye(3) + sign * step
         ends.append(computation.run(positions @ deform, box @ deform)[0].sum())
     assert ends[1] - ends[0] == pytest.approx((strain * 2 * step).sum(), rel=1e-6)
+
+
+def test_training_predicts_the_same(charged, water_box):
+    """By an exact sum, in double; what is deployed has a mesh, and a float32 network."""
+    symbols, positions, box = water_box
+    cell = box * NM_TO_ANGSTROM
+    structure = Structure(
+        tuple(symbols), positions * NM_TO_ANGSTROM, cell, np.full(3, True), charge=1.0
+    )
+    samples = make_samples([structure], charged.config, torch.float64)
+    expected = predict(charged.energy, collate(samples, charged.config))
+    computation = computation_of(charged, symbols, precision="mixed", total_charge=1.0)
+    energies, forces, strain = computation.run(positions, box)
+    assert energies.sum() == pytest.approx(float(expected.energies[0]), abs=1e-3)
+    assert abs(forces - expected.forces.numpy()).max() < 2e-5
+    stress = strain / np.linalg.det(cell)
+    assert stress == pytest.approx(expected.stresses[0].numpy(), abs=1e-6)
+    charges = computation.charges(positions, box)
+    assert charges == pytest.approx(expected.charges.numpy(), abs=1e-6)
 
 
 def test_charges_have_the_total(charged, computation, water_box):
