@@ -8,7 +8,7 @@ import openmm
 import pytest
 from charged_helpers import charged_water
 from openmm import unit
-from openmm_helpers import BACKEND, context_of, make_topology
+from openmm_helpers import context_of, make_topology
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.model import AllegroEnergy
@@ -16,7 +16,7 @@ from openmm_allegro.model import AllegroEnergy
 KJ_PER_MEV = 0.09648533212331
 
 
-def drift(water_box, timestep, steps, backend=BACKEND):
+def drift(water_box, timestep, steps):
     """Slope of the total energy (meV/atom/ps) and standard deviation about it.
 
     The network has random weights, and the core repulsion keeps atoms apart.
@@ -27,7 +27,7 @@ def drift(water_box, timestep, steps, backend=BACKEND):
     energy = AllegroEnergy(config, random.statistics, seed=5)
     model = Model(config, random.statistics, energy, "total", "float64")
     topology = make_topology(symbols, box, waters=True)
-    system = AllegroPotential(model).create_system(topology, backend=backend)
+    system = AllegroPotential(model).create_system(topology, backend="native")
     context = context_of(system, positions, timestep=timestep)
     openmm.LocalEnergyMinimizer.minimize(context, maxIterations=20)
     context.setVelocitiesToTemperature(100 * unit.kelvin, 1)

@@ -16,7 +16,11 @@ from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.structure import Structure
 from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
-from openmm_allegro.units import COULOMB_EV_ANGSTROM_CODATA, NM_TO_ANGSTROM
+from openmm_allegro.units import (
+    COULOMB_EV_ANGSTROM_CODATA,
+    EV_TO_KJ_PER_MOL,
+    NM_TO_ANGSTROM,
+)
 
 DOUBLE = ForceOptions(precision="double", backend="pythonforce")
 
@@ -65,7 +69,7 @@ def test_strain_is_the_derivative(computation, water_box):
 
 
 def test_training_predicts_the_same(charged, water_box):
-    """By an exact sum, in double; what is deployed has a mesh, and a float32 network."""
+    """By an exact sum in double; what is deployed has a mesh and a float32 network."""
     symbols, positions, box = water_box
     cell = box * NM_TO_ANGSTROM
     structure = Structure(
@@ -134,9 +138,9 @@ def test_supercell(charged, water_box):
     assert twice[2] == pytest.approx(2 * once[2], abs=1e-4)
 
 
-@pytest.mark.parametrize("backend", ["torchforce", "pythonforce"])
+@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
 def test_system(charged, water_box, backend):
-    """It computes what the module does, also when it was read from XML."""
+    """All backends compute the same, also those of Systems that were read from XML."""
     skip_without(backend)
     symbols, positions, box = water_box
     topology = make_topology(symbols, box, waters=True)
@@ -149,7 +153,12 @@ def test_system(charged, water_box, backend):
     (computation,) = computations(read)
     assert computation.is_charged
     results = computation.run(positions, box)
-    energy_unit = energy / results[0].sum()
-    assert energy_unit == pytest.approx(96.485, abs=1e-3)
-    assert forces == pytest.approx(10 * energy_unit * results[1], rel=1e-9, abs=1e-6)
-    assert computation.charges(positions, box).sum() == pytest.approx(1.0)
+    assert energy == pytest.approx(results[0].sum() * EV_TO_KJ_PER_MOL, rel=1e-9)
+    expected = results[1] * EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
+    assert forces == pytest.approx(expected, rel=1e-9, abs=1e-6)
+    other = computation_of(charged, symbols, precision="mixed", total_charge=1.0)
+    for a, b in zip(results, other.run(positions, box), strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+    charges = computation.charges(positions, box)
+    assert charges.sum() == pytest.approx(1.0)
+    assert charges == pytest.approx(other.charges(positions, box), abs=1e-6)

@@ -140,9 +140,10 @@ def test_volume_moves(potential, waters):
     assert list(found) == pytest.approx(expected, rel=1e-3, abs=2)
 
 
-def test_in_ase(waters):
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_in_ase(backend):
     ase = pytest.importorskip("ase")
-    calculator = AllegroCalculator(two_ions(), total_charge=0.1)
+    calculator = AllegroCalculator(two_ions(), total_charge=0.1, backend=backend)
     atoms = ase.Atoms("NaCl", [[1.0, 0, 0], [1.0, 0, 10.0]])
     atoms.calc = calculator
     assert atoms.get_charges() == pytest.approx([0.9, -0.8])
@@ -155,7 +156,7 @@ def test_in_ase(waters):
             assert np.isfinite(atoms.get_stress()).all()
             with pytest.raises(NotImplementedError):
                 atoms.get_dipole_moment()
-            with pytest.raises(ValueError, match="virials of the atoms, found one wi"):
+            with pytest.raises(ValueError, match="expected a model without charges"):
                 atoms.get_stresses()
         else:
             with pytest.raises(ValueError, match="repeats along all of its vectors"):
