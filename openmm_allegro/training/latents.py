@@ -33,7 +33,8 @@ class Recorder:
         parts, self.centers = self.centers, []
         if parts:  # there are none without neighbours
             order = torch.cat([centers for centers, _, _ in batch.blocks])
-            latents[order.cpu()] = torch.cat(parts).double().cpu()
+            # Forces of a model with charges call it twice, in the same order.
+            latents[order.cpu()] = torch.cat(parts)[: len(order)].double().cpu()
         return latents.numpy()
 
     def keep_pairs(self, module: Any, inputs: tuple[Tensor, ...]) -> None:

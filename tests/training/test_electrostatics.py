@@ -24,6 +24,7 @@ from openmm_allegro.training.electrostatics import (
     join_electrostatics,
 )
 from openmm_allegro.training.fields import with_matrices
+from openmm_allegro.training.latents import recording
 from openmm_allegro.training.module import TrainingModule
 from openmm_allegro.training.predict import predict
 from openmm_allegro.training.samples import collate, make_samples
@@ -148,9 +149,14 @@ def test_large_frames_are_predicted_in_parts(monkeypatch):
     start = start_of(structures, config)
     energy = drawn(start.model.energy)
     batch = collate(make_samples(structures, config, torch.float64), config)
-    whole = predict(energy, batch)
-    monkeypatch.setattr("openmm_allegro.training.predict.LARGEST_BLOCK", 8)
-    parts = predict(energy, batch)
+    with recording(energy) as recorder:
+        whole = predict(energy, batch)
+        latents = recorder.take(batch)
+        monkeypatch.setattr("openmm_allegro.training.predict.LARGEST_BLOCK", 8)
+        parts = predict(energy, batch)
+        np.testing.assert_allclose(
+            recorder.take(batch), latents, rtol=1e-10, atol=1e-12
+        )
     for ours, theirs in zip(parts, whole, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
