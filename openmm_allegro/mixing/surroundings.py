@@ -28,7 +28,7 @@ _EWALD = {
     openmm.NonbondedForce.LJPME: "LJPME",
 }
 _SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
-_WHERE = "embedding='electrostatic'"
+WHERE = "embedding='electrostatic'"  # begins errors
 
 
 class Surroundings(NamedTuple):
@@ -69,7 +69,7 @@ def find_surroundings(
     if method not in _EWALD:
         if method != openmm.NonbondedForce.NoCutoff or periodic:
             raise ValueError(
-                f"{_WHERE}: expected a NonbondedForce with {', '.join(_EWALD.values())}"
+                f"{WHERE}: expected a NonbondedForce with {', '.join(_EWALD.values())}"
                 " or, without periodic images, NoCutoff, found another method: a "
                 "reaction field has no energy of charges that follow their atoms"
             )
@@ -78,7 +78,7 @@ def find_surroundings(
     if alpha * cutoff < LEAST_REACH:
         least = math.ceil(10 * LEAST_REACH / alpha) / 10
         raise ValueError(
-            f"{_WHERE}: expected a NonbondedForce with a cutoff of at least "
+            f"{WHERE}: expected a NonbondedForce with a cutoff of at least "
             f"{least:g} Å, because the model's charges have alpha = {alpha:g} 1/Å, "
             f"found {cutoff:g} Å"
         )
@@ -145,13 +145,13 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
     solvents = [type(f).__name__ for f in forces if type(f).__name__ in _SOLVENTS]
     if solvents:
         raise ValueError(
-            f"{_WHERE}: expected no implicit solvent, which would need the charges of "
+            f"{WHERE}: expected no implicit solvent, which would need the charges of "
             f"the ML region, found a {solvents[0]}"
         )
     found = [f for f in forces if isinstance(f, openmm.NonbondedForce)]
     if len(found) != 1:
         raise ValueError(
-            f"{_WHERE}: expected one NonbondedForce in mm_system, which has the "
+            f"{WHERE}: expected one NonbondedForce in mm_system, which has the "
             f"charges, found {len(found)}"
         )
     for force in forces:
@@ -160,7 +160,7 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
             names = [force.getPerParticleParameterName(i) for i in range(count)]
             if {"q", "charge"} & set(names):
                 raise ValueError(
-                    f"{_WHERE}: expected charges in a NonbondedForce alone, found a "
+                    f"{WHERE}: expected charges in a NonbondedForce alone, found a "
                     f"CustomNonbondedForce with them ({force.getName()!r})"
                 )
     return found[0]
@@ -175,12 +175,12 @@ def _check_constant(force: openmm.NonbondedForce) -> None:
     names = {name for name, _, charge, *_ in scaled if charge}
     if names:
         raise ValueError(
-            f"{_WHERE}: expected constant charges in the NonbondedForce, found offsets "
+            f"{WHERE}: expected constant charges in the NonbondedForce, found offsets "
             f"by {sorted(names)}"
         )
     if not force.getIncludeDirectSpace():
         raise ValueError(
-            f"{_WHERE}: expected a NonbondedForce that includes direct space, found "
+            f"{WHERE}: expected a NonbondedForce that includes direct space, found "
             f"one without ({force.getName()!r})"
         )
 
@@ -191,7 +191,7 @@ def _check_border(force: openmm.NonbondedForce, region: set[int]) -> None:
         first, second, *_ = force.getExceptionParameters(index)
         if (first in region) != (second in region):
             raise ValueError(
-                f"{_WHERE}: expected a region of whole molecules, since the charges of "
+                f"{WHERE}: expected a region of whole molecules, since the charges of "
                 "a model have no exclusions across its border, found an exception of "
                 f"atoms {first} and {second}; embedding='mechanical' has link atoms"
             )

@@ -6,12 +6,11 @@ E_lr, and with the points Q around, in the same sum,
 
     E_lr(q, Q) - E_lr(Q) + Σ_ij k_e q_i Q_j erfc(α r_ij) / r_ij,
 
-of which the direct sum makes points meet points: so many widths apart, that a cutoff
-ends it. E_lr(Q) is not the model's. It is taken off, and the force field has the energy
-of its points. The sum of a charged box leaves out the term of k = 0, while OpenMM's has
-the energy of a uniform background, -π k_e (ΣQ)² / (2 V α²), which is taken off, too. So
-a neutral box is summed as a whole. Without a box, charges and points have
-k_e q_i Q_j / r_ij.
+where the direct sum, which ends at a cutoff, makes points of the Gaussians that meet
+points. E_lr(Q) is taken off because the force field has the energy of its points. If
+they have a net charge, that energy includes the one of a uniform background,
+-π k_e (ΣQ)² / (2 V α²), which E_lr leaves out. It is taken off, too, so that a neutral
+box is summed as a whole. Without a box, charges and points have k_e q_i Q_j / r_ij.
 """
 
 import math
@@ -148,9 +147,10 @@ class EmbeddedModule(ChargedModule):
                 near = v.square().sum(-1) < self.reach * self.reach  # [m, M]
             else:
                 near = torch.ones(v.shape[:2], dtype=torch.bool, device=v.device)
-            pairs = near.nonzero()
-            rows, columns = pairs[:, 0] + begin, pairs[:, 1]
-            v = v[near]  # [P, 3]
+            pairs = near.nonzero()  # once: on CUDA the host waits for it
+            rows, columns = pairs[:, 0], pairs[:, 1]
+            v = v[rows, columns]  # [P, 3]
+            rows = rows + begin
             r = torch.linalg.vector_norm(v, dim=-1)
             kernel = units.COULOMB_EV_ANGSTROM_CODATA / r
             slope = -kernel / r

@@ -11,6 +11,7 @@ from ..mixing.checks import check_region, check_system
 from ..mixing.region import mixed_system
 from ..mixing.surroundings import (
     EMBEDDINGS,
+    WHERE,
     Surroundings,
     find_surroundings,
     region_charge,
@@ -19,8 +20,6 @@ from ..model.long_range import charge_labels
 from ..model.model import Model
 from .force import region_force
 from .options import ForceOptions
-
-_WHERE = "embedding='electrostatic'"
 
 
 def make_mixed_system(
@@ -97,12 +96,12 @@ def _surroundings(
     for model in models:
         if not model.config.is_charged:
             raise ValueError(
-                f"{_WHERE}: expected a model with charges, found one of charges = "
+                f"{WHERE}: expected a model with charges, found one of charges = "
                 "'none', which embedding='mechanical' is for"
             )
         if not charge_labels(model) and not screened_charges:
             raise ValueError(
-                f"{_WHERE}: expected a model whose charges were trained on labels of "
+                f"{WHERE}: expected a model whose charges were trained on labels of "
                 "charges or dipoles, found one without: charges from energies and "
                 "forces of condensed matter are screened ones, some 0.6 of those that "
                 "a force field's charges belong with; screened_charges=True takes them"
@@ -123,7 +122,7 @@ def _total_charge(
     total = region_charge(mm_system, atoms)
     if embedding == "electrostatic" and abs(total - round(total)) > 0.01:
         raise ValueError(
-            f"{_WHERE}: expected total_charge, the charge of the ML region in e, since "
+            f"{WHERE}: expected total_charge, the charge of the ML region in e, since "
             f"the force field's charges there add up to {total:+.3f} e, which is no "
             "integer; found none"
         )

@@ -9,7 +9,6 @@ import numpy as np
 import openmm
 import pytest
 from helpers import water_model
-from mixed_helpers import organic_model
 from openmm_helpers import context_of, energy_and_forces, evaluate, water_system
 
 from openmm_allegro import AllegroPotential, Model
@@ -201,11 +200,10 @@ def test_a_barostat_and_torchforce(water_box):
     assert state.getPotentialEnergy()._value == pytest.approx(energy, rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["learned", "constant"])
-def test_interpolation(water_box, kind):
+def test_interpolation(water_box):
     """λ = 0 is the force field, λ = 1 the mixed System, linear between."""
     given = box_of_waters(water_box, charge=-1.0)
-    model = charged(kind)
+    model = charged("learned")
     system = mixed(model, given, interpolate=True)
     context = context_of(system, given[1])
     found = []
@@ -304,25 +302,3 @@ def test_refused(water_box, change, arguments, message):
     model = arguments.pop("model", None) or charged("constant")
     with pytest.raises(ValueError, match=message):
         mixed(model, given, **arguments)
-
-
-def test_a_cut_bond_is_refused():
-    """Charges of a model have no exclusions across the border."""
-    from mixed_helpers import ACETYL, solvated
-
-    local = organic_model()
-    start = dict.fromkeys(local.config.elements, 0.1)
-    config = dataclasses.replace(local.config, charges="constant", charge_start=start)
-    energy = AllegroEnergy(config, local.statistics, seed=3)
-    model = Model(config, local.statistics, energy, "total", "float64")
-    topology, _, system = solvated()
-    with pytest.raises(ValueError, match=r"region of whole molecules.*link atoms"):
-        AllegroPotential(model).create_mixed_system(
-            topology,
-            system,
-            ACETYL,
-            embedding="electrostatic",
-            link="cap",
-            screened_charges=True,
-            **OPTIONS,
-        )
