@@ -150,6 +150,41 @@ def worst_table(rows: Sequence[Any], number: int) -> str:
     return format_columns(lines)
 
 
+def charge_table(metrics: Mapping[str, Any]) -> str:
+    """Show charges of elements and molecules, as ``error_metrics`` has them."""
+    lines = [["charges, e", "mean", "deviation", "number"]]
+    for name, values in metrics["charges"].items():
+        lines.append([name, *_charge(values), ""])
+    for name, values in metrics.get("molecule_charges", {}).items():
+        if name not in metrics["charges"]:
+            lines.append([name, *_charge(values), f"{values['count']:,}"])
+    errors = []
+    for name, unit in (("charge", "e"), ("dipole", "e Å")):
+        if f"{name}_mae" in metrics:
+            numbers = (short(metrics[f"{name}_{kind}"]) for kind in ("mae", "rmse"))
+            errors.append(f"{name} MAE / RMSE {' / '.join(numbers)} {unit}")
+    return "\n".join([format_columns(lines), *errors])
+
+
+def wave_table(rows: Sequence[Any], number: int) -> str:
+    """Show the frames whose charges have the largest wave; empty without boxes.
+
+    Parameters
+    ----------
+    rows : sequence of FrameErrors
+    number : int
+    """
+    known = [row for row in rows if row.largest_wave >= 0]
+    if not known or not number:
+        return ""
+    names = short_names(row.file for row in rows)
+    lines = [["longest waves of the charges, e", "frame", "a", "b", "c"]]
+    for row in sorted(known, key=lambda row: -row.largest_wave)[:number]:
+        waves = (row.wave_a_e, row.wave_b_e, row.wave_c_e)
+        lines.append([names[row.file], str(row.frame), *map(short, waves)])
+    return format_columns(lines)
+
+
 def heading(metrics: dict[str, Any], files: Mapping[str, Any]) -> str:
     """Say how many frames and atoms there are."""
     numbers = counted(metrics["frames"], "frame"), counted(metrics["atoms"], "atom")
@@ -188,6 +223,10 @@ def signed(value: float) -> str:
     if value != value:
         return "–"
     return ("−" if value < 0 else "+") + short(abs(value))
+
+
+def _charge(values: Mapping[str, float]) -> list[str]:
+    return [f"{values['mean']:+.4f}".replace("-", "−"), f"{values['deviation']:.4f}"]
 
 
 def _cell(errors: dict[str, Any], keys: Sequence[str]) -> str:

@@ -196,6 +196,9 @@ def show_errors(
         texts.append(tables.calibration_table(result["calibration"]))
     if worst and len(frames) > 1:
         texts.append(tables.worst_table(frames, worst))
+    if "charges" in metrics:
+        texts.append(tables.charge_table(metrics))
+        texts.append(tables.wave_table(frames, worst))
     if "atom_distance" in arrays:
         record["outside"] = summary(arrays)
         record["files"] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .labels.charges import total_charge
+from .labels.charges import read_charges
 from .labels.frames import iterate_frames
 from .labels.plausible import Labelled, doubts
 from .labels.read import UNLABELLED, Labels, check_keys, check_results, read_labels
@@ -33,6 +33,8 @@ def read_structures(
     forces_key: str | None = None,
     stress_key: str | None = None,
     virial_key: str | None = None,
+    dipole_key: str | None = None,
+    charges_key: str | None = None,
     energy_unit: str = "eV",
     length_unit: str = "angstrom",
     forces_unit: str | None = None,
@@ -51,8 +53,8 @@ def read_structures(
         Require an energy in each frame, and forces somewhere in a file if there is a
         ``forces_key``. If false, labels that need a choice are left out, and nothing
         is logged.
-    energy_key, forces_key, stress_key, virial_key, energy_unit, length_unit, \
-forces_unit, stress_unit, use_weights
+    energy_key, forces_key, stress_key, virial_key, dipole_key, charges_key, \
+energy_unit, length_unit, forces_unit, stress_unit, use_weights
         See ``LabelSettings``.
 
     Returns
@@ -78,6 +80,8 @@ forces_unit, stress_unit, use_weights
         forces_key,
         stress_key,
         virial_key,
+        dipole_key,
+        charges_key,
         energy_unit,
         length_unit,
         forces_unit,
@@ -205,7 +209,7 @@ def _convert(
         source=where,
         weights=labels.weights,
         called_isolated=labels.isolated,
-        charge=total_charge(atoms),
+        **read_charges(atoms, where, settings)._asdict(),
     )
     check_structure(structure, where)
     return structure, labels

@@ -12,6 +12,8 @@ from ..utils.settings import check_settings, setting, setting_of, settings_of
 STRESS_WEIGHT = 10_000.0  # Å⁶/eV²
 WARMUP_STEPS, WARMUP_PART = 200, 0.05
 
+# Settings that a model without charges does not have.
+OF_CHARGES = ("dipole_weight", "charge_weight")
 OPTIMIZERS = ("adam", "muon")
 FORCES_LOSSES = ("mse", "l2mae", "huber")
 ENERGY_LOSSES = ("mse", "huber")
@@ -142,6 +144,21 @@ class TrainConfig:
         about="Weight of the mean square error of stress components, by default 10,000 "
         "where the training set has any other than zero",
         unit="Å⁶/eV²",
+        minimum=0,
+        maximum=1e12,
+    )
+    dipole_weight: float = setting(
+        0.0,
+        about="Weight of the mean square error of dipole components of molecules; for "
+        "models with charges",
+        unit="1/(e Å)²",
+        minimum=0,
+        maximum=1e12,
+    )
+    charge_weight: float = setting(
+        0.0,
+        about="Weight of the mean square error of charges of atoms, likewise",
+        unit="1/e²",
         minimum=0,
         maximum=1e12,
     )
@@ -350,6 +367,8 @@ class DataConfig:
     forces_key: str | None = setting_of(LabelSettings, "forces_key")
     stress_key: str | None = setting_of(LabelSettings, "stress_key")
     virial_key: str | None = setting_of(LabelSettings, "virial_key")
+    dipole_key: str | None = setting_of(LabelSettings, "dipole_key")
+    charges_key: str | None = setting_of(LabelSettings, "charges_key")
     energy_unit: str = setting_of(LabelSettings, "energy_unit")
     length_unit: str = setting_of(LabelSettings, "length_unit")
     forces_unit: str | None = setting_of(LabelSettings, "forces_unit")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,8 @@ class Electrostatics(NamedTuple):
     positions: Tensor  # [N, 3] float64, Å
     cells: Tensor  # [B, 3, 3] float64, Å; zeros of a frame without images
     totals: Tensor  # [B] float64, total charges, e
+    charges: Tensor  # [N] float64, labels, e; NaN where unknown
+    dipoles: Tensor  # [B, 3] float64, labels, e Å; NaN where unknown
     matrices: list[Tensor]  # of each frame [M, n, n]; none: sums are taken
 
 
@@ -64,10 +67,15 @@ def electrostatics_of(structure: Structure, where: str) -> Electrostatics:
             f"with charges, found {structure.periodic.tolist()}"
         )
     cell = torch.tensor(structure.cell, dtype=torch.float64)
+    charges, dipole = structure.charges, structure.dipole
+    charges = np.full(len(structure), np.nan) if charges is None else charges
+    dipole = np.full(3, np.nan) if dipole is None else dipole
     return Electrostatics(
         torch.tensor(structure.positions, dtype=torch.float64),
         (cell if structure.periodic.all() else torch.zeros_like(cell))[None],
         torch.tensor([structure.charge], dtype=torch.float64),
+        torch.tensor(charges, dtype=torch.float64),
+        torch.tensor(dipole[None], dtype=torch.float64),
         [],
     )
 
@@ -189,6 +197,14 @@ def matrices_of(
             factor = rate * waves[:, a] * waves[:, b] - float(a == b)
             matrices.append(torch.matmul(both * factor.repeat(2), weighted.t()))
     return torch.stack(matrices).to(dtype)
+
+
+def dipoles_of(
+    positions: Tensor, charges: Tensor, frames: Tensor, count: int
+) -> Tensor:
+    """Dipole moments [B, 3] (e Å) of ``count`` frames without images."""
+    moments = charges[:, None] * positions
+    return moments.new_zeros((count, 3)).index_add(0, frames, moments)
 
 
 def mean_free(values: Tensor, frames: Tensor, sizes: Tensor) -> Tensor:

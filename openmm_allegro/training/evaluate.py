@@ -13,6 +13,7 @@ from ..classical.fingerprint import check_baseline, common_baseline
 from ..model.model import Model
 from ..structure import Structure
 from ..utils.words import counted
+from .charge_report import charge_arrays, molecule_charges
 from .frames import place_of
 from .isolated import separate
 from .latents import recording
@@ -87,6 +88,7 @@ def evaluate(
             if record:
                 compared += outside(record, model.config, samples[part], latents)
     arrays = gather_arrays(batches, predictions)
+    arrays |= charge_arrays(batches, predictions)
     shifts = np.array(model.statistics.shifts)
     arrays["energy_shift"] = np.array([shifts[s.types].mean() for s in samples])
     files, frames = zip(*(places[id(s)] for s in structures), strict=True)
@@ -94,11 +96,16 @@ def evaluate(
     if record:
         arrays |= outside_arrays(compared)
     elements = model.config.elements
-    return {
+    result = {
         "metrics": error_metrics(arrays, elements),
         "files": metrics_by_file(arrays, elements),
         "arrays": arrays,
     }
+    if model.config.is_charged:
+        charges = arrays["atom_charge_prediction"]
+        molecules = molecule_charges(samples, charges, elements)
+        result["metrics"]["molecule_charges"] = molecules
+    return result
 
 
 def _check_structures(model: Model, structures: Sequence[Structure]) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..model import AllegroConfig
 from ..model.charges import with_total
+from ..structure import Structure
+from .config import TrainConfig
 from .electrostatics import GRADIENT, STRAIN, field_of, matrices_of
 from .samples import Sample
 
@@ -22,8 +24,7 @@ NOTABLE, LARGEST = 1_000_000_000, 8_000_000_000
 def with_matrices(
     sets: Sequence[Sequence[Sample]],
     config: AllegroConfig,
-    dtype: torch.dtype,
-    stress: bool,
+    settings: TrainConfig,
 ) -> list[list[Sample]]:
     """Give samples their matrices, unless those of all sets are too large together.
 
@@ -31,18 +32,30 @@ def with_matrices(
     ----------
     sets : sequence of sequences of Sample
     config : AllegroConfig
-    dtype : torch.dtype
-    stress : bool
-        Whether a loss needs stresses, of the samples that have one.
+    settings : TrainConfig
+
+    Raises
+    ------
+    ValueError
+        If they are too large for a compiled step, which must have them.
     """
     if not config.is_charged:
         return [list(samples) for samples in sets]
+
+    dtype = getattr(torch, settings.dtype)
+    stress = any(weights.stress > 0 for weights in settings.stages())
 
     def channels(sample: Sample) -> int:
         return STRAIN if stress and sample.stress is not None else GRADIENT
 
     entries = sum(channels(s) * len(s.types) ** 2 for part in sets for s in part)
     size = entries * dtype.itemsize
+    if size > LARGEST and settings.compile:
+        raise ValueError(
+            f"training: expected at most {LARGEST / 1e9:g} GB of memory for the field "
+            f"of the charges because compile = true, found {size / 1e9:.1f} GB of "
+            f"{sum(map(len, sets))} structures"
+        )
     if size > LARGEST:
         log.warning(
             "the field of the charges would take %.1f GB of memory, and is computed in "
@@ -84,3 +97,49 @@ def without_field(samples: Sequence[Sample], config: AllegroConfig) -> list[Samp
             labels["stress"] = sample.stress - part.to(sample.stress)
         changed.append(sample._replace(**labels))
     return changed
+
+
+def check_charges(
+    model: AllegroConfig,
+    config: TrainConfig,
+    training: Sequence[Structure],
+    others: Sequence[Structure] = (),
+) -> None:
+    """Refuse weights of charges and dipoles that the model or the data do not have.
+
+    Parameters
+    ----------
+    model : AllegroConfig
+    config : TrainConfig
+    training, others : sequence of Structure
+        Frames of the training, and further ones that errors are computed of.
+
+    Raises
+    ------
+    ValueError
+    """
+    for key, label in (("charge_weight", "charges"), ("dipole_weight", "dipole")):
+        weight = getattr(config, key)
+        if not weight:
+            continue
+        if not model.is_charged:
+            raise ValueError(
+                f"training: expected charges = 'constant' or 'learned' in [model] "
+                f"because {key} = {weight:g}, found 'none'"
+            )
+        known = [s for s in training if getattr(s, label) is not None]
+        if not known:
+            name = "dipole moments" if label == "dipole" else label
+            raise ValueError(
+                f"training: expected {name} because {key} = {weight:g}, found none in "
+                f"{len(training)} structures ({label}, {label}_key)"
+            )
+    if not config.dipole_weight:
+        return
+    for index, s in enumerate((*training, *others)):
+        if s.dipole is not None and s.periodic.any():
+            raise ValueError(
+                f"{s.source or f'structure {index}'}: expected dipole moments of "
+                "molecules alone, found one of a periodic frame, whose dipole depends "
+                f"on the images of its atoms; dipole_weight is {config.dipole_weight:g}"
+            )

@@ -12,7 +12,7 @@ import torch
 
 from ..classical.fingerprint import extended_baseline
 from ..model import AllegroConfig, AllegroEnergy, Statistics
-from ..model.model import Model, digest, weight_tensors
+from ..model.model import CHARGES, Model, digest, weight_tensors
 from ..structure import Structure
 from ..topology.elements import ATOMIC_NUMBERS
 from ..utils.config import from_mapping
@@ -26,7 +26,9 @@ from .samples import Sample
 log = logging.getLogger(__name__)
 
 # Settings of the network that a fine-tuned model may have others of than its source.
-_MAY_DIFFER = ("elements", "pair_cutoffs", "shifts")
+_MAY_DIFFER = ("elements", "pair_cutoffs", "shifts", "charge_start")
+# Settings of charges, which a model without them may be given.
+_OF_CHARGES = ("charges", "charge_alpha")
 # meV/atom, by which energies of old and new frames may differ after a common fit.
 LARGEST_OFFSET = 100.0
 
@@ -80,8 +82,9 @@ def check_config(
     ValueError
         It names the key.
     """
+    may_differ = _MAY_DIFFER + (() if source.is_charged else _OF_CHARGES)
     for name, value in dataclasses.asdict(source).items():
-        if name not in _MAY_DIFFER and getattr(config, name) != value:
+        if name not in may_differ and getattr(config, name) != value:
             raise ValueError(
                 f"{where}: expected {name} = {value} as the model to start from has, "
                 f"found {getattr(config, name)}"
@@ -259,8 +262,12 @@ def _extended_model(
     weights = extended_weights(
         weight_tensors(source.energy), source.config.elements, config.elements
     )
-    for name, value in weight_tensors(energy).items():
-        value.copy_(weights[name])
+    _set_weights(energy, weights)
+    if energy.charged and source.energy.charged:
+        known = zip(source.config.elements, weights[CHARGES + "start"], strict=True)
+        for element, charge in known:
+            if element in config.elements:
+                energy.charges.start.data[config.elements.index(element)] = charge
     if new:
         log.info(
             "new elements begin as the nearest known one: %s",
@@ -270,6 +277,18 @@ def _extended_model(
     if isolated:
         record["isolated_atoms"] = dict(isolated)
     return Model(config, numbers, energy, source.kind, dtype, record)
+
+
+def _set_weights(energy: AllegroEnergy, known: Mapping[str, torch.Tensor]) -> None:
+    """Take known weights; the charges that a readout then adds begin as zeros."""
+    for name, value in weight_tensors(energy).items():
+        if name == CHARGES + "start":  # those of the config, by element
+            continue
+        if known[name].shape != value.shape:
+            value.zero_()
+            value[:, : known[name].shape[1]].copy_(known[name])
+        else:
+            value.copy_(known[name])
 
 
 def _shift_changes(

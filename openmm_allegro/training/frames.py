@@ -36,6 +36,15 @@ class FrameErrors(NamedTuple):
     forces_deviation_mev_per_angstrom: float  # the largest of an atom
     atoms_outside: int  # of what the training saw
     outside: str  # what of them is farthest
+    # e, of the longest wave of the charges along each reciprocal vector of the box
+    wave_a_e: float = np.nan
+    wave_b_e: float = np.nan
+    wave_c_e: float = np.nan
+
+    @property
+    def largest_wave(self) -> float:
+        """Largest of the three waves."""
+        return max(self.wave_a_e, self.wave_b_e, self.wave_c_e)
 
 
 def place_of(structure: Structure, index: int) -> tuple[str, int]:
@@ -74,6 +83,7 @@ def frame_errors(
     starts = np.cumsum([0, *arrays["sizes"]])
     outside = frames_outside(arrays)
     errors = 1000 * (arrays["forces_prediction"] - arrays["forces_reference"])
+    waves = arrays.get("waves", np.full((len(arrays["sizes"]), 3), np.nan))
     for index, (start, end) in enumerate(itertools.pairwise(starts)):
         energy = 1000 * float(
             arrays["energy_prediction"][index] - arrays["energy_reference"][index]
@@ -93,6 +103,7 @@ def frame_errors(
                 1000 * root_mean_square(stress),
                 *_deviations(arrays, index, slice(start, end)),
                 *(outside[index] if outside else (-1, "")),
+                *waves[index].tolist(),
             )
         )
     rows.sort(key=_goodness)
@@ -102,17 +113,25 @@ def frame_errors(
 def write_frames(path: Path, rows: Sequence[Any]) -> None:
     """Write a CSV file with a row for each frame; unknown values are empty.
 
+    Columns of waves, which only models with charges have, are left out if all are.
+
     Parameters
     ----------
     path : Path
     rows : sequence of NamedTuple
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [
+        name
+        for name in rows[0]._fields
+        if not name.startswith("wave_") or any(getattr(r, name) >= 0 for r in rows)
+    ]
     with replacing(path) as partial:
         with open(partial, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(rows[0]._fields)
-            writer.writerows([_shown(value) for value in row] for row in rows)
+            writer.writerow(columns)
+            for row in rows:
+                writer.writerow([_shown(getattr(row, name)) for name in columns])
 
 
 def formula(symbols: Sequence[str]) -> str:

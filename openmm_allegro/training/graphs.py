@@ -143,6 +143,11 @@ class GraphTraining:
         self.output = Path(output)
         train_config = with_stress_weight(train_config, training)
         self.name, self.config = self.output.name, train_config
+        if model_config.is_charged:
+            raise ValueError(
+                f"{self.name}: expected a model of charges = 'none', found "
+                f"{model_config.charges!r}; train() and openmm-allegro train take it"
+            )
         check_graphs(self.name, train_config, training, validation)
         device = choose_device(train_config.device)
         path = find_checkpoint(self.output, STATE, resume=resume, overwrite=overwrite)

@@ -14,6 +14,7 @@ from torch import Tensor
 from .compiled import DenseBatch
 from .config import LossWeights, TrainConfig
 from .devices import mean_count
+from .electrostatics import Electrostatics
 from .predict import Prediction
 from .samples import Batch
 
@@ -31,7 +32,7 @@ def batch_loss(
     weights: LossWeights,
     config: TrainConfig,
 ) -> Tensor:
-    """Weighted sum of the errors of energies, forces and stresses.
+    """Weighted sum of the errors of energies, forces, stresses and charges.
 
     Parameters
     ----------
@@ -59,6 +60,13 @@ def batch_loss(
     if weights.stress > 0:
         stress = mean_square(prediction.stresses, batch.stresses, batch.stress_weights)
         total = total + weights.stress * stress
+    known = batch.electrostatics
+    for weight, predicted, name in (
+        (config.charge_weight, prediction.charges, "charges"),
+        (config.dipole_weight, prediction.dipoles, "dipoles"),
+    ):
+        if weight > 0:
+            total = total + weight * mean_square(predicted, getattr(known, name))
     return total
 
 
@@ -77,6 +85,11 @@ def validation_score(
     """
     batches, predictions = zip(*validated, strict=True)
     whole = batches[0]._replace(**{name: _join(batches, name) for name in _LABELS})
+    if whole.electrostatics is not None:
+        parts = [batch.electrostatics for batch in batches]
+        names = [name for name in Electrostatics._fields if name != "matrices"]
+        joined = Electrostatics(*(_join(parts, name) for name in names), [])
+        whole = whole._replace(electrostatics=joined)
     predicted = Prediction(*(_join(predictions, name) for name in Prediction._fields))
     return float(batch_loss(whole, predicted, weights, config))
 

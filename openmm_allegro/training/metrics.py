@@ -62,6 +62,39 @@ def error_metrics(
         for kind in ("mae", "rmse"):
             value = metrics[f"stress_{kind}"] * _MEV_PER_ANGSTROM3
             metrics[f"stress_{kind}_gpa"] = value
+    return metrics | charge_metrics(arrays, elements)
+
+
+def charge_metrics(
+    arrays: dict[str, np.ndarray], elements: Sequence[str]
+) -> dict[str, Any]:
+    """Means and deviations of charges by element, and errors of labels, in e and e Å.
+
+    Returns
+    -------
+    dict
+        ``charges`` by element, each with ``mean`` and ``deviation``; where there are
+        labels, ``charge_mae``, ``charge_rmse``, ``dipole_mae`` and ``dipole_rmse``.
+        Empty for a model without charges.
+    """
+    if "atom_charge_prediction" not in arrays:
+        return {}
+    charges = arrays["atom_charge_prediction"]
+    table = {}
+    for index, element in enumerate(elements):
+        chosen = charges[arrays["types"] == index]
+        if chosen.size:
+            table[element] = {
+                "mean": float(chosen.mean()),
+                "deviation": float(chosen.std()),
+            }
+    metrics: dict[str, Any] = {"charges": table}
+    for name, key in (("charge", "atom_charge"), ("dipole", "dipole")):
+        error = arrays[f"{key}_prediction"] - arrays[f"{key}_reference"]
+        error = error[np.isfinite(error)]
+        if error.size:
+            metrics[f"{name}_mae"] = float(np.abs(error).mean())
+            metrics[f"{name}_rmse"] = float(np.sqrt((error**2).mean()))
     return metrics
 
 

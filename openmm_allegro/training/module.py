@@ -114,7 +114,7 @@ class TrainingModule(pl.LightningModule):
     def metrics(self, validated: Sequence[tuple[Batch, Prediction]]) -> dict[str, Any]:
         """Errors of predictions, and their score as ``MONITOR``."""
         if is_shared():
-            parts = [(b._replace(blocks=[]), p) for b, p in validated]
+            parts = [(_without_sources(b), p) for b, p in validated]
             validated = gather(move_data_to_device(parts, "cpu"))
         arrays = gather_arrays(*zip(*validated, strict=True))
         metrics = error_metrics(arrays, self.elements)
@@ -175,6 +175,14 @@ class TrainingModule(pl.LightningModule):
         self.weights = weights
         self.derived = {"forces": weights.forces > 0, "stress": weights.stress > 0}
         self.compiled = CompiledLoss(self.loss, **self.derived)
+
+
+def _without_sources(batch: Batch) -> Batch:
+    """Leave out of a batch what predictions are made of, and labels are not."""
+    known = batch.electrostatics
+    if known is not None:
+        known = known._replace(matrices=[])
+    return batch._replace(blocks=[], electrostatics=known)
 
 
 class EpochOrder(Sampler[int]):

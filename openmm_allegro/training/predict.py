@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..model import as_blocks, forces_from_pairs
 from ..neighbors import LARGEST_BLOCK
-from .electrostatics import Field, field_of, mean_free
+from .electrostatics import Field, dipoles_of, field_of, mean_free
 from .samples import Batch, Block
 
 
@@ -19,6 +19,7 @@ class Prediction(NamedTuple):
     forces: Tensor  # [N, 3] eV/Å, zero where they are not asked for
     stresses: Tensor  # [B, 3, 3] eV/Å³, zero where there is none (``gather_arrays``)
     charges: Tensor | None = None  # [N] float64, e; None of a model without
+    dipoles: Tensor | None = None  # [B, 3] float64, e Å; of a box without a meaning
 
 
 def predict(
@@ -102,7 +103,8 @@ def _predict_charged(
             values, group.vectors, weights, create_graph=training
         )
         sums.add_gradient(group, gradient, stress)
-    return sums.prediction()._replace(charges=charges)
+    dipoles = dipoles_of(known.positions, charges, batch.frames, len(batch.sizes))
+    return sums.prediction()._replace(charges=charges, dipoles=dipoles)
 
 
 class _Group(NamedTuple):

@@ -16,9 +16,9 @@ from ..model.energy import make_terms
 from ..model.model import Model
 from ..structure import Structure
 from ..utils.process import processor_name
-from .config import STRESS_WEIGHT, TrainConfig
+from .config import OF_CHARGES, STRESS_WEIGHT, TrainConfig
 from .core_fit import fit_terms
-from .fields import with_matrices, without_field
+from .fields import check_charges, with_matrices, without_field
 from .fine_tune import check_fine_tuning, continue_from, continued_record
 from .isolated import isolated_energies, report_isolated, separate
 from .resume import DATA_HASHES, hash_structures
@@ -79,6 +79,7 @@ def start_training(
     charged = model_config.is_charged
     hashes = {key: hash_structures(part, charged=charged) for key, part in data}
     check_fine_tuning(model_config, train_config, source, replay)
+    check_charges(model_config, train_config, training, (*validation, *replay))
     prepared = model_config, dtype, train_config.element_weights
     training, samples, atoms = separate(
         "training", training, make_samples(training, *prepared)
@@ -97,9 +98,8 @@ def start_training(
     atoms += others
     baseline = common_baseline((*training, *validation, *replay))
     isolated = isolated_energies(model_config, atoms)
-    has_stress = any(weights.stress > 0 for weights in train_config.stages())
     samples, held_out, old = with_matrices(
-        (samples, held_out, old), model_config, dtype, has_stress
+        (samples, held_out, old), model_config, train_config
     )
     terms = make_terms(model_config)
     local = without_field(samples, model_config)
@@ -114,7 +114,7 @@ def start_training(
         "validation_structures": len(held_out),
         **hashes,
         "closest_pairs": closest_pairs(samples, model_config),
-        "train": dataclasses.asdict(train_config),
+        "train": _recorded(train_config, charged=charged),
         **report_isolated(model_config, isolated, len(atoms)),
         **(provenance or {}),
     }
@@ -135,6 +135,12 @@ def start_training(
     kind = "total" if baseline is None else "delta"
     model = Model(model_config, numbers, energy, kind, train_config.dtype, record)
     return Start(model, samples, held_out, old)
+
+
+def _recorded(config: TrainConfig, *, charged: bool) -> dict[str, Any]:
+    """Settings as a record keeps them: those of charges of a model that has some."""
+    table = dataclasses.asdict(config)
+    return {key: table[key] for key in table if charged or key not in OF_CHARGES}
 
 
 def _record_of(structures: Sequence[Structure], config: TrainConfig) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def slope_of(function, h=1e-3):
 def test_matrices_are_the_sums():
     config = charged_config()
     samples = make_samples([*frames(), *liquid()[:1]], config, torch.float64)
-    (stored,) = with_matrices([samples], config, torch.float64, True)
+    settings = short(dtype="float64", stress_weight=1.0)
+    (stored,) = with_matrices([samples], config, settings)
     generator = torch.Generator().manual_seed(2)
     sizes = torch.tensor([len(s.types) for s in samples])
     charges = torch.randn(int(sizes.sum()), generator=generator).double()

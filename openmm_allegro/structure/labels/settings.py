@@ -43,6 +43,17 @@ class LabelSettings:
         about="Name of the virials (minus stress times volume) to take stresses from",
         metavar="NAME",
     )
+    dipole_key: str | None = setting(
+        None,
+        about="Name of the dipole moments (e times the unit of length), `dipole` if "
+        "not given; for models with charges",
+        metavar="NAME",
+    )
+    charges_key: str | None = setting(
+        None,
+        about="Name of the charges of atoms (e), `charges` if not given; likewise",
+        metavar="NAME",
+    )
     energy_unit: str = setting(
         "eV",
         about="Unit of energies and virials, also in forces and stresses",
