@@ -17,7 +17,6 @@ from openmm_allegro.cli.error_tables import (
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.frames import (
-    FrameErrors,
     formula,
     frame_errors,
     place_of,
@@ -99,7 +98,7 @@ def test_a_table_of_frames_is_read_back(two_files, tmp_path):
         (FILES[1], i) for i in range(4)
     }
     for row, expected in zip(read, rows, strict=True):
-        for name in FrameErrors._fields:
+        for name in row:  # waves of charges are left out
             value = getattr(expected, name)
             if isinstance(value, float):
                 number = float(row[name]) if row[name] else np.nan
