@@ -24,7 +24,9 @@ _NOT_OF_RUN = (
     *("dipole_interval", "charge_interval"),
 )
 _OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
-_OF_SYSTEM = ("precision", "two_body", "skin", "no_periodic", "elements")
+_OF_SYSTEM = (
+    *("precision", "two_body", "skin", "total_charge", "no_periodic", "elements"),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -39,6 +39,8 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
             "stochastic_thermostat": is_stochastic(values["integrator"]),
             "replicate": list(plan.replicate),
         }
+        if plan.charges is not None:
+            record["total_charge"] = plan.charges.total
         write_record(paths_of(folder / name)["record"], record)
 
 

@@ -13,6 +13,7 @@ from ..classical.serialized import read_state
 from ..model.elements import element_types
 from ..model.model import Model
 from ..potential.checks import check_charges, is_periodic, member_name
+from ..potential.description import describe_charges
 from ..potential.options import common_skin
 from ..potential.potential import AllegroPotential
 from ..runs.names import paths_of
@@ -118,7 +119,7 @@ def read_source(
         box,
         common_skin(config, [model.config.cutoff for model in models]),
         config.total_charge,
-        _notes(config, paths, state),
+        _notes(config, paths, state) | describe_charges(models, config.total_charge),
     )
 
 

@@ -73,7 +73,7 @@ def describe(
             "caps": [list(cap) for cap in caps],
             "periodic": periodic,
             REASON: reason,
-            **_charges(models, options),
+            **describe_charges(models, options.total_charge),
             **({EMBEDDING: embedding} if embedding != "mechanical" else {}),
             # Numbers last: of a text's end, OpenMM loses one character after a quote.
             **{name: getattr(options, name) for name in OPTIONS},
@@ -81,14 +81,14 @@ def describe(
     )
 
 
-def _charges(models: Sequence[Model], options: ForceOptions) -> dict[str, Any]:
+def describe_charges(models: Sequence[Model], total_charge: float) -> dict[str, Any]:
     """Describe the charges of models; nothing where they have none."""
     configs = [model.config for model in models]
     if not configs[0].is_charged:
         return {}
     kinds = _one_or_all([config.charges for config in configs])
     alphas = _one_or_all([config.alpha for config in configs])
-    return dict(zip(OF_CHARGES, (kinds, alphas, options.total_charge), strict=True))
+    return dict(zip(OF_CHARGES, (kinds, alphas, total_charge), strict=True))
 
 
 def description(found: "torch.jit.ScriptModule | str") -> dict[str, Any] | None:

@@ -30,10 +30,16 @@ static constexpr double OTHER_CHARGES = 0.1;
 // Between the width of the model and that which kspace_modify was given, as a fraction.
 static constexpr double WIDTH_ERROR = 1e-4;
 
-static double sum_over(MPI_Comm world, double own) {
-  double all;
-  MPI_Allreduce(&own, &all, 1, MPI_DOUBLE, MPI_SUM, world);
-  return all;
+// Sums of two numbers over all ranks.
+struct Sums {
+  double first, second;
+};
+
+static Sums sum_over(MPI_Comm world, double first, double second) {
+  const double own[2] = {first, second};
+  double all[2];
+  MPI_Allreduce(own, all, 2, MPI_DOUBLE, MPI_SUM, world);
+  return {all[0], all[1]};
 }
 
 bool PairAllegro::is_charged() const { return members.front().about.is_charged(); }
@@ -121,8 +127,8 @@ void PairAllegro::run_charged(size_t m, double *forces) {
   // What is added to all charges for their sum depends on each of them.
   double own = 0.0;
   for (const double potential : potentials) own += potential;
-  const double mean = sum_over(world, own) / sum_over(world, double(charges.size()));
-  for (double &potential : potentials) potential -= mean;
+  const Sums sums = sum_over(world, own, double(charges.size()));
+  for (double &potential : potentials) potential -= sums.first / sums.second;
   run_kernel({m, m + 1, forces, nullptr, potentials.data()});
 }
 
@@ -138,8 +144,8 @@ void PairAllegro::find_charges(size_t m) {
     if (!std::isfinite(charges[i])) refuse_atom(i, "a finite charge");
     own += charges[i];
   }
-  const double sum = sum_over(world, own), count = sum_over(world, double(nlocal));
-  for (double &charge : charges) charge += (total_charge - sum) / count;
+  const Sums sums = sum_over(world, own, double(nlocal));
+  for (double &charge : charges) charge += (total_charge - sums.first) / sums.second;
 }
 
 // Let LAMMPS sum over waves. Its energy has a term of a uniform background for charges that
@@ -194,8 +200,8 @@ void PairAllegro::prepare_kspace(double before, double now) {
   std::copy_n(domain->boxlo, 3, box + 6);
   if (is_kspace_ready && std::equal(box, box + 9, kspace_box)) return;
   if (!is_kspace_ready) {
-    const double first = sum_over(world, before), sum = sum_over(world, now);
-    if (std::fabs(first - sum) > OTHER_CHARGES * sum) kspace->init();
+    const Sums sums = sum_over(world, before, now);
+    if (std::fabs(sums.first - sums.second) > OTHER_CHARGES * sums.second) kspace->init();
   }
   kspace->setup();
   std::copy_n(box, 9, kspace_box);
