@@ -200,9 +200,12 @@ def test_a_barostat_and_torchforce(water_box):
     assert state.getPotentialEnergy()._value == pytest.approx(energy, rel=1e-9)
 
 
-def test_interpolation(water_box):
+@pytest.mark.parametrize("method", ["PME", "LJPME", "NoCutoff"])
+def test_interpolation(water_box, method):
     """λ = 0 is the force field, λ = 1 the mixed System, linear between."""
-    given = box_of_waters(water_box, charge=-1.0)
+    periodic = method != "NoCutoff"
+    method = getattr(openmm.NonbondedForce, method)
+    given = box_of_waters(water_box, charge=-1.0, periodic=periodic, method=method)
     model = charged("learned")
     system = mixed(model, given, interpolate=True)
     context = context_of(system, given[1])
