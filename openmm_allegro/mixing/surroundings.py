@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Electrostatic embedding: the force field's charges around a region, and without it.
+"""Electrostatic embedding: point charges of a force field around those of a region.
 
-Atoms of the region have the model's charges. They meet the point charges of all other
-particles as points do, in an Ewald sum without a cutoff or, where the force field has
-none, pair by pair (``potential.embedded_module``). All else is as in mechanical
-embedding: Lennard-Jones interactions across the border, and the force field's energy of
-the surroundings.
+Atoms of the region have the model's charges, and the NonbondedForce has none there.
+``potential.embedded_module`` sums over both. All else is as in mechanical embedding:
+Lennard-Jones interactions across the border, and the force field's energy of the
+surroundings.
 """
 
 import copy
@@ -22,11 +21,8 @@ EMBEDDINGS = ("mechanical", "electrostatic")
 # Least α r at the cutoff, where pairs of a charge of the region and one of the
 # surroundings end: erfc is 5e-4 there. OpenMM's own default has 2e-4.
 LEAST_REACH = 2.46
-_EWALD = {
-    openmm.NonbondedForce.Ewald: "Ewald",
-    openmm.NonbondedForce.PME: "PME",
-    openmm.NonbondedForce.LJPME: "LJPME",
-}
+_EWALD = ("Ewald", "PME", "LJPME")
+_METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", *_EWALD)
 _SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
 WHERE = "embedding='electrostatic'"  # begins errors
 
@@ -59,19 +55,21 @@ def find_surroundings(
     """
     force = _nonbonded(system)
     _check_constant(force)
-    _check_border(force, set(atoms))
+    region = set(atoms)
+    _check_border(force, region)
     charges = [
-        0.0 if i in set(atoms) else _charge(force, i)
+        0.0 if i in region else _charge(force, i)
         for i in range(system.getNumParticles())
     ]
-    method = force.getNonbondedMethod()
+    method = _method(force)
     periodic = system.usesPeriodicBoundaryConditions()
     if method not in _EWALD:
-        if method != openmm.NonbondedForce.NoCutoff or periodic:
+        if method != "NoCutoff" or periodic:
             raise ValueError(
-                f"{WHERE}: expected a NonbondedForce with {', '.join(_EWALD.values())}"
-                " or, without periodic images, NoCutoff, found another method: a "
-                "reaction field has no energy of charges that follow their atoms"
+                f"{WHERE}: expected a NonbondedForce with {', '.join(_EWALD)} or, "
+                "without periodic images, NoCutoff, because the model's charges are "
+                f"summed without a cutoff and without a reaction field, found {method}"
+                f"{' in a periodic System' if method == 'NoCutoff' else ''}"
             )
         return Surroundings(tuple(charges), 0.0)
     cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer) * NM_TO_ANGSTROM
@@ -126,7 +124,7 @@ def charge_forces(
     bare = copy.deepcopy(_nonbonded(without))
     bare.setUseDispersionCorrection(False)
     bare.setReciprocalSpaceForceGroup(-1)  # as variables of a CustomCVForce need
-    if bare.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
+    if _method(bare) == "LJPME":
         bare.setNonbondedMethod(openmm.NonbondedForce.PME)
     for index in range(bare.getNumParticles()):
         bare.setParticleParameters(index, _charge(bare, index), 1.0, 0.0)
@@ -164,6 +162,12 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
                     f"CustomNonbondedForce with them ({force.getName()!r})"
                 )
     return found[0]
+
+
+def _method(force: openmm.NonbondedForce) -> str:
+    """Name of the nonbonded method."""
+    numbers = {getattr(openmm.NonbondedForce, name): name for name in _METHODS}
+    return numbers[force.getNonbondedMethod()]
 
 
 def _check_constant(force: openmm.NonbondedForce) -> None:

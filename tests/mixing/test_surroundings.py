@@ -258,7 +258,12 @@ def refusals():
     def cut_off(system):
         nonbonded(system).setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
 
-    yield "reaction field", cut_off, {}, "a reaction field has no energy"
+    yield (
+        "reaction field",
+        cut_off,
+        {},
+        "without a reaction field, found CutoffPeriodic",
+    )
 
     def short(system):
         nonbonded(system).setCutoffDistance(0.3)
