@@ -23,7 +23,7 @@ class ChargeStructureSettings(Settings):
 
     charges: str | None = atom_charges_setting()
     q_max: float = setting(
-        30.0, about="Longest wave vector", unit="1/nm", above=0, metavar="Q"
+        40.0, about="Longest wave vector", unit="1/nm", above=0, metavar="Q"
     )
     bin_width: float = setting(
         0.5, about="Width of the bins", unit="1/nm", above=0, metavar="Q"
@@ -36,7 +36,7 @@ class ChargeStructureSettings(Settings):
         unit="1/nm",
         metavar="Q",
     )
-    vectors: int = setting(100, about="Wave vectors of a bin", minimum=1, metavar="N")
+    vectors: int = setting(50, about="Wave vectors of a bin", minimum=1, metavar="N")
     seed: int = setting(0, about="Seed of the choice of wave vectors", minimum=0)
     blocks: int = blocks_setting()
 

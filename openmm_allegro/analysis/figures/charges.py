@@ -17,6 +17,9 @@ from .figure import (
     writes_figure,
 )
 
+# Waves that a figure of screening shows, over those that its line is of.
+_SHOWN = 2.0
+
 
 @writes_figure
 def plot_screening(results, path, *, title=None):
@@ -28,10 +31,10 @@ def plot_screening(results, path, *, title=None):
     """
     with new_figure(path, title) as axes:
         draw_level(axes, 1.0)
-        ends = []
+        ends, tops = [], [1.0]
         for label, result, color in colored(results):
             q, (value, error) = result.q, result.screening
-            shown = q <= max(3 * result.fit_end, q[0])
+            shown = q <= max(_SHOWN * result.fit_end, q[0])
             text = f"{label}, at 0: {with_error(*result.limit)}"
             mark(axes, q[shown], value[shown], error[shown], color, text)
             mark(axes, 0.0, *result.limit, color)
@@ -40,9 +43,12 @@ def plot_screening(results, path, *, title=None):
             line = np.linspace(0, result.fit_end, 50)
             axes.plot(line, result.limit.value + slope * line**2, color=color, **DASHED)
             ends.append(q[shown][-1])
-        axes.set(xlabel="$q$ (nm$^{-1}$)", ylabel="Screening", ylim=(0, None))
+            tops.append(np.max((value + error)[shown], initial=sum(result.limit)))
+        axes.set(xlabel="$q$ (nm$^{-1}$)", ylabel=r"$1 - 1/\varepsilon(q)$")
+        # room for the legend above
+        axes.set_ylim(0, (1.15 + 0.1 * len(results)) * max(tops))
         axes.set_xlim(-0.03 * max(ends), 1.05 * max(ends))
-        axes.legend()
+        axes.legend(loc="upper left")
     return Path(path)
 
 
@@ -80,7 +86,8 @@ def plot_dipoles(results, path, *, title=None):
         for label, x, color in colored(results):
             text = f"{label}: {with_error(*x.mean)} D"
             band(axes, x.dipole, x.density, x.error, color, label=text)
-            axes.axvline(x.mean.value, color=color, **DASHED)
+            height = np.interp(x.mean.value, x.dipole, x.density)
+            axes.plot([x.mean.value] * 2, [0, height], color=color, **DASHED)
         axes.set(xlabel="Dipole moment (D)", ylabel="Probability (1/D)", ylim=(0, None))
         axes.legend()
     return Path(path)

@@ -65,10 +65,10 @@ def charge_structure_factor(
     charges,
     temperature,
     *,
-    q_max=30.0,
+    q_max=40.0,
     bin_width=0.5,
     fit_end=None,
-    vectors_per_bin=100,
+    vectors_per_bin=50,
     seed=0,
     n_blocks=BLOCKS,
 ):
