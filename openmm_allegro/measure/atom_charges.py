@@ -109,6 +109,11 @@ def atom_charges(
     if given is None:
         system = system_of(run, topology.n_atoms)
         if system is not None and system.charges is not None:
+            if "charges" in run.record:
+                raise ValueError(
+                    f"expected charges of {run.name} (--charges), found those of its "
+                    "System, which lack the atoms of its model with charges"
+                )
             origin = "Charges are those of the run's System."
             return AtomCharges(frames, system.charges, origin, False)
     charges = read_charges(None if given == FORMAL else given, topology)

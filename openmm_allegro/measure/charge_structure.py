@@ -30,7 +30,7 @@ class ChargeStructureSettings(Settings):
     )
     fit_end: float | None = setting(
         None,
-        about="Longest wave vector of the line in q² that gives the value at q = 0, "
+        about="Longest wave vector of the line that gives the value at q = 0, "
         "1/nm (default: twice the shortest)",
         above=0,
         unit="1/nm",
@@ -95,6 +95,7 @@ def measure_charge_structure(
             "factor": "e²",
             "screening": "1",
             "limit": "1",
+            "line": "1, nm², nm⁴",
             "fit_end": "1/nm",
             "uncorrelated": "e²",
             "independent": "1",

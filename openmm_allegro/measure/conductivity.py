@@ -53,7 +53,8 @@ class ConductivitySettings(Settings):
         None,
         about="Charge numbers by element or by residue name (of a whole molecule), or "
         "a file of one number for each atom; SPECIES say what the ions are then "
-        "(default: those of the run's System, or formal ones of ions of one atom)",
+        "(default: those of the run's System, or formal ones of ions of one atom, "
+        "never those that a model gives the atoms)",
         metavar="Na=1,Cl=-1",
     )
     reference: str = setting(

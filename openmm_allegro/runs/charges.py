@@ -127,7 +127,9 @@ def charges_of_kinds(
 ) -> dict[str, float]:
     """Sum charges in e over the molecules of each kind; only kinds with any.
 
-    Nothing where molecules of a kind differ: then atoms are not those of the charges.
+    Nothing where molecules of a kind differ: then atoms are not those of the charges;
+    and where ions of one atom have none: then a model has them, in an electrostatic
+    embedding, and what it has learnt is no charge that moves.
     """
     if of_atoms is None:
         return {}
@@ -138,6 +140,8 @@ def charges_of_kinds(
             return {}
         if abs(sums.mean()) > _ROUNDING:
             charges[kind.name] = round(float(sums.mean()), 4)
+        elif kind.monoatomic and kind.element in _FORMAL:
+            return {}
     return charges
 
 

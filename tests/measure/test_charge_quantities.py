@@ -10,7 +10,11 @@ mdtraj = pytest.importorskip("mdtraj")
 
 from analysis_helpers import assert_png, autoregressive  # noqa: E402
 from cli_helpers import analyze, analyze_error  # noqa: E402
-from dipole_helpers import write_charges, write_dipoles  # noqa: E402
+from dipole_helpers import (  # noqa: E402
+    with_charges,
+    write_charges,
+    write_dipoles,
+)
 from report_helpers import Page, salt_water, walk, write_run  # noqa: E402
 from scipy.constants import Boltzmann, elementary_charge, epsilon_0  # noqa: E402
 
@@ -20,7 +24,7 @@ from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 from openmm_allegro.runs.window import Window  # noqa: E402
 
-WATER, FRAMES = [-0.6, 0.3, 0.3], 300
+WATER, FRAMES = [-0.6, 0.3, 0.3], 150
 # ε - 1 of a dipole whose components have a variance of 1 e² nm² in 8 nm³ at 300 K.
 INCREMENT = elementary_charge**2 * 1e-18
 INCREMENT /= epsilon_0 * 8e-27 * Boltzmann * 300
@@ -38,8 +42,8 @@ def prefix(tmp_path_factory):
     every = scale * start
     times = 0.5 * np.arange(FRAMES)
     write_charges(folder / "nvt.charges", times[::2], every[::2])
-    times = 0.02 * np.arange(1, 20_001)
-    dipoles = 0.3 * np.array([autoregressive(20_000, 25, rng) for _ in "xyz"]).T
+    times = 0.02 * np.arange(1, 15_001)
+    dipoles = 0.3 * np.array([autoregressive(15_000, 25, rng) for _ in "xyz"]).T
     currents = 3.0 * rng.normal(size=dipoles.shape)
     write_dipoles(
         *(folder / "nvt.dipoles.csv", times, dipoles, currents),
@@ -65,7 +69,7 @@ def test_dipoles_are_of_frames_with_charges(source):
     single = 0.3 * np.hypot(0.0957 - 0.024, 0.0927) * 48.032
     assert value.value == pytest.approx(single, rel=0.02) and value.unit == "D"
     assert rows["water", "spread"].value == pytest.approx(0.05 * single, rel=0.2)
-    assert "in 150 frames" in measurement.results["water"]["origin_of_charges"]
+    assert "in 75 frames" in measurement.results["water"]["origin_of_charges"]
     assert any("screened by the electrons" in note for note in measurement.notes)
     given = QUANTITIES["dipoles"]
     asked = given.settings(charges="O=-0.8476,H=0.4238,Na=1,Cl=-1")
@@ -90,7 +94,7 @@ def test_screening_of_the_charges_that_are_asked_for(source):
     assert any("ions alone have the limit ε" in note for note in measurement.notes)
     model = quantity.measure(source, None, quantity.settings(**options))
     squared = (8 * 0.49 + 12 * (0.36 + 2 * 0.09)) / 44
-    assert model.results["all"]["uncorrelated"] == pytest.approx(squared, rel=0.01)
+    assert model.results["all"]["uncorrelated"] == pytest.approx(squared, rel=0.05)
     assert any("a conductor to 1" in note for note in model.notes)
     assert rows_of(model)["all", "smallest q"].value == pytest.approx(np.pi)
 
@@ -157,6 +161,26 @@ def test_conductivity_keeps_formal_charges(prefix, tmp_path):
     assert written[0] == written[1]
     assert written[0]["charges"] == {"Na": 1, "Cl": -1}
     assert "formal ones" in written[0]["origin_of_charges"]
+
+
+def test_ions_that_a_model_embeds_keep_formal_charges(prefix, tmp_path):
+    """The System has charges of the waters and of chloride alone."""
+    openmm = pytest.importorskip("openmm")
+    for file in prefix.parent.glob("nvt.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    system = openmm.System()
+    for mass in [16.0, 1.0, 1.0] * 12 + [23.0] * 4 + [35.4] * 4:
+        system.addParticle(mass)
+    with_charges(system, [-0.8, 0.4, 0.4] * 12 + [0.0] * 4 + [-1.0] * 4)
+    xml = openmm.XmlSerializer.serialize(system)
+    (tmp_path / "nvt.system.xml").write_text(xml.replace('method="0"', 'method="4"'))
+    analyze("conductivity", tmp_path / "nvt", "--json", tmp_path / "out.json")
+    result = json.loads((tmp_path / "out.json").read_text())["results"]["all"]
+    assert result["charges"] == {"Na": 1, "Cl": -1}
+    (tmp_path / "nvt.charges").unlink()
+    source = Source([read_run(tmp_path / "nvt")], Window(start=0.0))
+    with pytest.raises(ValueError, match="lack the atoms of its model"):
+        QUANTITIES["charge-structure"].measure(source)
 
 
 def test_the_page_has_a_section_of_charges(prefix, tmp_path):

@@ -38,10 +38,9 @@ def plot_screening(results, path, *, title=None):
             text = f"{label}, at 0: {with_error(*result.limit)}"
             mark(axes, q[shown], value[shown], error[shown], color, text)
             mark(axes, 0.0, *result.limit, color)
-            near = q <= result.fit_end
-            slope = _slope(q[near], value[near], result.limit.value)
-            line = np.linspace(0, result.fit_end, 50)
-            axes.plot(line, result.limit.value + slope * line**2, color=color, **DASHED)
+            x = np.linspace(0, result.fit_end, 50)
+            line = np.polynomial.Polynomial(result.line)(x**2)
+            axes.plot(x, line, color=color, **DASHED)
             ends.append(q[shown][-1])
             tops.append(np.max((value + error)[shown], initial=sum(result.limit)))
         axes.set(xlabel="$q$ (nm$^{-1}$)", ylabel=r"$1 - 1/\varepsilon(q)$")
@@ -127,9 +126,3 @@ def plot_infrared(results, path, *, max_wavenumber=None, title=None):
         "ylim": (0, None),
     }
     return plot_curves(curves, path, axis, title=title)
-
-
-def _slope(q, values, limit):
-    """Slope in q² of the line through a limit at q = 0, by least squares."""
-    squares = q**2
-    return float(squares @ (values - limit) / (squares @ squares))

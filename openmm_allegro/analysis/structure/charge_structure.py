@@ -21,9 +21,11 @@ from ..statistics import (
 )
 from .waves import density_waves, wave_indices, wave_lengths
 
-# Longest waves of a line in q², by the smallest of the cell's wave vectors.
+# End of the line to q = 0, over the smallest of the cell's wave vectors.
 _FIT = 2.0
 _SLACK = 1 + 1e-6
+# Bins from which on the line is bent: in water q⁴ is a tenth at 5 1/nm.
+_BENT = 4
 
 
 class ChargeStructure(NamedTuple):
@@ -39,7 +41,10 @@ class ChargeStructure(NamedTuple):
         What of an outer field of this wave the charges screen,
         e² N S_zz(q) / (ε0 V k_B T q²).
     limit : Estimate
-        `screening` at q = 0, by a line in q² up to `fit_end`: 1 for perfect screening.
+        `screening` at q = 0, by the line: 1 for perfect screening.
+    line : (2,) or (3,) array
+        Coefficients of 1, q² and q⁴ (nm² and nm⁴) of the line through `screening` up to
+        `fit_end`; the last where there are enough waves.
     fit_end : float
         In 1/nm.
     uncorrelated : float
@@ -54,6 +59,7 @@ class ChargeStructure(NamedTuple):
     factor: Estimate
     screening: Estimate
     limit: Estimate
+    line: np.ndarray
     fit_end: float
     uncorrelated: float
     independent: float = np.nan
@@ -104,8 +110,8 @@ def charge_structure_factor(
     bin_width : float, optional
         Width of the bins in 1/nm. Bins without a wave vector are left out.
     fit_end : float, optional
-        Largest wave vector in 1/nm of the line that gives `limit`. Default: twice the
-        smallest.
+        Largest wave vector in 1/nm of the line in q² and q⁴ that gives `limit`; in q²
+        alone of fewer than four lengths. Default: twice the smallest.
     vectors_per_bin, seed
         As of `structure_factor`.
     n_blocks : int, optional
@@ -135,12 +141,13 @@ def charge_structure_factor(
     total = waves.sum(axis=0)
     q = total[:, 2] / total[:, 3]
     near = q <= fit_end
-    weights = _weights_at_zero(q[near], total[near, 3])
     unit = elementary_charge**2 / (epsilon_0 * Boltzmann * temperature * NM_TO_M)
 
     def screening(x):
         return unit * x[:, 1] / x[:, 3]
 
+    weights = _line_weights(q[near], screening(total)[near], total[near, 3])
+    line = jackknife(lambda x: weights @ screening(x)[near], waves)
     few = len(series) >= ENOUGH and holds_few(series)
     factor = few_factor(series) if few else 1.0
 
@@ -151,7 +158,8 @@ def charge_structure_factor(
         q=q,
         factor=wide(jackknife(lambda x: x[:, 0] / x[:, 3], waves)),
         screening=wide(jackknife(screening, waves)),
-        limit=wide(jackknife(lambda x: weights @ screening(x)[near], waves)),
+        limit=wide(Estimate(float(line.value[0]), float(line.error[0]))),
+        line=line.value,
         fit_end=float(fit_end),
         uncorrelated=float(squares[:, 0].sum() / squares[:, 1].sum()),
         independent=independent_values(series),
@@ -222,15 +230,18 @@ def _bin_sums(lengths, power, n_atoms, volume, bin_width, n_bins):
     return np.stack(sums, axis=-1)
 
 
-def _weights_at_zero(q, numbers):
-    """Weights (n,) of values at q that give a line in q² at 0, by least squares.
+def _line_weights(q, values, numbers):
+    """Weights (n_coefficients, n) of values at q that give those of a line in q².
 
-    Of a single q they give the value there.
+    By least squares. Of a number of waves a mean square is known to its own size over
+    the root of that number.
     """
-    squares = q**2
-    mean = numbers @ squares / numbers.sum()
-    spread = numbers @ (squares - mean) ** 2
-    weights = numbers / numbers.sum()
-    if len(q) < 2:
-        return weights
-    return weights - mean * numbers * (squares - mean) / spread
+    degree = 2 if len(q) >= _BENT else min(1, len(q) - 1)
+    top = values.max()
+    if top > 0:
+        numbers = numbers / np.maximum(values / top, 1e-2) ** 2
+    scale = q[-1] ** 2  # for the sake of rounding
+    powers = (q[:, None] ** 2 / scale) ** np.arange(degree + 1)
+    weighted = powers.T * numbers
+    weights = np.linalg.solve(weighted @ powers, weighted)
+    return weights / scale ** np.arange(degree + 1)[:, None]
