@@ -66,12 +66,7 @@ def execute(
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
     check_packages(settings)
-    for name, interval in (
-        *(("velocities", settings.velocity_interval),),
-        *(("dipoles", settings.dipole_interval), ("charges", settings.charge_interval)),
-    ):
-        if interval:
-            paths[name] = paths_of(output)[name]
+    paths |= _further_paths(output, settings)
     check_reporters(reporters)
     asked = check_notes(notes) | {"atoms": system.getNumParticles()}
     asked |= settings.record()
@@ -145,6 +140,17 @@ def execute(
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
+
+
+def _further_paths(output: str | Path, settings: RunSettings) -> dict[str, Path]:
+    """List the files that a run writes on request."""
+    asked = {
+        "velocities": settings.velocity_interval,
+        "dipoles": settings.dipole_interval,
+        "charges": settings.charge_interval,
+    }
+    every = paths_of(output)
+    return {name: every[name] for name, interval in asked.items() if interval}
 
 
 def _positions(state: openmm.State) -> unit.Quantity:
