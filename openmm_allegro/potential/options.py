@@ -75,6 +75,7 @@ class ForceOptions:
         unit="e",
         minimum=-1000.0,
         maximum=1000.0,
+        metavar="CHARGE",
     )
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from openmm_allegro.potential.charges import charged_computation
 from openmm_allegro.potential.computation import computations
 from openmm_allegro.potential.description import description, notes_of
 from openmm_allegro.units import (
+    COULOMB_KJ_MOL_NM,
     EV_TO_KJ_PER_MOL,
     KJ_PER_MOL_NM3_TO_BAR,
     NM_TO_ANGSTROM,
@@ -175,3 +176,29 @@ def test_refusals(model, potential, waters):
     system = local.create_system(topology, backend="pythonforce")
     with pytest.raises(ValueError, match="force of a model with charges, found 0"):
         charged_computation(context_of(system, positions))
+
+
+@pytest.mark.parametrize("takes_images", [False, True])
+def test_in_openmmml(waters, monkeypatch, takes_images):
+    """Alone, and as a region, in vacuum or, from 1.8 on, with its images."""
+    openmmml = pytest.importorskip("openmmml")
+    interop = pytest.importorskip("openmm_allegro.interop.openmmml")
+    monkeypatch.setattr(interop, "_HAS_LONG_RANGE", takes_images)
+    box = 5 * waters[2]
+    ions, apart = make_topology(["Na", "Cl"], box), [[0, 0, 0], [0, 0, 2.0]]
+    potential = openmmml.MLPotential("allegro", modelPath=two_ions())
+    impl = interop.AllegroPotentialImpl(AllegroPotential(two_ions()))
+    assert impl.getMLLongRange()
+    empty = openmm.System()
+    for _ in range(2):
+        empty.addParticle(1.0)
+    empty.setDefaultPeriodicBoxVectors(*box)
+    options = {"total_charge": 0.1, "backend": "native", "periodic": True}
+    impl.addForces(ions, empty, [0, 1], 0, **options)
+    mixed = energy_and_forces(empty, apart)[0]
+    alone = potential.createSystem(ions, total_charge=0.1, backend="native")
+    periodic = energy_and_forces(alone, apart)[0]
+    product = -0.72 * COULOMB_KJ_MOL_NM
+    vacuum = product / 2.0 - 3.0 * EV_TO_KJ_PER_MOL  # the shifts
+    assert mixed == pytest.approx(periodic if takes_images else vacuum, abs=1e-6)
+    assert abs(periodic - vacuum) > 1
