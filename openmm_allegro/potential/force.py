@@ -18,7 +18,7 @@ from ..forces import (
 )
 from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.table import choose_table
-from ..mixing.link_atoms import Cap, find_caps
+from ..mixing.link_atoms import Cap
 from ..mixing.region import is_connected
 from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
@@ -121,7 +121,7 @@ def region_force(
     topology: app.Topology,
     atoms: Sequence[int],
     options: ForceOptions,
-    link: str,
+    caps: Sequence[Cap],
     bonds: openmm.HarmonicBondForce,
     surroundings: Surroundings | None = None,
 ) -> openmm.Force:
@@ -134,8 +134,7 @@ def region_force(
     atoms : sequence of int
         The region, checked.
     options : ForceOptions
-    link : str
-        As ``AllegroPotential.create_mixed_system``.
+    caps : sequence of Cap
     bonds : openmm.HarmonicBondForce
         The topology's, periodic if the System is.
     surroundings : Surroundings, optional
@@ -144,9 +143,8 @@ def region_force(
     Raises
     ------
     ImportError, ValueError
-        As ``model_force`` and ``link_atoms.find_caps``.
+        As ``model_force``.
     """
-    caps = find_caps(topology, atoms, link)
     # caps come after all particles, as atoms of the model alone
     count = topology.getNumAtoms()
     return model_force(

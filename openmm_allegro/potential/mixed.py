@@ -8,6 +8,7 @@ from openmm import app
 
 from ..classical.bonds import bond_markers
 from ..mixing.checks import check_region, check_system
+from ..mixing.link_atoms import find_caps
 from ..mixing.region import mixed_system
 from ..mixing.surroundings import (
     EMBEDDINGS,
@@ -58,9 +59,15 @@ def make_mixed_system(
     if embedding not in EMBEDDINGS:
         raise ValueError(f"expected embedding of {EMBEDDINGS}, found {embedding!r}")
     atoms = check_region(topology, mm_system, atoms)
+    caps = find_caps(topology, atoms, link)
     check_system(mm_system, atoms, max(m.config.cutoff for m in models))
     surroundings = None
     if embedding == "electrostatic":
+        if caps:
+            raise ValueError(
+                f"{WHERE}: expected a region of whole molecules, found {len(caps)} "
+                "link atoms, which embedding='mechanical' has"
+            )
         surroundings = _surroundings(models, mm_system, atoms, screened_charges)
     if total_charge is None:
         total_charge = _total_charge(models, mm_system, atoms, embedding)
@@ -70,7 +77,7 @@ def make_mixed_system(
         topology,
         atoms,
         ForceOptions(**options, total_charge=total_charge),
-        link,
+        caps,
         bonds,
         surroundings,
     )

@@ -310,3 +310,11 @@ def test_refused(water_box, change, arguments, message):
     model = arguments.pop("model", None) or charged("constant")
     with pytest.raises(ValueError, match=message):
         mixed(model, given, **arguments)
+
+
+def test_link_atoms_are_refused(water_box):
+    given = box_of_waters(water_box)
+    atoms = list(given[0].atoms())
+    given[0].addBond(atoms[0], atoms[30])
+    with pytest.raises(ValueError, match="whole molecules, found 1 link atoms"):
+        mixed(charged("constant"), given, link="cap")
