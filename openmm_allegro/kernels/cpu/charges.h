@@ -2,25 +2,48 @@
 // The sums of long_range.h (the C interface) over charges that are not periodic, and the
 // choice between them. Included once per instruction set, after field.h.
 
-// erf(x) / x over x, and its derivative by x over x.
-struct Screened {
-  double value, slope;
-  explicit Screened(double x) {
-    constexpr double ROOT = 1.1283791670955126;  // 2 / sqrt(pi)
-    const double square = x * x;
-    if (square < 0.04) {  // the series, as differences would lose digits
-      value = slope = 0.0;
-      double term = ROOT;
-      for (int n = 0; n < 9; ++n) {  // (-1)^n x^2n / (n! (2n + 1))
-        value += term / (2 * n + 1);
-        slope -= 2.0 * term / (2 * n + 3);
-        term *= -square / (n + 1);
+// f(x) = erf(x) / x and f'(x) / x, to all digits but the last two.
+class Screening {
+ public:
+  Screening() {
+    for (int k = 0; k < INTERVALS; ++k) {
+      const double x = FROM + (k + 0.5) * WIDE;
+      // Taylor coefficients g of the derivative of erf, and from them a of f.
+      double g = ROOT * std::exp(-x * x), before = 0.0, *a = table[k];
+      a[0] = std::erf(x) / x;
+      for (int n = 1; n < TERMS; ++n) {
+        a[n] = (g / n - a[n - 1]) / x;
+        const double next = -2.0 * (x * g + before) / n;
+        before = g, g = next;
       }
-    } else {
-      value = std::erf(x) / x;
-      slope = (ROOT * std::exp(-square) - value) / square;
     }
   }
+
+  void operator()(double x, double *value, double *slope) const {
+    if (x >= FROM) {
+      // No branch for large x, which nobody could foretell; erf(6) is 1 to 2e-17.
+      const double inverse = 1.0 / x, near = std::min(x, TO);
+      const int k = std::min(int((near - FROM) / WIDE), INTERVALS - 1);
+      const double u = near - (FROM + (k + 0.5) * WIDE), *a = table[k];
+      double f = a[TERMS - 1], d = (TERMS - 1) * a[TERMS - 1];
+      for (int n = TERMS - 2; n > 0; --n) f = f * u + a[n], d = d * u + n * a[n];
+      *value = x < TO ? f * u + a[0] : inverse;
+      *slope = (x < TO ? d : -inverse * inverse) * inverse;
+    } else {
+      double f = 0.0, d = 0.0, term = ROOT;
+      for (int n = 0; n < 14; ++n) {  // (-1)^n x^2n / (n! (2n + 1))
+        f += term / (2 * n + 1), d -= 2.0 * term / (2 * n + 3);
+        term *= -x * x / (n + 1);
+      }
+      *value = f, *slope = d;
+    }
+  }
+
+ private:
+  static constexpr double ROOT = 1.1283791670955126;  // 2 / sqrt(pi)
+  static constexpr double FROM = 0.5, TO = 6.0, WIDE = 0.0625;
+  static constexpr int INTERVALS = 88, TERMS = 9;
+  double table[INTERVALS][TERMS];
 };
 
 // The sum over pairs, at each charge over all others.
@@ -28,6 +51,7 @@ static void sum_of_pairs(const allegro_charges &all, int64_t threads,
                          const allegro_field &field) {
   const long count = all.count;
   std::vector<Part> parts(count);
+  const Screening screening;
   const long team = std::max(1L, std::min((long)threads, count / 16));
   share_evenly(count, team, [&](long, long begin, long end) {
     for (long i = begin; i < end; ++i) {
@@ -38,10 +62,11 @@ static void sum_of_pairs(const allegro_charges &all, int64_t threads,
         const double *y = all.positions + 3 * j;
         const double d[3] = {x[0] - y[0], x[1] - y[1], x[2] - y[2]};
         const double r = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-        const Screened pair(all.alpha * r);
+        double value, slope;
+        screening(all.alpha * r, &value, &slope);
         const double charge = all.charges[j] * all.coulomb * all.alpha;
-        potential += charge * pair.value;
-        const double scale = -charge * all.charges[i] * pair.slope * all.alpha * all.alpha;
+        potential += charge * value;
+        const double scale = -charge * all.charges[i] * slope * all.alpha * all.alpha;
         for (int axis = 0; axis < 3; ++axis) force[axis] += scale * d[axis];
         strain[0] -= scale * d[0] * d[0], strain[1] -= scale * d[1] * d[1];
         strain[2] -= scale * d[2] * d[2], strain[3] -= scale * d[0] * d[1];
