@@ -32,6 +32,7 @@ ARRAYS = {
     "integers": "<i8",
     "constants": "<f8",
     "caps": "<f8",
+    "start": "<f8",  # of models with charges alone
 }
 # Of these no other text is a force.
 NEEDED = ("type", "version", "particles", "integers", "constants", "weights", "types")
@@ -55,10 +56,12 @@ def changes(text: str, number: int) -> Iterator[Change]:
                 yield Change(f"{name} = {other}", with_value(text, name, other), False)
         without = re.sub(rf' {name}="[^"]*"', "", text, count=1)
         yield Change(f"no {name}", without, name in NEEDED)
-    for name in ("particles", "caps", "integers", "constants", "weights", "types"):
-        yield from changed_base64(text, name)
+    for name in ("weights", *ARRAYS):
+        if f' {name}="' in text:
+            yield from changed_base64(text, name)
     for name, kind in ARRAYS.items():
-        yield from changed_numbers(text, name, kind)
+        if f' {name}="' in text:
+            yield from changed_numbers(text, name, kind)
     generator = random.Random(0)
     for _ in range(number):
         yield random_change(text, generator)

@@ -11,23 +11,35 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from helpers import tiny_config, tiny_energy
+from helpers import CHARGED, tiny_config, tiny_energy
 
 from openmm_allegro.kernels.inference.fold import fold
+from openmm_allegro.model.long_range import LongRangeSettings
 from openmm_allegro.plugin.force import FoldedModel, native_force
 
 HOSTILE = Path(__file__).with_name("hostile_xml.py")
 
 
-@pytest.mark.parametrize("number", [1000, pytest.param(50_000, marks=pytest.mark.slow)])
-def test_no_damaged_xml_ends_the_process(tmp_path, number):
-    config = tiny_config(num_scalar_features=8, num_tensor_features=4, l_max=1)
+@pytest.mark.parametrize(
+    ("number", "is_charged"),
+    [
+        (1000, False),
+        pytest.param(50_000, False, marks=pytest.mark.slow),
+        pytest.param(1000, True, marks=pytest.mark.slow),
+    ],
+)
+def test_no_damaged_xml_ends_the_process(tmp_path, number, is_charged):
+    given = CHARGED if is_charged else {}
+    config = tiny_config(num_scalar_features=8, num_tensor_features=4, l_max=1, **given)
     program = [a.numpy() for a in fold(tiny_energy(config), torch.float32)]
+    charges = LongRangeSettings((0.2, -0.3, 0.1), 0.6, 1.0, True)
     model = FoldedModel(*program, np.array([1, 0, 0, 2, 0]))
+    if is_charged:
+        model = model._replace(charges=charges)
     force = native_force(
         [model],
         [0, 1, 2, 3],
-        periodic=False,
+        periodic=is_charged,
         cutoff=config.cutoff,
         skin=0.5,
         caps=[(2, 4, 0.7)],
