@@ -26,6 +26,7 @@ MODELS = CASES | {
     "cutoffs": {"pair_cutoffs": FULL["pair_cutoffs"]},
     "table": {},
     "table of all options": FULL,
+    "table of inner cutoffs": CASES["inner cutoffs"],
     "wide layers": {
         "num_scalar_features": 64,
         "num_tensor_features": 32,

@@ -51,6 +51,18 @@ CASES = {
     "pair core": {**FULL, "l_max": 3, "core_rates": (0.5, 1.5, 4.0)},
     "pair core alone": {"l_max": 1, "core_rates": (2.0,)},
     "pair core, l_max 0": {"l_max": 0, "zbl": True, "core_rates": (1.0, 3.0)},
+    # of many of the atoms: some pairs are within the transition, and some below it
+    "inner cutoffs": {
+        **FULL,
+        "core_rates": (1.0, 3.0),
+        "inner_cutoffs": {"H-H": 1.25, "H-O": 1.6, "O-O": 1.9, "Na-O": 2.1},
+    },
+    "inner cutoffs of splines": {
+        "radial_embedding": "spline",
+        "embedding_dim": 9,
+        "zbl": True,
+        "inner_cutoffs": {"H-O": 1.6, "O-O": 1.9},
+    },
 }
 BUILDS = ["twin", *library.BUILDS]
 

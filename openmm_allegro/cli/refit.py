@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``openmm-allegro refit``: fit the energy shifts of a model to frames."""
+"""``openmm-allegro refit``: fit energy shifts of a model; give it inner cutoffs."""
 
 import argparse
 from pathlib import Path
@@ -39,6 +39,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="further elements whose shifts stay as they are",
     )
     parser.add_argument(
+        "--inner",
+        type=float,
+        metavar="PART",
+        help="give the network inner_cutoffs of this part of the closest distances of "
+        "the data, such as 1: it sees no pair come closer",
+    )
+    parser.add_argument(
         "--baseline",
         nargs="+",
         default=[],
@@ -54,6 +61,7 @@ def refit(options: argparse.Namespace) -> None:
     """Write the model with the refitted shifts and print the errors."""
     from ..modelfile import load_model, save_model
     from ..training.data import read_labelled
+    from ..training.inner import add_inner_cutoffs
     from ..training.refit import refit_shifts
 
     check_free(options.output, options.force)
@@ -64,6 +72,8 @@ def refit(options: argparse.Namespace) -> None:
         read_labelled(files, options.baseline, labels, trust=trust) if files else []
         for files in (options.data, options.validation)
     )
+    if options.inner is not None:
+        model = add_inner_cutoffs(model, frames, options.inner)
     result = refit_shifts(model, frames, held_out, fixed=options.fixed)
     for name in ("training", "validation"):
         if errors := result.report.get(f"{name}_energy_rmse"):

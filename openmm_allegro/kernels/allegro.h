@@ -19,6 +19,8 @@ extern "C" {
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
 #define ALLEGRO_CHANNELS 64
+/// Percent of an inner cutoff within which the network stops to see pairs come closer.
+#define ALLEGRO_INNER_WIDTH 10
 
 // ---------------------------------------------------------------- the program of a model
 // An ordered pair of atoms is a row of numbers. The program is a list of operations on
@@ -31,7 +33,8 @@ extern "C" {
 /// Codes of the operations.
 enum allegro_code {
   ALLEGRO_LINEAR = 0, ALLEGRO_ACTIVATION = 1, ALLEGRO_TYPES = 2,
-  ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5, ALLEGRO_CHARGE = 6
+  ALLEGRO_SPLINE = 3, ALLEGRO_TENSOR = 4, ALLEGRO_ENERGY = 5, ALLEGRO_CHARGE = 6,
+  ALLEGRO_INNER = 7
 };
 /// Nonlinearities of an activation.
 enum allegro_nonlinearity { ALLEGRO_SILU = 0, ALLEGRO_MISH = 1, ALLEGRO_GELU = 2 };
@@ -142,6 +145,17 @@ typedef struct allegro_charge {
   /// element chooses.
   int64_t weights;
 } allegro_charge;
+
+/// The radial functions, and the table, take no distance below an inner cutoff c as it is: from
+/// c = r down to the width w within it they take c - w S, with S = 1/2 - u^3 + u^4 / 2 and
+/// u = (r - c + w) / w, and below that c - w / 2. Only models with inner cutoffs have it, once
+/// and at first; nothing is to be run. The pair core has the distance as it is.
+typedef struct allegro_inner {
+  /// ALLEGRO_INNER.
+  int64_t code;
+  /// Start of the inner cutoffs [types, types], Å, in the weights; 0 for none.
+  int64_t weights;
+} allegro_inner;
 
 /// Sizes, columns and options: the first of the integers.
 typedef struct allegro_header {

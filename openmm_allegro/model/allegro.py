@@ -16,7 +16,7 @@ from torch import Tensor
 from .config import AllegroConfig
 from .irreps import layer_irreps
 from .mlp import ScalarMLP
-from .radial import PairCutoffs, ProductTypeEmbedding, SplineEmbedding
+from .radial import InnerCutoffs, PairCutoffs, ProductTypeEmbedding, SplineEmbedding
 from .shapes import outputs, weight_shapes
 from .tensor_product import CenterOperator
 
@@ -54,6 +54,7 @@ class Allegro(torch.nn.Module):
         env_dim = len(harmonics) * channels
         embedding_dim = config.embedding_dim or scalars
         cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
+        inner = InnerCutoffs(torch.from_numpy(config.inner_table()))
 
         norm = mean_neighbors.to(torch.float64).rsqrt()
         self.register_buffer("environment_norm", norm, persistent=False)
@@ -68,6 +69,7 @@ class Allegro(torch.nn.Module):
         if config.radial_embedding == "spline":
             self.embedding = SplineEmbedding(
                 cutoffs,
+                inner,
                 config.num_splines,
                 config.spline_span,
                 embedding_dim,
@@ -76,6 +78,7 @@ class Allegro(torch.nn.Module):
         else:
             self.embedding = ProductTypeEmbedding(
                 cutoffs,
+                inner,
                 config.num_bessels,
                 config.envelope_p,
                 config.bessel_trainable,

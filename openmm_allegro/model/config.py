@@ -153,6 +153,15 @@ class AllegroConfig:
         above=0,
         maximum=50,
     )
+    inner_cutoffs: dict[str, float] = setting(
+        {},
+        about="Distances by pair of elements, such as H-O, below which the network "
+        "sees no pair come closer, so that zbl or a pair core rule there; that of the "
+        "closest pair of the data, or a little less",
+        unit="Å",
+        above=0,
+        maximum=20,
+    )
     shifts: dict[str, float] = setting(
         {},
         about="Energies of isolated atoms by element; a training takes others from "
@@ -197,6 +206,14 @@ class AllegroConfig:
             table[center, neighbor] = cutoff
         return table
 
+    def inner_table(self) -> np.ndarray:
+        """Inner cutoffs (Å) [T, T] in float64, 0 for none; symmetric."""
+        table = np.zeros((len(self.elements),) * 2, dtype=np.float64)
+        for pair, cutoff in self.inner_cutoffs.items():
+            a, b = (self.elements.index(e) for e in pair.split("-"))
+            table[a, b] = table[b, a] = cutoff
+        return table
+
     @property
     def is_charged(self) -> bool:
         """True if atoms have charges."""
@@ -231,6 +248,8 @@ def recorded(config: AllegroConfig) -> dict[str, Any]:
     table = dataclasses.asdict(config)
     if not config.core_rates:
         del table["core_rates"]
+    if not config.inner_cutoffs:
+        del table["inner_cutoffs"]
     if not config.is_charged:
         for name in ("charges", "charge_start", "charge_alpha"):
             del table[name]
@@ -258,6 +277,7 @@ def _check_elements(config: AllegroConfig) -> None:
             cutoff,
         )
 
+    _check_inner(config)
     rates = config.core_rates
     _require(
         len(set(rates)) == len(rates) <= LARGEST_CORE,
@@ -284,6 +304,28 @@ def _check_charges(config: AllegroConfig) -> None:
         alpha == 0 or alpha >= LEAST_ALPHA,
         f"charge_alpha of 0 or at least {LEAST_ALPHA} 1/Å",
         alpha,
+    )
+
+
+def _check_inner(config: AllegroConfig) -> None:
+    smallest = config.cutoff_table()
+    pairs = [frozenset(pair.split("-")) for pair in config.inner_cutoffs]
+    _require(
+        len(set(pairs)) == len(pairs),
+        "inner_cutoffs of each pair of elements once, in one order",
+        config.inner_cutoffs,
+    )
+    for pair, inner in config.inner_cutoffs.items():
+        names = pair.split("-")
+        known = len(names) == 2 and set(names) <= set(config.elements)
+        _require(known, f"inner_cutoffs named like 'H-O' of {config.elements}", pair)
+        a, b = (config.elements.index(e) for e in names)
+        limit = min(smallest[a, b], smallest[b, a])
+        _require(inner < limit, f"inner_cutoffs {pair} below {limit:g} Å", inner)
+    _require(
+        not config.inner_cutoffs or config.zbl or bool(config.core_rates),
+        "zbl or core_rates beside inner_cutoffs, below which nothing else repels",
+        config.inner_cutoffs,
     )
 
 

@@ -38,6 +38,24 @@ def polynomial_envelope(x: Tensor, p: float) -> Tensor:
     return envelope * inside
 
 
+def seen_distance(r: Tensor, inner: Tensor) -> Tensor:
+    """Compute the distance that a network takes for ``r``, constant far inside.
+
+    From the inner cutoff c on it is r. Within a tenth of c, w, its derivative falls to
+    zero as u² (3 - 2u) with u = (r - c + w) / w, and further in it is c - w / 2. So the
+    network extrapolates to no pair that is closer.
+
+    Parameters
+    ----------
+    r, inner : Tensor [C, K], Å
+        Distances, and inner cutoffs; 0 for none.
+    """
+    width = (0.1 * inner).clamp(min=1e-9)  # ALLEGRO_INNER_WIDTH of kernels/allegro.h
+    u = ((r - inner + width) / width).clamp(0.0, 1.0)
+    inside = inner - width * (0.5 - u * u * u + 0.5 * u * u * u * u)
+    return torch.where(r < inner, inside, r)
+
+
 class _Exact(torch.nn.Module):
     """A module whose constants stay in double precision when it is made single."""
 
@@ -78,6 +96,31 @@ class PairCutoffs(_Exact):
         return r / self(center_types.unsqueeze(-1), neighbor_types).to(r.dtype)
 
 
+class InnerCutoffs(_Exact):
+    """Distances as the radial functions take them: see ``seen_distance``.
+
+    Parameters
+    ----------
+    table : Tensor [T, T]
+        Inner cutoff (Å) of each ordered pair of elements, 0 for none.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.is_active: bool = bool((table > 0).any())
+        self.number_of_elements: int = table.shape[0]
+        self.register_buffer("flat", table.flatten().clone(), persistent=False)
+
+    def forward(
+        self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
+    ) -> Tensor:
+        """``r`` [C, K] Å, types [C] and [C, K] → [C, K] Å."""
+        if not self.is_active:
+            return r
+        kinds = center_types.unsqueeze(-1) * self.number_of_elements + neighbor_types
+        return seen_distance(r, self.flat[kinds].to(r.dtype))
+
+
 class ProductTypeEmbedding(torch.nn.Module):
     """Bessel functions times envelope, projected and multiplied by element embeddings.
 
@@ -87,6 +130,7 @@ class ProductTypeEmbedding(torch.nn.Module):
     Parameters
     ----------
     cutoffs : PairCutoffs
+    inner : InnerCutoffs
     num_bessels : int
         Number of radial functions.
     envelope_p : float
@@ -102,6 +146,7 @@ class ProductTypeEmbedding(torch.nn.Module):
     def __init__(
         self,
         cutoffs: PairCutoffs,
+        inner: InnerCutoffs,
         num_bessels: int,
         envelope_p: float,
         trainable: bool,
@@ -110,6 +155,7 @@ class ProductTypeEmbedding(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.cutoffs = cutoffs
+        self.inner = inner
         self.envelope_p: float = float(envelope_p)
         roots = torch.arange(1, num_bessels + 1, dtype=torch.float64)
         if trainable:
@@ -125,6 +171,7 @@ class ProductTypeEmbedding(torch.nn.Module):
         self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
     ) -> Tensor:
         """``r`` [C, K] Å, types [C] and [C, K] → embeddings [C, K, E]."""
+        r = self.inner(r, center_types, neighbor_types)
         x = self.cutoffs.scaled(r, center_types, neighbor_types)
         # n sinc(n x) = sin(π n x) / (π x)
         bessel = torch.sin(x.unsqueeze(-1) * (math.pi * self.roots.to(x.dtype)))
@@ -147,6 +194,7 @@ class SplineEmbedding(_Exact):
     Parameters
     ----------
     cutoffs : PairCutoffs
+    inner : InnerCutoffs
     num_splines : int
         Basis functions.
     span : int
@@ -160,6 +208,7 @@ class SplineEmbedding(_Exact):
     def __init__(
         self,
         cutoffs: PairCutoffs,
+        inner: InnerCutoffs,
         num_splines: int,
         span: int,
         dim: int,
@@ -167,6 +216,7 @@ class SplineEmbedding(_Exact):
     ) -> None:
         super().__init__()
         self.cutoffs = cutoffs
+        self.inner = inner
         self.dim: int = dim
         self.width: float = (span + 1) / num_splines
         starts = torch.arange(-span, num_splines - span, dtype=torch.float64)
@@ -181,6 +231,7 @@ class SplineEmbedding(_Exact):
         self, r: Tensor, center_types: Tensor, neighbor_types: Tensor
     ) -> Tensor:
         """``r`` [C, K] Å, types [C] and [C, K] → embeddings [C, K, E]."""
+        r = self.inner(r, center_types, neighbor_types)
         x = self.cutoffs.scaled(r, center_types, neighbor_types).unsqueeze(-1)
         phase = (x - self.lower.to(x.dtype)) / self.width  # [C, K, splines]
         phase = phase.clamp(0.0, 1.0)

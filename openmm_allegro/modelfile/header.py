@@ -17,7 +17,7 @@ from ..utils.config import brief
 FORMAT = "openmm_allegro"
 # Version 2 has programs of the compiled kernel, or null for them; 3 is of models with a
 # pair core, which earlier packages would leave out or refuse for its weights' names; 4
-# of models with charges, of which they would refuse the config.
+# of models with charges or inner cutoffs, of which they would refuse the config.
 FORMAT_VERSION, CORE_VERSION, CHARGED_VERSION = 2, 3, 4
 READABLE = (1, FORMAT_VERSION, CORE_VERSION, CHARGED_VERSION)
 KINDS = ("total", "delta")
@@ -44,7 +44,7 @@ class Description(NamedTuple):
 
 def format_version(config: AllegroConfig) -> int:
     """Version of the file of a model: the least that can hold it."""
-    if config.is_charged:
+    if config.is_charged or config.inner_cutoffs:
         return CHARGED_VERSION
     return CORE_VERSION if config.core_rates else FORMAT_VERSION
 

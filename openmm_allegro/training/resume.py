@@ -50,6 +50,7 @@ _FILES = ("training_files", "validation_files")
 _DEFAULTS = {
     "shifts": {},
     "core_rates": (),
+    "inner_cutoffs": {},
     "charges": "none",
     "charge_start": {},
     "charge_alpha": 0.0,

@@ -30,7 +30,8 @@ def path(tmp_path):
 
 def energies(model, dtype):
     samples = make_samples(ethanol()[:3], model.config, dtype)
-    return predict(model.energy.set_dtype(dtype), collate(samples, model.config))
+    batch = collate(samples, model.config)
+    return predict(model.energy.set_dtype(dtype), batch)[:3]  # there are no charges
 
 
 def contents(path):

@@ -75,8 +75,9 @@ static void add_pair(const Model &m, Workspace<T> &w, const allegro_atoms &atoms
   w.kinds.push_back(kind);
   for (int axis = 0; axis < 3; ++axis) w.unit[axis][row] = d[axis] / r;
   w.distance[row] = r;
-  double *scaled = &w.scaled[4 * row];
-  scaled[0] = 1.0 / cutoff, scaled[1] = 0.0, scaled[2] = x, scaled[3] = 0.0;
+  double *scaled = &w.scaled[4 * row], slope;
+  const double seen = seen_distance<T>(m, kind, r, &slope);
+  scaled[0] = slope / cutoff, scaled[1] = 0.0, scaled[2] = seen / cutoff, scaled[3] = 0.0;
   if (has_core) *energy += pair_core(m, kind, r, x, cutoff, scaled + 1);
 }
 

@@ -206,6 +206,7 @@ struct ProgramCheck {
         require(which == products, "a product for each layer in order", which);
         ++products;
       }
+      require(code != ALLEGRO_INNER || n == 0, "inner cutoffs as the first operation", n);
       check_operation(operation[n]);
     }
     require(products == head.layers, std::to_string(head.layers) + " products", products);
@@ -258,7 +259,8 @@ struct ProgramCheck {
         check_columns(op.source, padding(op.width));
         return store(op.weights, head.types * padding(op.width));
       }
-      default: require(false, "operations 0 to 6", row.code);
+      case ALLEGRO_INNER: return store(as<allegro_inner>(row).weights, pairs);
+      default: require(false, "operations 0 to 7", row.code);
     }
   }
 

@@ -21,7 +21,7 @@ struct Model : allegro_header, allegro_scalars {
   ALLEGRO_CONSTANTS(DECLARE)
 #undef DECLARE
   const void *weights;
-  bool is_double, is_charged;
+  bool is_double, is_charged, has_inner;
   std::vector<Layer> layer;
   long operator_size, chain_size;     // of a centre, all layers together
   long degrees;
@@ -53,7 +53,7 @@ template <typename T> struct Workspace {
   Array<double> unit[3], distance;             // [rows]
   Array<T> slopes;                             // [rows, first_width], from the table
   Array<T> seeds;                              // [rows], of the centres; see allegro_atoms
-  Array<double> scaled;                        // [rows, 4]: 1 / cutoff, dE/dr, x, dE/dx
+  Array<double> scaled;                        // [rows, 4]: dx/dr, dE/dr of the core, x, dE/dx
   std::vector<int> neighbors, kinds;           // [rows]; kind: ordered pair of types
   std::vector<long> first, atoms;              // of the block's centres
   Array<T> environment, gradient;              // [A, U]
@@ -192,6 +192,7 @@ static Model read(const allegro_program &program) {
   m.is_double = program.is_double;
   m.is_charged = std::any_of(m.operation, m.operation + m.operations,
                              [](const auto &op) { return op.code == ALLEGRO_CHARGE; });
+  m.has_inner = m.operations && m.operation[0].code == ALLEGRO_INNER;
   plan_backward(m);
   return m;
 }

@@ -109,6 +109,21 @@ static void radial(const Model &m, const double *x, long step, long count, T *ba
   }
 }
 
+// The distance that the radial functions take for r, and its derivative by r; see
+// allegro_inner.
+template <typename T>
+static double seen_distance(const Model &m, int kind, double r, double *slope) {
+  *slope = 1.0;
+  if (!m.has_inner) return r;
+  const long start = as<allegro_inner>(m.operation[0]).weights;
+  const double inner = ((const T *)m.weights)[start + kind];
+  if (!(r < inner)) return r;
+  const double width = 0.01 * ALLEGRO_INNER_WIDTH * inner;
+  const double u = std::max(0.0, (r - inner + width) / width);
+  *slope = u * u * (3.0 - 2.0 * u);
+  return inner - width * (0.5 - u * u * u + 0.5 * u * u * u * u);
+}
+
 // Energy of the core of an ordered pair of elements at the distance r, x being r / cutoff, and
 // its derivative by r.
 static double pair_core(const Model &m, int kind, double r, double x, double cutoff,

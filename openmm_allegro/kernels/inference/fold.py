@@ -62,6 +62,9 @@ def fold(energy: AllegroEnergy, dtype: torch.dtype) -> Program:
     channels = builder.padded_channels(network.channels)
     roots = _roots(network)
     basis, slope = builder.segment(len(roots)), builder.segment(len(roots))
+    if network.embedding.inner.is_active:
+        weights = builder.store(network.embedding.inner.flat)
+        builder.emit(Code.INNER, weights=weights)
     harmonic = builder.segment(components)
     two_body = _mlp(builder, network.two_body, _embedding(builder, network, basis))
     builder.end_stage(*two_body)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...model import forces_from_pairs, virial_from_pairs
-from ...model.radial import polynomial_envelope
+from ...model.radial import polynomial_envelope, seen_distance
 from ...neighbors import LARGEST_BLOCK, PADDING, center_blocks
 from .. import header
 from .program import PANEL, Code, Program, unpack
@@ -155,7 +155,8 @@ class _Network:
         harmonics = self._harmonics(vectors / r.unsqueeze(-1)).to(self.weights.dtype)
         norm = self.arrays["norm"][center].unsqueeze(-1).to(self.weights.dtype)
         rows = _Rows(kinds, harmonics, norm, torch.zeros_like(r))
-        rows.segments[self.head.basis] = self._radial(x).to(self.weights.dtype)
+        seen = self._seen(r, kinds) / self.arrays["cutoffs"][kinds]
+        rows.segments[self.head.basis] = self._radial(seen).to(self.weights.dtype)
         for operation in self.operations:
             _RUN[Code(operation.code)](self, rows, operation)
         energy = (
@@ -220,6 +221,9 @@ class _Network:
         value = rows.value(op.source, op.width)
         rows.charge = rows.charge + (value * vectors).sum(-1)
 
+    def inner(self, rows: "_Rows", op: Any) -> None:
+        """Do nothing: see ``_seen``."""
+
     def _table(self, start: int, *shape: int) -> Tensor:
         return self.weights[start : start + math.prod(shape)].view(shape)
 
@@ -228,6 +232,14 @@ class _Network:
         shape = (*u.shape[:-1], self.head.components)
         values = self.arrays["term_value"] * powers.prod(-1)
         return u.new_zeros(shape).index_add(-1, self.term[:, 0], values)
+
+    def _seen(self, r: Tensor, kinds: Tensor) -> Tensor:
+        """Distances [C, K] as the radial functions take them."""
+        first = self.operations[0]
+        if first.code != Code.INNER:
+            return r
+        inner = self._table(first.weights, self.head.types**2)[kinds]
+        return seen_distance(r, inner.to(r.dtype))
 
     def _radial(self, x: Tensor) -> Tensor:
         pi, p, roots = torch.pi, self.scalars.envelope_p, self.arrays["roots"]

@@ -59,13 +59,20 @@ class Geometry:
         """
         embedding = self.network.embedding
         r = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-        x = embedding.cutoffs.scaled(r, center_types, neighbor_types.unsqueeze(-1))
+        kinds = center_types, neighbor_types.unsqueeze(-1)
+        seen = embedding.inner(r, *kinds)
+        x = embedding.cutoffs.scaled(seen, *kinds)
         function = _FUNCTIONS[type(embedding)]
         if "roots" in dict(embedding.named_parameters(recurse=False)):
             return function(embedding, x)[0]
         with torch.no_grad():
             values, slopes = function(embedding, x)
-            slopes = slopes * x / r  # by the distance
+            slopes = slopes * x / seen  # by the distance that is seen
+            if embedding.inner.is_active:
+                with torch.enable_grad():
+                    far = r.detach().requires_grad_(True)
+                    total = embedding.inner(far, *kinds).sum()
+                    slopes = slopes * torch.autograd.grad(total, far)[0]
             slopes = (vectors / r).T.unsqueeze(-1) * slopes  # [3, P, n]
         return _Pinned.apply(vectors, values, slopes)
 

@@ -47,7 +47,7 @@ DEVICE void place_centers(const Group *p, GLOBAL const int *RESTRICT groups,
 // A pair of the group, its place within the cutoff, and the ordered pair of elements.
 typedef struct {
   Pair pair;
-  double place, cutoff;
+  double place, seen, cutoff;  // seen: the place that the radial functions take
   int slot, neighbor, kind, is_active;
 } Row;
 
@@ -75,6 +75,8 @@ DEVICE Row row_of(const Group *p, int row, GLOBAL const double *RESTRICT x,
     result.pair.z = result.pair.r = result.cutoff = 1.0;
   }
   result.place = result.pair.r / result.cutoff;
+  double slope;
+  result.seen = seen_place(constants, result.kind, result.pair.r, result.cutoff, &slope);
   return result;
 }
 
@@ -99,7 +101,7 @@ DEVICE void fill_rows(const Group *p, GLOBAL const double *RESTRICT x,
     p->x[row] = own.pair.x, p->y[row] = own.pair.y, p->z[row] = own.pair.z;
     p->r[row] = own.pair.r;
   } else if (part == 1) {
-    Radial f = radial_functions(own.place);
+    Radial f = radial_functions(own.seen);
     for (int n = 0; n < RADIAL; n++) {
       double slope;
       basis[row * ldb + n] = (NET)next_radial(&f, n, constants, &slope);
@@ -118,8 +120,8 @@ DEVICE void fill_rows(const Group *p, GLOBAL const double *RESTRICT x,
     p->active[row] = own.is_active;
     p->factor[row] = own.is_active ? (NET)constants[FACTORS + own.kind / TYPES] : (NET)0;
 #if POINTS
-    const int exact = own.is_active && is_exact(own.place);
-    const Interval interval = table_interval(own.kind, exact ? 1.0 : own.place);
+    const int exact = own.is_active && is_exact(own.seen);
+    const Interval interval = table_interval(own.kind, exact ? 1.0 : own.seen);
     p->exact[row] = exact;
     p->table[row] = interval.start;
     p->t[row] = interval.t;
@@ -241,7 +243,9 @@ DEVICE void fill_forces(const Group *p, LOCAL_ARG const NET *d_harmonic, const i
 #endif
       for (int n = 0; n < RADIAL; n++)
         by_place += (double)d_basis[row * ldb + n] * (double)slopes[row * lds + n];
-    const double along = p->core[row] + by_place / constants[CUTOFFS + p->kind[row]];
+    double slope;
+    seen_place(constants, p->kind[row], r, constants[CUTOFFS + p->kind[row]], &slope);
+    const double along = p->core[row] + by_place * slope;
     const double radial = dx * x + dy * y + dz * z;
     const double fx = along * x + (dx - radial * x) / r;
     const double fy = along * y + (dy - radial * y) / r;

@@ -42,6 +42,23 @@ DEVICE double envelope(double x, double p, double *slope) {
   return x >= 1.0 ? 0.0 : 1.0 - a * xp + b * xp * x - c * xp * x * x;
 }
 
+// The place x of a distance within the cutoff that the radial functions take, and its
+// derivative by the distance; see allegro_inner.
+DEVICE double seen_place(GLOBAL const double *RESTRICT constants, int kind, double r,
+                         double cutoff, double *slope) {
+  *slope = 1.0 / cutoff;
+#if HAS_INNER
+  const double inner = constants[INNER + kind];
+  if (r < inner) {
+    const double width = INNER_WIDTH * inner;
+    const double u = fmax(0.0, (r - inner + width) / width);
+    *slope = u * u * (3.0 - 2.0 * u) / cutoff;
+    return (inner - width * (0.5 - u * u * u + 0.5 * u * u * u * u)) / cutoff;
+  }
+#endif
+  return r / cutoff;
+}
+
 #define PI 3.14159265358979323846
 
 // The radial functions of x = r / cutoff, one after the other.

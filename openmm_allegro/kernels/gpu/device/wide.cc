@@ -108,7 +108,9 @@ DEVICE_CALLED void wide_pairs(Rows r, GLOBAL const double *RESTRICT x,
     const int neighbor = r.neighbors[row];
     const int kind = types[center] * TYPES + types[neighbor];
     const Pair p = pair_between(x, box, center, neighbor, r.images[row]);
-    const double place = p.r / constants[CUTOFFS + kind];
+    double by_distance;
+    const double place = seen_place(constants, kind, p.r, constants[CUTOFFS + kind],
+                                    &by_distance);
     const int is_beyond = place >= 1.0;
     r.kinds[row] = is_beyond ? ~kind : kind;
     double y[COMPONENTS];
@@ -333,22 +335,23 @@ DEVICE_CALLED double wide_core(Rows r, int row, GLOBAL const double *RESTRICT x,
 DEVICE double wide_slope(Rows r, int row, double distance,
                          GLOBAL const double *RESTRICT constants) {
   const int kind = r.kinds[row];
-  const double cutoff = constants[CUTOFFS + kind], place = distance / cutoff;
-  double slope = 0.0;
+  const double cutoff = constants[CUTOFFS + kind];
+  double slope = 0.0, by_distance;
 #if CORE
-  pair_core(constants, kind, distance, place, cutoff, &slope);
+  pair_core(constants, kind, distance, distance / cutoff, cutoff, &slope);
 #endif
+  seen_place(constants, kind, distance, cutoff, &by_distance);
   double by_place = 0.0;
 #if POINTS
   if (r.starts[row] >= 0) {
     for (int i = 0; i < FIRST_WIDTH; i++)
       by_place += (double)r.AT(D_FIRST + i, row) * (double)r.AT(TABLE_SLOPE + i, row);
-    return slope + by_place / cutoff;
+    return slope + by_place * by_distance;
   }
 #endif
   for (int n = 0; n < RADIAL; n++)
     by_place += (double)r.AT(D_BASIS + n, row) * (double)r.AT(SLOPE + n, row);
-  return slope + by_place / cutoff;
+  return slope + by_place * by_distance;
 }
 
 // Forces on the neighbours; those on the centre and the strain of each thread's rows go to

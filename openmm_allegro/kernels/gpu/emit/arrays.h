@@ -44,7 +44,7 @@ struct Places {
   std::vector<int64_t> forward, backward;  // of each operation; forward also of other weights
   std::vector<LayerPlaces> layer;
   int64_t table, weights;
-  int64_t norm, factors, shifts, cutoffs, roots, core_strengths, core_rates, constants;
+  int64_t norm, factors, shifts, cutoffs, roots, core_strengths, core_rates, inner, constants;
   int64_t integers;
 };
 
@@ -99,6 +99,7 @@ static Places place_arrays(const Model &m) {
   p.roots = take(&p.constants, m.radial);
   p.core_strengths = take(&p.constants, pairs * m.core);
   p.core_rates = take(&p.constants, pairs * m.core);
+  p.inner = take(&p.constants, m.has_inner ? pairs : 0);
   return p;
 }
 
@@ -161,6 +162,11 @@ static void fill_constants(const Model &m, const Places &p, double *to) {
   std::copy_n(m.roots, m.radial, to + p.roots);
   std::copy_n(m.core_strengths, pairs * m.core, to + p.core_strengths);
   std::copy_n(m.core_rates, pairs * m.core, to + p.core_rates);
+  if (!m.has_inner) return;
+  const int64_t start = as<allegro_inner>(m.operation[0]).weights;
+  for (int64_t kind = 0; kind < pairs; ++kind)
+    to[p.inner + kind] = m.is_double ? ((const double *)m.weights)[start + kind]
+                                     : ((const float *)m.weights)[start + kind];
 }
 
 // The entries by one of their three indices, then by column, then by their place.

@@ -27,6 +27,9 @@ static void write_numbers(const Model &m, const Places &p, Text &text) {
   text.define("ROOTS", p.roots);
   text.define("CORE_STRENGTHS", p.core_strengths);
   text.define("CORE_RATES", p.core_rates);
+  text.define("HAS_INNER", int64_t(m.has_inner));
+  text.define("INNER", p.inner);
+  text.define("INNER_WIDTH", 0.01 * ALLEGRO_INNER_WIDTH);
 }
 
 // c x^i y^j z^k
