@@ -104,7 +104,8 @@ def test_in_the_build_of_lammps(tmp_path):
     entries = json.loads((out / "compile_commands.json").read_text())
     units = [Path(entry["file"]).name for entry in entries]
     kernels = [path.name for path in builds.STANDALONE]
-    sources = ["pair_allegro.cpp", "pair_allegro_compute.cpp", "stub.cpp"]
+    sources = [f"pair_allegro{part}.cpp" for part in ("", "_charges", "_compute")]
+    sources.append("stub.cpp")
     assert sorted(units) == sorted(sources + kernels)
     command = entries[units.index("pair_allegro_compute.cpp")]["command"]
     subprocess.run(f"{command} -fsyntax-only", shell=True, cwd=out, check=True)
