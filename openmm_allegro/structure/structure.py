@@ -48,9 +48,9 @@ class Structure:
         Total charge, e; this and the following are for models with charges. NaN if it
         is no number.
     dipole : ndarray [3] or None
-        Dipole moment, e Å.
+        Dipole moment, e Å; NaN where unknown.
     charges : ndarray [N] or None
-        Charges of atoms, e.
+        Charges of atoms, e; NaN where unknown.
     """
 
     symbols: tuple[str, ...]
@@ -179,7 +179,7 @@ def check_structure(structure: Structure, where: str) -> None:
             f"{where}: expected an element for each atom, found X (none) for atom "
             f"{structure.symbols.index('X')}"
         )
-    for name in ("positions", "cell", "energy", "forces", "stress", *CHARGE_LABELS[1:]):
+    for name in ("positions", "cell", "energy", "forces", "stress"):
         value = getattr(structure, name)
         if value is None:
             continue

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .charge_report import CHARGE_PREDICTIONS
 from .metrics import error_metrics, metrics_by_file, root_mean_square
 
 BINS = 10
@@ -103,6 +104,10 @@ def committee_arrays(members: Sequence[dict[str, np.ndarray]]) -> dict[str, np.n
     names = ("energy_prediction", "forces_prediction", "stress_prediction")
     stacks = {name: np.stack([member[name] for member in members]) for name in names}
     arrays |= {name: stack.mean(axis=0) for name, stack in stacks.items()}
+    for name in CHARGE_PREDICTIONS:
+        arrays.pop(name, None)
+        if all(name in member for member in members):
+            arrays[name] = np.mean([member[name] for member in members], axis=0)
     arrays["energy_shift"] = np.mean([m["energy_shift"] for m in members], axis=0)
     arrays["energy_deviation"] = stacks["energy_prediction"].std(axis=0, ddof=1)
     variances = stacks["forces_prediction"].var(axis=0, ddof=1)

@@ -18,6 +18,8 @@ from .frames import formula
 from .predict import Prediction
 from .samples import Batch, Sample
 
+# Arrays of models with charges that a committee has the means of.
+CHARGE_PREDICTIONS = ("atom_charge_prediction", "dipole_prediction", "waves")
 # Sums of covalent radii up to which two atoms are bonded.
 BONDED = 1.2
 # Elements that form ions, not molecules: their radii reach the water around them.

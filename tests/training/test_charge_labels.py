@@ -6,12 +6,20 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from test_electrostatics import START, SYMBOLS, charged_config, frames, start_of
+from test_electrostatics import (
+    START,
+    SYMBOLS,
+    charged_config,
+    drawn,
+    frames,
+    start_of,
+)
 from training_helpers import ethanol, fit, random_structure, short, tiny_config
 
 pytest.importorskip("lightning")
 
 from openmm_allegro.structure import read_structures
+from openmm_allegro.training.calibration import committee_result
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.fields import check_charges
 from openmm_allegro.training.graphs import GraphTraining
@@ -165,14 +173,15 @@ def test_graphs_of_steps_refuse_charges(tmp_path):
         )
 
 
-def test_fields_that_are_too_large_are_summed_in_each_step(monkeypatch):
+@pytest.mark.parametrize("weight", [1.0, 0.0], ids=["forces", "energies alone"])
+def test_fields_that_are_too_large_are_summed_in_each_step(monkeypatch, weight):
     config, structures = charged_config(), frames()
     stored = start_of(structures, config)
     monkeypatch.setattr("openmm_allegro.training.fields.LARGEST", 100)
     summed = start_of(structures, config)
     results = []
     for start in (stored, summed):
-        module = TrainingModule(start.model, short(), 1)
+        module = TrainingModule(start.model, short(forces_weight=weight), 1)
         batch = collate(start.training, config)
         module.training_step(batch, 0).backward()
         results.append([p.grad for p in module.parameters()])
@@ -212,3 +221,20 @@ def test_charges_are_given_to_a_trained_model(tmp_path):
         fit(
             tmp_path / "y", settings, model=charged_config("constant"), start_from=model
         )
+
+
+def test_committee_has_the_mean_of_charges():
+    structures = frames()
+    results = []
+    for seed in (0, 1):
+        start = start_of(structures, charged_config("constant"))
+        drawn(start.model.energy, seed)
+        results.append(evaluate(start.model, structures))
+    name = "atom_charge_prediction"
+    first, second = (result["arrays"][name] for result in results)
+    assert np.abs(first - second).max() > 0.01
+    mean = committee_result(results, ("H", "C", "O"))
+    np.testing.assert_allclose(mean["arrays"][name], (first + second) / 2)
+    plain = start_of(structures, tiny_config()).model
+    mixed = committee_result([results[0], evaluate(plain, structures)], "HCO")
+    assert name not in mixed["arrays"] and "charges" not in mixed["metrics"]
