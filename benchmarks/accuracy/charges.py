@@ -14,7 +14,6 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,12 @@ import torch
 from polarised_frame import wave_left
 
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.model.model import Model
-from openmm_allegro.structure import Structure, read_structures
+from openmm_allegro.structure import read_structures
 from openmm_allegro.training.config import TrainConfig
 from openmm_allegro.training.data import split
 from openmm_allegro.training.evaluate import evaluate
-from openmm_allegro.training.predict import predict_labels
-from openmm_allegro.training.refit import refit_shifts
-from openmm_allegro.training.samples import collate, make_samples
+from openmm_allegro.training.refit import energy_residuals, refit_shifts
+from openmm_allegro.training.samples import make_samples
 from openmm_allegro.training.train import train
 from openmm_allegro.utils.process import keep_freed_memory, processor_name
 
@@ -98,32 +95,23 @@ def _measure(
     refitted = refit_shifts(model, training).model
     test = read_structures(options.test)
     test = [s for i, s in enumerate(test) if i != POLARISED_TEST]
+    residuals = energy_residuals(model, make_samples(test, model.config), "cpu")
+    result = evaluate(refitted, test)
+    arrays, metrics = result["arrays"], result["metrics"]
+    squares = ((arrays["forces_prediction"] - arrays["forces_reference"]) ** 2).mean(1)
+    is_long = [np.linalg.norm(s.cell, axis=1).max() > 15 for s in test]
+    is_long = np.repeat(is_long, arrays["sizes"])
     row: dict[str, Any] = {"processor_seconds": round(seconds)}
     row |= {"frames": options.frames, "epochs": options.epochs}
-    row["energy"] = evaluate(model, test)["metrics"]["energy_rmse"]
-    is_long = [np.linalg.norm(s.cell, axis=1).max() > 15 for s in test]
-    for name, part in (("cubic", False), ("long", True)):
-        chosen = [s for s, long in zip(test, is_long, strict=True) if long == part]
-        metrics = evaluate(refitted, chosen)["metrics"]
-        row[f"forces_{name}"] = metrics["forces_rmse"]
-        row[f"energy_{name}"] = metrics["energy_rmse"]
-    row["energy_refitted"] = evaluate(refitted, test)["metrics"]["energy_rmse"]
-    row["left"] = [wave_left(refitted, every[i]).factor for i in POLARISED]
-    if model.config.is_charged:
-        row["charges"] = _mean_charges(model, test[:10])
-    return row
-
-
-def _mean_charges(model: Model, structures: Sequence[Structure]) -> dict[str, float]:
-    """Mean charge of each element (e)."""
-    elements = model.config.elements
-    samples = make_samples(structures, model.config)
-    found: dict[str, list[float]] = {element: [] for element in elements}
-    for sample in samples:
-        charges = predict_labels(model.energy, collate([sample], model.config)).charges
-        for kind, charge in zip(sample.types.tolist(), charges.tolist(), strict=True):
-            found[elements[kind]].append(charge)
-    return {element: float(np.mean(values)) for element, values in found.items()}
+    row |= {
+        "energy": residuals.metrics()["energy_rmse"],
+        "energy_refitted": metrics["energy_rmse"],
+        "forces_cubic": 1e3 * float(squares[~is_long].mean() ** 0.5),
+        "forces_long": 1e3 * float(squares[is_long].mean() ** 0.5),
+        "left": [wave_left(refitted, every[i]).factor for i in POLARISED],
+    }
+    charges = metrics.get("charges", {})
+    return row | {"charges": {e: value["mean"] for e, value in charges.items()}}
 
 
 def _print(rows: dict[str, Any]) -> None:
@@ -134,7 +122,7 @@ def _print(rows: dict[str, Any]) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for name, seeds in rows.items():
         for seed, row in seeds.items():
-            charges = " / ".join(f"{q:+.2f}" for q in row.get("charges", {}).values())
+            charges = " / ".join(f"{q:+.2f}" for q in row["charges"].values())
             print(
                 f"| {name} | {seed} | {row['forces_cubic']:.1f} / "
                 f"{row['forces_long']:.1f} | {row['energy']:.2f} | "
