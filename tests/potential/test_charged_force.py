@@ -8,7 +8,13 @@ import openmm
 import pytest
 import torch
 from charged_helpers import START, charged_water, two_ions
-from openmm_helpers import energy_and_forces, make_topology, skip_without
+from openmm_helpers import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    skip_without,
+)
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.potential.computation import computations, model_computation
@@ -68,7 +74,8 @@ def test_strain_is_the_derivative(computation, water_box):
     assert ends[1] - ends[0] == pytest.approx((strain * 2 * step).sum(), rel=1e-6)
 
 
-def test_training_predicts_the_same(charged, water_box):
+@pytest.mark.parametrize("kernel", ["auto", "plain"])
+def test_training_predicts_the_same(charged, water_box, kernel):
     """By an exact sum in double; what is deployed has a mesh and a float32 network."""
     symbols, positions, box = water_box
     cell = box * NM_TO_ANGSTROM
@@ -77,7 +84,9 @@ def test_training_predicts_the_same(charged, water_box):
     )
     samples = make_samples([structure], charged.config, torch.float64)
     expected = predict(charged.energy, collate(samples, charged.config))
-    computation = computation_of(charged, symbols, precision="mixed", total_charge=1.0)
+    computation = computation_of(
+        charged, symbols, precision="mixed", total_charge=1.0, kernel=kernel
+    )
     energies, forces, strain = computation.run(positions, box)
     assert energies.sum() == pytest.approx(float(expected.energies[0]), abs=1e-3)
     assert abs(forces - expected.forces.numpy()).max() < 2e-5
@@ -148,7 +157,10 @@ def test_system(charged, water_box, backend):
         topology, backend=backend, total_charge=1.0
     )
     read = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
-    energy, forces = energy_and_forces(system, positions)
+    context, other = context_of(system, positions), context_of(system, positions * 1.01)
+    energy, forces = evaluate(context)
+    assert abs(evaluate(other)[0] - energy) > 1.0
+    assert evaluate(context)[0] == energy  # the other Context has changed nothing
     assert energy_and_forces(read, positions)[0] == energy
     (computation,) = computations(read)
     assert computation.is_charged
