@@ -113,6 +113,9 @@ def test_keys_of_the_record(tmp_path):
         "hydrogen_mass_da",
         "pressure_bar",
         "barostat_interval",
+        # of models with charges: records of others are as before
+        "dipole_interval",
+        "charge_interval",
     }
     of_forces = {"backend", "backend_reason", "kernel", "skin"}
     assert CHANGEABLE == {"steps", "checkpoint_interval"} | of_forces
