@@ -308,7 +308,7 @@ except ImportError as error:
         content = b"".join(a.tobytes() for a in fresh(model, precision))
         assert found == hashlib.sha256(content).hexdigest()
     assert numbers == f"{digest(model)} {model.num_weights}"
-    assert '"programs": {' in rest and '"num_weights": 62784' in rest
+    assert '"programs": {' in rest and '"num_weights": 62688' in rest
     assert "expects torch and e3nn" in rest and "backend='native'" in rest
     present = save_model(load_model(path), tmp_path / "present.safetensors")
     assert again.read_bytes() == present.read_bytes()

@@ -10,6 +10,7 @@ import torch
 from helpers import tiny_config, tiny_energy, tiny_statistics
 
 from openmm_allegro import load_model, read_structures, save_model
+from openmm_allegro.interop.nequip.write import builder_arguments
 from openmm_allegro.kernels.training.network import use_training_network
 from openmm_allegro.model.model import Model
 from openmm_allegro.modelfile import read_header
@@ -93,3 +94,10 @@ def test_the_fast_form_of_a_training_has_the_same_derivatives(embedding):
         (gradient,) = torch.autograd.grad(total, v)
         results.append((total.detach(), gradient))
     torch.testing.assert_close(*results, atol=1e-10, rtol=1e-10)
+
+
+def test_nequip_has_none():
+    config = tiny_config(zbl=True, inner_cutoffs={"H-O": 1.5})
+    model = Model(config, tiny_statistics(config), tiny_energy(config))
+    with pytest.raises(ValueError, match="export: expected a model without inner_cut"):
+        builder_arguments(model)

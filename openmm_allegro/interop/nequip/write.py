@@ -43,6 +43,11 @@ def builder_arguments(model: Model, seed: int = 0) -> dict[str, Any]:
             "export: expected a model of charges = 'none', since nequip-allegro has no "
             f"energy of charges, found {config.charges!r}"
         )
+    if config.inner_cutoffs:
+        raise ValueError(
+            "export: expected a model without inner_cutoffs, which nequip-allegro has "
+            f"not, found {config.inner_cutoffs}"
+        )
     unknown = sorted(set(model.energy.terms) - _TERMS)
     if unknown:
         raise ValueError(
