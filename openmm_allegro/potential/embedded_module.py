@@ -9,8 +9,9 @@ E_lr, and with the points Q around, in the same sum,
 where the direct sum, which ends at a cutoff, makes points of the Gaussians that meet
 points. E_lr(Q) is taken off because the force field has the energy of its points. If
 they have a net charge, that energy includes the one of a uniform background,
--π k_e (ΣQ)² / (2 V α²), which E_lr leaves out. It is taken off, too, so that a neutral
-box is summed as a whole. Without a box, charges and points have k_e q_i Q_j / r_ij.
+-π k_e (ΣQ)² / (2 V α²), which E_lr leaves out. The background of the whole box is put
+in its place, -π k_e (Σq + ΣQ)² / (2 V α²), so that a neutral box has none. Without a
+box, charges and points have k_e q_i Q_j / r_ij.
 """
 
 import math
@@ -57,10 +58,11 @@ class EmbeddedModule(ChargedModule):
         self.register_buffer("points", charges[others])
         self.reach: float = surroundings.cutoff
         self.largest: int = LARGEST
-        total = float(charges.sum())
+        of_points = float(charges.sum())
+        squares = of_points**2 - (of_points + self.total) ** 2
         # energy times volume
         k_e = units.COULOMB_EV_ANGSTROM_CODATA
-        self.background: float = math.pi * k_e * total**2 / (2.0 * self.alpha**2)
+        self.background: float = math.pi * k_e * squares / (2.0 * self.alpha**2)
 
     def forward(
         self, positions: Tensor, boxvectors: Tensor | None = None
