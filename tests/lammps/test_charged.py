@@ -65,7 +65,7 @@ def mean(names, atoms, total):
         atoms,
         forces.mean(0),
         np.mean([one.energies for one in found], 0),
-        found[-1].charges,
+        np.mean([one.charges for one in found], 0),
         np.sqrt(spread / max(len(found) - 1, 1))[:, None],
     )
 

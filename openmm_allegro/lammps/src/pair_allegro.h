@@ -77,10 +77,11 @@ class PairAllegro : public Pair {
   // Of models with charges
   double total_charge, coulomb_cutoff;
   bool has_total_charge;
-  bool is_kspace_ready;             // since the last init_style
-  double kspace_box[9];             // for which it is ready
-  std::vector<double> charges;      // of local atoms, e
-  std::vector<double> potentials;   // derivatives of the energy by those
+  bool is_kspace_ready;              // since the last init_style
+  double kspace_box[9];              // for which it is ready
+  std::vector<double> charges;       // of local atoms, e
+  std::vector<double> mean_charges;  // over the members so far
+  std::vector<double> potentials;    // derivatives of the energy by charges
 
   std::vector<std::string> files_of(int, char **) const;
   void read_members(const std::vector<std::string> &);
@@ -107,6 +108,7 @@ class PairAllegro : public Pair {
   void check_kspace(const std::string &) const;
   void run_charged(size_t, double *);
   void find_charges(size_t);
+  void set_charges(size_t);
   void add_waves(const openmm_allegro::Charges &, double, bool, double *);
   void prepare_kspace(double, double);
   void add_pairs(const openmm_allegro::Charges &, double, double *);

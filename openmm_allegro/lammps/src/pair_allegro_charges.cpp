@@ -121,6 +121,7 @@ void PairAllegro::run_charged(size_t m, double *forces) {
     add_waves(model, factor, model.are_learned() || eflag_atom, forces);
   else
     add_pairs(model, factor, forces);
+  set_charges(m);
   if (eflag_atom)
     for (size_t i = 0; i < charges.size(); ++i) eatom[i] += 0.5 * charges[i] * potentials[i];
   if (!model.are_learned()) return run_kernel({m, m + 1, forces, nullptr, nullptr});
@@ -146,6 +147,15 @@ void PairAllegro::find_charges(size_t m) {
   }
   const Sums sums = sum_over(world, own, double(nlocal));
   for (double &charge : charges) charge += (total_charge - sums.first) / sums.second;
+}
+
+// Give atoms the means of the charges by the members so far.
+void PairAllegro::set_charges(size_t m) {
+  if (m == 0) mean_charges.assign(charges.size(), 0.0);
+  for (size_t i = 0; i < charges.size(); ++i) {
+    mean_charges[i] += (charges[i] - mean_charges[i]) / static_cast<double>(m + 1);
+    atom->q[i] = mean_charges[i];
+  }
 }
 
 // Let LAMMPS sum over waves. Its energy has a term of a uniform background for charges that
@@ -180,10 +190,10 @@ void PairAllegro::add_waves(const oa::Charges &model, double factor, bool of_ato
     f[i] = others[i];
   }
   const double volume = domain->xprd * domain->yprd * domain->zprd;
-  const double background = 0.5 * PI * unit * total_charge / (model.alpha * model.alpha * volume);
+  const double range = model.alpha * model.alpha * volume;
+  const double background = 0.5 * PI * unit * total_charge / range;  // of a charge of 1 e
   for (int i = 0; i < nlocal && of_atoms; ++i)
     potentials[i] = 2.0 * (kspace->eatom[i] / q[i] + background);
-  std::copy(charges.begin(), charges.end(), q);
   if (comm->me == 0) {  // LAMMPS has these sums on all ranks
     if (eflag_global) eng_coul += kspace->energy + background * total_charge;
     for (int k = 0; k < 6 && vflag_global; ++k) virial[k] += kspace->virial[k];
@@ -215,7 +225,6 @@ void PairAllegro::add_pairs(const oa::Charges &model, double factor, double *for
   for (int i = 0; i < nlocal; ++i) {
     own.insert(own.end(), atom->x[i], atom->x[i] + 3);
     own.push_back(charges[i]);
-    atom->q[i] = charges[i];
   }
   const int size = 4 * nlocal;
   std::vector<int> sizes(ranks), starts(ranks, 0);

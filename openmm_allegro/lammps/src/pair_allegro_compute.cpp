@@ -214,7 +214,7 @@ double PairAllegro::memory_usage() {
   double bytes = Pair::memory_usage();
   bytes += 8.0 * double(types.capacity() + offsets.capacity() + energies.capacity());
   bytes += 8.0 * double(virials.capacity() + deviation.capacity() + member_forces.capacity());
-  bytes += 8.0 * double(charges.capacity() + potentials.capacity());
+  bytes += 8.0 * double(charges.capacity() + potentials.capacity() + mean_charges.capacity());
   bytes += 4.0 * double(neighbors.capacity());
   for (const oa::Model &member : members) bytes += member.bytes();
   return bytes;
