@@ -254,7 +254,7 @@ def test_learned_charges_leave_the_energy_as_it_is(case):
         ("weights", lambda op, head: -1, "weights from 0 on"),
         ("weights", lambda op, head: op.weights + 1, "weights from"),
         ("weights", lambda op, head: 2**62, "weights from"),
-        ("code", lambda op, head: 7, "operations 0 to 6"),
+        ("code", lambda op, head: len(Code), f"operations 0 to {len(Code) - 1}"),
         ("code", lambda op, head: int(Code.ENERGY), "weights from"),
     ],
 )
