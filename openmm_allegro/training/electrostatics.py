@@ -21,6 +21,7 @@ from ..model.ewald import TOLERANCE, ewald_sum, half_waves, open_kernel, open_su
 from ..structure import Structure
 from ..units import COULOMB_EV_ANGSTROM_CODATA
 
+LARGEST_TOTAL = 1000.0  # e, of a frame, as of the total_charge of a force
 # Matrices of a frame: potential, its gradient, and, if there is a stress, its
 # derivatives by the strain components xx, yy, zz, yz, xz, xy.
 POTENTIAL, GRADIENT, STRAIN = 1, 4, 10
@@ -55,11 +56,15 @@ def electrostatics_of(structure: Structure, where: str) -> Electrostatics:
     Raises
     ------
     ValueError
-        If it is periodic in some directions only, or its charge is no number.
+        If it is periodic in some directions only, or its charge is no number or none
+        of ions.
     """
-    if not math.isfinite(structure.charge):
+    if not abs(structure.charge) <= LARGEST_TOTAL:
+        unknown = math.isnan(structure.charge)
+        found = "a value that is none" if unknown else f"{structure.charge:g}"
         raise ValueError(
-            f"{where}: expected a number as charge (e) in the comment line, found none"
+            f"{where}: expected a number within ±{LARGEST_TOTAL:g} as charge (e) in "
+            f"the comment line, found {found}"
         )
     if structure.periodic.any() and not structure.periodic.all():
         raise ValueError(

@@ -4,6 +4,7 @@
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,6 +135,13 @@ def check_charges(
                 f"training: expected {name} because {key} = {weight:g}, found none in "
                 f"{len(training)} structures ({label}, {label}_key)"
             )
+        for s in (*known, *others):
+            values = getattr(s, label)
+            if values is not None and np.isinf(values).any():
+                raise ValueError(
+                    f"{s.source or 'a structure'}: expected finite {label} or, where "
+                    f"unknown, NaN because {key} = {weight:g}, found infinity"
+                )
     if not config.dipole_weight:
         return
     for index, s in enumerate((*training, *others)):

@@ -10,7 +10,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from ..model import AllegroConfig
+from ..model.ewald import ewald_sum
 from ..structure import Structure
 from ..utils.words import counted
 from .samples import Sample
@@ -77,6 +80,8 @@ def isolated_energies(
 ) -> dict[str, float]:
     """Energies (eV) of isolated atoms by element, from a config and from frames.
 
+    Ions of a model with charges are without the energy of the field of their images.
+
     Raises
     ------
     ValueError
@@ -87,16 +92,26 @@ def isolated_energies(
     for structure in atoms:
         (element,) = structure.symbols
         where = structure.source or "a structure"
-        energy = energies.setdefault(element, structure.energy)
+        own = structure.energy - _field_energy(config, structure)
+        energy = energies.setdefault(element, own)
         origin = origins.setdefault(element, where)
-        if abs(energy - structure.energy) > TOLERANCE:
+        if abs(energy - own) > TOLERANCE:
             raise ValueError(
                 f"expected one energy of an isolated {element}, found {energy:.6f} eV "
-                f"({origin}) and {structure.energy:.6f} eV ({where}); keep one of them "
+                f"({origin}) and {own:.6f} eV ({where}); keep one of them "
                 "(an atom in a cell counts as isolated without images within the "
                 "cutoff)"
             )
     return energies
+
+
+def _field_energy(config: AllegroConfig, atom: Structure) -> float:
+    """Energy (eV) of an ion with its images and its background; 0 without charges."""
+    if not (config.is_charged and atom.charge and atom.periodic.any()):
+        return 0.0
+    positions, cell = torch.tensor(atom.positions), torch.tensor(atom.cell)
+    charges = torch.tensor([atom.charge], dtype=torch.float64)
+    return float(ewald_sum(positions, cell, charges, config.alpha).energy)
 
 
 def report_isolated(

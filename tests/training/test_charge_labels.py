@@ -150,6 +150,10 @@ def test_report_of_charges():
         (tiny_config(), {"charge_weight": 1.0}, {}, r"charges = 'constant' or"),
         (charged_config(), {"charge_weight": 1.0}, {}, r"expected charges because"),
         (charged_config(), {"dipole_weight": 1.0}, {}, r"expected dipole moments bec"),
+        (
+            *(charged_config(), {"charge_weight": 1.0}),
+            *({"charges": np.full(6, np.inf)}, "expected finite charges or"),
+        ),
     ],
 )
 def test_weights_without_what_they_weigh_are_refused(model, changes, labels, message):

@@ -14,6 +14,7 @@ from openmm_allegro.training.data import split
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.samples import make_samples
 from openmm_allegro.training.start import start_training
+from openmm_allegro.units import COULOMB_EV_ANGSTROM_CODATA
 
 E0 = {"H": -13.6, "C": -1029.4, "O": -2041.7}
 
@@ -95,6 +96,26 @@ def test_two_energies_of_an_element(atoms, changes):
     ):
         start([*ethanol()[:16], *atoms], **changes)
     start([*ethanol()[:16], atom("H"), atom("H", -13.6002)])
+
+
+def test_ions_in_boxes_are_without_their_images():
+    """Of point charges the lattice has -2.837297 k_e q² / 2L; the ion is the same."""
+    charges = {"charges": "learned", "charge_start": {"H": 0.3, "C": 0.1, "O": -0.4}}
+    ions = [
+        atom("H", -5.0 - 2.837297 * COULOMB_EV_ANGSTROM_CODATA / (2 * side), box=side)
+        for side in (30.0, 20.0)
+    ]
+    alpha, sides = 2.0 / tiny_config().cutoff, np.array([30.0, 20.0])
+    # the background of Gaussians is another one than that of points
+    width = np.pi * COULOMB_EV_ANGSTROM_CODATA / (2 * sides**3 * alpha**2)
+    ions = [
+        dataclasses.replace(ion, charge=1.0, energy=ion.energy + more)
+        for ion, more in zip(ions, width, strict=True)
+    ]
+    begun = start([*ethanol()[:16], *ions], **charges)
+    assert begun.model.statistics.shifts[0] == pytest.approx(-5.0, abs=1e-4)
+    with pytest.raises(ValueError, match="one energy of an isolated H"):
+        start([*ethanol()[:16], *ions])
 
 
 def test_a_primitive_cell_of_one_atom_is_a_frame():
