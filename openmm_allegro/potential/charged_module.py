@@ -137,10 +137,7 @@ class ChargedModule(ForceModule):
         if not self.has_images:
             box = torch.zeros_like(cell)
         if self.takes_nearest:
-            vectors = positions - positions[:1]
-            # solve() would look at its outcome, for which CUDA makes the host wait.
-            images = torch.linalg.solve_ex(cell, vectors, left=False)[0].round()
-            positions = positions - torch.matmul(images, cell)
+            positions = nearest_images(positions - positions[:1], cell)
         return torch.ops.openmm_allegro.long_range(positions, box, charges, self.alpha)
 
     def _kernel(
@@ -179,3 +176,30 @@ class ChargedModule(ForceModule):
             self.types[neighbors].flatten(),
             [(vectors.shape[0], vectors.shape[1])],
         )
+
+
+def nearest_images(vectors: Tensor, cell: Tensor) -> Tensor:
+    """Subtract vectors of a box from vectors, so that they become short.
+
+    Of a box in OpenMM's form whatever is shorter than half of its smallest diagonal
+    element comes out so, however oblique the box is: the third box vector is subtracted
+    first, and the second and the first by what that leaves.
+
+    Parameters
+    ----------
+    vectors : Tensor [..., 3]
+    cell : Tensor [3, 3]
+        Box vectors as rows, of any orientation.
+    """
+    # inv() would look at its outcome, for which CUDA makes the host wait.
+    fractions = torch.matmul(vectors, torch.linalg.inv_ex(cell)[0])
+    square = cell[0].square().sum()
+    second = (cell[1] * cell[0]).sum() / square
+    third = (cell[2] * cell[0]).sum() / square
+    across = cell[1] - second * cell[0]
+    slant = (cell[2] * across).sum() / across.square().sum()
+    c = fractions[..., 2].round()
+    left = fractions[..., 2] - c
+    b = (fractions[..., 1] + slant * left).round()
+    a = (fractions[..., 0] + second * (fractions[..., 1] - b) + third * left).round()
+    return vectors - torch.matmul(torch.stack((a, b, c), -1), cell)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .. import units
 from ..mixing.surroundings import Surroundings
-from .charged_module import ChargedModule
+from .charged_module import ChargedModule, nearest_images
 
 LARGEST = 1_000_000  # entries of a matrix of pairs that are in memory at once
 
@@ -140,12 +140,11 @@ class EmbeddedModule(ChargedModule):
         forces = torch.zeros_like(own)
         reactions = torch.zeros_like(others)
         strain = torch.zeros_like(cell)
-        inverse = torch.linalg.inv_ex(cell)[0]  # does not look at its outcome
         step = max(1, self.largest // max(1, others.shape[0]))
         for begin in range(0, count, step):
             v = others.unsqueeze(0) - own[begin : begin + step].unsqueeze(1)
             if self.has_images:
-                v = v - torch.matmul(torch.matmul(v, inverse).round(), cell)
+                v = nearest_images(v, cell)
                 near = v.square().sum(-1) < self.reach * self.reach  # [m, M]
             else:
                 near = torch.ones(v.shape[:2], dtype=torch.bool, device=v.device)

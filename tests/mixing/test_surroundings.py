@@ -17,6 +17,7 @@ from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.potential.computation import computations
 from openmm_allegro.potential.description import description, notes_of
 from openmm_allegro.units import (
+    COULOMB_EV_ANGSTROM_CODATA,
     COULOMB_KJ_MOL_NM,
     EV_TO_KJ_PER_MOL,
     NM_TO_ANGSTROM,
@@ -165,6 +166,31 @@ def test_forces_are_derivatives(water_box, periodic):
         numeric = (up - down) / (2 * h) / (1.0 if i == j else 2.0)
         found = 0.5 * float(strain[i, j] + strain[j, i]) * EV_TO_KJ_PER_MOL
         assert found == pytest.approx(numeric, rel=1e-5, abs=1e-3)
+
+
+def test_pairs_in_an_oblique_box(water_box):
+    """All of them up to the cutoff, of which rounded fractions of the box miss some."""
+    import torch
+
+    symbols, positions, _ = water_box
+    box = 0.95 * np.array([[1.0, 0.0, 0.0], [0.49, 1.0, 0.0], [-0.49, 0.49, 1.0]])
+    topology, system = water_system(symbols, box, cutoff=0.45)
+    module = module_of(mixed(charged("constant"), (topology, positions, system)))
+    cell = box * NM_TO_ANGSTROM
+    own, others = (
+        positions[index] * NM_TO_ANGSTROM for index in (REGION, module.others)
+    )
+    found = module._direct(
+        *map(torch.tensor, (own, others, cell, np.ones(len(own))))
+    ).energies
+    shifts = np.stack(np.meshgrid(*[range(-3, 4)] * 3), -1).reshape(-1, 3) @ cell
+    vectors = others[None, :, None] - own[:, None, None] + shifts
+    r = np.linalg.norm(vectors, axis=-1)
+    r[r > 4.5] = np.inf
+    erfc = torch.erfc(torch.tensor(ALPHA * r)).numpy()
+    points = COULOMB_EV_ANGSTROM_CODATA * module.points.numpy()[:, None]
+    expected = (points * erfc / r).sum((1, 2))
+    assert found.numpy() == pytest.approx(expected, abs=1e-12)
 
 
 def test_no_force_on_the_whole_and_the_given_charge(water_box):

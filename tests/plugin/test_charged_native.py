@@ -289,6 +289,29 @@ def test_link_atoms_are_atoms(charged, images):
         Engine(force).charges(positions, BOX)
 
 
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_nearest_images_in_an_oblique_box(charged, backend):
+    """Fewer than half of a box across, a region is whole whatever vectors are added."""
+    box = 1.5 * np.array([[1.0, 0.0, 0.0], [0.49, 1.0, 0.0], [-0.49, 0.49, 1.0]])
+    random = np.random.default_rng(8)
+    directions = random.normal(size=(12, 3))
+    directions[:2] = np.cross(box[1], box[2]), -np.cross(box[0], box[2])
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    whole = np.vstack([np.zeros(3), 0.73 * directions / lengths])
+    moved = whole + random.integers(-2, 3, size=whole.shape) @ box
+    symbols = ["O", *["H", "O"] * 6]
+    options = ForceOptions(backend=backend, precision="double", total_charge=TOTAL)
+    results = []
+    for images, positions in (("none", whole), ("nearest", moved)):
+        system = system_of(charged, box, symbols)
+        system.removeForce(0)
+        force = model_force([charged], symbols, options, periodic=True, images=images)
+        system.addForce(force)
+        results.append(energy_and_forces(system, positions))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-10)
+    np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["learned"])
 def test_table(kind):
     """Charges are found with it, too."""

@@ -14,6 +14,8 @@ struct Box {
   double vectors[9];  // one in a row
   double inverse[9];  // fraction k of x is row k · x
   double heights[3];  // between opposite faces
+  double slants[3];   // of the second vector along the first, and of the third along the
+                      // first and along what the second has across the first
 
   explicit Box(const double *rows) {
     std::copy(rows, rows + 9, vectors);
@@ -31,6 +33,21 @@ struct Box {
       heights[k] = std::fabs(volume) / area;
       for (int i = 0; i < 3; ++i) row[i] /= volume;
     }
+    const double *a = vectors, *b = vectors + 3, *c = vectors + 6;
+    slants[0] = dot(b, a) / dot(a, a), slants[1] = dot(c, a) / dot(a, a);
+    double across[3];
+    for (int i = 0; i < 3; ++i) across[i] = b[i] - slants[0] * a[i];
+    slants[2] = dot(c, across) / dot(across, across);
+  }
+
+  // Numbers of box vectors to subtract from x so that it becomes short. Of a box in OpenMM's
+  // form whatever is shorter than half of its smallest diagonal element comes out so.
+  void images(const double *x, double *numbers) const {
+    const double f[3] = {fraction(0, x), fraction(1, x), fraction(2, x)};
+    numbers[2] = std::nearbyint(f[2]);
+    const double left = f[2] - numbers[2];
+    numbers[1] = std::nearbyint(f[1] + slants[2] * left);
+    numbers[0] = std::nearbyint(f[0] + slants[0] * (f[1] - numbers[1]) + slants[1] * left);
   }
 
   double fraction(int k, const double *x) const {
@@ -38,6 +55,10 @@ struct Box {
   }
 
  private:
+  static double dot(const double *u, const double *v) {
+    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
+  }
+
   // Component i of the product of the two vectors that follow vector k.
   double cross(int k, int i) const {
     const double *u = vectors + 3 * ((k + 1) % 3), *v = vectors + 3 * ((k + 2) % 3);

@@ -90,11 +90,11 @@ class Field {
     moved.assign(x, x + 3 * charges.size());
     for (size_t i = 0; i < moved.size(); i += 3) {
       const double from[3] = {x[i] - x[0], x[i + 1] - x[1], x[i + 2] - x[2]};
-      for (int k = 0; k < 3; ++k) {
-        const double image = std::nearbyint(box.fraction(k, from));
+      double images[3];
+      box.images(from, images);
+      for (int k = 0; k < 3; ++k)
         for (int axis = 0; axis < 3; ++axis)
-          moved[i + axis] -= image * cell[3 * k + axis];
-      }
+          moved[i + axis] -= images[k] * cell[3 * k + axis];
     }
     return moved.data();
   }

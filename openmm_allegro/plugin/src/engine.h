@@ -195,7 +195,7 @@ class Engine {
     if (models->is_periodic) {
       const Box box(cell);
       double images[3];
-      for (int k = 0; k < 3; ++k) images[k] = std::nearbyint(box.fraction(k, bond));
+      box.images(bond, images);
       for (int k = 0; k < 3; ++k)
         for (int axis = 0; axis < 3; ++axis) bond[axis] -= images[k] * cell[3 * k + axis];
     }
