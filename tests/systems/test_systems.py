@@ -27,6 +27,7 @@ TABLES = {"data": DataConfig, "model": AllegroConfig, "train": TrainConfig}
 # name of the model, periodicity of its data, largest RMSE of forces in meV/Å
 MODELS = {
     "nacl_aq": ("nacl_aq", "all", 60),
+    "nacl_aq_charged": ("nacl_aq_charged", "all", 25),
     "ec_emc": ("ec_emc", "all", 120),
     "alanine_water": ("alanine", "none", 190),
     "li6ps5cl": ("li6ps5cl", "all", 60),
