@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 PATH = Path(__file__).with_name("allegro.h")
 LONG_RANGE_PATH = PATH.with_name("long_range.h")
+TRAINING_PATH = PATH.with_name("training.h")
 GPU_PATH = PATH.parent / "gpu" / "allegro_gpu.h"
+# Of the kernels for processors.
+PATHS = PATH, LONG_RANGE_PATH, TRAINING_PATH
 _TYPES = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
 
 
@@ -129,7 +132,7 @@ def declare(library: ctypes.CDLL, *paths: Path) -> None:
         If the library lacks one of them.
     """
     pattern = r"^(?:const )?(\w+) (\*?)(\w+)\(([^)]*)\);"
-    text = "".join(map(_text, paths or (PATH, LONG_RANGE_PATH)))
+    text = "".join(map(_text, paths or PATHS))
     functions = re.findall(pattern, text, re.MULTILINE)
     for result, pointer, name, arguments in functions:
         function = getattr(library, name)
@@ -181,13 +184,13 @@ def _fields(name: str) -> list[tuple[str, str, str]]:
 def _search(pattern: str, name: str) -> re.Match[str]:
     match = re.search(pattern, _declarations(), re.DOTALL)
     if match is None:
-        paths = f"{PATH}, {LONG_RANGE_PATH} or {GPU_PATH}"
+        paths = ", ".join(map(str, (*PATHS, GPU_PATH)))
         raise KeyError(f"expected a declaration of {name} in {paths}, found none")
     return match
 
 
 def _declarations() -> str:
-    return _text(PATH) + _text(LONG_RANGE_PATH) + _text(GPU_PATH)
+    return "".join(map(_text, (*PATHS, GPU_PATH)))
 
 
 @functools.cache

@@ -21,13 +21,14 @@ from openmm_allegro.kernels.inference.program import (
 )
 
 TEXT = header.PATH.read_text(encoding="utf-8")
-LONG_RANGE_TEXT = header.LONG_RANGE_PATH.read_text(encoding="utf-8")
-GPU_TEXT = header.GPU_PATH.read_text(encoding="utf-8")
+TEXTS = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (*header.PATHS, header.GPU_PATH)
+}
+STRUCTS = {"allegro.h": 17, "long_range.h": 2, "training.h": 2, "allegro_gpu.h": 8}
 
 
-@pytest.mark.parametrize(
-    "text", [TEXT, LONG_RANGE_TEXT, GPU_TEXT], ids=["cpu", "long range", "gpu"]
-)
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_every_declaration_has_a_sentence(text):
     """A field or function without ``///`` above it has no meaning that can be read."""
     lines = text.splitlines()
@@ -40,12 +41,11 @@ def test_every_declaration_has_a_sentence(text):
             assert lines[number - 1].lstrip().startswith("///"), line
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [(TEXT, 19), (LONG_RANGE_TEXT, 2), (GPU_TEXT, 8)]
-)
-def test_python_finds_all_structs(text, number):
+@pytest.mark.parametrize("name", TEXTS)
+def test_python_finds_all_structs(name):
+    text = TEXTS[name]
     structs = re.findall(r"typedef struct (\w+) \{", text)
-    assert len(structs) == number
+    assert len(structs) == STRUCTS[name]
     for name in structs:
         body = text.partition(f"typedef struct {name} {{")[2].partition("}")[0]
         fields = [line for line in body.splitlines() if line.endswith(";")]

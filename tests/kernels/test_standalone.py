@@ -40,7 +40,7 @@ def test_all_functions_have_other_names():
     renamed = next(p for p in STANDALONE_INCLUDED if p.name == "renamed.h")
     pattern = r"#define (allegro_\w+) ALLEGRO_NAME\(\1\)\n"
     names = re.findall(pattern, renamed.read_text(encoding="utf-8"))
-    text = header.PATH.read_text() + header.LONG_RANGE_PATH.read_text()
+    text = "".join(path.read_text(encoding="utf-8") for path in header.PATHS)
     declared = re.findall(r"^\w.* \*?(allegro_\w+)\(", text, re.M)
     assert sorted(names) == sorted(declared)
 

@@ -4,6 +4,7 @@
 
 #include "../allegro.h"
 #include "../long_range.h"
+#include "../training.h"
 #include "standard.h"
 
 namespace {
