@@ -53,8 +53,6 @@ class Allegro(torch.nn.Module):
         harmonics = config.environment_irreps()
         env_dim = len(harmonics) * channels
         embedding_dim = config.embedding_dim or scalars
-        cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
-        inner = InnerCutoffs(torch.from_numpy(config.inner_table()))
 
         norm = mean_neighbors.to(torch.float64).rsqrt()
         self.register_buffer("environment_norm", norm, persistent=False)
@@ -66,25 +64,7 @@ class Allegro(torch.nn.Module):
         self.register_buffer("degree_mask", mask, persistent=False)
         self.degrees = tuple(ir.degree for ir in harmonics)
         self.spherical_harmonics = _spherical_harmonics(self.degrees)
-        if config.radial_embedding == "spline":
-            self.embedding = SplineEmbedding(
-                cutoffs,
-                inner,
-                config.num_splines,
-                config.spline_span,
-                embedding_dim,
-                generator,
-            )
-        else:
-            self.embedding = ProductTypeEmbedding(
-                cutoffs,
-                inner,
-                config.num_bessels,
-                config.envelope_p,
-                config.bessel_trainable,
-                embedding_dim,
-                generator,
-            )
+        self.embedding = _embedding(config, embedding_dim, generator)
 
         def mlp(dim_in: int, dim_out: int, kind: str) -> ScalarMLP:
             shape = [getattr(config, f"{kind}_{x}") for x in ("depth", "width")]
@@ -254,3 +234,24 @@ def _harmonics_class(degrees: tuple[int, ...]) -> type[torch.nn.Module]:
 
 def _spherical_harmonics(degrees: tuple[int, ...]) -> torch.nn.Module:
     return _harmonics_class(degrees)()
+
+
+def _embedding(
+    config: AllegroConfig, width: int, generator: torch.Generator
+) -> SplineEmbedding | ProductTypeEmbedding:
+    """Make what turns distance and elements of a pair into numbers."""
+    cutoffs = PairCutoffs(torch.from_numpy(config.cutoff_table()))
+    inner = InnerCutoffs(torch.from_numpy(config.inner_table()))
+    if config.radial_embedding == "spline":
+        return SplineEmbedding(
+            cutoffs, inner, config.num_splines, config.spline_span, width, generator
+        )
+    return ProductTypeEmbedding(
+        cutoffs,
+        inner,
+        config.num_bessels,
+        config.envelope_p,
+        config.bessel_trainable,
+        width,
+        generator,
+    )
