@@ -167,7 +167,7 @@ def finished(tmp_path_factory):
     from training_helpers import fit, short
 
     folder = tmp_path_factory.mktemp("finished") / "run"
-    settings = short(max_epochs=40, energy_weight=10.0)
+    settings = short(max_epochs=32, energy_weight=10.0)
     model = fit(folder, settings, provenance={"data": "ethanol"})
     return folder, model, settings
 

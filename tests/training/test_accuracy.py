@@ -18,6 +18,7 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.model import AllegroConfig
 from openmm_allegro.modelfile import load_model
+from openmm_allegro.training.compiled import CompiledLoss
 from openmm_allegro.training.graphs import GraphTraining, train_together
 from openmm_allegro.training.train import DataConfig, TrainConfig, read_data, train
 from openmm_allegro.utils.config import read_toml
@@ -191,9 +192,24 @@ def test_search_measures_on_validation(
     assert f"| l_max 2 | {row['forces_mae']:.1f} |" in text
 
 
+@pytest.fixture(scope="module")
+def programs():
+    """Traced steps by device and shapes of weights; a trace takes as long as a test."""
+    return {}
+
+
 @pytest.fixture
-def molecule(tmp_path):
-    """Config and data of a small training."""
+def molecule(tmp_path, monkeypatch, programs):
+    """Config and data of a small training, whose step is traced once for all tests."""
+    trace = CompiledLoss.trace
+
+    def traced_once(loss, energy, batch):
+        key = batch.types.device, *(weight.shape for weight in energy.parameters())
+        if key not in programs:
+            programs[key] = trace(loss, energy, batch)
+        return programs[key]
+
+    monkeypatch.setattr(CompiledLoss, "trace", traced_once)
     write(tmp_path / "frames.extxyz", read(ETHANOL, ":12"))
     (tmp_path / "small.toml").write_text(TOGETHER)
     config = read_toml(tmp_path / "small.toml", TABLES)
@@ -341,7 +357,7 @@ def test_search_together_leaves_out_what_needs_the_host(
     load_script, small_benchmark, monkeypatch, capsys
 ):
     search = load_script("search")
-    monkeypatch.setitem(search.STUDIES, "few", (8, 20))
+    monkeypatch.setitem(search.STUDIES, "few", (8, 4))
     monkeypatch.setattr(search, "RESULTS", small_benchmark / "search.json")
     some = ("plateau", "no averaging", "energy weight 100 at the end", "l_max 1")
     monkeypatch.setattr(search, "VARIANTS", {n: search.VARIANTS[n] for n in some})

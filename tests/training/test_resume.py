@@ -2,15 +2,12 @@
 """Interrupted trainings continue as if not; nothing is overwritten unasked."""
 
 import dataclasses
-import os
 import resource
 import shutil
-import signal
-import subprocess
-import sys
 import time
+import warnings
 import zipfile
-from pathlib import Path
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -137,40 +134,36 @@ def test_resume_after_a_row_without_a_checkpoint(tmp_path, monkeypatch):
     assert_same_training(tmp_path / "whole", tmp_path / "parts")
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from training_helpers import ethanol, fit, short
-settings = short(max_epochs=100_000, batch_size=1)
-frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
-fit(Path(sys.argv[1]), settings, **frames)
-"""
+FEW = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
+
+
+def train_without_end(folder):
+    fit(folder, short(max_epochs=100_000, batch_size=1), **FEW)
 
 
 def test_resume_after_a_kill(tmp_path):
     folder = tmp_path / "killed"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder)],
-        cwd=Path(__file__).parents[1],
-        env=environment,
-    )
+    # a copy of this process, which has imported all, but where CUDA forbids it
+    context = get_context("spawn" if torch.cuda.is_available() else "fork")
+    child = context.Process(target=train_without_end, args=(folder,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # threads of pytest-xdist and fork
+        child.start()
     try:
         resource.prlimit(child.pid, resource.RLIMIT_CPU, (100, 100))
         while not (folder / "checkpoints").exists() or len(read_log(folder)) < 3:
-            assert child.poll() is None
+            assert child.is_alive()
             time.sleep(0.05)
     finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.join()
     before = read_log(folder)
     load_model(folder / "model.safetensors")
     config = short(max_epochs=len(before) + 2, batch_size=1)
-    frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
-    fit(folder, config, resume=True, **frames)
+    fit(folder, config, resume=True, **FEW)
     rows = read_log(folder)
     assert [row["epoch"] for row in rows] == list(range(len(before) + 2))
-    fit(tmp_path / "whole", config, **frames)
+    fit(tmp_path / "whole", config, **FEW)
     assert_same_training(tmp_path / "whole", folder)
     assert len(list((folder / "checkpoints").iterdir())) == 1
 
@@ -277,16 +270,15 @@ def test_an_existing_training_is_not_overwritten(finished):
 
 def test_overwrite_starts_anew(tmp_path):
     """And what another epoch number had left behind is gone."""
-    frames = {"training": ethanol()[:4], "validation": ethanol()[4:6]}
     folder = tmp_path / "run"
-    fit(folder, short(max_epochs=3), **frames)
+    fit(folder, short(max_epochs=3), **FEW)
     with pytest.raises(FileExistsError, match="--force"):
-        fit(folder, short(max_epochs=2), **frames)
-    fit(folder, short(max_epochs=2), overwrite=True, **frames)
+        fit(folder, short(max_epochs=2), **FEW)
+    fit(folder, short(max_epochs=2), overwrite=True, **FEW)
     assert [int(row["epoch"]) for row in read_log(folder)] == [0, 1]
     assert len(list((folder / "checkpoints").iterdir())) == 1
     with pytest.raises(ValueError, match="found both"):
-        fit(folder, short(), overwrite=True, resume=True, **frames)
+        fit(folder, short(), overwrite=True, resume=True, **FEW)
 
 
 def test_resume_of_a_training_from_before_there_were_optimisers(tmp_path, monkeypatch):
