@@ -17,6 +17,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..kernels.inference.long_range import MOST_POINTS
+from ..kernels.inference.long_range_twin import mesh_spacing
+from ..kernels.inference.mesh import SPACING
 from ..kernels.inference.program import Program
 from ..model.charges import with_total
 from ..model.long_range import LongRangeSettings
@@ -69,12 +72,24 @@ class ChargedModule(ForceModule):
         start = torch.tensor(settings.start, dtype=torch.float64)[types]
         self.register_buffer("start", start)
         self.alpha: float = settings.alpha
+        self.spacing: float = mesh_spacing(settings.alpha, SPACING)
+        self.most_points: float = float(MOST_POINTS)
         self.total: float = settings.total
         self.learned: bool = settings.learned
         repeats = bool(self.periodic.all())
         self.has_images: bool = repeats and images == "all"
         self.takes_nearest: bool = repeats and images == "nearest"
         self.needs_fused: bool = needs_fused
+
+    def forward(
+        self, positions: Tensor, boxvectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Potential energy and forces, as ``ForceModule.forward``."""
+        if boxvectors is not None and self.has_images:
+            # Here, for an error in a method of a frozen module, as TorchForce's is,
+            # ends the process.
+            check_mesh(boxvectors * self.to_angstrom, self.spacing, self.most_points)
+        return self._for_openmm(positions, boxvectors)
 
     @torch.jit.export
     def evaluate(
@@ -203,3 +218,14 @@ def nearest_images(vectors: Tensor, cell: Tensor) -> Tensor:
     b = (fractions[..., 1] + slant * left).round()
     a = (fractions[..., 0] + second * (fractions[..., 1] - b) + third * left).round()
     return vectors - torch.matmul(torch.stack((a, b, c), -1), cell)
+
+
+def check_mesh(cell: Tensor, spacing: float, most_points: float) -> None:
+    """Refuse a box (Å) with too large a mesh; scriptable."""
+    # A mesh has up to a tenth more points along a vector, for its Fourier transform.
+    numbers = 1.1 * (torch.linalg.vector_norm(cell, dim=-1) / spacing + 2.0)
+    if not float(numbers.prod()) <= most_points:
+        raise RuntimeError(
+            "Allegro: expected a box whose charges need a mesh of at most "
+            f"{int(most_points)} points, found box vectors {cell} Å; is the box right?"
+        )

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .. import units
 from ..mixing.surroundings import Surroundings
-from .charged_module import ChargedModule, nearest_images
+from .charged_module import ChargedModule, check_mesh, nearest_images
 
 LARGEST = 1_000_000  # entries of a matrix of pairs that are in memory at once
 
@@ -68,6 +68,8 @@ class EmbeddedModule(ChargedModule):
         self, positions: Tensor, boxvectors: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Potential energy (kJ/mol) and forces [N, 3] on all particles."""
+        if boxvectors is not None and self.has_images:  # here, as ChargedModule.forward
+            check_mesh(boxvectors * self.to_angstrom, self.spacing, self.most_points)
         energies, forces, _ = self._everything(positions, boxvectors)
         return energies.sum() * self.energy_unit, forces * self.force_unit
 

@@ -94,6 +94,12 @@ class ForceModule(torch.nn.Module):
         RuntimeError
             If a position or the box is not finite.
         """
+        return self._for_openmm(positions, boxvectors)
+
+    def _for_openmm(
+        self, positions: Tensor, boxvectors: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Results of ``forward``."""
         energies, forces, _ = self.evaluate(positions, boxvectors)
         energy = energies.sum() * self.energy_unit
         forces = forces * self.force_unit

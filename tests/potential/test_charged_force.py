@@ -157,7 +157,7 @@ def test_system(charged, water_box, backend):
         topology, backend=backend, total_charge=1.0
     )
     read = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
-    context, other = context_of(system, positions), context_of(system, positions * 1.01)
+    context, other = (context_of(system, p) for p in (positions, positions * 1.01))
     energy, forces = evaluate(context)
     assert abs(evaluate(other)[0] - energy) > 1.0
     assert evaluate(context)[0] == energy  # the other Context has changed nothing
@@ -174,3 +174,6 @@ def test_system(charged, water_box, backend):
     charges = computation.charges(positions, box)
     assert charges.sum() == pytest.approx(1.0)
     assert charges == pytest.approx(other.charges(positions, box), abs=1e-6)
+    context.setPeriodicBoxVectors(*(400 * box))
+    with pytest.raises(openmm.OpenMMException, match="a mesh of at most 2"):
+        evaluate(context)
