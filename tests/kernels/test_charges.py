@@ -13,6 +13,7 @@ from openmm_allegro.kernels.inference import operator as fused
 from openmm_allegro.kernels.inference import twin
 from openmm_allegro.kernels.inference.fold import fold
 from openmm_allegro.kernels.inference.program import Code, unpack
+from openmm_allegro.kernels.inference.table import POTENTIAL, force_error, with_table
 
 ALL = ("energies", "forces", "strain", "virials", "charges")
 # The twin, and the builds for this processor.
@@ -169,6 +170,23 @@ def test_charges_from_a_table(dtype):
         found = results(build, program, case)
         for name, value in exact.items():
             close(found[name], value, 1e-5)
+
+
+@pytest.mark.parametrize("intervals", [32, 128])
+def test_seeded_forces_of_a_table_are_within_its_bound(intervals):
+    """Charges ten times as large have the larger part of it."""
+    case = Case()
+    with torch.no_grad():
+        case.energy.charges.factors.mul_(10.0)
+    case.seeds = POTENTIAL * case.seeds.sign()
+    exact = in_numpy(case.program())
+    table = with_table(exact, intervals)
+    bound, _ = force_error(table, exact, case.config.elements)
+    expected, found = (
+        run(load(HERE[1]), one, case.arrays, ("forces", "strain"), case.seeds)["forces"]
+        for one in (exact, table)
+    )
+    assert bound / 1000 < (found - expected).abs().max() < bound
 
 
 @pytest.mark.parametrize("has_kernels", [True, False])

@@ -22,6 +22,8 @@ INTERVALS = (128, 256, 512, 1024, 2048, 4096)
 # Random environments of each element, and their shortest distances over the sum of the
 # covalent radii. Bonds vibrate to some 0.85 of it.
 ENVIRONMENTS, NEAREST = 64, 0.8
+# That of a charge in the field of a liquid's others, V.
+POTENTIAL = 10.0
 
 
 def choose_table(
@@ -160,7 +162,8 @@ def force_error(
     there are larger than in a liquid, and so are errors. The bound takes the errors
     g_ij of all derivatives of one centre's energy by the vectors to its neighbours with
     the same sign, and as much again from the centres that it is a neighbour of:
-    |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|.
+    |ΔF_i| ≤ Σ_j |g_ij| + Σ_j |g_ji|. Charges that a program has are in a potential as
+    large as that of a liquid's charges, ± 10 V.
 
     Returns
     -------
@@ -174,8 +177,9 @@ def force_error(
         If the kernels were not built.
     """
     kernels, environments = _kernels(), _environments(exact, elements)
+    seeds = np.where(np.arange(len(environments[0])) % 2, POTENTIAL, -POTENTIAL)
     forces, reference = (
-        evaluate(kernels, one, *environments, threads=_threads())[1]
+        evaluate(kernels, one, *environments, seeds=seeds, threads=_threads())[1]
         for one in (program, exact)
     )
     difference = forces - reference
