@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The functions of allegro.h and long_range.h on the CPU. Compiled once per instruction set: WIDTH is the
-// width of a vector in bytes, ROWS the height of a tile.
+// The functions of allegro.h, long_range.h and training.h on the CPU. Compiled once per
+// instruction set: WIDTH is the width of a vector in bytes, ROWS the height of a tile.
 
 #include "../allegro.h"
 #include "../long_range.h"

@@ -39,8 +39,8 @@ static bool is_periodic(const allegro_charges &all) {
 // Even numbers of points along each vector. ALLEGRO_OK, or why there is no such mesh.
 static int64_t find_points(const allegro_charges &all, int64_t *points) {
   const double spacing = all.spacing > 0.0 ? all.spacing : SPACING_BY_WIDTH / all.alpha;
-  if (!(spacing > 0.0) || !std::isfinite(spacing) || all.order < ALLEGRO_LEAST_ORDER || all.order > MOST_ORDER ||
-      !is_periodic(all) || !Lattice(all.cell).is_possible())
+  if (!(spacing > 0.0) || !std::isfinite(spacing) || all.order < ALLEGRO_LEAST_ORDER ||
+      all.order > MOST_ORDER || !is_periodic(all) || !Lattice(all.cell).is_possible())
     return ALLEGRO_REFUSED;
   double total = 1.0;
   for (int k = 0; k < 3; ++k) {
