@@ -178,7 +178,8 @@ def test_padding_does_not_count(config, energy):
     assert torch.equal(alone, energy.shifts[types])
 
 
-@pytest.mark.parametrize("zbl", [False, True])
+# A network without a core is scripted in each test of a TorchForce, too.
+@pytest.mark.parametrize("zbl", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_scripted(zbl, profiling):
     config = tiny_config(**FULL | {"zbl": zbl})
     energy = tiny_energy(config)
