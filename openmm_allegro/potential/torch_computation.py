@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Compute what the module of a TorchForce or PythonForce does."""
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..neighbors import center_blocks
 from ..units import NM_TO_ANGSTROM
+from ..utils.reasons import reason_of
 
 
 class TorchComputation:
@@ -45,7 +49,7 @@ class TorchComputation:
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute energies, forces and strain derivative, as ``Engine.run``."""
-        with torch.enable_grad():
+        with torch.enable_grad(), _plain_errors():
             results = self._module.evaluate(*self._arguments(positions, box))
         # On CUDA results may carry a graph although the module detaches them.
         energies, forces, strain = (x.detach().cpu().numpy() for x in results)
@@ -55,7 +59,7 @@ class TorchComputation:
         self, positions: np.ndarray, box: np.ndarray | None = None
     ) -> np.ndarray:
         """Compute the deviation of the force on each atom, as ``Engine.deviation``."""
-        with torch.enable_grad():
+        with torch.enable_grad(), _plain_errors():
             deviation = self._module.deviation(*self._arguments(positions, box))
         return deviation.cpu().numpy()
 
@@ -70,7 +74,8 @@ class TorchComputation:
                 "with charges, whose energy at long range is of all atoms"
             )
         arguments = self._arguments(positions, box)
-        virials = [_virials(member, *arguments) for member in self._members]
+        with _plain_errors():
+            virials = [_virials(member, *arguments) for member in self._members]
         return torch.stack(virials).mean(0).cpu().numpy()
 
     def charges(
@@ -84,7 +89,8 @@ class TorchComputation:
                 "charges = 'none'"
             )
         arguments = self._arguments(positions, box)
-        charges = [member.charges(*arguments) for member in self._members]
+        with _plain_errors():
+            charges = [member.charges(*arguments) for member in self._members]
         return torch.stack(charges).mean(0).cpu().numpy()
 
     def _refuse_caps(self, wanted: str) -> None:
@@ -100,6 +106,15 @@ class TorchComputation:
         device = next(self._module.buffers()).device
         given = [positions] if box is None else [positions, box]
         return [torch.tensor(array, device=device) for array in given]
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise an error of TorchScript, which is no RuntimeError, as one."""
+    try:
+        yield
+    except torch.jit.Error as error:
+        raise RuntimeError(reason_of(error)) from error
 
 
 def _virials(

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 # Bytes of the matrices of a training: from the first on they are logged, and beyond the
 # second not kept.
 NOTABLE, LARGEST = 1_000_000_000, 8_000_000_000
+LARGEST_MISSING = 0.1  # e, by which the sum of a frame's charges may miss its total
 
 
 def with_matrices(
@@ -142,6 +143,8 @@ def check_charges(
                     f"{s.source or 'a structure'}: expected finite {label} or, where "
                     f"unknown, NaN because {key} = {weight:g}, found infinity"
                 )
+            if label == "charges" and values is not None:
+                _check_sum(s)
     if not config.dipole_weight:
         return
     for index, s in enumerate((*training, *others)):
@@ -151,3 +154,14 @@ def check_charges(
                 "molecules alone, found one of a periodic frame, whose dipole depends "
                 f"on the images of its atoms; dipole_weight is {config.dipole_weight:g}"
             )
+
+
+def _check_sum(structure: Structure) -> None:
+    """Refuse labels of all charges of a frame that have another sum than its total."""
+    found = float(structure.charges.sum())  # NaN where some are unknown
+    if abs(found - structure.charge) > LARGEST_MISSING:
+        raise ValueError(
+            f"{structure.source or 'a structure'}: expected charges that add up to the "
+            f"total of the frame, {structure.charge:g} e (charge in the comment line, "
+            f"0 without), found a sum of {found:+.3f} e"
+        )

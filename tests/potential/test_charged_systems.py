@@ -178,6 +178,19 @@ def test_refusals(model, potential, waters):
         charged_computation(context_of(system, positions))
 
 
+@pytest.mark.parametrize("backend", ["pythonforce", "native"])
+def test_positions_that_are_not_finite_are_named(potential, waters, backend):
+    topology, positions, _ = waters
+    broken = np.where(positions == positions[4], np.nan, positions)
+    committee = AllegroPotential([*potential.models, charged_water(seed=6)])
+    for name, ask in (
+        ("charges", potential.charges),
+        ("uncertainty", committee.uncertainty),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: Allegro: expected finite pos"):
+            ask(topology, broken, backend=backend)
+
+
 @pytest.mark.parametrize("takes_images", [False, True])
 def test_in_openmmml(waters, monkeypatch, takes_images):
     """Alone, and as a region, in vacuum or, from 1.8 on, with its images."""

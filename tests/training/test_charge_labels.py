@@ -154,6 +154,11 @@ def test_report_of_charges():
             *(charged_config(), {"charge_weight": 1.0}),
             *({"charges": np.full(6, np.inf)}, "expected finite charges or"),
         ),
+        (
+            *(charged_config(), {"charge_weight": 1.0}),
+            {"charges": np.full(6, 0.05)},  # the total of other frames is 1 e
+            r"up to the total of the frame, 0 e .* found a sum of \+0\.300 e",
+        ),
     ],
 )
 def test_weights_without_what_they_weigh_are_refused(model, changes, labels, message):
