@@ -84,6 +84,11 @@ def add_inner_cutoffs(
             "expected a model without inner cutoffs, found "
             f"{model.config.inner_cutoffs}"
         )
+    if not (model.config.zbl or model.config.core_rates):
+        raise ValueError(
+            "expected a model with zbl or core_rates for inner cutoffs (--inner), "
+            "below which nothing else repels, found one without"
+        )
     found = inner_cutoffs(model, structures, part)
     log.info("inner cutoffs (Å): %s", ", ".join(f"{k} {v}" for k, v in found.items()))
     config = dataclasses.replace(model.config, inner_cutoffs=found)
