@@ -174,8 +174,11 @@ def half_waves(
         If the cell has no volume.
     """
     volume = torch.det(cell).abs()
-    if float(volume) <= 0.0 or float(volume) == float("inf"):
-        raise ValueError("expected a box of some volume for the charges, found none")
+    if not (float(volume) > 0.0 and float(volume) < float("inf")):  # also NaN
+        raise ValueError(
+            "expected a box of some volume for the charges, found one of "
+            f"{float(volume)} Å³"
+        )
     reciprocal = 2.0 * math.pi * torch.inverse(cell).t()  # vectors as rows
     largest = 2.0 * alpha * math.sqrt(-math.log(tolerance))
     counts: list[int] = []

@@ -237,7 +237,9 @@ def test_scripted_sums_are_the_same():
     assert torch.equal(isolated[2], open_sum(positions, charges, 0.45)[2])
 
 
-def test_box_without_volume_is_refused():
+@pytest.mark.parametrize("length", [0.0, math.nan, math.inf])
+def test_box_without_volume_is_refused(length):
     positions, charges = random_charges()
+    box = torch.diag(torch.tensor([length, 9.0, 9.0], dtype=torch.float64))
     with pytest.raises(ValueError, match="box of some volume"):
-        ewald_sum(positions, torch.zeros((3, 3), dtype=torch.float64), charges, 0.4)
+        ewald_sum(positions, box, charges, 0.4)
