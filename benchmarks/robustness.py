@@ -36,6 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "robustness.json"
 # Model, and the box or what builds it; of alanine_water the solute in vacuum.
 SYSTEMS = {
     "nacl_aq": ("nacl_aq/nacl_aq", "nacl_aq/nacl_aq.pdb"),
+    "nacl_aq_charged": ("nacl_aq_charged/nacl_aq_charged", "nacl_aq/nacl_aq.pdb"),
     "lgps": ("lgps/lgps", "lgps/build.py"),
     "alanine": ("alanine_water/alanine", "alanine_water/solute.pdb"),
     "li3po4_small": ("li3po4/small", "li3po4/crystal.pdb"),
