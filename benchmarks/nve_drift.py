@@ -7,7 +7,7 @@ keep their results there; an empty --paths only draws. Paths that name no backen
 that of --backend, and so has the equilibration.
 
 python benchmarks/nve_drift.py [--steps 20000] [--threads 1] [--paths fused table]
-    [--backend auto] [--platform CPU]
+    [--backend auto] [--platform CPU] [--model FILE --results JSON]
 """
 
 import argparse
@@ -42,6 +42,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--paths", nargs="*", choices=PATHS, default=USUAL)
+parser.add_argument("--model", type=Path, default=SYSTEM / "nacl_aq.safetensors")
 parser.add_argument("--platform", choices=("CPU", "CUDA"), default="CPU")
 add_backend(parser)
 parser.add_argument(
@@ -51,7 +52,7 @@ options = parser.parse_args()
 use_threads(options.threads)
 
 pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
-potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
+potential = AllegroPotential(options.model)
 atoms = pdb.topology.getNumAtoms()
 platform = openmm.Platform.getPlatformByName(options.platform)
 on_processor, on_card = {"Threads": str(options.threads)}, {"Precision": "mixed"}
