@@ -51,7 +51,7 @@ FORMER = {
     "deploy": "potential.module",
     "dispersion": "classical.dispersion",
     "ensembles": "simulate.system",
-    "evaluate": ("training.evaluate", "training.parity"),
+    "evaluate": ("training.evaluate", "training.parity", "training.predict"),
     "fingerprint": "classical.fingerprint",
     "hydrogen_mass": "simulate.system",
     "integrators": "simulate.integrators",

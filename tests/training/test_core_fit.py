@@ -112,12 +112,10 @@ def test_subtracting_terms_leaves_the_errors_as_they_are(kind):
     assert network.network is energy.network
     whole = collate(samples, config)
     rest = collate(subtract_terms(samples, energy.terms), config)
-    pairs = zip(
-        predict(energy, whole)._asdict().items(), predict(network, rest), strict=True
-    )
-    for (name, carried), subtracted in pairs:
-        errors = carried - getattr(whole, name)
-        others = subtracted - getattr(rest, name)
+    carried, subtracted = predict(energy, whole), predict(network, rest)
+    for name in ("energies", "forces", "stresses"):
+        errors = getattr(carried, name) - getattr(whole, name)
+        others = getattr(subtracted, name) - getattr(rest, name)
         close(*map(torch.nan_to_num, (errors, others)), atol=1e-11, rtol=1e-12)
     again = subtract_terms(subtract_terms(samples, energy.terms), energy.terms, -1.0)
     close(again[0].forces, samples[0].forces, atol=1e-12)
