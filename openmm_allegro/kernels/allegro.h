@@ -19,7 +19,7 @@ extern "C" {
 #define ALLEGRO_PANEL 128
 /// Bytes to which the tensor channels of one component are padded.
 #define ALLEGRO_CHANNELS 64
-/// Percent of an inner cutoff within which the network stops to see pairs come closer.
+/// Width of the transition at an inner cutoff, in percent of it; see allegro_inner.
 #define ALLEGRO_INNER_WIDTH 10
 
 // ---------------------------------------------------------------- the program of a model
@@ -146,10 +146,10 @@ typedef struct allegro_charge {
   int64_t weights;
 } allegro_charge;
 
-/// The radial functions, and the table, take no distance below an inner cutoff c as it is: from
-/// c = r down to the width w within it they take c - w S, with S = 1/2 - u^3 + u^4 / 2 and
-/// u = (r - c + w) / w, and below that c - w / 2. Only models with inner cutoffs have it, once
-/// and at first; nothing is to be run. The pair core has the distance as it is.
+/// Inner cutoffs c: the radial functions and the table take a distance r as it is from c on.
+/// From c - w to c, w being the width of the transition, they take c - w S in its place, with
+/// S = 1/2 - u^3 + u^4 / 2 and u = (r - c + w) / w, and below that c - w / 2. The pair core
+/// always takes r. Only the first operation of a program can be this one, and nothing is run.
 typedef struct allegro_inner {
   /// ALLEGRO_INNER.
   int64_t code;

@@ -15,6 +15,10 @@ extern "C" {
 #define ALLEGRO_MOST_ORDER 8
 /// Order with which forces on charges of 0.4 e are right to 1e-5 eV/Å at the usual spacing.
 #define ALLEGRO_USUAL_ORDER 7
+/// The usual spacing between points of a mesh, in percent of 1 / alpha.
+#define ALLEGRO_USUAL_SPACING 38
+/// Largest number of points of a mesh, which take 2 GB.
+#define ALLEGRO_MOST_POINTS 268435456
 
 /// Gaussian charges and how they are summed. Where they are periodic, the waves of their
 /// density are summed on a mesh, by smooth particle mesh Ewald (doi:10.1063/1.470117), less
@@ -34,7 +38,7 @@ typedef struct allegro_charges {
   double coulomb;
   /// Inverse width of the charges: density ~ exp(-2 alpha^2 r^2), 1/Å.
   double alpha;
-  /// Largest distance between points of the mesh along each box vector, Å. 0: 0.38 / alpha.
+  /// Largest distance between points of the mesh along each box vector, Å. 0: the usual one.
   double spacing;
   /// Order of the splines, which spread a charge over so many points along each vector.
   int64_t order;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What stands beside the network of a charged model; read without torch."""
+"""Describe what stands beside the network of a model with charges, without torch."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What ``evaluate`` says of charges: by element, of molecules, and of polarised frames.
+"""Report charges for ``evaluate``: of elements, of molecules, and of polarised frames.
 
 A frame whose charges have a long wave is polarised, and has an electric field that no
 local model sees.

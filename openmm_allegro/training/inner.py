@@ -10,12 +10,10 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..model.model import Model, Stored, weights
 from ..structure import Structure
 from .samples import make_samples
-from .statistics import closest_distances, pair_name
+from .statistics import closest_pairs
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +49,8 @@ def inner_cutoffs(
             f"expected inner cutoffs above 0.1 and at most 1 of the closest distances, "
             f"found {part}"
         )
-    elements = model.config.elements
-    closest = closest_distances(make_samples(structures, model.config), len(elements))
-    return {
-        pair_name(pair, elements): float(np.floor(1000 * part * distance) / 1000)
-        for pair, distance in enumerate(closest.tolist())
-        if np.isfinite(distance)
-    }
+    samples = make_samples(structures, model.config)
+    return closest_pairs(samples, model.config, part, digits=3)
 
 
 def add_inner_cutoffs(

@@ -75,23 +75,33 @@ def statistics(
     )
 
 
-def closest_pairs(samples: Sequence[Sample], config: AllegroConfig) -> dict[str, float]:
+def closest_pairs(
+    samples: Sequence[Sample],
+    config: AllegroConfig,
+    part: float = 1.0,
+    digits: int = 4,
+) -> dict[str, float]:
     """Find the smallest distance of each pair of elements within their cutoff.
 
     Parameters
     ----------
     samples : sequence of Sample
     config : AllegroConfig
+    part : float
+        Of the distances, which is given in their place.
+    digits : int
+        Decimals.
 
     Returns
     -------
     dict of str to float
-        Å, rounded down to 1e-4 Å, so that no pair of the samples is closer. Keys are
-        like ``"H-O"``, in alphabetical order.
+        Å, rounded down, so that no pair of the samples is closer. Keys are like
+        ``"H-O"``, in alphabetical order.
     """
+    unit = 10.0**digits
     distances = closest_distances(samples, len(config.elements)).tolist()
     closest = {
-        pair_name(pair, config.elements): math.floor(distance * 1e4) / 1e4
+        pair_name(pair, config.elements): math.floor(part * distance * unit) / unit
         for pair, distance in enumerate(distances)
         if distance < math.inf
     }

@@ -2,9 +2,8 @@
 // A mesh over a periodic box, and the splines that spread charges on it: smooth particle
 // mesh Ewald, doi:10.1063/1.470117. Included once per instruction set, after fourier.h.
 
-constexpr int64_t MOST_POINTS = 1L << 28;  // 2 GB
-// Spacing times alpha, where none is given: forces of charges of 0.4 e are right to 1e-5 eV/Å.
-constexpr double SPACING_BY_WIDTH = 0.38;
+constexpr int64_t MOST_POINTS = ALLEGRO_MOST_POINTS;
+constexpr double SPACING_BY_WIDTH = ALLEGRO_USUAL_SPACING / 100.0;  // spacing times alpha
 constexpr int MOST_ORDER = ALLEGRO_MOST_ORDER;
 
 // Box vectors, one in a row, and the fractions of them: fraction k of x is row k · x.

@@ -20,7 +20,7 @@ from .long_range_twin import mesh_points, mesh_spacing
 from .mesh import ORDER, SPACING, Mesh
 
 ORDERS = header.constant("ALLEGRO_LEAST_ORDER"), header.constant("ALLEGRO_MOST_ORDER")
-MOST_POINTS = 2**28
+MOST_POINTS = header.constant("ALLEGRO_MOST_POINTS")
 
 _SCHEMA = (
     "long_range(Tensor positions, Tensor cell, Tensor charges, float alpha, "

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from ... import units
 from ...model.ewald import open_sum
+from .. import header
+
+USUAL = header.constant("ALLEGRO_USUAL_SPACING") / 100  # spacing times alpha
 
 
 def long_range(
@@ -99,9 +102,9 @@ def mesh_points(cell: Tensor, alpha: float, spacing: float) -> list[int]:
     return points
 
 
-def mesh_spacing(alpha: float, spacing: float) -> float:
+def mesh_spacing(alpha: float, spacing: float, usual: float = USUAL) -> float:
     """Largest distance between points, Å: what is given, or if 0 what alpha needs."""
-    return spacing if spacing > 0.0 else 0.38 / alpha
+    return spacing if spacing > 0.0 else usual / alpha
 
 
 def _is_smooth(number: int) -> bool:

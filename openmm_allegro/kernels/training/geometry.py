@@ -68,11 +68,9 @@ class Geometry:
         with torch.no_grad():
             values, slopes = function(embedding, x)
             slopes = slopes * x / seen  # by the distance that is seen
-            if embedding.inner.is_active:
-                with torch.enable_grad():
-                    far = r.detach().requires_grad_(True)
-                    total = embedding.inner(far, *kinds).sum()
-                    slopes = slopes * torch.autograd.grad(total, far)[0]
+            if embedding.inner.is_active and r.requires_grad:
+                ones = torch.ones_like(seen)
+                slopes = slopes * torch.autograd.grad(seen, r, ones)[0]
             slopes = (vectors / r).T.unsqueeze(-1) * slopes  # [3, P, n]
         return _Pinned.apply(vectors, values, slopes)
 
