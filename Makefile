@@ -4,6 +4,7 @@
 #                                NaCl(aq) example; longer with more steps
 #   make test [PYTEST_ARGS=...]  install everything into .venv, run the tests; then those
 #                                of the small installation in .venv-small
+#   make docs                    the manual as searchable pages, in docs/_build/html
 #   make slow                    the long tests
 #   make sanitize                the tests of kernels and plugin, compiled to watch each
 #                                access to memory, undefined behaviour and races (GCC);
@@ -44,7 +45,7 @@ WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test small slow sanitize lint format clean FORCE
+.PHONY: help venv demo test small docs slow sanitize lint format clean FORCE
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -104,6 +105,12 @@ $(SMALL_STAMP): $(shell git ls-files openmm_allegro 2>/dev/null) pyproject.toml 
 	@$(SMALL_PIP) --force-reinstall --no-deps $(SDIST)/*.tar.gz
 	@$(SMALL_PIP) 'openmm-allegro[$(SMALL_EXTRAS)]' openmm==$(SMALL_OPENMM)
 	@touch $@
+
+# A link that leads nowhere or a docstring that cannot be read ends it.
+docs: venv
+	$(VENV_PYTHON) -m sphinx -W --keep-going \
+	  -q -c docs -b html . docs/_build/html
+	@echo "open docs/_build/html/docs/index.html"
 
 slow: venv
 	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Fill the README's table of speed from peers.json and scaling.json, and draw both.
+"""Fill the tables of speed from peers.json and scaling.json, and draw both.
 
     python benchmarks/report.py
 
-rewrites what stands between the two comments in the README, and results/speed.png.
+rewrites what stands between two comments in docs/speed.md and in the README, and
+results/speed.png.
 """
 
 import json
@@ -14,8 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 BLOCK = re.compile(
-    r"(<!-- speed: by benchmarks/report.py -->\n).*?(<!-- end of speed -->)", re.DOTALL
+    r"(<!-- (speed|peers): by benchmarks/report.py -->\n).*?(<!-- end of \2 -->)",
+    re.DOTALL,
 )
+PAGES = ROOT / "docs" / "speed.md", ROOT / "README.md"
 SHORT = {"l1_1layer": "1 × 1", "l2_2layers": "2 × 2", "l3_3layers": "3 × 3"}
 NAMES = {"water": "water", "li3po4": "Li3PO4"}
 PEER = "OpenMM-ML nequip"
@@ -37,8 +40,8 @@ MODES = ("eager", "TorchScript", "AOTInductor")
 def main() -> None:
     peers, scaling = read_results()
     print(speed(peers, scaling))
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text("utf-8"), peers, scaling), "utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8"), peers, scaling), "utf-8")
     _plot(peers["results"], scaling["results"])
 
 
@@ -50,9 +53,10 @@ def read_results() -> tuple[dict, dict]:
 
 
 def filled(text: str, peers: dict, scaling: dict) -> str:
-    """Put the numbers into the README's text."""
+    """Put the numbers into the text of a page."""
+    blocks = {"speed": speed(peers, scaling), "peers": compared(peers)}
     return BLOCK.sub(
-        lambda match: f"{match[1]}\n{speed(peers, scaling)}\n\n{match[2]}", text
+        lambda match: f"{match[1]}\n{blocks[match[2]]}\n\n{match[3]}", text
     )
 
 
@@ -62,6 +66,21 @@ def speed(peers: dict, scaling: dict) -> str:
     parts += [_many_atoms(scaling), _machine(peers["hardware"])]
     text = " ".join(part for part in parts[1:] if part)
     return parts[0] + "\n\n" + textwrap.fill(text, 100, break_on_hyphens=False)
+
+
+def compared(peers: dict) -> str:
+    """Table of the native force beside OpenMM-ML, where both were measured."""
+    heads = ["system, atoms", "l_max × layers", COLUMNS[PEER], "native", "with a table"]
+    lines = [f"| {' | '.join([*heads, 'times as fast'])} |", "|---" * 6 + "|"]
+    for key, row in sorted(peers["results"].items(), key=_order):
+        system, atoms, model = key.split(", ")
+        names = PEER, "ours, native", "ours, native table"
+        if "ms_per_step" in row.get(PEER, {}):
+            cells = [f"{NAMES[system]}, {int(atoms.split()[0]):,}", SHORT[model]]
+            cells += [_cell(name, row[name]) for name in names]
+            lines.append(f"| {' | '.join([*cells, _ratios(row, names[1:])])} |")
+    hardware = textwrap.fill(_hardware(peers["hardware"]) + ".", 100)
+    return "\n".join(lines) + f"\n\n{hardware}"
 
 
 def _table(results: dict) -> list[str]:
@@ -90,9 +109,9 @@ def _cell(name: str, numbers: dict) -> str:
     return reason.partition(":")[2].strip() or reason
 
 
-def _ratios(row: dict) -> str:
+def _ratios(row: dict, names: tuple[str, ...] = COMPARED) -> str:
     key = f"times_faster_than_{PEER}"
-    ratios = [row.get(name, {}).get(key) for name in COMPARED]
+    ratios = [row.get(name, {}).get(key) for name in names]
     if not any(ratios):
         return "–"
     return ", ".join(
@@ -138,12 +157,18 @@ def _many_atoms(scaling: dict) -> str:
     )
 
 
-def _machine(hardware: dict) -> str:
+def _hardware(hardware: dict) -> str:
     versions = hardware["versions"]
     return (
         f"All with {hardware['threads_used']} threads on {hardware['cores']} cores of "
         f"{hardware['processor']}, OpenMM {versions['openmm']}, torch "
-        f"{versions['torch']}; `benchmarks/peers.py`, `benchmarks/scaling.py` and "
+        f"{versions['torch']}"
+    )
+
+
+def _machine(hardware: dict) -> str:
+    return (
+        f"{_hardware(hardware)}; `benchmarks/peers.py`, `benchmarks/scaling.py` and "
         "`benchmarks/report.py` measure, fill in and draw this."
     )
 
@@ -176,7 +201,7 @@ def _plot(peers: dict, scaling: list[dict]) -> None:
             shown.add(variant)
     left.set(yscale="log", ylabel="ms per step", title="192 atoms of water")
     left.set_xticks(range(len(names)), [SHORT[n] for n in names])
-    left.set_xlabel("l_max × layers\n(no bar: not timed or out of memory, see README)")
+    left.set_xlabel("l_max × layers\n(no bar: not timed, or out of memory)")
     left.legend(fontsize=7, ncols=2, loc="upper left")
     left.set_ylim(top=left.get_ylim()[1] * 10)
     atoms = [row["atoms"] for row in scaling]

@@ -41,37 +41,45 @@ def execute(tmp_path, monkeypatch, capsys):
     return run
 
 
-def python_blocks():
-    text = (ROOT / "README.md").read_text()
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+# Pages whose Python runs block by block; that of trainings, LAMMPS and others is tried
+# in test_manual.
+NAMES = ("interop", "mixed", "simulate", "tempering")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMES))
 
 
-def test_readme_has_python():
-    assert python_blocks()
+def python_blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(len(python_blocks())))
-def test_readme_block(number, tmp_path, execute):
-    code = re.sub(r"steps=\d+", "steps=40", python_blocks()[number])
+BLOCKS = [(page, i) for page in PAGES for i in range(len(python_blocks(page)))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_have_python(page):
+    assert python_blocks(page)
+
+
+@pytest.mark.parametrize("page, number", BLOCKS)
+def test_block(page, number, tmp_path, execute):
+    code = re.sub(r"steps=\d+", "steps=40", python_blocks(page)[number])
     if "rdf(" in code:
         code += "\nassert g.max() > 1 and (r > 0).all()\n"
     (tmp_path / "block.py").write_text(code)
     execute(tmp_path / "block.py")
 
 
-def test_protocol_of_the_readme():
+def test_protocol_of_the_manual():
     """Its tables and keys are what read_protocol takes."""
-    (text,) = re.findall(
-        r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
+    page = (ROOT / "docs" / "simulate.md").read_text()
+    text = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0]
     content = tomllib.loads(text)
     assert set(content) <= {"system", "run", "watchdogs", "stages"}
     for table in content["stages"]:
         table = content["run"] | table
         kelvin = table.get("temperature_k", 300.0)
         table["temperature_k"] = kelvin if isinstance(kelvin, list) else [kelvin]
-        from_mapping(Stage, table, "README")
-    from_mapping(Watchdogs, content["watchdogs"], "README")
+        from_mapping(Stage, table, "page")
+    from_mapping(Watchdogs, content["watchdogs"], "page")
     assert {"model", "topology"} == set(content["system"])
 
 

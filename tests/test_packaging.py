@@ -154,7 +154,7 @@ def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
-        *("lammps", "train", "analysis", "multistate", "test", "dev", "all"),
+        *("lammps", "train", "analysis", "multistate", "docs", "test", "dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:

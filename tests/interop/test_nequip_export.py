@@ -373,10 +373,10 @@ def test_spline_weights_of_single_precision_models(tmp_path):
     assert model.provenance["difference_from_nequip"] < 1e-5
 
 
-def test_readme_lines(water_box, tmp_path, monkeypatch):
-    """The three lines of README's "You have a nequip-allegro model"."""
-    readme = Path(__file__).parents[2] / "README.md"
-    section = readme.read_text().partition("## You have a nequip-allegro model")[2]
+def test_lines_of_the_manual(water_box, tmp_path, monkeypatch):
+    """The three lines of "You have a nequip-allegro model"."""
+    page = Path(__file__).parents[2] / "docs" / "interop.md"
+    section = page.read_text().partition("## You have a nequip-allegro model")[2]
     lines = section.partition("```sh\n")[2].partition("```")[0].strip().splitlines()
     assert len(lines) == 3
     monkeypatch.chdir(tmp_path)
