@@ -31,6 +31,7 @@ STAIRS = [
     ["reporters", "interop"],
     ["simulate"],
     ["replica_exchange", "lammps"],
+    ["alchemical"],
     ["cli"],
     ["openmm_allegro"],
 ]
@@ -39,7 +40,9 @@ BESIDE = [["analysis"], ["runs"], ["measure"], ["report"]]
 # Single modules that others may import all the same, and why.
 EXCEPTIONS = {
     # Pure strings: the suffixes of a run's files are known there alone.
-    "runs.names": ["reporters", "simulate", "replica_exchange", "lammps"],
+    "runs.names": [
+        *("reporters", "simulate", "replica_exchange", "lammps", "alchemical"),
+    ],
     # So are the columns of a table of energies.
     "runs.table": ["lammps"],
     # What LAMMPS wrote is cut where its frames end, to the step of a restart file.
@@ -47,6 +50,10 @@ EXCEPTIONS = {
     "runs.restarts": ["lammps"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
+    # Formulas of free energies, arrays in and arrays out, and their figures.
+    "analysis.states": ["alchemical"],
+    "analysis.statistics": ["alchemical"],
+    "analysis.figures.states": ["alchemical"],
 }
 
 

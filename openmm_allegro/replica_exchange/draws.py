@@ -9,6 +9,8 @@ import numpy as np
 from openmmtools import mcmc
 
 from .ranks import rank
+from .seeds import draw
+from .states import LAMBDA
 
 
 class LangevinMove(mcmc.LangevinDynamicsMove):
@@ -43,14 +45,16 @@ class LangevinMove(mcmc.LangevinDynamicsMove):
         integrator = super()._get_integrator(thermodynamic_state)
         # The seed counts only when a Context is made. No two ranks may draw the same
         # noise, nor may a resumed run draw noise again.
-        integrator.setRandomNumberSeed(_draw(self.seed, self.drawn, rank()))
+        integrator.setRandomNumberSeed(draw(self.seed, self.drawn, rank()))
         return integrator
 
     def _before_integration(self, context, thermodynamic_state):
         self.drawn += 1
         kelvin = thermodynamic_state.temperature._value
-        seed = _draw(self.seed, self.drawn, round(kelvin * 1e6))
-        context.setVelocitiesToTemperature(kelvin, seed)
+        words = [self.seed, self.drawn, round(kelvin * 1e6)]
+        if (value := getattr(thermodynamic_state, LAMBDA, None)) is not None:
+            words.append(round(value * 1e9))
+        context.setVelocitiesToTemperature(kelvin, draw(*words))
 
     def __getstate__(self):
         return super().__getstate__() | {"seed": self.seed, "drawn": self.drawn}
@@ -67,19 +71,13 @@ def seeded(seed: int, iteration: int) -> Iterator[None]:
     NumPy's is restored afterwards; numba's is not, since its state cannot be read.
     """
     before = np.random.get_state()  # noqa: NPY002
-    drawn = _draw(seed, iteration)
+    drawn = draw(seed, iteration)
     np.random.seed(drawn)  # noqa: NPY002
     _seed_numba(drawn)
     try:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
-
-
-def _draw(*words: int) -> int:
-    """Make a seed above 0; OpenMM replaces the seed 0 by a random one."""
-    drawn = np.random.SeedSequence(words).generate_state(1)[0]
-    return int(drawn % (2**31 - 1)) + 1
 
 
 @numba.njit

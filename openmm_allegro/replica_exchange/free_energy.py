@@ -56,6 +56,14 @@ class Averages(NamedTuple):
     error: np.ndarray
 
 
+class Thinned(NamedTuple):
+    """Iterations that are independent, those left out, and iterations per sample."""
+
+    rows: np.ndarray
+    discarded: int
+    inefficiency: float
+
+
 class _Mixture(NamedTuple):
     """Independent samples of all temperatures, by temperature, and their weights."""
 
@@ -234,22 +242,58 @@ def _mix(
     ``slow`` holds time series of other quantities along each replica, which may be
     correlated for longer than the energy.
     """
+    energies = by_temperature(samples.energies, samples.states)
+    total = (energies / samples.temperatures).sum(axis=1)
+    rows, discard, inefficiency = thin(total, energies, discard, slow)
+    energies = energies[rows].T.ravel()
+    mean = energies.mean()
+    energies = energies - mean
+    beta = 1.0 / (GAS_CONSTANT * samples.temperatures)
+    counts = np.full(len(beta), len(rows))
     with quiet("openmmtools", "pymbar"):
-        from pymbar import MBAR, timeseries
+        from pymbar import MBAR
 
-        energies = by_temperature(samples.energies, samples.states)
-        total = (energies / samples.temperatures).sum(axis=1)
+        mbar = MBAR(beta[:, None] * energies, counts)
+    return _Mixture(mbar, energies, mean, rows, discard, inefficiency)
+
+
+def thin(
+    total: np.ndarray,
+    states: np.ndarray,
+    discard: int | None,
+    slow: Sequence[list[np.ndarray]] = (),
+) -> Thinned:
+    """Choose iterations of an exchange that are independent of each other.
+
+    Parameters
+    ----------
+    total : [n] array
+        Sum over the replicas, which has the fluctuations common to all states.
+    states : [n, K] array
+        The same quantity in each state.
+    discard : int or None
+        Iterations to leave out at the start; None for the number that leaves most.
+    slow : sequence of list of [n] array
+        Other quantities, each along several paths.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 10 are left.
+    """
+    with quiet("openmmtools", "pymbar"):
+        from pymbar import timeseries
+
         if discard is None:
             discard, _, _ = timeseries.detect_equilibration(total)
             discard = int(discard)
-        kept, total = energies[discard:], total[discard:]
+        kept, total = states[discard:], total[discard:]
         if len(kept) < _LEAST_SAMPLES:
             raise ValueError(
                 f"expected at least {_LEAST_SAMPLES} iterations after the {discard} "
                 f"discarded ones, found {len(kept)}"
             )
         each = (kept - kept.mean(axis=0)) / kept.std(axis=0)
-        # the sum has the fluctuations common to all temperatures
         inefficiency = max(
             timeseries.statistical_inefficiency(total),
             timeseries.statistical_inefficiency_multiple(list(each.T)),
@@ -262,20 +306,13 @@ def _mix(
             ),
         )
         rows = timeseries.subsample_correlated_data(total, g=inefficiency)
-        rows = discard + np.array(rows)
-        if len(rows) < _LEAST_SAMPLES:
-            raise ValueError(
-                f"expected at least {_LEAST_SAMPLES} independent samples, found "
-                f"{len(rows)} of {inefficiency:.0f} iterations each; the run is too "
-                "short"
-            )
-        energies = energies[rows].T.ravel()
-        mean = energies.mean()
-        energies = energies - mean
-        beta = 1.0 / (GAS_CONSTANT * samples.temperatures)
-        counts = np.full(len(beta), len(rows))
-        mbar = MBAR(beta[:, None] * energies, counts)
-    return _Mixture(mbar, energies, mean, rows, discard, float(inefficiency))
+    rows = discard + np.array(rows)
+    if len(rows) < _LEAST_SAMPLES:
+        raise ValueError(
+            f"expected at least {_LEAST_SAMPLES} independent samples, found "
+            f"{len(rows)} of {inefficiency:.0f} iterations each; the run is too short"
+        )
+    return Thinned(rows, discard, float(inefficiency))
 
 
 def _average(

@@ -17,9 +17,10 @@ from openmm import app, unit
 from openmmtools.cache import ContextCache
 from openmmtools.multistate import (
     ParallelTemperingSampler,
+    ReplicaExchangeSampler,
     SimulationNaNError,
 )
-from openmmtools.states import SamplerState, ThermodynamicState
+from openmmtools.states import SamplerState
 from tqdm import tqdm
 
 from ..simulate.checks import check_start
@@ -33,6 +34,7 @@ from .draws import LangevinMove, seeded
 from .ranks import is_parallel, on_first_rank, rank
 from .samples import write_exchanges
 from .settings import EXCHANGES
+from .states import make_states, values_of_states
 from .storage import Backup
 from .stored import Reporter
 
@@ -68,6 +70,7 @@ class Replicas:
         self.contexts = ContextCache(platform, properties or None, capacity=2)
         self.reporter = Reporter(
             system,
+            record,
             str(paths["samples"]),
             checkpoint_interval=record["checkpoint_interval"],
         )
@@ -76,11 +79,7 @@ class Replicas:
     def create(self, topology: app.Topology, positions: np.ndarray) -> None:
         """Create replicas of one structure, minimised if the record says so."""
         record, system = self.record, self.system
-        temperatures = record["temperatures_k"] * unit.kelvin
-        pressure = record.get("pressure_bar")
-        state = ThermodynamicState(
-            system, temperatures[0], None if pressure is None else pressure * unit.bar
-        )
+        states = make_states(system, record)
         move = LangevinMove(
             record["seed"],
             timestep=record["timestep_fs"] * unit.femtosecond,
@@ -88,16 +87,19 @@ class Replicas:
             n_steps=record["steps_per_iteration"],
             n_restart_attempts=0,
         )
-        context, _ = self.contexts.get_context(state, move._get_integrator(state))
-        context.setPositions(positions)
-        check_start(SimpleNamespace(context=context))
+        # the one that is minimised comes last
+        for state in (states[-1], states[0]) if "lambdas" in record else states[:1]:
+            integrator = move._get_integrator(state)
+            context, _ = self.contexts.get_context(state, integrator)
+            context.setPositions(positions)
+            check_start(SimpleNamespace(context=context))
         record["hardware"] = describe_hardware(context)
         if record["minimized"]:
             openmm.LocalEnergyMinimizer.minimize(context, MINIMIZER_TOLERANCE, 200)
         start = context.getState(positions=True).getPositions(asNumpy=True)
         box = system.getDefaultPeriodicBoxVectors() if record["periodic"] else None
         on_first_rank(write_topology, self.paths["topology"], topology, start)
-        self.sampler = ParallelTemperingSampler(
+        self.sampler = self._sampler_type(
             mcmc_moves=move,
             number_of_iterations=record["iterations"],
             online_analysis_interval=None,
@@ -105,13 +107,18 @@ class Replicas:
         )
         # openmmtools prints the papers to cite.
         with contextlib.redirect_stdout(io.StringIO()):
-            self.sampler.create(
-                state,
-                SamplerState(start, box_vectors=box),
-                storage=self.reporter,
-                n_temperatures=len(temperatures),
-                temperatures=temperatures,
-            )
+            replica = SamplerState(start, box_vectors=box)
+            if "lambdas" in record:
+                replicas = [replica] * len(states)
+                self.sampler.create(states, replicas, storage=self.reporter)
+            else:
+                self.sampler.create(
+                    states[0],
+                    replica,
+                    storage=self.reporter,
+                    n_temperatures=len(states),
+                    temperatures=record["temperatures_k"] * unit.kelvin,
+                )
 
     def load(self) -> None:
         """Read the replicas of the last checkpoint.
@@ -122,7 +129,7 @@ class Replicas:
             If the files are of another System.
         """
         with contextlib.redirect_stdout(io.StringIO()):
-            self.sampler = ParallelTemperingSampler.from_storage(self.reporter)
+            self.sampler = self._sampler_type.from_storage(self.reporter)
         self.sampler.number_of_iterations = self.record["iterations"]
 
     def run(self, progress: bool) -> None:
@@ -166,6 +173,12 @@ class Replicas:
         on_first_rank(self._save)
         on_first_rank(self.paths["backup"].unlink, True)  # if there is one
 
+    @property
+    def _sampler_type(self) -> type[ReplicaExchangeSampler]:
+        """Class of openmmtools; that of temperatures needs one energy per replica."""
+        is_lambda = "lambdas" in self.record
+        return ReplicaExchangeSampler if is_lambda else ParallelTemperingSampler
+
     def close(self) -> None:
         """Close the files and free the Context."""
         on_first_rank(self.reporter.close)
@@ -189,7 +202,7 @@ class Replicas:
     def _count(self, iterations: int, seconds: float) -> None:
         record, done = self.record, self.sampler.iteration
         steps = record["steps_per_iteration"]
-        simulated = iterations * steps * len(record["temperatures_k"])
+        simulated = iterations * steps * len(values_of_states(record))
         record["completed_iterations"] = done
         record["completed_steps"] = done * steps
         # of all replicas together

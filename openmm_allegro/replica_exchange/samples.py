@@ -11,6 +11,7 @@ from openmm import unit
 from ..runs.names import REPLICA_SUFFIXES, replica_paths_of
 from ..runs.topology import load_topology
 from ..utils.files import read_record, replacing
+from .states import values_of_states
 
 if TYPE_CHECKING:
     import mdtraj
@@ -46,6 +47,7 @@ class Exchanges(NamedTuple):
     Attributes
     ----------
     temperatures : [K] array, K
+        Values of λ where those are exchanged.
     proposed, accepted : [K, K] array
         Number of attempted and accepted exchanges of any two temperatures, symmetric.
     acceptance : [K - 1] array
@@ -75,7 +77,7 @@ def read_samples(output: str | Path) -> Samples:
     FileNotFoundError
         If there is no such run.
     """
-    record, (reduced, states) = _read(output, "energies", "states")
+    record, (reduced, states) = read_arrays(output, "energies", "states")
     temperatures = np.array(record["temperatures_k"])
     return Samples(
         temperatures,
@@ -99,7 +101,7 @@ def exchanges(output: str | Path) -> Exchanges:
     output : path
         Prefix, as of ``parallel_tempering``.
     """
-    record, (accepted, proposed, states) = _read(
+    record, (accepted, proposed, states) = read_arrays(
         output, "accepted", "proposed", "states"
     )
     accepted, proposed = accepted.sum(axis=0), proposed.sum(axis=0)
@@ -112,7 +114,7 @@ def exchanges(output: str | Path) -> Exchanges:
         ends = path[(path == 0) | (path == highest)]
         trips.append(np.count_nonzero(np.diff(ends)) // 2)
     return Exchanges(
-        np.array(record["temperatures_k"]),
+        np.array(values_of_states(record)),
         proposed,
         accepted,
         acceptance,
@@ -124,6 +126,7 @@ def write_exchanges(paths: dict[str, Path]) -> None:
     """Write a table of ``exchanges``: neighbours, then replicas."""
     output = str(paths["samples"]).removesuffix(REPLICA_SUFFIXES["samples"])
     result = exchanges(output)
+    what = "λ" if "lambdas" in read_record(paths["record"]) else "(K)"
     with (
         replacing(paths["exchanges"]) as partial,
         open(partial, "w", newline="") as file,
@@ -131,8 +134,8 @@ def write_exchanges(paths: dict[str, Path]) -> None:
         writer = csv.writer(file)
         writer.writerow(
             (
-                "lower (K)",
-                "upper (K)",
+                f"lower {what}",
+                f"upper {what}",
                 "proposed",
                 "accepted",
                 "acceptance",
@@ -170,7 +173,7 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
     import mdtraj
     import netCDF4
 
-    record, (states,) = _read(output, "states")
+    record, (states,) = read_arrays(output, "states")
     interval = record["checkpoint_interval"]
     iterations = np.arange(interval, len(states), interval)
     paths = replica_paths_of(output)
@@ -232,7 +235,9 @@ def write_temperature(
     return trajectory
 
 
-def _read(output: str | Path, *names: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+def read_arrays(
+    output: str | Path, *names: str
+) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Read the record, and variables up to the last complete iteration."""
     import netCDF4
 

@@ -28,7 +28,7 @@ from ..utils.extras import naming_extras
 from ..utils.files import lock_output, read_record, write_record
 from ..utils.quiet import quiet
 from .ranks import on_first_rank, rank
-from .settings import TemperingSettings, check_system, in_kelvin
+from .settings import ExchangeSettings, TemperingSettings, check_system, in_kelvin
 from .storage import repair
 
 log = logging.getLogger(__name__)
@@ -113,17 +113,21 @@ def parallel_tempering(
     execution = Execution(platform, threads, seed, overwrite, resume, progress)
     kelvin = np.atleast_1d(in_kelvin(temperatures)).astype(float).tolist()
     settings = TemperingSettings(kelvin, **without_units(TemperingSettings, arguments))
-    return _temper(topology, positions, system, output, settings, execution)
+    return exchange_states(topology, positions, system, output, settings, execution)
 
 
-def _temper(
+def exchange_states(
     topology: app.Topology,
     positions: Any,
     system: openmm.System,
     output: str | Path,
-    settings: TemperingSettings,
+    settings: TemperingSettings | ExchangeSettings,
     execution: Execution,
 ) -> dict[str, Path]:
+    """Do what ``parallel_tempering`` does, with settings that were checked.
+
+    Those of another kind have other states, see ``states.make_states``.
+    """
     coordinates = check_positions(positions, topology, system)
     asked = settings.record()
     check_system(asked["ensemble"], topology, system)
@@ -139,7 +143,7 @@ def _temper(
         "identity": identity.parts,
         "package_version": __version__,
         "openmm_version": openmm.version.version,
-        "method": "parallel-tempering",
+        "method": settings.method,
         "platform": platform.getName(),
         "platform_properties": properties,
         "forces": [force.getName() for force in system.getForces()],

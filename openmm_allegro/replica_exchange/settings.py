@@ -2,7 +2,7 @@
 """Settings of parallel tempering, and checks of its System before any long work."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import openmm
@@ -24,20 +24,10 @@ from ..utils.settings import (
 EXCHANGES = {"all": "swap-all", "neighbors": "swap-neighbors"}
 
 
-@documented
 @dataclass(frozen=True)
-class TemperingSettings:
-    """Settings of parallel tempering, which has them as arguments, with units.
+class ExchangeSettings:
+    """Settings that exchanges of temperatures and of other states have in common."""
 
-    Raises
-    ------
-    ValueError
-        If a value is of another type or out of range, or temperatures do not ascend.
-    """
-
-    temperatures_k: tuple[float, ...] = setting(
-        about="Temperatures, ascending", unit="K", above=0.0, option="temperatures"
-    )
     iterations: int = setting(
         1000,
         about="Exchanges in all, those before a resumption included",
@@ -67,27 +57,55 @@ class TemperingSettings:
         minimum=1,
     )
 
+    method: ClassVar[str]
+
     def __post_init__(self) -> None:
         check_settings(self, bits=31)
-        kelvin = self.temperatures_k
-        if len(kelvin) < 2 or not (np.diff(kelvin) > 0).all():
-            raise ValueError(
-                f"expected at least 2 ascending temperatures, found {list(kelvin)} K"
-            )
 
     def record(self) -> dict[str, Any]:
         """Collect the values as a run's record has them."""
         values = {
             name: getattr(self, name)
-            for name, meaning in settings_of(TemperingSettings).items()
+            for name, meaning in settings_of(type(self)).items()
             if meaning.recorded and getattr(self, name) is not None
         }
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
         return values | {
             "ensemble": "nvt" if self.pressure_bar is None else "npt",
-            "temperatures_k": list(self.temperatures_k),
             "steps": self.iterations * self.steps_per_iteration,
             "report_interval": self.steps_per_iteration,
         }
+
+
+@dataclass(frozen=True)
+class _Temperatures:
+    """First field of parallel tempering."""
+
+    temperatures_k: tuple[float, ...] = setting(
+        about="Temperatures, ascending", unit="K", above=0.0, option="temperatures"
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class TemperingSettings(ExchangeSettings, _Temperatures):
+    """Settings of parallel tempering, which has them as arguments, with units.
+
+    Raises
+    ------
+    ValueError
+        If a value is of another type or out of range, or temperatures do not ascend.
+    """
+
+    method: ClassVar[str] = "parallel-tempering"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kelvin = self.temperatures_k
+        if len(kelvin) < 2 or not (np.diff(kelvin) > 0).all():
+            raise ValueError(
+                f"expected at least 2 ascending temperatures, found {list(kelvin)} K"
+            )
 
 
 def temperature_ladder(

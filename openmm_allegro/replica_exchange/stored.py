@@ -7,7 +7,6 @@ Here values are read as data; the moves are ours, and the System is the one that
 is resumed with, after it was compared with the one in the file.
 """
 
-import copy
 import math
 import zlib
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from openmmtools.utils import serialize
 
 from ..simulate.identity import PLUGINS
 from .draws import LangevinMove
+from .states import make_states
 
 _MANGLED = "_serialized__"  # beginning of openmmtools' keys that name a class
 
@@ -35,13 +35,21 @@ class Reporter(MultiStateReporter):
     ----------
     system : openmm.System
         That of the run.
+    record : dict
+        That of the run.
     *arguments, **options
         Of ``MultiStateReporter``.
     """
 
-    def __init__(self, system: openmm.System, *arguments: Any, **options: Any):
+    def __init__(
+        self,
+        system: openmm.System,
+        record: dict[str, Any],
+        *arguments: Any,
+        **options: Any,
+    ):
         super().__init__(*arguments, **options)
-        self._system = system
+        self._system, self._record = system, record
 
     def read_dict(self, path: str) -> Any:
         """Read values from YAML: data alone."""
@@ -71,31 +79,21 @@ class Reporter(MultiStateReporter):
         return moves
 
     def read_thermodynamic_states(self) -> tuple[list[ThermodynamicState], list[Any]]:
-        """Make the states from the System of this process, and stored values.
+        """Make the states from the System of this process, and the run's record.
 
         Raises
         ------
         ValueError
             If the stored System is another one.
         """
-        group = "thermodynamic_states"
-        count = len(self._storage_analysis[group].variables)
-        values = [self.read_dict(f"{group}/state{index}") for index in range(count)]
-        first = ThermodynamicState(
-            self._system, values[0]["temperature"], values[0]["pressure"]
-        )
-        stored, given = values[0]["standard_system"], serialize(first)
-        if not _alike(_xml(stored), _xml(given["standard_system"])):
+        states = make_states(self._system, self._record)
+        stored = _system_of(self.read_dict("thermodynamic_states/state0"))
+        if not _alike(_xml(stored), _xml(_system_of(serialize(states[0])))):
             raise ValueError(
                 f"expected the System with which {self.filepath} began, found another "
                 "one; resume with the same force field, options and masses, or start "
                 "anew (overwrite=True)"
             )
-        states = [first]
-        for others in values[1:]:
-            # a copy shares the System, and so the Context
-            states.append(copy.deepcopy(first))
-            states[-1].temperature = others["temperature"]
         return states, []
 
 
@@ -113,6 +111,11 @@ _Data.add_constructor(
 
 def _without_class(values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if not k.startswith(_MANGLED)}
+
+
+def _system_of(values: dict[str, Any]) -> bytes | str:
+    """System of a state, which is one with a parameter where λ is exchanged."""
+    return values.get("thermodynamic_state", values)["standard_system"]
 
 
 def _xml(stored: bytes | str) -> str:

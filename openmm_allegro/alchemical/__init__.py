@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""Free energies from a force field to a model, along ``lambda_interpolate``.
+
+Needs the extras ``multistate`` and ``analysis``, whose packages are imported when a run
+starts.
+"""
+
+from ..utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {"exchange": ("LambdaFreeEnergies", "lambda_exchange", "lambda_free_energies")},
+)
