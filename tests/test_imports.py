@@ -29,6 +29,7 @@ STAIRS = [
     ["training", "mixing"],
     ["potential"],
     ["reporters", "interop"],
+    ["bias"],
     ["simulate"],
     ["replica_exchange", "lammps"],
     ["alchemical"],

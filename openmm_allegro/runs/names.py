@@ -23,6 +23,10 @@ OTHER_SUFFIXES = {
     "event_frames": ".events.xyz",
     "dipoles": ".dipoles.csv",
     "charges": ".charges",
+    # of runs with collective variables, metadynamics and OPES
+    "variables": ".variables.csv",
+    "hills": ".hills.csv",
+    "kernels": ".kernels.csv",
 }
 # Of replicas that exchange their temperatures.
 REPLICA_SUFFIXES = {

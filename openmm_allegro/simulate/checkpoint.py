@@ -26,6 +26,7 @@ from .file_sums import Sums
 # All atoms are moved by this and back, which makes lists of pairs invalid: it is more
 # than half of any skin.
 _AWAY = 1.0  # nm
+_BIAS = "bias.npz"
 
 
 class Checkpoint(NamedTuple):
@@ -52,6 +53,8 @@ class Checkpoint(NamedTuple):
         Checksum of the frames with velocities.
     barostat : dict, optional
         Memory of the barostat, see ``barostat``.
+    bias : dict of str to ndarray, optional
+        State of a bias that learns.
     """
 
     step: int
@@ -66,6 +69,7 @@ class Checkpoint(NamedTuple):
     blocks: dict[str, list[int]]
     velocity_sum: int | None
     barostat: dict[str, Any] | None = None
+    bias: dict[str, np.ndarray] | None = None
 
     @property
     def sums(self) -> Sums:
@@ -81,6 +85,7 @@ def make_checkpoint(
     watchdogs: dict[str, Any],
     velocity_sum: int | None = None,
     barostat: dict[str, Any] | None = None,
+    bias: dict[str, np.ndarray] | None = None,
 ) -> Checkpoint:
     """Make a checkpoint of a simulation; its lists of pairs are forgotten.
 
@@ -102,6 +107,7 @@ def make_checkpoint(
         sums.blocks,
         velocity_sum,
         barostat,
+        bias,
     )
     forget_pairs(context)
     return checkpoint
@@ -154,11 +160,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     header = checkpoint._asdict()
     exact, state = header.pop("exact"), header.pop("state")
+    bias = header.pop("bias")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("checkpoint.json", json.dumps(header))
         archive.writestr("openmm.chk", exact)
         archive.writestr("state.xml", state)
+        if bias is not None:
+            archive.writestr(_BIAS, _pack(bias))
     replace_file(path, buffer.getvalue())
 
 
@@ -179,8 +188,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 **({"blocks": {}, "velocity_sum": None} | header),  # older ones
                 exact=archive.read("openmm.chk"),
                 state=archive.read("state.xml").decode(),
+                bias=_unpack(archive),
             )
     except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"expected a checkpoint in {path}, found a damaged file ({error})"
         ) from error
+
+
+def _pack(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack(archive: zipfile.ZipFile) -> dict[str, np.ndarray] | None:
+    if _BIAS not in archive.namelist():
+        return None
+    with np.load(io.BytesIO(archive.read(_BIAS)), allow_pickle=False) as arrays:
+        return dict(arrays)

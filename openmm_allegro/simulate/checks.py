@@ -17,6 +17,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..bias.sampling import RECORDED, Sampling
 from ..potential.description import FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
@@ -36,6 +37,7 @@ RECORD_KEYS = frozenset(
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
+        *RECORDED,
     )
 )
 # Settings that a run may be resumed with another value of, those of forces apart.
@@ -87,6 +89,29 @@ def check_charge_settings(settings: RunSettings, system: openmm.System) -> None:
                 check_charges(system)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+
+
+def check_sampling(settings: RunSettings, sampling: Sampling) -> None:
+    """Refuse a bias without one temperature, and an interval without variables.
+
+    Raises
+    ------
+    ValueError
+    """
+    if settings.variable_interval and not sampling.variables:
+        raise ValueError("variable_interval: expected variables to write, found none")
+    if sampling.bias is None:
+        return
+    if settings.ensemble == "nve":
+        raise ValueError(
+            "bias: expected an ensemble at constant temperature, found 'nve': energy "
+            "is not conserved while a bias changes"
+        )
+    if len(settings.temperature_k) > 1:
+        raise ValueError(
+            "bias: expected one temperature, of which the bias is made, found a ramp "
+            f"{list(settings.temperature_k)} K"
+        )
 
 
 def check_notes(notes: dict[str, Any] | None) -> dict[str, Any]:

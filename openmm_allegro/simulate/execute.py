@@ -14,6 +14,8 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
+from ..bias.acting import ActingBias
+from ..bias.sampling import Sampling
 from ..potential.description import notes_of
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
@@ -25,6 +27,7 @@ from .checks import (
     check_notes,
     check_packages,
     check_positions,
+    check_sampling,
     check_start,
 )
 from .contents import check_contents
@@ -58,6 +61,7 @@ def execute(
     state: openmm.State | None = None,
     notes: dict[str, Any] | None = None,
     identity: Identity | None = None,
+    sampling: Sampling | None = None,
 ) -> dict[str, Path]:
     """Do what ``run`` does, with settings that were checked when they were made.
 
@@ -76,6 +80,10 @@ def execute(
     coordinates = check_positions(
         positions if state is None else _positions(state), topology, system
     )
+    acting = make_acting(sampling, settings, topology, system, positions, output)
+    if acting is not None:
+        asked |= acting.record()
+        paths |= {name: paths_of(output)[name] for name in acting.writes}
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch_threads(execution.threads))
         earlier = Earlier({}, None)
@@ -98,6 +106,8 @@ def execute(
         @functools.cache
         def prepare() -> openmm.System:
             prepared = prepare_system(system, topology, asked, fresh)
+            if acting is not None:
+                acting.add_to(prepared)
             if boxed.getPeriodicBoxVectors() is not None:
                 vectors = boxed.getPeriodicBoxVectors()
                 prepared.setDefaultPeriodicBoxVectors(*vectors)
@@ -126,20 +136,55 @@ def execute(
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
-        job = Job(simulation, paths, record, own, save_after)
-        try:
-            if checkpoint is None:
-                start(job, settings, state)
-            else:
-                resume_from(checkpoint, job, before)
-        except OSError as error:
-            raise RuntimeError(
-                f"expected to write the output of the run, found {error}; mend that "
-                "and continue with resume=True (--resume)"
-            ) from error
+        job = Job(simulation, paths, record, own, save_after, acting=acting)
+        _begin(job, settings, earlier, state)
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
+
+
+def make_acting(
+    sampling: Sampling | None,
+    settings: RunSettings,
+    topology: app.Topology,
+    system: openmm.System,
+    positions: Any,
+    output: str | Path,
+) -> ActingBias | None:
+    """Check variables, restraints and bias of a run, if there are any.
+
+    Raises
+    ------
+    ValueError
+        As ``checks.check_sampling`` and ``ActingBias``.
+    ImportError
+        If the package of the bias is missing.
+    """
+    check_sampling(settings, sampling or Sampling())
+    if not sampling:
+        return None
+    start = check_positions(positions, topology, system)
+    kelvin = settings.temperature_k[0]
+    return ActingBias(sampling, topology, system, start, paths_of(output), kelvin)
+
+
+def _begin(
+    job: Job, settings: RunSettings, earlier: Earlier, state: openmm.State | None
+) -> None:
+    """Bring a run to its first step, or to that of its checkpoint."""
+    before, checkpoint = earlier
+    try:
+        if checkpoint is None:
+            start(job, settings, state)
+        else:
+            resume_from(checkpoint, job, before)
+    except OSError as error:
+        raise RuntimeError(
+            f"expected to write the output of the run, found {error}; mend that "
+            "and continue with resume=True (--resume)"
+        ) from error
+    if job.acting is not None:
+        job.acting.begin(job.simulation, checkpoint.bias if checkpoint else None)
 
 
 def _further_paths(output: str | Path, settings: RunSettings) -> dict[str, Path]:

@@ -17,6 +17,7 @@ import openmm
 from openmm import app
 from tqdm import tqdm
 
+from ..bias.acting import ActingBias
 from ..reporters import HDF5Reporter
 from ..runs.names import SUFFIXES
 from ..utils.files import replace_file, write_record
@@ -55,6 +56,8 @@ class Job:
     velocities : HDF5Reporter, optional
     watchdog : Watchdog, optional
     barostat : BarostatWatch, optional
+    acting : ActingBias, optional
+        Variables, restraints and bias.
     sums : Sums, optional
         Of the files at the last checkpoint.
     saved : float
@@ -69,6 +72,7 @@ class Job:
     velocities: HDF5Reporter | None = None
     watchdog: Watchdog | None = None
     barostat: BarostatWatch | None = None
+    acting: ActingBias | None = None
     sums: Sums | None = None
     saved: float = field(default_factory=time.monotonic)
 
@@ -106,7 +110,7 @@ def run_steps(job: Job, progress: bool) -> None:
             save(job)
         while simulation.currentStep < steps:
             _ramp(job)
-            simulation.step(_piece(job))
+            _step(job, _piece(job))
             done = simulation.currentStep
             if job.barostat and done % record["barostat_interval"] == 0:
                 job.barostat.look()
@@ -166,6 +170,7 @@ def save(job: Job) -> None:
         json.loads(json.dumps(job.watchdog.state_dict() if job.watchdog else {})),
         job.velocities.checksum if job.velocities else None,
         job.barostat.state_dict() if job.barostat else None,
+        job.acting.state_dict() if job.acting else None,
     )
     write_checkpoint(paths["checkpoint"], checkpoint)
     record["checkpoint_step"] = checkpoint.step
@@ -180,7 +185,17 @@ def _piece(job: Job) -> int:
     intervals = [min(_PIECE, record["report_interval"]), record["checkpoint_interval"]]
     if job.barostat:
         intervals.append(record["barostat_interval"])
+    if job.acting and job.acting.interval:
+        intervals.append(job.acting.interval)
     return min(record["steps"] - step, *(n - step % n for n in intervals))
+
+
+def _step(job: Job, steps: int) -> None:
+    """Take steps, and change a bias after the last of them where that is due."""
+    if job.acting:
+        job.acting.step(job.simulation, steps)
+    else:
+        job.simulation.step(steps)
 
 
 def _ramp(job: Job) -> None:

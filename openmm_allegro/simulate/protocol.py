@@ -11,6 +11,8 @@ from typing import Any
 import openmm
 from openmm import app
 
+from ..bias.sampling import Sampling
+from ..bias.settings import Bias, Restraint, Variable
 from ..classical.serialized import read_state
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
@@ -21,7 +23,7 @@ from .checks import (
     check_seeds,
     name_stage,
 )
-from .execute import execute
+from .execute import execute, make_acting
 from .identity import identify
 from .settings import Execution, Stage, check_work
 from .system import check_ensemble, prepare_system
@@ -30,6 +32,8 @@ from .watchdogs.watchdog import Watchdogs
 __all__ = ["Stage", "run_protocol"]
 
 log = logging.getLogger(__name__)
+
+_LATER = ("bias", "variable_interval")
 
 
 def run_protocol(
@@ -40,6 +44,9 @@ def run_protocol(
     output: str | Path,
     *,
     watchdogs: Watchdogs | None = None,
+    variables: Sequence[Variable] = (),
+    restraints: Sequence[Restraint] = (),
+    bias: Bias | None = None,
     platform: str | None = None,
     threads: int | None = None,
     notes: dict[str, Any] | None = None,
@@ -58,8 +65,12 @@ def run_protocol(
     output : path
         Folder. Each stage writes the files of ``run``, with the prefix
         ``output/NUMBER-NAME``; ``protocol.json`` has their order.
-    watchdogs, platform, threads, notes, progress
+    watchdogs, variables, platform, threads, notes, progress
         As ``run``, for every stage.
+    restraints : sequence of Restraint
+        Each acts in all stages, or in those that its ``stages`` names.
+    bias : Metadynamics, Opes or Plumed, optional
+        Acts in stages with ``bias=True``, from nothing on in each of them.
     seed : int
         Seed of the first stage; each further stage has the next one. 0 draws one, which
         is recorded.
@@ -86,7 +97,13 @@ def run_protocol(
     """
     folder = Path(output)
     execution = Execution(platform, threads, seed, overwrite, resume, progress)
+    sampling = Sampling(variables, restraints, bias)
     _check_stages(topology, system, stages, seed)
+    check_stages_of(sampling, stages)
+    for stage in stages:
+        with name_stage(stage.name):
+            of_stage = sampling.of_stage(stage.name, biased=stage.bias)
+            make_acting(of_stage, stage, topology, system, positions, folder)
     path = folder / PROTOCOL
     if path.exists() and not (overwrite or resume):
         raise FileExistsError(
@@ -105,6 +122,7 @@ def run_protocol(
             what = topology, positions, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
             more["identity"] = identity
+            more["sampling"] = sampling.of_stage(stage.name, biased=stage.bias)
             with name_stage(name):
                 files[name] = execute(*what, **more)
             path_of_state = files[name]["state"]
@@ -144,9 +162,41 @@ def describe_stages(
     """Collect what the record of a protocol has, whatever program runs it."""
     return {
         "stages": list(names),
-        "settings": [dataclasses.asdict(stage) for stage in stages],
+        "settings": [_without_later(dataclasses.asdict(stage)) for stage in stages],
         "seed": seed,
     }
+
+
+def check_stages_of(sampling: Sampling, stages: Sequence[Stage]) -> None:
+    """Refuse restraints of unknown stages, a bias for no stage, a stage without one.
+
+    Raises
+    ------
+    ValueError
+    """
+    names = [stage.name for stage in stages]
+    for restraint in sampling.restraints:
+        unknown = sorted(set(restraint.stages) - set(names))
+        if unknown:
+            raise ValueError(
+                f"restraint of {restraint.variable}: expected stages among {names}, "
+                f"found {unknown[0]!r}"
+            )
+    biased = [stage.name for stage in stages if stage.bias]
+    if biased and sampling.bias is None:
+        raise ValueError(
+            f"stage {biased[0]}: expected a bias of the protocol beside bias = true, "
+            "found none"
+        )
+    if sampling.bias is not None and not biased:
+        raise ValueError(
+            "bias: expected a stage with bias = true, in which it acts, found none"
+        )
+
+
+def _without_later(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what protocols of earlier versions did not have, where unused."""
+    return {k: v for k, v in settings.items() if v or k not in _LATER}
 
 
 def _check_stages(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import openmm
 from openmm import app
 
+from ..bias.sampling import RECORDED, sampling_differences
 from ..classical.serialized import read_state
 from ..potential.description import MODEL_NOTES
 from ..runs.names import SUFFIXES
@@ -137,6 +138,8 @@ def check_same_run(
         system_file=paths.get("system"),
         topology_file=paths["topology"],
     )
+    others += sampling_differences(before, settings)
+    may_change = {*may_change, *RECORDED}  # named above
     models = run.identity["models"]
     if models and before.get("identity", {}).get("models") == models:
         may_change = {*may_change, *MODEL_NOTES}  # the same, from another file or none

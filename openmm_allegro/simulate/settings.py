@@ -21,12 +21,12 @@ _OF_BAROSTATS = ("pressure_bar", "barostat_interval")
 # Settings of stages that are None if a protocol says 0: TOML knows no None.
 NONE_IF_ZERO = (
     *("hydrogen_mass_da", "checkpoint_interval"),
-    *("dipole_interval", "charge_interval"),
+    *("dipole_interval", "charge_interval", "variable_interval"),
 )
 # Settings of what is written every so many steps.
 _INTERVALS = (
     *("report_interval", "velocity_interval"),
-    *("dipole_interval", "charge_interval"),
+    *("dipole_interval", "charge_interval", "variable_interval"),
 )
 # Steps between checkpoints by default, but for whole report intervals.
 _CHECKPOINT_STEPS = 2000
@@ -129,6 +129,12 @@ class RunSettings:
         "intervals, for a model with charges; none if not given",
         minimum=1,
     )
+    variable_interval: int | None = setting(
+        None,
+        about="Steps between lines of collective variables, where there are any; the "
+        "report interval if not given",
+        minimum=1,
+    )
     checkpoint_interval: int | None = setting(
         None,
         about="Steps between checkpoints; if not given, about 2000 in whole report "
@@ -211,6 +217,9 @@ class Stage(RunSettings, _Named):
 
     steps: int = setting_of(RunSettings, "steps", default=0)
     minimize: bool = setting_of(RunSettings, "minimize", default=False)
+    bias: bool = setting(
+        False, about="Let the bias of the protocol act", recorded=False
+    )
 
     @property
     def _where(self) -> str:

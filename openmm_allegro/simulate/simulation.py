@@ -8,6 +8,8 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from ..bias.sampling import Sampling
+from ..bias.settings import Bias, Restraint, Variable
 from .arguments import run_settings
 from .execute import execute
 from .watchdogs.watchdog import Watchdogs
@@ -32,9 +34,13 @@ def run(
     velocity_interval: int = 0,
     dipole_interval: int | None = None,
     charge_interval: int | None = None,
+    variable_interval: int | None = None,
     checkpoint_interval: int | None = None,
     reporters: Sequence[Any] = (),
     watchdogs: Watchdogs | None = None,
+    variables: Sequence[Variable] = (),
+    restraints: Sequence[Restraint] = (),
+    bias: Bias | None = None,
     minimize: bool = True,
     state: openmm.State | None = None,
     draw_velocities: bool = False,
@@ -89,6 +95,8 @@ def run(
         Steps between lines of ``reporters.DipoleReporter``, for a model with charges.
     charge_interval : int, optional
         Steps between records of the charges of all atoms, for a model with charges.
+    variable_interval : int, optional
+        Steps between lines of ``variables``; ``report_interval`` if not given.
     checkpoint_interval : int, optional
         Steps between checkpoints. ``RunSettings`` has more on the settings up to here.
     reporters : sequence of OpenMM reporters
@@ -97,6 +105,12 @@ def run(
         others are not.
     watchdogs : Watchdogs, optional
         Limits to watch, and what to do beyond them.
+    variables : sequence of Variable
+        Collective variables (``openmm_allegro.bias``), written as the run goes on.
+    restraints : sequence of Restraint
+        Harmonic restraints of variables.
+    bias : Metadynamics, Opes or Plumed, optional
+        A bias of variables that learns as the run goes on.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size.
     state : openmm.State, optional
@@ -126,7 +140,8 @@ def run(
         (CSV; under NPT with the density), ``state`` (XML with positions, velocities and
         box), ``system`` (XML, with the barostat if any), ``checkpoint``, ``record``
         (JSON of settings and progress), and if asked for ``velocities`` (HDF5),
-        ``dipoles`` (CSV) and ``charges`` (binary, ``utils.charge_records``).
+        ``dipoles`` (CSV) and ``charges`` (binary, ``utils.charge_records``); with
+        variables ``variables``, and with a bias ``hills`` or ``kernels`` (CSV).
 
     Raises
     ------
@@ -158,6 +173,7 @@ def run(
             "velocity_interval": velocity_interval,
             "dipole_interval": dipole_interval,
             "charge_interval": charge_interval,
+            "variable_interval": variable_interval,
             "checkpoint_interval": checkpoint_interval,
             "minimize": bool(minimize),
             "draw_velocities": bool(draw_velocities),
@@ -180,4 +196,5 @@ def run(
         watchdogs=watchdogs,
         state=state,
         notes=notes,
+        sampling=Sampling(variables, restraints, bias),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from ..bias.acting import VariablesReporter
 from ..reporters import ChargeReporter, DipoleReporter, HDF5Reporter, XTCReporter
 from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
@@ -162,11 +163,21 @@ def add_reporters(
             append=append and paths["energies"].stat().st_size > 0,
         ),
         *filter(None, [job.velocities]),
+        *_of_variables(job),
         *_of_charges(paths, record, append),
         *more,
         # last, because it may stop the run, and the frame should be written before
         *filter(None, [job.watchdog]),
     ]
+
+
+def _of_variables(job: Job) -> list[VariablesReporter]:
+    """Make the reporter of variables, if there are any."""
+    if job.acting is None or "variables" not in job.paths:
+        return []
+    record = job.record
+    interval = record.get("variable_interval", record["report_interval"])
+    return [VariablesReporter(job.acting, interval)]
 
 
 def _of_charges(

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Collective variables of a System: their atoms, checked, and their forces."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import openmm
+from openmm import app
+
+from ..units import NM_TO_ANGSTROM
+from ..utils.extras import naming_extras
+from ..utils.reasons import reason_of
+from .settings import Variable, check_groups
+
+# Pairs of a coordination number; each is computed at every step.
+MOST_PAIRS = 200_000
+_FORCES = {
+    "distance": (openmm.CustomBondForce, "r"),
+    "angle": (openmm.CustomAngleForce, "theta"),
+    "dihedral": (openmm.CustomTorsionForce, "theta"),
+}
+_OF_GROUPS = {
+    "distance": "distance(g1, g2)",
+    "angle": "angle(g1, g2, g3)",
+    "dihedral": "dihedral(g1, g2, g3, g4)",
+}
+
+
+class Resolved(NamedTuple):
+    """A variable with the atoms of a System.
+
+    Attributes
+    ----------
+    variable : Variable
+    groups : tuple of tuple of int
+        Atoms of each point.
+    reference : ndarray [N, 3] or None
+        Positions of an rmsd, nm.
+    """
+
+    variable: Variable
+    groups: tuple[tuple[int, ...], ...]
+    reference: np.ndarray | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Collect what the record of a run has, for what reads it back."""
+        variable = self.variable
+        values: dict[str, Any] = {
+            "name": variable.name,
+            "kind": variable.kind,
+            "unit": variable.unit.name,
+            "column": variable.column,
+            "groups": [list(group) for group in self.groups],
+        }
+        if variable.kind == "coordination":
+            values |= {
+                "r0_angstrom": variable.r0_angstrom,
+                "exponent": variable.exponent,
+            }
+        if self.reference is not None:
+            atoms = list(self.groups[0])
+            values["reference_nm"] = self.reference[atoms].round(6).tolist()
+        return values
+
+
+def resolve(
+    variables: Sequence[Variable],
+    topology: app.Topology,
+    system: openmm.System,
+    positions: np.ndarray,
+    references: dict[str, np.ndarray] | None = None,
+) -> list[Resolved]:
+    """Find the atoms of variables in a System.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+    topology : openmm.app.Topology
+    system : openmm.System
+    positions : ndarray [N, 3], nm
+        Reference of an rmsd that has no file.
+    references : dict of str to ndarray [N, 3], nm, optional
+        Positions of reference files, by the variables' names.
+
+    Raises
+    ------
+    ValueError
+        If two variables have one name or column, a selection is empty or cannot be
+        read, an atom does not exist, is there twice or has no mass where a centre of
+        mass is asked for, or a coordination number has too many pairs.
+    """
+    for attribute in ("name", "column"):
+        names = [getattr(variable, attribute) for variable in variables]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"variables: expected each {attribute} once, found {twice[0]} twice"
+            )
+    resolved = []
+    for variable in variables:
+        try:
+            groups = variable.points or _select(variable.selections, topology)
+            check_groups(groups)
+            _check(variable, groups, system)
+        except ValueError as error:
+            raise ValueError(f"variable {variable.name}: {error}") from error
+        reference = None
+        if variable.kind == "rmsd":
+            reference = (references or {}).get(variable.name, positions)
+        resolved.append(Resolved(variable, groups, reference))
+    return resolved
+
+
+def make_force(resolved: Resolved, system: openmm.System) -> openmm.Force:
+    """Make a force whose energy is a variable, in nm or radians.
+
+    Distances are those of nearest images where the System is periodic. An rmsd and
+    centres of mass take positions as they are, so molecules must be whole.
+
+    Parameters
+    ----------
+    resolved : Resolved
+    system : openmm.System
+        Its masses and periodicity are used.
+    """
+    variable, groups = resolved.variable, resolved.groups
+    if variable.kind == "rmsd":
+        return openmm.RMSDForce(resolved.reference, list(groups[0]))
+    if variable.kind == "coordination":
+        half = variable.r0_angstrom / NM_TO_ANGSTROM
+        force = openmm.CustomBondForce(f"1/(1 + (r/{half!r})^{variable.exponent})")
+        for first in groups[0]:
+            for second in groups[1]:
+                force.addBond(first, second)
+    elif all(len(group) == 1 for group in groups):
+        make, expression = _FORCES[variable.kind]
+        force = make(expression)
+        add = {2: "addBond", 3: "addAngle", 4: "addTorsion"}[len(groups)]
+        getattr(force, add)(*(group[0] for group in groups))
+    else:
+        force = openmm.CustomCentroidBondForce(len(groups), _OF_GROUPS[variable.kind])
+        for group in groups:
+            force.addGroup(group, [system.getParticleMass(i)._value for i in group])
+        force.addBond(range(len(groups)))
+    force.setUsesPeriodicBoundaryConditions(system.usesPeriodicBoundaryConditions())
+    return force
+
+
+def _select(
+    selections: Sequence[str], topology: app.Topology
+) -> tuple[tuple[int, ...], ...]:
+    """Atoms of selections in mdtraj's words."""
+    with naming_extras():
+        import mdtraj
+    atoms = mdtraj.Topology.from_openmm(topology)
+    groups = []
+    for text in selections:
+        try:
+            group = tuple(int(index) for index in atoms.select(text))
+        except Exception as error:  # whatever its parser raises
+            raise ValueError(
+                f"expected a selection in mdtraj's words, found {text!r} "
+                f"({reason_of(error)})"
+            ) from error
+        if not group:
+            raise ValueError(f"expected atoms of the selection {text!r}, found none")
+        groups.append(group)
+    return tuple(groups)
+
+
+def _check(
+    variable: Variable, groups: tuple[tuple[int, ...], ...], system: openmm.System
+) -> None:
+    """Refuse atoms that a System lacks, or that a kind of variable cannot have."""
+    count = system.getNumParticles()
+    beyond = [atom for group in groups for atom in group if atom >= count]
+    if beyond:
+        raise ValueError(
+            f"expected atoms below {count}, the number of particles, found {beyond[0]}"
+        )
+    if variable.kind == "coordination":
+        pairs = len(groups[0]) * len(groups[1])
+        if pairs > MOST_PAIRS:
+            raise ValueError(
+                f"expected at most {MOST_PAIRS} pairs of a coordination number, found "
+                f"{len(groups[0])} times {len(groups[1])}"
+            )
+        return
+    if variable.kind == "rmsd":
+        if len(groups[0]) < 3:
+            raise ValueError(
+                f"expected at least 3 atoms of an rmsd, found {len(groups[0])}"
+            )
+        return
+    for group in groups:
+        mass = sum(system.getParticleMass(atom)._value for atom in group)
+        if len(group) > 1 and not mass > 0:
+            raise ValueError(
+                "expected atoms with mass in each group, whose centre of mass is "
+                f"taken, found none in that of atom {group[0]}"
+            )
