@@ -25,19 +25,19 @@ def topology_of(atoms: ase.Atoms) -> app.Topology:
     return topology
 
 
-def assemble(positions: dict[str, np.ndarray], edges: Sequence[float]) -> ase.Atoms:
+def assemble(positions: dict[str, np.ndarray], cell: Sequence) -> ase.Atoms:
     """Assemble a periodic box of atoms, element by element.
 
     Parameters
     ----------
     positions : dict of symbol to ndarray [n, 3]
         Å.
-    edges : sequence of 3 float
-        Edges of an orthorhombic cell, Å.
+    cell : sequence of 3 float, or ndarray [3, 3]
+        Edges of an orthorhombic cell, or vectors, Å.
     """
     symbols = [symbol for symbol, xyz in positions.items() for _ in xyz]
     everywhere = np.concatenate(list(positions.values()))
-    return ase.Atoms(symbols, everywhere, cell=edges, pbc=True)
+    return ase.Atoms(symbols, everywhere, cell=cell, pbc=True)
 
 
 def write_pdb(atoms: ase.Atoms, path: str | Path) -> None:

@@ -2,7 +2,9 @@
 """``openmm-allegro simulate``: a model and a PDB file, or a protocol."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..simulate.settings import Execution, RunSettings
 from ..simulate.system_config import SystemConfig
@@ -45,21 +47,26 @@ def simulate(options: argparse.Namespace) -> None:
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
     path = protocol_of(options, ["--watchdogs"] if options.watchdogs else [])
     if path is not None:
-        _simulate_protocol(path, options, execution)
+        _simulate_file(path, options, execution)
     else:
         _simulate_one(options, execution)
 
 
-def _simulate_protocol(
+def _simulate_file(
     path: Path, options: argparse.Namespace, execution: Execution
 ) -> None:
+    """Run a protocol, or one at several temperatures, and print what it wrote."""
     from ..simulate.protocol import run_protocol
     from ..simulate.protocol_file import read_protocol
+    from ..simulate.series import run_series
+    from ..simulate.series_file import is_series, read_series
 
     trust = Trust(**given_options(options, Trust)).trust
-    protocol = read_protocol(path, trust=trust)
+    several = is_series(path)
+    protocol = (read_series if several else read_protocol)(path, trust=trust)
     prepared = protocol.prepared
-    stages = run_protocol(
+    run_stages: Callable[..., Any] = run_series if several else run_protocol
+    written = run_stages(
         prepared.topology,
         prepared.positions,
         prepared.system,
@@ -73,8 +80,10 @@ def _simulate_protocol(
         overwrite=execution.overwrite,
         resume=execution.resume,
     )
-    for name, paths in stages.items():
-        print(f"{name}: {paths['trajectory'].with_suffix('')}.*")
+    for stages in written.values() if several else [written]:
+        for name, paths in stages.items():
+            prefix = paths["trajectory"].with_suffix("")
+            print(f"{f'{prefix.parent.name}/' if several else ''}{name}: {prefix}.*")
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:

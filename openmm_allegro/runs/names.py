@@ -56,6 +56,8 @@ WITH_VELOCITIES = (".h5", ".hdf5")
 LAMMPS = "lammps"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
+# What lists the temperatures in the folder of a series, each a protocol's folder.
+SERIES = "series.json"
 # The barostat of each ensemble, a class of OpenMM, or none at constant volume.
 ENSEMBLES: dict[str, str | None] = {
     "nvt": None,

@@ -18,6 +18,10 @@ from .settings import NONE_IF_ZERO, Stage
 from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
 
+# Tables that the file of a protocol may have, and the one of several temperatures.
+TABLES = ("system", "run", "watchdogs", "stages")
+SERIES_TABLE = "series"
+
 
 class Prepared(NamedTuple):
     """A System with its positions, ready to be simulated.
@@ -71,7 +75,24 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
         If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
-    config, stages, watchdogs = read_settings(path)
+    return make_protocol(*read_settings(path), path, trust=trust)
+
+
+def make_protocol(
+    config: SystemConfig,
+    stages: list[Stage],
+    watchdogs: Watchdogs | None,
+    path: Path,
+    *,
+    trust: bool = False,
+) -> Protocol:
+    """Build the System of a protocol from what ``read_settings`` gives.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``prepare``, with the name of the file.
+    """
     try:
         prepared = prepare(config, path.parent, trust=trust)
     except (ValueError, FileNotFoundError) as error:
@@ -91,7 +112,25 @@ def read_settings(
     FileNotFoundError, ValueError
         As ``read_protocol``.
     """
-    content = read_tables(path, ("system", "run", "watchdogs", "stages"))
+    content = read_tables(path, (*TABLES, SERIES_TABLE))
+    if SERIES_TABLE in content:
+        raise ValueError(
+            f"{path}: expected a protocol of one temperature, found the table "
+            f"[{SERIES_TABLE}], which simulate (run_series) runs"
+        )
+    return settings_of_tables(content, path)
+
+
+def settings_of_tables(
+    content: dict[str, Any], path: str | Path
+) -> tuple[SystemConfig, list[Stage], Watchdogs | None]:
+    """Make settings of the tables of a protocol; the path is for messages.
+
+    Raises
+    ------
+    ValueError
+        As ``read_protocol``.
+    """
     stages = _read_stages(content, path)
     watchdogs = None
     if "watchdogs" in content:

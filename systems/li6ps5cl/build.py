@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Build Li6PS5Cl: 2 x 2 x 2 cells of the argyrodite, 416 atoms, with S/Cl disorder.
+"""Build Li6PS5Cl: cells of the argyrodite, 416 or 104 atoms, with S/Cl disorder.
+
+The large box has 2 x 2 x 2 cubic cells. The small one has 2 x 2 x 2 primitive cells: a
+rhombic dodecahedron as OpenMM makes one, whose images are 14.0 Å away.
 
 Disorder is the part of the 4a sites that hold S, and of the 4c sites that hold Cl: 0 is
 the ordered crystal, 0.5 the training data, 1 a crystal with all Cl on 4c. Space group
@@ -15,6 +18,8 @@ from pathlib import Path
 
 import ase
 import numpy as np
+from ase.build import make_supercell
+from ase.geometry import find_mic
 from ase.spacegroup import crystal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -33,10 +38,14 @@ SITES = {
     "4a": (0.0, 0.0, 0.0),
     "4c": (0.25, 0.25, 0.75),
 }
+# Vectors of the small box, in those of a cubic cell.
+DODECAHEDRON = ((1, -1, 0), (1, 1, 0), (1, 0, 1))
 PAIR = 2.3  # Å, above the distance of two 48h sites that share one Li
 
 
-def build(disorder: float, seed: int = 1, lattice: float = LATTICE) -> ase.Atoms:
+def build(
+    disorder: float, seed: int = 1, lattice: float = LATTICE, small: bool = False
+) -> ase.Atoms:
     """Build the crystal with `disorder` between 0 and 1, to the nearest whole atom.
 
     Raises
@@ -47,18 +56,22 @@ def build(disorder: float, seed: int = 1, lattice: float = LATTICE) -> ase.Atoms
     if not 0 <= disorder <= 1:
         raise ValueError(f"expected a disorder from 0 to 1, found {disorder}")
     random = np.random.default_rng(seed)
-    edge = lattice * CELLS
+    box = np.eye(3) * lattice * CELLS
 
     def sites(name: str) -> np.ndarray:
+        nonlocal box
         atoms = crystal(
             "X", [SITES[name]], spacegroup=216, cellpar=[lattice] * 3 + [90] * 3
         )
-        return atoms.repeat(CELLS).get_positions()
+        if not small:
+            return atoms.repeat(CELLS).get_positions()
+        atoms = make_supercell(atoms, DODECAHEDRON)
+        box = atoms.cell.standard_form()[0].array
+        return atoms.get_scaled_positions() @ box
 
     lithium = sites("Li")
-    offsets = lithium[:, None] - lithium
-    offsets -= edge * np.round(offsets / edge)
-    distances = np.linalg.norm(offsets, axis=-1)
+    offsets = (lithium[:, None] - lithium).reshape(-1, 3)
+    distances = find_mic(offsets, box)[1].reshape(len(lithium), -1)
     np.fill_diagonal(distances, np.inf)
     partner = distances.argmin(1)
     mutual = partner[partner] == np.arange(len(partner))
@@ -77,7 +90,7 @@ def build(disorder: float, seed: int = 1, lattice: float = LATTICE) -> ase.Atoms
         "S": np.concatenate((sites("S"), a[s_on_a], np.delete(c, cl_on_c, 0))),
         "Cl": np.concatenate((np.delete(a, s_on_a, 0), c[cl_on_c])),
     }
-    return assemble(positions, [edge] * 3)
+    return assemble(positions, box)
 
 
 def main() -> None:
@@ -85,9 +98,10 @@ def main() -> None:
     parser.add_argument("--disorder", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lattice", type=float, default=LATTICE, help="Å, of one cell")
+    parser.add_argument("--small", action="store_true", help="the box of 104 atoms")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    atoms = build(options.disorder, options.seed, options.lattice)
+    atoms = build(options.disorder, options.seed, options.lattice, options.small)
     write_pdb(atoms, options.output)
     print(f"{options.output}: {atoms.get_chemical_formula()}")
 
