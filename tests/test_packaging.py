@@ -137,7 +137,7 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
         if spec != "-e .":
             requirement = requirements.Requirement(spec)
             bounds[requirement.name] = str(requirement.specifier)
-    for extra in (None, "train", "analysis", "multistate", "dev"):
+    for extra in (None, "train", "analysis", "bias", "multistate", "dev"):
         bounds_of_extra = expand(project, extra) if extra else pins(project)
         for name, specifier in bounds_of_extra.items():
             assert name in bounds, f"{name} is not in environment.yml"
@@ -154,7 +154,17 @@ def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
-        *("lammps", "train", "analysis", "multistate", "docs", "test", "dev", "all"),
+        *(
+            "lammps",
+            "train",
+            "analysis",
+            "bias",
+            "multistate",
+            "docs",
+            "test",
+            "dev",
+            "all",
+        ),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:

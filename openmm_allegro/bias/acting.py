@@ -10,9 +10,11 @@ import openmm
 from openmm import app, unit
 
 from .metadynamics import MetadynamicsBias
+from .opes import OpesBias
+from .plumed import PlumedBias
 from .restraints import check_restraints, make_restraints
 from .sampling import Sampling, bias_record, restraint_records
-from .settings import Metadynamics, Opes
+from .settings import Metadynamics, Opes, Plumed
 from .table import GrowingTable
 from .values import VariableValues
 from .variables import Resolved, resolve
@@ -29,10 +31,12 @@ class ActingBias:
     topology : openmm.app.Topology
     system : openmm.System
         Without restraints and bias.
-    positions : ndarray [N, 3], nm
-        Reference of an rmsd without a file.
+    references : mapping of str to ndarray [N, 3], nm
+        Positions that each rmsd is taken from.
     paths : mapping of str to Path
         Of the run's files.
+    kelvin : float
+        Temperature.
 
     Raises
     ------
@@ -46,12 +50,12 @@ class ActingBias:
         sampling: Sampling,
         topology: app.Topology,
         system: openmm.System,
-        positions: np.ndarray,
+        references: Mapping[str, np.ndarray],
         paths: Mapping[str, Path],
         kelvin: float,
     ) -> None:
         self.sampling, self.paths = sampling, paths
-        self.resolved = resolve(sampling.variables, topology, system, positions)
+        self.resolved = resolve(sampling.variables, topology, system, references)
         check_restraints(sampling.restraints, sampling.variables)
         self.interval: int | None = None  # steps between changes of the bias
         self._kelvin, self._periodic = kelvin, system.usesPeriodicBoundaryConditions()
@@ -127,6 +131,8 @@ class ActingBias:
 
     def _make_bias(self) -> Any:
         bias = self.sampling.bias
+        if isinstance(bias, Plumed):
+            return PlumedBias(bias, self._kelvin)
         by_name = {each.variable.name: each for each in self.resolved}
         missing = [name for name in bias.variables if name not in by_name]
         if missing:
@@ -136,7 +142,7 @@ class ActingBias:
         biased: list[Resolved] = [by_name[name] for name in bias.variables]
         if isinstance(bias, Metadynamics):
             return MetadynamicsBias(bias, biased, self._kelvin, self.paths["hills"])
-        raise ValueError(f"bias of kind {bias.kind!r} is not there yet")
+        return OpesBias(bias, biased, self._kelvin, self.paths["kernels"])
 
 
 class VariablesReporter:

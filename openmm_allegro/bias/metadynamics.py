@@ -11,16 +11,12 @@ from typing import Any
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from .grid import axes_record, gaussian, make_axes, make_table, table_parameters
 from .settings import Metadynamics
 from .table import GrowingTable
-from .variables import Resolved, make_force
-
-_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
-    unit.kilojoule_per_mole / unit.kelvin
-)
+from .variables import GAS_CONSTANT, Resolved, make_force
 
 
 class MetadynamicsBias:
@@ -60,7 +56,7 @@ class MetadynamicsBias:
         self._axes = make_axes(settings, self._variables, settings.widths)
         self._widths = np.array(settings.widths) / self._factors
         self._height, self._bias_factor = settings.height_kj_mol, settings.bias_factor
-        self._warming = _GAS_CONSTANT * kelvin * (settings.bias_factor - 1.0)
+        self._warming = GAS_CONSTANT * kelvin * (settings.bias_factor - 1.0)
         self._grid = np.zeros(tuple(axis.points for axis in reversed(self._axes)))
         columns = ["step", "time_ps", *(v.column for v in self._variables)]
         columns += [f"width_{v.column}" for v in self._variables]

@@ -67,6 +67,7 @@ def bias_record(bias: Bias | None) -> dict[str, Any] | None:
     values = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in dataclasses.asdict(bias).items()
+        if key != "file"  # whose text is recorded
     }
     return {"kind": bias.kind} | values
 

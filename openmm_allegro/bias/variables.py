@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Collective variables of a System: their atoms, checked, and their forces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import openmm
-from openmm import app
+from openmm import app, unit
 
 from ..units import NM_TO_ANGSTROM
 from ..utils.extras import naming_extras
 from ..utils.reasons import reason_of
 from .settings import Variable, check_groups
 
+GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
+    unit.kilojoule_per_mole / unit.kelvin
+)
 # Pairs of a coordination number; each is computed at every step.
 MOST_PAIRS = 200_000
 _FORCES = {
@@ -68,8 +71,7 @@ def resolve(
     variables: Sequence[Variable],
     topology: app.Topology,
     system: openmm.System,
-    positions: np.ndarray,
-    references: dict[str, np.ndarray] | None = None,
+    references: Mapping[str, np.ndarray],
 ) -> list[Resolved]:
     """Find the atoms of variables in a System.
 
@@ -78,10 +80,8 @@ def resolve(
     variables : sequence of Variable
     topology : openmm.app.Topology
     system : openmm.System
-    positions : ndarray [N, 3], nm
-        Reference of an rmsd that has no file.
-    references : dict of str to ndarray [N, 3], nm, optional
-        Positions of reference files, by the variables' names.
+    references : mapping of str to ndarray [N, 3], nm
+        Positions that each rmsd is taken from, by its name.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def resolve(
             raise ValueError(f"variable {variable.name}: {error}") from error
         reference = None
         if variable.kind == "rmsd":
-            reference = (references or {}).get(variable.name, positions)
+            reference = _checked_reference(variable, references, system)
         resolved.append(Resolved(variable, groups, reference))
     return resolved
 
@@ -200,3 +200,15 @@ def _check(
                 "expected atoms with mass in each group, whose centre of mass is "
                 f"taken, found none in that of atom {group[0]}"
             )
+
+
+def _checked_reference(
+    variable: Variable, references: Mapping[str, np.ndarray], system: openmm.System
+) -> np.ndarray:
+    reference, count = references[variable.name], system.getNumParticles()
+    if reference.shape != (count, 3):
+        raise ValueError(
+            f"variable {variable.name}: expected a reference of the System's {count} "
+            f"particles, found one of {len(reference)}"
+        )
+    return reference

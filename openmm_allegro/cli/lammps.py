@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # Others are OpenMM's alone. Velocities are drawn anyway, but for those of a state.
 _NOT_OF_RUN = (
     *("barostat_interval", "velocity_interval"),
-    *("dipole_interval", "charge_interval"),
+    *("dipole_interval", "charge_interval", "variable_interval"),
 )
 _OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
 _OF_SYSTEM = (
@@ -147,7 +147,12 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
     from ..simulate.protocol import number_stages
     from ..simulate.protocol_file import read_settings
 
-    config, stages, watchdogs = read_settings(path)
+    config, stages, watchdogs, sampling = read_settings(path)
+    if sampling:
+        raise ValueError(
+            f"{path}: expected for LAMMPS a protocol without variables, restraints and "
+            "bias, which OpenMM alone computes, found some; leave the tables out"
+        )
     if watchdogs is not None:
         log.warning(
             "%s: the watchdogs are left out, for LAMMPS has none; it stops where atoms "

@@ -40,12 +40,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--watchdogs", type=Path, help="TOML file with a table [watchdogs]"
     )
+    group.add_argument(
+        "--bias",
+        type=Path,
+        help="TOML file with tables [[variables]], [[restraints]] and [bias]: "
+        "collective variables to write, to restrain, and to bias by metadynamics or "
+        "OPES",
+    )
 
 
 def simulate(options: argparse.Namespace) -> None:
     """Run the simulation or the protocol, and print the files."""
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
-    path = protocol_of(options, ["--watchdogs"] if options.watchdogs else [])
+    path = protocol_of(
+        options, [f"--{n}" for n in ("watchdogs", "bias") if getattr(options, n)]
+    )
     if path is not None:
         _simulate_file(path, options, execution)
     else:
@@ -73,6 +82,9 @@ def _simulate_file(
         protocol.stages,
         options.output,
         watchdogs=protocol.watchdogs,
+        variables=protocol.sampling.variables,
+        restraints=protocol.sampling.restraints,
+        bias=protocol.sampling.bias,
         notes=prepared.notes,
         platform=execution.platform,
         threads=execution.threads,
@@ -87,6 +99,7 @@ def _simulate_file(
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
+    from ..bias.tables import read_sampling
     from ..runs.names import check_output
     from ..simulate.execute import execute
     from ..simulate.protocol_file import prepare
@@ -95,6 +108,7 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
 
     config, pdb = system_of(options), options.inputs[-1]
     settings = RunSettings(**given_options(options, RunSettings))
+    sampling = read_sampling(options.bias) if options.bias else None
     outputs = check_output(options.output, execution.overwrite, execution.resume)
     if pdb.resolve() in [path.resolve() for path in outputs.values()]:
         raise ValueError(
@@ -115,6 +129,7 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
         execution,
         watchdogs=watchdogs,
         notes=prepared.notes,
+        sampling=sampling,
     )
     for name, path in paths.items():
         print(f"{name}: {path}")

@@ -71,13 +71,18 @@ def check_integrator(settings: RunSettings) -> None:
 
 
 def check_written(settings: RunSettings) -> None:
-    """Refuse what the files of a run in LAMMPS cannot have.
+    """Refuse what a run in LAMMPS cannot have: a bias, and some files.
 
     Raises
     ------
     ValueError
     """
-    for name in ("dipole_interval", "charge_interval"):
+    if getattr(settings, "bias", False):
+        raise ValueError(
+            "expected for LAMMPS a stage without a bias, which OpenMM alone computes, "
+            "found bias = true"
+        )
+    for name in ("dipole_interval", "charge_interval", "variable_interval"):
         if getattr(settings, name):
             raise ValueError(
                 f"expected for LAMMPS no {name}, which reporters of OpenMM obey, found "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openmm
 from openmm import app, unit
 
@@ -31,6 +32,7 @@ from .checks import (
     check_start,
 )
 from .contents import check_contents
+from .coordinates import read_coordinates
 from .differences import Asked
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
@@ -164,8 +166,27 @@ def make_acting(
     if not sampling:
         return None
     start = check_positions(positions, topology, system)
-    kelvin = settings.temperature_k[0]
-    return ActingBias(sampling, topology, system, start, paths_of(output), kelvin)
+    return ActingBias(
+        sampling,
+        topology,
+        system,
+        _references(sampling, start),
+        paths_of(output),
+        settings.temperature_k[0],
+    )
+
+
+def _references(sampling: Sampling, start: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions, nm, that each rmsd is taken from."""
+    references = {}
+    for variable in sampling.variables:
+        if variable.kind == "rmsd":
+            references[variable.name] = start
+            if variable.reference:
+                coordinates = read_coordinates(variable.reference)
+                positions = coordinates.positions.value_in_unit(unit.nanometer)
+                references[variable.name] = np.array(positions)
+    return references
 
 
 def _begin(

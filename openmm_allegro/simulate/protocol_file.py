@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import openmm
 from openmm import app
 
+from ..bias.sampling import Sampling
+from ..bias.tables import TABLES as SAMPLING_TABLES
+from ..bias.tables import sampling_of
 from ..classical.serialized import read_system
 from ..model.model import Model
 from ..potential.potential import AllegroPotential
@@ -19,7 +22,7 @@ from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
 
 # Tables that the file of a protocol may have, and the one of several temperatures.
-TABLES = ("system", "run", "watchdogs", "stages")
+TABLES = ("system", "run", "watchdogs", "stages", *SAMPLING_TABLES)
 SERIES_TABLE = "series"
 
 
@@ -52,11 +55,23 @@ class Protocol(NamedTuple):
     prepared : Prepared
     stages : list of Stage
     watchdogs : Watchdogs or None
+    sampling : Sampling
+        Variables, restraints and bias.
     """
 
     prepared: Prepared
     stages: list[Stage]
     watchdogs: Watchdogs | None
+    sampling: Sampling
+
+
+class Settings(NamedTuple):
+    """Tables of a protocol."""
+
+    system: SystemConfig
+    stages: list[Stage]
+    watchdogs: Watchdogs | None
+    sampling: Sampling
 
 
 def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
@@ -64,8 +79,10 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
 
     The file has the tables ``[system]`` (SystemConfig), ``[[stages]]`` (Stage, in
     order), and, if wanted, ``[run]`` (values of Stage that all stages have if they do
-    not say otherwise) and ``[watchdogs]`` (Watchdogs). With ``trust``, the Systems that
-    it names may run code, see ``read_system``; a table of the file cannot say so.
+    not say otherwise), ``[watchdogs]`` (Watchdogs), ``[[variables]]`` (Variable),
+    ``[[restraints]]`` (Restraint) and ``[bias]`` (Metadynamics, Opes or Plumed, by its
+    ``kind``). With ``trust``, the Systems that it names may run code, see
+    ``read_system``; a table of the file cannot say so.
 
     Raises
     ------
@@ -75,17 +92,10 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
         If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
-    return make_protocol(*read_settings(path), path, trust=trust)
+    return make_protocol(read_settings(path), path, trust=trust)
 
 
-def make_protocol(
-    config: SystemConfig,
-    stages: list[Stage],
-    watchdogs: Watchdogs | None,
-    path: Path,
-    *,
-    trust: bool = False,
-) -> Protocol:
+def make_protocol(settings: Settings, path: Path, *, trust: bool = False) -> Protocol:
     """Build the System of a protocol from what ``read_settings`` gives.
 
     Raises
@@ -94,17 +104,16 @@ def make_protocol(
         As ``prepare``, with the name of the file.
     """
     try:
-        prepared = prepare(config, path.parent, trust=trust)
+        prepared = prepare(settings.system, path.parent, trust=trust)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path} [system]: {error}") from error
+    watchdogs = settings.watchdogs
     if watchdogs is not None:
         watchdogs = watchdogs.for_models(prepared.models)
-    return Protocol(prepared, stages, watchdogs)
+    return Protocol(prepared, settings.stages, watchdogs, settings.sampling)
 
 
-def read_settings(
-    path: str | Path,
-) -> tuple[SystemConfig, list[Stage], Watchdogs | None]:
+def read_settings(path: str | Path) -> Settings:
     """Read the tables of a protocol, and nothing that they name.
 
     Raises
@@ -121,9 +130,7 @@ def read_settings(
     return settings_of_tables(content, path)
 
 
-def settings_of_tables(
-    content: dict[str, Any], path: str | Path
-) -> tuple[SystemConfig, list[Stage], Watchdogs | None]:
+def settings_of_tables(content: dict[str, Any], path: str | Path) -> Settings:
     """Make settings of the tables of a protocol; the path is for messages.
 
     Raises
@@ -135,7 +142,8 @@ def settings_of_tables(
     watchdogs = None
     if "watchdogs" in content:
         watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
-    return _read_system(content, path), stages, watchdogs
+    sampling = sampling_of(content, path)
+    return Settings(_read_system(content, path), stages, watchdogs, sampling)
 
 
 def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepared:

@@ -96,6 +96,7 @@ def check_earlier(
                 "start anew (overwrite=True, --force)"
             )
         return ended
+    _check_plumed(settings, ended)
     check_written(before, paths)
     prefix = str(paths["record"]).removesuffix(SUFFIXES["record"])
     growing = growing_files(prefix, own)
@@ -106,6 +107,17 @@ def check_earlier(
     if ended:
         _mend(earlier, run, paths)
     return ended
+
+
+def _check_plumed(settings: dict[str, Any], ended: bool) -> None:
+    """Refuse to continue what PLUMED has begun: its files are not cut."""
+    if not ended and (settings.get("bias") or {}).get("kind") == "plumed":
+        raise ValueError(
+            "expected a run without PLUMED to resume, found bias kind 'plumed', whose "
+            "state is in PLUMED's own files; begin another run from the end of this "
+            "one (state=...), with RESTART in PLUMED's input, or start anew "
+            "(overwrite=True, --force)"
+        )
 
 
 def check_same_run(

@@ -9,6 +9,7 @@ from typing import Any
 import openmm
 from openmm import app
 
+from ..bias.settings import Bias, Restraint, Variable
 from ..runs.names import PROTOCOL, SERIES
 from ..utils.files import lock_output, read_record, write_record
 from .protocol import choose_seed, run_protocol
@@ -29,6 +30,9 @@ def run_series(
     output: str | Path,
     *,
     watchdogs: Watchdogs | None = None,
+    variables: Sequence[Variable] = (),
+    restraints: Sequence[Restraint] = (),
+    bias: Bias | None = None,
     platform: str | None = None,
     threads: int | None = None,
     notes: dict[str, Any] | None = None,
@@ -52,7 +56,9 @@ def run_series(
     output : path
         Folder. Each temperature is a protocol in ``output/500K``; ``series.json`` lists
         them.
-    watchdogs, platform, threads, notes, overwrite, progress
+    watchdogs, variables, restraints, bias
+        As ``run_protocol``, at every temperature.
+    platform, threads, notes, overwrite, progress
         As ``run_protocol``, at every temperature.
     seed : int
         Seed of the first temperature; each further one has the next thousand. 0 draws
@@ -93,6 +99,9 @@ def run_series(
                 stages[kelvin],
                 folder / name,
                 watchdogs=watchdogs,
+                variables=variables,
+                restraints=restraints,
+                bias=bias,
                 platform=platform,
                 threads=threads,
                 notes=notes,

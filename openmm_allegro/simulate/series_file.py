@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..bias.sampling import Sampling
 from ..utils.config import from_mapping, read_tables
 from ..utils.settings import check_settings, documented, setting
 from .protocol_file import (
@@ -55,11 +56,14 @@ class Series(NamedTuple):
     stages : dict of float to list of Stage
         By temperature in K.
     watchdogs : Watchdogs or None
+    sampling : Sampling
+        Variables, restraints and bias.
     """
 
     prepared: Prepared
     stages: dict[float, list[Stage]]
     watchdogs: Watchdogs | None
+    sampling: Sampling
 
 
 def is_series(path: str | Path) -> bool:
@@ -103,10 +107,10 @@ def read_series(path: str | Path, *, trust: bool = False) -> Series:
         kelvin: settings_of_tables(_at(content, kelvin, path), path)
         for kelvin in config.temperatures_k
     }
-    stages = {kelvin: of_file[1] for kelvin, of_file in settings.items()}
-    system, *_, watchdogs = next(iter(settings.values()))
-    protocol = make_protocol(system, [], watchdogs, path, trust=trust)
-    return Series(protocol.prepared, stages, protocol.watchdogs)
+    stages = {kelvin: of_file.stages for kelvin, of_file in settings.items()}
+    first = next(iter(settings.values()))
+    protocol = make_protocol(first, path, trust=trust)
+    return Series(protocol.prepared, stages, protocol.watchdogs, protocol.sampling)
 
 
 def _at(content: dict[str, Any], kelvin: float, path: Path) -> dict[str, Any]:

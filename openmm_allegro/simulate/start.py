@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Start a run, or resume it from a checkpoint."""
 
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -136,7 +137,9 @@ def add_reporters(
         bonds = None
         if watchdogs.bond_stretch:  # the same lengths for a run that was interrupted
             bonds = read_pdb(paths["topology"]).positions
-        job.watchdog = Watchdog(watchdogs, simulation, job.prefix, bonds)
+        bias = job.acting.bias_energy if job.acting else lambda context: 0.0
+        energy = functools.partial(bias, simulation.context)
+        job.watchdog = Watchdog(watchdogs, simulation, job.prefix, bonds, energy)
         if checkpoint is not None:
             job.watchdog.load_state_dict(checkpoint.watchdogs)
     if "velocities" in paths:

@@ -17,6 +17,7 @@ EXTRA_OF = {
     "mdtraj": "analysis",
     "netCDF4": "multistate",
     "nequip": "nequip",
+    "openmm_opes": "bias",
     "openmmml": "openmmml",
     "openmmtools": "multistate",
     "openmmtorch": "torchforce",

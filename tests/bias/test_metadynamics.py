@@ -11,6 +11,7 @@ from bias_helpers import HILLS, KT, RESTRAINTS, SETTINGS, VARIABLES, chain_syste
 from openmm import app
 from run_helpers import STEPS, Killer, check_same, send, start, start_killed
 
+from openmm_allegro import Watchdogs
 from openmm_allegro.bias import Metadynamics, Restraint
 from openmm_allegro.bias.metadynamics import MetadynamicsBias
 from openmm_allegro.bias.variables import make_force, resolve
@@ -35,7 +36,7 @@ def test_hills_are_those_of_openmm(tmp_path):
         height_kj_mol=2.0,
         bias_factor=4.0,
     )
-    found = resolve(VARIABLES[:2], topology, bare, positions)
+    found = resolve(VARIABLES[:2], topology, bare, {})
     ends = []
     for ours in (True, False):
         system = chain_system()[2]
@@ -78,7 +79,7 @@ def test_outside_of_the_grid_no_force_acts(tmp_path):
     settings = Metadynamics(
         variables=("d",), widths=(0.3,), lower=(2.0,), upper=(3.1,), pace=1
     )
-    found = resolve(VARIABLES[:1], topology, system, positions)
+    found = resolve(VARIABLES[:1], topology, system, {})
     bias = MetadynamicsBias(settings, found, 300.0, tmp_path / "hills.csv")
     bias.add_to(system, 31)
     context = openmm.Context(system, openmm.VerletIntegrator(1e-3))
@@ -166,3 +167,16 @@ def test_resumed_as_another(message, options, whole):
     output = str(whole["record"]).removesuffix(".json")
     with pytest.raises(ValueError, match=message):
         again(output, resume=True, **options)
+
+
+def test_watchdogs_look_at_the_energy_without_the_bias(tmp_path):
+    """A bias of 100 kJ/mol is no jump of the energy; restraints are part of it."""
+    high = Metadynamics(
+        variables=("turn",), widths=(90.0,), pace=7, height_kj_mol=100.0
+    )
+    limits = Watchdogs(energy_jump=8.0, interval=5)
+    paths = again(tmp_path / "x", bias=high, watchdogs=limits)
+    energies = np.genfromtxt(paths["energies"], delimiter=",", skip_header=1)[:, 2]
+    assert np.ptp(energies) > 4 * 8.0
+    assert np.ptp(energies - rows(paths["variables"])["bias_kj_mol"]) < 4 * 8.0
+    assert not (tmp_path / "x.events.csv").exists()

@@ -19,7 +19,7 @@ from openmm_allegro.bias.variables import resolve
 
 def resolved(variables=VARIABLES, **options):
     topology, positions, system = chain_system(**options)
-    return resolve(variables, topology, system, positions), system
+    return resolve(variables, topology, system, {"shape": positions}), system
 
 
 def test_values():
@@ -27,7 +27,9 @@ def test_values():
     topology, positions, system = chain_system(box=None)
     rng = np.random.default_rng(0)
     moved = positions + rng.normal(0.0, 0.03, positions.shape)
-    values = VariableValues(resolve(VARIABLES, topology, system, positions), system)
+    values = VariableValues(
+        resolve(VARIABLES, topology, system, {"shape": positions}), system
+    )
     frames = mdtraj.Trajectory(
         np.array([positions, moved]), mdtraj.Topology.from_openmm(topology)
     )

@@ -29,6 +29,7 @@ from openmm_allegro.utils.settings import argument_names, option_of, settings_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUN = settings_of(RunSettings)
+SAMPLING = ("variables", "restraints", "bias")
 
 
 def defaults(function):
@@ -39,8 +40,12 @@ def defaults(function):
 @pytest.mark.parametrize(
     ("function", "classes", "others"),
     [
-        (run, (RunSettings, Execution), {"reporters", "watchdogs", "state", "notes"}),
-        (run_protocol, (Execution,), {"watchdogs", "notes"}),
+        (
+            run,
+            (RunSettings, Execution),
+            {"reporters", "watchdogs", "state", "notes", *SAMPLING},
+        ),
+        (run_protocol, (Execution,), {"watchdogs", "notes", *SAMPLING}),
         (parallel_tempering, (TemperingSettings, Execution), set()),
     ],
 )
@@ -66,7 +71,7 @@ def test_arguments_and_their_defaults(function, classes, others):
 
 def test_a_stage_is_a_run_with_a_name():
     fields = [field.name for field in dataclasses.fields(Stage)]
-    assert fields == ["name", *RUN]
+    assert fields == ["name", *RUN, "bias"]
     assert Stage("a", 20).record() == RunSettings(steps=20).record()
     assert Stage("a").steps == 0  # one that scripts may leave out of a protocol
     assert Stage("a", 20, hydrogen_mass_da=0, checkpoint_interval=0) == Stage("a", 20)
@@ -92,7 +97,14 @@ def test_options_of_the_command_line():
         if name not in ("topology", "model", "system")
     }
     declared |= {f"--{n}" for n in ("platform", "threads", "seed", "resume", "force")}
-    assert options == declared | {"-h", "--help", "--output", "--watchdogs", "--trust"}
+    assert options == declared | {
+        "-h",
+        "--help",
+        "--output",
+        "--watchdogs",
+        "--trust",
+        "--bias",
+    }
 
 
 def test_keys_of_the_record(tmp_path):
@@ -116,6 +128,8 @@ def test_keys_of_the_record(tmp_path):
         # of models with charges: records of others are as before
         "dipole_interval",
         "charge_interval",
+        # of runs with collective variables
+        "variable_interval",
     }
     of_forces = {"backend", "backend_reason", "kernel", "skin"}
     assert CHANGEABLE == {"steps", "checkpoint_interval"} | of_forces

@@ -3,7 +3,7 @@
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Watchdog:
     start : ndarray [N, 3], optional
         Positions, nm, that bonds have their first lengths at; by default, those of the
         first frame that is looked at.
+    bias_energy : function, optional
+        Energy of a bias that changes, kJ/mol, which is no part of what is watched.
 
     Raises
     ------
@@ -68,13 +70,14 @@ class Watchdog:
         simulation: app.Simulation,
         prefix: str | Path,
         start: np.ndarray | None = None,
+        bias_energy: Callable[[], float] | None = None,
     ) -> None:
         if settings.closest_of_training:
             raise ValueError(
                 "watchdogs: expected distances in the place of closest_of_training, "
                 "found none; use settings.for_models(potential.models)"
             )
-        self.settings = settings
+        self.settings, self._bias_energy = settings, bias_energy
         paths = paths_of(prefix)
         self.path, self.frames = paths["events"], paths["event_frames"]
         # arguments of getState
@@ -138,7 +141,7 @@ class Watchdog:
             state.getPeriodicBoxVectors(asNumpy=True)._value
             if self._periodic
             else None,
-            state.getPotentialEnergy()._value if "energy" in self.include else None,
+            self._energy(state) if "energy" in self.include else None,
         )
         nan = find_nan(frame)
         crossed = {"nan": nan} if nan else {}
@@ -159,6 +162,11 @@ class Watchdog:
             f"watchdog {kind} at step {step} ({time:.6g} ps): {crossed[kind]}"
             for kind in stops
         )
+
+    def _energy(self, state: openmm.State) -> float:
+        """Potential energy, kJ/mol, without a bias that changes."""
+        energy = state.getPotentialEnergy()._value
+        return energy - (self._bias_energy() if self._bias_energy else 0.0)
 
     def _write_event(self, step: int, time: float, kind: str, message: str) -> None:
         action, counts = self.settings.action(kind), self._memory["counts"]
