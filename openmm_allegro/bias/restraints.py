@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import openmm
 
+from ..utils.restraints import restraint_energy
 from .settings import Restraint, Variable
 from .variables import Resolved, make_force
 
@@ -73,13 +74,14 @@ def restraint_energies(
     for index, restraint in enumerate(restraints):
         column = columns[restraint.variable]
         variable = variables[column]
-        away = values[..., column] - restraint.center
-        if variable.is_periodic:
-            away -= 360.0 * np.floor(away / 360.0 + 0.5)
-        away = {"both": np.abs(away), "above": away, "below": -away}[restraint.side]
-        beyond = np.maximum(away - restraint.flat, 0.0)
-        energies[..., index] = (
-            0.5 * restraint.force_constant * (beyond * _in_radians(variable)) ** 2
+        energies[..., index] = restraint_energy(
+            values[..., column],
+            restraint.center,
+            restraint.force_constant,
+            flat=restraint.flat,
+            side=restraint.side,
+            period=360.0 if variable.is_periodic else None,
+            in_degrees=variable.kind in ("angle", "dihedral"),
         )
     return energies
 

@@ -35,7 +35,7 @@ from .trajectories.pieces import join_indices
 from .trajectories.read import read_index
 
 # Files that a prefix has under one name each.
-_BY_THEIR_NAMES = ("events", "dipoles", "charges")
+_BY_THEIR_NAMES = ("events", "dipoles", "charges", "variables", "hills")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Run:
     trajectory, topology, energies, velocities, events, exchanges : Path or None
     dipoles, charges : Path or None
         Of a model with charges.
+    variables, hills : Path or None
+        Of a run with collective variables, and with metadynamics.
     record : mapping
         Of ``PREFIX.json``, without what is null.
     system_file : Path or None
@@ -71,6 +73,8 @@ class Run:
     exchanges: Path | None = None
     dipoles: Path | None = None
     charges: Path | None = None
+    variables: Path | None = None
+    hills: Path | None = None
     record_file: Path | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_file: Path | None = None
@@ -114,7 +118,7 @@ class Run:
         files = (
             *(self.record_file, self.energies, self.events, self.exchanges),
             *(self.topology, self.trajectory, self.part, self.velocities),
-            *(self.dipoles, self.charges),
+            *(self.dipoles, self.charges, self.variables, self.hills),
         )
         return list(dict.fromkeys(path for path in files if path is not None))
 
@@ -277,7 +281,9 @@ def read_stages(path: str | Path) -> list[Run]:
     return begun
 
 
-def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
+def find_runs(
+    items: Sequence[str], *, folders: bool = False
+) -> tuple[list[Run], list[str]]:
     """Split arguments into runs and what is asked about them.
 
     Parameters
@@ -285,6 +291,8 @@ def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
     items : sequence of str
         Prefixes of runs, or ``TRAJ [TRAJ ...] TOP`` and files of energies (.csv) and
         velocities (.h5); then selections.
+    folders : bool
+        Whether the folder of a protocol stands for its stages.
 
     Returns
     -------
@@ -300,6 +308,8 @@ def find_runs(items: Sequence[str]) -> tuple[list[Run], list[str]]:
             files.append(path)
         elif existing_file(rest[0], *kinds):
             runs.append(read_run(rest[0]))
+        elif folders and (path / PROTOCOL).is_file():
+            runs += read_stages(path)
         else:
             break
         rest.pop(0)

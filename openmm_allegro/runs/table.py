@@ -44,8 +44,8 @@ def read_table(path: Path) -> Table:
     return {key: columns[x] for key, x in ENERGY_COLUMNS.items() if x in columns}
 
 
-def read_columns(path: Path, of: str) -> Table:
-    """Read all columns of a CSV whose names are in quotes, one of them of times.
+def read_columns(path: Path, of: str, time: str = ENERGY_COLUMNS["time"]) -> Table:
+    """Read all columns of a CSV, whose names may be in quotes, one of them of times.
 
     A last line cut short is left out, as is a header that a restart repeated.
 
@@ -54,6 +54,8 @@ def read_columns(path: Path, of: str) -> Table:
     path : Path
     of : str
         What the table is of, for errors.
+    time : str
+        Name of the column of times.
 
     Returns
     -------
@@ -73,9 +75,9 @@ def read_columns(path: Path, of: str) -> Table:
             f"expected a table of {of} at {path}, found {type(error).__name__}: {error}"
         ) from error
     names = _names(lines[0]) if lines else []
-    if ENERGY_COLUMNS["time"] not in names:
+    if time not in names:
         raise Unreadable(
-            f'expected a column "{ENERGY_COLUMNS["time"]}" in {path}, found '
+            f'expected a column "{time}" in {path}, found '
             f"{', '.join(names) or 'nothing'}"
         )
     rows = [

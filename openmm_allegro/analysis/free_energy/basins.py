@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Minima, barriers and populations of basins of a free energy surface."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .axes import shape_of
+
+# Depth of a basin in R T, and in errors, below which it is taken for noise.
+_DEPTH, _ERRORS = 0.5, 2.0
+
+
+class Basin(NamedTuple):
+    """A minimum of a free energy surface, and the bins that drain into it.
+
+    Attributes
+    ----------
+    place : tuple of float
+        The variables at the minimum, middles of a bin.
+    minimum : (float, float)
+        Free energy there relative to the lowest minimum, and its error, in kJ/mol.
+    population : (float, float)
+        Free energy of the basin, -R T ln of its population, relative to that of the
+        lowest minimum, and its error, in kJ/mol.
+    barrier : (float, float) or None
+        Lowest saddle on the way to a lower minimum, above this minimum, and its error,
+        in kJ/mol; None of the lowest minimum.
+    saddle : tuple of float or None
+        Where that is.
+    members : array of bool
+        Bins of the basin.
+    """
+
+    place: tuple
+    minimum: tuple
+    population: tuple
+    barrier: tuple | None
+    saddle: tuple | None
+    members: np.ndarray
+
+
+def basins(surface, depth=None):
+    """Find the basins of a surface, the lowest first.
+
+    Bins are flooded from the lowest up; where two pools meet is a saddle, and the
+    shallower pool is a basin of its own if it is deep enough.
+
+    Parameters
+    ----------
+    surface : Surface
+    depth : float, optional
+        Least depth in kJ/mol. Default: R T / 2, or twice the median error if that is
+        more.
+
+    Returns
+    -------
+    list of Basin
+    """
+    if depth is None:
+        errors = surface.errors[np.isfinite(surface.errors)]
+        typical = float(np.median(errors)) if len(errors) else 0.0
+        depth = max(_DEPTH * surface.thermal, _ERRORS * typical)
+    labels, saddles = _flood(surface, depth)
+    flat = surface.values.ravel()
+    places = np.stack(np.meshgrid(*(a.centers for a in surface.axes), indexing="ij"))
+    places = places.reshape(len(surface.axes), -1).T
+    known = np.isfinite(surface.errors.ravel())
+    # lonely bins that few blocks have visited are no basins
+    roots = [x for x, saddle in saddles.items() if saddle is not None or known[x]]
+    order = sorted(roots or saddles, key=lambda root: flat[root])
+    first, made = order[0], []
+    for root in order:
+        members, saddle = labels == root, saddles[root]
+        barrier = None
+        if saddle is not None:
+            barrier = _compare(surface, saddle, root)
+        made.append(
+            Basin(
+                tuple(map(float, places[root])),
+                _compare(surface, root, first),
+                _populations(surface, members, labels == first),
+                barrier,
+                None if saddle is None else tuple(map(float, places[saddle])),
+                members.reshape(surface.values.shape),
+            )
+        )
+    return made
+
+
+def basin_difference(surface, first, second):
+    """Free energy of one set of bins relative to another, by their populations.
+
+    Parameters
+    ----------
+    first, second : array of bool
+        Of the shape of the surface.
+
+    Returns
+    -------
+    (float, float)
+        -R T ln (p of the second / p of the first), and its error, in kJ/mol.
+    """
+    return _populations(surface, second.ravel(), first.ravel())
+
+
+def _compare(surface, here, there):
+    """Free energy of a bin relative to another, and its error."""
+    if here == there:
+        return 0.0, 0.0
+    return surface.difference(lambda x: x.ravel()[here] - x.ravel()[there])
+
+
+def _populations(surface, members, reference):
+    if np.array_equal(members, reference):
+        return 0.0, 0.0
+    thermal = surface.thermal
+
+    def relative(values):
+        density = np.nan_to_num(np.exp(-values.ravel() / thermal))
+        with np.errstate(divide="ignore"):
+            return -thermal * np.log(density[members].sum() / density[reference].sum())
+
+    lowest = np.nanmin(surface.replicates.values)
+    return surface.difference(lambda x: relative(x - lowest))
+
+
+def _flood(surface, depth):
+    """Label bins by the lowest of their basin, and find the saddle of each basin."""
+    flat, shape = surface.values.ravel(), shape_of(surface.axes)
+    labels = np.full(flat.size, -1)
+    parent, saddles = {}, {}
+
+    def root_of(bin_):
+        while parent[bin_] != bin_:
+            bin_ = parent[bin_]
+        return bin_
+
+    known = np.flatnonzero(np.isfinite(flat))
+    merged = {}
+    for place in known[np.argsort(flat[known], kind="stable")]:
+        near = [x for x in _neighbors(place, shape, surface.axes) if labels[x] >= 0]
+        roots = sorted({root_of(labels[x]) for x in near}, key=lambda x: flat[x])
+        if not roots:
+            parent[place], labels[place], saddles[place] = place, place, None
+            continue
+        labels[place] = labels[min(near, key=lambda x: flat[x])]
+        for other in roots[1:]:
+            saddles[other] = place
+            if flat[place] - flat[other] < depth:
+                merged[other] = roots[0]
+                del saddles[other]
+            parent[other] = roots[0]
+    return _absorb(labels, merged), saddles
+
+
+def _absorb(labels, merged):
+    """Give the bins of pools that are too shallow to those that they ran into."""
+    final = {}
+    for root in np.unique(labels):
+        end = root
+        while end in merged:
+            end = merged[end]
+        final[root] = end
+    return np.array([final[label] for label in labels])
+
+
+def _neighbors(place, shape, axes):
+    """Bins beside a bin along each axis."""
+    index = np.unravel_index(place, shape)
+    for k, axis in enumerate(axes):
+        for step in (-1, 1):
+            moved = index[k] + step
+            if axis.periodic:
+                moved %= shape[k]
+            if 0 <= moved < shape[k]:
+                yield np.ravel_multi_index((*index[:k], moved, *index[k + 1 :]), shape)

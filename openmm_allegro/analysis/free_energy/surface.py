@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+r"""Free energy surfaces by reweighting, and errors of all that is read off them.
+
+The free energy of collective variables s at temperature T is
+
+.. math:: F(s) = -R T \ln p(s)
+
+with the probability density p(s) of the system without bias. Of a run with a bias
+potential V, sample t stands for :math:`w_t = \exp(V(s_t, t) / R T)` of them (Torrie and
+Valleau, J. Comput. Phys. 23, 187, 1977, doi:10.1016/0021-9991(77)90121-8).
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.constants import gas_constant
+
+from ..statistics import block_edges, few_factor, independent_values, student_factor
+from .axes import flat_bins, shape_of, volume_of
+
+GAS_CONSTANT = 1e-3 * gas_constant  # kJ/mol/K
+# Blocks of a run in which a bin was visited, below which its error is not known.
+LEAST_BLOCKS = 3
+
+
+class Replicates(NamedTuple):
+    """What a surface becomes where a part of the data is left out.
+
+    Attributes
+    ----------
+    values : (n, ...) array
+        Surfaces in kJ/mol, up to a constant each.
+    groups : (n,) array of int
+        The run or window that each has left a block of out.
+    factors : (groups,) array
+        By which the errors of each group are wider than the spread of `values` tells.
+    """
+
+    values: np.ndarray
+    groups: np.ndarray
+    factors: np.ndarray
+
+    def error(self, values):
+        """Half-width of the 68 % interval of what was computed of each replicate.
+
+        The jackknife of each group, see `statistics.jackknife`; groups are independent
+        of each other.
+
+        Parameters
+        ----------
+        values : (n, ...) array
+        """
+        values = np.asarray(values, dtype=float)
+        values = np.where(np.isfinite(values), values, np.nan)  # of nothing left
+        variance = 0.0
+        for group in np.unique(self.groups):
+            some = values[self.groups == group]
+            n = len(some)
+            spread = np.sum((some - some.mean(axis=0)) ** 2, axis=0)
+            variance += self.factors[group] ** 2 * (1 - 1 / n) * spread
+        return student_factor(np.bincount(self.groups).min()) * np.sqrt(variance)
+
+
+@dataclass(frozen=True)
+class Surface:
+    r"""Free energy over one or two collective variables.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+    values : array
+        In kJ/mol, 0 at the lowest; NaN in bins that were not visited.
+    errors : array
+        Half-widths of 68 % intervals of :math:`-R T \ln p`, with the density p
+        normalised over the surface, in kJ/mol; NaN where they are not known.
+    temperature : float
+        In K.
+    replicates : Replicates
+    independent : float
+        Independent values of the slowest variable, in all runs.
+    effective : float
+        Samples without bias that would be as good as the weighted ones, by Kish:
+        (Σw)²/Σw², of all samples, correlated or not; NaN where it has no meaning.
+    """
+
+    axes: tuple
+    values: np.ndarray
+    errors: np.ndarray
+    temperature: float
+    replicates: Replicates
+    independent: float = np.nan
+    effective: float = np.nan
+
+    @property
+    def thermal(self):
+        """R T in kJ/mol."""
+        return GAS_CONSTANT * self.temperature
+
+    def difference(self, function):
+        """A number read off the surface, and its error.
+
+        Parameters
+        ----------
+        function : callable
+            Takes values as `values`, up to a constant; returns a number in kJ/mol that
+            no constant changes.
+
+        Returns
+        -------
+        (float, float)
+        """
+        value = function(self.values)
+        error = self.replicates.error([function(x) for x in self.replicates.values])
+        return float(value), float(error)
+
+    def marginal(self, axis):
+        """Surface of one of two variables: the other is integrated over.
+
+        Parameters
+        ----------
+        axis : int
+            The variable that is kept.
+        """
+        if len(self.axes) == 1:
+            return self
+        dropped = self.axes[1 - axis]
+
+        def integrate(values):
+            return free_energy(
+                np.nansum(np.exp(-values / self.thermal), axis=-1 - axis)
+                * dropped.width,
+                self.thermal,
+            )
+
+        values = integrate(self.values)
+        replicates = self.replicates._replace(values=integrate(self.replicates.values))
+        return make_surface(
+            (self.axes[axis],),
+            values,
+            self.temperature,
+            replicates,
+            independent=self.independent,
+            effective=self.effective,
+        )
+
+    def radial(self):
+        r"""Potential of mean force of a distance, without the volume of shells.
+
+        .. math:: W(r) = F(r) + 2 R T \ln r
+
+        so that it is constant where particles do not interact.
+
+        Raises
+        ------
+        ValueError
+            Of more than one variable, or of one that is negative somewhere.
+        """
+        if len(self.axes) != 1 or self.axes[0].centers[0] <= 0:
+            raise ValueError(
+                "expected one variable, a distance, to divide by the volume of shells, "
+                f"found {', '.join(axis.label for axis in self.axes)} from "
+                f"{self.axes[0].edges[0]:g}"
+            )
+        added = 2 * self.thermal * np.log(self.axes[0].centers)
+        replicates = self.replicates
+        replicates = replicates._replace(values=replicates.values + added)
+        return make_surface(
+            self.axes,
+            self.values + added,
+            self.temperature,
+            replicates,
+            errors=self.errors,
+            independent=self.independent,
+            effective=self.effective,
+        )
+
+
+def free_energy(density, thermal):
+    """-R T ln of a density; NaN where it is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = -thermal * np.log(density)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def make_surface(axes, values, temperature, replicates, *, errors=None, **more):
+    """Normalise values and replicates, and find errors.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+    values : array
+        In kJ/mol, up to a constant.
+    temperature : float
+        In K.
+    replicates : Replicates
+    errors : array, optional
+        Default: those of the replicates.
+    **more
+        Further fields of a Surface.
+    """
+    if errors is None:
+        thermal = GAS_CONSTANT * temperature
+        volume = volume_of(axes)
+        parts = [_normalised(x, thermal, volume) for x in replicates.values]
+        errors = np.array(replicates.error(parts))
+        errors[np.isnan(values)] = np.nan
+    lowest = np.nanmin(values)
+    return Surface(axes, values - lowest, errors, temperature, replicates, **more)
+
+
+def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10):
+    """Free energy surface of runs with a bias, or without one.
+
+    Parameters
+    ----------
+    runs : sequence of (n, d) arrays
+        The variables along each run, at equal intervals of time.
+    axes : tuple of d Axis
+    temperature : float
+        In K.
+    log_weights : sequence of (n,) arrays, optional
+        Of each sample, as V / R T. Default: 0.
+    n_blocks : int
+        Blocks of each run that errors come from, by the jackknife.
+
+    Returns
+    -------
+    Surface
+
+    Raises
+    ------
+    ValueError
+        If there is no sample within the axes, or fewer than `n_blocks`.
+    """
+    thermal, shape = GAS_CONSTANT * temperature, shape_of(axes)
+    runs = [np.asarray(run, dtype=float) for run in runs]
+    if log_weights is None:
+        log_weights = [np.zeros(len(run)) for run in runs]
+    highest = max(np.max(x) for x in log_weights)
+    counts, visits, groups = [], [], []
+    total = squares = 0.0
+    for number, (run, logs) in enumerate(zip(runs, log_weights, strict=True)):
+        check_length(len(run), n_blocks)
+        weights, places = np.exp(logs - highest), flat_bins(axes, run)
+        total, squares = total + weights.sum(), squares + (weights**2).sum()
+        edges = block_edges(len(run), n_blocks)
+        for low, high in itertools.pairwise(edges):
+            inside = places[low:high] >= 0
+            at, w = places[low:high][inside], weights[low:high][inside]
+            size = int(np.prod(shape))
+            counts.append(np.bincount(at, w, size).reshape(shape))
+            visits.append(np.bincount(at, minlength=size).reshape(shape) > 0)
+            groups.append(number)
+    counts = np.array(counts)
+    whole = counts.sum(axis=0)
+    if not whole.any():
+        raise ValueError(
+            "expected samples within "
+            + ", ".join(f"{a.edges[0]:g} to {a.edges[-1]:g} of {a.name}" for a in axes)
+            + ", found none"
+        )
+    parts = np.maximum(whole - counts, 0.0)
+    # what is left by rounding of a bin that only one block has visited
+    parts[parts < 1e-12 * whole] = 0.0
+    factors, independent = widening([series_of(run, axes) for run in runs])
+    replicates = Replicates(free_energy(parts, thermal), np.array(groups), factors)
+    surface = make_surface(
+        tuple(axes),
+        free_energy(whole, thermal),
+        temperature,
+        replicates,
+        independent=float(np.sum(independent)),
+        effective=float(total**2 / squares),
+    )
+    surface.errors[np.sum(visits, axis=0) < min(LEAST_BLOCKS, n_blocks)] = np.nan
+    return surface
+
+
+def widening(groups):
+    """Factors of errors from blocks of series that hold few values, and their numbers.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of (n,) arrays
+        Series of each run or window.
+
+    Returns
+    -------
+    factors, independent : (groups,) arrays
+        Of the series with the fewest independent values in each.
+    """
+    found = []
+    for series in groups:
+        slowest = min(
+            series, key=lambda x: independent_values(x) if np.ptp(x) else np.inf
+        )
+        found.append((few_factor(slowest), independent_values(slowest)))
+    return np.array(found).T
+
+
+def check_length(length, n_blocks):
+    """Refuse fewer samples than blocks."""
+    if not 2 <= n_blocks <= length:
+        raise ValueError(
+            f"expected at least 2 blocks, and a sample for each, found {n_blocks} "
+            f"blocks and {length} samples"
+        )
+
+
+def series_of(values, axes):
+    """Series without jumps of variables (n, d): of an angle its sine and cosine."""
+    series = []
+    for axis, column in zip(axes, np.asarray(values, dtype=float).T, strict=True):
+        if axis.periodic:
+            angle = 2 * np.pi * column / axis.period
+            series += [np.sin(angle), np.cos(angle)]
+        else:
+            series.append(column)
+    return series
+
+
+def _normalised(values, thermal, volume):
+    """-R T ln of a density that is 1 in all."""
+    lowest = np.nanmin(values)
+    total = volume * np.nansum(np.exp(-(values - lowest) / thermal))
+    return values - lowest + thermal * np.log(total)
