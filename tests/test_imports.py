@@ -28,7 +28,7 @@ STAIRS = [
     ["classical", "registration"],
     ["training", "mixing"],
     ["potential"],
-    ["reporters", "interop"],
+    ["reporters", "interop", "inputs"],
     ["bias"],
     ["simulate"],
     ["replica_exchange", "lammps"],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..inputs.settings import MixingConfig
 from ..simulate.settings import RunSettings
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import given_options, option_of
@@ -13,13 +14,17 @@ from ..utils.settings import given_options, option_of
 
 def add_inputs(parser: argparse.ArgumentParser, output: str) -> None:
     """Add the inputs to a parser, whose usage names the output."""
-    inputs = "MODEL [MODEL ...] PDB | PROTOCOL.toml"
+    inputs = "MODEL [MODEL ...] TOPOLOGY | PROTOCOL.toml"
     parser.usage = f"%(prog)s {inputs}  --output {output} [...]"
     parser.description += (
-        " Several models are a committee. A protocol has the settings that are options "
-        "of a single run in its file."
+        " Several models are a committee. A topology is a PDB, PDBx/mmCIF, gro, "
+        "POSCAR, CIF, extxyz or LAMMPS data file, or a prmtop, top or psf beside "
+        "--positions. A protocol has the settings that are options of a single run in "
+        "its file."
     )
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="MODEL PDB, or TOML")
+    parser.add_argument(
+        "inputs", type=Path, nargs="+", metavar="MODEL TOPOLOGY, or TOML"
+    )
 
 
 def protocol_of(
@@ -43,7 +48,7 @@ def protocol_of(
         return None
     given = [
         option_of(cls, name)
-        for cls in (RunSettings, SystemConfig)
+        for cls in (RunSettings, SystemConfig, MixingConfig)
         for name in given_options(options, cls)
     ]
     given += further
@@ -66,8 +71,18 @@ def system_of(options: argparse.Namespace) -> SystemConfig:
     *models, pdb = options.inputs
     if not models:
         raise ValueError(
-            "expected a model and a PDB file, or a protocol named .toml, found "
+            "expected a model and a topology such as a PDB file, or a protocol named "
+            ".toml, found "
             f"{pdb} alone"
         )
     given: dict[str, Any] = given_options(options, SystemConfig)
+    mixing = given_options(options, MixingConfig)
+    if mixing:
+        if "region" not in mixing:
+            names = ", ".join(option_of(MixingConfig, name) for name in mixing)
+            raise ValueError(
+                "expected the region of the model (--region SELECTION) beside "
+                f"{names}, found none"
+            )
+        given["mixing"] = MixingConfig(**mixing)
     return SystemConfig(str(pdb), tuple(map(str, models)), **given)

@@ -26,6 +26,7 @@ _NOT_OF_RUN = (
 _OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
 _OF_SYSTEM = (
     *("precision", "two_body", "skin", "total_charge", "no_periodic", "elements"),
+    *("positions", "frame", "atom_style", "bonds", "box_nm", "gromacs_include"),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..inputs.settings import MixingConfig
 from ..simulate.settings import Execution, RunSettings
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
@@ -37,6 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings of a single run")
     add_settings(group, RunSettings, _OF_RUN)
     add_settings(group, SystemConfig, _OF_SYSTEM)
+    add_settings(
+        parser.add_argument_group(
+            "region of the model (ML/MM)",
+            "the table [mixing] of a protocol; the rest is the force field's",
+        ),
+        MixingConfig,
+    )
     group.add_argument(
         "--watchdogs", type=Path, help="TOML file with a table [watchdogs]"
     )
@@ -115,7 +123,7 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
             f"expected an output other than the input, found {pdb} as both"
         )
     trust = Trust(**given_options(options, Trust)).trust
-    prepared = prepare(config, Path(), trust=trust)
+    prepared = prepare(config, Path(), trust=trust, ensembles=[settings.ensemble])
     watchdogs = None
     if options.watchdogs:
         table = read_toml(options.watchdogs, {"watchdogs": Watchdogs})

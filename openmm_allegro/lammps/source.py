@@ -10,6 +10,7 @@ import openmm
 from openmm import app, unit
 
 from ..classical.serialized import read_state
+from ..inputs.atoms import read_atoms
 from ..model.elements import element_types
 from ..model.model import Model
 from ..potential.checks import check_charges, is_periodic, member_name
@@ -19,8 +20,7 @@ from ..potential.potential import AllegroPotential
 from ..runs.names import paths_of
 from ..simulate.checks import check_freedom, check_positions
 from ..simulate.contents import check_contents
-from ..simulate.coordinates import read_coordinates
-from ..simulate.protocol_file import file_notes
+from ..simulate.prepare import file_notes
 from ..simulate.start import has_velocities
 from ..simulate.system import whole_molecules
 from ..simulate.system_config import SystemConfig
@@ -85,7 +85,7 @@ def read_source(
         If LAMMPS cannot simulate it, or the files do not fit.
     """
     _check_config(config)
-    pdb = read_coordinates(folder / config.topology, config.elements)
+    pdb = read_atoms(config, config.topology, folder, config.gromacs_include)
     paths = [folder / name for name in config.model]
     models = AllegroPotential(paths).models
     _check_kind(models[0], config.model[0])
@@ -153,6 +153,11 @@ def _check_config(config: SystemConfig) -> None:
         raise ValueError(
             "expected a model for LAMMPS that is the whole energy, found one with a "
             f"force field of OpenMM as baseline ({config.baseline}); {remedy}"
+        )
+    if config.mixing is not None or config.forcefield:
+        raise ValueError(
+            "expected a model for LAMMPS that is the whole energy, found a region of a "
+            f"force field of OpenMM ([mixing], forcefield); {remedy}"
         )
 
 

@@ -13,8 +13,8 @@ from ..structure import check_cell, check_lengths, has_volume, is_placeholder
 log = logging.getLogger(__name__)
 
 WITHOUT_BOX = (
-    "set one (topology.setPeriodicBoxVectors, a CRYST1 record), or leave it out with "
-    "periodic=False (--no-periodic, no_periodic = true)"
+    "set one (topology.setPeriodicBoxVectors, a CRYST1 record, --box), or leave it out "
+    "with periodic=False (--no-periodic, no_periodic = true)"
 )
 
 
@@ -117,7 +117,7 @@ def is_periodic(
         )
         raise ValueError(
             f"topology: expected a box because {reason}, found none; set it with "
-            "topology.setPeriodicBoxVectors or a CRYST1 record"
+            "topology.setPeriodicBoxVectors, a CRYST1 record, or box_nm (--box)"
         )
     if periodic is not False:
         check_topology_box(topology)

@@ -6,7 +6,7 @@ from ..utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "coordinates": ("read_coordinates",),
+        ".inputs.coordinates": ("read_coordinates",),
         "protocol": ("run_protocol",),
         "settings": ("RunSettings", "Stage"),
         "simulation": ("run",),

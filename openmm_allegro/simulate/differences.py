@@ -15,8 +15,8 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import check_system
+from ..inputs.coordinates import read_coordinates
 from ..utils.config import brief
-from .coordinates import read_coordinates
 from .identity import PLUGINS, Element, atom_names, bond_pairs, hash_element, parse
 
 log = logging.getLogger(__name__)

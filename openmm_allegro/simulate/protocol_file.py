@@ -1,50 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Read a protocol from a TOML file: its System, stages and watchdogs."""
 
-import hashlib
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import openmm
-from openmm import app
 
 from ..bias.sampling import Sampling
 from ..bias.tables import TABLES as SAMPLING_TABLES
 from ..bias.tables import sampling_of
-from ..classical.serialized import read_system
-from ..model.model import Model
-from ..potential.potential import AllegroPotential
+from ..inputs.settings import MixingConfig
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of
-from .coordinates import read_coordinates
+from .prepare import Prepared, file_notes, prepare
 from .settings import NONE_IF_ZERO, Stage
 from .system_config import SystemConfig
 from .watchdogs.watchdog import Watchdogs
 
+__all__ = ["Prepared", "Protocol", "file_notes", "prepare", "read_protocol"]
+
 # Tables that the file of a protocol may have, and the one of several temperatures.
-TABLES = ("system", "run", "watchdogs", "stages", *SAMPLING_TABLES)
+TABLES = ("system", "run", "watchdogs", "stages", *SAMPLING_TABLES, "mixing")
 SERIES_TABLE = "series"
-
-
-class Prepared(NamedTuple):
-    """A System with its positions, ready to be simulated.
-
-    Attributes
-    ----------
-    topology : openmm.app.Topology
-    positions : [N, 3] Quantity
-    system : openmm.System
-    models : tuple of Model
-        Empty where the System came from a file.
-    notes : dict
-        Models and options, for the records of runs.
-    """
-
-    topology: app.Topology
-    positions: Any
-    system: openmm.System
-    models: tuple[Model, ...]
-    notes: dict[str, Any]
 
 
 class Protocol(NamedTuple):
@@ -78,8 +54,9 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
     """Read a protocol and build its System.
 
     The file has the tables ``[system]`` (SystemConfig), ``[[stages]]`` (Stage, in
-    order), and, if wanted, ``[run]`` (values of Stage that all stages have if they do
-    not say otherwise), ``[watchdogs]`` (Watchdogs), ``[[variables]]`` (Variable),
+    order), and, if wanted, ``[mixing]`` (MixingConfig: the region of the model in a
+    force field), ``[run]`` (values of Stage that all stages have if they do not say
+    otherwise), ``[watchdogs]`` (Watchdogs), ``[[variables]]`` (Variable),
     ``[[restraints]]`` (Restraint) and ``[bias]`` (Metadynamics, Opes or Plumed, by its
     ``kind``). With ``trust``, the Systems that it names may run code, see
     ``read_system``; a table of the file cannot say so.
@@ -104,7 +81,12 @@ def make_protocol(settings: Settings, path: Path, *, trust: bool = False) -> Pro
         As ``prepare``, with the name of the file.
     """
     try:
-        prepared = prepare(settings.system, path.parent, trust=trust)
+        prepared = prepare(
+            settings.system,
+            path.parent,
+            trust=trust,
+            ensembles=[stage.ensemble for stage in settings.stages],
+        )
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path} [system]: {error}") from error
     watchdogs = settings.watchdogs
@@ -146,49 +128,6 @@ def settings_of_tables(content: dict[str, Any], path: str | Path) -> Settings:
     return Settings(_read_system(content, path), stages, watchdogs, sampling)
 
 
-def prepare(config: SystemConfig, folder: Path, *, trust: bool = False) -> Prepared:
-    """Build the System of a config, whose paths are relative to the folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        As ``AllegroPotential`` and ``read_system``.
-    """
-    pdb = read_coordinates(folder / config.topology, config.elements)
-    if config.system:
-        system = read_system(folder / config.system, trust=trust)
-        notes = file_notes("system_xml", [folder / config.system])
-        return Prepared(pdb.topology, pdb.positions, system, (), notes)
-    models = [folder / name for name in config.model]
-    options = config.force_options
-    arguments = options | {"periodic": False if config.no_periodic else None}
-    potential = AllegroPotential(models)
-    if config.baseline:
-        mm_system = read_system(folder / config.baseline, trust=trust)
-        system = potential.add_to_system(pdb.topology, mm_system, **arguments)
-    else:
-        arguments["rigid_molecules"] = not config.flexible_molecules
-        system = potential.create_system(pdb.topology, **arguments)
-    # The force says which backend was chosen, and why, and what charges there are.
-    for name in ("backend", "total_charge"):
-        options.pop(name)
-    notes = file_notes("model", models) | options | config.system_options
-    if config.baseline:
-        notes |= file_notes("baseline", [folder / config.baseline])
-    return Prepared(pdb.topology, pdb.positions, system, potential.models, notes)
-
-
-def file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
-    """Names and hashes of files for a record; of one file without a list."""
-    names = [str(path) for path in paths]
-    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    if len(paths) == 1:
-        return {name: names[0], f"{name}_sha256": hashes[0]}
-    return {name: names, f"{name}_sha256": hashes}
-
-
 def _read_system(content: dict[str, Any], path: str | Path) -> SystemConfig:
     table = content.get("system", {})
     if isinstance(table, dict):
@@ -197,7 +136,14 @@ def _read_system(content: dict[str, Any], path: str | Path) -> SystemConfig:
             table["model"] = [table["model"]]
         if table.get("skin") == -1:  # older files say so for the default
             del table["skin"]
-    return from_mapping(SystemConfig, table, f"{path} [system]")
+    config = from_mapping(SystemConfig, table, f"{path} [system]")
+    if "mixing" not in content:
+        return config
+    mixing = from_mapping(MixingConfig, content["mixing"], f"{path} [mixing]")
+    try:
+        return dataclasses.replace(config, mixing=mixing)
+    except ValueError as error:
+        raise ValueError(f"{path} [mixing]: {error}") from error
 
 
 def _read_stages(content: dict[str, Any], path: str | Path) -> list[Stage]:

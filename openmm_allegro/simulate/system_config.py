@@ -5,9 +5,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ..inputs.settings import ForceFieldConfig, InputsConfig, MixingConfig
 from ..potential.options import ForceOptions
-from ..topology.elements import Naming
-from ..utils.settings import documented, setting, setting_of
+from ..utils.settings import documented, setting
 
 # Settings that decide what is simulated, and so are in the record of a run.
 SYSTEM_OPTIONS = ("no_periodic", "flexible_molecules")
@@ -17,7 +17,10 @@ SYSTEM_OPTIONS = ("no_periodic", "flexible_molecules")
 class FilesConfig:
     """Keys of the ``[system]`` table other than the options of the force."""
 
-    topology: str = setting(about="PDB or PDBx/mmCIF file with positions and box")
+    topology: str = setting(
+        about="File of atoms, positions and box: PDB, PDBx/mmCIF, gro, POSCAR, CIF, "
+        "extxyz, LAMMPS data; or of atoms alone beside positions: prmtop, top, psf"
+    )
     model: tuple[str, ...] = setting(
         (), about="Model file, or several, which are a committee"
     )
@@ -33,13 +36,14 @@ class FilesConfig:
     flexible_molecules: bool = setting(
         False, about="Let volume moves shift atoms, not molecules: for solids"
     )
-    elements: dict[str, str] = setting_of(Naming, "elements", default={})
 
 
 @documented
 @dataclass(frozen=True)
-class SystemConfig(ForceOptions, FilesConfig):
+class SystemConfig(ForceFieldConfig, ForceOptions, InputsConfig, FilesConfig):
     """The ``[system]`` table of a protocol; paths are relative to its file.
+
+    Its ``mixing`` is the table of that name.
 
     Raises
     ------
@@ -48,6 +52,8 @@ class SystemConfig(ForceOptions, FilesConfig):
         value would have no effect.
     """
 
+    mixing: MixingConfig | None = None
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.model) == bool(self.system):
@@ -55,6 +61,7 @@ class SystemConfig(ForceOptions, FilesConfig):
             raise ValueError(f"expected model or system, found {given}")
         of_models = [field.name for field in dataclasses.fields(ForceOptions)]
         of_models += ["baseline", *SYSTEM_OPTIONS]
+        of_models += [f.name for f in dataclasses.fields(ForceFieldConfig)] + ["mixing"]
         useless = [
             field.name
             for field in dataclasses.fields(self)
@@ -70,6 +77,29 @@ class SystemConfig(ForceOptions, FilesConfig):
                 "expected no flexible_molecules beside baseline, whose file says which "
                 "atoms are bonded, found both"
             )
+
+        self._check_force_field()
+
+    def _check_force_field(self) -> None:
+        """Refuse two force fields, and settings that a region leaves without effect."""
+        if self.baseline and self.given_names:
+            raise ValueError(
+                "expected baseline or a force field of other settings, found both "
+                f"(baseline and {', '.join(self.given_names)})"
+            )
+        if self.mixing is None:
+            return
+        without = {
+            "baseline": "forcefield takes the XML of a System, too",
+            "flexible_molecules": "molecules are those of the force field",
+            "total_charge": "region_charge of [mixing] is that of the region",
+        }
+        for name, reason in without.items():
+            if getattr(self, name):
+                raise ValueError(
+                    f"expected no {name} beside a region of the model ([mixing], "
+                    f"--region), found {getattr(self, name)!r}: {reason}"
+                )
 
     @property
     def force_options(self) -> dict[str, Any]:

@@ -239,7 +239,7 @@ def _refuse_guesses(unknown: Mapping[tuple[str, str], int], where: str) -> None:
     keys = list(dict.fromkeys(name for _, name in unknown))
     if len(keys) > _LISTED:  # all names that begin with the same letters
         starts = (re.match(r"\d*([A-Za-z]*)", name) for name in keys)
-        keys = list(dict.fromkeys(f"{m[1]}*" for m in starts if m and m[1]))
+        keys = list(dict.fromkeys(f"{m[1]}*" for m in starts if m and m[1])) or keys
     example = ",".join(f"{key}=..." for key in keys[:_LISTED])
     count = sum(unknown.values())
     raise NamesUnclear(

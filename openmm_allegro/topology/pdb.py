@@ -132,7 +132,7 @@ class _Reader:
             )
         records.positions = 0.1 * np.array(self._positions).reshape(-1, 3)
         records.models = models
-        bonds = [*self._water_bonds(), *self._connected(connections, where)]
+        bonds = [*water_bonds(records), *self._connected(connections, where)]
         pairs = sorted({(min(bond), max(bond)) for bond in bonds})
         records.bonds = np.array(pairs, dtype=int).reshape(-1, 2)
         return records
@@ -184,27 +184,6 @@ class _Reader:
             return False
         return is_known(residue) or "*" in number
 
-    def _water_bonds(self) -> Iterable[tuple[int, int]]:
-        """Bonds of waters, whatever their atoms are called.
-
-        Other solvents are called SOL too; they have atoms that no water has.
-        """
-        records = self.records
-        waters = [is_water(residue.name) for residue in records.residues]
-        oxygens: dict[int, int] = {}
-        hydrogens: list[tuple[int, int]] = []
-        for index, place in enumerate(records.residue_of):
-            if waters[place]:
-                residue = records.residues[place].name
-                element = known_element(records.names[index], residue)
-                if element == "O":
-                    oxygens[place] = index
-                elif element in ("H", "D"):
-                    hydrogens.append((place, index))
-                elif element is None:
-                    waters[place] = False
-        return [(oxygens[p], i) for p, i in hydrogens if waters[p] and p in oxygens]
-
     def _connected(
         self, connections: list[str], where: str
     ) -> Iterable[tuple[int, int]]:
@@ -224,6 +203,27 @@ class _Reader:
             if atoms and fields[0] in self._serials:
                 bonds += [(atoms[0], other) for other in atoms[1:] if other != atoms[0]]
         return bonds
+
+
+def water_bonds(records: Records) -> list[tuple[int, int]]:
+    """List the bonds of waters, whatever their atoms are called.
+
+    Other solvents are called SOL too; they have atoms that no water has.
+    """
+    waters = [is_water(residue.name) for residue in records.residues]
+    oxygens: dict[int, int] = {}
+    hydrogens: list[tuple[int, int]] = []
+    for index, place in enumerate(records.residue_of):
+        if waters[place]:
+            residue = records.residues[place].name
+            element = known_element(records.names[index], residue)
+            if element == "O":
+                oxygens[place] = index
+            elif element in ("H", "D"):
+                hydrogens.append((place, index))
+            elif element is None:
+                waters[place] = False
+    return [(oxygens[p], i) for p, i in hydrogens if waters[p] and p in oxygens]
 
 
 @lru_cache(maxsize=65536)

@@ -63,6 +63,8 @@ class Records:
         Number of models in the file; the atoms are those of the first.
     left_out : dict of str to int
         Numbers of records that are alternatives of atoms, by their letter.
+    more_remarks : list of str
+        What else a reader chose, or left out.
     """
 
     names: list[str] = field(default_factory=list)
@@ -77,6 +79,7 @@ class Records:
     cell: np.ndarray | None = None
     models: int = 1
     left_out: dict[str, int] = field(default_factory=dict)
+    more_remarks: list[str] = field(default_factory=list)
 
     @property
     def residue_names(self) -> list[str]:
@@ -86,7 +89,7 @@ class Records:
     @property
     def remarks(self) -> list[str]:
         """What a reader of the file chose, in words."""
-        return alternatives_left_out(self.left_out)
+        return [*alternatives_left_out(self.left_out), *self.more_remarks]
 
 
 @contextlib.contextmanager

@@ -72,6 +72,8 @@ FORMER = {
     "process": ("simulate.platform", "utils.process"),
     "protocol": "simulate.protocol",
     "protocol_file": ("simulate.protocol_file", "simulate.system_config"),
+    "simulate.coordinates": "inputs.coordinates",
+    "structure.extxyz": "topology.extxyz",
     "train": "training.train",
     "train_config": ("training.config", "training.data"),
     "watchdog_limits": "simulate.watchdogs.limits",

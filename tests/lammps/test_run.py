@@ -14,9 +14,9 @@ from openmm import unit
 from openmm_helpers import make_topology
 
 from openmm_allegro import save_model
+from openmm_allegro.inputs.coordinates import read_coordinates
 from openmm_allegro.lammps.run import prepare_run
 from openmm_allegro.runs.run import read_stages
-from openmm_allegro.simulate.coordinates import read_coordinates
 from openmm_allegro.simulate.settings import Stage
 from openmm_allegro.simulate.system_config import SystemConfig
 from openmm_allegro.simulate.topology_file import write_topology

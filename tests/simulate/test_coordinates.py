@@ -10,10 +10,10 @@ from openmm import Vec3, app, unit
 from openmm_helpers import make_topology
 
 from openmm_allegro.cli.main import main
+from openmm_allegro.inputs.coordinates import read_coordinates
 from openmm_allegro.modelfile import save_model
 from openmm_allegro.runs.topology import load_topology
 from openmm_allegro.simulate.atoms import describe_atoms, describe_start
-from openmm_allegro.simulate.coordinates import read_coordinates
 from openmm_allegro.simulate.topology_file import _hybrid_36, write_topology
 from openmm_allegro.structure.topology import topology_symbols
 from openmm_allegro.topology.elements import NamesUnclear

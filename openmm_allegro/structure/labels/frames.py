@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...topology.extxyz import check_extxyz
 from ...utils.extras import naming_extras
-from ..extxyz import check_extxyz
 from .settings import LabelSettings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from openmm import app, unit
@@ -13,11 +13,12 @@ from openmm.app.internal.unitcell import computePeriodicBoxVectors
 
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
+from ..topology.formats import FORMATS, format_of
+from ..topology.frames import OF_ASE
 from ..topology.names import SITE, is_polymer
-from ..topology.pdb import read_pdb
+from ..topology.read import READ_HERE, read_records
 from ..topology.records import Records
 
-_CIF = (".cif", ".mmcif", ".pdbx")
 _CELL = re.compile(r"^_cell\.(length_[abc]|angle_\w+)[ \t]+(\S+)", re.MULTILINE)
 _CELL_ITEMS = ("length_a", "length_b", "length_c")
 _CELL_ITEMS += ("angle_alpha", "angle_beta", "angle_gamma")
@@ -29,7 +30,7 @@ _METALS = frozenset(
 
 
 class Coordinates(NamedTuple):
-    """What a PDB or PDBx/mmCIF file holds.
+    """What a file with atoms and positions holds.
 
     Attributes
     ----------
@@ -42,13 +43,19 @@ class Coordinates(NamedTuple):
 
 
 def read_coordinates(
-    path: str | Path, elements: Mapping[str, str] | None = None
+    path: str | Path,
+    elements: Mapping[str, str] | None = None,
+    *,
+    frame: int | None = None,
+    atom_style: str = "",
 ) -> Coordinates:
-    """Read the first model of a PDB or PDBx/mmCIF file.
+    """Read a file that holds atoms and their positions.
 
-    Unlike ``openmm.app.PDBFile`` it guesses no elements, and atoms of one residue may
-    have the same name. Warns (UserWarning) of alternate locations and further models,
-    which are left out.
+    Formats are PDB, PDBx/mmCIF, GROMACS gro, POSCAR, CIF, extxyz, XDATCAR, ase's
+    trajectories and LAMMPS data. Unlike ``openmm.app.PDBFile`` it guesses no elements,
+    and atoms of one residue may have the same name. Cells of any orientation are turned
+    to OpenMM's, with the atoms. Warns (UserWarning) of what is left out, such as
+    alternate locations, further models and velocities.
 
     Parameters
     ----------
@@ -56,7 +63,12 @@ def read_coordinates(
     elements : mapping of str to str, optional
         Elements by names of atoms: ``{"SOD": "Na"}``, ``{"LIG:C1": "C"}`` for those of
         a residue, ``{"C*": "C"}`` for all names that begin so; ``"EP"`` for a virtual
-        site.
+        site. In a POSCAR without a line of elements names are the numbers of species,
+        in LAMMPS data they are types: ``{"1": "Li"}``.
+    frame : int, optional
+        Number of a frame, from 0 on, or from -1 backwards, where there are several.
+    atom_style : str, optional
+        Style of the atoms of LAMMPS data that do not state it.
 
     Raises
     ------
@@ -67,24 +79,47 @@ def read_coordinates(
         name, or contradicts it.
     """
     path = Path(path)
+    kind = format_of(path) or "pdb"
     if not path.is_file():
-        raise FileNotFoundError(f"expected a PDB file, found nothing at {path}")
-    if path.suffix.lower() in _CIF:
+        raise FileNotFoundError(
+            f"expected a file with atoms and positions, found nothing at {path}"
+        )
+    if kind == "mmcif":
         return _read_cif(path, elements or {})
-    records = read_pdb(path)
+    if kind not in READ_HERE:
+        raise ValueError(
+            f"expected a file with atoms and positions, found {FORMATS[kind].name} at "
+            f"{path}; name what has both, or the topology, and the positions by "
+            "positions (--positions)"
+        )
+    records = read_records(path, elements, frame=frame, atom_style=atom_style)
+    given = {} if kind in (*OF_ASE, "lammps-data") else elements
     symbols = find_elements(
         records.names,
         records.residue_names,
         records.residue_of,
         records.stated,
-        elements or {},
+        given or {},
         str(path),
     )
     _say(records.remarks, records.models, path)
-    if records.cell is not None:
-        _check_cell(records.cell, path)
     topology = _make_topology(records, symbols)
+    topology.setPeriodicBoxVectors(box_of(records.cell, path, kind))
     return Coordinates(topology, records.positions * unit.nanometer)
+
+
+def box_of(cell: np.ndarray | None, path: Path, kind: str) -> Any:
+    """Box vectors of lengths in nm and angles (6,), in OpenMM's form; None of none.
+
+    Raises
+    ------
+    ValueError
+        If they are of no cell.
+    """
+    if cell is None:
+        return None
+    _check_cell(cell, path, "CRYST1" if kind == "pdb" else "the cell")
+    return computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
 
 
 def _check_cell(cell: np.ndarray, path: Path, item: str = "CRYST1") -> None:
@@ -122,10 +157,6 @@ def _make_topology(records: Records, symbols: list[str]) -> app.Topology:
             str(records.serials[index]),
             records.charges[index],
         )
-    if records.cell is not None:
-        lengths, angles = records.cell[:3], np.radians(records.cell[3:])
-        box = computePeriodicBoxVectors(*lengths, *angles)
-        topology.setPeriodicBoxVectors(box)
     topology.createStandardBonds()
     topology.createDisulfideBonds(records.positions * unit.nanometer)
     atoms = list(topology.atoms())

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Make the System of a run of what its settings name: files, a model, a force field."""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import openmm
+from openmm import app
+
+from ..classical.serialized import read_system
+from ..inputs.atoms import Atoms, check_bonds, read_atoms
+from ..inputs.forcefield import force_field_system
+from ..inputs.regions import select_region
+from ..inputs.settings import InputsConfig
+from ..model.model import Model
+from ..potential.potential import AllegroPotential
+from ..runs.names import ENSEMBLES
+from .system_config import SystemConfig
+
+
+class Prepared(NamedTuple):
+    """A System with its positions, ready to be simulated.
+
+    Attributes
+    ----------
+    topology : openmm.app.Topology
+    positions : [N, 3] Quantity
+    system : openmm.System
+    models : tuple of Model
+        Empty where the System came from a file.
+    notes : dict
+        Models and options, for the records of runs.
+    """
+
+    topology: app.Topology
+    positions: Any
+    system: openmm.System
+    models: tuple[Model, ...]
+    notes: dict[str, Any]
+
+
+def prepare(
+    config: SystemConfig,
+    folder: Path,
+    *,
+    trust: bool = False,
+    ensembles: Collection[str] = (),
+) -> Prepared:
+    """Build the System of a config, whose paths are relative to the folder.
+
+    Parameters
+    ----------
+    config : SystemConfig
+    folder : Path
+    trust : bool
+        As ``read_protocol``.
+    ensembles : collection of str
+        Those of the stages; formats without bonds are refused where the volume changes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        As ``AllegroPotential``, ``read_system`` and ``read_atoms``.
+    """
+    atoms = read_atoms(config, config.topology, folder, config.gromacs_include)
+    if not (config.system or config.flexible_molecules):
+        moving = [name for name in dict.fromkeys(ensembles) if ENSEMBLES[name]]
+        check_bonds(atoms, config, config.topology, moving)
+    notes = _notes_of_inputs(config, folder)
+    if config.system:
+        system = read_system(folder / config.system, trust=trust)
+        notes |= file_notes("system_xml", [folder / config.system])
+        return Prepared(atoms.topology, atoms.positions, system, (), notes)
+    models = [folder / name for name in config.model]
+    potential = AllegroPotential(models)
+    options = config.force_options
+    system = _make_system(config, potential, atoms, folder, trust)
+    # The force says which backend was chosen, and why, and what charges there are.
+    for name in ("backend", "total_charge"):
+        options.pop(name)
+    notes = file_notes("model", models) | options | config.system_options | notes
+    if config.baseline:
+        notes |= file_notes("baseline", [folder / config.baseline])
+    return Prepared(atoms.topology, atoms.positions, system, potential.models, notes)
+
+
+def file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
+    """Names and hashes of files for a record; of one file without a list."""
+    names = [str(path) for path in paths]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    if len(paths) == 1:
+        return {name: names[0], f"{name}_sha256": hashes[0]}
+    return {name: names, f"{name}_sha256": hashes}
+
+
+def _make_system(
+    config: SystemConfig,
+    potential: AllegroPotential,
+    atoms: Atoms,
+    folder: Path,
+    trust: bool,
+) -> openmm.System:
+    """Make the System of a model alone, beside a force field, or in a region of one."""
+    periodic = False if config.no_periodic else None
+    options = config.force_options
+    is_delta = potential.models[0].kind == "delta"
+    if config.mixing is not None:
+        return _make_mixed(config, potential, atoms, folder, trust)
+    if not is_delta and config.given_names:
+        raise ValueError(
+            "expected a region of the model ([mixing] region, --region), or a model of "
+            f"kind delta, beside a force field ({', '.join(config.given_names)}), "
+            "found a model of kind total, which is the whole energy"
+        )
+    if config.baseline:
+        mm_system = read_system(folder / config.baseline, trust=trust)
+    elif is_delta and (config.forcefield or atoms.file is not None):
+        mm_system = force_field_system(
+            config, atoms, folder, periodic=not config.no_periodic, trust=trust
+        )
+    elif is_delta:
+        raise ValueError(
+            "expected a force field for a model of kind delta, which corrects one, "
+            "found none: baseline (--baseline SYSTEM.xml), forcefield (--forcefield "
+            "amber14-all.xml,...), or a topology that holds one (prmtop, top, psf)"
+        )
+    else:
+        return potential.create_system(
+            atoms.topology,
+            **options,
+            periodic=periodic,
+            rigid_molecules=not config.flexible_molecules,
+        )
+    return potential.add_to_system(
+        atoms.topology, mm_system, **options, periodic=periodic
+    )
+
+
+def _make_mixed(
+    config: SystemConfig,
+    potential: AllegroPotential,
+    atoms: Atoms,
+    folder: Path,
+    trust: bool,
+) -> openmm.System:
+    """Make the System of a model in a region of a force field."""
+    mixing, options = config.mixing, config.force_options
+    region = select_region(atoms.topology, mixing.region, "[mixing] region")
+    mm_system = force_field_system(
+        config, atoms, folder, periodic=not config.no_periodic, trust=trust
+    )
+    options["total_charge"] = mixing.region_charge
+    system = potential.create_mixed_system(
+        atoms.topology,
+        mm_system,
+        region,
+        **options,
+        embedding=mixing.embedding,
+        interpolate=mixing.interpolate or mixing.lambda_interpolate is not None,
+        remove_constraints=mixing.remove_constraints,
+        link=mixing.link,
+        screened_charges=mixing.screened_charges,
+        force_group=mixing.force_group,
+    )
+    if mixing.lambda_interpolate is not None:
+        _set_lambda(system, mixing.lambda_interpolate)
+    return system
+
+
+def _set_lambda(system: openmm.System, value: float) -> None:
+    """Set the default of the parameter that leads from force field to model."""
+    for force in system.getForces():
+        for index in range(getattr(force, "getNumGlobalParameters", int)()):
+            if force.getGlobalParameterName(index) == "lambda_interpolate":
+                force.setGlobalParameterDefaultValue(index, value)
+
+
+def _notes_of_inputs(config: SystemConfig, folder: Path) -> dict[str, Any]:
+    """Settings of inputs, force field and region that are not the defaults."""
+    fields = InputsConfig.__dataclass_fields__
+    notes: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in ("frame", "atom_style", "bonds", "box_nm")
+        if getattr(config, name) != fields[name].default
+    }
+    if config.positions:
+        notes |= file_notes("positions", [folder / config.positions])
+    if config.mixing is not None or config.forcefield:
+        notes |= {name: getattr(config, name) for name in config.given_names}
+    for name, value in config.mixing.record.items() if config.mixing else ():
+        notes[f"mixing_{name}"] = value
+    return notes
