@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Atoms, cells, times and chunks of trajectories, checked where the user gives them."""
 
+import re
 from itertools import chain
 
 import mdtraj
 import numpy as np
 
 from ..utils.config import SettingError
+from ..utils.suggest import did_you_mean
 
 # Positions of a chunk: 50 MB in float64, a few times that while they are unwrapped.
 _POSITIONS = 2_000_000
+# Elements and residues that are listed where a selection is empty, and words of
+# selections that are no names.
+_SHOWN = 12
+_WORDS = ("and", "or", "not", "element", "name", "resname", "residue", "index", "to")
 # Stretches of a chunk whose frames are summed.
 STRETCHES = 10
 
@@ -21,7 +27,8 @@ def select_atoms(trajectory, selection):
             atoms = trajectory.topology.select(selection)
         except ValueError as error:
             raise ValueError(
-                f"expected an mdtraj selection, found {selection!r}"
+                "expected an element (Na) or an mdtraj selection (water and name O), "
+                f"found {selection!r}"
             ) from error
     else:
         atoms = np.asarray(selection)
@@ -34,6 +41,7 @@ def select_atoms(trajectory, selection):
     if atoms.size == 0:
         raise ValueError(
             f"expected at least one atom, selection {selection!r} is empty"
+            f"{_what_there_is(trajectory.topology, selection)}"
         )
     if atoms.min() < 0 or atoms.max() >= trajectory.n_atoms:
         raise ValueError(
@@ -260,3 +268,15 @@ def _check_finite(values, first, name):
             f"expected finite {name}, found NaN or infinity in frame "
             f"{first + int(np.argmin(frame_is_finite))}"
         )
+
+
+def _what_there_is(topology, selection):
+    """List elements and residues, and what an empty selection may have meant."""
+    elements = sorted({atom.element.symbol for atom in topology.atoms if atom.element})
+    residues = sorted({residue.name for residue in topology.residues})
+    kinds = {"elements": elements, "residues": residues}
+    shown = [f"{kind} {', '.join(n[:_SHOWN])}" for kind, n in kinds.items() if n]
+    words = re.findall(r"\w+", selection) if isinstance(selection, str) else []
+    names = {atom.name for atom in topology.atoms} | {*elements, *residues}
+    unknown = [word for word in words if word not in names and word not in _WORDS]
+    return f"; there are {' and '.join(shown)}{did_you_mean(unknown, names)}"

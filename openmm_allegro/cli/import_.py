@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import add_overwrite_option, check_free
+from .output import add_overwrite_option, check_free, print_next, quoted
 
 if TYPE_CHECKING:
     from ..model.model import Model
@@ -67,7 +67,9 @@ def import_(options: argparse.Namespace) -> None:
             f"expected an output other than the input, found {options.source} as both"
         )
     read = _read_own if options.source.suffix == ".safetensors" else _read_theirs
-    print(f"model: {save_model(read(options), options.output)}")
+    path = save_model(read(options), options.output)
+    print(f"model: {path}")
+    print_next(f"simulate {quoted(path)} BOX.pdb --output runs/first")
 
 
 def _read_own(options: argparse.Namespace) -> "Model":

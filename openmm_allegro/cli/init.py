@@ -12,7 +12,7 @@ from .datafiles import (
     prepare_files,
     write_page,
 )
-from .output import add_overwrite_option, check_free
+from .output import add_overwrite_option, check_free, print_next, quoted
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,3 +46,4 @@ def init(options: argparse.Namespace) -> None:
     write_page(prepared, page)
     replace_file(output, prepared.text)
     print(f"settings: {output}\npage about the data: {page}")
+    print_next(f"train {quoted(output)}")

@@ -5,7 +5,6 @@ Only the module of the verb that is asked for is imported. It has two functions:
 ``add_options(parser)``, and one of the verb's name that takes the options' values.
 """
 
-import argparse
 import contextlib
 import importlib
 import io
@@ -20,6 +19,7 @@ from typing import Any
 from .._version import __version__
 from ..utils.extras import naming_extras
 from ..utils.quiet import quiet
+from .parser import Parser
 
 # Verbs in the order of the help, and what each does.
 VERBS = {
@@ -35,6 +35,16 @@ VERBS = {
     "analyze": "structure, motion and soundness of trajectories",
     "report": "one HTML page about a run: traces, structure, kinetics, a look in 3D",
 }
+# What the command says if nothing is asked of it.
+_FIRST_STEPS = """\
+Allegro machine-learned potentials inside OpenMM. To begin:
+
+  openmm-allegro train data.extxyz --hours 1       from energies (eV) and forces (eV/Å)
+  openmm-allegro simulate MODEL box.pdb --output runs/first
+  openmm-allegro report runs/first                 structure and kinetics, on a page
+  openmm-allegro import best.ckpt -o model.safetensors    a model of nequip-allegro
+
+openmm-allegro --help lists all verbs, openmm-allegro VERB --help what each takes."""
 _DEBUG = "--debug"
 # The extra that has all that a verb needs, where it needs more than the base.
 _EXTRAS = {
@@ -60,9 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = _DEBUG in arguments  # anywhere, since each verb has a parser of its own
     arguments = [argument for argument in arguments if argument != _DEBUG]
+    if not arguments:
+        print(_FIRST_STEPS)
+        return 0
+    known_options: list[str] = []
     try:
         _print_any_name()
-        options = _make_parser(arguments).parse_args(arguments)
+        parser = _make_parser(arguments)
+        options = parser.parse_args(arguments)
+        known_options = parser.options_of(options)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         _, run_verb = _functions_of(options.verb)
         with quiet("numexpr"), _warnings_in_one_line(debug):
@@ -74,7 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("openmm-allegro: interrupted; what was written stays", file=sys.stderr)
+        more = "; the same command with --resume continues"
+        more = more if "--resume" in known_options else ""
+        print(
+            f"openmm-allegro: interrupted; what was written stays{more}",
+            file=sys.stderr,
+        )
         return 130
     except Exception as error:
         if debug:
@@ -122,9 +143,9 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def _make_parser(arguments: Sequence[str]) -> Parser:
     """Parser of the command, with the options of the verb that is asked for."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="openmm-allegro",
         description="Allegro machine-learned potentials inside OpenMM.",
     )

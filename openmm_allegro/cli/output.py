@@ -3,6 +3,7 @@
 
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ def check_free(path: Path | None, overwrite: bool, *, image: bool = False) -> No
     if image and path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"expected an image named .png, .pdf or .svg, found {path}")
     files.check_new_file(path, overwrite)
+
+
+def quoted(path: Path | str) -> str:
+    """Write a path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
+def print_next(*commands: str) -> None:
+    """Print what to type next, after a job that took its time."""
+    for number, command in enumerate(commands):
+        print(f"{'      ' if number else 'next: '}openmm-allegro {command}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

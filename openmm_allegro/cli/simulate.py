@@ -13,7 +13,7 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
 from .inputs import add_inputs, protocol_of, system_of
-from .output import add_overwrite_option
+from .output import add_overwrite_option, print_next, quoted
 
 # A single run takes its model and topology as arguments, and follows no earlier run.
 _OF_RUN = [name for name in settings_of(RunSettings) if name != "draw_velocities"]
@@ -104,6 +104,7 @@ def _simulate_file(
         for name, paths in stages.items():
             prefix = paths["trajectory"].with_suffix("")
             print(f"{f'{prefix.parent.name}/' if several else ''}{name}: {prefix}.*")
+    print_next(f"report {quoted(options.output)}")
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
@@ -141,3 +142,6 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
     )
     for name, path in paths.items():
         print(f"{name}: {path}")
+    prefix = quoted(options.output)
+    if settings.steps:
+        print_next(f"report {prefix}", f"analyze rdf {prefix}")

@@ -22,7 +22,7 @@ from .datafiles import (
     write_page,
 )
 from .evaluate import Outputs, show_errors
-from .output import add_overwrite_option
+from .output import add_overwrite_option, print_next, quoted
 
 # Settings chosen for files, and a page about those, in the folder of their training.
 CONFIG, PAGE = "config.toml", "data.html"
@@ -115,7 +115,12 @@ def train(options: argparse.Namespace) -> None:
         outputs = Outputs(None, None, None)
     shown = evaluate(model, test or validation)
     show_errors(shown, model.config.elements, outputs)
-    print(f"model: {output / 'model.safetensors'}")
+    path = output / "model.safetensors"
+    print(f"model: {path}")
+    print_next(
+        f"simulate {quoted(path)} BOX.pdb --output runs/first",
+        f"evaluate {quoted(path)} OTHER.extxyz --frames frames.csv",
+    )
 
 
 def _task_of(options: argparse.Namespace) -> _Task:

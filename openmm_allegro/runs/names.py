@@ -165,3 +165,10 @@ def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
         if name not in keep:
             path.unlink(missing_ok=True)
             shutil.rmtree(parts_of(path), ignore_errors=True)
+
+
+def runs_in(folder: Path) -> list[str]:
+    """List the runs of a folder by the names of their trajectories."""
+    paths = folder.glob(f"*{SUFFIXES['trajectory']}")
+    part = LAMMPS_SUFFIXES["part"]
+    return sorted(path.stem for path in paths if not path.name.endswith(part))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.files import read_record
+from ..utils.suggest import did_you_mean
 from .names import (
     LAMMPS,
     LAMMPS_SUFFIXES,
@@ -24,6 +25,7 @@ from .names import (
     WITH_VELOCITIES,
     existing_file,
     lammps_paths_of,
+    runs_in,
     stage_names,
 )
 from .records import read_run_record
@@ -315,12 +317,12 @@ def find_runs(
         rest.pop(0)
     if not files and not runs:
         folder = Path(items[0])
-        there = f"nothing at {folder}"
         if folder.is_dir():
-            paths = folder.glob(f"*{SUFFIXES['trajectory']}")
-            part = LAMMPS_SUFFIXES["part"]
-            stages = sorted(p.stem for p in paths if not p.name.endswith(part))
+            stages = runs_in(folder)
             there = f"the folder {folder} of {', '.join(stages) or 'no runs'}"
+        else:
+            beside = [str(folder.parent / name) for name in runs_in(folder.parent)]
+            there = f"nothing at {folder}{did_you_mean([str(folder)], beside)}"
         raise FileNotFoundError(
             "expected a trajectory and its topology or the prefix of a run, found "
             + there

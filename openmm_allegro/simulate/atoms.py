@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sentence that a run begins with: atoms, box, density, backend of the model."""
+"""Sentences that a run begins with: its atoms and backend, its steps and ensemble."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -72,3 +72,36 @@ def describe_atoms(topology: app.Topology, system: openmm.System) -> str:
     # Da per nm³ in g/cm³
     density = mass * 1.66053907e-3 / abs(np.linalg.det(box))
     return f"{text}, {density:.3g} g/cm³"
+
+
+def describe_work(record: dict[str, Any]) -> str:
+    """Describe how long and in which ensemble a run simulates.
+
+    Parameters
+    ----------
+    record : dict
+        Of the run, see ``RunSettings.record``, with its ``platform``.
+
+    Returns
+    -------
+    str
+        As ``"40,000 steps of 0.5 fs (20 ps), npt at 300 K and 1 bar by
+        langevin-middle, on the CPU platform; a frame every 20 steps"``.
+    """
+    steps, step = record["steps"], record["timestep_fs"]
+    if steps == 0:
+        return f"no steps, a minimisation alone, on the {record['platform']} platform"
+    kelvin = record["temperature_k"]
+    words = " to ".join(
+        f"{k:g}" for k in (kelvin if isinstance(kelvin, list) else [kelvin])
+    )
+    at = "from" if record["ensemble"] == "nve" else "at"
+    pressure = (
+        f" and {record['pressure_bar']:g} bar" if "pressure_bar" in record else ""
+    )
+    return (
+        f"{steps:,} steps of {step:g} fs ({steps * step * 1e-3:,.6g} ps), "
+        f"{record['ensemble']} {at} {words} K{pressure} by {record['integrator']}, on "
+        f"the {record['platform']} platform; a frame every "
+        f"{record['report_interval']:,} steps"
+    )

@@ -20,7 +20,7 @@ from ..bias.sampling import Sampling
 from ..potential.description import notes_of
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
-from .atoms import describe_start
+from .atoms import describe_start, describe_work
 from .checkpoint import Checkpoint
 from .checks import (
     check_charge_settings,
@@ -137,6 +137,7 @@ def execute(
         record = asked | {"identity": parts, "platform_properties": properties}
         record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
         record |= _progress(simulation, before, checkpoint, settings.minimize)
+        log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
         job = Job(simulation, paths, record, own, save_after, acting=acting)
         _begin(job, settings, earlier, state)

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
+from .suggest import did_you_mean
+
 T = TypeVar("T")
 
 
@@ -77,7 +79,7 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     if unknown:
         raise ValueError(
             f"{where}: expected keys among {', '.join(fields)}; found "
-            f"{brief_names(unknown)}"
+            f"{brief_names(unknown)}{did_you_mean(unknown, fields)}"
         )
     missing = [
         name
@@ -160,7 +162,7 @@ def read_tables(path: str | Path, known: Collection[str]) -> dict[str, Any]:
     if unknown:
         raise ValueError(
             f"{path}: expected tables among {', '.join(known)}; found "
-            f"{brief_names(unknown)}"
+            f"{brief_names(unknown)}{did_you_mean(unknown, known)}"
         )
     return content
 
@@ -174,6 +176,7 @@ def _checked_field(field: dataclasses.Field, value: Any, where: str) -> Any:
             raise
         raise ValueError(
             f"{where}: expected {field.name} of {choices}, found {brief(value)}"
+            f"{did_you_mean([value], map(str, choices))}"
         ) from None
 
 

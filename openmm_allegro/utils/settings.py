@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from .config import brief, checked_value
 from .pairs import AddPairs, read_pairs
+from .suggest import did_you_mean
 
 T = TypeVar("T")
 
@@ -298,6 +299,7 @@ def _checked_setting(
         )
         if meaning.choices:
             text = f"expected {name} of {meaning.choices}, found {brief(value)}"
+            text += did_you_mean([value], map(str, meaning.choices))
         raise ValueError(f"{start}{text}") from None
     values = tuple(value.values()) if isinstance(value, dict) else value
     several = values if isinstance(values, tuple) else (values,)
@@ -316,7 +318,10 @@ def _checked_setting(
 
 def _check(value: Any, meaning: Setting, expected: str, words: str) -> None:
     if meaning.choices and value not in meaning.choices:
-        raise ValueError(f"{expected} of {meaning.choices}, found {brief(value)}")
+        meant = did_you_mean([value], map(str, meaning.choices))
+        raise ValueError(
+            f"{expected} of {meaning.choices}, found {brief(value)}{meant}"
+        )
     for name, (_, holds) in _BOUNDS.items():
         bound = getattr(meaning, name)
         if bound is not None and not holds(value, bound):
