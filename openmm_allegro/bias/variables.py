@@ -18,16 +18,6 @@ GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
 )
 # Pairs of a coordination number; each is computed at every step.
 MOST_PAIRS = 200_000
-_FORCES = {
-    "distance": (openmm.CustomBondForce, "r"),
-    "angle": (openmm.CustomAngleForce, "theta"),
-    "dihedral": (openmm.CustomTorsionForce, "theta"),
-}
-_OF_GROUPS = {
-    "distance": "distance(g1, g2)",
-    "angle": "angle(g1, g2, g3)",
-    "dihedral": "dihedral(g1, g2, g3, g4)",
-}
 
 
 class Resolved(NamedTuple):
@@ -116,7 +106,9 @@ def make_force(resolved: Resolved, system: openmm.System) -> openmm.Force:
     """Make a force whose energy is a variable, in nm or radians.
 
     Distances are those of nearest images where the System is periodic. An rmsd and
-    centres of mass take positions as they are, so molecules must be whole.
+    centres of mass take positions as they are, so molecules must be whole. Forces of
+    single atoms are compound ones, which OpenMM does not take for bonds: it would move
+    the atoms as one molecule when the volume changes.
 
     Parameters
     ----------
@@ -129,17 +121,20 @@ def make_force(resolved: Resolved, system: openmm.System) -> openmm.Force:
         return openmm.RMSDForce(resolved.reference, list(groups[0]))
     if variable.kind == "coordination":
         half = variable.r0_angstrom / NM_TO_ANGSTROM
-        force = openmm.CustomBondForce(f"1/(1 + (r/{half!r})^{variable.exponent})")
+        pair = f"1/(1 + (distance(p1, p2)/{half!r})^{variable.exponent})"
+        force = openmm.CustomCompoundBondForce(2, pair)
         for first in groups[0]:
             for second in groups[1]:
-                force.addBond(first, second)
+                force.addBond([first, second])
     elif all(len(group) == 1 for group in groups):
-        make, expression = _FORCES[variable.kind]
-        force = make(expression)
-        add = {2: "addBond", 3: "addAngle", 4: "addTorsion"}[len(groups)]
-        getattr(force, add)(*(group[0] for group in groups))
+        points = ", ".join(f"p{number}" for number in range(1, len(groups) + 1))
+        expression = f"{variable.kind}({points})"
+        force = openmm.CustomCompoundBondForce(len(groups), expression)
+        force.addBond([group[0] for group in groups])
     else:
-        force = openmm.CustomCentroidBondForce(len(groups), _OF_GROUPS[variable.kind])
+        points = ", ".join(f"g{number}" for number in range(1, len(groups) + 1))
+        expression = f"{variable.kind}({points})"
+        force = openmm.CustomCentroidBondForce(len(groups), expression)
         for group in groups:
             force.addGroup(group, [system.getParticleMass(i)._value for i in group])
         force.addBond(range(len(groups)))

@@ -59,6 +59,19 @@ def test_nearest_images():
     np.testing.assert_allclose(values(moved), values(CHAIN), rtol=1e-6)
 
 
+def test_single_atoms_are_not_bonded_by_variables():
+    """A barostat moves them one by one, as it does without restraints."""
+    variables = [v for v in VARIABLES if v.name != "far"]
+    found, system = resolved(variables)
+    system.removeForce(0)
+    walls = [Restraint(variable.name, 1.0, 1.0) for variable in variables]
+    system.addForce(make_restraints(walls, found, system))
+    integrator = openmm.VerletIntegrator(1e-3)
+    platform = openmm.Platform.getPlatform("Reference")
+    context = openmm.Context(system, integrator, platform)
+    assert context.getMolecules() == ((0,), (1,), (2,), (3,))
+
+
 def test_selections():
     chosen, _ = resolved([Variable("d", "distance", selections=("index 2", "index 0"))])
     assert chosen[0].groups == ((2,), (0,))
