@@ -4,7 +4,8 @@
 A protocol of a capped alanine alone in a periodic box (minimise, heat, NVT, NVE with
 velocities, NPT) runs with our force in a process that is killed by SIGKILL, or stopped
 by SIGTERM, after a random time and started again with resume, until it is complete;
-then the next protocol starts. A small training is treated alike; the report of a run
+then the next protocol starts. Two more have biased stages, by
+metadynamics and by OPES. A small training is treated alike; the report of a run
 and the import of a model of nequip-allegro are begun anew. After each kill every file
 must be readable, as it was or whole. At each end every frame must be present once, in
 order, and the stages, and the weights of the training, must equal those of an
@@ -16,8 +17,8 @@ nothing; the others must end with an error that says so, and then be resumed or 
 anew. Writes results/kills.json beside this file, kills_native.json with --backend
 native.
 
-python benchmarks/kills.py [--protocol 100] [--training 40] [--report 40] [--import 20]
-                           [--others 10] [--longest 10] [--seed 1] [--backend native]
+python benchmarks/kills.py [--protocol 100] [--biased 60] [--training 40] [--report 40]
+                           [--import 20] [--others 10] [--longest 10] [--seed 1] [--backend native]
 """
 
 import argparse
@@ -35,6 +36,7 @@ from pathlib import Path
 
 from hardware import hardware
 from kills_tasks import (
+    BiasedTask,
     ImportTask,
     ProtocolTask,
     ReportTask,
@@ -145,6 +147,7 @@ def main() -> None:
     parser.add_argument("--protocol", type=int, default=100, help="least kills")
     parser.add_argument("--training", type=int, default=40)
     parser.add_argument("--report", type=int, default=40)
+    parser.add_argument("--biased", type=int, default=60, help="of each bias")
     parser.add_argument("--import", type=int, default=20, dest="imports")
     parser.add_argument("--others", type=int, default=10, help="of each other fault")
     parser.add_argument("--longest", type=float, default=10.0, help="s until a kill")
@@ -160,11 +163,16 @@ def main() -> None:
     )
     options = parser.parse_args()
     draw = random.Random(options.seed)
+    biased = dict.fromkeys(("metadynamics", "opes"), options.biased)
     least = {
         TrainingTask: options.training,
         ReportTask: options.report,
         ImportTask: options.imports,
         functools.partial(ProtocolTask, backend=options.backend): options.protocol,
+        **{
+            functools.partial(BiasedTask, kind=kind, backend=options.backend): number
+            for kind, number in biased.items()
+        },
     }
     is_default = options.backend == parser.get_default("backend")
     name = "kills.json" if is_default else f"kills_{options.backend}.json"

@@ -16,6 +16,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any, ClassVar
 
 import mdtraj
 import numpy as np
@@ -25,6 +26,7 @@ from mdtraj.formats import HDF5TrajectoryFile
 from openmm import app
 
 from openmm_allegro import AllegroPotential
+from openmm_allegro.bias import Metadynamics, Opes, Restraint, Variable
 from openmm_allegro.modelfile import load_model
 from openmm_allegro.runs.names import paths_of
 from openmm_allegro.simulate.checkpoint import read_checkpoint
@@ -50,6 +52,9 @@ class ProtocolTask:
     name = "protocol"
     is_resumed = True
     signals = (signal.SIGKILL, signal.SIGTERM)
+    stages = STAGES
+    sampling: ClassVar[dict[str, Any]] = {}
+    same = ("trajectory", "state")
 
     def __init__(self, temporary: Path, backend: str = "torchforce") -> None:
         self.pdb = app.PDBFile(str(ALANINE / "solute.pdb"))
@@ -64,8 +69,9 @@ class ProtocolTask:
             self.pdb.topology,
             self.pdb.positions,
             self.system,
-            STAGES,
+            self.stages,
             folder,
+            **self.sampling,
             platform="CPU",
             threads=1,
             seed=3,
@@ -75,7 +81,7 @@ class ProtocolTask:
 
     def moment(self, folder: Path) -> str:
         """Name the stage that was killed, and tell if it had taken steps."""
-        for number, stage in enumerate(STAGES, start=1):
+        for number, stage in enumerate(self.stages, start=1):
             paths = paths_of(folder / f"{number}-{stage.name}")
             if not paths["record"].exists():
                 return f"before {stage.name}"
@@ -111,7 +117,7 @@ class ProtocolTask:
 
     def check_end(self, folder: Path, reference: Path) -> None:
         """Check that all frames are present once, with the bits of the reference."""
-        for number, stage in enumerate(STAGES[1:], start=2):
+        for number, stage in enumerate(self.stages[1:], start=2):
             name = f"{number}-{stage.name}"
             paths, others = paths_of(folder / name), paths_of(reference / name)
             steps = np.arange(INTERVAL, STEPS + 1, INTERVAL)
@@ -124,9 +130,42 @@ class ProtocolTask:
                     frames = file.read()
                 expected = np.arange(VELOCITIES, STEPS + 1, VELOCITIES) * 5e-4
                 assert np.allclose(frames.time, expected), f"{name}: velocities"
-            for kind in ("trajectory", "state"):
+            for kind in self.same:
+                if not others[kind].exists():
+                    assert not paths[kind].exists(), f"{name}: {kind} of no bias"
+                    continue
                 same = paths[kind].read_bytes() == others[kind].read_bytes()
                 assert same, f"{name}: other bits in {kind}"
+
+
+class BiasedTask(ProtocolTask):
+    """Stages with a bias of both torsions, and a restraint of a bond."""
+
+    stages = (
+        Stage("minimise", minimize=True),
+        Stage("heat", temperature_k=(100.0, 300.0), **COMMON),
+        Stage("biased", bias=True, variable_interval=5, **COMMON),
+        Stage("npt", ensemble="npt", bias=True, barostat_interval=5, **COMMON),
+    )
+    same = ("trajectory", "state", "variables", "hills", "kernels")
+
+    def __init__(self, temporary: Path, kind: str, backend: str = "native") -> None:
+        super().__init__(temporary, backend)
+        self.name = kind
+        torsions = {"variables": ("phi", "psi"), "widths": (20.0, 20.0), "pace": 7}
+        if kind == "metadynamics":
+            bias = Metadynamics(**torsions)
+        else:
+            bias = Opes(barrier_kj_mol=30.0, **torsions)
+        self.sampling = {
+            "variables": [
+                Variable("phi", "dihedral", atoms=(4, 6, 8, 14)),
+                Variable("psi", "dihedral", atoms=(6, 8, 14, 16)),
+                Variable("bond", "distance", atoms=(4, 6)),
+            ],
+            "restraints": [Restraint("bond", 1.4, 500.0)],
+            "bias": bias,
+        }
 
 
 class TrainingTask:
