@@ -4,10 +4,10 @@
 A protocol of a capped alanine alone in a periodic box (minimise, heat, NVT, NVE with
 velocities, NPT) runs with our force in a process that is killed by SIGKILL, or stopped
 by SIGTERM, after a random time and started again with resume, until it is complete;
-then the next protocol starts. Two more have biased stages, by
-metadynamics and by OPES. A small training is treated alike; the report of a run
-and the import of a model of nequip-allegro are begun anew. After each kill every file
-must be readable, as it was or whole. At each end every frame must be present once, in
+then the next protocol starts. Two more have biased stages, by metadynamics and by OPES.
+A small training is treated alike; the report of a run and the import of a model of
+nequip-allegro are begun anew. After each kill every file must be readable, as it was or
+whole. At each end every frame must be present once, in
 order, and the stages, and the weights of the training, must equal those of an
 undisturbed process to the last bit.
 
@@ -18,7 +18,8 @@ anew. Writes results/kills.json beside this file, kills_native.json with --backe
 native.
 
 python benchmarks/kills.py [--protocol 100] [--biased 60] [--training 40] [--report 40]
-                           [--import 20] [--others 10] [--longest 10] [--seed 1] [--backend native]
+                           [--import 20] [--others 10] [--longest 10] [--seed 1]
+                           [--backend native]
 """
 
 import argparse

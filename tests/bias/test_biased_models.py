@@ -45,7 +45,7 @@ SLOW = pytest.mark.slow
     "make, backend",
     [
         (waters, "native"),
-        (mixed, "native"),
+        pytest.param(mixed, "native", marks=SLOW),
         pytest.param(waters, "torchforce", marks=SLOW),
         pytest.param(mixed, "torchforce", marks=SLOW),
         pytest.param(waters, "pythonforce", marks=SLOW),
