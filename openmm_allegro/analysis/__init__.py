@@ -52,6 +52,7 @@ _NAMES = {
         "plot_vacf",
         "plot_van_hove",
     ),
+    "figures.free_energy": ("plot_overlap", "plot_profiles", "plot_surface"),
     "figures.ions": (
         "plot_clusters",
         "plot_conductivity",
@@ -65,6 +66,11 @@ _NAMES = {
         "plot_structure_factor",
     ),
     "figures.traces": ("plot_series", "plot_temperature"),
+    "free_energy.axes": ("Axis", "make_axis"),
+    "free_energy.basins": ("Basin", "basin_difference", "basins"),
+    "free_energy.hills": ("Hills", "bias_offsets", "hills_surface", "sum_hills"),
+    "free_energy.surface": ("Surface", "reweighted_surface"),
+    "free_energy.windows": ("Windows", "combine_windows"),
     "stability": (
         "Bonds",
         "TemperatureCheck",

@@ -85,11 +85,11 @@ def state_free_energies(energies: np.ndarray, counts: np.ndarray) -> StateFreeEn
     counts : [K] array of int
         Number of samples of each state.
     """
-    from pymbar import MBAR
-
     # Zeros of energy may be far apart; near each other the equations are easy to solve.
     zeros = np.mean(energies, axis=1, keepdims=True)
     with quiet("pymbar"):
+        from pymbar import MBAR
+
         mbar = MBAR(energies - zeros, np.asarray(counts))
         found = mbar.compute_free_energy_differences()
         overlap = mbar.compute_overlap()["matrix"]

@@ -50,7 +50,7 @@ def analyze(options: argparse.Namespace) -> None:
     source, words = None, options.inputs
     if quantity.needs_runs:
         window = Window(**settings.given_options(options, Window))
-        runs, words = find_runs(words)
+        runs, words = find_runs(words, folders=quantity.folders)
         naming = Naming(**settings.given_options(options, Naming))
         runs = [dataclasses.replace(run, elements=naming.elements) for run in runs]
         source = Source(runs, window, options.temperature)

@@ -8,7 +8,7 @@ them, and errors have been widened for the same reasons where they are made, in
 `check_steps`, `check_fluctuation`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -287,4 +287,31 @@ def judge_line(label: str, line: Any) -> list[str]:
         f"{line.degrees_of_freedom} degrees of freedom, probability "
         f"{line.p_value:.1g}. All errors are multiplied by {line.scale:.2g}; the "
         "errors given are too small, or the values are of no one line."
+    ]
+
+
+def judge_windows(groups: Sequence[Sequence[int]], names: Sequence[str]) -> list[str]:
+    """Judge whether umbrella windows hold together.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of int
+        Windows that overlap with each other, or through others.
+    names : sequence of str
+        Of all windows.
+    """
+    from ..analysis.states import LEAST_OVERLAP
+
+    if len(groups) < 2:
+        return []
+    parts = "; ".join(
+        names[group[0]]
+        if len(group) == 1
+        else f"{names[group[0]]} to {names[group[-1]]}"
+        for group in groups
+    )
+    return [
+        f"Umbrella windows fall into {len(groups)} parts that overlap by less than "
+        f"{LEAST_OVERLAP:g} ({parts}): the free energy of one relative to another is "
+        "not known. Add windows between them, or make their restraints softer."
     ]

@@ -59,6 +59,8 @@ class Quantity:
         Whether it is measured of runs; else of files that ``--json`` wrote.
     charges_of_ions : bool
         Whether its setting ``charges`` is the one that ``report`` takes.
+    folders : bool
+        Whether the folder of a protocol stands for all its stages.
     section : str
         Section of the page that shows its rows, figure and notes as they are:
         "structure", "kinetics", "vibrations" or "charges". Empty for a quantity that a
@@ -79,6 +81,7 @@ class Quantity:
     figures: Mapping[str, str] = field(default_factory=dict)
     needs_runs: bool = True
     charges_of_ions: bool = False
+    folders: bool = False
     section: str = ""
 
     def measure(

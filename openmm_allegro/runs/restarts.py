@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Restart files of LAMMPS: whether one is whole, its step, and what wrote it."""
 
+import contextlib
 import os
 import struct
 from pathlib import Path
 from typing import NamedTuple
+
+from .names import lammps_paths_of
 
 # Begins and ends a file that is whole: LAMMPS writes the end last.
 _MAGIC = b"LammpS RestartT\0"
@@ -72,3 +75,13 @@ def _header(head: bytes, place: int) -> Restart | None:
             return None
         elif kind == _BIGINT:
             width = value
+
+
+def version_of_lammps(prefix: str | Path) -> dict[str, str]:
+    """Version of LAMMPS for a record, as far as LAMMPS has written a state."""
+    for path in lammps_paths_of(prefix).values():
+        with contextlib.suppress(OSError):  # it is not needed for anything else
+            state = read_restart(path)
+            if state is not None:
+                return {"lammps_version": state.version}
+    return {}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A run on disk: its files and its record."""
 
-import contextlib
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,12 +23,11 @@ from .names import (
     WITH_TOPOLOGY,
     WITH_VELOCITIES,
     existing_file,
-    lammps_paths_of,
     runs_in,
     stage_names,
 )
 from .records import read_run_record
-from .restarts import read_restart
+from .restarts import version_of_lammps
 from .system import RunSystem, read_system
 from .table import known_table, read_speed
 from .trajectories.index import FrameIndex
@@ -210,7 +208,7 @@ def read_run(prefix: str | Path) -> Run:
     path = existing_file(prefix, SUFFIXES["record"])
     record = read_run_record(path) if path else {}
     if record.get("engine") == LAMMPS:
-        record |= _version_of_lammps(prefix)
+        record |= version_of_lammps(prefix)
     part = existing_file(prefix, LAMMPS_SUFFIXES["part"])
     if part is not None and (trajectory is None or not trajectory.stat().st_size):
         trajectory, part = part, None
@@ -228,16 +226,6 @@ def read_run(prefix: str | Path) -> Run:
         part=part,
         restart=existing_file(prefix, LAMMPS_SUFFIXES["restart"]),
     )
-
-
-def _version_of_lammps(prefix: str | Path) -> dict[str, str]:
-    """Version of LAMMPS for a record, as far as LAMMPS has written a state."""
-    for path in lammps_paths_of(prefix).values():
-        with contextlib.suppress(OSError):  # it is not needed for anything else
-            state = read_restart(path)
-            if state is not None:
-                return {"lammps_version": state.version}
-    return {}
 
 
 def read_stages(path: str | Path) -> list[Run]:

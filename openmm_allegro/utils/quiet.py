@@ -50,6 +50,7 @@ _REMARKS = {
             "pymbar.mbar_solvers": "JAX",
             "pymbar.timeseries": "use of the timeseries module",
         },
+        loggers=("pymbar.mbar_solvers", "pymbar.mbar"),  # of each solution
         warnings=(("", r"(pymbar|numba|mdtraj)\b"),),
     ),
 }

@@ -50,17 +50,12 @@ def basins(surface, depth=None):
     ----------
     surface : Surface
     depth : float, optional
-        Least depth in kJ/mol. Default: R T / 2, or twice the median error if that is
-        more.
+        Least depth in kJ/mol. Default: R T / 2, and twice the error of the depth.
 
     Returns
     -------
     list of Basin
     """
-    if depth is None:
-        errors = surface.errors[np.isfinite(surface.errors)]
-        typical = float(np.median(errors)) if len(errors) else 0.0
-        depth = max(_DEPTH * surface.thermal, _ERRORS * typical)
     labels, saddles = _flood(surface, depth)
     flat = surface.values.ravel()
     places = np.stack(np.meshgrid(*(a.centers for a in surface.axes), indexing="ij"))
@@ -147,11 +142,21 @@ def _flood(surface, depth):
         labels[place] = labels[min(near, key=lambda x: flat[x])]
         for other in roots[1:]:
             saddles[other] = place
-            if flat[place] - flat[other] < depth:
+            if not _is_deep(surface, place, other, depth):
                 merged[other] = roots[0]
                 del saddles[other]
             parent[other] = roots[0]
     return _absorb(labels, merged), saddles
+
+
+def _is_deep(surface, saddle, lowest, depth):
+    """Tell a basin from noise."""
+    height = surface.values.flat[saddle] - surface.values.flat[lowest]
+    if depth is not None:
+        return height >= depth
+    if height < _DEPTH * surface.thermal:
+        return False
+    return height >= _ERRORS * _compare(surface, saddle, lowest)[1]  # not NaN
 
 
 def _absorb(labels, merged):

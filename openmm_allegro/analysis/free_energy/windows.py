@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...utils.quiet import quiet
+from ..states import LEAST_OVERLAP, state_free_energies
 from ..statistics import block_edges, statistical_inefficiency
 from .axes import flat_bins, shape_of
 from .surface import (
@@ -23,10 +23,6 @@ from .surface import (
     widening,
 )
 
-# Overlap of neighbouring windows below which their free energy is not to be trusted:
-# Klimovich, Shirts and Mobley, J. Comput. Aided Mol. Des. 29, 397, 2015,
-# doi:10.1007/s10822-015-9840-9.
-LEAST_OVERLAP = 0.03
 # Steps of Newton's method where a block is left out: the first leaves a thousandth.
 _STEPS = 3
 
@@ -158,13 +154,9 @@ class _Pieces:
         reduced = np.concatenate(reduced).T  # [K, N]
         # MBAR wants samples window by window
         order = np.argsort(self._states, kind="stable")
-        with quiet("pymbar"):
-            from pymbar import MBAR
-
-            mbar = MBAR(reduced[:, order], self._counts.astype(int))
-            self.overlap = mbar.compute_overlap()["matrix"]
-        self._free = mbar.f_k
-        logs = mbar.f_k[:, None] - reduced
+        found = state_free_energies(reduced[:, order], self._counts.astype(int))
+        self._free, self.overlap = found.f, found.overlap
+        logs = self._free[:, None] - reduced
         self._highest = logs.max(axis=0)
         self._terms = np.exp(logs - self._highest)  # [K, N]
 
