@@ -47,3 +47,20 @@ EXCHANGE = {
     "checkpoint_interval": 50,
     "seed": 3,
 }
+SWITCHING = {
+    "switches": 20,
+    "switch_steps": 60,
+    "change_interval": 2,
+    "interval": 40,
+    "equilibration": 60,
+    "seed": 5,
+}
+
+
+def switched(output, made=None, **options):
+    """Switch λ of oscillators; return the files."""
+    from openmm_allegro.alchemical import switch_states
+
+    topology, positions, system, _ = made or two_oscillators()
+    options = COMMON | SWITCHING | options
+    return switch_states(topology, positions, system, output, **options)

@@ -9,5 +9,11 @@ from ..utils.lazy import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
-    {"exchange": ("LambdaFreeEnergies", "lambda_exchange", "lambda_free_energies")},
+    {
+        "exchange": ("LambdaFreeEnergies", "lambda_exchange", "lambda_free_energies"),
+        "protocol": ("FreeEnergyFile", "free_energy", "read_free_energy"),
+        "results": ("SwitchingFreeEnergy", "switching_free_energy"),
+        "settings": ("LambdaSettings", "SwitchingSettings"),
+        "switching": ("switch_states",),
+    },
 )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Settings of free energies along λ, declared once."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -143,3 +144,10 @@ class SwitchingSettings:
     def steps(self) -> int:
         """Steps of equilibrium at each end."""
         return self.first_start + (self.switches - 1) * self.interval
+
+    def record(self) -> dict[str, Any]:
+        """Collect the values as a run's record has them."""
+        values = dataclasses.asdict(self)
+        del values["minimize"]
+        values |= {"ensemble": self.ensemble, "steps": self.steps}
+        return {name: value for name, value in values.items() if value is not None}

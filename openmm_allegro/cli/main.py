@@ -31,6 +31,7 @@ VERBS = {
     "import": "turn a nequip-allegro checkpoint or package into a model file",
     "export": "turn a model file into a nequip checkpoint",
     "simulate": "molecular dynamics of a PDB file, or of a protocol",
+    "free-energy": "free energy of a model relative to a force field, along λ",
     "lammps": "write what simulate runs as a folder that LAMMPS runs over MPI",
     "analyze": "structure, motion and soundness of trajectories",
     "report": "one HTML page about a run: traces, structure, kinetics, a look in 3D",
@@ -54,6 +55,7 @@ _EXTRAS = {
     "refit": "train",
     "import": "nequip",
     "export": "nequip",
+    "free-energy": "multistate",
     "analyze": "analysis",
     "report": "analysis",
 }
@@ -167,6 +169,7 @@ def _make_parser(arguments: Sequence[str]) -> Parser:
 
 def _functions_of(verb: str) -> tuple[Callable[..., None], Callable[..., None]]:
     """``add_options`` of the verb's module, and what runs the verb."""
-    name = {"import": "import_"}.get(verb, verb)  # no module can be called "import"
+    # no module can be called "import"
+    name = {"import": "import_"}.get(verb, verb.replace("-", "_"))
     module = importlib.import_module(f".{name}", __package__)
     return module.add_options, getattr(module, name)

@@ -62,6 +62,11 @@ class ExchangeSettings:
     def __post_init__(self) -> None:
         check_settings(self, bits=31)
 
+    @property
+    def ensemble(self) -> str:
+        """Name of the ensemble, as ``RunSettings`` has it."""
+        return "nvt" if self.pressure_bar is None else "npt"
+
     def record(self) -> dict[str, Any]:
         """Collect the values as a run's record has them."""
         values = {
@@ -71,7 +76,7 @@ class ExchangeSettings:
         }
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
         return values | {
-            "ensemble": "nvt" if self.pressure_bar is None else "npt",
+            "ensemble": self.ensemble,
             "steps": self.iterations * self.steps_per_iteration,
             "report_interval": self.steps_per_iteration,
         }

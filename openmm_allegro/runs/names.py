@@ -37,6 +37,24 @@ REPLICA_SUFFIXES = {
     "record": ".json",
     "backup": ".backup.zip",
 }
+# Of switches between the ends of λ: their works, and prefixes of the runs at the ends
+# with the structures that switches start from.
+SWITCHING_SUFFIXES = {
+    "works": ".works.csv",
+    "checkpoint": ".chk",
+    "record": ".json",
+    "mm": "-mm",
+    "ml": "-ml",
+    "mm_starts": "-mm.starts",
+    "ml_starts": "-ml.starts",
+    "topology": f"-mm{SUFFIXES['topology']}",
+}
+# In the folder of a free energy along λ, beside its runs.
+FREE_ENERGY = {
+    "results": "free_energy.json",
+    "overlap": "overlap.png",
+    "works": "works.png",
+}
 # Of a run in LAMMPS: the state at its end, the last two states before it in turn, and
 # the frames since it was continued, until they are joined to its trajectory.
 LAMMPS_SUFFIXES = {
@@ -77,6 +95,11 @@ def paths_of(output: str | Path) -> dict[str, Path]:
 def replica_paths_of(output: str | Path) -> dict[str, Path]:
     """List all files of replicas with this prefix, by their names here."""
     return {name: Path(f"{output}{end}") for name, end in REPLICA_SUFFIXES.items()}
+
+
+def switching_paths_of(output: str | Path) -> dict[str, Path]:
+    """List the files of switches with this prefix, by their names here."""
+    return {name: Path(f"{output}{end}") for name, end in SWITCHING_SUFFIXES.items()}
 
 
 def lammps_paths_of(output: str | Path) -> dict[str, Path]:

@@ -125,10 +125,17 @@ def settings_of_tables(content: dict[str, Any], path: str | Path) -> Settings:
     if "watchdogs" in content:
         watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
     sampling = sampling_of(content, path)
-    return Settings(_read_system(content, path), stages, watchdogs, sampling)
+    return Settings(read_system_table(content, path), stages, watchdogs, sampling)
 
 
-def _read_system(content: dict[str, Any], path: str | Path) -> SystemConfig:
+def read_system_table(content: dict[str, Any], path: str | Path) -> SystemConfig:
+    """Read the table ``[system]`` of a file's tables; the path is for messages.
+
+    Raises
+    ------
+    ValueError
+        As ``read_protocol``.
+    """
     table = content.get("system", {})
     if isinstance(table, dict):
         table = dict(table)

@@ -43,6 +43,7 @@ _REMARKS = {
             "openmmtools.multistate.multistatesampler": "API is experimental",
             "openmmtools.multistate.multistatereporter": "API is experimental",
         },
+        loggers=("openmmtools",),  # lines about each iteration
         warnings=(("", r"openmmtools\b"),),  # a NaN ends the run with our error
     ),
     "pymbar": _Remarks(
@@ -50,7 +51,7 @@ _REMARKS = {
             "pymbar.mbar_solvers": "JAX",
             "pymbar.timeseries": "use of the timeseries module",
         },
-        loggers=("pymbar.mbar_solvers", "pymbar.mbar"),  # of each solution
+        loggers=("pymbar",),  # how equations were solved
         warnings=(("", r"(pymbar|numba|mdtraj)\b"),),
     ),
 }
