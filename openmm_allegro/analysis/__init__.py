@@ -59,6 +59,7 @@ _NAMES = {
         "plot_speciation",
         "plot_survival",
     ),
+    "figures.solids": ("plot_jumps", "plot_residence", "plot_sites"),
     "figures.structure": (
         "plot_angles",
         "plot_potential",
@@ -71,6 +72,12 @@ _NAMES = {
     "free_energy.hills": ("Hills", "bias_offsets", "hills_surface", "sum_hills"),
     "free_energy.surface": ("Surface", "reweighted_surface"),
     "free_energy.windows": ("Windows", "combine_windows"),
+    "solids.density": ("density_sites",),
+    "solids.host": ("HostPaths", "follow_in_host"),
+    "solids.jumps": ("Stays", "find_stays"),
+    "solids.placement": ("place_sites",),
+    "solids.rates": ("Jumps", "Residence", "jumps"),
+    "solids.sites": ("SiteTree", "Sites", "core_radii"),
     "stability": (
         "Bonds",
         "TemperatureCheck",

@@ -71,6 +71,7 @@ def diffusion(
     *,
     time_step=None,
     remove_drift=True,
+    reference="all",
     max_lag=None,
     fit_start=None,
     n_blocks=LONG_BLOCKS,
@@ -95,7 +96,9 @@ def diffusion(
         Time between frames in ps. Default: from ``trajectory.time``. Needed for files
         without times, such as DCD and PDB, whose frames mdtraj numbers 0, 1, 2, ...
     remove_drift : bool, optional
-        Subtract the displacement of the centre of mass of *all* atoms.
+        Subtract the displacement of the centre of mass of the atoms of `reference`.
+    reference : str or (n,) array of int, optional
+        Default: all atoms. Of ions in a solid, its lattice.
     max_lag : float, optional
         Longest lag time in ps. Default: a fifth of the trajectory: at longer ones the
         MSD is the mean of few displacements, and hides where it becomes linear.
@@ -112,7 +115,7 @@ def diffusion(
     Diffusion
         D and its error in cm²/s, and at most 100 lags of the MSD.
     """
-    reference = "all" if remove_drift else None
+    reference = reference if remove_drift else None
     paths = follow(trajectory, selection, reference=reference, time_step=time_step)
     n_frames = len(paths.positions)
     if n_frames < _MIN_FRAMES:
