@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..modelfile.named import named_models
 from ..potential.options import ForceOptions
 from ..structure.labels.settings import LabelSettings
 from ..utils.files import short_names
@@ -103,10 +104,12 @@ def evaluate(options: argparse.Namespace) -> None:
     from ..training.seen import describe_structures
 
     paths = [options.model, *options.data]
-    data = [path for path in paths if path.suffix != _SUFFIX]
+    known = named_models()
+    of_models = [p for p in paths if p.suffix == _SUFFIX or str(p) in known]
+    data = [path for path in paths if path not in of_models]
     outputs = Outputs(options.json, options.frames, options.plot, options.calibration)
     _check(options, outputs, data)
-    named = {path: load_model(path) for path in paths if path.suffix == _SUFFIX}
+    named = {path: load_model(path) for path in of_models}
     models = list(named.values())
     check_members(models)
     _check_different(named)

@@ -27,6 +27,7 @@ VERBS = {
     "train": "train a model on a data set, or as a TOML file says",
     "evaluate": "errors of a model on labelled frames",
     "refit": "refit the energy shifts of a model to frames, its weights as they are",
+    "models": "list the models that have a name, and what is known of each",
     "info": "print the header of a model file",
     "import": "turn a nequip-allegro checkpoint or package into a model file",
     "export": "turn a model file into a nequip checkpoint",

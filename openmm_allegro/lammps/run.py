@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..modelfile.named import model_path
 from ..simulate.atoms import describe_atoms
 from ..simulate.protocol import choose_seed
 from ..simulate.settings import Stage
@@ -107,7 +108,8 @@ def prepare_run(
             "says, found none"
         )
     end = state_file(None if state is None else Path(state))
-    inputs = [folder / name for name in (config.topology, *config.model)]
+    models = [model_path(name, folder) for name in config.model]
+    inputs = [folder / config.topology, *models]
     check_folder(output, names, [*inputs, *filter(None, [end])], overwrite)
     pressure = any(stage.has_barostat for stage in stages)
     source = read_source(config, folder, end, pressure=pressure)

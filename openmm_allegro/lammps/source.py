@@ -13,6 +13,7 @@ from ..classical.serialized import read_state
 from ..inputs.atoms import read_atoms
 from ..model.elements import element_types
 from ..model.model import Model
+from ..modelfile.named import model_path
 from ..potential.checks import check_charges, is_periodic, member_name
 from ..potential.description import describe_charges
 from ..potential.options import common_skin
@@ -86,7 +87,7 @@ def read_source(
     """
     _check_config(config)
     pdb = read_atoms(config, config.topology, folder, config.gromacs_include)
-    paths = [folder / name for name in config.model]
+    paths = [model_path(name, folder) for name in config.model]
     models = AllegroPotential(paths).models
     _check_kind(models[0], config.model[0])
     topology, symbols = pdb.topology, topology_symbols(pdb.topology)

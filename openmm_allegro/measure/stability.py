@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..runs.energies import Table, degrees_of_freedom
+from ..runs.events import read_events
 from ..runs.frames import read_topology
-from ..runs.run import Run, read_events
+from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
 from ..utils.settings import setting

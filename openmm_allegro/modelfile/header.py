@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..model.config import AllegroConfig
 from ..utils.config import brief
+from .named import model_path
 
 FORMAT = "openmm_allegro"
 # Version 2 has programs of the compiled kernel, or null for them; 3 is of models with a
@@ -59,10 +60,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     ValueError
         If it is not a model file, is truncated or comes from a newer version.
     """
-    path = Path(path)
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "nothing"
-        raise FileNotFoundError(f"expected a model file, found {kind} at {path}")
+    path = model_path(path)
     try:
         with safe_open(path, framework="np"):  # checks lengths and places
             pass

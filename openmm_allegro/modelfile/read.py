@@ -38,6 +38,7 @@ from .header import (
     read_header,
     tell_if_unchecked,
 )
+from .named import model_path
 from .programs import (
     ARRAYS,
     PREFIX,
@@ -61,6 +62,7 @@ def load_model(path: str | Path) -> Model:
     Parameters
     ----------
     path : path
+        Or the name of a model, see ``modelfile.named``.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def load_model(path: str | Path) -> Model:
         If the file is not a model file, is truncated, comes from a newer version or
         does not hold the weights its header promises.
     """
-    path = Path(path)
+    path = model_path(path)
     read_header(path)  # refuses another file before all of it is read
     content = path.read_bytes()  # at once: a training may replace it
     header, stored = describe(content, path)

@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from .._version import __version__
+from ..runs.events import read_events
 from ..runs.names import LAMMPS
-from ..runs.run import read_events
 from ..runs.table import Unreadable
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 

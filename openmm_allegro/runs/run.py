@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A run on disk: its files and its record."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -316,18 +315,6 @@ def find_runs(
             + there
         )
     return _named_apart(_runs_of_files(files, rest) + runs), rest
-
-
-def read_events(run: Run) -> list[dict[str, str]]:
-    """Read the rows that watchdogs wrote beside a run."""
-    path = run.events
-    if path is None and run.energies is not None:
-        prefix = str(run.energies).removesuffix(run.energies.suffix)
-        path = existing_file(prefix, OTHER_SUFFIXES["events"])
-    if path is None:
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:

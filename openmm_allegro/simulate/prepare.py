@@ -15,6 +15,7 @@ from ..inputs.forcefield import force_field_system
 from ..inputs.regions import select_region
 from ..inputs.settings import InputsConfig
 from ..model.model import Model
+from ..modelfile.named import model_path
 from ..potential.potential import AllegroPotential
 from ..runs.names import ENSEMBLES
 from .system_config import SystemConfig
@@ -75,7 +76,7 @@ def prepare(
         system = read_system(folder / config.system, trust=trust)
         notes |= file_notes("system_xml", [folder / config.system])
         return Prepared(atoms.topology, atoms.positions, system, (), notes)
-    models = [folder / name for name in config.model]
+    models = [model_path(name, folder) for name in config.model]
     potential = AllegroPotential(models)
     options = config.force_options
     system = _make_system(config, potential, atoms, folder, trust)

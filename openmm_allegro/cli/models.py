@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""``openmm-allegro models``: the models that have a name, and what is known of each."""
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..modelfile.named import errors_of, model_path, named_models, read_card
+from ..utils.suggest import did_you_mean
+from .output import print_next
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb to its parser."""
+    parser.description += (
+        " A name stands wherever a model file does: openmm-allegro simulate NAME ..., "
+        "AllegroPotential(NAME). With a name: its level of theory, domain, licence and "
+        "errors, and where it fails."
+    )
+    parser.add_argument("name", nargs="?", help="one of the models")
+
+
+def models(options: argparse.Namespace) -> None:
+    """Print the table, or what the card of one model says.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of the name.
+    """
+    cards = named_models()
+    if options.name is not None:
+        if options.name not in cards:
+            known = ", ".join(cards) or "none"
+            raise ValueError(
+                f"expected a model of {known}, found {options.name}"
+                f"{did_you_mean([options.name], cards)}"
+            )
+        _print_card(options.name, cards[options.name])
+    elif cards:
+        heads = "model", "RMSE, meV/Å", "of", "level of theory"
+        print(_aligned([heads, *map(_row, cards.items())]))
+        print_next("models NAME")
+    else:
+        print(
+            "no models are installed; the package openmm-allegro-models has them "
+            "(pip install ./systems in a checkout of the source)"
+        )
+
+
+def _row(item: tuple[str, Path]) -> tuple[str, ...]:
+    name, path = item
+    card = read_card(path)
+    level = card.level_of_theory.partition(" (")[0]
+    return name, f"{errors_of(path)['forces_rmse']:.1f}", card.title, level
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _print_card(name: str, path: Path) -> None:
+    card, errors = read_card(path), errors_of(path)
+    shown = [f"forces {errors['forces_rmse']:.1f} meV/Å"]
+    if "energy_rmse" in errors:
+        shown.append(f"energies {errors['energy_rmse']:.2f} meV/atom")
+    rows = {
+        "model": f"{name}: {card.title}",
+        "file": str(model_path(name)),
+        "level of theory": card.level_of_theory,
+        "domain": card.domain,
+        "errors": f"{', '.join(shown)} (RMSE on frames that were not trained on)",
+        "fails": card.fails,
+        "licence": card.licence,
+        "data": card.source,
+    }
+    for key, text in rows.items():
+        # a path is copied, so it stays in one line
+        lines = [text] if key == "file" else textwrap.wrap(text, 71)
+        print(f"{key:<17}" + f"\n{' ' * 17}".join(lines))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Models by name: the cards are true, and a name stands wherever a file does."""
+
+import pytest
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.cli.main import main
+from openmm_allegro.modelfile import load_model, read_header
+from openmm_allegro.modelfile.named import (
+    errors_of,
+    model_path,
+    named_models,
+    read_card,
+)
+
+pytestmark = pytest.mark.small
+CARDS = named_models()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """A folder in which nothing is called as a model."""
+    monkeypatch.chdir(tmp_path)
+    if not CARDS:
+        pytest.skip("needs the shipped models")
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_card_and_file(name):
+    card = read_card(CARDS[name])
+    header = read_header(model_path(name))
+    assert header["kind"] == ("delta" if name.endswith("delta") else "total")
+    charged = header["config"].get("charges", "none") != "none"
+    assert ("charges" in card.title) == charged
+    assert 10 < errors_of(CARDS[name])["forces_rmse"] < 200
+    for text in (card.title, card.level_of_theory, card.domain, card.fails):
+        assert text and not text.endswith(".")
+
+
+def test_name_in_the_place_of_a_file():
+    by_name, by_path = load_model("nacl_aq"), load_model(model_path("nacl_aq"))
+    assert by_name.config == by_path.config
+    assert AllegroPotential("nacl_aq").models[0].config == by_path.config
+
+
+def test_file_comes_before_a_name(tmp_path):
+    (tmp_path / "nacl_aq").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="nacl_aq: expected a model file in the safet"):
+        load_model("nacl_aq")
+
+
+@pytest.mark.parametrize(
+    "given, text",
+    [
+        ("nacl_aqq", "no model of that name; did you mean nacl_aq"),
+        ("other/nacl_aq", r"found nothing at other/nacl_aq$"),
+        ("nacl_aq.safetensors", r"found nothing at nacl_aq.safetensors$"),
+    ],
+)
+def test_what_is_neither(given, text):
+    with pytest.raises(FileNotFoundError, match=text):
+        load_model(given)
+
+
+def test_command_lists_the_models(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n{name} " in text for name in CARDS)
+    assert main(["models", "nacl_aq"]) == 0
+    text = capsys.readouterr().out
+    assert "revPBE0-D3" in text and str(model_path("nacl_aq")) in text
+    assert main(["models", "nacl"]) == 2
+    assert "did you mean nacl_aq" in capsys.readouterr().err
