@@ -28,6 +28,7 @@ STAIRS = [
     ["classical", "registration"],
     ["training", "mixing"],
     ["potential"],
+    ["nuclei"],
     ["reporters", "interop", "inputs"],
     ["bias"],
     ["simulate"],
@@ -45,7 +46,7 @@ EXCEPTIONS = {
         *("reporters", "simulate", "replica_exchange", "lammps", "alchemical"),
     ],
     # So are the columns of a table of energies.
-    "runs.table": ["lammps"],
+    "runs.table": ["reporters", "lammps"],
     # What LAMMPS wrote is cut where its frames end, to the step of a restart file.
     "runs.trajectories.gromacs": ["lammps"],
     "runs.restarts": ["lammps"],

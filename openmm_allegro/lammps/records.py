@@ -36,7 +36,9 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
             "engine": LAMMPS,
             "package_version": __version__,
             "minimized": stage.minimize,
-            "stochastic_thermostat": is_stochastic(values["integrator"]),
+            "stochastic_thermostat": is_stochastic(
+                values["integrator"], values["ensemble"]
+            ),
             "replicate": list(plan.replicate),
         }
         if plan.charges is not None:

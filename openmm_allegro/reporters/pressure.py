@@ -9,6 +9,7 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
+from ..nuclei.ring_polymer import RingPolymerContext
 from ..potential.computation import Computation, computation
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
 from .table import TableReporter
@@ -38,6 +39,10 @@ class PressureReporter(TableReporter):
     model's virial, at the cost of one evaluation. In other Systems (mixed ones,
     restraints) the diagonal comes from differences of the potential energy of all
     forces, at the cost of six.
+
+    Of a ring polymer, the centres of molecules are those of the centroid, and dU/dε is
+    the mean of the beads, each moved by the same vector, at the cost of as many times
+    the evaluations. A quantum thermal bath has no such pressure.
 
     Parameters
     ----------
@@ -132,10 +137,13 @@ def _pressure(
     # a barostat moves the centre of geometry
     sizes = np.bincount(system.molecules)[:, None]
     centers = (_sums(positions, system.molecules) / sizes)[system.molecules]
+    beads = [positions]
+    if isinstance(context, RingPolymerContext):
+        beads = list(context.beads().positions)
     if system.model is None:
-        strain = _strain_by_differences(context, positions, centers, box)
+        strain = _strain_by_differences(context, beads, centers, box)
     else:
-        strain = _strain_of_model(system, positions, centers, box)
+        strain = _strain_of_model(system, beads, centers, box)
     return (kinetic - strain) / volume * KJ_PER_MOL_NM3_TO_BAR, volume
 
 
@@ -145,40 +153,50 @@ def _sums(values: np.ndarray, molecules: np.ndarray) -> np.ndarray:
 
 
 def _strain_of_model(
-    system: _System, positions: np.ndarray, centers: np.ndarray, box: np.ndarray
+    system: _System, beads: list[np.ndarray], centers: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
-    """dU/dε [3, 3], kJ/mol, of a strain that moves whole molecules."""
-    _, forces, strain = system.model.run(positions, box)
-    strain = strain + forces.T @ (positions - centers) * NM_TO_ANGSTROM
+    """Mean dU/dε [3, 3], kJ/mol, of a strain that moves whole molecules."""
+    strain = np.zeros((3, 3))
+    for positions in beads:
+        _, forces, of_bead = system.model.run(positions, box)
+        of_bead = of_bead + forces.T @ (positions - centers) * NM_TO_ANGSTROM
+        strain += of_bead / len(beads)
     return (strain + strain.T) / 2 * EV_TO_KJ_PER_MOL
 
 
 def _strain_by_differences(
     context: openmm.Context,
-    positions: np.ndarray,
+    beads: list[np.ndarray],
     centers: np.ndarray,
     box: np.ndarray,
 ) -> np.ndarray:
-    """Diagonal of dU/dε [3, 3], kJ/mol, NaN beside it; the Context is as before.
+    """Mean diagonal of dU/dε [3, 3], kJ/mol, NaN beside it; the Context is as before.
 
     Shear is left out: the CUDA platform takes a box that starts as a rectangular one
     for one that stays so (https://github.com/openmm/openmm/issues/4548).
     """
+    own = context.beads() if isinstance(context, RingPolymerContext) else None
     groups = context.getIntegrator().getIntegrationForceGroups()
     strain = np.full((3, 3), np.nan)
     try:
         for axis in range(3):
             energies = []
             for step in (_STRAIN, -_STRAIN):
-                moved, changed = positions.copy(), box.copy()
-                moved[:, axis] += step * centers[:, axis]
+                changed, energy = box.copy(), 0.0
                 changed[:, axis] *= 1 + step
                 context.setPeriodicBoxVectors(*changed)
-                context.setPositions(moved)
-                trial = context.getState(energy=True, groups=groups)
-                energies.append(trial.getPotentialEnergy()._value)
+                for positions in beads:
+                    moved = positions.copy()
+                    moved[:, axis] += step * centers[:, axis]
+                    context.setPositions(moved)
+                    # of these positions, also where a State is that of a ring polymer
+                    trial = openmm.Context.getState(context, energy=True, groups=groups)
+                    energy += trial.getPotentialEnergy()._value
+                energies.append(energy / len(beads))
             strain[axis, axis] = (energies[0] - energies[1]) / (2 * _STRAIN)
     finally:
         context.setPeriodicBoxVectors(*box)
-        context.setPositions(positions)
+        context.setPositions(beads[0])
+        if isinstance(context, RingPolymerContext):
+            context.set_beads(own)
     return strain

@@ -60,23 +60,8 @@ class XTCReporter:
             if not (self.append and self.path.exists()):
                 self.path.write_bytes(b"")
             self._started = True
-        # OpenMM writes piece by piece, here into memory
-        memory = os.memfd_create("frame")
-        try:
-            # An interval of 1: the step of each frame is given.
-            file = app.XTCFile(
-                f"/proc/self/fd/{memory}",
-                simulation.topology,
-                simulation.integrator.getStepSize(),
-                simulation.currentStep,
-                1,
-            )
-            box = state.getPeriodicBoxVectors()
-            file.writeModel(state.getPositions(asNumpy=True), periodicBoxVectors=box)
-            frame = os.pread(memory, os.fstat(memory).st_size, 0)
-        finally:
-            os.close(memory)
-        append_bytes(self.path, frame)
+        box, positions = state.getPeriodicBoxVectors(), state.getPositions(asNumpy=True)
+        append_bytes(self.path, xtc_frame(simulation, positions, box))
 
 
 class HDF5Reporter:
@@ -246,6 +231,27 @@ def check_hdf5_writer() -> None:
             "velocities in HDF5 (velocity_interval) expect mdtraj and tables, found no "
             f"{' and no '.join(missing)}; pip install 'openmm-allegro[analysis]'"
         )
+
+
+def xtc_frame(simulation: app.Simulation, positions: Any, box: Any) -> bytes:
+    """Write positions at the simulation's step as a frame of XTC.
+
+    OpenMM writes piece by piece, here into memory.
+    """
+    memory = os.memfd_create("frame")
+    try:
+        # An interval of 1: the step of each frame is given.
+        file = app.XTCFile(
+            f"/proc/self/fd/{memory}",
+            simulation.topology,
+            simulation.integrator.getStepSize(),
+            simulation.currentStep,
+            1,
+        )
+        file.writeModel(positions, periodicBoxVectors=box)
+        return os.pread(memory, os.fstat(memory).st_size, 0)
+    finally:
+        os.close(memory)
 
 
 def append_bytes(path: Path, content: bytes) -> None:

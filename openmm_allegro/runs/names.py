@@ -27,6 +27,8 @@ OTHER_SUFFIXES = {
     "variables": ".variables.csv",
     "hills": ".hills.csv",
     "kernels": ".kernels.csv",
+    "beads": ".beads.xtc",
+    "nuclei": ".nuclei.csv",
 }
 # Of replicas that exchange their temperatures.
 REPLICA_SUFFIXES = {

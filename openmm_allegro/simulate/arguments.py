@@ -14,6 +14,7 @@ from .settings import Execution, RunSettings
 UNITS = {
     "K": unit.kelvin,
     "fs": unit.femtosecond,
+    "ps": unit.picosecond,
     "1/ps": unit.picosecond**-1,
     "bar": unit.bar,
     "Da": unit.dalton,

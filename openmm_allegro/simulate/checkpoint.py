@@ -4,7 +4,8 @@
 One zip file, replaced in one step, holds OpenMM's own checkpoint (exact, for the same
 platform and version), the same as a portable State, and the length and checksums of
 each file that the run appends to. Before a run is resumed, its files are cut to these
-lengths, so that no frame is repeated or missing.
+lengths, so that no frame is repeated or missing. Beads of a ring polymer, which
+OpenMM's checkpoint leaves out, are beside it.
 """
 
 import io
@@ -19,6 +20,7 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_state
+from ..nuclei.ring_polymer import Beads, RingPolymerContext
 from ..utils.files import replace_file
 from .barostat import barostat_of, recall
 from .file_sums import Sums
@@ -27,6 +29,7 @@ from .file_sums import Sums
 # than half of any skin.
 _AWAY = 1.0  # nm
 _BIAS = "bias.npz"
+_BEADS = "beads.npz"
 
 
 class Checkpoint(NamedTuple):
@@ -55,6 +58,8 @@ class Checkpoint(NamedTuple):
         Memory of the barostat, see ``barostat``.
     bias : dict of str to ndarray, optional
         State of a bias that learns.
+    beads : Beads, optional
+        Of a ring polymer.
     """
 
     step: int
@@ -70,6 +75,7 @@ class Checkpoint(NamedTuple):
     velocity_sum: int | None
     barostat: dict[str, Any] | None = None
     bias: dict[str, np.ndarray] | None = None
+    beads: Beads | None = None
 
     @property
     def sums(self) -> Sums:
@@ -108,6 +114,7 @@ def make_checkpoint(
         velocity_sum,
         barostat,
         bias,
+        context.beads() if isinstance(context, RingPolymerContext) else None,
     )
     forget_pairs(context)
     return checkpoint
@@ -138,15 +145,20 @@ def restore(context: openmm.Context, checkpoint: Checkpoint, integrator: str) ->
     if not exact:
         context.setState(read_state(checkpoint.state, "state.xml of the checkpoint"))
         context.setStepCount(checkpoint.step)
+    if checkpoint.beads is not None:
+        context.set_beads(checkpoint.beads)
     forget_pairs(context)
     return exact
 
 
 def forget_pairs(context: openmm.Context) -> None:
     """Make a Context build all its lists of pairs anew at the next step."""
+    away = np.array([_AWAY, 0.0, 0.0])
+    if isinstance(context, RingPolymerContext):
+        context.forget_pairs(away)
+        return
     positions = context.getState(positions=True).getPositions(asNumpy=True)._value
-    away = positions + np.array([_AWAY, 0.0, 0.0])
-    context.setPositions(away)
+    context.setPositions(positions + away)
     context.getState(energy=True)
     context.setPositions(positions)
 
@@ -161,6 +173,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     header = checkpoint._asdict()
     exact, state = header.pop("exact"), header.pop("state")
     bias = header.pop("bias")
+    beads = header.pop("beads")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("checkpoint.json", json.dumps(header))
@@ -168,6 +181,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         archive.writestr("state.xml", state)
         if bias is not None:
             archive.writestr(_BIAS, _pack(bias))
+        if beads is not None:
+            archive.writestr(_BEADS, _pack(beads._asdict()))
     replace_file(path, buffer.getvalue())
 
 
@@ -183,12 +198,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            beads = _unpack(archive, _BEADS)
             header: dict[str, Any] = json.loads(archive.read("checkpoint.json"))
             return Checkpoint(
                 **({"blocks": {}, "velocity_sum": None} | header),  # older ones
                 exact=archive.read("openmm.chk"),
                 state=archive.read("state.xml").decode(),
-                bias=_unpack(archive),
+                bias=_unpack(archive, _BIAS),
+                beads=Beads(**beads) if beads else None,
             )
     except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -202,8 +219,8 @@ def _pack(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpack(archive: zipfile.ZipFile) -> dict[str, np.ndarray] | None:
-    if _BIAS not in archive.namelist():
+def _unpack(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray] | None:
+    if name not in archive.namelist():
         return None
-    with np.load(io.BytesIO(archive.read(_BIAS)), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(archive.read(name)), allow_pickle=False) as arrays:
         return dict(arrays)

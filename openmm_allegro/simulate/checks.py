@@ -18,6 +18,7 @@ import openmm
 from openmm import app, unit
 
 from ..bias.sampling import RECORDED, Sampling
+from ..nuclei.choices import QTB, RPMD
 from ..potential.description import FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
@@ -94,12 +95,19 @@ def check_charge_settings(settings: RunSettings, system: openmm.System) -> None:
 def check_sampling(settings: RunSettings, sampling: Sampling) -> None:
     """Refuse a bias without one temperature, and an interval without variables.
 
+    Variables of quantum nuclei are refused, too.
+
     Raises
     ------
     ValueError
     """
     if settings.variable_interval and not sampling.variables:
         raise ValueError("variable_interval: expected variables to write, found none")
+    if sampling and settings.integrator in (RPMD, QTB):
+        raise ValueError(
+            f"integrator {settings.integrator!r}: expected no variables, restraints or "
+            "bias, found some: what they are of quantum nuclei is not defined here"
+        )
     if sampling.bias is None:
         return
     if settings.ensemble == "nve":

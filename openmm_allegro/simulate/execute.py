@@ -17,14 +17,14 @@ from openmm import app, unit
 from .._version import __version__
 from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
+from ..nuclei.choices import QTB, RPMD
+from ..nuclei.ring_polymer import Beads, adopt
 from ..potential.description import notes_of
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
 from .atoms import describe_start, describe_work
 from .checkpoint import Checkpoint
 from .checks import (
-    check_charge_settings,
-    check_freedom,
     check_notes,
     check_packages,
     check_positions,
@@ -40,8 +40,20 @@ from .loop import Job, run_steps
 from .platform import choose_platform, describe_hardware, torch_threads
 from .resume import Earlier, check_earlier, read_earlier
 from .settings import Execution, RunSettings, check_work
-from .start import add_reporters, check_reporters, own_reporters, resume_from, start
-from .system import check_ensemble, prepare_system, whole_molecules
+from .start import (
+    add_reporters,
+    check_reporters,
+    check_watching,
+    own_reporters,
+    resume_from,
+    start,
+)
+from .system import (
+    check_settings_of,
+    prepare_system,
+    whole_molecules,
+    with_ring_barostat,
+)
 from .watchdogs.watchdog import Watchdogs
 
 log = logging.getLogger(__name__)
@@ -64,10 +76,12 @@ def execute(
     notes: dict[str, Any] | None = None,
     identity: Identity | None = None,
     sampling: Sampling | None = None,
+    beads: Beads | None = None,
 ) -> dict[str, Path]:
     """Do what ``run`` does, with settings that were checked when they were made.
 
-    ``identity`` is that of System and topology, if the caller knows it.
+    ``identity`` is that of System and topology, if the caller knows it. ``beads`` are
+    those of the run that ``state`` is the end of, if it had a ring polymer.
     """
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
@@ -76,9 +90,8 @@ def execute(
     check_reporters(reporters)
     asked = check_notes(notes) | {"atoms": system.getNumParticles()}
     asked |= settings.record()
-    check_freedom(system)
-    check_charge_settings(settings, system)
-    check_ensemble(settings.ensemble, topology, system)
+    check_watching(asked, reporters, watchdogs)
+    check_settings_of(settings, topology, system)
     coordinates = check_positions(
         positions if state is None else _positions(state), topology, system
     )
@@ -120,7 +133,7 @@ def execute(
         if before and check_earlier(earlier, asked, run, paths, own):
             log.info("%s is finished already", output)
             return paths
-        system = prepare()
+        system = with_ring_barostat(prepare(), asked, fresh)
         integrator = make_integrator(asked["integrator"], system, asked, fresh)
         platform, properties = choose_platform(execution.platform, execution.threads)
         simulation = app.Simulation(boxed, system, integrator, platform, properties)
@@ -128,6 +141,7 @@ def execute(
             coordinates = whole_molecules(coordinates, topology, system)
         simulation.context.setPositions(coordinates)
         check_start(simulation)
+        adopt(simulation)
         if not before:
             stack.enter_context(lock_output(output))
             if not execution.overwrite:  # another run may have written meanwhile
@@ -135,12 +149,14 @@ def execute(
         forces = identity.descriptions
         log.info("%s", describe_start(topology, system, forces))
         record = asked | {"identity": parts, "platform_properties": properties}
-        record["stochastic_thermostat"] = is_stochastic(asked["integrator"])
+        record["stochastic_thermostat"] = is_stochastic(
+            asked["integrator"], asked["ensemble"]
+        )
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
-        job = Job(simulation, paths, record, own, save_after, acting=acting)
-        _begin(job, settings, earlier, state)
+        job = Job(simulation, paths, record, own, prepare(), save_after, acting=acting)
+        _begin(job, settings, earlier, state, beads)
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
@@ -191,13 +207,17 @@ def _references(sampling: Sampling, start: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _begin(
-    job: Job, settings: RunSettings, earlier: Earlier, state: openmm.State | None
+    job: Job,
+    settings: RunSettings,
+    earlier: Earlier,
+    state: openmm.State | None,
+    beads: Beads | None,
 ) -> None:
     """Bring a run to its first step, or to that of its checkpoint."""
     before, checkpoint = earlier
     try:
         if checkpoint is None:
-            start(job, settings, state)
+            start(job, settings, state, beads)
         else:
             resume_from(checkpoint, job, before)
     except OSError as error:
@@ -215,6 +235,8 @@ def _further_paths(output: str | Path, settings: RunSettings) -> dict[str, Path]
         "velocities": settings.velocity_interval,
         "dipoles": settings.dipole_interval,
         "charges": settings.charge_interval,
+        "beads": settings.integrator == RPMD,
+        "nuclei": settings.integrator in (RPMD, QTB),
     }
     every = paths_of(output)
     return {name: every[name] for name, interval in asked.items() if interval}

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..nuclei.choices import QTB, RPMD
 from ..utils.quiet import quiet
 
 if TYPE_CHECKING:
@@ -31,10 +32,15 @@ class _Kind(NamedTuple):
     arguments: tuple[str, ...] = _BATH
     # class of OpenMM that is the thermostat of an integrator without one
     thermostat: str = ""
+    # whether its own thermostat can be switched off
+    any_ensemble: bool = False
 
     @property
     def keeps_energy(self) -> bool:
         return "temperature" not in self.arguments and not self.thermostat
+
+    def fits(self, ensemble: str) -> bool:
+        return self.any_ensemble or self.keeps_energy == (ensemble == "nve")
 
 
 _KINDS = {
@@ -63,6 +69,8 @@ _KINDS = {
     "velocity-verlet": _Kind(
         _OPENMMTOOLS, "VelocityVerletIntegrator", False, ("timestep",)
     ),
+    RPMD: _Kind(_OPENMM, "RPMDIntegrator", True, any_ensemble=True),
+    QTB: _Kind(_OPENMM, "QTBIntegrator", True),
 }
 INTEGRATORS = ("auto", *_KINDS)
 
@@ -77,12 +85,8 @@ def choose_integrator(name: str, ensemble: str) -> str:
     """
     if name == "auto":
         return "verlet" if ensemble == "nve" else "langevin-middle"
-    if _KINDS[name].keeps_energy != (ensemble == "nve"):
-        fitting = [
-            other
-            for other, kind in _KINDS.items()
-            if kind.keeps_energy == (ensemble == "nve")
-        ]
+    if not _KINDS[name].fits(ensemble):
+        fitting = [other for other, kind in _KINDS.items() if kind.fits(ensemble)]
         raise ValueError(
             f"expected for ensemble {ensemble!r} an integrator of {fitting}, found "
             f"{name!r}"
@@ -90,9 +94,9 @@ def choose_integrator(name: str, ensemble: str) -> str:
     return name
 
 
-def is_stochastic(name: str) -> bool:
+def is_stochastic(name: str, ensemble: str) -> bool:
     """Tell whether an integrator or its thermostat draws random velocities."""
-    return _KINDS[name].stochastic
+    return _KINDS[name].stochastic and ensemble != "nve"
 
 
 def check_package(name: str) -> None:
@@ -118,7 +122,8 @@ def make_integrator(
         With the thermostat that ``add_thermostat`` adds.
     values : dict
         "temperature_k", "friction_per_ps" (of Langevin dynamics; the collision
-        frequency of Nosé-Hoover and Andersen thermostats) and "timestep_fs".
+        frequency of Nosé-Hoover and Andersen thermostats), "timestep_fs" and, for
+        quantum nuclei, what a record has of them.
     seed : int
 
     Raises
@@ -128,11 +133,16 @@ def make_integrator(
     """
     from openmm import unit
 
-    kind = _KINDS[name]
+    kind, kelvin = _KINDS[name], start_temperature(values["temperature_k"])
+    if name in (RPMD, QTB):
+        from ..nuclei import prepare
+
+        make = prepare.make_ring_polymer if name == RPMD else prepare.make_thermal_bath
+        return make(system, values, kelvin, seed)
     module = _import(kind.module)
     arguments = {
         "system": system,
-        "temperature": start_temperature(values["temperature_k"]) * unit.kelvin,
+        "temperature": kelvin * unit.kelvin,
         "friction": values["friction_per_ps"] / unit.picosecond,
         "timestep": values["timestep_fs"] * 1e-3 * unit.picosecond,
     }

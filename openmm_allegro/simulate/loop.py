@@ -51,6 +51,8 @@ class Job:
         Content of ``paths["record"]``.
     own : list
         The user's reporters whose files are cut to the checkpoint.
+    system : openmm.System
+        As it is written; that of the simulation may have a barostat without XML.
     save_after : float, optional
         Seconds after the last checkpoint when one is written before its turn.
     velocities : HDF5Reporter, optional
@@ -68,6 +70,7 @@ class Job:
     paths: dict[str, Path]
     record: dict[str, Any]
     own: list[Any]
+    system: openmm.System
     save_after: float | None = None
     velocities: HDF5Reporter | None = None
     watchdog: Watchdog | None = None
@@ -153,6 +156,7 @@ def save(job: Job) -> None:
     include = {"positions", "velocities"}
     include |= set(job.watchdog.include) if job.watchdog else set()
     state = simulation.context.getState(**dict.fromkeys(include, True))
+    # of a ring polymer, they are means of all beads
     for values in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)):
         if not np.isfinite(values._value).all():
             raise ValueError("NaN in positions or velocities")

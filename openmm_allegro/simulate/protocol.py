@@ -14,26 +14,23 @@ from openmm import app
 from ..bias.sampling import Sampling
 from ..bias.settings import Bias, Restraint, Variable
 from ..classical.serialized import read_state
+from ..nuclei.choices import NAMES, RPMD
+from ..nuclei.ring_polymer import Beads
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
-from .checks import (
-    check_charge_settings,
-    check_freedom,
-    check_packages,
-    check_seeds,
-    name_stage,
-)
+from .checkpoint import read_checkpoint
+from .checks import check_packages, check_seeds, name_stage
 from .execute import execute, make_acting
 from .identity import identify
 from .settings import Execution, Stage, check_work
-from .system import check_ensemble, prepare_system
+from .system import check_settings_of, prepare_system
 from .watchdogs.watchdog import Watchdogs
 
 __all__ = ["Stage", "run_protocol"]
 
 log = logging.getLogger(__name__)
 
-_LATER = ("bias", "variable_interval")
+_LATER = ("bias", "variable_interval", *NAMES)
 
 
 def run_protocol(
@@ -113,7 +110,7 @@ def run_protocol(
     files: dict[str, dict[str, Path]] = {}
     with lock_output(folder / "protocol"):
         record = _begin(folder, stages, execution)
-        identity, state = identify(system, topology), None
+        identity, state, beads = identify(system, topology), None, None
         for number, (name, stage) in enumerate(
             zip(record["stages"], stages, strict=True)
         ):
@@ -121,14 +118,22 @@ def run_protocol(
             how = dataclasses.replace(execution, seed=record["seed"] + number)
             what = topology, positions, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
-            more["identity"] = identity
+            more |= {"identity": identity, "beads": beads}
             more["sampling"] = sampling.of_stage(stage.name, biased=stage.bias)
             with name_stage(name):
                 files[name] = execute(*what, **more)
             path_of_state = files[name]["state"]
             state = read_state(path_of_state.read_text(), str(path_of_state))
+            beads = _beads(stage, files[name])
         write_record(path, record | {"finished": True})
     return files
+
+
+def _beads(stage: Stage, files: dict[str, Path]) -> Beads | None:
+    """Beads at the end of a stage, if it had any."""
+    if stage.integrator != RPMD:
+        return None
+    return read_checkpoint(files["checkpoint"]).beads
 
 
 def number_stages(stages: Sequence[Stage], before: Sequence[str] = ()) -> list[str]:
@@ -196,7 +201,12 @@ def check_stages_of(sampling: Sampling, stages: Sequence[Stage]) -> None:
 
 def _without_later(settings: dict[str, Any]) -> dict[str, Any]:
     """Leave out what protocols of earlier versions did not have, where unused."""
-    return {k: v for k, v in settings.items() if v or k not in _LATER}
+    unused = (None, False)
+    return {
+        k: v
+        for k, v in settings.items()
+        if k not in _LATER or not any(v is each for each in unused)
+    }
 
 
 def _check_stages(
@@ -209,9 +219,7 @@ def _check_stages(
         with name_stage(stage.name):
             check_work(stage)
             check_packages(stage)
-            check_freedom(system)
-            check_charge_settings(stage, system)
-            check_ensemble(stage.ensemble, topology, system)
+            check_settings_of(stage, topology, system)
             if stage.hydrogen_mass_da:
                 prepare_system(system, topology, stage.record(), seed)
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..nuclei.choices import NAMES, check_nuclei, nuclei_values
 from ..runs.names import ENSEMBLES
 from ..utils.config import brief
 from ..utils.settings import (
@@ -22,11 +23,14 @@ _OF_BAROSTATS = ("pressure_bar", "barostat_interval")
 NONE_IF_ZERO = (
     *("hydrogen_mass_da", "checkpoint_interval"),
     *("dipole_interval", "charge_interval", "variable_interval"),
+    *("beads", "classical_beads", "bead_interval"),
+    *("qtb_segment_ps", "qtb_cutoff_per_ps"),
 )
 # Settings of what is written every so many steps.
 _INTERVALS = (
     *("report_interval", "velocity_interval"),
-    *("dipole_interval", "charge_interval", "variable_interval"),
+    *("dipole_interval", "charge_interval"),
+    *("variable_interval", "bead_interval"),
 )
 # Steps between checkpoints by default, but for whole report intervals.
 _CHECKPOINT_STEPS = 2000
@@ -135,6 +139,49 @@ class RunSettings:
         "report interval if not given",
         minimum=1,
     )
+    beads: int | None = setting(
+        None,
+        about="Copies of the system in the ring polymer of integrator rpmd; 32 if not "
+        "given. Cards take products of 2, 3 and 5",
+        minimum=1,
+        maximum=1024,
+    )
+    classical_beads: int | None = setting(
+        None,
+        about="Copies on which integrator rpmd computes all forces but the model's, "
+        "by contraction; 1 is the centroid, all if not given",
+        minimum=1,
+    )
+    bead_interval: int | None = setting(
+        None,
+        about="Steps between frames of all beads; ten report intervals if not given",
+        minimum=1,
+    )
+    qtb_segment_ps: float | None = setting(
+        None,
+        about="Length of the segments for which integrator qtb makes its noise; 0.1 if "
+        "not given. The first step costs the cube of its steps",
+        unit="ps",
+        above=0.0,
+        maximum=100.0,
+        option="qtb-segment",
+    )
+    qtb_cutoff_per_ps: float | None = setting(
+        None,
+        about="Angular frequency above which the noise of integrator qtb ends, so that "
+        "what vibrates faster freezes; 1000 if not given (5300 1/cm)",
+        unit="1/ps",
+        above=0.0,
+        maximum=1e6,
+        option="qtb-cutoff",
+    )
+    qtb_adaptation: float | None = setting(
+        None,
+        about="Rate at which integrator qtb adapts its noise after each segment; 0.01 "
+        "if not given, 0 for none",
+        minimum=0.0,
+        maximum=1e3,
+    )
     checkpoint_interval: int | None = setting(
         None,
         about="Steps between checkpoints; if not given, about 2000 in whole report "
@@ -179,8 +226,11 @@ class RunSettings:
         values = {
             name: getattr(self, name)
             for name, meaning in settings_of(type(self)).items()
-            if meaning.recorded and (self.has_barostat or name not in _OF_BAROSTATS)
+            if meaning.recorded
+            and name not in NAMES
+            and (self.has_barostat or name not in _OF_BAROSTATS)
         }
+        values |= nuclei_values(self)
         values["integrator"] = choose_integrator(self.integrator, self.ensemble)
         kelvin = list(self.temperature_k)
         values["temperature_k"] = kelvin if len(kelvin) > 1 else kelvin[0]
@@ -320,3 +370,4 @@ def _check_together(settings: RunSettings) -> None:
             f"found {list(settings.temperature_k)} K"
         )
     choose_integrator(settings.integrator, settings.ensemble)
+    check_nuclei(settings)

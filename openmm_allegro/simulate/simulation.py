@@ -35,6 +35,12 @@ def run(
     dipole_interval: int | None = None,
     charge_interval: int | None = None,
     variable_interval: int | None = None,
+    beads: int | None = None,
+    classical_beads: int | None = None,
+    bead_interval: int | None = None,
+    qtb_segment: unit.Quantity | None = None,
+    qtb_cutoff: unit.Quantity | None = None,
+    qtb_adaptation: float | None = None,
     checkpoint_interval: int | None = None,
     reporters: Sequence[Any] = (),
     watchdogs: Watchdogs | None = None,
@@ -97,6 +103,13 @@ def run(
         Steps between records of the charges of all atoms, for a model with charges.
     variable_interval : int, optional
         Steps between lines of ``variables``; ``report_interval`` if not given.
+    beads, classical_beads, bead_interval : int, optional
+        Of integrator "rpmd": beads, those that classical forces are computed on, and
+        steps between frames of all of them. ``state`` is taken as the centroid.
+    qtb_segment, qtb_cutoff : Quantity, optional
+    qtb_adaptation : float, optional
+        Of integrator "qtb": length of segments, cutoff of the noise, inverse time, and
+        rate of adaptation.
     checkpoint_interval : int, optional
         Steps between checkpoints. ``RunSettings`` has more on the settings up to here.
     reporters : sequence of OpenMM reporters
@@ -141,7 +154,9 @@ def run(
         box), ``system`` (XML, with the barostat if any), ``checkpoint``, ``record``
         (JSON of settings and progress), and if asked for ``velocities`` (HDF5),
         ``dipoles`` (CSV) and ``charges`` (binary, ``utils.charge_records``); with
-        variables ``variables``, and with a bias ``hills`` or ``kernels`` (CSV).
+        variables ``variables``, and with a bias ``hills`` or ``kernels`` (CSV); of
+        quantum nuclei ``nuclei`` (CSV of kinetic energies) and ``beads`` (XTC), with
+        the centroid as the trajectory of a ring polymer.
 
     Raises
     ------
@@ -174,6 +189,12 @@ def run(
             "dipole_interval": dipole_interval,
             "charge_interval": charge_interval,
             "variable_interval": variable_interval,
+            "beads": beads,
+            "classical_beads": classical_beads,
+            "bead_interval": bead_interval,
+            "qtb_segment": qtb_segment,
+            "qtb_cutoff": qtb_cutoff,
+            "qtb_adaptation": qtb_adaptation,
             "checkpoint_interval": checkpoint_interval,
             "minimize": bool(minimize),
             "draw_velocities": bool(draw_velocities),

@@ -10,7 +10,16 @@ import openmm
 from openmm import app, unit
 
 from ..bias.acting import VariablesReporter
-from ..reporters import ChargeReporter, DipoleReporter, HDF5Reporter, XTCReporter
+from ..nuclei.choices import QTB, RPMD
+from ..nuclei.ring_polymer import Beads, RingPolymerContext
+from ..reporters import (
+    ChargeReporter,
+    DipoleReporter,
+    HDF5Reporter,
+    PressureReporter,
+    XTCReporter,
+)
+from ..reporters.nuclei import BeadReporter, EnergyReporter, NucleiReporter
 from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
 from ..topology.pdb import read_pdb
@@ -53,7 +62,32 @@ def own_reporters(reporters: Sequence[Any]) -> list[Any]:
     return [r for r in reporters if isinstance(r, own) and hasattr(r, "path")]
 
 
-def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
+def check_watching(
+    values: dict[str, Any], reporters: Sequence[Any], watchdogs: Watchdogs | None
+) -> None:
+    """Refuse to watch what velocities of a quantum thermal bath do not tell.
+
+    Raises
+    ------
+    ValueError
+    """
+    if values["integrator"] != QTB:
+        return
+    asked = watchdogs is not None and watchdogs.temperature_k
+    if asked or any(isinstance(one, PressureReporter) for one in reporters):
+        what = "limits of the temperature" if asked else "a PressureReporter"
+        raise ValueError(
+            f"integrator 'qtb': expected no {what.removeprefix('a ')}, found {what}: "
+            "its velocities are those of quantum nuclei, and not of a temperature"
+        )
+
+
+def start(
+    job: Job,
+    settings: RunSettings,
+    state: openmm.State | None,
+    beads: Beads | None = None,
+) -> None:
     """Bring a new run to its first step; earlier output is removed.
 
     Parameters
@@ -62,6 +96,8 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     settings : RunSettings
     state : openmm.State or None
         End of another run, whose velocities are kept.
+    beads : Beads, optional
+        Of that run.
     """
     simulation, paths, record = job.simulation, job.paths, job.record
     # In this order a kill leaves no checkpoint of another run than the record's, and
@@ -69,7 +105,7 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
     paths["checkpoint"].unlink(missing_ok=True)
     write_record(paths["record"], record)
     remove_output(job.prefix, keep=("record",))
-    replace_file(paths["system"], openmm.XmlSerializer.serialize(simulation.system))
+    replace_file(paths["system"], openmm.XmlSerializer.serialize(job.system))
     context = simulation.context
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
@@ -85,6 +121,12 @@ def start(job: Job, settings: RunSettings, state: openmm.State | None) -> None:
         context.setVelocitiesToTemperature(kelvin, record["seed"])
     else:
         context.setVelocities(state.getVelocities())
+    if isinstance(context, RingPolymerContext):
+        kelvin = start_temperature(record["temperature_k"])
+        kept = None if settings.minimize else beads
+        if kept is not None and settings.draw_velocities:
+            kept = kept._replace(velocities=kept.velocities[:0])
+        context.begin(kelvin, record["seed"], kept)
 
 
 def resume_from(checkpoint: Checkpoint, job: Job, before: dict[str, Any]) -> None:
@@ -95,7 +137,7 @@ def resume_from(checkpoint: Checkpoint, job: Job, before: dict[str, Any]) -> Non
     cut_files(job.files, checkpoint.sums)
     job.sums = with_keys_of(job.files, checkpoint.sums)
     simulation, paths = job.simulation, job.paths
-    write_missing(paths, checkpoint, lambda: simulation.system, simulation.topology)
+    write_missing(paths, checkpoint, lambda: job.system, simulation.topology)
     hashes = hash_written(paths)
     hashes.pop("velocities", None)  # they grow again
     job.record["files_sha256"] = hashes
@@ -151,23 +193,11 @@ def add_reporters(
         )
     simulation.reporters += [
         XTCReporter(paths["trajectory"], interval, append=True),
-        app.StateDataReporter(
-            str(paths["energies"]),
-            interval,
-            step=True,
-            time=True,
-            potentialEnergy=True,
-            kineticEnergy=True,
-            totalEnergy=True,
-            temperature=True,
-            volume=simulation.system.usesPeriodicBoundaryConditions(),
-            density=ENSEMBLES[record["ensemble"]] is not None,
-            speed=True,
-            append=append and paths["energies"].stat().st_size > 0,
-        ),
+        _of_energies(simulation, paths, record, append),
         *filter(None, [job.velocities]),
         *_of_variables(job),
         *_of_charges(paths, record, append),
+        *_of_nuclei(paths, record, append),
         *more,
         # last, because it may stop the run, and the frame should be written before
         *filter(None, [job.watchdog]),
@@ -181,6 +211,48 @@ def _of_variables(job: Job) -> list[VariablesReporter]:
     record = job.record
     interval = record.get("variable_interval", record["report_interval"])
     return [VariablesReporter(job.acting, interval)]
+
+
+def _of_energies(
+    simulation: app.Simulation,
+    paths: dict[str, Any],
+    record: dict[str, Any],
+    append: bool,
+) -> Any:
+    """Make the reporter of energies, in columns that are the same for all runs."""
+    interval = record["report_interval"]
+    periodic = simulation.system.usesPeriodicBoundaryConditions()
+    density = ENSEMBLES[record["ensemble"]] is not None
+    if record["integrator"] in (RPMD, QTB):
+        return EnergyReporter(paths["energies"], interval, append, periodic, density)
+    return app.StateDataReporter(
+        str(paths["energies"]),
+        interval,
+        step=True,
+        time=True,
+        potentialEnergy=True,
+        kineticEnergy=True,
+        totalEnergy=True,
+        temperature=True,
+        volume=periodic,
+        density=density,
+        speed=True,
+        append=append and paths["energies"].stat().st_size > 0,
+    )
+
+
+def _of_nuclei(
+    paths: dict[str, Any], record: dict[str, Any], append: bool
+) -> list[BeadReporter | NucleiReporter]:
+    """Make the reporters of runs with quantum nuclei."""
+    made: list[BeadReporter | NucleiReporter] = []
+    if "beads" in paths:
+        paths["beads"].touch()
+        made.append(BeadReporter(paths["beads"], record["bead_interval"], append=True))
+    if "nuclei" in paths:
+        interval = record["report_interval"]
+        made.append(NucleiReporter(paths["nuclei"], interval, append))
+    return made
 
 
 def _of_charges(

@@ -10,14 +10,19 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..forces import copy_system
+from ..nuclei.choices import RPMD
+from ..nuclei.prepare import check_nuclei_of, prepare_ring_polymer
 from ..runs.names import ENSEMBLES
+from .checks import check_charge_settings, check_freedom
 from .integrators import add_thermostat, start_temperature
+from .settings import RunSettings
 
 BAROSTAT_CLASSES = (
     openmm.MonteCarloBarostat,
     openmm.MonteCarloAnisotropicBarostat,
     openmm.MonteCarloFlexibleBarostat,
     openmm.MonteCarloMembraneBarostat,
+    openmm.RPMDMonteCarloBarostat,
 )
 
 
@@ -46,10 +51,29 @@ def prepare_system(
     system = copy_system(system)
     if "hydrogen_mass_da" in values:
         repartition_hydrogen_mass(system, topology, values["hydrogen_mass_da"])
-    if ENSEMBLES[values["ensemble"]]:
+    if ENSEMBLES[values["ensemble"]] and values["integrator"] != RPMD:
         add_barostat(values["ensemble"], system, values, seed)
     add_thermostat(system, values, seed)
+    if values["integrator"] == RPMD:
+        prepare_ring_polymer(system, values)
     return system
+
+
+def check_settings_of(
+    settings: RunSettings, topology: app.Topology, system: openmm.System
+) -> None:
+    """Refuse a System in which nothing moves, or that does not fit the settings.
+
+    Warns (UserWarning) as ``check_ensemble``.
+
+    Raises
+    ------
+    ValueError
+    """
+    check_freedom(system)
+    check_charge_settings(settings, system)
+    check_nuclei_of(settings.record(), system)
+    check_ensemble(settings.ensemble, topology, system)
 
 
 def check_ensemble(
@@ -122,6 +146,23 @@ def add_barostat(
     # another than the thermostat's, lest both draw the same numbers
     barostat.setRandomNumberSeed(seed % (2**31 - 1) + 1)
     system.addForce(barostat)
+
+
+def with_ring_barostat(
+    system: openmm.System, values: dict[str, Any], seed: int
+) -> openmm.System:
+    """Copy a System and add the barostat of a ring polymer, where one is due.
+
+    It is apart from the System that is written, because OpenMM has no XML of it.
+    """
+    if values["integrator"] != RPMD or not ENSEMBLES[values["ensemble"]]:
+        return system
+    interval = values["barostat_interval"]
+    barostat = openmm.RPMDMonteCarloBarostat(values["pressure_bar"], interval)
+    barostat.setRandomNumberSeed(seed % (2**31 - 1) + 1)
+    system = copy_system(system)
+    system.addForce(barostat)
+    return system
 
 
 def whole_molecules(

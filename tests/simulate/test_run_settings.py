@@ -17,6 +17,7 @@ from openmm_helpers import harmonic_system
 
 from openmm_allegro import Stage, run, run_protocol
 from openmm_allegro.cli.simulate import add_options
+from openmm_allegro.nuclei.choices import NAMES
 from openmm_allegro.potential.description import FORCE_NOTES
 from openmm_allegro.replica_exchange.sampling import parallel_tempering
 from openmm_allegro.replica_exchange.settings import TemperingSettings
@@ -130,6 +131,7 @@ def test_keys_of_the_record(tmp_path):
         "charge_interval",
         # of runs with collective variables
         "variable_interval",
+        *NAMES,
     }
     of_forces = {"backend", "backend_reason", "kernel", "skin"}
     assert CHANGEABLE == {"steps", "checkpoint_interval"} | of_forces

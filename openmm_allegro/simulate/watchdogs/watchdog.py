@@ -11,6 +11,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ...nuclei.ring_polymer import RingPolymerContext
 from ...reporters.table import next_report
 from ...runs.names import paths_of
 from ...units import NM_TO_ANGSTROM
@@ -21,6 +22,8 @@ __all__ = ["StopSimulation", "Watchdog", "Watchdogs"]
 
 log = logging.getLogger(__name__)
 
+# Limits of positions, which the model sees of each bead.
+_OF_POSITIONS = ("closest", "bonds", "deviation")
 COLUMNS = ("step", "time_ps", "watchdog", "action", "message")
 
 
@@ -84,7 +87,7 @@ class Watchdog:
         self.include = ["positions", "velocities"]
         if settings.energy_per_atom or settings.energy_jump:
             self.include.append("energy")
-        system = simulation.system
+        system, self._context = simulation.system, simulation.context
         self._periodic = system.usesPeriodicBoundaryConditions()
         self._symbols = [
             "X" if atom.element is None else atom.element.symbol
@@ -145,18 +148,21 @@ class Watchdog:
         )
         nan = find_nan(frame)
         crossed = {"nan": nan} if nan else {}
+        beyond: dict[str, Frame] = {}
         if not nan:  # else nothing can be measured
             for kind, limit in self._limits:
-                message = limit(frame)
-                if message:
-                    crossed[kind] = message
+                for each in self._frames_of(frame, kind):
+                    message = limit(each)
+                    if message:
+                        crossed[kind], beyond[kind] = message, each
+                        break
         time = state.getTime().value_in_unit(unit.picosecond)
         fresh = [kind for kind in crossed if kind not in self._memory["beyond"]]
         self._memory["beyond"] = list(crossed)
         for kind in fresh:
             self._write_event(step, time, kind, crossed[kind])
         if any(self.settings.action(kind) != "warn" for kind in fresh) and not nan:
-            self._write_frame(frame, step, time, fresh)
+            self._write_frame(beyond[fresh[0]], step, time, fresh)
         stops = [k for k in crossed if self.settings.action(k) == "stop"]
         return "; ".join(
             f"watchdog {kind} at step {step} ({time:.6g} ps): {crossed[kind]}"
@@ -167,6 +173,15 @@ class Watchdog:
         """Potential energy, kJ/mol, without a bias that changes."""
         energy = state.getPotentialEnergy()._value
         return energy - (self._bias_energy() if self._bias_energy else 0.0)
+
+    def _frames_of(self, frame: Frame, kind: str) -> list[Frame]:
+        """Frames of all beads, of a ring polymer whose positions are limited."""
+        if kind not in _OF_POSITIONS or not isinstance(
+            self._context, RingPolymerContext
+        ):
+            return [frame]
+        beads = self._context.beads().positions
+        return [frame._replace(positions=positions) for positions in beads]
 
     def _write_event(self, step: int, time: float, kind: str, message: str) -> None:
         action, counts = self.settings.action(kind), self._memory["counts"]
