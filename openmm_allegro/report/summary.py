@@ -65,6 +65,7 @@ def alert_list(runs, findings):
             first.append(f"{run.stage} was stopped: {run.record['stopped']}.")
         if run.done < run.record.get("steps", 0):
             first.append(f"{run.stage} is unfinished: {run.progress} steps.")
+        last += _of_bias(run)
         if not run.table and run.simulated > 0 and not run.tempered:
             last.append(f"{run.stage}: no table of energies that can be read.")
     boxes = [
@@ -80,6 +81,24 @@ def alert_list(runs, findings):
             note("No watchdog, and no check of this page, found a fault.", kind="good")
         ]
     return section("Warnings", *boxes)
+
+
+def _of_bias(run):
+    """Say what acted on a run beside its System."""
+    bias, restraints = run.record.get("bias"), run.record.get("restraints", [])
+    words = []
+    if isinstance(bias, dict):
+        of = ", ".join(map(str, bias.get("variables", [])))
+        words.append(f"{bias.get('kind')}{f' of {of}' if of else ''}")
+    if isinstance(restraints, list) and restraints:
+        of = ", ".join(dict.fromkeys(str(r.get("variable")) for r in restraints))
+        words.append(f"restraints of {of}")
+    if not words:
+        return []
+    return [
+        f"{run.stage} was biased by {' and '.join(words)}: its averages, structure and "
+        "rates are not those of equilibrium. analyze free-energy removes a bias."
+    ]
 
 
 def footer(runs, production, command):
@@ -156,6 +175,7 @@ def _details(run, production):
         ("Run in", engine if "engine" in record else "", "engine"),
         ("Ensemble", run.ensemble.upper(), "ensemble"),
         ("Integrator", record.get("integrator", "not recorded"), "integrator"),
+        ("Bias", (record.get("bias") or {}).get("kind"), "bias"),
         ("Temperature", _temperature(run, " K"), "temperature_k"),
         (
             "Replicas at",
