@@ -115,6 +115,17 @@ def test_parallel_tempering_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+@pytest.mark.parametrize("more", [[], pytest.param(["--opes"], marks=pytest.mark.slow)])
+def test_metadynamics_example(more, tmp_path, execute):
+    script = ROOT / "examples" / "05_metadynamics.py"
+    with pytest.raises(SystemExit) as end:
+        execute(script, "--quick", "--output", "phi", *more)
+    assert end.value.code == 0
+    for name in ("free_energy.png", "alanine.variables.csv"):
+        assert (tmp_path / "phi" / name).stat().st_size > 500
+    assert len(script.read_text().splitlines()) <= 80
+
+
 @needs_lammps
 def test_lammps_example(execute, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")

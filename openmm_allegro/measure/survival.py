@@ -139,6 +139,11 @@ def _radii(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: SurvivalSettings
 ) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
     """Choose the radii in nm at which contacts of each pair form and break."""
+    if not subjects:
+        raise ValueError(
+            "expected atoms of different elements, whose pairs are taken by default, "
+            "found one element; name pairs, such as O-O"
+        )
     if settings.shell is not None:
         inner = one_each(settings.shell, subjects, "--shell")
         outer, failed = inner, {}

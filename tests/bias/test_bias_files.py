@@ -3,16 +3,23 @@
 
 import csv
 import json
+import re
+import warnings
+from pathlib import Path
 
 import openmm
 import pytest
 from bias_helpers import chain_system
 from openmm import app, unit
+from report_helpers import write_run
 
 from openmm_allegro import Stage, run_protocol
 from openmm_allegro.bias import Variable
 from openmm_allegro.cli import main
-from openmm_allegro.simulate.protocol_file import read_protocol
+from openmm_allegro.report import report
+from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
+
+ROOT = Path(__file__).parents[2]
 
 TABLES = """
 [[variables]]
@@ -139,3 +146,39 @@ def test_a_stage_without_a_bias(tmp_path):
 def test_lammps_has_no_bias(folder, capsys):
     assert main(["lammps", "protocol.toml", "--output", "folder"]) != 0
     assert "without variables, restraints and bias" in capsys.readouterr().err
+
+
+def test_the_manual(folder):
+    """Its protocol can be read, and its Python runs."""
+    text = (ROOT / "docs" / "bias.md").read_text(encoding="utf-8")
+    (folder / "systems").symlink_to(ROOT / "systems")
+    (tables,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (folder / "manual.toml").write_text(tables)
+    settings = read_settings("manual.toml")
+    assert [stage.bias for stage in settings.stages] == [False, True]
+    assert len(settings.sampling.variables) == 2 and settings.sampling.bias
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = code.replace("pdb.topology),", 'pdb.topology, backend="native"),')
+    pytest.importorskip("openmm_opes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(code, "bias.md", "exec"), {})
+    assert len(lines("runs/opes.kernels.csv")) == 4
+
+
+def test_the_page_says_so(tmp_path):
+    """Of a biased run, and of no other."""
+    of = {"bias": {"kind": "opes", "variables": ["d"]}}
+    of["restraints"] = [{"variable": "d"}, {"variable": "turn"}]
+    pages = []
+    for name, more in (("free", {}), ("pushed", of)):
+        write_run(tmp_path / name, **more)
+        pages.append(report(tmp_path / name).read_text())
+    words = "was biased by opes of d and restraints of d, turn"
+    assert words not in pages[0] and f"pushed {words}" in pages[1]
+
+
+def test_one_element_has_no_unlike_pairs(folder, capsys):
+    main(["simulate", "protocol.toml", "--output", "out", "--platform", "Reference"])
+    assert main(["analyze", "survival", "out/1-free", "--start", "0"]) != 0
+    assert "name pairs, such as O-O" in capsys.readouterr().err
