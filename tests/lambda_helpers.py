@@ -31,11 +31,11 @@ def two_oscillators(atoms=2, last=LAST, offset=OFFSET):
     return make_topology(["Ar"] * atoms), np.full((atoms, 3), 0.01), system, exact
 
 
-# With a period of 0.31 to 0.63 ps.
+# With a period of 0.31 to 0.63 ps; damped, lest an iteration is a whole period.
 COMMON = {
     "temperature": KELVIN * unit.kelvin,
     "timestep": 10 * unit.femtosecond,
-    "friction": 2 / unit.picosecond,
+    "friction": 10 / unit.picosecond,
     "platform": "Reference",
     "minimize": False,
     "progress": False,

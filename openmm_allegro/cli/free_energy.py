@@ -18,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " The file has the tables [system], as a protocol, whose System must have the "
         "global parameter lambda_interpolate (create_mixed_system(interpolate=True)), "
         "and [exchange] (replicas that exchange values of it), [switching] (works of "
-        "switching it), or both. docs/free-energy.md has the keys."
+        "switching it), or both. docs/mm-to-ml.md has the keys."
     )
     parser.add_argument("file", type=Path, help="*.toml")
     parser.add_argument("--output", required=True, help="folder of the files to write")

@@ -16,6 +16,7 @@ from ..utils.quiet import quiet
 from .samples import GAS_CONSTANT, Samples, by_temperature, read_samples
 
 _LEAST_SAMPLES = 10
+_REMEDY = "go on with more iterations and resume=True (--resume)"
 
 
 class FreeEnergies(NamedTuple):
@@ -291,7 +292,7 @@ def thin(
         if len(kept) < _LEAST_SAMPLES:
             raise ValueError(
                 f"expected at least {_LEAST_SAMPLES} iterations after the {discard} "
-                f"discarded ones, found {len(kept)}"
+                f"discarded ones, found {len(kept)}; {_REMEDY}"
             )
         each = (kept - kept.mean(axis=0)) / kept.std(axis=0)
         inefficiency = max(
@@ -310,7 +311,8 @@ def thin(
     if len(rows) < _LEAST_SAMPLES:
         raise ValueError(
             f"expected at least {_LEAST_SAMPLES} independent samples, found "
-            f"{len(rows)} of {inefficiency:.0f} iterations each; the run is too short"
+            f"{len(rows)} of {inefficiency:.0f} iterations each; the run is too "
+            f"short: {_REMEDY}"
         )
     return Thinned(rows, discard, float(inefficiency))
 
