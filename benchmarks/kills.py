@@ -15,7 +15,7 @@ The protocol also runs while the clock jumps by days, with files that may not gr
 beyond a random size, and in a folder that is deleted meanwhile. The first must change
 nothing; the others must end with an error that says so, and then be resumed or begun
 anew. Writes results/kills.json beside this file, kills_native.json with --backend
-native.
+native, and kills_biased.json where biased runs alone are asked for.
 
 python benchmarks/kills.py [--protocol 100] [--biased 60] [--training 40] [--report 40]
                            [--import 20] [--others 10] [--longest 10] [--seed 1]
@@ -177,6 +177,8 @@ def main() -> None:
     }
     is_default = options.backend == parser.get_default("backend")
     name = "kills.json" if is_default else f"kills_{options.backend}.json"
+    if not sum(least.values()) - sum(biased.values()) + options.others:
+        name = "kills_biased.json"
     counts: collections.Counter[str] = collections.Counter()
     done, others, started = {}, {}, time.monotonic()
 

@@ -51,6 +51,22 @@ class Sampling:
     def __bool__(self) -> bool:
         return bool(self.variables or self.restraints or self.bias)
 
+    def of_run(self) -> "Sampling":
+        """Return this, of a single run, which has no stages.
+
+        Raises
+        ------
+        ValueError
+            If a restraint names stages.
+        """
+        for restraint in self.restraints:
+            if restraint.stages:
+                raise ValueError(
+                    f"restraint of {restraint.variable}: expected no stages in a "
+                    f"single run, found {list(restraint.stages)}"
+                )
+        return self
+
     def of_stage(self, name: str, *, biased: bool) -> "Sampling":
         """Select what acts in a stage of a protocol; variables are written in all."""
         return Sampling(

@@ -28,13 +28,10 @@ def read_sampling(path: str | Path) -> Sampling:
     sampling = sampling_of(read_tables(path, TABLES), path)
     if not sampling:
         raise ValueError(f"{path}: expected tables {', '.join(TABLES)}, found none")
-    for restraint in sampling.restraints:
-        if restraint.stages:
-            raise ValueError(
-                f"{path} [[restraints]]: expected no stages for a single run, found "
-                f"{list(restraint.stages)}"
-            )
-    return sampling
+    try:
+        return sampling.of_run()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def sampling_of(content: Mapping[str, Any], path: str | Path) -> Sampling:

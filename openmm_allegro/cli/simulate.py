@@ -104,7 +104,8 @@ def _simulate_file(
         for name, paths in stages.items():
             prefix = paths["trajectory"].with_suffix("")
             print(f"{f'{prefix.parent.name}/' if several else ''}{name}: {prefix}.*")
-    print_next(f"report {quoted(options.output)}")
+    more = [f"analyze free-energy {quoted(prefix)}"] if _is_biased(paths) else []
+    print_next(f"report {quoted(options.output)}", *more)
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
@@ -144,4 +145,10 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
         print(f"{name}: {path}")
     prefix = quoted(options.output)
     if settings.steps:
-        print_next(f"report {prefix}", f"analyze rdf {prefix}")
+        what = "free-energy" if _is_biased(paths) else "rdf"
+        print_next(f"report {prefix}", f"analyze {what} {prefix}")
+
+
+def _is_biased(paths: dict[str, Path]) -> bool:
+    """Tell whether a run was biased, by its files."""
+    return "hills" in paths or "kernels" in paths

@@ -217,5 +217,5 @@ def run(
         watchdogs=watchdogs,
         state=state,
         notes=notes,
-        sampling=Sampling(variables, restraints, bias),
+        sampling=Sampling(variables, restraints, bias).of_run(),
     )

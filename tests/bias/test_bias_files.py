@@ -13,10 +13,14 @@ from bias_helpers import chain_system
 from openmm import app, unit
 from report_helpers import write_run
 
-from openmm_allegro import Stage, run_protocol
-from openmm_allegro.bias import Variable
+from openmm_allegro import Stage, run, run_protocol
+from openmm_allegro.bias import Restraint, Variable
+from openmm_allegro.bias.tables import read_sampling
 from openmm_allegro.cli import main
-from openmm_allegro.report import report
+from openmm_allegro.lammps.ensembles import check_written
+from openmm_allegro.report.production import Findings
+from openmm_allegro.report.summary import alert_list
+from openmm_allegro.runs.run import read_run
 from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +55,7 @@ variables = ["turn"]
 widths = [20.0]
 pace = 5
 """
+BIAS = TABLES.replace("STAGES", "")
 PROTOCOL = """
 [system]
 topology = "chain.pdb"
@@ -79,7 +84,7 @@ def folder(tmp_path, monkeypatch):
         app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
     (tmp_path / "chain.xml").write_text(openmm.XmlSerializer.serialize(system))
     (tmp_path / "protocol.toml").write_text(PROTOCOL)
-    (tmp_path / "bias.toml").write_text(TABLES.replace("STAGES", ""))
+    (tmp_path / "bias.toml").write_text(BIAS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -143,7 +148,46 @@ def test_a_stage_without_a_bias(tmp_path):
                      variables=variables, restraints="d")  # fmt: skip
 
 
+def test_single_run(folder, capsys):
+    """By the command line and in Python, where restraints have no stages."""
+    names = ("alanine.safetensors", "solute.pdb")
+    inputs = [str(ROOT / "systems" / "alanine_water" / name) for name in names]
+    options = ["--bias", "bias.toml", "--output", "one", "--steps", "20"]
+    options += ["--backend", "native", "--no-minimize"]
+    assert main(["simulate", *inputs, *options]) != 0
+    message = "shape: expected a reference of the System's 22 particles, found one of 4"
+    assert message in capsys.readouterr().err
+    (folder / "bias.toml").write_text(BIAS.replace("chain.pdb", inputs[1]))
+    assert main(["simulate", *inputs, *options]) == 0
+    assert "analyze free-energy one" in capsys.readouterr().out
+    assert len(lines("one.hills.csv")) == 4
+    wall = Restraint("d", 3.0, 1.0, stages=("a",))
+    with pytest.raises(ValueError, match="no stages in a single run"):
+        run(*chain_system(), "two", restraints=[wall])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("variables = 3", r"expected tables \[\[variables\]\], found 3"),
+        ("[restraints]\na = 1", r"expected tables \[\[restraints\]\], found {"),
+        ("bias = 1", "expected a table, found 1"),
+        ("[bias]\nkind = 3", "expected kind of"),
+        ("variables = [1]", "number 1: expected a table, found 1"),
+        ("", "expected tables variables, restraints, bias, found none"),
+        ("[[variables]]\nname = 1\nkind = 'angle'", "name: expected str, found 1"),
+        ("[[variables]]\nname = 'a-b'\nkind = 'angle'", "found 'a-b'"),
+    ],
+)
+def test_hostile_tables(text, message, tmp_path):
+    (tmp_path / "bias.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_sampling(tmp_path / "bias.toml")
+
+
 def test_lammps_has_no_bias(folder, capsys):
+    with pytest.raises(ValueError, match="for LAMMPS a stage without a bias"):
+        check_written(Stage("a", 20, bias=True))
     assert main(["lammps", "protocol.toml", "--output", "folder"]) != 0
     assert "without variables, restraints and bias" in capsys.readouterr().err
 
@@ -173,7 +217,7 @@ def test_the_page_says_so(tmp_path):
     pages = []
     for name, more in (("free", {}), ("pushed", of)):
         write_run(tmp_path / name, **more)
-        pages.append(report(tmp_path / name).read_text())
+        pages.append(alert_list([read_run(tmp_path / name)], Findings()))
     words = "was biased by opes of d and restraints of d, turn"
     assert words not in pages[0] and f"pushed {words}" in pages[1]
 
