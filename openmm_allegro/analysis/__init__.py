@@ -45,6 +45,7 @@ _NAMES = {
     ),
     "figures.dynamics": (
         "plot_arrhenius",
+        "plot_arrhenius_panels",
         "plot_density_of_states",
         "plot_green_kubo",
         "plot_msd",

@@ -4,17 +4,22 @@
 import argparse
 from pathlib import Path
 
+from ..measure.jumps import JumpsSettings
 from ..runs.window import Window
 from ..topology.elements import Naming
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from .output import add_overwrite_option
 
+_OF_JUMPS = ("sites", "labels", "cages", "core", "lengths")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += " It is a single file that opens without a network."
-    parser.add_argument("run", type=Path, help="prefix of a run, or protocol's folder")
+    parser.add_argument(
+        "run", type=Path, help="prefix of a run, or folder of a protocol or series"
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -40,6 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, Naming)
     add_settings(parser, Window, ("drop_repeated",))
+    group = parser.add_argument_group("sites of ions in a solid")
+    add_settings(group, JumpsSettings, _OF_JUMPS)
     add_overwrite_option(parser)
 
 
@@ -47,6 +54,7 @@ def report(options: argparse.Namespace) -> None:
     """Write the page and print where it is."""
     from ..report import report as write
 
+    given = given_options(options, JumpsSettings)
     path = write(
         options.run,
         options.output,
@@ -56,6 +64,7 @@ def report(options: argparse.Namespace) -> None:
         stage=options.stage,
         elements=given_options(options, Naming).get("elements"),
         drop_repeated=vars(options).get("drop_repeated", False),
+        jumps=JumpsSettings(**given) if given else None,
     )
     print(f"report: {path}")
 

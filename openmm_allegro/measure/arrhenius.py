@@ -3,9 +3,10 @@
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,35 +49,48 @@ def measure_arrhenius(
     ``[T=]FILE``. Results by item: fields of an Arrhenius, its points and predictions,
     and ``activation_energy_ev``.
     """
-    from ..analysis import arrhenius, plot_arrhenius
+    from ..analysis import plot_arrhenius
 
     series, unit = _read(subjects, settings)
+    lines, measurement = fit_lines(series, unit, settings.at)
+    return replace(
+        measurement, plot=lambda path: plot_arrhenius(lines, path, ylabel=_label(unit))
+    )
+
+
+def fit_lines(
+    series: Mapping[str, Sequence], unit: str, at: Sequence[float] = ()
+) -> tuple[dict[str, tuple], Measurement]:
+    """Fit an Arrhenius line to each item.
+
+    Parameters
+    ----------
+    series : mapping of str to sequence of (float, float, float)
+        Temperatures in K, values and errors by item.
+    unit : str
+        Of the values.
+    at : sequence of float, optional
+        Temperatures to predict, K.
+
+    Returns
+    -------
+    lines : dict of str to (temperatures, values, errors, Arrhenius)
+        As figures take them.
+    measurement : Measurement
+        Without a figure.
+    """
+    from ..analysis import arrhenius
+
     results, lines, rows, columns, warnings = {}, {}, [], {}, []
     for item, points in series.items():
         temperatures, values, errors = np.array(sorted(points)).T
         line = arrhenius(temperatures, values, errors)
         lines[item] = temperatures, values, errors, line
-        in_ev = [x / EV_TO_KJ_PER_MOL for x in line.activation_energy]
         warnings += judge_line(item, line)
-        rows += [
-            Row(item, "activation energy", *line.activation_energy, "kJ/mol"),
-            Row(item, "activation energy in eV", *in_ev, "eV"),
-            Row(
-                item, "ln of the prefactor", *line.log_prefactor, unit and f"of {unit}"
-            ),
-            Row(
-                item,
-                "χ²",
-                line.chi_squared,
-                None,
-                f"for {line.degrees_of_freedom} degrees of freedom",
-            ),
-            Row(item, "probability of a larger χ²", line.p_value, None, ""),
-        ]
-        predicted = [(t, *map(float, line.at(t))) for t in settings.at]
-        rows += [Row(item, f"at {t:g} K", v, error, unit) for t, v, error in predicted]
+        predicted = [(t, *map(float, line.at(t))) for t in at]
+        rows += _rows(item, line, unit, predicted)
         results[item] = line._asdict() | {
-            "activation_energy_ev": in_ev,
+            "activation_energy_ev": _in_ev(line),
             "temperatures": temperatures,
             "values": values,
             "errors": errors,
@@ -90,20 +104,14 @@ def measure_arrhenius(
             f"value ({unit})": values,
             "error": errors,
         }
-    return Measurement(
-        rows,
-        results,
-        {
-            "activation_energy": "kJ/mol",
-            "activation_energy_ev": "eV",
-            "temperatures": "K",
-            "values": unit,
-            "errors": unit,
-        },
-        columns,
-        lambda path: plot_arrhenius(lines, path, ylabel=_label(unit)),
-        warnings=warnings,
-    )
+    units = {
+        "activation_energy": "kJ/mol",
+        "activation_energy_ev": "eV",
+        "temperatures": "K",
+        "values": unit,
+        "errors": unit,
+    }
+    return lines, Measurement(rows, results, units, columns, warnings=warnings)
 
 
 QUANTITY = Quantity(
@@ -117,6 +125,27 @@ QUANTITY = Quantity(
     read_subjects=list,
     needs_runs=False,
 )
+
+
+def _in_ev(line: Any) -> list[float]:
+    return [x / EV_TO_KJ_PER_MOL for x in line.activation_energy]
+
+
+def _rows(item: str, line: Any, unit: str, predicted: Sequence[tuple]) -> list[Row]:
+    rows = [
+        Row(item, "activation energy", *line.activation_energy, "kJ/mol"),
+        Row(item, "activation energy in eV", *_in_ev(line), "eV"),
+        Row(item, "ln of the prefactor", *line.log_prefactor, unit and f"of {unit}"),
+        Row(
+            item,
+            "χ²",
+            line.chi_squared,
+            None,
+            f"for {line.degrees_of_freedom} degrees of freedom",
+        ),
+        Row(item, "probability of a larger χ²", line.p_value, None, ""),
+    ]
+    return rows + [Row(item, f"at {t:g} K", v, e, unit) for t, v, e in predicted]
 
 
 def _read(items: Sequence[str], settings: ArrheniusSettings):

@@ -65,6 +65,8 @@ class Quantity:
         Section of the page that shows its rows, figure and notes as they are:
         "structure", "kinetics", "vibrations" or "charges". Empty for a quantity that a
         section lays out by itself, or that the page leaves out.
+    applies : callable, optional
+        Tells of a Source whether the page shows it at all. Default: always.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Quantity:
     charges_of_ions: bool = False
     folders: bool = False
     section: str = ""
+    applies: Callable[[Source], bool] | None = None
 
     def measure(
         self, source: Source | None, subjects: Any = None, settings: Any = None

@@ -16,6 +16,7 @@ def further_parts(production: Production, section: str) -> list[Markup]:
         attempt(_heading(quantity), _part, production, quantity)
         for quantity in QUANTITIES.values()
         if quantity.section == section
+        and (quantity.applies is None or quantity.applies(production.source))
     ]
 
 

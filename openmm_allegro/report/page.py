@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from ..measure.series import is_series
 from ..runs.run import read_stages
 from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
@@ -15,6 +16,7 @@ from .exchanges import exchanges_section, no_kinetics
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
 from .production import Findings, check_frames, make_production
+from .series import series_page
 from .structure import structure_section
 from .summary import (
     alert_list,
@@ -42,6 +44,7 @@ def report(
     stage=None,
     elements=None,
     drop_repeated=False,
+    jumps=None,
 ):
     """Write a page about a run: what was run, traces, structure, kinetics, a look.
 
@@ -51,7 +54,8 @@ def report(
     Parameters
     ----------
     run : str or Path
-        Prefix of a run, such as ``runs/nacl/nvt``, or folder of a protocol.
+        Prefix of a run, such as ``runs/nacl/nvt``, or folder of a protocol; or of a
+        series of temperatures, whose page has what is measured at each, and the lines.
     output : str or Path, optional
         File to write. Default: the prefix and ``.html``, or ``report.html`` in the
         folder.
@@ -74,6 +78,9 @@ def report(
         ``{"SOD": "Na"}``.
     drop_repeated : bool, optional
         Whether to leave out frames whose time comes again later, as after a restart.
+    jumps : measure.jumps.JumpsSettings, optional
+        Sites of ions in a solid, and kinds of their jumps. Default: the maxima of the
+        ions' density.
 
     Returns
     -------
@@ -89,6 +96,13 @@ def report(
     ValueError
         If a record cannot be read, or charges, start or stage do not fit the run.
     """
+    if is_series(run):
+        given = {"charges": charges, "elements": elements}
+        given["drop_repeated"] = drop_repeated or None
+        path = check_page(run, output, overwrite)
+        content = series_page(run, path, jumps, start, stage, given)
+        replace_file(path, content)
+        return path
     naming = Naming(dict(elements or {}))
     runs = [replace(part, elements=naming.elements) for part in read_stages(run)]
     path = check_page(run, output, overwrite)
@@ -98,7 +112,7 @@ def report(
     if isinstance(charges, Mapping):
         charges = ",".join(f"{name}={number!r}" for name, number in charges.items())
     command = command_line(
-        run, output, charges, start, stage, naming.elements, drop_repeated
+        run, output, charges, start, stage, naming.elements, drop_repeated, jumps
     )
     with tempfile.TemporaryDirectory() as folder:
         content = _content(
@@ -109,6 +123,7 @@ def report(
             start=start,
             charges=charges,
             drop_repeated=drop_repeated,
+            jumps=jumps,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
@@ -136,10 +151,15 @@ def _analysed(runs, stage):
     return (complete or runs)[-1]
 
 
-def _content(runs, run, folder, command, *, start, charges, drop_repeated):
+def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps):
     findings = Findings()
     production = make_production(
-        run, folder, start=start, charges=charges, drop_repeated=drop_repeated
+        run,
+        folder,
+        start=start,
+        charges=charges,
+        drop_repeated=drop_repeated,
+        asked={"jumps": jumps},
     )
     missing = None
     try:

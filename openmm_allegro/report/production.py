@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..measure.measurement import Measurement
 from ..measure.quantities import QUANTITIES
@@ -55,6 +56,8 @@ class Production:
         As ``Na=1,Cl=-1``.
     folder : Path
         For figures, until they are in the page.
+    asked : mapping of str to settings
+        Settings of quantities that were asked for, by their names.
     measured : dict of str to Measurement
         Quantities that sections have asked for.
     """
@@ -63,6 +66,7 @@ class Production:
     source: Source
     charges_given: str | None
     folder: Path
+    asked: Mapping[str, Any] = field(default_factory=dict)
     measured: dict[str, Measurement] = field(default_factory=dict)
 
     def measure(self, name: str) -> Measurement:
@@ -78,7 +82,7 @@ class Production:
             given = {}
             if quantity.charges_of_ions:
                 given["charges"] = self.charges_given
-            settings = quantity.settings(**given)
+            settings = self.asked.get(name) or quantity.settings(**given)
             self.measured[name] = quantity.measure(self.source, None, settings)
         return self.measured[name]
 
@@ -124,6 +128,7 @@ def make_production(
     start: float | None = None,
     charges: str | None = None,
     drop_repeated: bool = False,
+    asked: Mapping[str, Any] | None = None,
 ) -> Production:
     """Choose what of a run is shown.
 
@@ -138,9 +143,11 @@ def make_production(
         ones of ions of one atom.
     drop_repeated : bool, optional
         Whether to leave out frames whose time comes again later.
+    asked : mapping of str to settings, optional
+        See Production.
     """
     window = Window(start=start, drop_repeated=drop_repeated)
-    return Production(run, Source([run], window), charges, folder)
+    return Production(run, Source([run], window), charges, folder, asked or {})
 
 
 def check_frames(production: Production) -> None:

@@ -12,6 +12,7 @@ from .._version import __version__
 from ..runs.events import read_events
 from ..runs.names import LAMMPS
 from ..runs.table import Unreadable
+from ..utils.settings import option_of, settings_of
 from .html import Markup, facts, join, note, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -126,7 +127,9 @@ def footer(runs, production, command):
     )
 
 
-def command_line(run, output, charges, start, stage, elements, drop_repeated=False):
+def command_line(
+    run, output, charges, start, stage, elements, drop_repeated=False, jumps=None
+):
     """The command that makes the page."""
     words = ["openmm-allegro", "report", str(run)]
     if output is not None:
@@ -142,6 +145,11 @@ def command_line(run, output, charges, start, stage, elements, drop_repeated=Fal
         words += ["--elements", pairs]
     if drop_repeated:
         words.append("--drop-repeated")
+    for name in settings_of(type(jumps)) if jumps is not None else ():
+        value = getattr(jumps, name)
+        if value != getattr(type(jumps)(), name):
+            several = value if isinstance(value, tuple) else (value,)
+            words += [option_of(type(jumps), name), ",".join(map(str, several))]
     return shlex.join(words)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .species import Kind, find_kinds, masses_of
 
 # Charges of ions of one atom that no chemist would doubt.
-_FORMAL = dict.fromkeys(("Li", "Na", "K", "Rb", "Cs"), 1) | dict.fromkeys(
+FORMAL = dict.fromkeys(("Li", "Na", "K", "Rb", "Cs"), 1) | dict.fromkeys(
     ("F", "Cl", "Br", "I"), -1
 )
 # Charge of a molecule in e that force fields with few digits have by rounding.
@@ -100,9 +100,9 @@ def formal_charges(kinds: list[Kind]) -> dict[str, int]:
         If there are none, or their sum is not zero: then there are other charges.
     """
     charges = {
-        kind.name: _FORMAL[kind.element]
+        kind.name: FORMAL[kind.element]
         for kind in kinds
-        if kind.monoatomic and kind.element in _FORMAL
+        if kind.monoatomic and kind.element in FORMAL
     }
     if not charges:
         raise ValueError(
@@ -140,7 +140,7 @@ def charges_of_kinds(
             return {}
         if abs(sums.mean()) > _ROUNDING:
             charges[kind.name] = round(float(sums.mean()), 4)
-        elif kind.monoatomic and kind.element in _FORMAL:
+        elif kind.monoatomic and kind.element in FORMAL:
             return {}
     return charges
 

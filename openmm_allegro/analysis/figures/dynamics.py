@@ -12,6 +12,7 @@ from .figure import (
     colored,
     mark,
     new_figure,
+    new_panels,
     plot_curves,
     with_error,
     writes_figure,
@@ -152,23 +153,51 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
         As ``"$D$ (cm²/s)"``.
     """
     with new_figure(path, title) as axes:
-        for label, (temperatures, values, errors, line), color in colored(results):
-            inverse = 1000 / np.asarray(temperatures)
-            energy = np.array(line.activation_energy)
-            text = (
-                f"{label}: {with_error(*energy)} kJ/mol, "
-                f"{with_error(*energy / EV_TO_KJ_PER_MOL)} eV"
-            )
-            if line.degrees_of_freedom:
-                squared, freedom = line.chi_squared, line.degrees_of_freedom
-                text += rf", $\chi^2$ {squared:.3g} of {freedom}"
-            mark(axes, inverse, values, errors, color, text)
-            drawn = np.linspace(inverse.min(), inverse.max(), 50)
-            heights = np.array([line.at(1000 / x) for x in drawn])
-            band(axes, drawn, *heights.T, color, style={"linewidth": 0.9})
-        axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
-        axes.legend()
+        _draw_lines(axes, results, ylabel)
     return Path(path)
+
+
+def plot_arrhenius_panels(panels, path):
+    """Plot quantities of several units over inverse temperature, side by side.
+
+    Parameters
+    ----------
+    panels : dict of str to dict
+        By the label of the y axis what `plot_arrhenius` takes.
+    path : str or Path
+        File to write; its ending gives the format (png, pdf, svg).
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    with new_panels(path, len(panels)) as several:
+        for axes, (ylabel, results) in zip(several, panels.items(), strict=True):
+            _draw_lines(axes, results, ylabel)
+            # Lines below each other leave no place for their names.
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return Path(path)
+
+
+def _draw_lines(axes, results, ylabel):
+    """Draw what `plot_arrhenius` does."""
+    for label, (temperatures, values, errors, line), color in colored(results):
+        inverse = 1000 / np.asarray(temperatures)
+        energy = np.array(line.activation_energy)
+        text = (
+            f"{label}: {with_error(*energy)} kJ/mol, "
+            f"{with_error(*energy / EV_TO_KJ_PER_MOL)} eV"
+        )
+        if line.degrees_of_freedom:
+            squared, freedom = line.chi_squared, line.degrees_of_freedom
+            text += rf", $\chi^2$ {squared:.3g} of {freedom}"
+        mark(axes, inverse, values, errors, color, text)
+        drawn = np.linspace(inverse.min(), inverse.max(), 50)
+        heights = np.array([line.at(1000 / x) for x in drawn])
+        band(axes, drawn, *heights.T, color, style={"linewidth": 0.9})
+    axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
+    axes.legend()
 
 
 def _last_wavenumber(spectrum):

@@ -38,6 +38,15 @@ def writes_figure(plot):
 @contextmanager
 def new_figure(path, title=None):
     """Make the axes of a one-column figure in the shared style; save it to `path`."""
+    with new_panels(path, 1) as (axes,):
+        if title is not None:
+            axes.set_title(title)
+        yield axes
+
+
+@contextmanager
+def new_panels(path, count):
+    """Make so many axes side by side in the shared style; save the figure to `path`."""
     # Here, not at the top: analysis without plots needs no matplotlib.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -58,11 +67,9 @@ def new_figure(path, title=None):
         "ytick.right": True,
     }
     with rc_context(style):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        if title is not None:
-            axes.set_title(title)
-        yield axes
+        width, height = SIZE
+        figure = Figure(figsize=(count * width, height), layout="constrained")
+        yield [figure.add_subplot(1, count, k + 1) for k in range(count)]
         figure.savefig(path, dpi=300)
 
 

@@ -19,6 +19,8 @@ def plot_jumps(result, path, *, title=None):
     ----------
     result : Jumps
     """
+    from matplotlib.ticker import NullFormatter
+
     order = np.argsort(-result.numbers, kind="stable")[:_MOST]
     with new_figure(path, title) as axes:
         places = np.arange(len(order))[::-1]
@@ -36,8 +38,9 @@ def plot_jumps(result, path, *, title=None):
         )
         axes.set_yticks(places, [result.kinds[k] for k in order])
         axes.tick_params(axis="y", length=0, labelsize=7)
-        lowest = 0.5 * float((values - below).min())
-        axes.set(xlabel="Jumps of an ion per ps", xscale="log", xlim=(lowest, None))
+        decade = 10 ** np.floor(np.log10(0.9 * float((values - below).min())))
+        axes.set(xlabel="Jumps of an ion per ps", xscale="log", xlim=(decade, None))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     return Path(path)
 
 

@@ -130,25 +130,34 @@ def _supercells(small, large):
     a, b, c = (
         np.flatnonzero(np.abs(sizes - length) < _STRAIN * length) for length in lengths
     )
-    metric = large @ large.T
+    metric = large @ large.T / np.outer(lengths, lengths)
+    volume = np.linalg.det(large)
+    products = {
+        "ab": vectors[a] @ vectors[b].T,
+        "ac": vectors[a] @ vectors[c].T,
+        "bc": vectors[b] @ vectors[c].T,
+    }
     found = []
-    for i, j in product(a, b):
-        if _differs(vectors[i] @ vectors[j], metric[0, 1], lengths[:2]):
-            continue
-        with_first = np.abs(vectors[c] @ vectors[i] - metric[0, 2])
-        with_second = np.abs(vectors[c] @ vectors[j] - metric[1, 2])
-        fit = (with_first < 2 * _STRAIN * lengths[0] * lengths[2]) & (
-            with_second < 2 * _STRAIN * lengths[1] * lengths[2]
-        )
-        for k in c[fit]:
-            matrix = rows[[i, j, k]]
-            volumes = np.linalg.det(large) / np.linalg.det(matrix @ small)
-            if volumes > 0 and abs(np.cbrt(volumes) - 1) < _STRAIN:
-                # thermal expansion, and another functional, are much the same along
-                # all axes
-                own = np.cbrt(volumes) * matrix @ small
-                strain = np.abs((own @ own.T - metric) / np.outer(lengths, lengths))
-                found.append((float(strain.max()), matrix))
+    for i, first in enumerate(vectors[a]):
+        volumes = np.cross(first, vectors[b]) @ vectors[c].T
+        # Thermal expansion, and another functional, are much the same along all axes.
+        flat = volumes * volume <= 0
+        scale = np.cbrt(volume / np.where(flat, -volume, volumes))
+        strain = np.zeros(volumes.shape)
+        for (p, q), values in (
+            ((0, 0), first @ first),
+            ((1, 1), sizes[b][:, None] ** 2),
+            ((2, 2), sizes[c] ** 2),
+            ((0, 1), products["ab"][i][:, None]),
+            ((0, 2), products["ac"][i]),
+            ((1, 2), products["bc"]),
+        ):
+            own = scale**2 * values / (lengths[p] * lengths[q])
+            strain = np.fmax(strain, np.abs(own - metric[p, q]))
+        fit = (np.abs(scale - 1) < _STRAIN) & (strain < 2 * _STRAIN)
+        found += [
+            (float(strain[j, k]), rows[[a[i], b[j], c[k]]]) for j, k in np.argwhere(fit)
+        ]
     if not found:
         raise ValueError(
             "expected a run's cell that is a supercell of the sites' cell, within "
@@ -159,10 +168,6 @@ def _supercells(small, large):
     found.sort(key=lambda one: one[0])
     least = found[0][0]
     return [matrix for strain, matrix in found[:_MOST] if strain < least + _ALIKE]
-
-
-def _differs(product_of, wanted, lengths):
-    return abs(product_of - wanted) > 2 * _STRAIN * lengths[0] * lengths[1]
 
 
 def _repeated(fractional, matrix):

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""The page about a series of temperatures."""
+
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+from ..measure.measurement import amount
+from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
+from .html import (
+    document,
+    figure,
+    join,
+    measured,
+    note,
+    paragraph,
+    section,
+    table,
+    tag,
+    tiles,
+)
+from .summary import command_line, number
+
+_ENERGIES = ("activation energy", "activation energy in eV")
+
+
+def series_page(folder, output, jumps=None, start=None, stage=None, others=None):
+    """Make the page of a series: what was run, the lines, each temperature.
+
+    Parameters
+    ----------
+    folder : str or Path
+    output : Path
+        File of the page, for the command that makes it again.
+    jumps : JumpsSettings, optional
+    start : float, optional
+        In ps.
+    stage : str, optional
+    others : dict, optional
+        What pages of runs can be asked for, by name.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_temperatures`, or if one of `others` is given.
+    """
+    for name, value in (others or {}).items():
+        if value:
+            raise ValueError(
+                f"expected a run or a protocol with {name} "
+                f"(--{name.replace('_', '-')}), found the series {folder}"
+            )
+    given = {}
+    if jumps is not None:
+        given = {x.name: getattr(jumps, x.name) for x in fields(jumps)}
+    settings = SeriesSettings(**given, start=start, stage=stage)
+    temperatures = read_temperatures(folder, stage)
+    measurement = QUANTITY.measure(None, [str(folder)], settings)
+    command = command_line(folder, output, None, start, stage, {}, jumps=jumps)
+    with tempfile.TemporaryDirectory() as place:
+        sections = [
+            _run_section(temperatures),
+            _warning_section(measurement),
+            _line_section(measurement, Path(place)),
+            _temperature_section(measurement, temperatures),
+            _footer(measurement, command),
+        ]
+    words = f"Molecular dynamics at {len(temperatures)} temperatures"
+    title = Path(folder).absolute().name
+    return document(title, words, _tiles(measurement), sections)
+
+
+def _tiles(measurement):
+    """Activation energies of D and of the conductivity."""
+    rows = [
+        (measured(row.value, row.error), "eV", f"activation energy, {row.item}")
+        for row in measurement.rows
+        if row.quantity == _ENERGIES[1] and not _is_rate(measurement, row.item)
+    ]
+    return tiles(rows)
+
+
+def _is_rate(measurement, item):
+    return measurement.units.get(item) == "1/ps"
+
+
+def _run_section(temperatures):
+    rows = [
+        (
+            f"{one.kelvin:g} K",
+            run.stage,
+            run.ensemble or "not recorded",
+            run.progress,
+            number(run.simulated, ".4g"),
+            number(run.record.get("seed")),
+            "" if run is not one.run else "measured",
+        )
+        for one in temperatures
+        for run in one.runs
+    ]
+    header = "temperature", "stage", "ensemble", "steps", "time (ps)", "seed", ""
+    return section("What was run", table(header, rows))
+
+
+def _warning_section(measurement):
+    boxes = [note(text, kind="warning") for text in measurement.warnings]
+    if not boxes:
+        boxes = [note("No check of this page found a fault.", kind="good")]
+    return section("Warnings", *boxes)
+
+
+def _line_section(measurement, folder):
+    """Show the Arrhenius figure and a table of its lines."""
+    energies = {}
+    for row in measurement.rows:
+        if row.quantity in (*_ENERGIES, "χ²", "probability of a larger χ²"):
+            energies.setdefault(row.item, {})[row.quantity] = row
+    rows = [
+        (
+            item,
+            *(measured(of[name].value, of[name].error) for name in _ENERGIES),
+            f"{of['χ²'].value:.3g} {of['χ²'].unit}",
+            f"{of['probability of a larger χ²'].value:.2g}",
+        )
+        for item, of in energies.items()
+    ]
+    header = "item", "kJ/mol", "eV", "χ²", "probability of a larger χ²"
+    words = "; ".join(f"{item}: {energy} kJ/mol" for item, energy, *_ in rows)
+    return section(
+        "Activation energies",
+        figure(
+            measurement.plot,
+            folder,
+            f"Arrhenius lines: {words}",
+            "Coefficients, rates and conductivity times temperature over inverse "
+            "temperature.",
+            wide=True,
+        ),
+        table(
+            header,
+            rows,
+            caption="Of ln x over 1 / T, x the item. Errors are multiplied by the "
+            "residuals where a line misses its points.",
+        ),
+    )
+
+
+def _temperature_section(measurement, temperatures):
+    """Show what was measured at each temperature: an item a row."""
+    columns = [f"{one.kelvin:g} K" for one in temperatures]
+    values: dict[tuple, dict] = {}
+    for row in measurement.rows:
+        if row.item in columns:
+            key = row.quantity, row.unit
+            values.setdefault(key, {})[row.item] = row
+    rows = []
+    for (name, unit), of in values.items():
+        cells = [
+            amount(of[x].value, of[x].error).replace("-", "−") if x in of else ""
+            for x in columns
+        ]
+        rows.append((name if not unit else f"{name} ({unit})", *cells))
+    return section("By temperature", table(("", *columns), rows))
+
+
+def _footer(measurement, command):
+    return section(
+        "How this page was made",
+        paragraph(
+            "± is the half-width of a 68 % confidence interval, by a jackknife over "
+            "blocks of time. Jumps are between cores of sites, with memory of the last "
+            "one; the manual's page on jumps has the definitions."
+        ),
+        paragraph("Command: ", tag("code", command)),
+        join(*map(note, measurement.remarks)),
+    )
