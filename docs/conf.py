@@ -6,7 +6,10 @@ README, so that their links to each other are those of the files.
 """
 
 import importlib.metadata
+from typing import Any
 
+from docutils import nodes
+from latex2mathml.converter import convert
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
@@ -34,6 +37,7 @@ nitpicky = False
 
 # Headings have the anchors that links of the pages name.
 myst_heading_anchors = 4
+myst_enable_extensions = ["dollarmath"]
 # What is no page (a TOML, a picture, a script) is copied beside the pages.
 suppress_warnings = ["myst.header"]
 
@@ -43,12 +47,27 @@ autodoc_mock_imports = []
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"openmm_allegro {version}"
 html_static_path = []
 html_show_sphinx = False
 
 
+def inline(page: Any, node: nodes.math) -> None:
+    """Write a formula in a sentence as MathML, which browsers draw themselves."""
+    page.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def block(page: Any, node: nodes.math_block) -> None:
+    """Write a formula of its own line as MathML."""
+    page.body.append(convert(node.astext(), display="block"))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Show inputs of LAMMPS, which Pygments has no colours for, as they are."""
+    """Draw formulas and inputs of LAMMPS without a script of another host."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    # Pygments has no colours for it
     app.add_lexer("lammps", TextLexer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Recipes of containers, of conda and of wheels ask for what pyproject.toml asks for."""
+"""Recipes of containers, conda and wheels ask for what pyproject.toml asks for."""
 
 import re
 import tomllib
