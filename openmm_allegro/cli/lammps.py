@@ -148,7 +148,7 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
     from ..simulate.protocol import number_stages
     from ..simulate.protocol_file import read_settings
 
-    config, stages, watchdogs, sampling = read_settings(path)
+    config, stages, watchdogs, sampling, _ = read_settings(path)
     if sampling:
         raise ValueError(
             f"{path}: expected for LAMMPS a protocol without variables, restraints and "

@@ -83,6 +83,7 @@ def _simulate_file(
     protocol = (read_series if several else read_protocol)(path, trust=trust)
     prepared = protocol.prepared
     run_stages: Callable[..., Any] = run_series if several else run_protocol
+    more = {} if several else {"starts": protocol.starts}
     written = run_stages(
         prepared.topology,
         prepared.positions,
@@ -99,6 +100,7 @@ def _simulate_file(
         seed=execution.seed,
         overwrite=execution.overwrite,
         resume=execution.resume,
+        **more,
     )
     for stages in written.values() if several else [written]:
         for name, paths in stages.items():

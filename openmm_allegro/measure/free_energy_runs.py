@@ -15,6 +15,7 @@ from ..runs.bias import (
     restraints_on,
     variables_between,
 )
+from ..runs.names import EQUILIBRATION
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.window import Window
@@ -27,8 +28,6 @@ _FILLING = 0.5
 _FEW = 20  # independent values
 # Bins of an axis of the grid that the offset of the bias is computed on.
 _GRID = {1: 200, 2: 60, 3: 25}
-# What a stage of windows notes in its record: steps that equilibrate.
-EQUILIBRATION = "equilibration_steps"
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ WITH_TOPOLOGY = (".h5", ".hdf5")
 WITH_VELOCITIES = (".h5", ".hdf5")
 # The "engine" of records of runs in LAMMPS; those of OpenMM's runs have none.
 LAMMPS = "lammps"
+# Key of records of umbrella windows: steps at the start that analysis leaves out.
+EQUILIBRATION = "equilibration_steps"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # What lists the temperatures in the folder of a series, each a protocol's folder.

@@ -10,5 +10,6 @@ __all__, __getattr__, __dir__ = lazy_names(
         "protocol": ("run_protocol",),
         "settings": ("RunSettings", "Stage"),
         "simulation": ("run",),
+        "umbrella": ("Umbrella", "run_umbrella"),
     },
 )

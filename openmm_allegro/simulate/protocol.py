@@ -4,7 +4,7 @@
 import dataclasses
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def run_protocol(
     variables: Sequence[Variable] = (),
     restraints: Sequence[Restraint] = (),
     bias: Bias | None = None,
+    starts: Mapping[str, Any] | None = None,
     platform: str | None = None,
     threads: int | None = None,
     notes: dict[str, Any] | None = None,
@@ -68,6 +69,8 @@ def run_protocol(
         Each acts in all stages, or in those that its ``stages`` names.
     bias : Metadynamics, Opes or Plumed, optional
         Acts in stages with ``bias=True``, from nothing on in each of them.
+    starts : mapping of str to [N, 3] Quantity or array in nm, optional
+        Positions of stages, by name, that do not begin where the one before ended.
     seed : int
         Seed of the first stage; each further stage has the next one. 0 draws one, which
         is recorded.
@@ -116,7 +119,11 @@ def run_protocol(
         ):
             log.info("stage %s", name)
             how = dataclasses.replace(execution, seed=record["seed"] + number)
-            what = topology, positions, system, folder / name, stage, how
+            begin = (starts or {}).get(stage.name)
+            if begin is not None:
+                state = None
+            begin = positions if begin is None else begin
+            what = topology, begin, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
             more |= {"identity": identity, "beads": beads}
             more["sampling"] = sampling.of_stage(stage.name, biased=stage.bias)

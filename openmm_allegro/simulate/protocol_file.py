@@ -5,21 +5,33 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..bias.sampling import Sampling
 from ..bias.tables import TABLES as SAMPLING_TABLES
 from ..bias.tables import sampling_of
 from ..inputs.settings import MixingConfig
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of
+from .checks import check_positions
 from .prepare import Prepared, file_notes, prepare
 from .settings import NONE_IF_ZERO, Stage
 from .system_config import SystemConfig
+from .umbrella import Umbrella, nearest_frames, nested_centers, warn_of_gaps
 from .watchdogs.watchdog import Watchdogs
 
 __all__ = ["Prepared", "Protocol", "file_notes", "prepare", "read_protocol"]
 
 # Tables that the file of a protocol may have, and the one of several temperatures.
-TABLES = ("system", "run", "watchdogs", "stages", *SAMPLING_TABLES, "mixing")
+TABLES = (
+    "system",
+    "run",
+    "watchdogs",
+    "stages",
+    *SAMPLING_TABLES,
+    "mixing",
+    "umbrella",
+)
 SERIES_TABLE = "series"
 
 
@@ -33,12 +45,15 @@ class Protocol(NamedTuple):
     watchdogs : Watchdogs or None
     sampling : Sampling
         Variables, restraints and bias.
+    starts : dict of str to ndarray [N, 3]
+        Positions of umbrella windows that begin with frames, by name, in nm.
     """
 
     prepared: Prepared
     stages: list[Stage]
     watchdogs: Watchdogs | None
     sampling: Sampling
+    starts: dict[str, Any]
 
 
 class Settings(NamedTuple):
@@ -48,6 +63,7 @@ class Settings(NamedTuple):
     stages: list[Stage]
     watchdogs: Watchdogs | None
     sampling: Sampling
+    umbrella: Umbrella | None
 
 
 def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
@@ -57,8 +73,9 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
     order), and, if wanted, ``[mixing]`` (MixingConfig: the region of the model in a
     force field), ``[run]`` (values of Stage that all stages have if they do not say
     otherwise), ``[watchdogs]`` (Watchdogs), ``[[variables]]`` (Variable),
-    ``[[restraints]]`` (Restraint) and ``[bias]`` (Metadynamics, Opes or Plumed, by its
-    ``kind``). With ``trust``, the Systems that it names may run code, see
+    ``[[restraints]]`` (Restraint), ``[bias]`` (Metadynamics, Opes or Plumed, by its
+    ``kind``) and ``[umbrella]`` (Umbrella, whose windows follow the stages). With
+    ``trust``, the Systems that it names may run code, see
     ``read_system``; a table of the file cannot say so.
 
     Raises
@@ -92,7 +109,28 @@ def make_protocol(settings: Settings, path: Path, *, trust: bool = False) -> Pro
     watchdogs = settings.watchdogs
     if watchdogs is not None:
         watchdogs = watchdogs.for_models(prepared.models)
-    return Protocol(prepared, settings.stages, watchdogs, settings.sampling)
+    umbrella, starts = settings.umbrella, {}
+    if umbrella is not None:
+        prepared = prepared._replace(notes=prepared.notes | umbrella.notes)
+        starts = _starts_of(settings, prepared, path)
+    sampling = settings.sampling
+    return Protocol(prepared, settings.stages, watchdogs, sampling, starts)
+
+
+def _starts_of(
+    settings: Settings, prepared: Prepared, path: Path
+) -> dict[str, np.ndarray]:
+    """Frames that umbrella windows begin with, if they do."""
+    umbrella, variables = settings.umbrella, settings.sampling.variables
+    if umbrella is None or not umbrella.frames:
+        return {}
+    topology, system = prepared.topology, prepared.system
+    positions = check_positions(prepared.positions, topology, system)
+    what = topology, positions, system, path.parent / umbrella.frames
+    try:
+        return nearest_frames(umbrella, variables, *what)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_settings(path: str | Path) -> Settings:
@@ -120,12 +158,24 @@ def settings_of_tables(content: dict[str, Any], path: str | Path) -> Settings:
     ValueError
         As ``read_protocol``.
     """
-    stages = _read_stages(content, path)
+    umbrella = None
+    if "umbrella" in content:
+        table = nested_centers(content["umbrella"])
+        umbrella = from_mapping(Umbrella, table, f"{path} [umbrella]")
+    stages = _read_stages(content, path, umbrella is None)
     watchdogs = None
     if "watchdogs" in content:
         watchdogs = from_mapping(Watchdogs, content["watchdogs"], f"{path} [watchdogs]")
     sampling = sampling_of(content, path)
-    return Settings(read_system_table(content, path), stages, watchdogs, sampling)
+    if umbrella is not None:
+        common = _with_ramp(content.get("run", {}))
+        window = from_mapping(Stage, common | {"name": "window"}, f"{path} [run]")
+        stages += umbrella.stages(**{n: getattr(window, n) for n in settings_of(Stage)})
+        warn_of_gaps(umbrella, sampling.variables, window.temperature_k[0])
+        restraints = [*sampling.restraints, *umbrella.restraints()]
+        sampling = dataclasses.replace(sampling, restraints=restraints)
+    system = read_system_table(content, path)
+    return Settings(system, stages, watchdogs, sampling, umbrella)
 
 
 def read_system_table(content: dict[str, Any], path: str | Path) -> SystemConfig:
@@ -153,9 +203,11 @@ def read_system_table(content: dict[str, Any], path: str | Path) -> SystemConfig
         raise ValueError(f"{path} [mixing]: {error}") from error
 
 
-def _read_stages(content: dict[str, Any], path: str | Path) -> list[Stage]:
+def _read_stages(
+    content: dict[str, Any], path: str | Path, needed: bool
+) -> list[Stage]:
     tables, common = content.get("stages", []), content.get("run", {})
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(tables, list) or (needed and not tables):
         found = brief(tables) if tables else "none"
         raise ValueError(f"{path}: expected tables [[stages]], found {found}")
     _check_common(common, f"{path} [run]")

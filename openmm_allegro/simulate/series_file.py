@@ -109,6 +109,11 @@ def read_series(path: str | Path, *, trust: bool = False) -> Series:
     }
     stages = {kelvin: of_file.stages for kelvin, of_file in settings.items()}
     first = next(iter(settings.values()))
+    if first.umbrella is not None:
+        raise ValueError(
+            f"{path}: expected umbrella windows at one temperature, found the tables "
+            f"[umbrella] and [{SERIES_TABLE}]"
+        )
     protocol = make_protocol(first, path, trust=trust)
     return Series(protocol.prepared, stages, protocol.watchdogs, protocol.sampling)
 

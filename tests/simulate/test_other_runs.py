@@ -196,7 +196,7 @@ def test_another_system_file_is_not_gone_on_with(tmp_path):
 
     def go(name):
         (tmp_path / "p.toml").write_text(toml.replace("o.xml", name))
-        prepared, stages, _ = read_protocol(tmp_path / "p.toml")
+        prepared, stages, *_ = read_protocol(tmp_path / "p.toml")
         return run_protocol(
             *prepared[:3],
             stages,

@@ -53,7 +53,7 @@ def read(document, path):
     path.write_text("".join(lines), encoding="utf-8")
     if "data" in document or "model" in document:
         return read_toml(path, TRAIN)
-    system, stages, watchdogs, _ = read_settings(path)
+    system, stages, watchdogs, *_ = read_settings(path)
     return {"system": system, "stages": stages, "watchdogs": watchdogs}
 
 
