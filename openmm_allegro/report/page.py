@@ -13,6 +13,7 @@ from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
 from .charges import charges_section
 from .exchanges import exchanges_section, no_kinetics
+from .free_energy import free_energy_section
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
 from .production import Findings, check_frames, make_production
@@ -162,6 +163,7 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps
         asked={"jumps": jumps},
     )
     missing = None
+    free_energy = free_energy_section(runs, production, findings)
     try:
         check_frames(production)
         for remark in production.source.frames().notes:
@@ -173,7 +175,11 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps
         if (charges is not None or start is not None) and run.has_frames:
             raise
         missing = str(error)
-    shown = [traces_section(runs, production, findings), exchanges_section(run)]
+    shown = [
+        traces_section(runs, production, findings),
+        exchanges_section(run),
+        free_energy,
+    ]
     if missing is None:
         shown += _of_frames(runs, production, findings)
     else:

@@ -16,7 +16,8 @@ _LEVEL = 2.5  # kJ/mol, about R T at 300 K
 def plot_profiles(results, path, *, reference=None, title=None):
     """Plot free energies of one variable, with their errors.
 
-    Where an error is not known, or above 10 kJ/mol, the curve ends.
+    Where an error is not known, or above 10 kJ/mol while some are below, the curve
+    ends.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ def plot_profiles(results, path, *, reference=None, title=None):
     """
     curves, lowest, highest = {}, 0.0, 1.0
     for label, surface in results.items():
-        known = np.nan_to_num(surface.errors, nan=np.inf) < 10.0
+        errors = np.nan_to_num(surface.errors, nan=np.inf)
+        known = errors < (10.0 if errors.min() < 10.0 else np.inf)
         if not known.any():
             raise ValueError(
                 "expected a free energy whose error is known somewhere, found none in "
