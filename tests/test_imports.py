@@ -43,7 +43,8 @@ BESIDE = [["analysis"], ["runs"], ["measure"], ["report"]]
 EXCEPTIONS = {
     # Pure strings: the suffixes of a run's files are known there alone.
     "runs.names": [
-        *("reporters", "simulate", "replica_exchange", "lammps", "alchemical"),
+        *("nuclei", "reporters", "simulate", "replica_exchange", "lammps"),
+        "alchemical",
     ],
     # So are the columns of a table of energies.
     "runs.table": ["reporters", "lammps"],

@@ -67,7 +67,7 @@ _NAMES = {
         "plot_rdf",
         "plot_structure_factor",
     ),
-    "figures.traces": ("plot_series", "plot_temperature"),
+    "figures.traces": ("plot_kinetic_energies", "plot_series", "plot_temperature"),
     "free_energy.axes": ("Axis", "make_axis"),
     "free_energy.basins": ("Basin", "basin_difference", "basins"),
     "free_energy.hills": ("Hills", "bias_offsets", "hills_surface", "sum_hills"),

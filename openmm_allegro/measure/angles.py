@@ -116,6 +116,7 @@ QUANTITY = Quantity(
     subjects="[A-B-C ...]",
     read_subjects=triplets,
     section="structure",
+    beads=True,
 )
 
 

@@ -125,6 +125,7 @@ QUANTITY = Quantity(
     temperature=True,
     figures={"factor": "draw S_zz(q)"},
     section="charges",
+    beads=True,
 )
 
 

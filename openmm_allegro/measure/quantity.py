@@ -61,10 +61,13 @@ class Quantity:
         Whether its setting ``charges`` is the one that ``report`` takes.
     folders : bool
         Whether the folder of a protocol stands for all its stages.
+    beads : bool
+        Whether it is of the beads of a ring polymer where there are any, and not of
+        the centroid.
     section : str
         Section of the page that shows its rows, figure and notes as they are:
-        "structure", "kinetics", "vibrations" or "charges". Empty for a quantity that a
-        section lays out by itself, or that the page leaves out.
+        "structure", "kinetics", "vibrations", "charges" or "nuclei". Empty for a
+        quantity that a section lays out by itself, or that the page leaves out.
     applies : callable, optional
         Tells of a Source whether the page shows it at all. Default: always.
     """
@@ -84,6 +87,7 @@ class Quantity:
     needs_runs: bool = True
     charges_of_ions: bool = False
     folders: bool = False
+    beads: bool = False
     section: str = ""
     applies: Callable[[Source], bool] | None = None
 
@@ -112,6 +116,8 @@ class Quantity:
                 series.frames.check_times()
         if not subjects and self.default is not None:
             subjects = self.default(source)
+        if source is not None and self.beads:
+            source = source.over_beads()
         measurement = self.compute(source, subjects, settings)
         if source is None:
             return measurement

@@ -191,4 +191,5 @@ QUANTITY = Quantity(
     read_subjects=lambda items: _ELEMENTS if items == [_ELEMENTS] else pairs(items),
     default=default_pairs,
     temperature=True,
+    beads=True,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from ..runs.energies import Table, degrees_of_freedom
 from ..runs.events import read_events
 from ..runs.frames import read_topology
+from ..runs.names import QTB
 from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
@@ -126,6 +127,11 @@ def _of_energies(source: Source, run: Run, settings: StabilitySettings):
     """
     from ..analysis import check_temperature, drift, series_mean
 
+    if run.record.get("integrator") == QTB:
+        raise ValueError(
+            f"expected a temperature in {run.energies}, found integrator {QTB!r}, "
+            "whose velocities are not distributed as at one"
+        )
     table = source.energies(run, ("temperature", "total", "kinetic"))
     if not all(np.isfinite(column).all() for column in table.values()):
         raise ValueError(
@@ -144,7 +150,7 @@ def _of_energies(source: Source, run: Run, settings: StabilitySettings):
         mean = series_mean(table["temperature"])
         results["temperature"] = {"mean": mean}
         return results, [*rows, ("temperature", *mean, "K")], table
-    freedom = degrees_of_freedom(table)
+    freedom = run.record.get("degrees_of_freedom") or degrees_of_freedom(table)
     check = check_temperature(table["time"], table["temperature"], target, freedom)
     results["temperature"] = check._asdict() | {
         "target": target,

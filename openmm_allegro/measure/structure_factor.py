@@ -97,6 +97,7 @@ QUANTITY = Quantity(
     "number, xray, neutron or a pair such as Cl-Na (default: xray neutron)",
     subjects="[CURVE ...]",
     read_subjects=list,
+    beads=True,
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..runs.charges import read_charges
 from ..runs.frames import read_topology
-from ..runs.names import ENSEMBLES
+from ..runs.names import ENSEMBLES, QTB, RPMD
 from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
@@ -215,6 +215,13 @@ def _responses(
             *(lambda: compressibility(volumes, temperature), "1/bar"),
         )
     if energies is None or not (constant_pressure or ensemble == "nvt"):
+        return
+    if run.record.get("integrator") in (RPMD, QTB):
+        judged.failed[f"heat capacity of {source.label(run)}"] = (
+            "expected classical nuclei, of whose energy fluctuations tell it, found "
+            f"integrator {run.record['integrator']!r}; take the difference of mean "
+            "energies at two temperatures"
+        )
         return
     temperature, heat, of = source.temperature(run), energies, "energy"
     if constant_pressure:

@@ -6,7 +6,8 @@ Importing this loads neither torch nor OpenMM.
 
 from typing import Any
 
-RPMD, QTB = "rpmd", "qtb"
+from ..runs.names import QTB, RPMD
+
 # What a run has that does not say otherwise, by integrator. Frames of beads are ten
 # times as rare as others if that leaves any.
 DEFAULTS: dict[str, dict[str, Any]] = {

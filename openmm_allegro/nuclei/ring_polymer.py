@@ -229,6 +229,12 @@ def masses_of(system: openmm.System) -> np.ndarray:
     return np.array([system.getParticleMass(i)._value for i in range(count)])
 
 
+def degrees_of_freedom(system: openmm.System) -> int:
+    """Degrees of freedom of a centroid without constraints."""
+    drift = any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces())
+    return 3 * int(np.count_nonzero(masses_of(system))) - 3 * drift
+
+
 def _make_shadow(context: openmm.Context) -> openmm.Context:
     """Make a Context of the same particles, whose State is what it is told."""
     system, shadow = context.getSystem(), openmm.System()

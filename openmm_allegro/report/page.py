@@ -16,6 +16,7 @@ from .exchanges import exchanges_section, no_kinetics
 from .free_energy import free_energy_section
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
+from .nuclei import nuclei_section
 from .production import Findings, check_frames, make_production
 from .series import series_page
 from .structure import structure_section
@@ -218,6 +219,7 @@ def _of_frames(runs, production, findings):
             with_velocities[-1] if with_velocities else None, production, findings
         ),
         charges_section(production),
+        nuclei_section(production),
         section(
             "A look at the trajectory",
             attempt(f"{run.stage} in 3D", _look, production.source),

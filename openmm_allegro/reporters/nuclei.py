@@ -19,7 +19,7 @@ from ..nuclei.estimators import (
     primitive_kinetic_energy,
     virial_kinetic_energy,
 )
-from ..nuclei.ring_polymer import RingPolymerContext, masses_of
+from ..nuclei.ring_polymer import RingPolymerContext, degrees_of_freedom, masses_of
 from ..runs.table import ENERGY_COLUMNS, SPEED
 from .table import TableReporter, check_interval, next_report
 from .trajectory import append_bytes, xtc_frame
@@ -71,7 +71,7 @@ class EnergyReporter(TableReporter):
         values = {"potential": potential}
         if isinstance(context, RingPolymerContext):
             kelvin = context.ring.getTemperature()._value
-            freedom = _degrees_of_freedom(simulation.system, masses)
+            freedom = degrees_of_freedom(simulation.system)
             values["temperature"] = 2 * kinetic / (freedom * BOLTZMANN)
             of_atoms = _virial_of_atoms(context, kelvin)
             kinetic = float(of_atoms[masses > 0].sum())
@@ -199,11 +199,6 @@ def _virial_of_atoms(context: RingPolymerContext, kelvin: float) -> np.ndarray:
     return virial_kinetic_energy(
         context.beads().positions, context.compute().forces, kelvin
     )
-
-
-def _degrees_of_freedom(system: openmm.System, masses: np.ndarray) -> int:
-    drift = any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces())
-    return 3 * int(np.count_nonzero(masses)) - 3 * drift
 
 
 def _atoms_by_element(

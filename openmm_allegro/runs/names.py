@@ -76,6 +76,8 @@ WITH_VELOCITIES = (".h5", ".hdf5")
 LAMMPS = "lammps"
 # Key of records of umbrella windows: steps at the start that analysis leaves out.
 EQUILIBRATION = "equilibration_steps"
+# Integrators of quantum nuclei: ring polymers and the quantum thermal bath.
+RPMD, QTB = "rpmd", "qtb"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # What lists the temperatures in the folder of a series, each a protocol's folder.

@@ -34,7 +34,9 @@ from .trajectories.pieces import join_indices
 from .trajectories.read import read_index
 
 # Files that a prefix has under one name each.
-_BY_THEIR_NAMES = ("events", "dipoles", "charges", "variables", "hills")
+_BY_THEIR_NAMES = (
+    *("events", "dipoles", "charges", "variables", "hills", "beads", "nuclei"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Run:
         Of a model with charges.
     variables, hills : Path or None
         Of a run with collective variables, and with metadynamics.
+    beads, nuclei : Path or None
+        Of quantum nuclei: frames of all beads, and kinetic energies.
     record : mapping
         Of ``PREFIX.json``, without what is null.
     system_file : Path or None
@@ -61,6 +65,8 @@ class Run:
         the run; some may be in both.
     restart : Path or None
         State at the end of a run in LAMMPS.
+    frames_at_once : int
+        Frames of the trajectory that are of one moment, as those of beads are.
     """
 
     name: str
@@ -74,12 +80,15 @@ class Run:
     charges: Path | None = None
     variables: Path | None = None
     hills: Path | None = None
+    beads: Path | None = None
+    nuclei: Path | None = None
     record_file: Path | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     system_file: Path | None = None
     elements: Mapping[str, str] = field(default_factory=dict, repr=False)
     part: Path | None = None
     restart: Path | None = None
+    frames_at_once: int = 1
 
     @cached_property
     def topologies(self) -> dict[Path, Any]:
@@ -118,6 +127,7 @@ class Run:
             *(self.record_file, self.energies, self.events, self.exchanges),
             *(self.topology, self.trajectory, self.part, self.velocities),
             *(self.dipoles, self.charges, self.variables, self.hills),
+            *(self.beads, self.nuclei),
         )
         return list(dict.fromkeys(path for path in files if path is not None))
 

@@ -11,6 +11,7 @@ import numpy as np
 from .dipoles import DipoleSeries, dipoles_between
 from .energies import StartTime, Table, energies_between, equilibrated
 from .frames import Frames, count_frames, read_topology
+from .nuclei import Nuclei, nuclei_between, over_beads
 from .run import Run, temperatures
 from .species import Kind, find_kinds
 from .times import repeated
@@ -113,7 +114,8 @@ class Source:
         if self.window.stride is None and positions is not None:
             stride = self._stride(runs, windows, positions, least)
             windows = [replace(window, stride=stride) for window in windows]
-        key = tuple(run.name for run in runs), joined, tuple(windows)
+        names = tuple((run.name, run.trajectory) for run in runs)
+        key = names, joined, tuple(windows)
         if key not in self._frames:
             self._frames[key] = Frames(runs, windows, joined)
         return self._frames[key]
@@ -143,6 +145,22 @@ class Source:
     def dipoles(self, run: Run) -> DipoleSeries:
         """Read dipoles and currents of a run in the window, see `dipoles_between`."""
         return dipoles_between(run, self._window_of(run))
+
+    def nuclei(self, run: Run) -> tuple[np.ndarray, dict[str, Nuclei]]:
+        """Read kinetic energies of nuclei in the window, see `nuclei_between`."""
+        return nuclei_between(run, self._window_of(run))
+
+    def over_beads(self) -> "Source":
+        """Make the same source with frames of all beads, where runs have any.
+
+        What it finds and has to say is this one's, too.
+        """
+        source = Source(
+            [over_beads(run) for run in self.runs], self.window, self.temperature_given
+        )
+        source.memory, source._starts = self.memory, self._starts
+        source._frames = self._frames
+        return source
 
     def target(self, run: Run) -> float | None:
         """Temperature of a run's thermostat in K, as given or as recorded, or None."""
@@ -238,8 +256,9 @@ class Source:
         """Mean of the table from the start on; without a table the record's."""
         table = run.table
         kept = table["time"] >= self.start(run).time if table else np.array([False])
-        if kept.any() and np.isfinite(table["temperature"][kept]).all():
-            return float(table["temperature"][kept].mean())
+        warm = table.get("temperature")
+        if warm is not None and kept.any() and np.isfinite(warm[kept]).all():
+            return float(warm[kept].mean())
         levels = temperatures(run)
         return levels[0] if len(set(levels)) == 1 else None
 

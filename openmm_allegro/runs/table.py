@@ -97,7 +97,7 @@ def known_table(path: Path | None) -> Table:
         table = read_table(path)
     except ValueError:
         return {}
-    return table if "temperature" in table and len(table["time"]) else {}
+    return table if len(table["time"]) else {}
 
 
 def read_speed(path: Path | None) -> float | None:

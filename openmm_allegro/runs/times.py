@@ -46,6 +46,8 @@ def read_times(run: Run) -> Times | None:
         return None  # what is wrong with the file is said when it is read
     values, reason = _reliable(index, path)
     marks = index.steps if values is None else values
+    if run.frames_at_once > 1:  # a run cuts them to its checkpoint
+        return Times(values, reason, None)
     if marks is None or (values is None and np.ptp(marks) == 0):
         return Times(values, reason, None)
     return Times(values, reason, repeated(marks))

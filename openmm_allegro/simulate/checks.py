@@ -38,6 +38,7 @@ RECORD_KEYS = frozenset(
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
+        "degrees_of_freedom",
         *RECORDED,
     )
 )

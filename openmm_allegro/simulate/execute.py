@@ -18,7 +18,7 @@ from .._version import __version__
 from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
-from ..nuclei.ring_polymer import Beads, adopt
+from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
 from ..potential.description import notes_of
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
@@ -152,6 +152,8 @@ def execute(
         record["stochastic_thermostat"] = is_stochastic(
             asked["integrator"], asked["ensemble"]
         )
+        if asked["integrator"] == RPMD:  # that the table of energies does not tell
+            record["degrees_of_freedom"] = degrees_of_freedom(system)
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER

@@ -75,6 +75,31 @@ def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None
     return Path(path)
 
 
+@writes_figure
+def plot_kinetic_energies(traces, path, *, title=None):
+    """Plot kinetic energies of nuclei by element, beside the classical one.
+
+    Parameters
+    ----------
+    traces : dict of str to (times, energies, classical)
+        By label: times in ps, ascending, mean energies of a nucleus and 3/2 k T in meV.
+    """
+    with new_figure(path, title) as axes:
+        for number, (label, (time, values, _)) in enumerate(traces.items()):
+            time, values = _checked(time, values, f"energies of {label}")
+            color = COLORS[number % len(COLORS)]
+            axes.plot(time, values, color=color, lw=0.6, alpha=0.5)
+            mean = f"{label}, mean {values.mean():.4g} meV"
+            axes.axhline(values.mean(), color=color, label=mean)
+        for thermal in sorted({trace[2] for trace in traces.values()}):
+            label = f"classical, {thermal:.3g} meV"
+            axes.axhline(thermal, color="black", label=label, **DASHED)
+        axes.set(xlabel="Time (ps)", ylabel="Kinetic energy of a nucleus (meV)")
+        axes.set_ylim(0, None)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
+    return Path(path)
+
+
 def _checked(time, values, name):
     """Make arrays of times and values; ValueError, by the name, unless they fit."""
     time, values = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
