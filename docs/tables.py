@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openmm_allegro.utils.settings import settings_table
 
-PAGES = sorted(Path(__file__).parent.glob("*.md"))
+PAGES = sorted(Path(__file__).parent.glob("**/*.md"))
 TABLE = re.compile(
     r"(<!-- settings: (\S+) (\S+) -->\n).*?(<!-- end of settings -->)", re.DOTALL
 )

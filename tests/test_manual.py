@@ -11,10 +11,11 @@ import pytest
 from lammps_session import needs_lammps, run_session
 
 from openmm_allegro.cli.main import _make_parser, main
+from openmm_allegro.measure.quantities import QUANTITIES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.glob("**/*.md"))
 PYTHON, SHELL, LAMMPS = (
     re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
     for language in ("python", "sh", "lammps")
@@ -82,8 +83,8 @@ def test_files_of_training_are_those_of_the_layout():
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
 def test_prose_is_wrapped(page):
-    """At 100 columns, but for tables, code and what cannot be broken."""
-    text = re.sub(r"(?ms)^ *```.*?^ *```$", "", page.read_text("utf-8"))
+    """At 100 columns, but for tables, code, formulas and what cannot be broken."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```$|^\$\$.*?\$\$$", "", page.read_text("utf-8"))
     long = [line for line in text.splitlines() if len(line) > 100 and line[0] != "|"]
     assert not [line for line in long if " " in line.strip().removeprefix("- ")]
 
@@ -111,20 +112,16 @@ def commands(page, verb):
     return [shlex.split(line, comments=True) for line in lines]
 
 
-def test_commands_of_lammps_are_understood():
-    parsed = [
-        _make_parser(line).parse_args(line)
-        for verb in ("lammps", "analyze", "export")
-        for line in commands(DOCS / "lammps.md", verb)
-    ]
-    assert len(parsed) == 8
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_commands_are_understood(page):
+    for line in commands(page, r"[\w-]+"):
+        assert _make_parser(line).parse_args(line).verb == line[0]
 
 
-def test_commands_of_evaluation_are_understood():
-    found = commands(DOCS / "evaluate.md", "evaluate")
-    assert len(found) == 3
-    for line in found:
-        assert _make_parser(line).parse_args(line).data
+def test_each_quantity_has_a_page():
+    """One of its own, or a section of another with its command."""
+    told = {line[1] for page in PAGES for line in commands(page, "analyze")}
+    assert set(QUANTITIES) <= told
 
 
 @needs_lammps
