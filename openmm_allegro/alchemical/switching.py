@@ -42,7 +42,7 @@ from ..utils.process import interruptible
 from ..utils.reasons import reason_of
 from .settings import DIRECTIONS, SwitchingSettings
 from .starts import Start, StartReporter, read_start
-from .systems import at_lambda, check_lambda, lambda_groups
+from .systems import at_lambda, check_lambda, end_system, lambda_groups
 from .works import Saved, Switch, load_works, maker, save_works
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def switch(
             execute(
                 topology,
                 positions,
-                at_lambda(system, _FROM[direction]),
+                end_system(system, _FROM[direction]),
                 paths[end],
                 _equilibrium(settings),
                 Execution(

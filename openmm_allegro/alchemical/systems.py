@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import openmm
 
 from ..forces import copy_system
+from ..mixing import classical_end
 from ..replica_exchange.states import LAMBDA
 
 _GROUPS = range(32)
@@ -43,6 +44,24 @@ def at_lambda(system: openmm.System, value: float) -> openmm.System:
         force.setGlobalParameterDefaultValue(index, value)
         if free:
             force.setForceGroup(free[0])
+    return changed
+
+
+def end_system(system: openmm.System, value: float) -> openmm.System:
+    """Copy a System at λ = 0 or 1; at 0 without the model, where that can be.
+
+    It is what equilibrium is sampled with: a force field costs less alone.
+    """
+    changed = at_lambda(system, value)
+    ends = {
+        number: classical_end(changed.getForce(number))
+        for number in {number for number, _ in _parameters(changed)}
+    }
+    if value == 0.0 and None not in ends.values():
+        for number in sorted(ends, reverse=True):
+            changed.removeForce(number)
+            for force in ends[number]:
+                changed.addForce(force)
     return changed
 
 

@@ -4,5 +4,6 @@
 from ..utils.lazy import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
-    __name__, {"region": ("inside_region", "mixed_system", "outside_region")}
+    __name__,
+    {"region": ("classical_end", "inside_region", "mixed_system", "outside_region")},
 )

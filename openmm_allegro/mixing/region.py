@@ -231,11 +231,8 @@ def _interpolation(
     The energy of ``less`` is taken off ΣE_MM.
     """
     names = [f"mm{i}" for i in range(len(mm))]
-    inside = "+".join(names) or "0"
-    if less is not None:
-        inside += "-less"
     mixture = openmm.CustomCVForce(
-        f"lambda_interpolate*ml+(1-lambda_interpolate)*({inside})"
+        _interpolated(names, "" if less is None else "-less")
     )
     if less is not None:
         mixture.addCollectiveVariable("less", less)
@@ -245,6 +242,40 @@ def _interpolation(
     for name, force in zip(names, mm, strict=True):
         mixture.addCollectiveVariable(name, force)
     return mixture
+
+
+def classical_end(force: openmm.Force) -> list[openmm.Force] | None:
+    """Forces with the energy of an interpolation at λ = 0, without the model's.
+
+    Parameters
+    ----------
+    force : openmm.Force
+
+    Returns
+    -------
+    list of openmm.Force or None
+        Copies; None if the force is no interpolation of ``mixed_system``, or its force
+        field cannot stand alone: with charges that the model takes, or with exclusions
+        other than those of the other forces.
+    """
+    if not isinstance(force, openmm.CustomCVForce):
+        return None
+    count = force.getNumCollectiveVariables()
+    names = [force.getCollectiveVariableName(index) for index in range(count)]
+    if names != ["ml", *(f"mm{index}" for index in range(count - 1))]:
+        return None
+    if force.getEnergyFunction() != _interpolated(names[1:]):
+        return None
+    inner = [force.getCollectiveVariable(index) for index in range(1, count)]
+    if any(isinstance(each, openmm.CustomNonbondedForce) for each in inner):
+        return None
+    return [copy.deepcopy(each) for each in inner]
+
+
+def _interpolated(names: Sequence[str], less: str = "") -> str:
+    """Energy of an interpolation of variables with these names."""
+    inside = ("+".join(names) or "0") + less
+    return f"lambda_interpolate*ml+(1-lambda_interpolate)*({inside})"
 
 
 def is_connected(bonds: openmm.HarmonicBondForce, atoms: Sequence[int]) -> bool:

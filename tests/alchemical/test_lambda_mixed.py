@@ -11,13 +11,13 @@ from openmm import unit
 if not all(map(importlib.util.find_spec, ("openmmtools", "pymbar", "mdtraj"))):
     pytest.skip("needs the extra multistate", allow_module_level=True)
 
-from lambda_helpers import KELVIN, R
+from lambda_helpers import KELVIN, R, two_oscillators
 from mixed_helpers import SOLUTE, organic_model, solvated
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.alchemical import lambda_exchange, switch_states
 from openmm_allegro.alchemical.starts import read_start
-from openmm_allegro.alchemical.systems import at_lambda, lambda_groups
+from openmm_allegro.alchemical.systems import at_lambda, end_system, lambda_groups
 from openmm_allegro.alchemical.works import read_works
 from openmm_allegro.replica_exchange import read_replicas
 from openmm_allegro.replica_exchange.samples import read_arrays
@@ -119,6 +119,34 @@ def test_works_are_differences_of_both_ends(mixed, tmp_path):
             assert work == pytest.approx(sign * difference, abs=2e-3)
             volumes.add(np.linalg.det(start.box))
     assert len(volumes) > 2
+
+
+def test_end_of_the_force_field_is_sampled_without_the_model(mixed):
+    box, system, end = mixed
+    classical = end_system(system, 0.0)
+    names = {force.getName() for force in classical.getForces()}
+    assert not names & {"Allegro", "Allegro, or what it replaces"}
+    what = box.positions, box.topology.getPeriodicBoxVectors()
+    what = what[0], [v.value_in_unit(unit.nanometer) for v in what[1]]
+    for first, second in (
+        (classical, box.system),
+        (end_system(system, 1.0), end),
+        (end_system(two_oscillators()[2], 0.0), None),
+    ):
+        if second is not None:
+            energies = [energy_of(each)(*what) for each in (first, second)]
+            assert energies[0] == pytest.approx(energies[1], abs=0.01)
+            atoms = [molecules_of(each) for each in (first, second)]
+            assert atoms[0] == atoms[1]
+        else:  # nothing is known of other forces
+            assert first.getNumForces() == 1
+
+
+def molecules_of(system):
+    """Atoms of each molecule, which barostats move."""
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    return sorted(map(tuple, context.getMolecules()))
 
 
 def test_lambda_is_alone_in_its_group(mixed):
