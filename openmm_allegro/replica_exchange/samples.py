@@ -76,8 +76,15 @@ def read_samples(output: str | Path) -> Samples:
     ------
     FileNotFoundError
         If there is no such run.
+    ValueError
+        If its replicas exchange another thing than temperatures.
     """
     record, (reduced, states) = read_arrays(output, "energies", "states")
+    if "temperatures_k" not in record:
+        raise ValueError(
+            f"expected a run of parallel_tempering at {output}, found one of "
+            f"{record.get('method', 'run')}"
+        )
     temperatures = np.array(record["temperatures_k"])
     return Samples(
         temperatures,
@@ -197,16 +204,16 @@ def read_replicas(output: str | Path) -> tuple[np.ndarray, list["mdtraj.Trajecto
 def write_temperature(
     output: str | Path, index: int, path: str | Path
 ) -> "mdtraj.Trajectory":
-    """Write the trajectory at one temperature, assembled from all replicas.
+    """Write the trajectory at one temperature or λ, assembled from all replicas.
 
     It is for structure: it jumps where replicas were exchanged.
 
     Parameters
     ----------
     output : path
-        Prefix, as of ``parallel_tempering``.
+        Prefix, as of ``parallel_tempering`` or ``lambda_exchange``.
     index : int
-        Index of the temperature, from 0.
+        Index of the temperature or λ, from 0.
     path : path
         File to write, as XTC or another format that mdtraj knows by its suffix.
 
@@ -217,18 +224,18 @@ def write_temperature(
     Raises
     ------
     ValueError
-        If there is no such temperature, or no checkpoint.
+        If there is no such state, or no checkpoint.
     """
     import mdtraj
 
-    samples = read_samples(output)
-    count = len(samples.temperatures)
+    record, (states,) = read_arrays(output, "states")
+    count = len(values_of_states(record))
     if not 0 <= index < count:
         raise ValueError(f"expected index from 0 to {count - 1}, found {index}")
     iterations, replicas = read_replicas(output)
     if not len(iterations):
         raise ValueError(f"{output}: expected at least one checkpoint, found none")
-    holders = np.argmax(samples.states[iterations - 1] == index, axis=1)
+    holders = np.argmax(states[iterations] == index, axis=1)
     frames = [replicas[replica][row] for row, replica in enumerate(holders)]
     trajectory = mdtraj.join(frames, check_topology=False)
     trajectory.save(str(path))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Section of the page: how replicas exchanged their temperatures."""
+"""Section of the page: how replicas exchanged their temperatures, or λ."""
 
 import csv
 
@@ -8,7 +8,7 @@ from .html import attempt, note, section, table
 
 
 def exchanges_section(run):
-    """Exchanges of a run of parallel tempering, or None if `run` is another one."""
+    """Exchanges of replicas, or None if `run` has none."""
     if not run.tempered:
         return None
     return section("Exchanges", attempt("Neighbours and replicas", _table, run))
@@ -20,7 +20,7 @@ def no_kinetics(run):
         "Kinetics",
         note(
             f"Not computed: time has jumps in the frames of {run.stage}, where "
-            "replicas exchanged their temperatures."
+            "replicas exchanged their states."
         ),
     )
 

@@ -190,6 +190,7 @@ def _details(run, production):
             _list(record.get("temperatures_k"), ".4g", " K"),
             "temperatures_k",
         ),
+        ("Replicas at λ", _list(record.get("lambdas"), ".4g", ""), "lambdas"),
         ("Pressure", number(record.get("pressure_bar"), "g", " bar"), "pressure_bar"),
         ("Friction", friction, "friction_per_ps"),
         ("Time step", number(record.get("timestep_fs"), "g", " fs"), "timestep_fs"),

@@ -30,7 +30,8 @@ OTHER_SUFFIXES = {
     "beads": ".beads.xtc",
     "nuclei": ".nuclei.csv",
 }
-# Of replicas that exchange their temperatures.
+# The "method" of records of replicas, and the endings of their files.
+REPLICA_METHODS = ("parallel-tempering", "lambda-exchange")
 REPLICA_SUFFIXES = {
     "topology": ".pdb",
     "samples": ".nc",

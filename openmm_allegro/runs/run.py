@@ -16,6 +16,7 @@ from .names import (
     LAMMPS_SUFFIXES,
     OTHER_SUFFIXES,
     PROTOCOL,
+    REPLICA_METHODS,
     REPLICA_SUFFIXES,
     SUFFIXES,
     TRAJECTORIES,
@@ -173,8 +174,8 @@ class Run:
 
     @property
     def tempered(self) -> bool:
-        """True if replicas exchanged temperatures: time has jumps in it."""
-        return self.record.get("method") == "parallel-tempering"
+        """True if replicas exchanged temperatures or λ: time has jumps in it."""
+        return self.record.get("method") in REPLICA_METHODS
 
     @property
     def simulated(self) -> float:

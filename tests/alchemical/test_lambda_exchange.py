@@ -13,10 +13,14 @@ if not all(map(importlib.util.find_spec, ("openmmtools", "pymbar", "mdtraj"))):
     pytest.skip("needs the extra multistate", allow_module_level=True)
 
 from lambda_helpers import COMMON, EXCHANGE, KELVIN, R, two_oscillators
-from replica_helpers import oscillators
+from replica_helpers import oscillators, temper
 
 from openmm_allegro.alchemical import lambda_exchange, lambda_free_energies
-from openmm_allegro.replica_exchange import read_replicas
+from openmm_allegro.replica_exchange import (
+    read_replicas,
+    read_samples,
+    write_temperature,
+)
 from openmm_allegro.replica_exchange.samples import read_arrays
 
 
@@ -100,9 +104,20 @@ def test_a_system_without_lambda_is_refused(tmp_path):
         exchange(tmp_path / "x", (*oscillators(), 0.0))
 
 
-def test_other_runs_are_refused(tmp_path):
-    from replica_helpers import temper
-
+def test_other_runs_are_refused(tmp_path, sampled):
     temper(tmp_path / "x", iterations=1)
     with pytest.raises(ValueError, match="found one of parallel-tempering"):
         lambda_free_energies(tmp_path / "x")
+    with pytest.raises(ValueError, match="found one of lambda-exchange"):
+        read_samples(sampled)
+
+
+def test_frames_of_one_lambda(sampled, tmp_path):
+    """Those of the model are at its minimum, and closer to it."""
+    spread = [
+        write_temperature(sampled, index, tmp_path / f"{index}.xtc").xyz.std()
+        for index in (0, 2)
+    ]
+    assert spread[1] < spread[0]
+    with pytest.raises(ValueError, match="index from 0 to 2, found 3"):
+        write_temperature(sampled, 3, tmp_path / "3.xtc")
