@@ -149,8 +149,6 @@ def _radii(
         outer, failed = inner, {}
     else:
         shells, failed = first_shells(source, subjects)
-        if not subjects:
-            raise ValueError("expected two kinds of molecules or ions, found one")
         if not shells:
             label, reason = next(iter(failed.items()))
             raise ValueError(f"{label}: {reason}")

@@ -120,11 +120,6 @@ def test_command_and_section_of_the_page(prefix, capsys, tmp_path):
     assert "meV" in section
 
 
-def test_survival_says_that_there_is_one_kind(prefix):
-    with pytest.raises(ValueError, match="two kinds of molecules"):
-        QUANTITIES["survival"].measure(Source([read_run(prefix)]))
-
-
 def test_classical_runs_have_none(prefix):
     run = read_run(prefix)
     source = Source([run.__class__("x", run.trajectory, run.topology)])
