@@ -73,6 +73,31 @@ class ActingBias:
         further = names.get(type(self.sampling.bias), [])
         return ["variables", *further] if self.resolved else further
 
+    def check_start(self, positions: np.ndarray, system: openmm.System) -> None:
+        """Refuse a start beyond the grid of a bias, where it would not act.
+
+        Parameters
+        ----------
+        positions : ndarray [N, 3], nm
+        system : openmm.System
+
+        Raises
+        ------
+        ValueError
+        """
+        ends = self._bias.ends() if self._bias else []
+        if not ends:
+            return
+        values = VariableValues(self.resolved, system)(positions)
+        names = [each.variable.name for each in self.resolved]
+        by_name = dict(zip(names, values, strict=True))
+        for name, low, high in ends:
+            if not low <= by_name[name] <= high:
+                raise ValueError(
+                    f"bias: variable {name}: expected a start within the grid from "
+                    f"{low:g} to {high:g}, found {by_name[name]:.6g}"
+                )
+
     def record(self) -> dict[str, Any]:
         """Collect the settings for the record of the run."""
         sampling = self.sampling

@@ -116,6 +116,17 @@ def make_axes(
     return axes
 
 
+def ends_of(
+    axes: Sequence[Axis], variables: Sequence[Variable]
+) -> list[tuple[str, float, float]]:
+    """Name each variable that is not periodic, and the ends of its grid in its unit."""
+    return [
+        (v.name, axis.lower * v.unit.factor, axis.upper * v.unit.factor)
+        for axis, v in zip(axes, variables, strict=True)
+        if not axis.periodic
+    ]
+
+
 def axes_record(axes: Sequence[Axis], variables: Sequence[Variable]) -> dict[str, Any]:
     """Collect the grid for the record of a run, in the variables' units."""
     factors = [variable.unit.factor for variable in variables]

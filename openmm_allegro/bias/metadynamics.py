@@ -13,7 +13,14 @@ import numpy as np
 import openmm
 from openmm import app
 
-from .grid import axes_record, gaussian, make_axes, make_table, table_parameters
+from .grid import (
+    axes_record,
+    ends_of,
+    gaussian,
+    make_axes,
+    make_table,
+    table_parameters,
+)
 from .settings import Metadynamics
 from .table import GrowingTable
 from .variables import GAS_CONSTANT, Resolved, make_force
@@ -65,6 +72,10 @@ class MetadynamicsBias:
     def record(self) -> dict[str, Any]:
         """Collect the grid for the record of a run."""
         return axes_record(self._axes, self._variables)
+
+    def ends(self) -> list[tuple[str, float, float]]:
+        """Name the variables that are not periodic, and the ends of their grids."""
+        return ends_of(self._axes, self._variables)
 
     def add_to(self, system: openmm.System, group: int) -> None:
         """Add the force of the bias to a System."""

@@ -12,7 +12,7 @@ import openmm
 from openmm import app, unit
 
 from ..utils.extras import naming_extras
-from .grid import axes_record, make_axes
+from .grid import axes_record, ends_of, make_axes
 from .settings import Opes
 from .table import GrowingTable
 from .variables import GAS_CONSTANT, Resolved, make_force
@@ -74,6 +74,10 @@ class OpesBias:
     def record(self) -> dict[str, Any]:
         """Collect the grid for the record of a run."""
         return axes_record(self._axes, self._variables)
+
+    def ends(self) -> list[tuple[str, float, float]]:
+        """Name the variables that are not periodic, and the ends of their grids."""
+        return ends_of(self._axes, self._variables)
 
     def add_to(self, system: openmm.System, group: int) -> None:
         """Add the force of the bias to a System, in the highest group that is free."""

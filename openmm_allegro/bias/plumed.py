@@ -48,6 +48,10 @@ class PlumedBias:
         """Return the input for the record of a run."""
         return {"script": self._script}
 
+    def ends(self) -> list[tuple[str, float, float]]:
+        """Name no variable: PLUMED has its own."""
+        return []
+
     def add_to(self, system: openmm.System, group: int) -> None:
         """Add the force to a System."""
         force = self._make(self._script)

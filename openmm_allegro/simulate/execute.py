@@ -97,6 +97,7 @@ def execute(
     )
     acting = make_acting(sampling, settings, topology, system, positions, output)
     if acting is not None:
+        acting.check_start(coordinates, system)
         asked |= acting.record()
         paths |= {name: paths_of(output)[name] for name in acting.writes}
     with contextlib.ExitStack() as stack:

@@ -101,6 +101,14 @@ def test_runs_that_no_bias_fits(message, options, tmp_path):
         again(tmp_path / "x", KINDS["fixed"], **options)
 
 
+def test_a_start_beyond_the_grid_is_refused(tmp_path):
+    far = Opes(variables=("d",), lower=(4.0,), upper=(9.0,), pace=6, barrier_kj_mol=9.0)
+    message = "d: expected a start within the grid from 4 to 9, found 3"
+    with pytest.raises(ValueError, match=message):
+        again(tmp_path / "x", far)
+    assert not list(tmp_path.iterdir())
+
+
 def test_plumed(tmp_path, monkeypatch):
     """Its input goes to openmm-plumed, of which a stand-in is called here."""
     bias = Plumed(str(tmp_path / "plumed.dat"))
