@@ -27,8 +27,8 @@ def select_atoms(trajectory, selection):
             atoms = trajectory.topology.select(selection)
         except ValueError as error:
             raise ValueError(
-                "expected an element (Na) or an mdtraj selection (water and name O), "
-                f"found {selection!r}"
+                "expected an element (Na), a residue (EMC) or an mdtraj selection "
+                f"(water and name O), found {selection!r}"
             ) from error
     else:
         atoms = np.asarray(selection)

@@ -22,10 +22,10 @@ from .tables import format_rows, write_csv
 _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
 .pdb, .csv, .h5 and .json are then found; or a trajectory, or several, and their
-topology (TRAJ [TRAJ ...] TOP). Then come the selections: elements (Na) or mdtraj's own
-words ("water and name O"); pairs are Na-O, or "resname LIT : water and name O"; a
-label may go before (Li-water="name LI : water"). Structure is the mean over all
-trajectories; motion is measured in each, and their mean is added. Errors are
+topology (TRAJ [TRAJ ...] TOP). Then come the selections: elements (Na), residues (EMC)
+or mdtraj's own words ("water and name O"); pairs are Na-O, or "resname LIT : water and
+name O"; a label may go before (Li-water="name LI : water"). Structure is the mean over
+all trajectories; motion is measured in each, and their mean is added. Errors are
 half-widths of 68 % intervals."""
 
 

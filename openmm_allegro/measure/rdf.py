@@ -41,6 +41,9 @@ class RdfSettings(Settings):
     )
     bin_width: float = bin_width_setting(BIN_WIDTH)
     shell: tuple[float, ...] | None = shell_setting()
+    intermolecular: bool = setting(
+        False, about="Leave out pairs of atoms in one molecule, as the bonds define it"
+    )
     potential: bool = setting(
         False,
         about="The potential of mean force too, kJ/mol; --plot and --csv are then of "
@@ -114,6 +117,7 @@ def _count(
         r_max=settings.r_max,
         bin_width=settings.bin_width,
         shells=asked,
+        apart=settings.intermolecular,
     )
     curves = {
         label: _distribution(histogram, settings.blocks)

@@ -109,6 +109,7 @@ def count_distances(
     r_max: float | None = None,
     bin_width: float = BIN_WIDTH,
     shells: Mapping[str, float] | None = None,
+    apart: bool = False,
 ) -> tuple[dict, dict]:
     """Count pairs by distance in one pass over the frames.
 
@@ -124,6 +125,8 @@ def count_distances(
         In nm.
     shells : mapping of str to float, optional
         Radii in nm of shells whose pairs are counted too.
+    apart : bool, optional
+        Whether pairs in one molecule are left out.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def count_distances(
     for label, radius in (shells or {}).items():
         wanted["inside", label] = subjects[label], radius
     keys = {
-        name: (*map(_key, pair[:2]), radius, bin_width)
+        name: (*map(_key, pair[:2]), radius, bin_width, apart)
         for name, (pair, radius) in wanted.items()
     }
     missing = {
@@ -144,7 +147,9 @@ def count_distances(
     }
     if missing:
         frames = source.frames(positions=POSITIONS)
-        made = _histograms(frames, *zip(*missing.values(), strict=True), bin_width)
+        molecules = source.molecules if apart else None
+        wanted_pairs = zip(*missing.values(), strict=True)
+        made = _histograms(frames, *wanted_pairs, bin_width, molecules)
         source.memory.update(zip(missing, made, strict=True))
     return tuple(
         {label: source.memory[key] for (kind, label), key in keys.items() if kind == of}
@@ -157,6 +162,7 @@ def _histograms(
     pairs: Sequence[tuple[Any, Any]],
     radii: Sequence[float | None],
     bin_width: float,
+    molecules: Any,
 ) -> list[Any]:
     """Count pairs to the radii; None stands for the largest that all cells allow."""
     from ..analysis.frames import cell_vectors, largest_radius
@@ -164,7 +170,7 @@ def _histograms(
 
     def count(source: Any, widest: float) -> list[Any]:
         known = [widest if radius is None else radius for radius in radii]
-        return histograms(source, pairs, known, bin_width)
+        return histograms(source, pairs, known, bin_width, molecules=molecules)
 
     chunks = iter(frames)
     first = next(chunks)

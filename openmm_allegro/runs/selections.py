@@ -11,8 +11,8 @@ def selections(items: Sequence[str]) -> dict[str, str]:
 
     Examples
     --------
-    >>> selections(["O", "solvent=water and name O"])
-    {'O': 'element O', 'solvent': 'water and name O'}
+    >>> selections(["O", "EMC", "solvent=water and name O"])
+    {'O': 'element O', 'EMC': 'resname EMC', 'solvent': 'water and name O'}
     """
     return {label: _selection(text) for label, text in map(_labelled, items)}
 
@@ -67,5 +67,7 @@ def _labelled(item: str) -> tuple[str, str]:
 
 
 def _selection(text: str) -> str:
-    """Select the element ``Na``; anything else is in mdtraj's words."""
-    return f"element {text}" if re.fullmatch("[A-Z][a-z]?", text) else text
+    """Select the element ``Na``, the residue ``EMC``, or what mdtraj selects."""
+    if re.fullmatch("[A-Z][a-z]?", text):
+        return f"element {text}"
+    return f"resname {text}" if re.fullmatch("[A-Z][A-Z0-9]{1,4}", text) else text

@@ -208,6 +208,15 @@ class Source:
         """Kinds of molecules and ions of the first run."""
         return find_kinds(self.topology)
 
+    @cached_property
+    def molecules(self) -> np.ndarray:
+        """Molecule of each atom of the first run, (n_atoms,) int, by the bonds."""
+        labels = np.empty(self.topology.n_atoms, dtype=int)
+        groups = (atoms for kind in self.kinds for atoms in kind.molecules)
+        for label, atoms in enumerate(groups):
+            labels[atoms] = label
+        return labels
+
     @property
     def notes(self) -> list[str]:
         """Sentences about what was left out without being asked for."""

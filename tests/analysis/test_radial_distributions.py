@@ -24,6 +24,7 @@ from openmm_allegro.analysis.structure.pairs import (
     _count_near,
     neighbor_pairs,
 )
+from openmm_allegro.analysis.structure.rdf import histograms
 
 
 def gas_of_ions(cell, n_frames, rng):
@@ -48,6 +49,33 @@ def test_errors_are_the_scatter_of_an_ideal_gas():
     sphere = 4 / 3 * np.pi * (found.r + 0.05) ** 3
     z = (found.number - 30 * sphere / 27) / found.number_error
     assert np.abs(z[3:]).max() < 4.5
+
+
+@pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+@pytest.mark.parametrize("count", [_count_near, _count_all])
+def test_pairs_in_one_molecule_are_left_out(cell, count):
+    """Those that are left are all but the pairs within, measured one by one."""
+    rng = np.random.default_rng(35)
+    centers = uniform_gas(cell, 3, 20, rng)
+    bonds = rng.normal(0.0, 0.05, (3, 20, 3, 3))
+    atoms = (centers[:, :, None] + bonds).reshape(3, 60, 3)
+    trajectory = make_trajectory(atoms, cell, ["O", "H", "H"] * 20)
+    o, h = np.arange(0, 60, 3), np.setdiff1d(np.arange(60), np.arange(0, 60, 3))
+    molecules, cells = np.arange(60) // 3, trajectory.unitcell_vectors
+    more = (cells,) if count is _count_near else ()
+    for a, b in ((o, h), (h, h)):
+        left = count(trajectory, *more, a, b, 1.0, 25, molecules)
+        every = count(trajectory, *more, a, b, 1.0, 25, None)
+        within = [(i, j) for i in a for j in b if i // 3 == j // 3 and i != j]
+        distances = mdtraj.compute_distances(trajectory, within)
+        inside = [np.histogram(row, 25, (0, 1.0))[0] for row in distances]
+        np.testing.assert_array_equal(left + inside, every)
+    pairs = [(o, h), (h, h)]
+    counted = histograms(trajectory, pairs, 1.0, 0.04, molecules=molecules)
+    for histogram, number in zip(counted, (20 * 38, 40 * 38), strict=True):
+        volume = abs(np.linalg.det(cell))
+        sphere = 4 / 3 * np.pi * 3 * number / volume
+        assert histogram.ideal.sum() == pytest.approx(sphere, rel=1e-5)
 
 
 @pytest.mark.parametrize("cell", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
@@ -107,8 +135,8 @@ def test_search_and_brute_force_find_the_same_pairs(cell):
     trajectory = gas_of_ions(cell, 4, rng)
     everything, some = np.arange(51), np.arange(10, 40)
     for a, b in [(everything, everything), (some, everything), (some[:9], some[9:])]:
-        near = _count_near(trajectory, trajectory.unitcell_vectors, a, b, 0.9, 30)
-        brute = _count_all(trajectory, a, b, 0.9, 30)
+        near = _count_near(trajectory, trajectory.unitcell_vectors, a, b, 0.9, 30, None)
+        brute = _count_all(trajectory, a, b, 0.9, 30, None)
         # Rounding in float32 may put a distance into the next bin.
         assert np.abs(np.cumsum(near - brute, axis=1)).max() <= 1
         assert near.sum() > 50

@@ -16,7 +16,7 @@ _BLOCK = 5_000_000
 _DENSE = 0.2
 
 
-def count_pairs(chunk, a, b, r_max, n_bins):
+def count_pairs(chunk, a, b, r_max, n_bins, molecules=None):
     """Ordered pairs of different atoms (a, b) per distance bin, for each frame.
 
     Parameters
@@ -29,6 +29,8 @@ def count_pairs(chunk, a, b, r_max, n_bins):
         Largest distance in nm, not included.
     n_bins : int
         Number of equal bins from 0 to `r_max`.
+    molecules : (n_atoms,) array of int, optional
+        Molecule of each atom; pairs in one molecule are then left out.
 
     Returns
     -------
@@ -38,8 +40,8 @@ def count_pairs(chunk, a, b, r_max, n_bins):
     sphere = 4 / 3 * np.pi * r_max**3 / np.abs(np.linalg.det(cells)).min()
     # freud refuses a search radius of exactly half the cell's width.
     if sphere > _DENSE or r_max > 0.99 * largest_radius(cells):
-        return _count_all(chunk, a, b, r_max, n_bins)
-    return _count_near(chunk, cells, a, b, r_max, n_bins)
+        return _count_all(chunk, a, b, r_max, n_bins, molecules)
+    return _count_near(chunk, cells, a, b, r_max, n_bins, molecules)
 
 
 def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
@@ -90,7 +92,7 @@ def _box(cell):
     return freud.box.Box(x, y, z, b_x / y, c_x / z, c_y / z)
 
 
-def _count_near(chunk, cells, a, b, r_max, n_bins):
+def _count_near(chunk, cells, a, b, r_max, n_bins, molecules):
     """Count with freud's tree, whose cost grows with the pairs inside `r_max`."""
     histogram = freud.density.RDF(bins=n_bins, r_max=r_max)
     search = {"mode": "ball", "r_max": r_max, "exclude_ii": False}
@@ -98,18 +100,27 @@ def _count_near(chunk, cells, a, b, r_max, n_bins):
     for i, cell in enumerate(cells):
         box = _box(cell)
         points, queries = box.wrap(chunk.xyz[i, b]), box.wrap(chunk.xyz[i, a])
-        histogram.compute((box, points), query_points=queries, neighbors=search)
+        near = search
+        if molecules is not None:
+            near = freud.locality.AABBQuery(box, points).query(queries, search)
+            near = near.toNeighborList()
+            of_a = molecules[a][near.query_point_indices]
+            near.filter(of_a != molecules[b][near.point_indices])
+        histogram.compute((box, points), query_points=queries, neighbors=near)
         counts[i] = histogram.bin_counts
-    # An atom of both groups has been found at distance 0 from itself.
-    counts[:, 0] -= len(np.intersect1d(a, b))
+    if molecules is None:
+        # An atom of both groups has been found at distance 0 from itself.
+        counts[:, 0] -= len(np.intersect1d(a, b))
     return counts
 
 
-def _count_all(chunk, a, b, r_max, n_bins):
+def _count_all(chunk, a, b, r_max, n_bins, molecules):
     """Measure all pairs with mdtraj; each pair of like groups once, counted twice."""
     like = np.array_equal(np.sort(a), np.sort(b))
     counts = np.zeros((chunk.n_frames, n_bins), dtype=np.int64)
     for pairs in _pair_blocks(a, b, like, max(1, _BLOCK // chunk.n_frames)):
+        if molecules is not None:
+            pairs = pairs[molecules[pairs[:, 0]] != molecules[pairs[:, 1]]]
         distances = mdtraj.compute_distances(chunk, pairs)
         for bin_counts, row in zip(counts, distances, strict=True):
             bins = (row[row < r_max] * (n_bins / r_max)).astype(np.intp)

@@ -190,7 +190,9 @@ class Histogram(NamedTuple):
     exposure: np.ndarray
 
 
-def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100):
+def histograms(
+    source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100, molecules=None
+):
     """Count the pairs of atoms of each pair of selections, in one pass.
 
     Parameters
@@ -201,6 +203,8 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
         Centres and neighbours.
     r_max : float or sequence of float, optional
         As in `rdf`, for all pairs or one for each.
+    molecules : (n_atoms,) array of int, optional
+        Molecule of each atom; pairs in one molecule are then left out.
 
     Returns
     -------
@@ -223,9 +227,10 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
                 "r_max",
             )
     groups = [tuple(select_atoms(first, s) for s in pair) for pair in pairs]
-    n_pairs = [len(a) * len(b) - len(np.intersect1d(a, b)) for a, b in groups]
+    n_pairs = [_number_of_pairs(a, b, molecules) for a, b in groups]
     if 0 in n_pairs:
-        raise ValueError("expected at least one pair of different atoms, found none")
+        kind = "atoms" if molecules is None else "molecules"
+        raise ValueError(f"expected at least one pair of different {kind}, found none")
 
     counts, density, frames = [[] for _ in pairs], [], []
     bins = [round(radius / bin_width) for radius in radii]
@@ -240,9 +245,8 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
         frames.append(np.diff(np.append(starts, chunk.n_frames)))
         density.append(np.add.reduceat(1 / cell_volumes(chunk), starts))
         for kept, (a, b), radius, n in zip(counts, groups, radii, bins, strict=True):
-            kept.append(
-                np.add.reduceat(count_pairs(chunk, a, b, radius, n), starts, axis=0)
-            )
+            found = count_pairs(chunk, a, b, radius, n, molecules)
+            kept.append(np.add.reduceat(found, starts, axis=0))
     frames, density = np.concatenate(frames), np.concatenate(density)
     made = []
     for kept, n, (a, _), radius, n_bins in zip(
@@ -253,6 +257,16 @@ def histograms(source, pairs, r_max=None, bin_width=BIN_WIDTH, chunk_frames=100)
         ideal = n * density[:, None] * shells
         made.append(Histogram(edges, np.concatenate(kept), ideal, len(a) * frames))
     return made
+
+
+def _number_of_pairs(a, b, molecules):
+    """Count ordered pairs of different atoms, or of atoms of different molecules."""
+    if molecules is None:
+        return len(a) * len(b) - len(np.intersect1d(a, b))
+    of_a, of_b = (
+        np.bincount(molecules[x], minlength=molecules.max() + 1) for x in (a, b)
+    )
+    return len(a) * len(b) - int(of_a @ of_b)
 
 
 def _coarser(rows):
