@@ -67,7 +67,10 @@ def vectors_of_atoms(values, name):
 def cell_vectors(trajectory):
     """Cell vectors as rows, (n_frames, 3, 3) in nm; ValueError where there are none."""
     if trajectory.unitcell_lengths is None:
-        raise ValueError("expected a trajectory with a unit cell, found none")
+        raise ValueError(
+            "expected a trajectory with a unit cell, found none; the cell is given by "
+            "--cell (Window(cell=...))"
+        )
     cells = _cells(trajectory.unitcell_lengths, trajectory.unitcell_angles)
     flat = ~(np.abs(np.linalg.det(cells)) > 0)
     if flat.any():

@@ -17,8 +17,14 @@ _OF_JUMPS = ("sites", "labels", "cages", "core", "lengths")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += " It is a single file that opens without a network."
+    parser.usage = "%(prog)s RUN | TRAJ TOP  [options]"
     parser.add_argument(
-        "run", type=Path, help="prefix of a run, or folder of a protocol or series"
+        "run",
+        type=Path,
+        nargs="+",
+        metavar="RUN, or TRAJ TOP",
+        help="prefix of a run, folder of a protocol or series, or a trajectory of any "
+        "program and its topology",
     )
     parser.add_argument(
         "--output",
@@ -44,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stage", help="stage of a protocol (default: the last with a trajectory)"
     )
     add_settings(parser, Naming)
-    add_settings(parser, Window, ("drop_repeated",))
+    add_settings(parser, Window, ("drop_repeated", "time_step", "cell"))
     group = parser.add_argument_group("sites of ions in a solid")
     add_settings(group, JumpsSettings, _OF_JUMPS)
     add_overwrite_option(parser)
@@ -54,17 +60,20 @@ def report(options: argparse.Namespace) -> None:
     """Write the page and print where it is."""
     from ..report import report as write
 
-    given = given_options(options, JumpsSettings)
+    jumps = given_options(options, JumpsSettings)
+    given = vars(options)
+    window = {name: given[name] for name in ("time_step", "cell") if name in given}
     path = write(
-        options.run,
+        options.run if len(options.run) > 1 else options.run[0],
         options.output,
         overwrite=options.force,
         charges=options.charges,
         start=options.start,
         stage=options.stage,
         elements=given_options(options, Naming).get("elements"),
-        drop_repeated=vars(options).get("drop_repeated", False),
-        jumps=JumpsSettings(**given) if given else None,
+        drop_repeated=given.get("drop_repeated", False),
+        **window,
+        jumps=JumpsSettings(**jumps) if jumps else None,
     )
     print(f"report: {path}")
 

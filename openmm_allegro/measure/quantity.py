@@ -13,7 +13,7 @@ from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
 
 # Fields of a window that structure takes, and motion.
-STRUCTURE = ("start", "stop", "stride", "time_step", "drop_repeated")
+STRUCTURE = ("start", "stop", "stride", "time_step", "cell", "drop_repeated")
 MOTION = (*STRUCTURE, "join")
 
 

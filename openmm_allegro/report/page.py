@@ -8,7 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..measure.series import is_series
-from ..runs.run import read_stages
+from ..runs.run import find_runs, read_stages
+from ..runs.window import Window
 from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
 from .charges import charges_section
@@ -47,6 +48,8 @@ def report(
     elements=None,
     drop_repeated=False,
     jumps=None,
+    time_step=None,
+    cell=(),
 ):
     """Write a page about a run: what was run, traces, structure, kinetics, a look.
 
@@ -55,12 +58,13 @@ def report(
 
     Parameters
     ----------
-    run : str or Path
+    run : str or Path, or sequence of them
         Prefix of a run, such as ``runs/nacl/nvt``, or folder of a protocol; or of a
-        series of temperatures, whose page has what is measured at each, and the lines.
+        series of temperatures, whose page has what is measured at each, and the lines;
+        or the trajectory of any program and its topology.
     output : str or Path, optional
-        File to write. Default: the prefix and ``.html``, or ``report.html`` in the
-        folder.
+        File to write. Default: the prefix, or the trajectory's name without its ending,
+        and ``.html``, or ``report.html`` in the folder.
     overwrite : bool, optional
         Whether an existing file may be replaced.
     charges : dict of str to float, or str, optional
@@ -83,6 +87,10 @@ def report(
     jumps : measure.jumps.JumpsSettings, optional
         Sites of ions in a solid, and kinds of their jumps. Default: the maxima of the
         ions' density.
+    time_step : float, optional
+        Time between frames in ps, of a trajectory that holds no times.
+    cell : sequence of float, optional
+        Lengths in nm, and angles in degrees, of frames that have no cell.
 
     Returns
     -------
@@ -98,7 +106,7 @@ def report(
     ValueError
         If a record cannot be read, or charges, start or stage do not fit the run.
     """
-    if is_series(run):
+    if not _files_of(run) and is_series(run):
         given = {"charges": charges, "elements": elements}
         given["drop_repeated"] = drop_repeated or None
         path = check_page(run, output, overwrite)
@@ -106,25 +114,28 @@ def report(
         replace_file(path, content)
         return path
     naming = Naming(dict(elements or {}))
-    runs = [replace(part, elements=naming.elements) for part in read_stages(run)]
+    window = Window(
+        start=start,
+        drop_repeated=drop_repeated,
+        time_step=time_step,
+        cell=tuple(cell),
+    )
+    runs = [replace(part, elements=naming.elements) for part in _runs_of(run)]
     path = check_page(run, output, overwrite)
     analysed = _analysed(runs, stage)
     if start is not None and not start >= 0:
         raise ValueError(f"expected a start of at least 0 ps, found {start:.6g}")
     if isinstance(charges, Mapping):
         charges = ",".join(f"{name}={number!r}" for name, number in charges.items())
-    command = command_line(
-        run, output, charges, start, stage, naming.elements, drop_repeated, jumps
-    )
+    command = command_line(run, output, charges, stage, naming.elements, window, jumps)
     with tempfile.TemporaryDirectory() as folder:
         content = _content(
             runs,
             analysed,
             Path(folder),
             command,
-            start=start,
+            window=window,
             charges=charges,
-            drop_repeated=drop_repeated,
             jumps=jumps,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +145,33 @@ def report(
 
 def check_page(run, output=None, overwrite=False):
     """The file that `report` will write; FileExistsError if it may not."""
-    run = Path(run)
+    files = _files_of(run)
+    run = files[0].with_suffix("") if files else Path(run)
     if output is None:
         output = run / "report.html" if run.is_dir() else f"{run}.html"
     check_new_file(Path(output), overwrite)
     return Path(output)
+
+
+def _files_of(run):
+    """A trajectory and its topology, where these are named; else nothing."""
+    if not isinstance(run, str | Path):
+        return [Path(path) for path in run]
+    return [Path(run)] if Path(run).is_file() else []
+
+
+def _runs_of(run):
+    """The stages of a run, or the one run that files are of."""
+    files = _files_of(run)
+    if not files:
+        return read_stages(run)
+    runs, rest = find_runs([str(path) for path in files])
+    if rest or len(runs) != 1 or runs[0].trajectory is None:
+        raise ValueError(
+            "expected the prefix of a run, the folder of a protocol, or one trajectory "
+            f"and its topology, found {' '.join(map(str, files))}"
+        )
+    return runs
 
 
 def _analysed(runs, stage):
@@ -153,15 +186,10 @@ def _analysed(runs, stage):
     return (complete or runs)[-1]
 
 
-def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps):
+def _content(runs, run, folder, command, *, window, charges, jumps):
     findings = Findings()
     production = make_production(
-        run,
-        folder,
-        start=start,
-        charges=charges,
-        drop_repeated=drop_repeated,
-        asked={"jumps": jumps},
+        run, folder, charges=charges, asked={"jumps": jumps}, **vars(window)
     )
     missing = None
     free_energy = free_energy_section(runs, production, findings)
@@ -173,7 +201,8 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps
         raise
     except ValueError as error:
         # What was asked for and does not fit is an error; what is not there, a remark.
-        if (charges is not None or start is not None) and run.has_frames:
+        asked = charges is not None or window.start is not None or window.cell
+        if asked and run.has_frames:
             raise
         missing = str(error)
     shown = [
@@ -188,11 +217,7 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps
             section("Structure and kinetics", note(f"Not computed: {missing}."))
         )
     findings.take(production.measured)
-    simulated = sum(r.simulated for r in runs if r.simulated > 0)
-    overview = [
-        (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
-        (number(run.speed) or "–", "ns/day", "speed"),
-    ]
+    overview = _overview(runs, run, production, missing is None)
     sections = [
         summary_section(runs, run, production),
         alert_list(runs, findings),
@@ -206,6 +231,20 @@ def _content(runs, run, folder, command, *, start, charges, drop_repeated, jumps
     script = (files(__package__) / "viewer.js").read_text(encoding="utf-8")
     first = tiles(overview + findings.tiles)
     return document(title, words, first, sections, script)
+
+
+def _overview(runs, run, production, has_frames):
+    """First numbers of the page; of other programs' files those of the frames."""
+    if run.record_file is None and has_frames:
+        frames = production.source.frames()
+        span = frames.last_time - frames.first_time
+        length = [(f"{span:.4g}", "ps", "from first to last")] if span >= 0 else []
+        return [*length, (f"{frames.n_frames:,}", "", "frames")]
+    simulated = sum(r.simulated for r in runs if r.simulated > 0)
+    return [
+        (f"{simulated:.4g}", "ps", "of each replica" if run.tempered else "simulated"),
+        (number(run.speed) or "–", "ns/day", "speed"),
+    ]
 
 
 def _of_frames(runs, production, findings):

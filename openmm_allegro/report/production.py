@@ -125,10 +125,9 @@ def make_production(
     run: Run,
     folder: Path,
     *,
-    start: float | None = None,
     charges: str | None = None,
-    drop_repeated: bool = False,
     asked: Mapping[str, Any] | None = None,
+    **window: Any,
 ) -> Production:
     """Choose what of a run is shown.
 
@@ -136,18 +135,16 @@ def make_production(
     ----------
     run : Run
     folder : Path
-    start : float, optional
-        In ps. Default: where the potential energy is equilibrated.
     charges : str, optional
         Charge numbers, as ``Na=1,Cl=-1``. Default: those of the run's System, or formal
         ones of ions of one atom.
-    drop_repeated : bool, optional
-        Whether to leave out frames whose time comes again later.
     asked : mapping of str to settings, optional
         See Production.
+    **window
+        Fields of Window. Default: from where the potential energy is equilibrated.
     """
-    window = Window(start=start, drop_repeated=drop_repeated)
-    return Production(run, Source([run], window), charges, folder, asked or {})
+    source = Source([run], Window(**window))
+    return Production(run, source, charges, folder, asked or {})
 
 
 def check_frames(production: Production) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import platform
 import shlex
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from .html import Markup, facts, join, note, paragraph, section, table, tag
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Programs that take the steps, by their names in a record.
 _ENGINES = {"openmm": "OpenMM", LAMMPS: "LAMMPS"}
+# Rows that say what a record lacks.
+_OF_RECORDS = ("Integrator", "Steps", "Versions")
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 # Keys of a record that tell a reader of the page nothing, or nothing that its warnings
 # and remarks do not tell.
@@ -127,29 +130,32 @@ def footer(runs, production, command):
     )
 
 
-def command_line(
-    run, output, charges, start, stage, elements, drop_repeated=False, jumps=None
-):
+def command_line(run, output, charges, stage, elements, window, jumps=None):
     """The command that makes the page."""
-    words = ["openmm-allegro", "report", str(run)]
+    files = [run] if isinstance(run, str | Path) else run
+    words = ["openmm-allegro", "report", *map(str, files)]
     if output is not None:
         words += ["--output", str(output)]
     if charges:
         words += ["--charges", charges]
-    if start is not None:
-        words += ["--start", f"{start:g}"]
+    if window.start is not None:
+        words += ["--start", f"{window.start:g}"]
     if stage is not None:
         words += ["--stage", stage]
     if elements:
         pairs = ",".join(f"{name}={symbol}" for name, symbol in elements.items())
         words += ["--elements", pairs]
-    if drop_repeated:
+    if window.drop_repeated:
         words.append("--drop-repeated")
     for name in settings_of(type(jumps)) if jumps is not None else ():
         value = getattr(jumps, name)
         if value != getattr(type(jumps)(), name):
             several = value if isinstance(value, tuple) else (value,)
             words += [option_of(type(jumps), name), ",".join(map(str, several))]
+    if window.time_step is not None:
+        words += ["--time-step", f"{window.time_step:g}"]
+    if window.cell:
+        words += ["--cell", ",".join(f"{x:g}" for x in window.cell)]
     return shlex.join(words)
 
 
@@ -217,7 +223,9 @@ def _details(run, production):
         for key, value in record.items()
         if key not in shown and isinstance(value, (str, int, float))
     ]
-    return [(name, value) for name, value, *_ in rows] + others
+    # Files of another program have no record that could lack something.
+    left = () if run.record_file is not None or run.table else _OF_RECORDS
+    return [(name, value) for name, value, *_ in rows if name not in left] + others
 
 
 def _temperature(run, unit):

@@ -212,6 +212,8 @@ class Frames:
                 done += chunk.n_frames
                 if not _has_images(run, chunk.n_atoms):
                     chunk.unitcell_lengths = chunk.unitcell_angles = None
+                if window.cell:
+                    _set_cell(run, chunk, window.cell)
                 inside = np.ones(chunk.n_frames, dtype=bool)
                 if window.drop_repeated and times and times.repeated is not None:
                     inside = ~times.repeated[frames]
@@ -326,6 +328,18 @@ def _chunks(run: Run, last: int | None = None) -> Iterator[Any]:
         # What comes after may be damaged.
         index = index._replace(n_frames=last, damage="", is_cut=False)
     yield from read_chunks(path, topology, run.topology or path, index, size)
+
+
+def _set_cell(run: Run, chunk: Any, cell: Sequence[float]) -> None:
+    """Give frames the cell that was asked for."""
+    if chunk.unitcell_lengths is not None:
+        raise ValueError(
+            f"expected --cell beside frames without a cell, found one in "
+            f"{run.trajectory}"
+        )
+    six = np.append(np.array(cell), [90.0] * 3)[:6]
+    chunk.unitcell_lengths = np.tile(six[:3], (chunk.n_frames, 1))
+    chunk.unitcell_angles = np.tile(six[3:], (chunk.n_frames, 1))
 
 
 def _last_frame(

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ..topology.formats import format_of
+
 SUFFIXES = {
     "topology": ".pdb",
     "trajectory": ".xtc",
@@ -71,6 +73,8 @@ LAMMPS_SUFFIXES = {
 TRAJECTORIES = (SUFFIXES["trajectory"],)
 # Trajectories that hold their topology.
 WITH_TOPOLOGY = (".h5", ".hdf5")
+# Formats of trajectories that hold their topology, as `topology.formats` tells them.
+_STATING = ("extxyz", "traj", "xdatcar")
 # Trajectories that may hold velocities.
 WITH_VELOCITIES = (".h5", ".hdf5")
 # The "engine" of records of runs in LAMMPS; those of OpenMM's runs have none.
@@ -123,6 +127,11 @@ def existing_file(prefix: str | Path, *suffixes: str) -> Path | None:
     """Find the first file that a prefix has with one of the suffixes."""
     paths = (Path(f"{prefix}{suffix}") for suffix in suffixes)
     return next((path for path in paths if path.is_file()), None)
+
+
+def holds_topology(path: Path) -> bool:
+    """Tell whether a trajectory holds the names and elements of its atoms."""
+    return path.suffix.lower() in WITH_TOPOLOGY or format_of(path) in _STATING
 
 
 def stage_names(record: dict[str, Any], path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from .names import (
     WITH_TOPOLOGY,
     WITH_VELOCITIES,
     existing_file,
+    holds_topology,
     runs_in,
     stage_names,
 )
@@ -139,7 +140,7 @@ class Run:
             return False
         if self.topology is not None:
             return True
-        return self.trajectory.suffix.lower() in WITH_TOPOLOGY
+        return holds_topology(self.trajectory)
 
     @property
     def done(self) -> int:
@@ -332,7 +333,7 @@ def _runs_of_files(files: list[Path], rest: Sequence[str]) -> list[Run]:
     """Make runs of ``TRAJ [TRAJ ...] TOP``, and of files known by their endings."""
     energies = [p for p in files if p.suffix.lower() == SUFFIXES["energies"]]
     others = [path for path in files if path not in energies]
-    if all(path.suffix.lower() in WITH_TOPOLOGY for path in others):
+    if all(holds_topology(path) for path in others):
         runs = [_run_of_file(path) for path in others]
     elif len(others) == 1:
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..topology.formats import FORMATS, format_of
 from .run import Run
 from .trajectories.index import FrameIndex
 
@@ -103,7 +104,8 @@ def _reliable(index: FrameIndex, path: Path) -> tuple[np.ndarray | None, str]:
 
 
 def _no_times(path: Path) -> str:
-    kind = path.suffix[1:].upper()
+    known = FORMATS.get(format_of(path))
+    kind = path.suffix[1:].upper() or (known.name if known else path.name)
     return f"{kind} files hold none, or none that can be relied on"
 
 

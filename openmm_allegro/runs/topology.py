@@ -8,6 +8,8 @@ from typing import Any
 
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
+from ..topology.formats import FORMATS, format_of
+from ..topology.frames import OF_ASE, read_frame
 from ..topology.names import SITE, is_symbol, is_water, symbol_of
 from ..topology.pdb import read_pdb
 from ..topology.records import Records
@@ -51,7 +53,12 @@ def load_topology(
         If it cannot be read, or the element of an atom can only be guessed from its
         name, or contradicts it.
     """
-    ending = _ending(path)
+    ending, kind = _ending(path), format_of(path)
+    if kind in (*OF_ASE, "lammps-data"):
+        several = 0 if FORMATS[kind].frames else None
+        records = read_frame(path, kind, elements, frame=several)
+        return _of_records(records, {}, path, own)
+    _check_format(path, kind)
     if ending in _PDB:
         return _of_records(read_pdb(path), elements or {}, path, own)
     import mdtraj
@@ -90,6 +97,20 @@ def load_topology(
     for atom, symbol in zip(topology.atoms, symbols, strict=True):
         atom.element = known(symbol)
     return _with_sites_bonded(topology)
+
+
+def _check_format(path: str | Path, kind: str) -> None:
+    """Refuse formats that have no names of atoms, or that mdtraj cannot read."""
+    if kind in ("inpcrd", "crd", "top", "lammps-dump"):
+        remedy = {
+            "inpcrd": "its prmtop is one",
+            "crd": "its psf is one",
+            "top": "a gro or PDB file of the same atoms is one",
+            "lammps-dump": "a PDB file or LAMMPS data of the same atoms is one",
+        }
+        raise ValueError(
+            f"{path}: expected a topology, found {FORMATS[kind].name}; {remedy[kind]}"
+        )
 
 
 def _of_records(

@@ -33,6 +33,15 @@ class Window:
         unit="ps",
         metavar="PS",
     )
+    cell: tuple[float, ...] = setting(
+        (),
+        about="Cell of frames that have none: three lengths, or these and three "
+        "angles in degrees",
+        unit="nm",
+        above=0,
+        metavar="A,B,C",
+        example="2.5,2.5,2.5",
+    )
     drop_repeated: bool = setting(
         False,
         about="Leave out frames whose time comes again later, as after a restart",
@@ -43,6 +52,11 @@ class Window:
 
     def __post_init__(self) -> None:
         check_settings(self, "frames")
+        if len(self.cell) not in (0, 3, 6):
+            raise ValueError(
+                "frames: expected a cell (--cell) of three lengths in nm, or of three "
+                f"lengths and three angles in degrees, found {len(self.cell)} numbers"
+            )
 
     def holds(self, times: Any) -> Any:
         """Mark the times (n,) in ps that are in the window, both ends included."""

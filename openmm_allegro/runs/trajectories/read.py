@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...topology.formats import FORMATS, format_of
+from ...topology.frames import iterate_frames, placed
+from ...topology.lammps_data import read_lammps_data
 from ...utils.child import ChildEnded, from_child
 from ..names import WITH_TOPOLOGY
 from ..table import Unreadable
@@ -22,14 +25,14 @@ _INDICES: dict[str, Callable[[Path], FrameIndex | None]] = {
     ".xtc": index_xtc,
     ".trr": index_trr,
     ".dcd": index_dcd,
-    ".lammpstrj": index_dump,
 }
 # Read in a child.
 _OF_LIBRARIES: dict[str, Callable[[Path], FrameIndex | None]] = {
     **dict.fromkeys((".nc", ".netcdf", ".ncdf"), index_netcdf),
     **dict.fromkeys(WITH_TOPOLOGY, index_hdf5),
 }
-_DUMPS = (".lammpstrj",)
+# Formats that mdtraj does not read, or reads without their cells.
+_FRAMES = ("extxyz", "traj", "xdatcar", "poscar", "cif", "lammps-data")
 # Positions, times, and lengths and angles of cells.
 _Arrays = tuple[np.ndarray, np.ndarray, Any, Any]
 
@@ -42,8 +45,10 @@ def read_index(path: Path) -> FrameIndex | None:
     Unreadable
         If it cannot be read, or has units that nothing here knows.
     """
-    ending = path.suffix.lower()
+    ending, kind = path.suffix.lower(), format_of(path)
     try:
+        if kind == "lammps-dump":
+            return index_dump(path)
         if ending in _INDICES:
             return _INDICES[ending](path)
         if ending in _OF_LIBRARIES:
@@ -56,6 +61,7 @@ def read_index(path: Path) -> FrameIndex | None:
         if str(path) not in text:
             text = f"expected a trajectory at {path}, found {text}"
         raise Unreadable(text) from error
+    _check_format(path, kind)
     return None
 
 
@@ -119,6 +125,19 @@ def read_chunks(
         raise _damaged(path, index.n_frames, index.damage, index)
 
 
+def _check_format(path: Path, kind: str) -> None:
+    """Refuse files that mdtraj would take for others."""
+    if kind in ("crd", "top", "psf", "prmtop"):
+        raise Unreadable(
+            f"expected a trajectory at {path}, found {FORMATS[kind].name}; "
+            + (
+                "write the coordinates as PDB or DCD"
+                if kind == "crd"
+                else "a topology comes last, behind its trajectories"
+            )
+        )
+
+
 def _pieces(index: FrameIndex) -> Iterator[Piece]:
     """Give the pieces of a trajectory, as far as its frames go."""
     left = index.n_frames
@@ -140,7 +159,10 @@ def _arrays(
     """Yield positions in nm, times, and lengths and angles of cells, in the child."""
     if index is not None and index.n_frames == 0:
         return
-    if path.suffix.lower() in _DUMPS:
+    if format_of(path) in _FRAMES:
+        yield from _frame_arrays(path, topology, size, first)
+        return
+    if format_of(path) == "lammps-dump":
         yield from _dump_arrays(path, topology.n_atoms, index, size, first)
         return
     done = first
@@ -219,6 +241,54 @@ def _dump_arrays(
             times = np.arange(number + 1 - len(frames), number + 1)
             yield xyz, times, *(np.float32(cells.reshape(2, 3, -1)).transpose(0, 2, 1))
             frames = []
+
+
+def _frame_arrays(
+    path: Path, topology: Any, size: int, first: int
+) -> Iterator[_Arrays]:
+    """Yield arrays of files that ase reads, turned with their cells."""
+    symbols = [atom.element.symbol for atom in topology.atoms]
+    frames, done = [], first
+    for number, frame in enumerate(_each(path, first), start=first):
+        positions, cell, found = frame
+        if len(found) != len(symbols):
+            raise DamagedFrame(number, f"{len(found)} atoms")
+        if found != symbols and format_of(path) != "lammps-data":
+            raise DamagedFrame(number, "atoms of other elements, or in another order")
+        frames.append((positions, cell))
+        if len(frames) == size:
+            yield _joined(path, frames, done)
+            done, frames = done + len(frames), []
+    if frames:
+        yield _joined(path, frames, done)
+
+
+def _each(path: Path, first: int) -> Iterator[tuple[np.ndarray, Any, list[str]]]:
+    """Give positions in nm, cell and elements of each frame."""
+    kind = format_of(path)
+    if kind == "lammps-data":
+        atoms, names, *_ = read_lammps_data(path)
+        yield (*placed(atoms, str(path)), names)
+        return
+    for number, atoms in enumerate(iterate_frames(path, kind)):
+        if number >= first:
+            where = f"{path}, frame {number}"
+            yield (*placed(atoms, where), atoms.get_chemical_symbols())
+
+
+def _joined(path: Path, frames: list[tuple[np.ndarray, Any]], first: int) -> _Arrays:
+    """Arrays of some frames; their times are their numbers."""
+    xyz = np.array([positions for positions, _ in frames], dtype=np.float32)
+    cells = [cell for _, cell in frames]
+    times = np.arange(first, first + len(frames))
+    without = sum(cell is None for cell in cells)
+    if 0 < without < len(cells):
+        number = first + next(i for i, cell in enumerate(cells) if cell is None)
+        raise DamagedFrame(number, "no cell, but others have one")
+    if without:
+        return xyz, times, None, None
+    six = np.array(cells, dtype=np.float32)
+    return xyz, times, six[:, :3], six[:, 3:]
 
 
 def _frame_of_crash(
