@@ -26,10 +26,10 @@ CRYSTAL = Path("systems/li6ps5cl")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="0.3 ps, for tests")
+    parser.add_argument("--quick", action="store_true", help="0.5 ps, for tests")
     parser.add_argument("--output", type=Path, default=Path("runs/jumps"))
     options = parser.parse_args()
-    steps, interval = (100, 2) if options.quick else (20_000, 16)
+    steps, interval = (180, 3) if options.quick else (20_000, 16)
     pdb = app.PDBFile(str(CRYSTAL / "small_50.pdb"))
     potential = AllegroPotential(CRYSTAL / "li6ps5cl.safetensors")
     system = potential.create_system(pdb.topology, backend="native")

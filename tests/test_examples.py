@@ -140,6 +140,15 @@ def test_mm_to_ml_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_jumps_example(tmp_path, execute):
+    script = ROOT / "examples" / "10_jumps.py"
+    output = execute(script, "--quick", "--output", "jumps")
+    assert re.search(r"D of Li by jumps: -?[\d.]+ ± [\d.]+ eV", output)
+    for name in ("report.html", "lines.png", "1000K/2-nvt.xtc"):
+        assert (tmp_path / "jumps" / name).stat().st_size > 500
+    assert len(script.read_text().splitlines()) <= 80
+
+
 def test_umbrella_example(tmp_path, execute):
     if not importlib.util.find_spec("pymbar"):
         pytest.skip("needs the extra multistate")
