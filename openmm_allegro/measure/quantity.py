@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Declaration of a quantity, and the settings that several quantities share."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,11 @@ from typing import Any
 from ..analysis.defaults import BLOCKS
 from ..runs.selections import selections
 from ..runs.source import Source
+from ..utils.progress import told
 from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
+
+_log = logging.getLogger(__name__)
 
 # Fields of a window that structure takes, and motion.
 STRUCTURE = ("start", "stop", "stride", "time_step", "cell", "drop_repeated")
@@ -118,7 +122,8 @@ class Quantity:
             subjects = self.default(source)
         if source is not None and self.beads:
             source = source.over_beads()
-        measurement = self.compute(source, subjects, settings)
+        with told(_log, f"measuring {self.name}"):
+            measurement = self.compute(source, subjects, settings)
         if source is None:
             return measurement
         return replace(measurement, rows=over_runs(measurement.rows, source))

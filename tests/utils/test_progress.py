@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Jobs that take long say so, and short ones do not."""
+
+import logging
+import time
+
+import pytest
+
+from openmm_allegro.utils import progress
+
+pytestmark = pytest.mark.small
+log = logging.getLogger("openmm_allegro.test")
+
+
+def test_long_jobs_are_told_and_short_ones_are_not(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.02)
+    monkeypatch.setattr(progress, "NEXT", 0.02)
+    with caplog.at_level(logging.INFO, "openmm_allegro.test"):
+        with progress.told(log, "measuring nothing"):
+            pass
+        assert not caplog.messages
+        with progress.told(log, "measuring rdf"):
+            deadline = time.monotonic() + 20
+            while len(caplog.messages) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert caplog.messages[0] == "measuring rdf"
+    assert "since" in caplog.messages[1]
+
+
+def test_errors_pass_and_nothing_is_told_afterwards(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.02)
+    with caplog.at_level(logging.INFO, "openmm_allegro.test"):
+        with pytest.raises(ValueError), progress.told(log, "measuring"):
+            raise ValueError
+        number = len(caplog.messages)
+        time.sleep(0.06)
+    assert len(caplog.messages) == number
