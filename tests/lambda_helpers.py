@@ -42,7 +42,7 @@ COMMON = {
 }
 EXCHANGE = {
     "lambdas": (0.0, 0.3, 1.0),
-    "iterations": 150,
+    "iterations": 100,
     "steps_per_iteration": 30,
     "checkpoint_interval": 50,
     "seed": 3,

@@ -179,6 +179,11 @@ def lambda_free_energies(
         )
     energies = by_temperature(reduced[1:], states[1:])  # [n, K of sample, K]
     steps = energies[..., -1] - energies[..., 0]
+    if not np.ptp(steps, axis=0).all():
+        raise ValueError(
+            "expected energies of λ = 0 and 1 whose difference varies, found one that "
+            f"is the same in all iterations of {output}"
+        )
     chosen = thin(steps.sum(axis=1), steps, discard)
     kept = energies[chosen.rows]
     count = kept.shape[1]
