@@ -2,6 +2,7 @@
 """Turn alanine dipeptide by metadynamics or OPES; draw its free energy over phi.
 
 The model describes the molecule, all 22 atoms, and generalized Born its water (ML/MM).
+It was made for explicit water: take the basins for an exercise, not for alanine's.
 A restraint keeps its first peptide bond trans. Free energies are those of the hills,
 and of frames that are weighted by the bias that acted on them.
 

@@ -58,7 +58,7 @@ class ActingBias:
         self.resolved = resolve(sampling.variables, topology, system, references)
         check_restraints(sampling.restraints, sampling.variables)
         self.interval: int | None = None  # steps between changes of the bias
-        self._kelvin, self._periodic = kelvin, system.usesPeriodicBoundaryConditions()
+        self._kelvin = kelvin
         self._restraints: openmm.Force | None = None
         self._bias: Any = None
         self._group: int | None = None
@@ -133,9 +133,10 @@ class ActingBias:
 
     def step(self, simulation: app.Simulation, steps: int) -> None:
         """Take steps up to the next change of the bias at most."""
-        (self._bias or simulation).step(
-            *((simulation, steps) if self._bias else (steps,))
-        )
+        if self._bias is None:
+            simulation.step(steps)
+        else:
+            self._bias.step(simulation, steps)
 
     def state_dict(self) -> dict[str, Any] | None:
         """Return the state of the bias, if it has one."""
@@ -149,10 +150,6 @@ class ActingBias:
         """Compute the energy of the restraints, kJ/mol."""
         force = self._restraints
         return _group_energy(context, None if force is None else force.getForceGroup())
-
-    def reporter(self, interval: int) -> "VariablesReporter":
-        """Make the reporter of variables."""
-        return VariablesReporter(self, interval)
 
     def _make_bias(self) -> Any:
         bias = self.sampling.bias
