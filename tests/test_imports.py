@@ -33,7 +33,7 @@ STAIRS = [
     ["bias"],
     ["simulate"],
     ["replica_exchange", "lammps"],
-    ["alchemical"],
+    ["alchemical", "learn"],
     ["cli"],
     ["openmm_allegro"],
 ]
@@ -44,7 +44,7 @@ EXCEPTIONS = {
     # Pure strings: the suffixes of a run's files are known there alone.
     "runs.names": [
         *("nuclei", "reporters", "simulate", "replica_exchange", "lammps"),
-        "alchemical",
+        *("alchemical", "learn"),
     ],
     # So are the columns of a table of energies.
     "runs.table": ["reporters", "lammps"],
