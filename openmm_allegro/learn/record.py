@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..utils.config import brief
+from ..utils.config import brief_names
 from ..utils.files import read_record, replace_file, write_record
 from ..utils.settings import settings_of
 from .loop_file import Loop
@@ -84,7 +84,7 @@ def _check_same(now: dict[str, Any], before: dict[str, Any], path: Path) -> None
             names = [f"{table}: {k}" for k in values if values[k] != old.get(k)]
         raise ValueError(
             f"expected the settings of {path} to resume its loop, found others of "
-            f"{brief(', '.join(names))}; only {', '.join(sorted(free))} may change"
+            f"{brief_names(names)}; only {', '.join(sorted(free))} may change"
         )
 
 
