@@ -3,7 +3,7 @@
 
     python systems/li3po4/label.py frames.extxyz labelled.extxyz --store runs/li3po4_dft
 
-PBE, DZVP-MOLOPT-SR-GTH with GTH pseudopotentials (Li 3, P 5 and O 6 electrons), 300 Ry,
+PBE, DZVP-MOLOPT-SR-GTH with GTH pseudopotentials (Li 3, P 5 and O 6 electrons), 400 Ry,
 the Γ point. Each frame is stored as soon as it is computed, under a digest of its atoms
 and the settings, so a command that was killed goes on, and no frame is computed twice.
 A frame whose density does not converge is written without an energy, and its
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("frames", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--store", type=Path, required=True, help="folder of labels")
-    parser.add_argument("--cutoff", type=float, default=300.0, help="Ry")
+    parser.add_argument("--cutoff", type=float, default=400.0, help="Ry")
     parser.add_argument("--stress", action="store_true")
     parser.add_argument("--workers", type=int, default=1, help="frames at once")
     parser.add_argument("--precision", type=float, default=1e-8, help="EPS_DEFAULT")
