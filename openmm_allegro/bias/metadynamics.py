@@ -37,9 +37,8 @@ class MetadynamicsBias:
     settings : Metadynamics
     resolved : sequence of Resolved
         The variables of the bias, in its order.
-    system : openmm.System
-        The force is added to it.
     kelvin : float
+        Temperature.
     path : Path
         Of the table of hills.
 

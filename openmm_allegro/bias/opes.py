@@ -32,6 +32,7 @@ class OpesBias:
     resolved : sequence of Resolved
         The variables of the bias, in its order.
     kelvin : float
+        Temperature.
     path : Path
         Of the table of kernels.
 
