@@ -90,13 +90,13 @@ def plot_kinetic_energies(traces, path, *, title=None):
             color = COLORS[number % len(COLORS)]
             axes.plot(time, values, color=color, lw=0.6, alpha=0.5)
             mean = f"{label}, mean {values.mean():.4g} meV"
-            axes.axhline(values.mean(), color=color, label=mean)
+            axes.axhline(values.mean(), color=color, lw=1, label=mean)
         for thermal in sorted({trace[2] for trace in traces.values()}):
             label = f"classical, {thermal:.3g} meV"
             axes.axhline(thermal, color="black", label=label, **DASHED)
-        axes.set(xlabel="Time (ps)", ylabel="Kinetic energy of a nucleus (meV)")
+        axes.set(xlabel="Time (ps)", ylabel="Kinetic energy (meV)")
         axes.set_ylim(0, None)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=2)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return Path(path)
 
 
