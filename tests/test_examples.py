@@ -146,6 +146,15 @@ def test_jumps_example(tmp_path, execute):
     assert re.search(r"D of Li by jumps: -?[\d.]+ ± [\d.]+ eV", output)
     for name in ("report.html", "lines.png", "1000K/2-nvt.xtc"):
         assert (tmp_path / "jumps" / name).stat().st_size > 500
+
+
+def test_quantum_nuclei_example(tmp_path, execute):
+    script = ROOT / "examples" / "06_quantum_nuclei.py"
+    with pytest.raises(SystemExit) as end:
+        execute(script, "--quick", "--output", "quantum")
+    assert end.value.code == 0
+    for name in ("rpmd.beads.xtc", "rpmd.nuclei.csv", "kinetic_energy.png", "rdf.png"):
+        assert (tmp_path / "quantum" / name).stat().st_size > 500
     assert len(script.read_text().splitlines()) <= 80
 
 

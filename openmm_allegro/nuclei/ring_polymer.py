@@ -17,6 +17,8 @@ from openmm import app
 
 from .estimators import BOLTZMANN, resample
 
+_STEPS = 10  # between stops of the drift
+
 
 class Beads(NamedTuple):
     """Beads of all atoms.
@@ -50,7 +52,7 @@ class RingPolymerIntegrator(openmm.RPMDIntegrator):
 
     A CMMotionRemover of OpenMM would do so with each bead at each evaluation of the
     forces, which cools modes within the ring, and depends on when forces are evaluated
-    anew. Here it is the centroid of all that rests, after each call of ``step``.
+    anew. Here it is the centroid of all that rests, after each tenth step.
     """
 
     stops_drift = False
@@ -62,13 +64,15 @@ class RingPolymerIntegrator(openmm.RPMDIntegrator):
         if context is None:
             super().step(steps)
             return
-        before = context.getStepCount()
-        super().step(steps)
-        if context.getStepCount() == before:
-            context.setStepCount(before + steps)
+        begin = step = context.getStepCount()
+        while step < begin + steps:
+            after = min(begin + steps, step + _STEPS - step % _STEPS)
+            super().step(after - step)
+            step = after
+            context.setStepCount(step)  # some platforms do not
+            if self.stops_drift and step % _STEPS == 0:
+                context.stop_drift()
         context.moved()
-        if self.stops_drift:
-            context.stop_drift()
 
 
 class RingPolymerContext(openmm.Context):

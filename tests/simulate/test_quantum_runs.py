@@ -2,6 +2,7 @@
 """Runs with quantum nuclei: files, kills, stages, barostat, and what is refused."""
 
 import json
+import signal
 
 import mdtraj
 import numpy as np
@@ -16,6 +17,7 @@ from run_helpers import (
     Killed,
     Killer,
     check_complete,
+    check_signals,
     final_state,
     read_hdf5,
     start,
@@ -259,3 +261,10 @@ def test_refused(tmp_path, options, message):
 def test_constraints_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="without constraints, found 1"):
         run(*constrained(), tmp_path / "x", integrator=name)
+
+
+@pytest.mark.parametrize("options", [RPMD, QTB], ids=lambda o: o["integrator"])
+def test_signals_change_nothing(water, tmp_path, options):
+    """A checkpoint before its turn does not change where the rings go."""
+    options = options | {"velocity_interval": 0}
+    check_signals(water, tmp_path, signal.SIGTERM, **options)
