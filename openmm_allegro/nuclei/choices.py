@@ -79,6 +79,13 @@ def check_nuclei(settings: Any) -> None:
             f"{name!r}, found {settings.hydrogen_mass_da:g} Da: quantum effects depend "
             "on masses"
         )
+    for interval in ("dipole_interval", "charge_interval"):
+        if name == RPMD and getattr(settings, interval):
+            raise ValueError(
+                f"{interval}: expected none with integrator {name!r}, found "
+                f"{getattr(settings, interval)}: charges of the centroid are not those "
+                "of the beads"
+            )
     beads, fewer = settings.beads or DEFAULTS[RPMD]["beads"], settings.classical_beads
     if fewer is not None and fewer > beads:
         raise ValueError(f"expected classical_beads of at most {beads}, found {fewer}")

@@ -63,7 +63,8 @@ class RunSettings:
     )
     integrator: str = setting(
         "auto",
-        about="Integrator and thermostat; auto is verlet in nve, else langevin-middle",
+        about="Integrator and thermostat; auto is verlet in nve, else langevin-middle. "
+        "rpmd and qtb have quantum nuclei",
         choices=INTEGRATORS,
     )
     temperature_k: tuple[float, ...] = setting(

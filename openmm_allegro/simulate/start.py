@@ -17,6 +17,7 @@ from ..reporters import (
     DipoleReporter,
     HDF5Reporter,
     PressureReporter,
+    UncertaintyReporter,
     XTCReporter,
 )
 from ..reporters.nuclei import BeadReporter, EnergyReporter, NucleiReporter
@@ -65,12 +66,19 @@ def own_reporters(reporters: Sequence[Any]) -> list[Any]:
 def check_watching(
     values: dict[str, Any], reporters: Sequence[Any], watchdogs: Watchdogs | None
 ) -> None:
-    """Refuse to watch what velocities of a quantum thermal bath do not tell.
+    """Refuse to watch what a centroid, or velocities of a thermal bath, do not tell.
 
     Raises
     ------
     ValueError
     """
+    of_beads = (ChargeReporter, DipoleReporter, UncertaintyReporter)
+    unfit = [type(one).__name__ for one in reporters if isinstance(one, of_beads)]
+    if values["integrator"] == RPMD and unfit:
+        raise ValueError(
+            f"integrator 'rpmd': expected no {unfit[0]}, found one: what the model "
+            "says of the centroid is not what it says of the beads"
+        )
     if values["integrator"] != QTB:
         return
     asked = watchdogs is not None and watchdogs.temperature_k

@@ -26,12 +26,14 @@ from run_helpers import (
 
 from openmm_allegro import AllegroPotential, Stage, Watchdogs, run, run_protocol
 from openmm_allegro.bias.settings import Variable
+from openmm_allegro.forces import copy_system
 from openmm_allegro.nuclei.estimators import BOLTZMANN
 from openmm_allegro.nuclei.prepare import make_ring_polymer
 from openmm_allegro.nuclei.ring_polymer import adopt
-from openmm_allegro.reporters import PressureReporter, pressure
+from openmm_allegro.reporters import PressureReporter, UncertaintyReporter, pressure
 from openmm_allegro.runs.table import read_columns
 from openmm_allegro.simulate.checkpoint import read_checkpoint
+from openmm_allegro.simulate.protocol_file import read_settings
 
 pytestmark = pytest.mark.small
 DISTANCE = Variable("r", "distance", atoms=(0, 1))
@@ -248,6 +250,8 @@ def constrained():
         (QTB | {"qtb_segment": 1 * unit.femtosecond}, "ten time steps"),
         (QTB | {"watchdogs": Watchdogs(temperature_k=(1, 9))}, "no limits of the temp"),
         (RPMD | {"variables": [DISTANCE]}, "no variables, restraints or bias"),
+        (RPMD | {"dipole_interval": 5}, "dipole_interval: expected none"),
+        (RPMD | {"reporters": [UncertaintyReporter("u.csv", 5)]}, "of the centroid"),
         (QTB | {"reporters": [PressureReporter("p.csv", 5)]}, "a PressureReporter"),
     ],
 )
@@ -268,3 +272,59 @@ def test_signals_change_nothing(water, tmp_path, options):
     """A checkpoint before its turn does not change where the rings go."""
     options = options | {"velocity_interval": 0}
     check_signals(water, tmp_path, signal.SIGTERM, **options)
+
+
+def test_contraction_of_a_linear_force_is_exact(water, tmp_path):
+    """A field on the centroid moves all beads as one on each bead does."""
+    topology, positions, system = water
+    system, field = copy_system(system), openmm.CustomExternalForce("30*x")
+    for index in range(12):
+        field.addParticle(index)
+    system.addForce(field)
+    options = RPMD | {"steps": 20, "report_interval": 10, "velocity_interval": 0}
+    every, centroid = (
+        start((topology, positions, system), tmp_path / name, **options, **more)
+        for name, more in (("every", {}), ("centroid", {"classical_beads": 1}))
+    )
+    one, other = (read_checkpoint(p["checkpoint"]).beads for p in (every, centroid))
+    np.testing.assert_allclose(one.positions, other.positions, atol=1e-9)
+    written = openmm.XmlSerializer.deserialize(centroid["system"].read_text())
+    groups = [force.getForceGroup() for force in written.getForces()]
+    assert groups[-1] == 31
+    record = json.loads(centroid["record"].read_text())
+    assert record["classical_beads"] == 1
+
+
+def test_resumed_on_another_platform(water, tmp_path):
+    """Beads are there; random numbers are others."""
+    start_killed(water, tmp_path / "x", 33, **RPMD)
+    paths = start(water, tmp_path / "x", resume=True, platform="Reference", **RPMD)
+    check_complete(paths, STEPS, INTERVAL, VELOCITIES)
+
+
+def test_a_stage_of_a_protocol(tmp_path):
+    (tmp_path / "p.toml").write_text(
+        """[system]
+model = "x.safetensors"
+topology = "x.pdb"
+[run]
+integrator = "rpmd"
+beads = 6
+[[stages]]
+name = "rings"
+steps = 40
+[[stages]]
+name = "bath"
+integrator = "qtb"
+beads = 0
+qtb_segment_ps = 0.2
+steps = 40
+"""
+    )
+    _, stages, *_ = read_settings(tmp_path / "p.toml")
+    rings, bath = (stage.record() for stage in stages)
+    assert rings["beads"] == 6
+    assert rings["bead_interval"] == 20
+    assert bath["qtb_segment_ps"] == 0.2
+    assert bath["qtb_cutoff_per_ps"] == 1000
+    assert "beads" not in bath
