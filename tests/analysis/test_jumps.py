@@ -162,7 +162,7 @@ def test_cages_tell_jumps_apart():
     sites, _ = place_sites(file, "Li", paths, ["Cl"] * 64, cage="C")
     assert len(np.unique(sites.cages)) == 32
     result = jumps(find_stays(paths, sites), sites, edges=())
-    assert result.kinds == ("Li1-Li1 within", "Li1-Li1 between")
+    assert result.kinds == ("Li1-Li1 in a cage", "Li1-Li1 between cages")
     within, between = result.rates.value
     assert between / within == pytest.approx(5, rel=0.3)
 

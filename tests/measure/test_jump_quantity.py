@@ -17,7 +17,7 @@ from openmm_allegro.runs.window import Window
 
 STEP = 0.2  # ps
 ENERGY, ATTEMPTS = 0.2, 1.0  # eV; 1/ps to each neighbour
-KIND = "Li1-Li1 below 1 nm"
+KIND = "Li1-Li1, below 1 nm"
 CIF = """data_cell
 _cell_length_a {a}
 _cell_length_b {b}
@@ -74,7 +74,7 @@ def test_the_command_measures_jumps(series, capsys):
     words += ["--json", str(output), "--csv", str(series / "jumps.csv")]
     assert main([*words, "--start", "0", "--lengths", "1"]) == 0
     text = capsys.readouterr().out
-    assert "Li1-Li1 below 1 nm" in text and "The lattice drifted by 0.58 nm" in text
+    assert "Li1-Li1, below 1 nm" in text and "The lattice drifted by 0.58 nm" in text
     content = json.loads(output.read_text())
     result = content["results"]["Li"]
     rate, error = result["rates"]["value"][0], result["rates"]["error"][0]

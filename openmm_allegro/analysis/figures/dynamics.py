@@ -158,7 +158,7 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
 
 
 def plot_arrhenius_panels(panels, path):
-    """Plot quantities of several units over inverse temperature, side by side.
+    """Plot quantities of several units over inverse temperature, below each other.
 
     Parameters
     ----------
@@ -174,19 +174,18 @@ def plot_arrhenius_panels(panels, path):
     """
     with new_panels(path, len(panels)) as several:
         for axes, (ylabel, results) in zip(several, panels.items(), strict=True):
-            _draw_lines(axes, results, ylabel)
-            # Lines below each other leave no place for their names.
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+            _draw_lines(axes, results, ylabel, "\n")
+            axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=1)
     return Path(path)
 
 
-def _draw_lines(axes, results, ylabel):
-    """Draw what `plot_arrhenius` does."""
+def _draw_lines(axes, results, ylabel, gap=" "):
+    """Draw what `plot_arrhenius` does, a gap between a label and its numbers."""
     for label, (temperatures, values, errors, line), color in colored(results):
         inverse = 1000 / np.asarray(temperatures)
         energy = np.array(line.activation_energy)
         text = (
-            f"{label}: {with_error(*energy)} kJ/mol, "
+            f"{label}:{gap}{with_error(*energy)} kJ/mol, "
             f"{with_error(*energy / EV_TO_KJ_PER_MOL)} eV"
         )
         if line.degrees_of_freedom:

@@ -46,7 +46,7 @@ def new_figure(path, title=None):
 
 @contextmanager
 def new_panels(path, count):
-    """Make so many axes side by side in the shared style; save the figure to `path`."""
+    """Make so many axes below each other, with room to the right; save to `path`."""
     # Here, not at the top: analysis without plots needs no matplotlib.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -68,8 +68,10 @@ def new_panels(path, count):
     }
     with rc_context(style):
         width, height = SIZE
-        figure = Figure(figsize=(count * width, height), layout="constrained")
-        yield [figure.add_subplot(1, count, k + 1) for k in range(count)]
+        if count > 1:
+            width, height = 2 * width, 0.8 * count * height
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield [figure.add_subplot(count, 1, k + 1) for k in range(count)]
         figure.savefig(path, dpi=300)
 
 

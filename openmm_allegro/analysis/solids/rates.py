@@ -51,7 +51,7 @@ class Jumps(NamedTuple):
     ----------
     kinds : tuple of str
         Kinds of jumps: kinds of the two sites, and where there are several what tells
-        them apart, as ``"A-B within 0.19 nm"``.
+        them apart, as ``"A-B in a cage, 0.19 nm"``.
     rates : Estimate of (n_kinds,) arrays
         In 1/ps: jumps of an ion that is at a site of the first kind.
     numbers : (n_kinds,) array of int
@@ -194,7 +194,7 @@ def _kinds(stays, sites, before, lengths, edges):
             classes, texts = _by_edges(lengths[members], edges)
         for number, text in enumerate(texts):
             which[members[classes == number]] = len(kinds)
-            word = ("", "within", "between")[cage]
+            word = ("", " in a cage", " between cages")[cage]
             kinds.append((names[a], names[b], word, text))
     return kinds, which
 
@@ -223,7 +223,7 @@ def _by_edges(lengths, edges):
 
 def _labels(names):
     return tuple(
-        " ".join(filter(None, (f"{a}-{b}", cage, text))) for a, b, cage, text in names
+        f"{a}-{b}{cage}{f', {text}' if text else ''}" for a, b, cage, text in names
     )
 
 
