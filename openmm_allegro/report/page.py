@@ -107,8 +107,8 @@ def report(
         If a record cannot be read, or charges, start or stage do not fit the run.
     """
     if not _files_of(run) and is_series(run):
-        given = {"charges": charges, "elements": elements}
-        given["drop_repeated"] = drop_repeated or None
+        given = {"charges": charges, "elements": elements, "cell": cell}
+        given |= {"drop_repeated": drop_repeated, "time_step": time_step}
         path = check_page(run, output, overwrite)
         content = series_page(run, path, jumps, start, stage, given)
         replace_file(path, content)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..measure.measurement import amount
 from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
+from ..runs.window import Window
 from .html import (
     document,
     figure,
@@ -60,7 +61,8 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
     settings = SeriesSettings(**given, start=start, stage=stage)
     temperatures = read_temperatures(folder, stage)
     measurement = QUANTITY.measure(None, [str(folder)], settings)
-    command = command_line(folder, output, None, start, stage, {}, jumps=jumps)
+    window = Window(start=start)
+    command = command_line(folder, output, None, stage, {}, window, jumps)
     with tempfile.TemporaryDirectory() as place:
         sections = [
             _run_section(temperatures),

@@ -26,8 +26,8 @@ from openmm_allegro.measure.quantities import QUANTITIES  # noqa: E402
 from openmm_allegro.report import page, report, vibrations  # noqa: E402
 
 # Quantities that the page does not show: nothing says which lag times, which pair of
-# ions and which temperatures.
-NOT_SHOWN = {"van-hove", "clusters", "arrhenius"}
+# ions and which temperatures; and of liquids there are no jumps between sites.
+NOT_SHOWN = {"van-hove", "clusters", "arrhenius", "jumps", "series"}
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ ASKED = {
     "conductivity": ["--blocks", 3, "--max-lag", 6],
 }
 # Quantities of which a short run shows as much as it is long, or that need no run.
-NOT_JUDGED = {"arrhenius", "non-gaussian", "structure-factor"}
+NOT_JUDGED = {"arrhenius", "series", "non-gaussian", "structure-factor"}
 
 
 @pytest.mark.parametrize("name", sorted(set(QUANTITIES) - NOT_JUDGED))
