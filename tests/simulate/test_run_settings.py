@@ -46,7 +46,7 @@ def defaults(function):
             (RunSettings, Execution),
             {"reporters", "watchdogs", "state", "notes", *SAMPLING},
         ),
-        (run_protocol, (Execution,), {"watchdogs", "notes", *SAMPLING}),
+        (run_protocol, (Execution,), {"watchdogs", "notes", "starts", *SAMPLING}),
         (parallel_tempering, (TemperingSettings, Execution), set()),
     ],
 )
