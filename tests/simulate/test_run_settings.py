@@ -17,6 +17,7 @@ from openmm_helpers import harmonic_system
 
 from openmm_allegro import Stage, run, run_protocol
 from openmm_allegro.cli.simulate import add_options
+from openmm_allegro.inputs.settings import MixingConfig
 from openmm_allegro.nuclei.choices import NAMES
 from openmm_allegro.potential.description import FORCE_NOTES
 from openmm_allegro.replica_exchange.sampling import parallel_tempering
@@ -97,6 +98,7 @@ def test_options_of_the_command_line():
         for name in settings_of(SystemConfig)
         if name not in ("topology", "model", "system")
     }
+    declared |= {option_of(MixingConfig, name) for name in settings_of(MixingConfig)}
     declared |= {f"--{n}" for n in ("platform", "threads", "seed", "resume", "force")}
     assert options == declared | {
         "-h",
