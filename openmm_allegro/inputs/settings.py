@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..topology.elements import Naming
-from ..topology.lammps_data import STYLES
+from ..topology.styles import STYLES
 from ..utils.settings import check_settings, documented, setting, setting_of
 
 NONBONDED_METHODS = (

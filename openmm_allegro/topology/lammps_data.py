@@ -10,12 +10,11 @@ import numpy as np
 from ..utils.extras import naming_extras
 from .masses import symbol_of_mass
 from .names import symbol_of
+from .styles import STYLES
 
 if TYPE_CHECKING:
     import ase
 
-# Styles of atoms that ase reads.
-STYLES = ("atomic", "charge", "bond", "angle", "molecular", "full")
 _STYLE = re.compile(r"^Atoms[ \t]*(?:#[ \t]*(\S+))?[ \t]*$", re.MULTILINE)
 _UNITS = re.compile(r"\bunits\s*=\s*(\w+)")
 # Units whose lengths are Å and whose masses are g/mol.
