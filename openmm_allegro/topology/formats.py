@@ -5,8 +5,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from .records import open_text
-
 
 class Format(NamedTuple):
     """What a format of files can hold.
@@ -89,6 +87,8 @@ def _by_text(path: Path, key: str) -> str:
     """Tell formats apart whose files have the same endings."""
     if key not in ("cif", "top", "crd") or not path.is_file():
         return key
+    from .records import open_text  # with NumPy, which names do without
+
     with open_text(path) as file:
         for line in file:
             text = line.strip().lower()
