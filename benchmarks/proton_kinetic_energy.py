@@ -7,7 +7,7 @@ results/proton_kinetic_energy.json beside this file. With --only-measure it meas
 what is there.
 
 python benchmarks/proton_kinetic_energy.py --folder runs/protons [--beads 32]
-    [--steps 4000] [--timestep 0.25] [--only-measure]
+    [--steps 1600] [--timestep 0.25] [--only-measure]
 """
 
 import argparse
@@ -29,14 +29,19 @@ RESULTS = HERE / "results" / "proton_kinetic_energy.json"
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, required=True)
 parser.add_argument("--beads", type=int, default=32)
-parser.add_argument("--steps", type=int, default=4000)
+parser.add_argument("--steps", type=int, default=1600)
 parser.add_argument("--timestep", type=float, default=0.25)
 parser.add_argument("--only-measure", action="store_true")
 options = parser.parse_args()
 use_threads(1)
 
 runs = {
-    "qtb": {"steps": 20_000, "timestep": 0.5 * unit.femtosecond},
+    "qtb": {
+        "steps": 16_000,
+        "timestep": 0.5 * unit.femtosecond,
+        "friction": 20.0 / unit.picosecond,
+        "qtb_adaptation": 0.1,
+    },
     f"rpmd-{options.beads}": {
         "steps": options.steps,
         "timestep": options.timestep * unit.femtosecond,

@@ -42,7 +42,7 @@ def primitive_kinetic_energy(
 ) -> np.ndarray:
     """Compute the kinetic energy of each atom from the springs between beads.
 
-    K = 3/2 P k T − Σ_k m P (k T)² / (2 ħ²) |q_k − q_{k+1}|² (Barker,
+    K = 3/2 P k T − Σ_k m P (k T)² / (2 ħ²) (q_k − q_{k+1})² (Barker,
     doi:10.1063/1.437829). Its spread grows with the number of beads; its mean is that
     of the centroid virial, so the two check each other.
 

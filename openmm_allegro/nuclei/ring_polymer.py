@@ -18,6 +18,7 @@ from openmm import app
 from .estimators import BOLTZMANN, resample
 
 _STEPS = 10  # between stops of the drift
+_ALL = 2**32 - 1  # groups of forces; OpenMM has -1 for them, too
 
 
 class Beads(NamedTuple):
@@ -141,6 +142,7 @@ class RingPolymerContext(openmm.Context):
         mask = (
             sum(1 << group for group in groups) if isinstance(groups, set) else groups
         )
+        mask &= _ALL
         if mask not in self._computed:
             energies, forces = [], []
             for copy in range(self.ring.getNumCopies()):

@@ -100,8 +100,8 @@ class NucleiReporter(TableReporter):
     Of a ring polymer: the energy of all beads and springs over the number of beads,
     which is conserved without a thermostat; and for each element the mean over its
     atoms of the kinetic energy, by the centroid virial and by the springs (primitive),
-    and the radius of gyration √⟨|q − q̄|²⟩ of the rings. Of a thermal bath: the kinetic
-    energy of the velocities.
+    and the squared radius of gyration ⟨(q − q̄)²⟩ of the rings. Of a thermal bath: the
+    kinetic energy of the velocities.
 
     Parameters
     ----------

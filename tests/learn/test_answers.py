@@ -85,6 +85,4 @@ def test_other_names_of_labels(answer, frames):
         atoms.calc = None
     with pytest.raises(ValueError, match="expected labels of at least one frame"):
         answer(frames)
-    assert all(
-        answer(frames, energy_key="own_e", forces_key="own_f").structures
-    )
+    assert all(answer(frames, energy_key="own_e", forces_key="own_f").structures)

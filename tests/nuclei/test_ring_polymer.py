@@ -156,6 +156,8 @@ def test_state_is_that_of_the_centroid():
         np.testing.assert_allclose(values._value, read.mean(axis=0), atol=1e-12)
     energies = 0.5 * 1.008 * FREQUENCY**2 * np.square(beads.positions).sum(axis=(1, 2))
     np.testing.assert_allclose(context.compute().energies, energies)
+    every = context.getIntegrator().getIntegrationForceGroups()
+    assert context.compute(every) is context.compute()
     assert state.getPotentialEnergy()._value == pytest.approx(energies.mean())
     assert state.getParameters()["k"] == pytest.approx(1.008 * FREQUENCY**2)
     simulation.step(3)  # the tenth
