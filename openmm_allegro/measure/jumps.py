@@ -357,13 +357,13 @@ def _notes(
     return [f"{label}: {len(sites.kinds)} {found}.{drift}"]
 
 
-def _draw_rates(parts: Mapping[str, dict], path: Path) -> None:
+def _draw_rates(parts: Mapping[str, dict], path: Path) -> Path:
     from ..analysis import plot_jumps
 
-    plot_jumps(next(iter(parts.values()))["jumps"], path)
+    return plot_jumps(next(iter(parts.values()))["jumps"], path)
 
 
-def _draw_residence(parts: Mapping[str, dict], path: Path) -> None:
+def _draw_residence(parts: Mapping[str, dict], path: Path) -> Path:
     from ..analysis import plot_residence
 
     stays = {
@@ -372,11 +372,11 @@ def _draw_residence(parts: Mapping[str, dict], path: Path) -> None:
         for kind, stay in part["jumps"].residences.items()
         if stay.n_stays
     }
-    plot_residence(stays, path)
+    return plot_residence(stays, path)
 
 
-def _draw_sites(parts: Mapping[str, dict], path: Path) -> None:
+def _draw_sites(parts: Mapping[str, dict], path: Path) -> Path:
     from ..analysis import plot_sites
 
     part = next(iter(parts.values()))
-    plot_sites(part["paths"].fractional, part["sites"], path)
+    return plot_sites(part["paths"].fractional, part["sites"], path)

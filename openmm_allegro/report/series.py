@@ -98,7 +98,7 @@ def _run_section(temperatures):
             run.ensemble or "not recorded",
             run.progress,
             number(run.simulated, ".4g"),
-            number(run.record.get("seed")),
+            number(run.record.get("seed"), "d"),
             "" if run is not one.run else "measured",
         )
         for one in temperatures

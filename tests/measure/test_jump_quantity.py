@@ -3,14 +3,19 @@
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
 from kmc_helpers import CUBIC, TRICLINIC, solid, walk
 
 from openmm_allegro.cli.main import main
+from openmm_allegro.measure.jumps import JumpsSettings
 from openmm_allegro.measure.quantities import QUANTITIES
 from openmm_allegro.measure.series import SeriesSettings
 from openmm_allegro.report import report
+from openmm_allegro.report.further import further_parts
+from openmm_allegro.report.production import make_production
+from openmm_allegro.runs.crystal import read_crystal
 from openmm_allegro.runs.run import Run, read_run
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
@@ -147,9 +152,7 @@ def test_a_series_has_the_activation_energy_of_its_rates(series):
     measurement.plot(series / "lines.png")
 
 
-def test_pages_show_jumps_and_series(series):
-    from openmm_allegro.measure.jumps import JumpsSettings
-
+def test_pages_show_jumps_and_series(series, tmp_path):
     page = report(series, jumps=JumpsSettings(sites=str(series / "sites.cif")))
     assert page == series / "report.html"
     text = page.read_text()
@@ -158,9 +161,26 @@ def test_pages_show_jumps_and_series(series):
     assert f"--sites {series / 'sites.cif'}" in text
     with pytest.raises(ValueError, match=r"with charges.*found the series"):
         report(series, overwrite=True, charges="Li=1")
-    from openmm_allegro.measure.lattice import has_lattice
+    # the page of one run shows them where ions move through a lattice
+    run = read_run(series / "500K" / "1-nvt")
+    sites = JumpsSettings(sites=str(series / "sites.cif"), lengths=(1.0,))
+    production = make_production(run, tmp_path, start=0.0, asked={"jumps": sites})
+    parts = "".join(map(str, further_parts(production, "kinetics")))
+    assert KIND in parts and "<figure" in parts
 
-    assert has_lattice(Source([read_run(series / "500K" / "1-nvt")]))
+
+@pytest.mark.parametrize("name", ["POSCAR", "sites.pdb", "sites.cif"])
+def test_sites_of_other_files(series, tmp_path, name):
+    known = read_crystal(series / "sites.cif")
+    atoms = ase.Atoms(
+        known.symbols, cell=10 * known.cell, scaled_positions=known.fractional, pbc=True
+    )
+    ase.io.write(tmp_path / name, atoms)
+    read = read_crystal(tmp_path / name)
+    np.testing.assert_allclose(read.fractional, known.fractional, atol=1e-3)
+    lengths = [np.linalg.norm(x.cell, axis=1) for x in (read, known)]
+    np.testing.assert_allclose(*lengths, atol=1e-3)
+    assert list(read.symbols) == ["Li", "Cl"]
 
 
 def test_what_is_no_series_is_refused(series, tmp_path, capsys):
