@@ -15,10 +15,10 @@ from .output import add_overwrite_option
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += (
-        " The file has the tables [system], as a protocol, whose System must have the "
-        "global parameter lambda_interpolate (create_mixed_system(interpolate=True)), "
-        "and [exchange] (replicas that exchange values of it), [switching] (works of "
-        "switching it), or both. docs/mm-to-ml.md has the keys."
+        " The file has the tables [system] and [mixing], as a protocol (or [system] "
+        "alone, with the XML of a System with the global parameter "
+        "lambda_interpolate), and [exchange] (replicas that exchange values of it), "
+        "[switching] (works of switching it), or both. docs/mm-to-ml.md has the keys."
     )
     parser.add_argument("file", type=Path, help="*.toml")
     parser.add_argument("--output", required=True, help="folder of the files to write")
