@@ -19,7 +19,6 @@ from pathlib import Path
 import ase
 import numpy as np
 from ase.build import make_supercell
-from ase.geometry import find_mic
 from ase.spacegroup import crystal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -70,8 +69,9 @@ def build(
         return atoms.get_scaled_positions() @ box
 
     lithium = sites("Li")
-    offsets = (lithium[:, None] - lithium).reshape(-1, 3)
-    distances = find_mic(offsets, box)[1].reshape(len(lithium), -1)
+    offsets = (lithium[:, None] - lithium) @ np.linalg.inv(box)
+    # the nearest images of what is near; those of the rest do not matter
+    distances = np.linalg.norm((offsets - np.round(offsets)) @ box, axis=-1)
     np.fill_diagonal(distances, np.inf)
     partner = distances.argmin(1)
     mutual = partner[partner] == np.arange(len(partner))

@@ -16,6 +16,12 @@ from openmm import app
 from openmm_allegro import load_model
 
 mdtraj = pytest.importorskip("mdtraj")
+pytest.importorskip("scipy")
+
+from openmm_allegro.analysis.solids.host import HostPaths  # noqa: E402
+from openmm_allegro.analysis.solids.placement import place_sites  # noqa: E402
+from openmm_allegro.analysis.solids.sites import SiteTree  # noqa: E402
+from openmm_allegro.runs.crystal import read_crystal  # noqa: E402
 
 SYSTEMS = Path(__file__).parents[2] / "systems"
 
@@ -56,6 +62,29 @@ def test_argyrodite_seeds(load_script):
     assert build(0.5, 1) != build(0.5, 2)
     with pytest.raises(ValueError, match="disorder from 0 to 1, found 50"):
         build(50)
+
+
+def test_small_argyrodite_and_its_sites(load_script):
+    """The dodecahedron is the same crystal; all its Li are on sites of the CIF."""
+    atoms = load_script("li6ps5cl", "build").build(0.5, small=True)
+    assert atoms.get_chemical_formula() == "Cl8Li48P8S40"
+    assert (coordination(atoms, "P", "S", 2.2) == 4).all()
+    crystal = read_crystal(SYSTEMS / "li6ps5cl" / "sites.cif")
+    symbols = np.array(atoms.get_chemical_symbols())
+    host = symbols != "Li"
+    fractional = atoms.get_scaled_positions()
+    numbers = np.arange(len(atoms))
+    cell = np.array(atoms.cell) / 10
+    paths = HostPaths(
+        fractional[None, ~host],
+        *(numbers[~host], numbers[host], fractional[host]),
+        *(0.0, 0.0, cell, 0.1),
+    )
+    sites, distance = place_sites(crystal, "Li", paths, symbols[host], cage="Cl4c")
+    assert len(sites.kinds) == 96 and distance < 1e-3
+    assert (np.bincount(sites.cages) == 12).all()
+    at, distances, _ = SiteTree(sites).nearest(paths.fractional[0])
+    assert distances.max() < 1e-3 and len(set(at)) == 48
 
 
 def test_lithium_phosphate(load_script):
@@ -134,6 +163,7 @@ def test_committed_boxes_are_the_scripts(load_script):
         ("li6ps5cl", "aimd_0", (0.0, 1, 10.1562)),
         ("li6ps5cl", "aimd_50", (0.5, 1, 10.1562)),
         ("li6ps5cl", "aimd_100", (1.0, 1, 10.1562)),
+        ("li6ps5cl", "small_50", (0.5, 1, 9.925213, True)),
     ):
         atoms = load_script(folder, "build").build(*arguments)
         pdb = app.PDBFile(str(SYSTEMS / folder / f"{name}.pdb"))
