@@ -3,10 +3,10 @@
 
     python benchmarks/active_learning.py FOLDER --output runs/active_ethanol
 
-FOLDER has ``ethanol_split01.npz`` of rMD17 (accuracy/README.md). Its training
-frames are the pool, whose labels a loop does not see before it picks; errors are those
-of test frames. A run that was stopped goes on. Writes results/active_learning.json and
-the figure of docs/active-learning.md.
+FOLDER has ``ethanol_split01.npz`` of rMD17 (accuracy/README.md). Of its training frames
+500 are the pool, whose labels a loop does not see before it picks; errors are those of
+test frames. A run that was stopped goes on. Writes results/active_learning.json and the
+figure of docs/active-learning.md.
 """
 
 import argparse
@@ -66,9 +66,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path("runs/active_ethanol"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--frames", type=int, default=15)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     begin, results = time.perf_counter(), {}
@@ -80,7 +80,7 @@ def main() -> None:
         order = np.random.default_rng(seed).permutation(len(pool))
         shuffled = [pool[k] for k in order]
         ase.io.write(options.output / f"start_{seed}.extxyz", shuffled[:15])
-        ase.io.write(options.output / f"pool_{seed}.extxyz", shuffled[15:])
+        ase.io.write(options.output / f"pool_{seed}.extxyz", shuffled[15:515])
         for pick in ("committee", "random"):
             name = f"{pick}_{seed}"
             toml = options.output / f"{name}.toml"

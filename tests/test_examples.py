@@ -169,6 +169,23 @@ def test_umbrella_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_active_learning_example(tmp_path, execute):
+    """Both loops begin with the same models, and add the same number of frames."""
+    script = ROOT / "examples" / "11_active_learning.py"
+    output = execute(script, "--quick", "--output", "alloy")
+    rows = re.findall(r"(\w+): (\d+) frames, RMSE of forces (\d+)", output)
+    numbers = [
+        ("committee", "6"),
+        ("committee", "10"),
+        ("random", "6"),
+        ("random", "10"),
+    ]
+    assert [row[:2] for row in rows] == numbers and rows[0][2] == rows[2][2]
+    for name in ("errors.png", "page.html", "committee/model-2.safetensors"):
+        assert (tmp_path / "alloy" / name).stat().st_size > 500
+    assert len(script.read_text().splitlines()) <= 80
+
+
 @needs_lammps
 def test_lammps_example(execute, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")

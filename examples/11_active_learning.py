@@ -3,7 +3,7 @@
 
 ASE's effective medium theory of a gold-copper alloy stands for a DFT code.
 
-python examples/10_active_learning.py --output runs/alloy [--quick]
+python examples/11_active_learning.py --output runs/alloy [--quick]
 """
 
 import argparse
@@ -18,36 +18,27 @@ from openmm_allegro.learn import learn
 from openmm_allegro.report.learning import learning_curve, learning_page, read_errors
 
 LOOP = """
-[learn]
-members = 2
-training = ["start.extxyz"]
-test = ["test.extxyz"]
-pick = "{pick}"
-rounds = {rounds}
-frames = 4
+learn.members = 2
+learn.training = ["start.extxyz"]
+learn.test = ["test.extxyz"]
+learn.pick = "{pick}"
+learn.rounds = {rounds}
+learn.frames = 4
 
-[labels]
-kind = "ase"
-calculator = "ase.calculators.emt:EMT"
+labels.kind = "ase"
+labels.calculator = "ase.calculators.emt:EMT"
 
-[[explore]]
-name = "hot"
-protocol = "hot.toml"
-dynamics = "member"
+explore = [{{ name = "hot", protocol = "hot.toml", dynamics = "member" }}]
 
-[model]
-elements = ["Cu", "Au"]
-l_max = 1
-num_scalar_features = {size}
+model.elements = ["Cu", "Au"]
+model.cutoff = 4.0
+model.l_max = 1
+model.num_scalar_features = {size}
 
-[train]
-max_epochs = {epochs}
+train.max_epochs = {epochs}
 """
 HOT = """
-[system]
-topology = "start.extxyz"
-frame = 0
-model = "the-committee"
+system = { topology = "start.extxyz", frame = 0, model = "the-committee" }
 
 [[stages]]
 name = "heat"
@@ -71,14 +62,13 @@ for name, first, amplitude in (("start", 0, 0.05), ("test", 100, 0.2)):
         atoms.get_forces()
     ase.io.write(options.output / f"{name}.extxyz", frames)
 (options.output / "hot.toml").write_text(HOT)
-folders = {pick: options.output / pick for pick in ("committee", "random")}
-for pick, folder in folders.items():
+curves, folders = {}, {}
+for pick in ("committee", "random"):
     rounds, epochs, size = (1, 1, 4) if options.quick else (5, 60, 32)
-    path = options.output / f"{pick}.toml"
+    path, folders[pick] = options.output / f"{pick}.toml", options.output / pick
     path.write_text(LOOP.format(pick=pick, rounds=rounds, epochs=epochs, size=size))
-    print(learn(path, folder, progress=False).reason)
-tables = {pick: read_errors(folder) for pick, folder in folders.items()}
-curves = {p: learning_curve(rows, "forces_rmse_mev_a") for p, rows in tables.items()}
+    print(learn(path, folders[pick], progress=False).reason)
+    curves[pick] = learning_curve(read_errors(folders[pick]), "forces_rmse_mev_a")
 plot_learning(curves, options.output / "errors.png", "RMSE of forces (meV/Å)")
 learning_page(folders["committee"], options.output / "page.html", [folders["random"]])
 for pick, (frames, errors) in curves.items():
