@@ -4,22 +4,22 @@
 A protocol of a capped alanine alone in a periodic box (minimise, heat, NVT, NVE with
 velocities, NPT) runs with our force in a process that is killed by SIGKILL, or stopped
 by SIGTERM, after a random time and started again with resume, until it is complete;
-then the next protocol starts. Two more have biased stages, by metadynamics and by OPES.
-A small training is treated alike; the report of a run and the import of a model of
-nequip-allegro are begun anew. After each kill every file must be readable, as it was or
-whole. At each end every frame must be present once, in
-order, and the stages, and the weights of the training, must equal those of an
-undisturbed process to the last bit.
+then the next protocol starts. Two more have biased stages, by metadynamics and by OPES,
+and one has ring polymers and a quantum thermal bath. A small training is treated alike;
+the report of a run and the import of a model of nequip-allegro are begun anew. After
+each kill every file must be readable, as it was or whole. At each end every frame must
+be present once, in order, and the stages, and the weights of the training, must equal
+those of an undisturbed process to the last bit.
 
 The protocol also runs while the clock jumps by days, with files that may not grow
 beyond a random size, and in a folder that is deleted meanwhile. The first must change
 nothing; the others must end with an error that says so, and then be resumed or begun
 anew. Writes results/kills.json beside this file, kills_native.json with --backend
-native, and kills_biased.json where biased runs alone are asked for.
+native, and kills_biased.json or kills_quantum.json where those alone are asked for.
 
-python benchmarks/kills.py [--protocol 100] [--biased 60] [--training 40] [--report 40]
-                           [--import 20] [--others 10] [--longest 10] [--seed 1]
-                           [--backend native]
+python benchmarks/kills.py [--protocol 100] [--biased 60] [--quantum 60] [--report 40]
+                           [--training 40] [--import 20] [--others 10] [--longest 10]
+                           [--seed 1] [--backend native]
 """
 
 import argparse
@@ -40,6 +40,7 @@ from kills_tasks import (
     BiasedTask,
     ImportTask,
     ProtocolTask,
+    QuantumTask,
     ReportTask,
     TrainingTask,
     jumping_clock,
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=40)
     parser.add_argument("--report", type=int, default=40)
     parser.add_argument("--biased", type=int, default=60, help="of each bias")
+    parser.add_argument("--quantum", type=int, default=60, help="of quantum nuclei")
     parser.add_argument("--import", type=int, default=20, dest="imports")
     parser.add_argument("--others", type=int, default=10, help="of each other fault")
     parser.add_argument("--longest", type=float, default=10.0, help="s until a kill")
@@ -174,11 +176,16 @@ def main() -> None:
             functools.partial(BiasedTask, kind=kind, backend=options.backend): number
             for kind, number in biased.items()
         },
+        functools.partial(QuantumTask, backend=options.backend): options.quantum,
     }
     is_default = options.backend == parser.get_default("backend")
     name = "kills.json" if is_default else f"kills_{options.backend}.json"
-    if not sum(least.values()) - sum(biased.values()) + options.others:
-        name = "kills_biased.json"
+    for kind, number in {
+        "biased": sum(biased.values()),
+        "quantum": options.quantum,
+    }.items():
+        if number and number == sum(least.values()) + options.others:
+            name = f"kills_{kind}.json"
     counts: collections.Counter[str] = collections.Counter()
     done, others, started = {}, {}, time.monotonic()
 

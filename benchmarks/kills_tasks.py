@@ -107,7 +107,8 @@ class ProtocolTask:
                 with HDF5TrajectoryFile(str(path)) as file:
                     file.read()
             elif path.suffix == ".xtc" and path.stat().st_size:
-                mdtraj.load(path, top=str(path.with_suffix(".pdb")))
+                prefix = str(path).removesuffix(".xtc").removesuffix(".beads")
+                mdtraj.load(path, top=f"{prefix}.pdb")
 
     def check_litter(self, folder: Path) -> None:
         """Check that nothing but the stages' files is left of a complete protocol."""
@@ -132,7 +133,7 @@ class ProtocolTask:
                 assert np.allclose(frames.time, expected), f"{name}: velocities"
             for kind in self.same:
                 if not others[kind].exists():
-                    assert not paths[kind].exists(), f"{name}: {kind} of no bias"
+                    assert not paths[kind].exists(), f"{name}: {kind} of no such stage"
                     continue
                 same = paths[kind].read_bytes() == others[kind].read_bytes()
                 assert same, f"{name}: other bits in {kind}"
@@ -166,6 +167,19 @@ class BiasedTask(ProtocolTask):
             "restraints": [Restraint("bond", 1.4, 500.0)],
             "bias": bias,
         }
+
+
+class QuantumTask(ProtocolTask):
+    """Stages of ring polymers and of a quantum thermal bath."""
+
+    name = "quantum nuclei"
+    stages = (
+        Stage("minimise", minimize=True),
+        Stage("rings", integrator="rpmd", beads=4, bead_interval=10, **COMMON),
+        Stage("free", integrator="rpmd", beads=4, ensemble="nve", **COMMON),
+        Stage("bath", integrator="qtb", qtb_segment_ps=0.02, **COMMON),
+    )
+    same = ("trajectory", "state", "beads", "nuclei")
 
 
 class TrainingTask:
