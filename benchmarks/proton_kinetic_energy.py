@@ -7,7 +7,7 @@ results/proton_kinetic_energy.json beside this file. With --only-measure it meas
 what is there.
 
 python benchmarks/proton_kinetic_energy.py --folder runs/protons [--beads 32]
-    [--steps 1600] [--timestep 0.25] [--only-measure]
+    [--steps 1600] [--timestep 0.25] [--kinds rpmd qtb] [--only-measure]
 """
 
 import argparse
@@ -31,6 +31,7 @@ parser.add_argument("--folder", type=Path, required=True)
 parser.add_argument("--beads", type=int, default=32)
 parser.add_argument("--steps", type=int, default=1600)
 parser.add_argument("--timestep", type=float, default=0.25)
+parser.add_argument("--kinds", nargs="+", choices=("rpmd", "qtb"), default=["rpmd"])
 parser.add_argument("--only-measure", action="store_true")
 options = parser.parse_args()
 use_threads(1)
@@ -49,6 +50,7 @@ runs = {
         "bead_interval": 80,
     },
 }
+runs = {k: v for k, v in runs.items() if k.partition("-")[0] in options.kinds}
 if not options.only_measure:
     pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
     potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
