@@ -13,6 +13,9 @@ from openmm import app, unit
 
 from openmm_allegro.bias import Variable
 from openmm_allegro.cli.main import main
+from openmm_allegro.report.free_energy import free_energy_section
+from openmm_allegro.report.production import Findings, make_production
+from openmm_allegro.runs.run import read_stages
 from openmm_allegro.simulate import Umbrella, run_umbrella
 from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
 from openmm_allegro.simulate.series_file import read_series
@@ -61,6 +64,16 @@ def test_windows_are_those_of_a_spring(windows, tmp_path, capsys):
     assert result["windows"] == ["d 2.8", "d 3", "d 3.2"]
     notes = json.loads((tmp_path / "f.json").read_text())["notes"]
     assert "after equilibration of 4 to 4 ps" in notes[0]
+
+
+def test_page_of_windows(windows, tmp_path):
+    """The page of the protocol has their free energy and their overlap."""
+    runs, findings = read_stages(windows), Findings()
+    production = make_production(runs[-1], tmp_path)
+    html = str(free_energy_section(runs, production, findings))
+    assert "Overlap of 3 umbrella windows" in html and "minimum 1" in html
+    assert html.count("data:image/svg+xml") == 2
+    assert free_energy_section(runs[:1], production, findings) is None
 
 
 def test_windows_continue(windows):

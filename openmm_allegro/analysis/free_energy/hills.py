@@ -97,9 +97,10 @@ def hills_surface(hills, axes, temperature, *, n_blocks=10):
     visits: :math:`F = -\gamma R T \ln u` (Dama, Parrinello and Voth, Phys. Rev. Lett.
     112, 240602, 2014, doi:10.1103/PhysRevLett.112.240602). Blocks are not independent:
     the bias drives the system away from where earlier ones left it too often. To first
-    order of fluctuations that leaves 1 / (2γ - 1) of the variance, and of the first
-    ones, which were large, more; errors are those of independent blocks over √γ, which
-    hold the truth two times in three in a double well.
+    order of fluctuations that leaves 1 / (2γ - 1) of the variance of independent ones,
+    and more of early hills, which are large. Errors are those of independent blocks
+    over the cube root of γ, which is what holds the truth two times in three, or more,
+    in wells with bias factors of 4 to 12.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def hills_surface(hills, axes, temperature, *, n_blocks=10):
     values = np.where(visited, -factor / (factor - 1) * bias, np.nan)
     parts = np.where(visited, -factor * thermal * np.log(grown[-1] - added), np.nan)
     factors, independent = widening([series_of(hills.centers, axes)])
-    factors = factors / np.sqrt(factor)
+    factors = factors / np.cbrt(factor)
     replicates = Replicates(parts, np.zeros(n_blocks, dtype=int), factors)
     return make_surface(
         tuple(axes), values, temperature, replicates, independent=float(independent[0])
