@@ -3,6 +3,7 @@
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 class _Remarks(NamedTuple):
     """Remarks of a package that are of no use to a user of this one."""
 
-    messages: Mapping[str, str] = {}  # from a logger's name to a part of a message
+    messages: Mapping[str, str] = {}  # from a logger's name to a regular expression
     loggers: tuple[str, ...] = ()  # of which only warnings and errors get through
     # Regular expressions of the message and of the module that is warned.
     warnings: tuple[tuple[str, str], ...] = ()
@@ -48,7 +49,7 @@ _REMARKS = {
     ),
     "pymbar": _Remarks(
         messages={
-            "pymbar.mbar_solvers": "JAX",
+            "pymbar.mbar_solvers": "JAX|trying next method",
             "pymbar.timeseries": "use of the timeseries module",
         },
         loggers=("pymbar",),  # how equations were solved
@@ -83,7 +84,7 @@ def quiet(*packages: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _without_message(name: str, text: str) -> Iterator[None]:
     def accept(record: logging.LogRecord) -> bool:
-        return text not in str(record.msg)
+        return not re.search(text, str(record.msg))
 
     logger = logging.getLogger(name)
     logger.addFilter(accept)
