@@ -10,7 +10,7 @@ from .figure import colored, new_figure, writes_figure
 
 @writes_figure
 def plot_learning(curves, path, ylabel, *, title=None, target=None):
-    """Plot errors, or deviations, against numbers of frames on logarithmic axes.
+    """Plot errors, or deviations, on a logarithmic axis against numbers of frames.
 
     Parameters
     ----------
@@ -28,20 +28,19 @@ def plot_learning(curves, path, ylabel, *, title=None, target=None):
             )
         if target:
             axes.axhline(target, color="0.5", linestyle="--", linewidth=0.9)
-        axes.set(xscale="log", yscale="log", xlabel="labelled frames", ylabel=ylabel)
-        _plain_ticks(axes, curves)
+        axes.set(yscale="log", xlabel="labelled frames", ylabel=ylabel)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _plain_ticks(axes.yaxis, [values for _, values, *_ in curves.values()])
         axes.legend()
     return Path(path)
 
 
-def _plain_ticks(axes, curves):
-    """Write numbers as they are, on axes that span less than a decade or two."""
+def _plain_ticks(axis, values):
+    """Write numbers as they are, some of each decade where there are few decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    x, y = (np.concatenate([c[k] for c in curves.values()]) for k in (0, 1))
-    for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
-        values = values[values > 0]
-        narrow = not len(values) or values.max() < 30 * values.min()
-        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if narrow else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    positive = np.concatenate([v[v > 0] for v in map(np.asarray, values)])
+    narrow = not len(positive) or positive.max() < 30 * positive.min()
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7) if narrow else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
