@@ -87,10 +87,15 @@ def read_coordinates(
     if kind == "mmcif":
         return _read_cif(path, elements or {})
     if kind not in READ_HERE:
+        remedy = (
+            "positions = FILE (--positions FILE) takes it beside a topology"
+            if kind in ("inpcrd", "crd")
+            else "it has types in the place of elements: let LAMMPS write data "
+            "(write_data), or a PDB file be made of a frame"
+        )
         raise ValueError(
             f"expected a file with atoms and positions, found {FORMATS[kind].name} at "
-            f"{path}; name what has both, or the topology, and the positions by "
-            "positions (--positions)"
+            f"{path}; {remedy}"
         )
     records = read_records(path, elements, frame=frame, atom_style=atom_style)
     given = {} if kind in (*OF_ASE, "lammps-data") else elements

@@ -166,7 +166,7 @@ def _prmtop(path: Path, box: Any) -> tuple[Any, list[str | None]]:
 
 def _psf(path: Path, box: Any) -> tuple[Any, list[str | None]]:
     file = app.CharmmPsfFile(str(path), periodicBoxVectors=box)
-    return file, [symbol_of_mass(float(a.mass), _MASSES) for a in file.atom_list]
+    return file, [symbol_of_mass(_in_dalton(a.mass), _MASSES) for a in file.atom_list]
 
 
 def _top(path: Path, box: Any, gromacs_include: str) -> tuple[Any, list[str | None]]:
@@ -191,3 +191,7 @@ def _symbol(number: int) -> str:
     if number < 1:
         return SITE
     return app.Element.getByAtomicNumber(number).symbol
+
+
+def _in_dalton(mass: Any) -> float:
+    return float(mass.value_in_unit(unit.dalton) if unit.is_quantity(mass) else mass)

@@ -101,7 +101,8 @@ def tiles(rows):
 
 def figure(draw, folder, alt, caption=None, *, wide=False):
     """Figure that ``draw(path)`` makes, inside the page as SVG."""
-    path = draw(folder / "figure.svg")
+    path = folder / "figure.svg"
+    draw(path)
     content = base64.b64encode(path.read_bytes()).decode()
     image = Markup(
         f'<img src="data:image/svg+xml;base64,{content}" alt="{html.escape(alt)}">'

@@ -207,6 +207,10 @@ def _mdtraj_chunks(
     import mdtraj
 
     own = path.suffix.lower() in WITH_TOPOLOGY
+    kind = format_of(path)
+    if kind in ("mmcif", "inpcrd") and index is None:
+        yield _single(path, topology, kind)
+        return
     if index is None:
         named = {} if own else {"top": topology}
         yield from mdtraj.iterload(str(path), chunk=size, skip=first, **named)
@@ -220,6 +224,19 @@ def _mdtraj_chunks(
             yield file.read_as_traj(
                 **({} if own else {"topology": topology}), n_frames=n
             )
+
+
+def _single(path: Path, topology: Any, kind: str) -> Any:
+    """Load a file of one set of positions, which mdtraj does not read in chunks."""
+    import mdtraj
+    from mdtraj.formats import AmberNetCDFRestartFile, AmberRestartFile
+
+    if kind == "mmcif":
+        return mdtraj.load(str(path), top=topology)[0]
+    with open(path, "rb") as file:
+        is_netcdf = file.read(3) == b"CDF"
+    with (AmberNetCDFRestartFile if is_netcdf else AmberRestartFile)(str(path)) as file:
+        return file.read_as_traj(topology)
 
 
 def _dump_arrays(

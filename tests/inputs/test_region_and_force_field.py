@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Force fields and regions by the settings of a protocol: the System of Python's call."""
+
+import numpy as np
+import openmm
+import pytest
+from input_files import DATA
+from openmm import app
+
+from openmm_allegro import AllegroPotential
+from openmm_allegro.inputs.bonds import find_bonds
+from openmm_allegro.inputs.settings import MixingConfig
+from openmm_allegro.simulate.prepare import prepare
+from openmm_allegro.simulate.protocol_file import read_settings
+from openmm_allegro.simulate.system_config import SystemConfig
+
+MODEL = str(DATA.parent / "models" / "organic.safetensors")
+ALANINE = "alanine_waters.pdb"
+FIELD = ("amber14-all.xml", "amber14/tip3pfb.xml")
+REGION = "resname ACE ALA NME"
+
+
+def config(**options):
+    mixing = options.pop("mixing", {"region": REGION})
+    options = {"topology": ALANINE, "forcefield": FIELD, "backend": "native"} | options
+    if mixing:
+        options["mixing"] = MixingConfig(**mixing)
+    return SystemConfig(model=(MODEL,), **options)
+
+
+def energy(system, positions, **parameters):
+    platform = openmm.Platform.getPlatform("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions)
+    for name, value in parameters.items():
+        context.setParameter(name, value)
+    return context.getState(energy=True).getPotentialEnergy()._value
+
+
+def by_hand(**options):
+    pdb = app.PDBFile(str(DATA / ALANINE))
+    field = app.ForceField(*FIELD)
+    mm_system = field.createSystem(pdb.topology, flexibleConstraints=True)
+    region = [a.index for a in pdb.topology.atoms() if a.residue.name != "HOH"]
+    made = AllegroPotential(MODEL).create_mixed_system(
+        pdb.topology, mm_system, region, backend="native", **options
+    )
+    return made, mm_system, pdb
+
+
+def test_a_region_is_that_of_the_call():
+    prepared = prepare(config(), DATA)
+    expected, _, pdb = by_hand()
+    ours = energy(prepared.system, prepared.positions)
+    assert ours == pytest.approx(energy(expected, pdb.positions), rel=1e-9)
+    assert prepared.notes["mixing_region"] == REGION
+    assert prepared.notes["forcefield"] == FIELD
+
+
+def test_lambda_leads_from_the_force_field_to_the_model():
+    """E(λ) = E_MM + λ (E_mixed - E_MM), here at the λ of the setting."""
+    mixing = {"region": REGION, "lambda_interpolate": 0.25}
+    prepared = prepare(config(mixing=mixing), DATA)
+    mixed, mm_system, pdb = by_hand()
+    ends = energy(mm_system, pdb.positions), energy(mixed, pdb.positions)
+    expected = ends[0] + 0.25 * (ends[1] - ends[0])
+    ours = energy(prepared.system, prepared.positions)
+    assert ours == pytest.approx(expected, rel=1e-7)
+
+
+def test_a_system_of_xml_is_a_force_field(tmp_path):
+    expected, mm_system, pdb = by_hand()
+    (tmp_path / "mm.xml").write_text(openmm.XmlSerializer.serialize(mm_system))
+    (tmp_path / ALANINE).write_text((DATA / ALANINE).read_text())
+    prepared = prepare(config(forcefield=("mm.xml",)), tmp_path)
+    ours = energy(prepared.system, prepared.positions)
+    assert ours == pytest.approx(energy(expected, pdb.positions), rel=1e-9)
+    with pytest.raises(ValueError, match="no settings of a force field beside"):
+        prepare(config(forcefield=("mm.xml",), constraints="h-bonds"), tmp_path)
+
+
+def test_a_prmtop_is_its_own_force_field():
+    """Benzene by the model beside toluene by GAFF, as create_mixed_system has it."""
+    names = {"topology": "benzene_toluene.prmtop"}
+    names |= {"positions": "benzene_toluene.inpcrd", "forcefield": ()}
+    prepared = prepare(config(**names, mixing={"region": "index 0 to 11"}), DATA)
+    file = app.AmberPrmtopFile(str(DATA / names["topology"]))
+    positions = app.AmberInpcrdFile(str(DATA / names["positions"])).positions
+    expected = AllegroPotential(MODEL).create_mixed_system(
+        file.topology, file.createSystem(), range(12), backend="native"
+    )
+    ours = energy(prepared.system, prepared.positions)
+    assert ours == pytest.approx(energy(expected, positions), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mixing": {"region": "resname XXX"}}, "at least one atom.*HOH 8"),
+        ({"mixing": {"region": "resname ="}}, "selection in mdtraj's words"),
+        ({"mixing": {"region": "resname ALA"}}, "whole molecules.*link='cap'"),
+        ({"forcefield": FIELD[1:]}, "none for 1 of ACE.*C2 H3 O1.*openmmforcefields"),
+        ({"forcefield": ()}, r"a force field, found none.*--forcefield"),
+        ({"forcefield": ("none.xml",)}, "files of openmm.app.ForceField"),
+        ({"mixing": {}}, r"\[mixing\] region, --region.*kind total"),
+        ({"nonbonded_method": "PME"}, "a box for nonbonded_method PME.*--box"),
+        (
+            {"box_nm": (1.5, 1.5, 1.5)},
+            r"half the box, 0.75 nm, found 1 nm",
+        ),
+        ({"box_nm": (2.5, 2.5)}, "three lengths"),
+        ({"switch_distance_nm": 1.2}, "switch_distance_nm below"),
+        ({"total_charge": 1.0}, "no total_charge beside a region.*region_charge"),
+        ({"baseline": "x.xml"}, "baseline or a force field"),
+        ({"parameters": ("x.prm",)}, "parameters beside a topology that holds"),
+        ({"atom_style": "full"}, None),
+        ({"topology": "benzene_toluene.prmtop"}, "positions beside.*--positions"),
+        (
+            {"topology": "benzene_toluene.prmtop", "positions": ALANINE},
+            "expected positions of the 27 atoms",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit(options, words):
+    if words is None:  # of another format's settings
+        prepare(config(**options), DATA)
+        return
+    with pytest.raises(ValueError, match=words):
+        prepare(config(**options), DATA)
+
+
+def test_a_force_field_runs_no_code_unasked(tmp_path):
+    (tmp_path / "x.xml").write_text("<ForceField><Script>1</Script></ForceField>")
+    (tmp_path / "y.xml").write_text('<ForceField><Include file="x.xml"/></ForceField>')
+    (tmp_path / ALANINE).write_text((DATA / ALANINE).read_text())
+    for name in ("x.xml", "y.xml"):
+        with pytest.raises(ValueError, match="without Python.*--trust"):
+            prepare(config(forcefield=(*FIELD, name)), tmp_path)
+
+
+def test_a_barostat_asks_for_bonds(tmp_path):
+    """Of formats that have no place for them; distances find them."""
+    from input_files import waters, write
+
+    model = str(DATA.parent / "models" / "water5.safetensors")
+    files = write("POSCAR", tmp_path, waters())
+
+    def made(**options):
+        given = SystemConfig(files.topology, (model,), backend="native", **options)
+        return prepare(given, tmp_path, ensembles=["npt"])
+
+    with pytest.raises(ValueError, match="--bonds distances.*--flexible-molecules"):
+        made()
+    assert made(bonds="distances").topology.getNumBonds() == 16
+    assert made(flexible_molecules=True).topology.getNumBonds() == 0
+
+
+def test_bonds_by_distances():
+    """Ethane-like, across a border; of hydrogen the nearest; metals have none."""
+    symbols = ["C", "C", "H", "Li", "O", "H"]
+    xyz = [[0.05, 0, 0], [0.95, 0, 0], [0.16, 0, 0], [0.5, 0, 0], [0.5, 0.15, 0]]
+    positions = np.array([*xyz, [0.5, 0.25, 0]])
+    assert find_bonds(symbols, positions, np.eye(3)) == [(0, 1), (0, 2), (4, 5)]
+    assert find_bonds(symbols, positions, None) == [(0, 2), (4, 5)]
+    near = np.array([[0, 0, 0], [0.11, 0, 0], [0.1, 0.1, 0]])
+    assert find_bonds(["C", "H", "C"], near, None) == [(1, 2)]
+
+
+def test_positions_of_other_atoms_are_refused(tmp_path):
+    from input_files import waters, write
+
+    model = str(DATA.parent / "models" / "water5.safetensors")
+    atoms = waters()
+    write("GROMACS top and gro", tmp_path, atoms)
+    write("PDB", tmp_path, atoms[[1, 0, *range(2, 24)]])
+    given = SystemConfig("x.top", (model,), positions="x.pdb", backend="native")
+    # The writer names atoms by their places, so O and H are not told apart by names.
+    text = (tmp_path / "x.pdb").read_text().splitlines()
+    first, second = [i for i, x in enumerate(text) if x.startswith("HETATM")][:2]
+    text[first], text[second] = text[second], text[first]
+    (tmp_path / "x.pdb").write_text("\n".join(text))
+    with pytest.raises(ValueError, match=r"in its order.*found H for atom 0.*is O"):
+        prepare(given, tmp_path)
+
+
+def test_a_table_of_a_protocol(tmp_path):
+    path = tmp_path / "p.toml"
+    text = """
+[system]
+topology = "x.pdb"
+model = "m.safetensors"
+forcefield = ["amber14-all.xml"]
+[mixing]
+region = "resname ALA"
+link = "cap"
+[[stages]]
+name = "a"
+steps = 1
+"""
+    path.write_text(text)
+    system = read_settings(path).system
+    assert system.mixing == MixingConfig("resname ALA", link="cap")
+    assert system.forcefield == ("amber14-all.xml",)
+    for old, new, words in (
+        ('link = "cap"', 'link = "H"', "link of"),
+        ('region = "resname ALA"', "", "expected region"),
+        ('link = "cap"', "lambda_interpolate = 2", "at least 0 and at most 1"),
+        ("forcefield", "no_periodic = true\nbaseline = 'x'\nforcefield", "baseline or"),
+    ):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ValueError, match=words):
+            read_settings(path)
