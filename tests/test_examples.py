@@ -186,6 +186,17 @@ def test_active_learning_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+def test_mlmm_example(tmp_path, execute):
+    script = ROOT / "examples" / "09_mlmm_protocol.py"
+    output = execute(script, "--quick", "--output", "mlmm")
+    found = dict(re.findall(r"(\S+), \w+: ([\d.]+) ±", output))
+    assert 1.1 < float(found["C=O"]) < 1.4
+    # Amber's water is rigid; frames have two digits in Å.
+    assert float(found["O-H"]) == pytest.approx(1.0118, abs=4e-3)
+    assert (tmp_path / "mlmm" / "bonds.png").stat().st_size > 500
+    assert len(script.read_text().splitlines()) <= 80
+
+
 @needs_lammps
 def test_lammps_example(execute, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")

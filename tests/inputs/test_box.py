@@ -65,19 +65,20 @@ def test_a_supercell_repeats_bonds_across_borders(tmp_path):
     cell = CELL * np.array([2, 1, 3])[:, None]
     places = np.array(positions.value_in_unit(unit.angstrom))
     again = ase.Atoms("H" * 144, places, cell=cell, pbc=True)
-    lengths = [
-        again.get_distance(a.index, b.index, mic=True) for a, b in topology.bonds()
-    ]
-    np.testing.assert_allclose(lengths, 0.96, atol=0.03)
+    check_bonds(again, topology)
     # Bonds that a file has are those of the nearest images, too.
     read = read_coordinates(out)
     twice = supercell(*read, (1, 2, 1))
     assert twice.topology.getNumBonds() == 2 * 6 * 16
     whole = np.array(twice.positions.value_in_unit(unit.angstrom))
     more = ase.Atoms("H" * 288, whole, cell=cell * [[1], [2], [1]], pbc=True)
-    lengths = [
-        more.get_distance(a.index, b.index, mic=True) for a, b in twice.topology.bonds()
-    ]
+    check_bonds(more, twice.topology)
+
+
+def check_bonds(atoms, topology):
+    """Lengths of the nearest images are those of a water."""
+    pairs = [(a.index, b.index) for a, b in topology.bonds()]
+    lengths = [atoms.get_distance(*pair, mic=True) for pair in pairs]
     np.testing.assert_allclose(lengths, 0.96, atol=0.03)
 
 

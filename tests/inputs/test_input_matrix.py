@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fourteen formats in simulate and analyze: each row of the table in docs/formats.md."""
+"""Fourteen formats in simulate and analyze: each row of a table in formats.md."""
 
 import importlib.util
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Force fields and regions by the settings of a protocol: the System of Python's call."""
+"""Force fields and regions of protocols: the System that Python's call makes."""
 
 import numpy as np
 import openmm
@@ -134,7 +134,7 @@ def test_a_force_field_runs_no_code_unasked(tmp_path):
     (tmp_path / "y.xml").write_text('<ForceField><Include file="x.xml"/></ForceField>')
     (tmp_path / ALANINE).write_text((DATA / ALANINE).read_text())
     for name in ("x.xml", "y.xml"):
-        with pytest.raises(ValueError, match="without Python.*--trust"):
+        with pytest.raises(ValueError, match=r"without Python.*--trust"):
             prepare(config(forcefield=(*FIELD, name)), tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_a_barostat_asks_for_bonds(tmp_path):
         given = SystemConfig(files.topology, (model,), backend="native", **options)
         return prepare(given, tmp_path, ensembles=["npt"])
 
-    with pytest.raises(ValueError, match="--bonds distances.*--flexible-molecules"):
+    with pytest.raises(ValueError, match=r"--bonds distances.*--flexible-molecules"):
         made()
     assert made(bonds="distances").topology.getNumBonds() == 16
     assert made(flexible_molecules=True).topology.getNumBonds() == 0
