@@ -27,9 +27,9 @@ _HYDROGEN, _HEAVY = 0.4, 0.65
 # Parts of the tolerance that are tried, if there is no room for all of it.
 _TRIES = (1.0, 0.9, 0.8)
 # Loops of packmol, and seconds: a box with room is packed within a few.
-_LOOPS, _SECONDS = 40, 300
-# Spheres are packed at random up to 0.64 of a volume.
-_FULL = 0.6
+_LOOPS, _SECONDS = 40, 120
+# Part of the box that spheres of heavy atoms may fill: 2.5 times that of water.
+_FULL = 0.4
 
 
 class Packed(NamedTuple):
