@@ -9,6 +9,7 @@ writes the same atoms in each format and compares the energy of the System that
 with an error if an energy is off by more than 1e-6 of the interaction energy.
 """
 
+import functools
 import re
 import sys
 import tempfile
@@ -116,12 +117,19 @@ def energy_of(system: openmm.System, positions) -> float:
 
 def reference(atoms: ase.Atoms, model: Path) -> tuple[float, float]:
     """Energy in eV of the atoms themselves, and the part that is interaction."""
+    calculator, shifts = _calculator(model)
     atoms = atoms.copy()
-    loaded = load_model(model)
-    atoms.calc = AllegroCalculator(loaded, precision="double")
+    atoms.calc = calculator
     energy = atoms.get_potential_energy()
-    shifts = dict(zip(loaded.config.elements, loaded.statistics.shifts, strict=True))
     return energy, abs(energy - sum(shifts[symbol] for symbol in atoms.symbols))
+
+
+@functools.cache
+def _calculator(model: Path) -> tuple[AllegroCalculator, dict[str, float]]:
+    """Calculator of a model, and its energies of single atoms."""
+    loaded = load_model(model)
+    shifts = dict(zip(loaded.config.elements, loaded.statistics.shifts, strict=True))
+    return AllegroCalculator(loaded, precision="double"), shifts
 
 
 def _compare_energy(files: Files, folder: Path, atoms: ase.Atoms, model: Path) -> None:
@@ -137,6 +145,7 @@ def _prepared(files: Files, folder: Path, model: Path):
         (str(model),),
         positions=files.positions,
         precision="double",
+        backend="native",
         **files.options,
     )
     return prepare(config, folder)

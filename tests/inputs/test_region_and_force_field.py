@@ -162,7 +162,7 @@ def test_bonds_by_distances():
     positions = np.array([*xyz, [0.5, 0.25, 0]])
     assert find_bonds(symbols, positions, np.eye(3)) == [(0, 1), (0, 2), (4, 5)]
     assert find_bonds(symbols, positions, None) == [(0, 2), (4, 5)]
-    near = np.array([[0, 0, 0], [0.11, 0, 0], [0.1, 0.1, 0]])
+    near = np.array([[0, 0, 0], [0.11, 0, 0], [0.21, 0, 0]])
     assert find_bonds(["C", "H", "C"], near, None) == [(1, 2)]
 
 
@@ -195,7 +195,7 @@ region = "resname ALA"
 link = "cap"
 [[stages]]
 name = "a"
-steps = 1
+steps = 20
 """
     path.write_text(text)
     system = read_settings(path).system
