@@ -73,13 +73,18 @@ class ActingBias:
         further = names.get(type(self.sampling.bias), [])
         return ["variables", *further] if self.resolved else further
 
-    def check_start(self, positions: np.ndarray, system: openmm.System) -> None:
+    def check_start(
+        self, positions: np.ndarray, system: openmm.System, box: Any = None
+    ) -> None:
         """Refuse a start beyond the grid of a bias, where it would not act.
 
         Parameters
         ----------
         positions : ndarray [N, 3], nm
+            Molecules whole.
         system : openmm.System
+        box : three vectors, Quantity or nm, optional
+            By default that of the System.
 
         Raises
         ------
@@ -88,7 +93,7 @@ class ActingBias:
         ends = self._bias.ends() if self._bias else []
         if not ends:
             return
-        values = VariableValues(self.resolved, system)(positions)
+        values = VariableValues(self.resolved, system)(positions, box)
         names = [each.variable.name for each in self.resolved]
         by_name = dict(zip(names, values, strict=True))
         for name, low, high in ends:

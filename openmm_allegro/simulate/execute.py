@@ -15,24 +15,22 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
-from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
 from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
 from ..potential.description import notes_of
 from ..runs.names import ENSEMBLES, check_output, paths_of
 from ..utils.files import lock_output
+from .acting import make_acting
 from .atoms import describe_start, describe_work
 from .checkpoint import Checkpoint
 from .checks import (
     check_notes,
     check_packages,
     check_positions,
-    check_sampling,
     check_start,
 )
 from .contents import check_contents
-from .coordinates import read_coordinates
 from .differences import Asked
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
@@ -77,11 +75,13 @@ def execute(
     identity: Identity | None = None,
     sampling: Sampling | None = None,
     beads: Beads | None = None,
+    reference: Any = None,
 ) -> dict[str, Path]:
     """Do what ``run`` does, with settings that were checked when they were made.
 
     ``identity`` is that of System and topology, if the caller knows it. ``beads`` are
-    those of the run that ``state`` is the end of, if it had a ring polymer.
+    those of the run that ``state`` is the end of, if it had a ring polymer. Each rmsd
+    without a file is taken from ``reference``, by default ``positions``.
     """
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
@@ -92,12 +92,12 @@ def execute(
     asked |= settings.record()
     check_watching(asked, reporters, watchdogs)
     check_settings_of(settings, topology, system)
-    coordinates = check_positions(
-        positions if state is None else _positions(state), topology, system
-    )
-    acting = make_acting(sampling, settings, topology, system, positions, output)
+    boxed = _with_box(system, topology, state)
+    coordinates = _start_positions(positions, state, boxed, system)
+    reference = positions if reference is None else reference
+    acting = make_acting(sampling, settings, topology, system, reference, output)
     if acting is not None:
-        acting.check_start(coordinates, system)
+        acting.check_start(coordinates, system, boxed.getPeriodicBoxVectors())
         asked |= acting.record()
         paths |= {name: paths_of(output)[name] for name in acting.writes}
     with contextlib.ExitStack() as stack:
@@ -117,7 +117,6 @@ def execute(
         identity = identity or identify(system, topology)
         asked = notes_of(identity.descriptions) | asked
         own = own_reporters(reporters)
-        boxed = _with_box(system, topology, state)
 
         @functools.cache
         def prepare() -> openmm.System:
@@ -138,8 +137,6 @@ def execute(
         integrator = make_integrator(asked["integrator"], system, asked, fresh)
         platform, properties = choose_platform(execution.platform, execution.threads)
         simulation = app.Simulation(boxed, system, integrator, platform, properties)
-        if system.usesPeriodicBoundaryConditions():
-            coordinates = whole_molecules(coordinates, topology, system)
         simulation.context.setPositions(coordinates)
         check_start(simulation)
         adopt(simulation)
@@ -163,50 +160,6 @@ def execute(
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
-
-
-def make_acting(
-    sampling: Sampling | None,
-    settings: RunSettings,
-    topology: app.Topology,
-    system: openmm.System,
-    positions: Any,
-    output: str | Path,
-) -> ActingBias | None:
-    """Check variables, restraints and bias of a run, if there are any.
-
-    Raises
-    ------
-    ValueError
-        As ``checks.check_sampling`` and ``ActingBias``.
-    ImportError
-        If the package of the bias is missing.
-    """
-    check_sampling(settings, sampling or Sampling())
-    if not sampling:
-        return None
-    start = check_positions(positions, topology, system)
-    return ActingBias(
-        sampling,
-        topology,
-        system,
-        _references(sampling, start),
-        paths_of(output),
-        settings.temperature_k[0],
-    )
-
-
-def _references(sampling: Sampling, start: np.ndarray) -> dict[str, np.ndarray]:
-    """Positions, nm, that each rmsd is taken from."""
-    references = {}
-    for variable in sampling.variables:
-        if variable.kind == "rmsd":
-            references[variable.name] = start
-            if variable.reference:
-                coordinates = read_coordinates(variable.reference)
-                positions = coordinates.positions.value_in_unit(unit.nanometer)
-                references[variable.name] = np.array(positions)
-    return references
 
 
 def _begin(
@@ -243,6 +196,18 @@ def _further_paths(output: str | Path, settings: RunSettings) -> dict[str, Path]
     }
     every = paths_of(output)
     return {name: every[name] for name, interval in asked.items() if interval}
+
+
+def _start_positions(
+    positions: Any, state: openmm.State | None, boxed: app.Topology, system: Any
+) -> np.ndarray:
+    """Positions [N, 3] that a run begins with, nm, with whole molecules."""
+    given = positions if state is None else _positions(state)
+    coordinates = check_positions(given, boxed, system)
+    box = boxed.getPeriodicBoxVectors()
+    if box is None:
+        return coordinates
+    return whole_molecules(coordinates, boxed, system, box)
 
 
 def _positions(state: openmm.State) -> unit.Quantity:

@@ -18,9 +18,10 @@ from ..nuclei.choices import NAMES, RPMD
 from ..nuclei.ring_polymer import Beads
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
+from .acting import make_acting
 from .checkpoint import read_checkpoint
 from .checks import check_packages, check_seeds, name_stage
-from .execute import execute, make_acting
+from .execute import execute
 from .identity import identify
 from .settings import Execution, Stage, check_work
 from .system import check_settings_of, prepare_system
@@ -125,7 +126,7 @@ def run_protocol(
             begin = positions if begin is None else begin
             what = topology, begin, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
-            more |= {"identity": identity, "beads": beads}
+            more |= {"identity": identity, "beads": beads, "reference": positions}
             more["sampling"] = sampling.of_stage(stage.name, biased=stage.bias)
             with name_stage(name):
                 files[name] = execute(*what, **more)

@@ -166,7 +166,10 @@ def with_ring_barostat(
 
 
 def whole_molecules(
-    positions: np.ndarray, topology: app.Topology, system: openmm.System
+    positions: np.ndarray,
+    topology: app.Topology,
+    system: openmm.System,
+    box: Any = None,
 ) -> np.ndarray:
     """Move bonded atoms side by side rather than to both sides of the box.
 
@@ -179,15 +182,15 @@ def whole_molecules(
     topology : openmm.app.Topology
         Its bonds define the molecules.
     system : openmm.System
-        Its box is used.
+    box : three vectors with units, optional
+        By default that of the System.
 
     Returns
     -------
     array [N, 3], nm
     """
-    box = np.array(
-        [v.value_in_unit(unit.nanometer) for v in system.getDefaultPeriodicBoxVectors()]
-    )
+    box = system.getDefaultPeriodicBoxVectors() if box is None else box
+    box = np.array([v.value_in_unit(unit.nanometer) for v in box])
     neighbors: dict[int, list[int]] = {}
     for bond in topology.bonds():
         first, second = bond.atom1.index, bond.atom2.index

@@ -24,9 +24,11 @@ from ..bias.variables import GAS_CONSTANT, resolve
 from ..runs.names import EQUILIBRATION
 from ..utils.extras import naming_extras
 from ..utils.settings import check_settings, documented, setting
+from .acting import references_of
 from .checks import check_positions
 from .protocol import run_protocol
 from .settings import Stage
+from .system import whole_molecules
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +213,8 @@ def nearest_frames(
     """
     chosen = [v for v in variables if v.name in umbrella.variables]
     order = [[v.name for v in chosen].index(name) for name in umbrella.variables]
-    measure = VariableValues(resolve(chosen, topology, system, positions), system)
+    references = references_of(chosen, positions, topology, system)
+    measure = VariableValues(resolve(chosen, topology, system, references), system)
     centers = np.array(umbrella.centers)
     scale = np.array(umbrella.force_constants)
     turns = [chosen[k].is_periodic for k in order]
@@ -233,7 +236,7 @@ def nearest_frames(
 
 
 def _frames_of(path: str | Path, topology: app.Topology, system: openmm.System) -> Any:
-    """Give positions [N, 3] and box vectors of each frame, in nm."""
+    """Give positions [N, 3], of whole molecules, and box vectors of frames, in nm."""
     with naming_extras():
         import mdtraj
     path, known = str(path), mdtraj.Topology.from_openmm(topology)
@@ -251,7 +254,10 @@ def _frames_of(path: str | Path, topology: app.Topology, system: openmm.System) 
                     own = piece.unitcell_vectors[number]
                     if not np.allclose(own, box, rtol=_BOX, atol=_BOX * box.max()):
                         raise ValueError(f"a box of {np.diag(own).round(4)} nm")
-                yield piece.xyz[number].astype(float), box
+                positions = piece.xyz[number].astype(float)
+                if box is not None:
+                    positions = whole_molecules(positions, topology, system)
+                yield positions, box
     except (OSError, ValueError, RuntimeError) as error:
         expected = f"{atoms} atoms"
         if box is not None:
