@@ -160,11 +160,23 @@ def test_cages_tell_jumps_apart():
         np.array(["Li1", "Li1", "Cl1", "Cl1", "C"]),
     )
     sites, _ = place_sites(file, "Li", paths, ["Cl"] * 64, cage="C")
-    assert len(np.unique(sites.cages)) == 32
+    centers = np.unique(np.round(sites.cages % 1, 3) % 1, axis=0)
+    assert len(centers) == 32
     result = jumps(find_stays(paths, sites), sites, edges=())
     assert result.kinds == ("Li1-Li1 in a cage", "Li1-Li1 between cages")
     within, between = result.rates.value
     assert between / within == pytest.approx(5, rel=0.3)
+    # a cage for each cell of the run: the next one is that of an image
+    grid = np.stack(np.meshgrid(*3 * [np.arange(4)], indexing="ij"), -1).reshape(-1, 3)
+    whole = Crystal(
+        4 * CUBIC,
+        np.concatenate([grid / 4, (grid + 0.5) / 4, [[0.375] * 3]]),
+        np.array(["Li"] * 64 + ["Cl"] * 64 + ["Br"]),
+        np.array(["Li1"] * 64 + ["Cl1"] * 64 + ["C"]),
+    )
+    sites, _ = place_sites(whole, "Li", paths, ["Cl"] * 64, cage="C")
+    within, between = jumps(find_stays(paths, sites), sites, edges=()).rates.value
+    assert between / within == pytest.approx(1 / 3, rel=0.2)
 
 
 def test_what_does_not_fit_is_refused():

@@ -82,7 +82,9 @@ def test_small_argyrodite_and_its_sites(load_script):
     )
     sites, distance = place_sites(crystal, "Li", paths, symbols[host], cage="Cl4c")
     assert len(sites.kinds) == 96 and distance < 1e-3
-    assert (np.bincount(sites.cages) == 12).all()
+    inside = np.round(sites.cages % 1, 3) % 1
+    _, numbers = np.unique(inside, axis=0, return_counts=True)
+    assert len(numbers) == 8 and (numbers == 12).all()
     at, distances, _ = SiteTree(sites).nearest(paths.fractional[0])
     assert distances.max() < 1e-3 and len(set(at)) == 48
 

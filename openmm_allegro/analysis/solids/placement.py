@@ -102,7 +102,7 @@ def _chosen(crystal, mobile, labels):
 
 
 def _cages(sites, crystal, label, repeated):
-    """Number the nearest atom of a label for each site."""
+    """Find the nearest image (n, 3) of an atom of a label for each site."""
     centers = crystal.labels == label
     if not centers.any():
         raise SettingError(
@@ -112,7 +112,7 @@ def _cages(sites, crystal, label, repeated):
         )
     places = repeated(centers)
     tree = SiteTree(Sites(places, sites.cell, ("",) * len(places)))
-    return tree.nearest(sites.fractional)[0]
+    return tree.nearest(sites.fractional)[2]
 
 
 def _supercells(small, large):

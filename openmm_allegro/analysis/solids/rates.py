@@ -181,7 +181,12 @@ def _kinds(stays, sites, before, lengths, edges):
     first, second = stays.sites[before], stays.sites[before + 1]
     cages = np.zeros(len(before), dtype=int)
     if sites.cages is not None:
-        cages = 1 + (sites.cages[first] != sites.cages[second])
+        to_center = (sites.cages - sites.fractional) @ sites.cell
+        centers = [
+            stays.places[before + k] + to_center[at]
+            for k, at in enumerate((first, second))
+        ]
+        cages = 1 + (np.linalg.norm(centers[1] - centers[0], axis=1) > _SAME)
     groups = np.stack([numbers[first], numbers[second], cages], axis=1)
     found, group = np.unique(groups, axis=0, return_inverse=True)
     group = group.ravel()

@@ -24,8 +24,9 @@ class Sites(NamedTuple):
         Vectors, as rows, in nm.
     kinds : tuple of str
         Kind of each site, as the label of a crystal file.
-    cages : (n,) array of int or None
-        Number of the cage that each site belongs to.
+    cages : (n, 3) array or None
+        Fractional coordinates of the centre of the cage that each site belongs to, the
+        image that is nearest.
     """
 
     fractional: np.ndarray
