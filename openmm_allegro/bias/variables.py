@@ -8,9 +8,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..inputs.regions import select_atoms
 from ..units import NM_TO_ANGSTROM
-from ..utils.extras import naming_extras
-from ..utils.reasons import reason_of
 from .settings import Variable, check_groups
 
 GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
@@ -90,7 +89,7 @@ def resolve(
     resolved = []
     for variable in variables:
         try:
-            groups = variable.points or _select(variable.selections, topology)
+            groups = variable.points or select_atoms(topology, variable.selections)
             check_groups(groups)
             _check(variable, groups, system)
         except ValueError as error:
@@ -140,28 +139,6 @@ def make_force(resolved: Resolved, system: openmm.System) -> openmm.Force:
         force.addBond(range(len(groups)))
     force.setUsesPeriodicBoundaryConditions(system.usesPeriodicBoundaryConditions())
     return force
-
-
-def _select(
-    selections: Sequence[str], topology: app.Topology
-) -> tuple[tuple[int, ...], ...]:
-    """Atoms of selections in mdtraj's words."""
-    with naming_extras():
-        import mdtraj
-    atoms = mdtraj.Topology.from_openmm(topology)
-    groups = []
-    for text in selections:
-        try:
-            group = tuple(int(index) for index in atoms.select(text))
-        except Exception as error:  # whatever its parser raises
-            raise ValueError(
-                f"expected a selection in mdtraj's words, found {text!r} "
-                f"({reason_of(error)})"
-            ) from error
-        if not group:
-            raise ValueError(f"expected atoms of the selection {text!r}, found none")
-        groups.append(group)
-    return tuple(groups)
 
 
 def _check(

@@ -3,49 +3,54 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from openmm import app
 
 from ..utils.extras import naming_extras
+from ..utils.reasons import reason_of
 
 
-def select_region(topology: app.Topology, text: str, name: str = "region") -> list[int]:
-    """Select atoms by mdtraj's words, or by the symbol of an element.
+def select_atoms(
+    topology: app.Topology, texts: Sequence[str]
+) -> tuple[tuple[int, ...], ...]:
+    """Select groups of atoms by mdtraj's words, or by the symbol of an element.
 
     Parameters
     ----------
     topology : openmm.app.Topology
-    text : str
+    texts : sequence of str
         As ``resname ALA``, ``index 0 to 21`` or ``Na``.
-    name : str
-        Of the setting, for messages.
 
     Returns
     -------
-    list of int
-        Indices of atoms, in ascending order.
+    tuple of tuple of int
+        Indices of the atoms of each, in ascending order.
 
     Raises
     ------
     ValueError
-        If the words are none of mdtraj's, or no atom is selected.
+        If words are none of mdtraj's, or one selects no atom.
     """
     with naming_extras():
         import mdtraj
 
-    words = f"element {text}" if re.fullmatch("[A-Z][a-z]?", text) else text
-    try:
-        chosen = mdtraj.Topology.from_openmm(topology).select(words)
-    except Exception as error:  # mdtraj's parser raises many kinds
-        raise ValueError(
-            f"{name}: expected a selection in mdtraj's words, such as 'resname ALA' or "
-            f"'index 0 to 21', found {text!r} ({type(error).__name__})"
-        ) from error
-    if not len(chosen):
-        names = Counter(residue.name for residue in topology.residues())
-        there = ", ".join(f"{n} {count}" for n, count in names.most_common(8))
-        raise ValueError(
-            f"{name}: expected at least one atom, found none by {text!r}; residues of "
-            f"the topology are {there}"
-        )
-    return [int(index) for index in chosen]
+    atoms, groups = mdtraj.Topology.from_openmm(topology), []
+    for text in texts:
+        words = f"element {text}" if re.fullmatch("[A-Z][a-z]?", text) else text
+        try:
+            group = tuple(int(index) for index in atoms.select(words))
+        except Exception as error:  # whatever its parser raises
+            raise ValueError(
+                f"expected a selection in mdtraj's words, found {text!r} "
+                f"({reason_of(error)}); it is such as 'resname ALA' or 'index 0 to 21'"
+            ) from error
+        if not group:
+            names = Counter(residue.name for residue in topology.residues())
+            there = ", ".join(f"{name} {n}" for name, n in names.most_common(8))
+            raise ValueError(
+                f"expected atoms of the selection {text!r}, found none; residues of "
+                f"the topology are {there}"
+            )
+        groups.append(group)
+    return tuple(groups)

@@ -41,7 +41,7 @@ def supercell(
     box = np.array([v.value_in_unit(unit.nanometer) for v in vectors])
     places = np.array(positions.value_in_unit(unit.nanometer), dtype=float)
     images = np.stack(np.indices(counts), axis=-1).reshape(-1, 3)
-    whole = _repeated(topology, len(images))
+    whole = repeat_atoms(topology, len(images))
     whole.setPeriodicBoxVectors(box * np.array(counts)[:, None] * unit.nanometer)
     everywhere = (images @ box)[:, None] + places
     result = everywhere.reshape(-1, 3) * unit.nanometer
@@ -59,8 +59,8 @@ def supercell(
     return Packed(whole, result)
 
 
-def _repeated(topology: app.Topology, count: int) -> app.Topology:
-    """Copies of chains, residues and atoms, without bonds."""
+def repeat_atoms(topology: app.Topology, count: int) -> app.Topology:
+    """Repeat chains, residues and atoms, one copy after the other, without bonds."""
     whole = app.Topology()
     for _ in range(count):
         for chain in topology.chains():

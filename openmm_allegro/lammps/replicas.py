@@ -4,6 +4,8 @@
 import numpy as np
 from openmm import app, unit
 
+from ..inputs.supercell import repeat_atoms
+
 Counts = tuple[int, int, int]
 
 
@@ -39,23 +41,14 @@ def repeat_topology(
     """
     if box is None or counts == (1, 1, 1):
         return topology
-    whole = app.Topology()
+    whole = repeat_atoms(topology, int(np.prod(counts)))
     whole.setPeriodicBoxVectors(box * np.array(counts)[:, None] * unit.nanometer)
     bonds = [
         (bond.atom1.index, bond.atom2.index, bond.type, bond.order)
         for bond in topology.bonds()
     ]
-    for _ in range(int(np.prod(counts))):
-        atoms = []
-        for chain in topology.chains():
-            new_chain = whole.addChain(chain.id)
-            for residue in chain.residues():
-                place = residue.id, residue.insertionCode
-                new_residue = whole.addResidue(residue.name, new_chain, *place)
-                for atom in residue.atoms():
-                    described = atom.name, atom.element, new_residue
-                    new = whole.addAtom(*described, None, atom.formalCharge)
-                    atoms.append(new)
+    atoms, size = list(whole.atoms()), topology.getNumAtoms()
+    for start in range(0, len(atoms), size):
         for first, second, kind, order in bonds:
-            whole.addBond(atoms[first], atoms[second], kind, order)
+            whole.addBond(atoms[start + first], atoms[start + second], kind, order)
     return whole

@@ -10,7 +10,8 @@ from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
 from ..topology.formats import FORMATS, format_of
 from ..topology.frames import OF_ASE, read_frame
-from ..topology.names import SITE, is_symbol, is_water, symbol_of
+from ..topology.masses import symbol_of_mass
+from ..topology.names import SITE, SYMBOLS, is_symbol, is_water, symbol_of
 from ..topology.pdb import read_pdb
 from ..topology.records import Records
 from ..utils.hdf5 import check_hdf5
@@ -19,9 +20,6 @@ _PDB = (".pdb", ".pdb.gz", ".ent")
 _CIF = (".cif", ".cif.gz", ".mmcif", ".mmcif.gz", ".pdbx", ".pdbx.gz")
 # Formats that have the element of each atom, or its mass.
 _STATING = (".h5", ".hdf5", ".lh5")
-# Masses of elements in files differ by less than this; CH2 as one atom weighs 0.02 more
-# than nitrogen.
-_MASS_TOLERANCE = 0.011
 # Elements of the force field GAFF.
 _GAFF = ("c", "h", "n", "o", "s", "p", "f", "i", "cl", "br")
 
@@ -220,15 +218,13 @@ def _of_masses(path: str | Path) -> list[str | None]:
     """Elements of a PSF file by its masses; None where a mass is that of no element."""
     from mdtraj.core.element import Element
 
+    masses = {symbol: Element.getBySymbol(symbol).mass for symbol in SYMBOLS[:103]}
     stated: list[str | None] = []
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = iter(file)
         count = next((int(x.split()[0]) for x in lines if "!NATOM" in x), 0)
         for _, line in zip(range(count), lines, strict=False):
-            mass = float(line.split()[7])
-            near = Element.getByMass(mass)
-            fits = near is not None and abs(near.mass - mass) < _MASS_TOLERANCE
-            stated.append(SITE if mass == 0 else near.symbol if fits else None)
+            stated.append(symbol_of_mass(float(line.split()[7]), masses))
     return stated
 
 

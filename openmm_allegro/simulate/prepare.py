@@ -12,7 +12,7 @@ from openmm import app
 from ..classical.serialized import read_system
 from ..inputs.atoms import Atoms, check_bonds, read_atoms
 from ..inputs.forcefield import force_field_system
-from ..inputs.regions import select_region
+from ..inputs.regions import select_atoms
 from ..inputs.settings import InputsConfig
 from ..model.model import Model
 from ..modelfile.named import model_path
@@ -150,7 +150,10 @@ def _make_mixed(
 ) -> openmm.System:
     """Make the System of a model in a region of a force field."""
     mixing, options = config.mixing, config.force_options
-    region = select_region(atoms.topology, mixing.region, "[mixing] region")
+    try:
+        (region,) = select_atoms(atoms.topology, [mixing.region])
+    except ValueError as error:
+        raise ValueError(f"region (--region): {error}") from error
     mm_system = force_field_system(
         config, atoms, folder, periodic=not config.no_periodic, trust=trust
     )

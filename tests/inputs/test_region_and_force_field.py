@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Force fields and regions of protocols: the System that Python's call makes."""
 
+import warnings
+
 import numpy as np
 import openmm
 import pytest
-from input_files import DATA
-from openmm import app
+from input_files import CELL, DATA, waters, write
+from openmm import app, unit
 
-from openmm_allegro import AllegroPotential
+from openmm_allegro import AllegroPotential, Model, load_model, save_model
+from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.inputs.bonds import find_bonds
 from openmm_allegro.inputs.settings import MixingConfig
 from openmm_allegro.simulate.prepare import prepare
@@ -93,10 +96,83 @@ def test_a_prmtop_is_its_own_force_field():
     assert ours == pytest.approx(energy(expected, positions), rel=1e-6)
 
 
+WATER_MODEL = str(DATA.parent / "models" / "water5.safetensors")
+
+
+@pytest.mark.parametrize("name", ["GROMACS top and gro", "CHARMM psf and crd"])
+def test_a_top_and_a_psf_are_their_own_force_fields(tmp_path, name):
+    """The first of eight waters by a model, in the triclinic box, by PME."""
+    atoms = waters()
+    files = write(name, tmp_path, atoms)
+    parameters = [str(DATA / "nma_water_sodium.prm")] if "psf" in name else []
+    given = SystemConfig(
+        files.topology,
+        (WATER_MODEL,),
+        positions=files.positions,
+        parameters=tuple(parameters),
+        nonbonded_cutoff_nm=0.38,
+        backend="native",
+        mixing=MixingConfig("index 0 to 2"),
+        **files.options,
+    )
+    prepared = prepare(given, tmp_path)
+    box = CELL / 10 * unit.nanometer
+    options = {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.38 * unit.nanometer}
+    path = str(tmp_path / files.topology)
+    if parameters:
+        file = app.CharmmPsfFile(path, periodicBoxVectors=box)
+        sets = app.CharmmParameterSet(*parameters)
+        mm_system = file.createSystem(sets, **options)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            file = app.GromacsTopFile(path, periodicBoxVectors=box)
+        mm_system = file.createSystem(**options)
+    expected = AllegroPotential(WATER_MODEL).create_mixed_system(
+        prepared.topology, mm_system, range(3), backend="native"
+    )
+    ours = energy(prepared.system, prepared.positions)
+    by_call = energy(expected, atoms.positions * unit.angstrom)
+    assert ours == pytest.approx(by_call, rel=1e-6)
+    rigid = 3 * 7  # the region's water is the model's
+    assert prepared.system.getNumConstraints() == rigid
+
+
+def test_a_delta_model_takes_a_force_field_by_name(tmp_path):
+    """E = E_MM + E_Allegro, around the force field of the training and no other."""
+    pdb = app.PDBFile(str(DATA / ALANINE))
+    mm_system = app.ForceField(*FIELD).createSystem(
+        pdb.topology, flexibleConstraints=True
+    )
+    symbols = [atom.element.symbol for atom in pdb.topology.atoms()]
+    provenance = {"baseline": fingerprint(mm_system, symbols)}
+    trained = vars(load_model(MODEL)) | {"kind": "delta", "provenance": provenance}
+    save_model(Model(**trained), tmp_path / "m.safetensors")
+    (tmp_path / ALANINE).write_text((DATA / ALANINE).read_text())
+
+    def made(**options):
+        given = {"topology": ALANINE, "backend": "native"} | options
+        return prepare(SystemConfig(model=("m.safetensors",), **given), tmp_path)
+
+    expected = AllegroPotential(tmp_path / "m.safetensors").add_to_system(
+        pdb.topology, mm_system, backend="native"
+    )
+    ours = made(forcefield=FIELD)
+    by_call = energy(expected, pdb.positions)
+    assert energy(ours.system, ours.positions) == pytest.approx(by_call, rel=1e-9)
+    with pytest.raises(ValueError, match=r"--baseline .*--forcefield"):
+        made()
+    with pytest.raises(ValueError, match="mm_system"):
+        made(forcefield=("amber14-all.xml", "amber14/spce.xml"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"mixing": {"region": "resname XXX"}}, "at least one atom.*HOH 8"),
+        (
+            {"mixing": {"region": "resname XXX"}},
+            "of the selection.*found none.*HOH 8",
+        ),
         ({"mixing": {"region": "resname ="}}, "selection in mdtraj's words"),
         ({"mixing": {"region": "resname ALA"}}, "whole molecules.*link='cap'"),
         ({"forcefield": FIELD[1:]}, "none for 1 of ACE.*C2 H3 O1.*openmmforcefields"),
@@ -140,13 +216,12 @@ def test_a_force_field_runs_no_code_unasked(tmp_path):
 
 def test_a_barostat_asks_for_bonds(tmp_path):
     """Of formats that have no place for them; distances find them."""
-    from input_files import waters, write
-
-    model = str(DATA.parent / "models" / "water5.safetensors")
     files = write("POSCAR", tmp_path, waters())
 
     def made(**options):
-        given = SystemConfig(files.topology, (model,), backend="native", **options)
+        given = SystemConfig(
+            files.topology, (WATER_MODEL,), backend="native", **options
+        )
         return prepare(given, tmp_path, ensembles=["npt"])
 
     with pytest.raises(ValueError, match=r"--bonds distances.*--flexible-molecules"):
@@ -167,13 +242,10 @@ def test_bonds_by_distances():
 
 
 def test_positions_of_other_atoms_are_refused(tmp_path):
-    from input_files import waters, write
-
-    model = str(DATA.parent / "models" / "water5.safetensors")
     atoms = waters()
     write("GROMACS top and gro", tmp_path, atoms)
     write("PDB", tmp_path, atoms[[1, 0, *range(2, 24)]])
-    given = SystemConfig("x.top", (model,), positions="x.pdb", backend="native")
+    given = SystemConfig("x.top", (WATER_MODEL,), positions="x.pdb", backend="native")
     # The writer names atoms by their places, so O and H are not told apart by names.
     text = (tmp_path / "x.pdb").read_text().splitlines()
     first, second = [i for i, x in enumerate(text) if x.startswith("HETATM")][:2]
