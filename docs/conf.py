@@ -51,7 +51,7 @@ html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"openmm_allegro {version}"
 html_static_path = []
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 
 
 def inline(page: Any, node: nodes.math) -> None:
