@@ -154,17 +154,8 @@ def test_extras(project):
     extras = project["optional-dependencies"]
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
-        *(
-            "lammps",
-            "train",
-            "analysis",
-            "bias",
-            "multistate",
-            "docs",
-            "test",
-            "dev",
-            "all",
-        ),
+        *("lammps", "train", "analysis", "bias", "box", "multistate", "docs", "test"),
+        *("dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:

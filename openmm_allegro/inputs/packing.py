@@ -170,7 +170,9 @@ def _run(text: str, folder: str) -> bool:
     program = shutil.which("packmol", path=Path(sys.executable).parent)
     program = program or shutil.which("packmol")
     if program is None:
-        raise ImportError("expected packmol, found none: pip install packmol")
+        raise ImportError(
+            "expected packmol, found none: pip install 'openmm-allegro[box]'"
+        )
     # From a file: packmol rewinds its standard input, which a pipe does not allow.
     source = Path(folder, "packmol.inp")
     source.write_text(text)

@@ -84,6 +84,16 @@ def test_a_cell_is_given_where_there_is_none(tmp_path):
         Window(cell=(1.0, 2.0))
 
 
+def test_names_of_a_plain_xyz_are_those_of_the_topology(tmp_path):
+    frame = "3\n\nOW 0.0 0.0 0.0\nHW1 0.96 0.0 0.0\nHW2 -0.24 0.93 0.0\n"
+    (tmp_path / "x.xyz").write_text(2 * frame)
+    water = ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    top = written(tmp_path / "top.pdb", water)
+    runs, _ = find_runs([str(tmp_path / "x.xyz"), str(top), "O-H"])
+    trajectory = Source(runs, Window()).frames().load()
+    np.testing.assert_allclose(trajectory.xyz[1], water.positions / 10, atol=1e-6)
+
+
 def test_frames_of_other_atoms_are_damaged(tmp_path):
     frames = walk(4)
     frames[2] = frames[2][::-1]

@@ -159,7 +159,7 @@ def _arrays(
     """Yield positions in nm, times, and lengths and angles of cells, in the child."""
     if index is not None and index.n_frames == 0:
         return
-    if format_of(path) in _FRAMES:
+    if format_of(path) in _FRAMES and not _is_plain_xyz(path):
         yield from _frame_arrays(path, topology, size, first)
         return
     if format_of(path) == "lammps-dump":
@@ -278,6 +278,15 @@ def _frame_arrays(
             done, frames = done + len(frames), []
     if frames:
         yield _joined(path, frames, done)
+
+
+def _is_plain_xyz(path: Path) -> bool:
+    """Tell whether an xyz file has names of atoms that need be no elements."""
+    if path.suffix.lower() != ".xyz":
+        return False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        comment = [file.readline() for _ in range(2)][-1]
+    return "Lattice=" not in comment and "Properties=" not in comment
 
 
 def _each(path: Path, first: int) -> Iterator[tuple[np.ndarray, Any, list[str]]]:
