@@ -15,10 +15,11 @@ from ..runs.bias import (
     restraints_on,
     variables_between,
 )
-from ..runs.names import EQUILIBRATION
+from ..runs.names import EQUILIBRATION, UMBRELLA
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.window import Window
+from .free_energy_axes import axes_of, grid_ends
 from .judgement import judge_independent
 
 METHODS = ("auto", "hills", "reweighting", "windows")
@@ -61,7 +62,8 @@ def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     restrained = (
         r["variable"] for run in runs for r in run.record.get("restraints", ())
     )
-    names = record.get("bias", {}).get("variables") or list(dict.fromkeys(restrained))
+    names = record.get("bias", {}).get("variables") or record.get(UMBRELLA)
+    names = names or list(dict.fromkeys(restrained))
     names = names or [variable.name for variable in described_variables(runs[0])]
     if not names:
         raise ValueError(
@@ -71,10 +73,20 @@ def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
+def windows_of(runs: Sequence[Run]) -> list[Run]:
+    """Leave out stages of a protocol with umbrella windows that are none of them."""
+    return [
+        run
+        for run in runs
+        if {r["variable"] for r in run.record.get("restraints", ())}
+        >= set(run.record.get(UMBRELLA, ()))
+    ]
+
+
 def window_groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Group runs that have the same restraints."""
+    """Group runs that have the same restraints, without stages before windows."""
     groups: dict[str, list[Run]] = {}
-    for run in runs:
+    for run in windows_of(runs):
         key = json.dumps(run.record.get("restraints", []), sort_keys=True)
         groups.setdefault(key, []).append(run)
     return list(groups.values())
@@ -91,6 +103,8 @@ def estimate(
         If a variable is unknown, or the method does not fit the runs.
     """
     _check_names(source.runs, names)
+    if settings.radial:
+        _check_radial(source.runs, names)
     method, runs = settings.method, source.runs
     by_hills = [run.record.get("bias", {}).get("kind") == _METADYNAMICS for run in runs]
     if method == "auto" and len(window_groups(runs)) > 1 and not any(by_hills):
@@ -127,6 +141,17 @@ def _check_names(runs: Sequence[Run], names: tuple[str, ...]) -> None:
             )
 
 
+def _check_radial(runs: Sequence[Run], names: tuple[str, ...]) -> None:
+    for run in runs:
+        kinds = {each.name: each.kind for each in described_variables(run)}
+        found = [kinds[name] for name in names]
+        if found != ["distance"]:
+            raise ValueError(
+                "expected one variable of kind 'distance' to divide by the volume of "
+                f"shells (--radial), found {','.join(names)} of {', '.join(found)}"
+            )
+
+
 def _by_windows(source: Source, names: tuple[str, ...], settings: Any) -> Estimated:
     from ..analysis import combine_windows
 
@@ -141,7 +166,7 @@ def _by_windows(source: Source, names: tuple[str, ...], settings: Any) -> Estima
         np.stack([restraints_on(group[0], x) for group in groups], axis=1)
         for x in series
     ]
-    axes = _axes(names, series, settings)
+    axes = axes_of(names, series, settings)
     found = combine_windows(
         [x.columns(names) for x in series],
         energies,
@@ -155,6 +180,10 @@ def _by_windows(source: Source, names: tuple[str, ...], settings: Any) -> Estima
         f"{len(groups)} windows, {len(runs)} runs, {kept:.4g} ps after equilibration "
         f"of {min(starts):.3g} to {max(starts):.3g} ps each."
     ]
+    kept_names = {run.name for run in runs}
+    left = [run.name for run in source.runs if run.name not in kept_names]
+    if left:
+        notes.append(f"Left out as stages before the windows: {', '.join(left)}.")
     names_of_windows = [_name_window(group[0]) for group in groups]
     few = [
         name
@@ -167,6 +196,13 @@ def _by_windows(source: Source, names: tuple[str, ...], settings: Any) -> Estima
             f"{','.join(names)}: fewer than {_FEW} independent values in "
             f"{len(few)} of {len(groups)} windows ({', '.join(few[:4])}"
             f"{', ...' if len(few) > 4 else ''}); errors are wide for that."
+        )
+    unfinished = [run for run in runs if run.record.get("finished") is False]
+    if unfinished:
+        ends = ", ".join(f"{run.name}: {run.progress} steps" for run in unfinished)
+        warnings.append(
+            f"{','.join(names)}: {len(unfinished)} of {len(runs)} runs in windows have "
+            f"not ended ({ends}), and windows after them may be missing."
         )
     one = _finish("windows", found.surface, settings, notes, warnings)
     return replace(one, windows=found, window_names=names_of_windows)
@@ -181,7 +217,7 @@ def _by_hills(
     hills, kept = _hills(run, source.window.stop)
     label = f"{','.join(names)} (hills)"
     every = tuple(hills.names)
-    axes = _axes(every, [series], settings if every == names else _no_limits(settings))
+    axes = axes_of(every, [series], settings, asked=names, ends=grid_ends(run))
     surface = hills_surface(
         kept, axes, source.temperature(run), n_blocks=_ten(settings)
     )
@@ -213,7 +249,7 @@ def _by_reweighting(source: Source, names: tuple[str, ...], settings: Any) -> Es
         series.append(one)
         logs.append(energy / (GAS_CONSTANT * kelvin))
         starts.append(start)
-    axes = _axes(names, series, settings)
+    axes = axes_of(names, series, settings)
     surface = reweighted_surface(
         [x.columns(names) for x in series],
         axes,
@@ -248,35 +284,6 @@ def _finish(
         notes=notes,
         warnings=warnings,
     )
-
-
-def _axes(
-    names: tuple[str, ...], series: Sequence[VariableSeries], settings: Any
-) -> tuple:
-    """Axes of a surface, of limits as asked or where the runs were."""
-    from ..analysis.free_energy.axes import BINS, BINS_OF_TWO, make_axis
-
-    limits, count = settings.limits, len(names)
-    if limits is not None and len(limits) != 2 * count:
-        raise ValueError(
-            f"expected a lowest and a highest value of each of {', '.join(names)} as "
-            f"limits (--limits), found {len(limits)} numbers"
-        )
-    described = {variable.name: variable for variable in series[0].variables}
-    axes = []
-    for k, name in enumerate(names):
-        variable = described[name]
-        axes.append(
-            make_axis(
-                name,
-                variable.unit,
-                np.concatenate([x.columns((name,))[:, 0] for x in series]),
-                period=variable.period,
-                limits=None if limits is None else limits[2 * k : 2 * k + 2],
-                bins=settings.bins or (BINS if count == 1 else BINS_OF_TWO),
-            )
-        )
-    return tuple(axes)
 
 
 def _hills(run: Run, stop: float | None) -> tuple[Any, Any]:
@@ -339,10 +346,6 @@ def _filled(source: Source, run: Run) -> float:
 
 def _window(source: Source, start: float) -> Window:
     return replace(source.window, start=start)
-
-
-def _no_limits(settings: Any) -> Any:
-    return replace(settings, limits=None)
 
 
 def _ten(settings: Any) -> int:

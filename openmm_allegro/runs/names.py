@@ -81,6 +81,9 @@ WITH_VELOCITIES = (".h5", ".hdf5")
 LAMMPS = "lammps"
 # Key of records of umbrella windows: steps at the start that analysis leaves out.
 EQUILIBRATION = "equilibration_steps"
+# Beside it: names of the variables that each window restrains, and earlier stages may
+# not.
+UMBRELLA = "umbrella_variables"
 # Integrators of quantum nuclei: ring polymers and the quantum thermal bath.
 RPMD, QTB = "rpmd", "qtb"
 # What lists the stages in the folder of a protocol.

@@ -21,7 +21,7 @@ from openmm import app
 from ..bias.settings import Restraint, Variable
 from ..bias.values import VariableValues
 from ..bias.variables import GAS_CONSTANT, resolve
-from ..runs.names import EQUILIBRATION
+from ..runs.names import EQUILIBRATION, UMBRELLA
 from ..utils.extras import naming_extras
 from ..utils.settings import check_settings, documented, setting
 from .acting import references_of
@@ -115,9 +115,10 @@ class Umbrella:
         return [f"window{i:0{width}d}" for i in range(1, len(self.centers) + 1)]
 
     @property
-    def notes(self) -> dict[str, int]:
+    def notes(self) -> dict[str, Any]:
         """What the records of windows hold for the analysis."""
-        return {EQUILIBRATION: self.equilibration_steps}
+        steps = self.equilibration_steps
+        return {EQUILIBRATION: steps, UMBRELLA: list(self.variables)}
 
     def stages(self, **common: Any) -> list[Stage]:
         """Make the stages of the windows.

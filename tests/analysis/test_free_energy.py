@@ -195,6 +195,22 @@ def test_hills_are_periodic():
     assert axis.bins([180.0, -180.0, 540.0, 179.0]).tolist() == [0, 0, 0, 35]
 
 
+@pytest.mark.parametrize("limits", [(-180.0, 180.0), (0.0, 360.0), (100.0, 250.0)])
+def test_limits_of_an_angle(limits):
+    """Values and hills are taken to the image between the limits."""
+    whole = make_axis("phi", "°", [], period=360.0, bins=36)
+    axis = make_axis("phi", "°", [], period=360.0, limits=limits, bins=15)
+    assert axis.periodic == (limits[1] - limits[0] == 360.0)
+    values = np.array([175.0, -175.0, 182.0])
+    places = [np.argmin(np.abs(whole.distances(axis.centers - x))) for x in values]
+    assert axis.bins(values).tolist() == places
+    hills = Hills(np.array([[175.0]]), np.array([[10.0]]), np.array([2.0]), 4.0)
+    away = np.abs(axis.centers - 175.0)
+    away = np.minimum(away, 360.0 - away)
+    expected = 2.0 * np.exp(-0.5 * (away / 10.0) ** 2)
+    assert sum_hills(hills, (axis,)) == pytest.approx(expected)
+
+
 def test_basins_of_two_angles():
     """Minima, saddle and populations of a periodic surface with known wells."""
     axes = tuple(make_axis(n, "°", [], period=360.0, bins=24) for n in ("a", "b"))
@@ -242,6 +258,8 @@ def test_potential_of_mean_force():
 def test_bad_axes(change, match):
     with pytest.raises(ValueError, match=match):
         make_axis("x", "", [0.0, 1.0], **change)
+    with pytest.raises(ValueError, match="at most 360 ° apart"):
+        make_axis("x", "°", [], period=360.0, limits=(-10.0, 360.0))
 
 
 def test_too_little():

@@ -11,12 +11,14 @@ import pytest
 from bias_helpers import KT, chain_system
 from openmm import app, unit
 
-from openmm_allegro.bias import Variable
+from openmm_allegro.bias import Restraint, Variable
 from openmm_allegro.cli.main import main
+from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_energy
 from openmm_allegro.report.free_energy import free_energy_section
 from openmm_allegro.report.production import Findings, make_production
 from openmm_allegro.runs.run import read_stages
-from openmm_allegro.simulate import Umbrella, run_umbrella
+from openmm_allegro.runs.source import Source
+from openmm_allegro.simulate import Stage, Umbrella, run_umbrella
 from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
 from openmm_allegro.simulate.series_file import read_series
 
@@ -136,6 +138,36 @@ def _turned(positions, angle):
     context.setPositions(positions)
     openmm.LocalEnergyMinimizer.minimize(context)
     return context.getState(positions=True).getPositions(asNumpy=True)._value
+
+
+def test_stages_before_windows(tmp_path):
+    """They are no windows; runs that were stopped are told, limits checked."""
+    umbrella = Umbrella(("d",), (2.9, 3.1), (50.0,), 600, 200)
+    folder, common = tmp_path / "u", COMMON | {"report_interval": 20}
+    heat = Stage("heat", 100, temperature_k=(10.0, 300.0), **common)
+    settings = common | {"draw_velocities": True}
+    what = *chain_system(), umbrella, folder
+    more = {"variables": [TURN, D], "restraints": [Restraint("turn", 0.0, 0.1)]}
+    run_umbrella(*what, stages=[heat], settings=settings, **more, **PLAIN)
+    found = measure_free_energy(
+        Source(read_stages(folder)), (), FreeEnergySettings(bins=4)
+    )
+    assert list(found.results) == ["d"]
+    assert [w.rpartition(" ")[2] for w in found.results["d"]["windows"]] == [
+        "2.9",
+        "3.1",
+    ]
+    assert any("Left out" in note and "1-heat" in note for note in found.notes)
+    assert not any("not ended" in warning for warning in found.warnings)
+    path = folder / "3-window2.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"finished": False}))
+    source = Source(read_stages(folder))
+    found = measure_free_energy(source, ["d"], FreeEnergySettings(bins=4))
+    assert any("1 of 2 runs in windows have not" in text for text in found.warnings)
+    with pytest.raises(ValueError, match="samples within 20 to 30 of d"):
+        measure_free_energy(source, ["d"], FreeEnergySettings(limits=(20.0, 30.0)))
+    with pytest.raises(ValueError, match=r"kind 'distance'.*found turn of dihedral"):
+        measure_free_energy(source, ["turn"], FreeEnergySettings(radial=True))
 
 
 TOML = """

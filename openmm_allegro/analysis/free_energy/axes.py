@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Part of a period by which an axis that is one may differ.
+_RTOL = 1e-9
 # Bins of an axis whose width is not given: of one variable, and of each of two.
 BINS, BINS_OF_TWO = 60, 36
 
@@ -18,14 +20,14 @@ class Axis(NamedTuple):
     unit : str
     edges : (n + 1,) array
         Of the bins, ascending, of one width.
-    periodic : bool
-        Whether the last bin is beside the first.
+    period : float or None
+        Length after which the variable repeats, at least that of the axis.
     """
 
     name: str
     unit: str
     edges: np.ndarray
-    periodic: bool = False
+    period: float | None = None
 
     @property
     def centers(self):
@@ -38,9 +40,12 @@ class Axis(NamedTuple):
         return float(self.edges[1] - self.edges[0])
 
     @property
-    def period(self):
-        """Length after which the variable repeats, or None."""
-        return float(self.edges[-1] - self.edges[0]) if self.periodic else None
+    def periodic(self):
+        """Whether the last bin is beside the first."""
+        if self.period is None:
+            return False
+        length = self.edges[-1] - self.edges[0]
+        return bool(np.isclose(length, self.period, rtol=_RTOL, atol=0.0))
 
     @property
     def label(self):
@@ -48,15 +53,15 @@ class Axis(NamedTuple):
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     def distances(self, values):
-        """Differences of values to each other's nearest image, of a periodic axis."""
-        if not self.periodic:
+        """Differences of values to each other's nearest image, where they repeat."""
+        if self.period is None:
             return values
         return values - self.period * np.round(values / self.period)
 
     def bins(self, values):
         """Bin of each value (n,); -1 outside."""
         values = np.asarray(values, dtype=float)
-        if self.periodic:
+        if self.period is not None:
             values = self.edges[0] + np.mod(values - self.edges[0], self.period)
         places = np.floor((values - self.edges[0]) / self.width).astype(int)
         # a period added to a small negative number may be the upper edge
@@ -74,9 +79,10 @@ def make_axis(name, unit, values, *, period=None, limits=None, bins=BINS):
     values : (n,) array
         Where it was.
     period : float, optional
-        Of an angle; the axis is then one period, about 0.
+        Of an angle.
     limits : (float, float), optional
-        Lowest and highest value. Default: those of `values`.
+        Lowest and highest value. Default: those of `values`, or one period about 0.
+        Values of an angle are taken to the image between them.
     bins : int, optional
 
     Returns
@@ -86,13 +92,13 @@ def make_axis(name, unit, values, *, period=None, limits=None, bins=BINS):
     Raises
     ------
     ValueError
-        If there is no range, or the variable is to end within its period.
+        If there is no range, or one of more than a period.
     """
     if not bins >= 3:
         raise ValueError(f"expected at least 3 bins of {name}, found {bins}")
     if limits is None and period is not None:
         edges = np.linspace(-0.5 * period, 0.5 * period, bins + 1)
-        return Axis(name, unit, edges, True)
+        return Axis(name, unit, edges, period)
     if limits is None:
         values = np.asarray(values, dtype=float)
         limits = values.min(), np.nextafter(values.max(), np.inf)
@@ -101,7 +107,12 @@ def make_axis(name, unit, values, *, period=None, limits=None, bins=BINS):
         raise ValueError(
             f"expected a lower and a higher limit of {name}, found {low:g} and {high:g}"
         )
-    return Axis(name, unit, np.linspace(low, high, bins + 1), False)
+    if period is not None and high - low > period * (1 + _RTOL):
+        raise ValueError(
+            f"expected limits of {name} at most {period:g} {unit} apart, after which "
+            f"it repeats, found {low:g} and {high:g}"
+        )
+    return Axis(name, unit, np.linspace(low, high, bins + 1), period)
 
 
 def volume_of(axes):

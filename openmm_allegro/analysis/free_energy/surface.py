@@ -255,12 +255,7 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
             groups.append(number)
     counts = np.array(counts)
     whole = counts.sum(axis=0)
-    if not whole.any():
-        raise ValueError(
-            "expected samples within "
-            + ", ".join(f"{a.edges[0]:g} to {a.edges[-1]:g} of {a.name}" for a in axes)
-            + ", found none"
-        )
+    check_inside(whole, axes)
     parts = np.maximum(whole - counts, 0.0)
     # what is left by rounding of a bin that only one block has visited
     parts[parts < 1e-12 * whole] = 0.0
@@ -309,11 +304,21 @@ def check_length(length, n_blocks):
         )
 
 
+def check_inside(density, axes):
+    """Refuse a surface without any sample on it."""
+    if not np.any(density):
+        raise ValueError(
+            "expected samples within "
+            + ", ".join(f"{a.edges[0]:g} to {a.edges[-1]:g} of {a.name}" for a in axes)
+            + ", found none"
+        )
+
+
 def series_of(values, axes):
     """Series without jumps of variables (n, d): of an angle its sine and cosine."""
     series = []
     for axis, column in zip(axes, np.asarray(values, dtype=float).T, strict=True):
-        if axis.periodic:
+        if axis.period is not None:
             angle = 2 * np.pi * column / axis.period
             series += [np.sin(angle), np.cos(angle)]
         else:

@@ -16,6 +16,7 @@ from .surface import (
     LEAST_BLOCKS,
     Replicates,
     Surface,
+    check_inside,
     check_length,
     free_energy,
     make_surface,
@@ -121,6 +122,7 @@ def combine_windows(runs, energies, axes, temperature, *, states=None, n_blocks=
         blocks = np.repeat(np.arange(n_blocks), blocks)
         codes = states[number], number
         parts.append((energy[chosen] / thermal, places, blocks, codes))
+    check_inside([np.max(places) >= 0 for _, places, *_ in parts], axes)
     solved = _Pieces(parts, axes, thermal)
     values, free = solved.whole()
     without = [solved.without(r, b) for r in range(len(runs)) for b in range(n_blocks)]
