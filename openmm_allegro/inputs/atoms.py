@@ -15,7 +15,7 @@ from ..topology.elements import contradiction
 from ..topology.formats import FORMATS, format_of
 from ..topology.read import read_records
 from .bonds import add_bonds
-from .coordinates import box_of, read_coordinates
+from .coordinates import box_of, read_coordinates, say_remarks
 from .settings import InputsConfig
 from .topologies import TopologyFile, read_topology
 
@@ -161,6 +161,7 @@ def _read_positions(path: Path, config: InputsConfig) -> _Positions:
     # Elements are those of the topology.
     style = config.atom_style or "" if kind == "lammps-data" else ""
     records = read_records(path, config.elements, frame=config.frame, atom_style=style)
+    say_remarks(records.remarks, records.models, path)
     residues = [records.residue_names[place] for place in records.residue_of]
     return _Positions(
         records.positions * unit.nanometer,
@@ -180,6 +181,8 @@ def _read_with_openmm(path: Path, kind: str) -> _Positions:
             return _Positions(np.array(values) * unit.nanometer, None, names, stated)
         file = app.AmberInpcrdFile(str(path))
         values = np.array(file.positions.value_in_unit(unit.nanometer))
+        if file.velocities is not None:
+            say_remarks(["velocities of the file are left out"], 1, path)
         return _Positions(values * unit.nanometer, file.boxVectors, [], [])
     except Exception as error:  # OpenMM's parsers raise many kinds
         raise ValueError(

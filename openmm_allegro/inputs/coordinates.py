@@ -107,7 +107,7 @@ def read_coordinates(
         given or {},
         str(path),
     )
-    _say(records.remarks, records.models, path)
+    say_remarks(records.remarks, records.models, path)
     topology = _make_topology(records, symbols)
     topology.setPeriodicBoxVectors(box_of(records.cell, path, kind))
     return Coordinates(topology, records.positions * unit.nanometer)
@@ -215,7 +215,7 @@ def _read_cif(path: Path, elements: Mapping[str, str]) -> Coordinates:
     )
     for atom, symbol in zip(topology.atoms(), symbols, strict=True):
         atom.element = None if symbol == SITE else app.Element.getBySymbol(symbol)
-    _say(remarks, sites.models, path)
+    say_remarks(remarks, sites.models, path)
     return Coordinates(topology, file.getPositions(asNumpy=True))
 
 
@@ -231,7 +231,8 @@ def _cell_of_cif(path: Path) -> np.ndarray | None:
     return np.array(numbers) / ([10.0] * 3 + [1.0] * 3)
 
 
-def _say(remarks: list[str], models: int, path: Path) -> None:
+def say_remarks(remarks: list[str], models: int, path: Path) -> None:
+    """Warn (UserWarning) of what was chosen or left out of a file."""
     if models > 1:
         remarks = [*remarks, f"took the first of {models} models"]
     for remark in remarks:

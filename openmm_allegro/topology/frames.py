@@ -30,6 +30,8 @@ OF_ASE = {
 }
 # Parts of a site that another element or nothing may have, by rounding.
 _FULL = 0.999
+# Å within which two atoms of a crystal are one.
+_SAME = 0.4
 
 
 def read_frame(
@@ -188,6 +190,7 @@ def _names(
         return names, [None] * len(names)
     if kind == "cif":
         _check_occupancies(path, atoms)
+        _check_copies(path, atoms)
     return symbols, list(symbols)
 
 
@@ -264,4 +267,18 @@ def _check_occupancies(path: Path, atoms: "ase.Atoms") -> None:
             f"{path}: expected sites of one atom each, found {len(partial)} that are "
             f"partly occupied ({'; '.join(partial[:4])}); choose an ordered cell of "
             "them (by pymatgen, ase or supercell, say) and give that"
+        )
+
+
+def _check_copies(path: Path, atoms: "ase.Atoms") -> None:
+    """Refuse copies of an atom that symmetry would lay on it, were it not rounded."""
+    from ase.neighborlist import neighbor_list
+
+    distances = neighbor_list("d", atoms, _SAME)
+    if len(distances):
+        raise ValueError(
+            f"{path}: expected atoms that are apart, found {len(distances) // 2} pairs "
+            f"within {_SAME} Å, the nearest at {distances.min():.3f} Å: coordinates on "
+            "elements of symmetry are rounded, so that their images count as other "
+            "atoms; write them with more digits (0.33333333 for 1/3), or the whole cell"
         )
