@@ -197,6 +197,17 @@ def water_box():
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made but not rendered, for pages of which only the words matter."""
+    figure = pytest.importorskip("matplotlib.figure")
+
+    def save(self, path, **options):
+        Path(path).write_text("<svg/>")
+
+    monkeypatch.setattr(figure.Figure, "savefig", save)
+
+
+@pytest.fixture
 def trap(tmp_path):
     """Folder that code of a file makes if it runs."""
     path = tmp_path / "code_ran"

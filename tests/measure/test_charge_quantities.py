@@ -183,7 +183,7 @@ def test_ions_that_a_model_embeds_keep_formal_charges(prefix, tmp_path):
         QUANTITIES["charge-structure"].measure(source)
 
 
-def test_the_page_has_a_section_of_charges(prefix, tmp_path):
+def test_the_page_has_a_section_of_charges(prefix, tmp_path, undrawn):
     page = Page(report(prefix, tmp_path / "page.html", start=0).read_text()).text
     assert "The model's charges (learned) are its own." in page
     for text in ("Dipole moments of molecules", "Static dielectric constant",

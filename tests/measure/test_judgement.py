@@ -257,7 +257,7 @@ def test_a_run_that_is_long_enough_has_no_warnings(runs, name, run, tmp_path):
     assert [w for w in warnings if "Einstein conductivity is known" not in w] == []
 
 
-def test_the_page_and_the_command_judge_alike(runs, tmp_path):
+def test_the_page_and_the_command_judge_alike(runs, tmp_path, undrawn):
     page = Page(report(runs["short"], start=0.0).read_text()).text
     for name in ("diffusion", "thermodynamics", "non-gaussian"):
         out = tmp_path / f"{name}.json"
@@ -280,7 +280,7 @@ def test_a_compressibility_of_a_creeping_volume_is_withheld(runs, tmp_path):
     assert row["error"] > 0.01
 
 
-def test_free_flight_and_frames_far_apart_are_errors(tmp_path, capsys):
+def test_free_flight_and_frames_far_apart_are_errors(tmp_path, capsys, undrawn):
     rng = np.random.default_rng(5)
     flying, _ = still_flying(rng, 0.5)
     trajectory = make_trajectory(

@@ -89,7 +89,9 @@ def test_shells_of_other_quantities_cost_no_further_reading(prefix, reads):
         assert reads == ["nvt.xtc"]
 
 
-def test_a_page_reads_the_trajectory_once_for_each_choice_of_frames(prefix, reads):
+def test_a_page_reads_the_trajectory_once_for_each_choice_of_frames(
+    prefix, reads, undrawn
+):
     """Those from the start on, and for bonds those before it too."""
     report(prefix, prefix.with_name("page.html"), overwrite=True)
     assert len(reads) <= 3

@@ -7,6 +7,8 @@ from report_helpers import Page, salt_water, walk, write_run
 
 from openmm_allegro.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def prefix(tmp_path):

@@ -24,6 +24,8 @@ from openmm_allegro.runs.energies import (  # noqa: E402
 )
 from openmm_allegro.runs.run import read_run  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_protocol_without_trajectory(tmp_path):
     """Unfinished, with events, a model that is an attack, and no frames at all."""

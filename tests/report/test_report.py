@@ -152,7 +152,7 @@ def test_molecules_of_the_viewer_are_whole_and_centred_in_the_cell(cell):
     np.testing.assert_allclose(bonds, 0.0957, atol=1e-3)
 
 
-def test_page_of_frames_without_a_cell_says_what_needs_one(tmp_path):
+def test_page_of_frames_without_a_cell_says_what_needs_one(tmp_path, undrawn):
     trajectory = walk(salt_water(), 60)
     trajectory.unitcell_vectors = None
     text = Page(report(write_run(tmp_path / "run", trajectory)).read_text()).text
@@ -209,7 +209,9 @@ def test_pairs_are_counted_to_half_the_box_or_the_bound(
 
 
 @pytest.mark.parametrize(("edge", "cubic"), [(3.0, True), (3.03, False)])
-def test_the_measurements_decide_what_is_cubic_and_neutral(edge, cubic, tmp_path):
+def test_the_measurements_decide_what_is_cubic_and_neutral(
+    edge, cubic, tmp_path, undrawn
+):
     cell = np.diag([3.0, 3.0, edge])
     prefix = write_run(tmp_path / "nvt", walk(salt_water(20, 4), 200, cell))
     charges = None if cubic else "Na=1,Cl=-0.9"
