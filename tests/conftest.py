@@ -22,6 +22,9 @@ for name, value in {
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
 }.items():
     os.environ.setdefault(name, value)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Until pytest_collection_finish: imports leave no garbage that is worth a search.
+    gc.disable()
 
 SYSTEMS = ROOT / "systems"
 # Scripts of systems/ that tests import, or that import each other.
@@ -74,6 +77,7 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def pytest_sessionfinish():
@@ -196,15 +200,25 @@ def water_box():
     return lattice_waters()
 
 
+@pytest.fixture(scope="module")
+def read_here():
+    """Small files are read in this process: to fork it takes longer than to read."""
+    from openmm_allegro.runs import velocities
+    from openmm_allegro.runs.trajectories import read
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (read, velocities):
+            patch.setattr(module, "from_child", lambda make: iter(make()))
+        yield
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures are made but not rendered, for pages of which only the words matter."""
-    figure = pytest.importorskip("matplotlib.figure")
+    pytest.importorskip("matplotlib")
+    from report_helpers import not_rendered
 
-    def save(self, path, **options):
-        Path(path).write_text("<svg/>")
-
-    monkeypatch.setattr(figure.Figure, "savefig", save)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", not_rendered)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_manual_builds_without_warnings(tmp_path):
-    """If not: make docs."""
+    """If not: make docs, which the checks of each change run too."""
     pytest.importorskip("sphinx")
     options = ["-q", "-W", "--keep-going", "-b", "dummy", "-d", tmp_path / "trees"]
     folders = ["-c", ROOT / "docs", ROOT, tmp_path / "pages"]

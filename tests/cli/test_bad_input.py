@@ -214,6 +214,7 @@ def test_sigint_leaves_a_restart_file(water, backend):
     model, pdb, folder = water
     arguments = ["simulate", model, pdb, "--output", str(folder / "x"), "--backend"]
     arguments += [backend, "--steps", "1000000", "--threads", "1"]
+    arguments += ["--report-interval", "20"]
     process = subprocess.Popen(
         [sys.executable, "-m", "openmm_allegro.cli", *arguments],
         stderr=subprocess.PIPE,

@@ -248,7 +248,7 @@ def test_global_state_is_put_back(tmp_path):
 
 
 def test_same_liquid_in_openmm(tmp_path):
-    """192 atoms of water, 64 scalar and 32 tensor features: TorchForce on the CPU."""
+    """192 atoms of water, 32 scalar and 16 tensor features: TorchForce on the CPU."""
     import openmm
     from openmm import unit
     from openmm_helpers import make_topology
@@ -260,11 +260,11 @@ def test_same_liquid_in_openmm(tmp_path):
         type_names=["H", "O"],
         per_type_energy_shifts={"H": -13.0, "O": -400.0},
         r_max=5.0,
-        num_scalar_features=64,
-        num_tensor_features=32,
-        scalar_embed_mlp_hidden_layers_width=64,
-        allegro_mlp_hidden_layers_width=64,
-        readout_mlp_hidden_layers_width=32,
+        num_scalar_features=32,
+        num_tensor_features=16,
+        scalar_embed_mlp_hidden_layers_width=32,
+        allegro_mlp_hidden_layers_width=32,
+        readout_mlp_hidden_layers_width=16,
         avg_num_neighbors=50.0,
     )
     atoms = liquid_water()

@@ -24,6 +24,7 @@ from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 from openmm_allegro.runs.window import Window  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("read_here")
 WATER, FRAMES = [-0.6, 0.3, 0.3], 150
 # ε - 1 of a dipole whose components have a variance of 1 e² nm² in 8 nm³ at 300 K.
 INCREMENT = elementary_charge**2 * 1e-18

@@ -13,6 +13,7 @@ from dipole_helpers import write_charges, write_dipoles  # noqa: E402
 from report_helpers import (  # noqa: E402
     Page,
     lattice,
+    not_rendered,
     salt_water,
     walk,
     write_run,
@@ -25,9 +26,11 @@ from openmm_allegro.measure.measurement import amount  # noqa: E402
 from openmm_allegro.measure.quantities import QUANTITIES  # noqa: E402
 from openmm_allegro.report import page, report, vibrations  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("read_here")
 # Quantities that the page does not show: nothing says which lag times, which pair of
-# ions and which temperatures; and of liquids there are no jumps between sites.
-NOT_SHOWN = {"van-hove", "clusters", "arrhenius", "jumps", "series"}
+# ions and which temperatures; of liquids there are no jumps between sites, and of runs
+# without a bias no free energies.
+NOT_SHOWN = {"van-hove", "clusters", "arrhenius", "jumps", "series", "free-energy"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def shown(tmp_path_factory):
     that stay about the sites of a lattice, and so have shells.
     """
     folder, topology = tmp_path_factory.mktemp("runs"), salt_water(21, 3)
-    walking = write_run(folder / "walking", walk(topology, 300))
+    walking = write_run(folder / "walking", walk(topology, 200))
     _, velocities = langevin(
         400, topology.n_atoms, 0.002, 0.02, 0.005, np.random.default_rng(2)
     )
@@ -48,9 +51,10 @@ def shown(tmp_path_factory):
     write_charges(walking.with_suffix(".charges"), np.arange(150), scale * charges)
     series = rng.normal(size=(2000, 3))
     write_dipoles(walking.with_suffix(".dipoles.csv"), 0.1 * np.arange(2000), series)
-    staying = write_run(folder / "staying", lattice(topology, 300), ensemble="nve")
+    staying = write_run(folder / "staying", lattice(topology, 150), ensemble="nve")
     productions = {}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", not_rendered)
         for module in (page, vibrations):
             make = module.make_production
             patch.setattr(

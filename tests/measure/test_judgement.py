@@ -41,6 +41,7 @@ from openmm_allegro.runs.run import find_runs  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 from openmm_allegro.runs.window import Window  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("read_here")
 BOX = 30 * np.eye(3)
 SEEDS = 24
 
@@ -216,8 +217,9 @@ ASKED = {
     "density-of-states": [],
     "conductivity": ["--blocks", 3, "--max-lag", 6],
 }
-# Quantities of which a short run shows as much as it is long, or that need no run.
-NOT_JUDGED = {"arrhenius", "series", "non-gaussian", "structure-factor"}
+# Quantities of which a short run shows as much as it is long, or that need no run, or
+# one with variables.
+NOT_JUDGED = {"arrhenius", "series", "non-gaussian", "structure-factor", "free-energy"}
 
 
 @pytest.mark.parametrize("name", sorted(set(QUANTITIES) - NOT_JUDGED))

@@ -23,7 +23,7 @@ HOSTILE = Path(__file__).with_name("hostile_xml.py")
 @pytest.mark.parametrize(
     ("number", "is_charged"),
     [
-        (1000, False),
+        (300, False),
         pytest.param(50_000, False, marks=pytest.mark.slow),
         pytest.param(1000, True, marks=pytest.mark.slow),
     ],

@@ -22,7 +22,7 @@ from openmm_allegro.report import report  # noqa: E402
 from openmm_allegro.runs.energies import equilibrated  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "read_here")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from openmm_allegro.runs.energies import (  # noqa: E402
 )
 from openmm_allegro.runs.run import read_run  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "read_here")
 
 
 def test_protocol_without_trajectory(tmp_path):

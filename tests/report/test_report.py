@@ -51,6 +51,7 @@ from openmm_allegro.runs.energies import (  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.runs.species import find_kinds  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("read_here")
 START = 30.0
 
 

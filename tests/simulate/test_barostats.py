@@ -66,13 +66,13 @@ def test_energy_and_forces_after_each_move(model, backend, kernel, cell):
     for barostat in barostats:  # each in its turn
         barostat.setFrequency(1)
         changes = []
-        for _ in range(20):
+        for _ in range(12):
             before = box_of(context)
             context.getIntegrator().step(1)
             changes.append(abs(box_of(context) - before).max() / before.max())
             check(context, fresh)
         barostat.setFrequency(0)
-        assert 0 < np.count_nonzero(changes) < 20  # some accepted, some not
+        assert 0 < np.count_nonzero(changes) < 12  # some accepted, some not
     if cell == "triclinic":
         assert max(changes) > 0.4  # another reduced form
 

@@ -171,7 +171,8 @@ def test_temperature_of_a_ramp():
     assert temperature_at([100, 500, 200], 1.0) == 200
 
 
-THERMOSTATS = set(INTEGRATORS) - {"auto", "verlet", "velocity-verlet"}
+# Those of quantum nuclei have another energy.
+THERMOSTATS = set(INTEGRATORS) - {"auto", "verlet", "velocity-verlet", "rpmd", "qtb"}
 
 
 @pytest.mark.parametrize("integrator", sorted(THERMOSTATS))
@@ -194,7 +195,7 @@ def test_every_thermostat_has_its_temperature(tmp_path, integrator):
         positions,
         system,
         tmp_path / "x",
-        steps=2500,
+        steps=1250,
         integrator=integrator,
         timestep=2 * unit.femtosecond,
         friction=20 / unit.picosecond,
@@ -202,7 +203,7 @@ def test_every_thermostat_has_its_temperature(tmp_path, integrator):
         minimize=False,
         **QUICK,
     )
-    table = read_energies(paths["energies"])[50:]
+    table = read_energies(paths["energies"])[25:]
     kelvin = table[:, 3] / (1.5 * 150 * 8.314462618e-3)
     assert abs(kelvin.mean() - 300) < 12
     assert json.loads(paths["record"].read_text())["integrator"] == integrator

@@ -52,7 +52,6 @@ TOGETHER = training_toml(
         "device": "cpu",
     },
     cutoff=5.0,
-    num_layers=2,
     num_tensor_features=6,
     num_bessels=8,
 )

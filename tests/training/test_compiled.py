@@ -60,13 +60,14 @@ def assert_same_step(traced, plain):
 # Enough for what depends on no option of the network; it is traced in half the time.
 SMALL = {"num_layers": 1, "l_max": 1}
 CASES = {
-    "molecules": (ethanol()[:3], {}),
-    "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}),
-    "energies alone": (ethanol()[:3], {"forces_weight": 0.0}),
-    "lengths of errors": (ethanol()[:3], {"forces_loss": "l2mae"}),
+    "molecules": (ethanol()[:3], {}, {}),
+    "liquid with stress": (liquid()[:2], {"stress_weight": 3e3}, {}),
+    "energies alone": (ethanol()[:3], {"forces_weight": 0.0}, SMALL),
+    "lengths of errors": (ethanol()[:3], {"forces_loss": "l2mae"}, SMALL),
     "a stress is unknown": (
         (liquid()[0], without(liquid()[1], "stress")),
         {"stress_weight": 3e3},
+        SMALL,
     ),
 }
 
@@ -85,8 +86,10 @@ STEPS = [
 
 @pytest.mark.parametrize(("case", "products"), STEPS)
 def test_traced_step_is_the_plain_one(case, products, traced):
-    structures, changes = CASES[case]
-    module, samples, config = module_and_samples(structures, len(structures), **changes)
+    structures, changes, network = CASES[case]
+    module, samples, config = module_and_samples(
+        structures, len(structures), network, **changes
+    )
     plain = loss_and_gradients(module, collate(samples, config))
     if products == "sparse" and not use_training_network(module.energy):
         pytest.skip("the kernel was not built")
@@ -108,7 +111,7 @@ def test_trace_serves_other_weights_and_other_frames(traced):
 
 def test_gradient_of_the_loss_by_finite_differences(traced):
     """By a central difference along a random direction, without autograd."""
-    module, samples, config = module_and_samples(ethanol()[:2], 2)
+    module, samples, config = module_and_samples(ethanol()[:2], 2, network=SMALL)
     batch = DenseCollate(samples, config, 2)(samples)
     _, gradients = loss_and_gradients(module, batch)
     generator = torch.Generator().manual_seed(0)
@@ -203,8 +206,8 @@ def test_compiler_is_looked_for_before_anything_is_written(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     "changes",
     [
-        {"zbl": True, "pair_cutoffs": {"H-H": 1.7, "O-H": 2.5}},
-        {"radial_embedding": "spline"},
+        SMALL | {"zbl": True, "pair_cutoffs": {"H-H": 1.7, "O-H": 2.5}},
+        SMALL | {"radial_embedding": "spline"},
         {"bessel_trainable": True, "parity": False},
     ],
     ids=["zbl and pair cutoffs", "splines", "trained roots"],
