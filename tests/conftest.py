@@ -89,10 +89,14 @@ def pytest_sessionfinish():
 def no_profiling():
     """TorchScript optimised once, not again for the shapes that it meets.
 
-    To optimise a module takes longer than most tests of it; results are the same.
+    To optimise a module takes longer than most tests of it; results are the same. And
+    what its classes have is looked up once.
     """
     if torch := sys.modules.get("torch"):
+        from scripted_classes import keep_what_classes_have
+
         torch._C._jit_set_profiling_mode(False)
+        keep_what_classes_have()
 
 
 @pytest.fixture

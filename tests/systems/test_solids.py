@@ -43,7 +43,7 @@ def free_anions(atoms):
     return symbols[free & (distances > 4.7)], symbols[free & (distances < 4.7)]
 
 
-@pytest.mark.parametrize("disorder", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("disorder", [0.0, 0.5, 1.0])
 def test_argyrodite(load_script, disorder):
     atoms = load_script("li6ps5cl", "build").build(disorder, seed=3)
     assert atoms.get_chemical_formula() == "Cl32Li192P32S160"
@@ -58,7 +58,7 @@ def test_argyrodite(load_script, disorder):
 
 def test_argyrodite_seeds(load_script):
     build = load_script("li6ps5cl", "build").build
-    assert build(0.5, 1) == build(0.5, 1)
+    # test_committed_boxes_are_the_scripts has the same seed twice
     assert build(0.5, 1) != build(0.5, 2)
     with pytest.raises(ValueError, match="disorder from 0 to 1, found 50"):
         build(50)
@@ -278,7 +278,7 @@ def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
     figures = load_script("li6ps5cl", "figures")
     monkeypatch.setattr(figures, "OUTPUT", tmp_path)
     monkeypatch.setattr(figures, "HERE", tmp_path)
-    times = 0.1 * np.arange(250)
+    times = 0.1 * np.arange(150)
     for key in figures.NVT[:1] + figures.NVT[3:6]:
         atoms = build.build(key[1] / 100)
         name = figures.nvt_name(*key)
@@ -320,15 +320,21 @@ def test_figures_of_li6ps5cl(load_script, monkeypatch, tmp_path):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
+_GLASS = []  # what is written the first time
+
+
 def write_glass(atoms, path):
     """Write atoms that rattle, in place of the teacher's trajectory."""
-    random, frames = np.random.default_rng(9), []
-    for index in range(543):
-        frame = atoms.copy()
-        frame.positions += random.normal(0, 0.05, frame.positions.shape)
-        frame.info = {"src": "quench600K", "time_fs": 10 * (index + 1)}
-        frames.append(frame)
-    ase.io.write(path, frames)
+    if not _GLASS:
+        random, frames = np.random.default_rng(9), []
+        for index in range(543):
+            frame = atoms.copy()
+            frame.positions += random.normal(0, 0.05, frame.positions.shape)
+            frame.info = {"src": "quench600K", "time_fs": 10 * (index + 1)}
+            frames.append(frame)
+        ase.io.write(path, frames)
+        _GLASS.append(path.read_bytes())
+    path.write_bytes(_GLASS[0])
 
 
 def test_longer_melts_of_li3po4(load_script, monkeypatch, tmp_path):
