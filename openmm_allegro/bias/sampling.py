@@ -36,6 +36,11 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, cls in (("variables", Variable), ("restraints", Restraint)):
             values = getattr(self, name)
+            if not isinstance(values, list | tuple):
+                raise ValueError(
+                    f"expected a list of {name}, each of class {cls.__name__}, found "
+                    f"{values!r:.100}"
+                )
             wrong = [v for v in values if not isinstance(v, cls)]
             if wrong:
                 raise ValueError(

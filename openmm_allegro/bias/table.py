@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tables that a biased run appends lines to: of variables, hills and kernels."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -32,7 +33,8 @@ class GrowingTable:
 
     def __del__(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a line that was told about
+                self._file.close()
 
 
 def _text(value: float) -> str:

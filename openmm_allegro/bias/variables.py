@@ -15,6 +15,9 @@ from .settings import Variable, check_groups
 GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
     unit.kilojoule_per_mole / unit.kelvin
 )
+# Further columns of the files that variables are in.
+_TAKEN = ("step", "time_ps", "bias_kj_mol", "restraints_kj_mol")
+_TAKEN += ("height_kj_mol", "bias_factor", "kernels", "rct_kj_mol")
 # Pairs of a coordination number; each is computed at every step.
 MOST_PAIRS = 200_000
 
@@ -75,9 +78,10 @@ def resolve(
     Raises
     ------
     ValueError
-        If two variables have one name or column, a selection is empty or cannot be
-        read, an atom does not exist, is there twice or has no mass where a centre of
-        mass is asked for, or a coordination number has too many pairs.
+        If two variables have one name or column, or one that the files have already, a
+        selection is empty or cannot be read, an atom does not exist, is there twice or
+        has no mass where a centre of mass is asked for, or a coordination number has
+        too many pairs.
     """
     for attribute in ("name", "column"):
         names = [getattr(variable, attribute) for variable in variables]
@@ -86,6 +90,7 @@ def resolve(
             raise ValueError(
                 f"variables: expected each {attribute} once, found {twice[0]} twice"
             )
+    _check_columns([variable.column for variable in variables])
     resolved = []
     for variable in variables:
         try:
@@ -139,6 +144,17 @@ def make_force(resolved: Resolved, system: openmm.System) -> openmm.Force:
         force.addBond(range(len(groups)))
     force.setUsesPeriodicBoundaryConditions(system.usesPeriodicBoundaryConditions())
     return force
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    """Refuse columns that tables have for something else."""
+    taken = {*_TAKEN, *(f"width_{column}" for column in columns)}
+    for column in columns:
+        if column in taken:
+            raise ValueError(
+                f"variables: expected another name of the column {column}, found one "
+                "that tables of variables, hills or kernels have already"
+            )
 
 
 def _check(

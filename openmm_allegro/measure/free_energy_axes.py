@@ -73,7 +73,8 @@ def _within(
     if limits is not None and not low <= min(limits) <= max(limits) <= high:
         raise ValueError(
             f"expected limits of {name} within the grid of the bias, {low:g} to "
-            f"{high:g}, found {limits[0]:g} and {limits[1]:g}"
+            f"{high:g}, found {limits[0]:g} and {limits[1]:g}; "
+            "--method reweighting takes others"
         )
     values = values[(low <= values) & (values <= high)]
     if not len(values):

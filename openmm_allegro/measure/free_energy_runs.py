@@ -58,7 +58,7 @@ class Estimated:
 
 def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     """Variables that runs are biased along, or restrained, or all that they have."""
-    record = runs[0].record
+    record = next((run for run in runs if run.record.get("bias")), runs[0]).record
     restrained = (
         r["variable"] for run in runs for r in run.record.get("restraints", ())
     )
@@ -106,12 +106,19 @@ def estimate(
     if settings.radial:
         _check_radial(source.runs, names)
     method, runs = settings.method, source.runs
-    by_hills = [run.record.get("bias", {}).get("kind") == _METADYNAMICS for run in runs]
-    if method == "auto" and len(window_groups(runs)) > 1 and not any(by_hills):
+    biased = [run.name for run in runs if run.record.get("bias")]
+    if method == "auto" and len(window_groups(runs)) > 1 and not biased:
         method = "windows"
+    if method == "windows" and biased:
+        raise ValueError(
+            "expected umbrella windows, whose restraints alone act, found a bias in "
+            f"{biased[0]}"
+        )
     if method == "windows":
         return {",".join(names): _by_windows(source, names, settings)}
-    found = {}
+    source, left = _with_bias(source)
+    runs, found = source.runs, {}
+    by_hills = [run.record.get("bias", {}).get("kind") == _METADYNAMICS for run in runs]
     if method in ("auto", "hills") and all(by_hills):
         for run in runs:
             biased = tuple(run.record["bias"]["variables"])
@@ -127,7 +134,21 @@ def estimate(
     if method != "hills":
         label = ",".join(names) + (" (reweighting)" if found else "")
         found[label] = _by_reweighting(source, names, settings)
-    return found
+    return {k: replace(one, notes=[*one.notes, *left]) for k, one in found.items()}
+
+
+def _with_bias(source: Source) -> tuple[Source, list[str]]:
+    """Runs with a bias, where some have one, and a note of those that are left out.
+
+    What is rare is not seen without a bias, so that a mean with such a run would have
+    too little of it, and no error would tell.
+    """
+    runs = [run for run in source.runs if run.record.get("bias")]
+    left = [run.name for run in source.runs if not run.record.get("bias")]
+    if not runs or not left:
+        return source, []
+    note = f"Left out as runs without a bias beside others: {', '.join(left)}."
+    return source.of(runs), [note]
 
 
 def _check_names(runs: Sequence[Run], names: tuple[str, ...]) -> None:
@@ -236,7 +257,7 @@ def _by_hills(
 
 def _by_reweighting(source: Source, names: tuple[str, ...], settings: Any) -> Estimated:
     from ..analysis import reweighted_surface
-    from ..analysis.free_energy.surface import GAS_CONSTANT
+    from ..analysis.free_energy.surface import GAS_CONSTANT, balance
 
     kelvin = _one_temperature(source, source.runs)
     series, logs, starts = [], [], []
@@ -254,7 +275,7 @@ def _by_reweighting(source: Source, names: tuple[str, ...], settings: Any) -> Es
         [x.columns(names) for x in series],
         axes,
         kelvin,
-        log_weights=logs,
+        log_weights=balance(logs, [_name_bias(run) for run in source.runs]),
         n_blocks=_ten(settings),
     )
     number = sum(len(x.times) for x in series)
@@ -350,6 +371,12 @@ def _window(source: Source, start: float) -> Window:
 
 def _ten(settings: Any) -> int:
     return settings.blocks or 10
+
+
+def _name_bias(run: Run) -> str:
+    """Bias and restraints of a run as text, to tell which runs have the same."""
+    found = [run.record.get(name) for name in ("bias", "restraints")]
+    return json.dumps(found, sort_keys=True)
 
 
 def _name_window(run: Run) -> str:

@@ -155,9 +155,11 @@ class Source:
 
         What it finds and has to say is this one's, too.
         """
-        source = Source(
-            [over_beads(run) for run in self.runs], self.window, self.temperature_given
-        )
+        return self.of([over_beads(run) for run in self.runs])
+
+    def of(self, runs: Sequence[Run]) -> "Source":
+        """Make the same source of other runs; what it finds is this one's, too."""
+        source = Source(runs, self.window, self.temperature_given)
         source.memory, source._starts = self.memory, self._starts
         source._frames = self._frames
         return source

@@ -14,6 +14,7 @@ from openmm_allegro.analysis.free_energy.hills import (
 )
 from openmm_allegro.analysis.free_energy.surface import (
     GAS_CONSTANT,
+    balance,
     reweighted_surface,
 )
 from openmm_allegro.analysis.free_energy.windows import combine_windows
@@ -79,6 +80,24 @@ def test_reweighted_double_well():
     assert all(1 < s.effective < len(paths) for s in surfaces)
     plain = reweighted_surface([paths[:, :1]], (AXIS,), KELVIN)
     assert plain.effective == pytest.approx(len(paths))
+
+
+def test_runs_of_different_biases():
+    """The constant of a bias does not decide which run counts: ±1.5 are alike."""
+    rng = np.random.default_rng(5)
+    plain, flat = rng.normal(0.0, 1.0, 4000), rng.uniform(-3.0, 3.0, 4000)
+    logs = [np.zeros(4000), -0.5 * flat**2]
+    axis, surfaces = Axis("x", "", np.linspace(-3.0, 3.0, 13)), []
+    for constant in (0.0, 20.0):
+        weights = balance([logs[0], logs[1] + constant], ["none", "opes"])
+        runs = [plain[:, None], flat[:, None]]
+        surfaces.append(reweighted_surface(runs, (axis,), KELVIN, log_weights=weights))
+    np.testing.assert_allclose(surfaces[0].values, surfaces[1].values, rtol=1e-9)
+    exact_values = 0.5 * RT * (axis.centers[1:-1] ** 2 - 0.25**2)
+    away = surfaces[0].values[1:-1] - exact_values
+    assert np.abs(away - away.mean()).max() < 0.15 * RT
+    assert surfaces[0].effective > 4500
+    assert balance(logs, ["a", "a"])[1] is logs[1]
 
 
 def harmonic_windows(seed, centers, constant=60.0, frames=200):

@@ -18,10 +18,12 @@ from openmm_allegro.bias import Restraint, Variable
 from openmm_allegro.bias.tables import read_sampling
 from openmm_allegro.cli import main
 from openmm_allegro.lammps.ensembles import check_written
+from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_energy
 from openmm_allegro.measure.survival import SurvivalSettings, measure_survival
 from openmm_allegro.report.production import Findings
 from openmm_allegro.report.summary import alert_list
-from openmm_allegro.runs.run import read_run
+from openmm_allegro.runs.run import read_run, read_stages
+from openmm_allegro.runs.source import Source
 from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +76,7 @@ steps = 20
 name = "pushed"
 steps = 20
 bias = true
-variable_interval = 2
+variable_interval = 1
 """ + TABLES.replace("STAGES", 'stages = ["pushed"]')
 
 
@@ -100,7 +102,7 @@ def test_protocol(folder, capsys):
     main(["simulate", "protocol.toml", "--output", "out", "--platform", "Reference"])
     free, pushed = (lines(f"out/{n}.variables.csv") for n in ("1-free", "2-pushed"))
     assert list(free[0])[2:5] == ["d_angstrom", "turn_deg", "shape_angstrom"]
-    assert [int(row["step"]) for row in pushed] == list(range(2, 21, 2))
+    assert [int(row["step"]) for row in pushed] == list(range(1, 21))
     assert all(float(r["restraints_kj_mol"]) == 0.0 for r in free)
     assert any(float(r["restraints_kj_mol"]) > 0.0 for r in pushed)
     assert len(lines("out/2-pushed.hills.csv")) == 4
@@ -109,6 +111,15 @@ def test_protocol(folder, capsys):
                for n in ("1-free", "2-pushed")]  # fmt: skip
     assert "bias" not in records[0] and "restraints" not in records[0]
     assert records[1]["restraints"][0]["side"] == "above"
+    # the stage without a bias is left out, and its other restraints make no windows
+    found = measure_free_energy(
+        Source(read_stages("out")), (), FreeEnergySettings(blocks=2)
+    )
+    assert list(found.results) == ["turn (hills)", "turn (reweighting)"]
+    assert "Left out as runs without a bias beside others: out/1-free." in found.notes
+    with pytest.raises(ValueError, match="found a bias in out/2-pushed"):
+        settings = FreeEnergySettings(method="windows")
+        measure_free_energy(Source(read_stages("out")), (), settings)
     # the same again is done; with another bias it is another
     main(["simulate", "protocol.toml", "--output", "out", "--resume"])
     other = PROTOCOL.replace("widths = [20.0]", "widths = [21.0]")

@@ -14,6 +14,7 @@ from openmm_allegro.bias.restraints import (
     make_restraints,
     restraint_energies,
 )
+from openmm_allegro.bias.sampling import Sampling
 from openmm_allegro.bias.variables import resolve
 
 
@@ -185,3 +186,21 @@ def test_bad_grids(message, keys):
     with pytest.raises(ValueError, match=message):
         settings = Metadynamics(**keys)
         make_axes(settings, [by_name[n] for n in settings.variables], settings.widths)
+
+
+@pytest.mark.parametrize(
+    ("names", "column"),
+    [(("bias_factor", "d"), "bias_factor"), (("d", "width_d"), "width_d")],
+)
+def test_columns_of_their_own(names, column):
+    """No variable has a column that its files have for something else."""
+    more = {"groups": ((0,), (1,)), "r0_angstrom": 3.0}
+    variables = [Variable(name, "coordination", **more) for name in names]
+    with pytest.raises(ValueError, match=f"another name of the column {column}"):
+        resolved(variables)
+
+
+@pytest.mark.parametrize("value", [None, VARIABLES[0]])
+def test_a_list_of_variables(value):
+    with pytest.raises(ValueError, match="a list of variables"):
+        Sampling(value)

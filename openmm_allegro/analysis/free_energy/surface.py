@@ -273,6 +273,35 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
     return surface
 
 
+def balance(log_weights, groups):
+    """Weights of runs with different biases, each of which has a constant of its own.
+
+    A group of runs comes to weigh as much as it has effective samples, (Σw)²/Σw².
+
+    Parameters
+    ----------
+    log_weights : sequence of (n,) arrays
+        Of the samples of each run.
+    groups : sequence
+        Of each run something that is equal where the biases are.
+
+    Returns
+    -------
+    list of (n,) arrays
+        As they were if there is one group.
+    """
+    names = list(dict.fromkeys(groups))
+    if len(names) < 2:
+        return list(log_weights)
+    shifts = {}
+    for name in names:
+        some = [x for x, g in zip(log_weights, groups, strict=True) if g == name]
+        some = np.concatenate(some)
+        total, squares = np.logaddexp.reduce(some), np.logaddexp.reduce(2 * some)
+        shifts[name] = squares - total
+    return [x - shifts[g] for x, g in zip(log_weights, groups, strict=True)]
+
+
 def widening(groups):
     """Factors of errors from blocks of series that hold few values, and their numbers.
 
