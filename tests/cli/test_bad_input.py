@@ -204,8 +204,14 @@ def test_an_interrupted_run_can_be_restarted(model, water_box, tmp_path, monkeyp
     assert state.getStepCount() == 6
 
 
+# The last two import torch, which takes seconds.
 @pytest.mark.parametrize(
-    "backend", ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow)]
+    "backend",
+    [
+        "native",
+        pytest.param("torchforce", marks=pytest.mark.slow),
+        pytest.param("pythonforce", marks=pytest.mark.slow),
+    ],
 )
 def test_sigint_leaves_a_restart_file(water, backend):
     """Also where the signal arrives inside the Python code that OpenMM calls."""

@@ -200,9 +200,14 @@ def test_serialized_system_and_copy(model, water_box, backend, platform):
         np.testing.assert_allclose(forces, expected[1], atol=1e-2)
 
 
+# test_former_files reads a TorchForce in a new process.
 @pytest.mark.parametrize(
     "backend",
-    ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow), "native"],
+    [
+        pytest.param("torchforce", marks=pytest.mark.slow),
+        pytest.param("pythonforce", marks=pytest.mark.slow),
+        "native",
+    ],
     indirect=True,
 )
 def test_serialized_system_in_a_new_process(model, water_box, backend, tmp_path):
