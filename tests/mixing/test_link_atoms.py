@@ -79,10 +79,16 @@ def capped_alone(potential, positions, atoms, bonds):
     return energy_and_forces(system, np.vstack([positions[atoms], caps]))[0]
 
 
-@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
+# OpenMM is given the same module by either backend of torch: one region is enough.
 @pytest.mark.parametrize(
-    ("atoms", "bonds"),
-    [(ACE, [(1, 6)]), (METHYL, [(8, 6)]), ([6, 7], [(6, 1), (6, 8)])],
+    ("atoms", "bonds", "backend"),
+    [
+        *((*region, name) for name in ("pythonforce", "native") for region in REGIONS),
+        *(
+            pytest.param(*region, "torchforce", marks=pytest.mark.slow if i < 2 else ())
+            for i, region in enumerate(REGIONS)
+        ),
+    ],
 )
 def test_energy_is_that_of_the_capped_region(
     potential, make, droplet, atoms, bonds, backend

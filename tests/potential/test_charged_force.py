@@ -151,7 +151,15 @@ def test_supercell(charged, water_box):
     assert twice[2] == pytest.approx(2 * once[2], abs=1e-4)
 
 
-@pytest.mark.parametrize("backend", ["torchforce", "pythonforce", "native"])
+@pytest.mark.parametrize(
+    ("charged", "backend"),
+    [
+        *(("learned", name) for name in ("torchforce", "pythonforce", "native")),
+        pytest.param("constant", "torchforce", marks=pytest.mark.slow),
+        *(("constant", name) for name in ("pythonforce", "native")),
+    ],
+    indirect=["charged"],
+)
 def test_system(charged, water_box, backend):
     """All backends compute the same, also those of Systems that were read from XML."""
     skip_without(backend)

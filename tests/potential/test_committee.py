@@ -92,9 +92,10 @@ def report(reporter, topology, system, positions):
     return np.genfromtxt(file, delimiter=",", names=True)
 
 
+# test_former_files has a committee in a TorchForce.
 @pytest.mark.parametrize(
     "backend",
-    ["torchforce", pytest.param("pythonforce", marks=pytest.mark.slow), "native"],
+    [pytest.param("torchforce", marks=pytest.mark.slow), "pythonforce", "native"],
     indirect=True,
 )
 def test_mean_and_deviation_in_openmm(members, water, backend):

@@ -62,8 +62,24 @@ def force_module(*arguments, **options):
 PLATFORMS = ("Reference", "CPU", pytest.param("CUDA", marks=pytest.mark.gpu))
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("kind", ["cubic", "triclinic", "small", "isolated"])
+# Each platform with cells of two kinds, and each kind on a platform; the rest is slow.
+KINDS = {
+    "cubic": "CPU",
+    "triclinic": "Reference",
+    "small": "CPU",
+    "isolated": "Reference",
+}
+PLACES = [
+    *(
+        pytest.param(platform, kind, marks=() if platform == one else pytest.mark.slow)
+        for kind, one in KINDS.items()
+        for platform in ("Reference", "CPU")
+    ),
+    *(pytest.param("CUDA", kind, marks=pytest.mark.gpu) for kind in KINDS),
+]
+
+
+@pytest.mark.parametrize(("platform", "kind"), PLACES)
 def test_openmm_equals_model(model, water_box, backend, platform, kind):
     symbols, positions, box = water_box
     if kind == "triclinic":
@@ -186,7 +202,10 @@ def test_subset_of_particles(model, water_box):
     assert not forces[others].any()
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    "platform",
+    [pytest.param("Reference", marks=pytest.mark.slow), *PLATFORMS[1:]],
+)
 def test_serialized_system_and_copy(model, water_box, backend, platform):
     symbols, positions, box = water_box
     system = AllegroPotential(model).create_system(

@@ -27,7 +27,7 @@ def model():
 @pytest.mark.parametrize(
     ("backend", "kernel", "cell"),  # above two cutoffs, below two, below one
     [
-        ("torchforce", "fused", "large"),
+        ("native", "fused", "large"),
         ("torchforce", "fused", "tiny triclinic"),
         ("torchforce", "plain", "triclinic"),
         ("pythonforce", "fused", "triclinic"),
