@@ -8,13 +8,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from openmm import app, unit
 
 from ..plugin.search import find_pairs
 from ..units import NM_TO_ANGSTROM
+from .coordinates import Coordinates
 from .molecules import Molecule
 
 log = logging.getLogger(__name__)
@@ -30,19 +30,6 @@ _TRIES = (1.0, 0.9, 0.8)
 _LOOPS, _SECONDS = 40, 120
 # Part of the box that spheres of heavy atoms may fill: 2.5 times that of water.
 _FULL = 0.4
-
-
-class Packed(NamedTuple):
-    """A box of molecules.
-
-    Attributes
-    ----------
-    topology : openmm.app.Topology
-    positions : [N, 3] Quantity
-    """
-
-    topology: app.Topology
-    positions: unit.Quantity
 
 
 def box_of_density(
@@ -71,7 +58,7 @@ def pack(
     *,
     tolerance: float = 2.0,
     seed: int = 1,
-) -> Packed:
+) -> Coordinates:
     """Pack molecules into a periodic orthorhombic box.
 
     Packmol (L. Martínez et al., doi:10.1002/jcc.21224) places whole molecules whose
@@ -120,7 +107,7 @@ def pack(
         raise _no_room(counts, edges, least)
     topology = _topology(molecules, counts, edges)
     _check_apart(topology, positions, edges)
-    return Packed(topology, positions * unit.nanometer)
+    return Coordinates(topology, positions * unit.nanometer)
 
 
 def _no_room(counts: Sequence[int], edges: np.ndarray, tolerance: float) -> ValueError:
@@ -152,7 +139,7 @@ def _packed(
                 radius = tolerance * (_HYDROGEN if symbol == "H" else _HEAVY)
                 lines += [f"  atoms {index}", f"    radius {radius:.4f}", "  end atoms"]
             lines.append("end structure")
-        if not _run("\n".join(lines) + "\n", folder):
+        if not run_packmol("\n".join(lines) + "\n", folder):
             return None
         rows = Path(folder, "packed.xyz").read_text().splitlines()[2:]
     values = [row.split()[1:4] for row in rows]
@@ -164,8 +151,22 @@ def _packed(
     return np.array(values, dtype=float) / NM_TO_ANGSTROM
 
 
-def _run(text: str, folder: str) -> bool:
-    """Run packmol on an input, and tell whether it succeeded."""
+def run_packmol(text: str, folder: str) -> bool:
+    """Run packmol on an input, and tell whether it succeeded.
+
+    Parameters
+    ----------
+    text : str
+        The input; its names of files are relative to the folder.
+    folder : str
+
+    Raises
+    ------
+    ImportError
+        If there is no packmol.
+    RuntimeError
+        If it ends in another error than a lack of room.
+    """
     # First the packmol of this Python's environment, which need not be activated.
     program = shutil.which("packmol", path=Path(sys.executable).parent)
     program = program or shutil.which("packmol")

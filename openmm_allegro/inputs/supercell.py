@@ -7,12 +7,12 @@ import numpy as np
 from openmm import app, unit
 
 from .bonds import add_bonds
-from .packing import Packed
+from .coordinates import Coordinates
 
 
 def supercell(
     topology: app.Topology, positions: unit.Quantity, counts: Sequence[int]
-) -> Packed:
+) -> Coordinates:
     """Repeat a cell along its vectors.
 
     Bonds of the topology are repeated, those across the cell's borders to the nearest
@@ -48,7 +48,7 @@ def supercell(
     bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
     if not bonds:
         add_bonds(whole, result)
-        return Packed(whole, result)
+        return Coordinates(whole, result)
     atoms = list(whole.atoms())
     for first, second in bonds:
         apart = (places[first] - places[second]) @ np.linalg.inv(box)
@@ -56,7 +56,7 @@ def supercell(
         for number, image in enumerate(np.ravel_multi_index(partners.T, counts)):
             pair = number * len(places) + first, image * len(places) + second
             whole.addBond(*(atoms[index] for index in pair))
-    return Packed(whole, result)
+    return Coordinates(whole, result)
 
 
 def repeat_atoms(topology: app.Topology, count: int) -> app.Topology:

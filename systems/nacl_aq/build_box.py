@@ -9,8 +9,6 @@ and 2 NaCl (1.85 mol/kg) in a cube of 12.42 Å.
 
 import argparse
 import math
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from openmm import Vec3, unit
 from openmm.app import Element, PDBFile, Topology
+
+from openmm_allegro.inputs.packing import run_packmol
 
 # Water's geometry, near that of the liquid.
 OH_LENGTH = 0.98  # Å
@@ -75,7 +75,12 @@ def pack(waters, ion_pairs, box, seed):
                     lines += [f"  atoms {i}", f"    radius {RADIUS[element]}"]
                     lines += ["  end atoms"]
                 lines += ["end structure"]
-        run_packmol("\n".join(lines) + "\n", folder)
+        if not run_packmol("\n".join(lines) + "\n", folder):
+            raise RuntimeError(
+                f"expected a box with room for every molecule, found {box} Å, with "
+                "which packmol did not converge; enlarge --box, pack fewer molecules "
+                "or try another --seed"
+            )
         rows = Path(folder, "packed.xyz").read_text().splitlines()[2:]
     positions = np.array([row.split()[1:4] for row in rows], dtype=float)
     expected = (3 * waters + 2 * ion_pairs, 3)
@@ -88,31 +93,6 @@ def xyz(name, atoms):
     """Write one molecule as text in the xyz format."""
     rows = [f"{e} {x:.6f} {y:.6f} {z:.6f}" for e, (x, y, z) in atoms]
     return "\n".join([str(len(atoms)), name, *rows]) + "\n"
-
-
-def run_packmol(text, folder):
-    """Run packmol on an input text; RuntimeError if it is missing or gives up."""
-    # First the packmol of this Python's environment, which need not be activated.
-    packmol = shutil.which("packmol", path=Path(sys.executable).parent)
-    packmol = packmol or shutil.which("packmol")
-    if packmol is None:
-        raise RuntimeError(
-            "packmol not found: install the extra dev (pip install '.[dev]') "
-            "or packmol itself (pip install packmol)"
-        )
-    # From a file: packmol rewinds its standard input, which a pipe does not allow.
-    source = Path(folder, "packmol.inp")
-    source.write_text(text)
-    with source.open() as stdin:
-        done = subprocess.run(
-            [packmol], stdin=stdin, cwd=folder, capture_output=True, text=True
-        )
-    if done.returncode != 0 or "Success!" not in done.stdout:
-        raise RuntimeError(
-            f"packmol did not converge (exit status {done.returncode}): expected a box "
-            "with room for every molecule; enlarge --box, pack fewer molecules or try "
-            f"another --seed. Its last words:\n{done.stdout[-800:]}{done.stderr[-400:]}"
-        )
 
 
 def make_topology(waters, ion_pairs, box):
@@ -169,7 +149,7 @@ def main():
 
     try:
         topology, positions = build_box(args.waters, args.ions, args.box, args.seed)
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     with args.output.open("w") as file:
         PDBFile.writeFile(topology, positions, file)
