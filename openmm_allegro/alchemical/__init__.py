@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Free energies from a force field to a model, along ``lambda_interpolate``.
 
-Needs the extras ``multistate`` and ``analysis``, whose packages are imported when a run
-starts.
+Needs the extra ``multistate``, whose packages are imported when a run starts.
 """
 
 from ..utils.lazy import lazy_names

@@ -113,13 +113,7 @@ class SwitchingSettings:
     temperature_k: float = setting_of(_States, "temperature_k", about="Temperature")
     timestep_fs: float = setting_of(RunSettings, "timestep_fs")
     friction_per_ps: float = setting_of(RunSettings, "friction_per_ps")
-    pressure_bar: float | None = setting_of(
-        RunSettings,
-        "pressure_bar",
-        default=None,
-        about="Pressure of an isotropic Monte Carlo barostat with a move every 25 "
-        "steps; the volume is constant if not given",
-    )
+    pressure_bar: float | None = setting_of(ExchangeSettings, "pressure_bar")
     minimize: bool = setting_of(RunSettings, "minimize")
 
     def __post_init__(self) -> None:
