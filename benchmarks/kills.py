@@ -144,7 +144,7 @@ def other_faults(task, draw, longest, temporary, results, bar, least):
     shutil.rmtree(reference)
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--protocol", type=int, default=100, help="least kills")
     parser.add_argument("--training", type=int, default=40)
@@ -164,6 +164,11 @@ def main() -> None:
     parser.add_argument(
         "--results", type=Path, default=Path(__file__).parent / "results"
     )
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
     options = parser.parse_args()
     draw = random.Random(options.seed)
     biased = dict.fromkeys(("metadynamics", "opes"), options.biased)
