@@ -111,7 +111,7 @@ def _simulate_file(
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
-    from ..bias.tables import read_sampling
+    from ..bias.bias_file import read_sampling
     from ..runs.names import check_output
     from ..simulate.execute import execute
     from ..simulate.protocol_file import prepare

@@ -10,7 +10,7 @@ from typing import Any
 from ..analysis.defaults import BLOCKS
 from ..runs.selections import selections
 from ..runs.source import Source
-from ..utils.progress import told
+from ..utils.progress import log_if_long
 from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
 
@@ -122,7 +122,7 @@ class Quantity:
             subjects = self.default(source)
         if source is not None and self.beads:
             source = source.over_beads()
-        with told(_log, f"measuring {self.name}"):
+        with log_if_long(_log, f"measuring {self.name}"):
             measurement = self.compute(source, subjects, settings)
         if source is None:
             return measurement

@@ -242,7 +242,7 @@ def degrees_of_freedom(system: openmm.System) -> int:
 
 
 def _make_shadow(context: openmm.Context) -> openmm.Context:
-    """Make a Context of the same particles, whose State is what it is told."""
+    """Make a Context of the same particles, with energy and forces that are given."""
     system, shadow = context.getSystem(), openmm.System()
     for mass in masses_of(system):
         shadow.addParticle(mass)

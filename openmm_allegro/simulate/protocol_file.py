@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..bias.bias_file import TABLES as SAMPLING_TABLES
+from ..bias.bias_file import sampling_of
 from ..bias.sampling import Sampling
-from ..bias.tables import TABLES as SAMPLING_TABLES
-from ..bias.tables import sampling_of
 from ..inputs.settings import MixingConfig
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of

@@ -11,7 +11,7 @@ FIRST, NEXT = 3.0, 30.0
 
 
 @contextlib.contextmanager
-def told(log: logging.Logger, text: str) -> Iterator[None]:
+def log_if_long(log: logging.Logger, text: str) -> Iterator[None]:
     """Log a text where what follows takes more than three seconds, and again later.
 
     Parameters

@@ -15,7 +15,7 @@ from report_helpers import write_run
 
 from openmm_allegro import Stage, run, run_protocol
 from openmm_allegro.bias import Restraint, Variable
-from openmm_allegro.bias.tables import read_sampling
+from openmm_allegro.bias.bias_file import read_sampling
 from openmm_allegro.cli import main
 from openmm_allegro.lammps.ensembles import check_written
 from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_energy

@@ -16,10 +16,10 @@ def test_long_jobs_are_told_and_short_ones_are_not(caplog, monkeypatch):
     monkeypatch.setattr(progress, "FIRST", 0.02)
     monkeypatch.setattr(progress, "NEXT", 0.02)
     with caplog.at_level(logging.INFO, "openmm_allegro.test"):
-        with progress.told(log, "measuring nothing"):
+        with progress.log_if_long(log, "measuring nothing"):
             pass
         assert not caplog.messages
-        with progress.told(log, "measuring rdf"):
+        with progress.log_if_long(log, "measuring rdf"):
             deadline = time.monotonic() + 20
             while len(caplog.messages) < 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -30,7 +30,7 @@ def test_long_jobs_are_told_and_short_ones_are_not(caplog, monkeypatch):
 def test_errors_pass_and_nothing_is_told_afterwards(caplog, monkeypatch):
     monkeypatch.setattr(progress, "FIRST", 0.02)
     with caplog.at_level(logging.INFO, "openmm_allegro.test"):
-        with pytest.raises(ValueError), progress.told(log, "measuring"):
+        with pytest.raises(ValueError), progress.log_if_long(log, "measuring"):
             raise ValueError
         number = len(caplog.messages)
         time.sleep(0.06)
