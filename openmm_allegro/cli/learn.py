@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..runs.names import LOOP_FILES
 from .output import add_overwrite_option
 
 
@@ -58,5 +59,6 @@ def learn(options: argparse.Namespace) -> None:
             "candidates"
         )
     print(f"the loop ended because {learnt.reason}")
-    for path in (*learnt.models, output / "frames.csv", output / "errors.csv", page):
+    tables = [output / LOOP_FILES[name] for name in ("frames", "errors")]
+    for path in (*learnt.models, *tables, page):
         print(path)

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..runs.names import LOOP_FILES
 from ..utils.config import brief_names
 from ..utils.files import read_record, replace_file, write_record
 from ..utils.settings import settings_of
 from .loop_file import Loop
 from .settings import LoopConfig
 
-LOOP, FRAMES, ERRORS = "loop.json", "frames.csv", "errors.csv"
+LOOP, FRAMES, ERRORS = (LOOP_FILES[n] for n in ("record", "frames", "errors"))
 ROUND = "round-{:02d}"
 # of a round: errors of its committee; candidates and picks; labels of those
 MEASURED, PICKED, LABELLED = "errors.json", "picked.json", "labelled.json"

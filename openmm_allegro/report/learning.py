@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..analysis.figures.learning import plot_learning
+from ..runs.names import LOOP_FILES
 from ..utils.files import read_record, replace_file
 from ..utils.words import counted
 from .html import (
@@ -53,8 +54,8 @@ def learning_page(folder, path, others=()):
         If a folder has no loop, or its tables cannot be read.
     """
     folder, path = Path(folder), Path(path)
-    record, errors = read_record(folder / "loop.json"), read_errors(folder)
-    frames = _read_table(folder / "frames.csv")
+    record, errors = read_record(folder / LOOP_FILES["record"]), read_errors(folder)
+    frames = _read_table(folder / LOOP_FILES["frames"])
     loops = {_label(Path(other)): read_errors(other) for other in others}
     with tempfile.TemporaryDirectory() as place:
         content = _content(folder, record, errors, frames, loops, Path(place))
@@ -70,7 +71,7 @@ def read_errors(folder):
     FileNotFoundError
         If there is none.
     """
-    return _read_table(Path(folder) / "errors.csv")
+    return _read_table(Path(folder) / LOOP_FILES["errors"])
 
 
 def learning_curve(errors, quantity):
@@ -95,7 +96,7 @@ def learning_curve(errors, quantity):
 
 def _label(folder):
     """Name a loop by how it picks, and by its folder."""
-    picks = read_record(folder / "loop.json")["learn"]["pick"]
+    picks = read_record(folder / LOOP_FILES["record"])["learn"]["pick"]
     return f"{folder.name} ({picks})"
 
 

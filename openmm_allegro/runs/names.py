@@ -32,6 +32,8 @@ OTHER_SUFFIXES = {
     "beads": ".beads.xtc",
     "nuclei": ".nuclei.csv",
 }
+# Files in the folder of a loop of active learning.
+LOOP_FILES = {"record": "loop.json", "frames": "frames.csv", "errors": "errors.csv"}
 # The "method" of records of replicas, and the endings of their files.
 REPLICA_METHODS = ("parallel-tempering", "lambda-exchange")
 REPLICA_SUFFIXES = {

@@ -25,6 +25,12 @@ def box(*arguments):
     return main(["box", *map(str, arguments), "--force"])
 
 
+def test_without_packmol_its_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    assert box("water=2", "--density", 0.9, "--output", tmp_path / "x.pdb") == 2
+    assert "pip install 'openmm-allegro[box]'" in capsys.readouterr().err
+
+
 @needs_packmol
 @pytest.mark.parametrize("ending", ["pdb", "cif"])
 def test_a_liquid_of_molecules_and_ions(tmp_path, ending):
