@@ -172,7 +172,7 @@ def _reason_before(loop: Loop, state: _State, number: int) -> str:
     if config.budget and state.count + state.failed >= config.budget:
         return f"the budget of {counted(config.budget, 'frame')} is used"
     if number >= config.rounds:
-        return f"{counted(config.rounds, 'round')} are done"
+        return f"rounds = {config.rounds} is reached"
     return ""
 
 

@@ -2,6 +2,7 @@
 """Read a loop of active learning from a TOML file, and check what it names."""
 
 import dataclasses
+import hashlib
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,19 @@ class Loop(NamedTuple):
             "explore": [dataclasses.asdict(e) for e in self.explorations],
             "model": [dataclasses.asdict(network) for network in self.networks],
             "train": dataclasses.asdict(self.training),
+            "files": self._digests(),
+        }
+
+    def _digests(self) -> dict[str, str]:
+        """SHA-256 of the files that the loop reads, which may not change."""
+        config = self.config
+        names = [*config.start_from, *config.training, *config.validation]
+        names += [*config.test, *config.replay]
+        for exploration in self.explorations:
+            names += [*exploration.pool, *filter(None, [exploration.protocol])]
+        return {
+            name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+            for name in names
         }
 
 

@@ -67,7 +67,7 @@ def test_a_loop_labels_what_it_asks_for(whole):
     page = (output / "learning.html").read_text()
     assert "Errors against frames" in page and frames[0]["origin"] in page
     record = json.loads((output / "loop.json").read_text())
-    assert record["finished"] and record["reason"] == "2 rounds are done"
+    assert record["finished"] and record["reason"] == "rounds = 2 is reached"
 
 
 def test_a_loop_killed_at_ten_places_goes_on(whole, monkeypatch):
@@ -121,6 +121,11 @@ def test_a_command_labels_and_a_failed_frame_is_left_out(tmp_path):
     assert learnt.reason == "the budget of 3 frames is used"
     path.write_text(path.read_text().replace("seed = 5", "seed = 6"))
     with pytest.raises(ValueError, match=r"learn: seed; only budget, rounds"):
+        learn(path, tmp_path / "run", resume=True, progress=False)
+    path.write_text(path.read_text().replace("seed = 6", "seed = 5"))
+    frames = ase.io.read(tmp_path / "start.extxyz", ":")
+    ase.io.write(tmp_path / "start.extxyz", frames[:3])
+    with pytest.raises(ValueError, match=r"files: start.extxyz"):
         learn(path, tmp_path / "run", resume=True, progress=False)
     with pytest.raises(FileExistsError, match="resume"):
         learn(path, tmp_path / "run", progress=False)
