@@ -12,7 +12,6 @@ figure of docs/active-learning.md.
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import ase.io
@@ -71,7 +70,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    begin, results = time.perf_counter(), {}
+    results: dict = {}
     convert(options.folder / "ethanol_split01.npz", "ethanol", options.output)
     pool = ase.io.read(options.output / "ethanol_train.extxyz", ":")
     test = ase.io.read(options.output / "ethanol_test.extxyz", ":200")
@@ -90,10 +89,10 @@ def main() -> None:
             resume = (folder / "loop.json").exists()
             learn(toml, folder, resume=resume, progress=False)
             results.setdefault(pick, []).append(read_errors(folder))
-        write(results, options, time.perf_counter() - begin)
+        write(results, options)
 
 
-def write(results: dict, options: argparse.Namespace, seconds: float) -> None:
+def write(results: dict, options: argparse.Namespace) -> None:
     """Write the table and the figure of what is done."""
     curves, table = {}, {}
     for quantity in ("forces_mae_mev_a", "energy_mae_mev_atom"):
@@ -106,7 +105,7 @@ def write(results: dict, options: argparse.Namespace, seconds: float) -> None:
                 error = values.std(axis=0, ddof=1) if len(values) > 1 else None
                 curves[pick] = (found[0][0], values.mean(axis=0), error)
     plot_learning(curves, HERE / "results/active_learning.png", "MAE of forces (meV/Å)")
-    record = {"seeds": options.seeds, "seconds": round(seconds)} | table
+    record = {"seeds": options.seeds} | table
     record["hardware"] = hardware(threads=1)
     path = HERE / "results/active_learning.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
