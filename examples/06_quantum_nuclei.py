@@ -30,7 +30,7 @@ options = parser.parse_args()
 pdb = app.PDBFile(str(SYSTEM / "nacl_aq.pdb"))
 potential = AllegroPotential(SYSTEM / "nacl_aq.safetensors")
 system = potential.create_system(pdb.topology, backend="native", two_body="table")
-settings = {"integrator": "rpmd", "beads": 4 if options.quick else options.beads}
+settings = {"integrator": "rpmd", "beads": 2 if options.quick else options.beads}
 if options.qtb:
     settings = {"integrator": "qtb"}
 prefix = options.output / settings["integrator"]
@@ -39,7 +39,7 @@ run(
     pdb.positions,
     system,
     prefix,
-    steps=24 if options.quick else options.steps,
+    steps=20 if options.quick else options.steps,
     timestep=0.25 * unit.femtosecond,
     temperature=300 * unit.kelvin,
     report_interval=2 if options.quick else 20,
