@@ -2,6 +2,7 @@
 """Jumps of runs and of series of temperatures, as the command measures them."""
 
 import json
+from types import SimpleNamespace
 
 import ase.io
 import numpy as np
@@ -13,6 +14,7 @@ from openmm_allegro.measure.jumps import JumpsSettings
 from openmm_allegro.measure.quantities import QUANTITIES
 from openmm_allegro.measure.series import SeriesSettings
 from openmm_allegro.report import report
+from openmm_allegro.report import series as series_of_page
 from openmm_allegro.report.further import further_parts
 from openmm_allegro.report.production import make_production
 from openmm_allegro.runs.crystal import read_crystal
@@ -123,7 +125,8 @@ class Loaded:
         return iter([self._trajectory])
 
 
-def test_a_series_has_the_activation_energy_of_its_rates(series):
+@pytest.fixture(scope="module")
+def measurement(series):
     settings = SeriesSettings(
         sites=str(series / "sites.cif"),
         lengths=(1.0,),
@@ -131,7 +134,10 @@ def test_a_series_has_the_activation_energy_of_its_rates(series):
         at=(600.0,),
         blocks=4,
     )
-    measurement = QUANTITIES["series"].measure(None, [str(series), "Li"], settings)
+    return QUANTITIES["series"].measure(None, [str(series), "Li"], settings)
+
+
+def test_a_series_has_the_activation_energy_of_its_rates(measurement):
     rates = measurement.results[KIND]
     value, error = rates["activation_energy_ev"]
     # frames hide some jumps at the higher temperature
@@ -149,12 +155,15 @@ def test_a_series_has_the_activation_energy_of_its_rates(series):
     ratio = at_700["conductivity"][0] / at_700["charge_diffusion"].value
     assert ratio == pytest.approx(exact, rel=1e-4)
     assert measurement.units[KIND] == "1/ps"
-    measurement.plot(series / "lines.png")
 
 
-def test_pages_show_jumps_and_series(series, tmp_path):
+def test_pages_show_jumps_and_series(series, measurement, tmp_path, monkeypatch):
+    asked = []
+    made = SimpleNamespace(measure=lambda *words: asked.append(words) or measurement)
+    monkeypatch.setattr(series_of_page, "QUANTITY", made)
     page = report(series, jumps=JumpsSettings(sites=str(series / "sites.cif")))
     assert page == series / "report.html"
+    assert asked[0][2].sites == str(series / "sites.cif")
     text = page.read_text()
     for words in ("Activation energies", "By temperature", "500 K", "700 K"):
         assert words in text
