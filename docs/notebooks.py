@@ -34,7 +34,7 @@ def notebook(text: str) -> nbformat.NotebookNode:
             cells += [new_code_cell(f"!{' '.join(line.split())}") for line in commands]
         elif language == "toml" and FILE.match(code):
             name, folder = FILE.match(code)[1], Path(FILE.match(code)[1]).parent
-            make = f"%mkdir -p {folder}\n" if folder.name else ""
+            make = f"%mkdir -p {folder}" if folder.name else ""
             cells += [new_code_cell(make)] if make else []
             cells.append(new_code_cell(f"%%writefile {name}\n{code.rstrip()}"))
         else:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.constants import Boltzmann, elementary_charge
 
 from ..analysis.defaults import LONG_BLOCKS
 from ..runs.selections import selections
@@ -272,6 +271,8 @@ def _sites(paths: Any, topology: Any, settings: JumpsSettings) -> tuple[Any, flo
 
 def _motion(label: str, series: Any, paths: Any, settings: JumpsSettings) -> Motion:
     """D of single ions and of their charge, relative to the host."""
+    from scipy.constants import Boltzmann, elementary_charge
+
     from ..analysis import conductivity, diffusion
     from ..analysis.statistics import Estimate
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.constants import gas_constant
 
 from ..runs.names import RPMD
 from ..runs.nuclei import Nuclei
@@ -41,6 +40,8 @@ def measure_kinetic_energies(
     gyration), each with an error, ``classical`` (3/2 k T), and ``temperature``, at
     which a classical nucleus would have that energy.
     """
+    from scipy.constants import gas_constant
+
     from ..analysis import plot_kinetic_energies
 
     rows: list[Row] = []
@@ -84,6 +85,8 @@ QUANTITY = Quantity(
 
 
 def _of_element(nuclei: Nuclei, classical: float) -> dict[str, Any]:
+    from scipy.constants import gas_constant
+
     from ..analysis import series_mean
 
     kinetic = series_mean(nuclei.kinetic / _MEV)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.constants import Boltzmann, elementary_charge
 
 from ..runs.charges import FORMAL
 from ..runs.names import PROTOCOL, SERIES
@@ -215,6 +214,8 @@ def _conductivity_over_d(label: str, source: Source) -> float | None:
 
     N z² e² / (V k), of formal charges.
     """
+    from scipy.constants import Boltzmann, elementary_charge
+
     kind = next((kind for kind in source.kinds if kind.element == label), None)
     charge = FORMAL.get(label)
     if kind is None or charge is None:

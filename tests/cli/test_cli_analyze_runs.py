@@ -209,7 +209,8 @@ def test_thermodynamics_of_known_fluctuations(energies, tmp_path, capsys):
 @pytest.mark.parametrize("periodic", [True, False])
 def test_heat_capacity_of_a_run_whose_energies_hold_no_volume(periodic, tmp_path):
     """NVT runs write such files: the volume is that of the frames, or there is none."""
-    trajectory = make_trajectory(np.zeros((3, 1, 3)), CUBIC, ["Ar"])
+    still = np.zeros((3, 1, 3))
+    trajectory = make_trajectory(still, CUBIC, ["Ar"], time_step=20.0)
     if not periodic:
         trajectory.unitcell_lengths = trajectory.unitcell_angles = None
     prefix = write_run(trajectory, tmp_path / "nvt", ensemble="nvt", temperature_k=300)

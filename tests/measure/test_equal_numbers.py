@@ -30,7 +30,10 @@ pytestmark = pytest.mark.usefixtures("read_here")
 # Quantities that the page does not show: nothing says which lag times, which pair of
 # ions and which temperatures; of liquids there are no jumps between sites, and of runs
 # without a bias no free energies.
-NOT_SHOWN = {"van-hove", "clusters", "arrhenius", "jumps", "series", "free-energy"}
+NOT_SHOWN = {
+    *("van-hove", "clusters", "arrhenius", "jumps", "series", "free-energy"),
+    "kinetic-energy",  # of quantum nuclei alone
+}
 
 
 @pytest.fixture(scope="module")

@@ -103,10 +103,10 @@ def test_runs_with_other_restraints_are_windows(runs, tmp_path):
     [
         (["phi"], {}, "turn, d, found 'phi'"),
         (["turn,d,turn"], {}, "two with a comma"),
-        (["turn"], {"method": "windows"}, "at least 2 windows"),
+        (["turn"], {"method": "windows"}, "whose restraints alone act"),
         (["d"], {"method": "hills"}, "expected hills of metadynamics"),
         (["turn"], {"limits": (1.0,)}, "--limits"),
-        (["turn"], {"radial": True}, "a distance"),
+        (["turn"], {"radial": True}, "of kind 'distance'"),
         ([], {"blocks": 100_000}, "blocks"),
     ],
 )

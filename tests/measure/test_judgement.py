@@ -219,7 +219,11 @@ ASKED = {
 }
 # Quantities of which a short run shows as much as it is long, or that need no run, or
 # one with variables.
-NOT_JUDGED = {"arrhenius", "series", "non-gaussian", "structure-factor", "free-energy"}
+# Of several runs, or of files that these runs do not have; or without a warning.
+NOT_JUDGED = {
+    *("arrhenius", "series", "non-gaussian", "structure-factor", "free-energy"),
+    "kinetic-energy",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(QUANTITIES) - NOT_JUDGED))

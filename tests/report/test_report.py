@@ -197,7 +197,7 @@ def test_pairs_are_counted_to_half_the_box_or_the_bound(
     """All pairs of a large system would take minutes."""
     asked = []
 
-    def count(source, groups, r_max, bin_width):
+    def count(source, groups, r_max, bin_width, **more):
         asked.extend(set(r_max))
         raise ValueError("expected nothing more")
 
@@ -247,7 +247,7 @@ def test_survival_with_hardly_a_break_is_not_drawn(monkeypatch):
     monkeypatch.setattr(kinetics, "figure", lambda *a: drawn.append(a[2]) or "")
     judged = judge_contacts("Na-Cl", Survival(**few))
     measured = {"survival": Measurement([], results, {}, warnings=judged)}
-    production = Production(None, None, None, None, measured)
+    production = Production(None, None, None, None, measured=measured)
     text = kinetics._residence(production)
     assert len(drawn) == 1 and "Na–O" in drawn[0] and "Na–Cl" not in drawn[0]
     assert text.count("above 2.0") == 2 and "Na–Cl: 3 breaks tell little" in text

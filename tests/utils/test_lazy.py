@@ -17,7 +17,7 @@ PACKAGES = {
         "nonbonded_system": "nonbonded",
     },
     "mixing": dict.fromkeys(
-        ("inside_region", "mixed_system", "outside_region"), "region"
+        ("classical_end", "inside_region", "mixed_system", "outside_region"), "region"
     ),
     "interop.nequip": dict.fromkeys(("export_model", "import_model"), "convert"),
 }
