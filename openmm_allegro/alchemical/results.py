@@ -23,6 +23,8 @@ from .works import read_works
 KJ_PER_KCAL = 4.184
 # Difference of two methods, in its errors, that is reported.
 _DEVIATION = 3.0
+# Independent works below which a direction is called too short, as an exchange is.
+_LEAST = 10
 
 
 class SwitchingFreeEnergy(NamedTuple):
@@ -84,6 +86,15 @@ def switching_free_energy(output: str | Path) -> SwitchingFreeEnergy:
         )
     )
 
+    words = work_warnings(reduced)
+    for name, work in chosen.items():
+        if len(work) < _LEAST:
+            words.append(
+                f"expected at least {_LEAST} independent {name} works, found "
+                f"{len(work)} of {len(works[name])}: the error is uncertain itself; "
+                "make more switches, or a longer interval between them"
+            )
+
     def scaled(estimate: Estimate | None) -> Estimate | None:
         return estimate and Estimate(thermal * estimate.value, thermal * estimate.error)
 
@@ -96,7 +107,7 @@ def switching_free_energy(output: str | Path) -> SwitchingFreeEnergy:
         {name: len(work) for name, work in chosen.items()},
         reduced,
         temperature,
-        work_warnings(reduced),
+        words,
     )
 
 
