@@ -115,7 +115,7 @@ class FreeEnergyTask:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--longest", type=float, default=20.0, help="s until a kill")
+    parser.add_argument("--longest", type=float, default=30.0, help="s until a kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--results",
