@@ -192,7 +192,7 @@ def test_mean_of_three_bodies_without_interaction(remove):
     atoms = list(topology.atoms())
     topology.addBond(atoms[0], atoms[1])
     system = AllegroPotential(model).create_system(
-        topology, backend="pythonforce", remove_cm_motion=remove
+        topology, backend="native", remove_cm_motion=remove
     )
     integrator = openmm.LangevinMiddleIntegrator(300, 200, 0.002)
     integrator.setRandomNumberSeed(1)

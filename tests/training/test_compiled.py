@@ -98,8 +98,31 @@ def test_traced_step_is_the_plain_one(case, products, traced):
     assert_same_step(loss_and_gradients(module, batch), plain)
 
 
-def test_trace_serves_other_weights_and_other_frames(traced):
-    module, samples, config = module_and_samples(ethanol()[:4], 2, network=SMALL)
+@pytest.fixture(scope="module")
+def programs():
+    """What was traced first with ``of_four``, which is the same for all."""
+    return []
+
+
+@pytest.fixture
+def of_four(traced, monkeypatch, programs):
+    """Module, samples of four molecules, two a batch, and config of a small network.
+
+    Its step is traced once for the tests that take it.
+    """
+    trace = CompiledLoss.trace
+
+    def traced_once(loss, energy, batch):
+        if not programs:
+            programs.append(trace(loss, energy, batch))
+        return programs[0]
+
+    monkeypatch.setattr(CompiledLoss, "trace", traced_once)
+    return module_and_samples(ethanol()[:4], 2, network=SMALL)
+
+
+def test_trace_serves_other_weights_and_other_frames(of_four):
+    module, samples, config = of_four
     join = DenseCollate(samples, config, 2)
     loss_and_gradients(module, join(samples[:2]))
     with torch.no_grad():
@@ -109,10 +132,10 @@ def test_trace_serves_other_weights_and_other_frames(traced):
     assert_same_step(step, loss_and_gradients(module, collate(samples[2:], config)))
 
 
-def test_gradient_of_the_loss_by_finite_differences(traced):
+def test_gradient_of_the_loss_by_finite_differences(of_four):
     """By a central difference along a random direction, without autograd."""
-    module, samples, config = module_and_samples(ethanol()[:2], 2, network=SMALL)
-    batch = DenseCollate(samples, config, 2)(samples)
+    module, samples, config = of_four
+    batch = DenseCollate(samples, config, 2)(samples[:2])
     _, gradients = loss_and_gradients(module, batch)
     generator = torch.Generator().manual_seed(0)
     weights = list(module.parameters())
@@ -123,7 +146,7 @@ def test_gradient_of_the_loss_by_finite_differences(traced):
         with torch.no_grad():
             for p, a in zip(weights, along, strict=True):
                 p.add_(a, alpha=step)
-            batch = collate(samples, config)
+            batch = collate(samples[:2], config)
             loss = float(module.loss(batch, predict(module.energy, batch)))
             for p, a in zip(weights, along, strict=True):
                 p.sub_(a, alpha=step)
@@ -147,9 +170,9 @@ def test_compiled_training_learns_as_the_plain_one(tmp_path, request, compiler):
         )
 
 
-def test_gradient_scales_with_what_the_loss_goes_into(traced):
-    module, samples, config = module_and_samples(ethanol()[:2], 2, network=SMALL)
-    batch = DenseCollate(samples, config, 2)(samples)
+def test_gradient_scales_with_what_the_loss_goes_into(of_four):
+    module, samples, config = of_four
+    batch = DenseCollate(samples, config, 2)(samples[:2])
     _, once = loss_and_gradients(module, batch)
     module.zero_grad()
     compiled = CompiledLoss(module.loss, **module.derived)
