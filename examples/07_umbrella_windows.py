@@ -47,7 +47,7 @@ def main():
     files = run_umbrella(
         box.topology,
         box.positions,
-        model.create_system(box.topology),
+        model.create_system(box.topology, backend="native"),
         umbrella,
         options.output,
         variables=[pair],

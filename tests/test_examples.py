@@ -51,7 +51,12 @@ def python_blocks(page):
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
-BLOCKS = [(page, i) for page in PAGES for i in range(len(python_blocks(page)))]
+# That of tempering is what the example of it does.
+BLOCKS = [
+    pytest.param(page, i, marks=pytest.mark.slow if "tempering" in page else ())
+    for page in PAGES
+    for i in range(len(python_blocks(page)))
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -169,6 +174,7 @@ def test_umbrella_example(tmp_path, execute):
     assert len(script.read_text().splitlines()) <= 80
 
 
+@pytest.mark.slow  # the loop itself is tested in tests/learn
 def test_active_learning_example(tmp_path, execute):
     """Both loops begin with the same models, and add the same number of frames."""
     script = ROOT / "examples" / "11_active_learning.py"

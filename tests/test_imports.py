@@ -2,6 +2,7 @@
 """Rules of imports, of what is loaded, and of lengths of files."""
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -70,11 +71,17 @@ def modules():
     }
 
 
+@functools.cache
+def tree(path):
+    """What a module's text means, which several tests look at."""
+    return ast.parse(path.read_text())
+
+
 def imports_of(name, path, known):
     """Modules of the package that a module imports, anywhere in it."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part != "__init__"]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
             targets = [t[1:] or [""] for t in targets if t[0] == "openmm_allegro"]
@@ -266,7 +273,7 @@ def test_analysis_imports_neither_torch_nor_openmm():
 def foreign_imports(path):
     """Names at the top of other packages' modules that a module imports."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
