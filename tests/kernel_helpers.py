@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Networks of all kinds, and their programs through one of the kernels."""
 
+import functools
 import importlib.util
 
 import pytest
 import torch
-from helpers import FULL
+from helpers import FULL, tiny_config, tiny_energy
 
 from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator as fused
@@ -67,6 +68,20 @@ CASES = {
 BUILDS = ["twin", *library.BUILDS]
 
 
+@functools.cache
+def network_of(case):
+    """Config and network of one of ``CASES``, the same for all tests."""
+    config = tiny_config(**CASES[case])
+    return config, tiny_energy(config)
+
+
+@functools.cache
+def program_of(case, dtype, points=0):
+    """Its program, with a table of so many intervals if any."""
+    _, energy = network_of(case)
+    return tabulated(energy, dtype, points) if points else fold(energy, dtype)
+
+
 def in_numpy(program):
     """A program of tensors as one of arrays."""
     return Program(*(values.numpy() for values in program))
@@ -80,6 +95,12 @@ def tabulated(energy, dtype, intervals):
 
 def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
     """Energies, forces and symmetric strain derivative through one of the builds."""
+    program = tabulated(energy, dtype, points) if points else fold(energy, dtype)
+    return evaluate_program(build, program, config, atoms, threads)
+
+
+def evaluate_program(build, program, config, atoms, threads=1):
+    """The same of a program."""
     pairs = VerletList(config.cutoff, 0.4)
     pairs(atoms.positions, atoms.cell, atoms.periodic)
     arguments = atoms.positions, atoms.cell, atoms.types
@@ -87,7 +108,7 @@ def evaluate(build, energy, config, atoms, dtype, threads=1, points=0):
         pairs.offsets,
         pairs.neighbors,
         pairs.shifts,
-        *(tabulated(energy, dtype, points) if points else fold(energy, dtype)),
+        *program,
     )
     if build == "twin":
         found = twin.evaluate(*arguments)

@@ -224,7 +224,7 @@ LIGHT = ("utils", "topology", "analysis", "runs", "measure", "report")
         # By each process of a run of LAMMPS under MPI.
         ("from openmm_allegro.lammps import build", [*SLOW, "numpy", "ctypes"]),
         (HELP.format(["--help"]), [*SLOW, "numpy", "scipy"]),
-        *((HELP.format([verb, "--help"]), SLOW) for verb in VERBS),
+        ("\n".join(HELP.format([verb, "--help"]) for verb in VERBS), SLOW),
         (HELP.format(["analyze", "rdf", "--help"]), SLOW),
     ],
 )

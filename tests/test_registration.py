@@ -191,9 +191,9 @@ import importlib.util
 assert importlib.util.find_spec("openmm") is not None
 assert hasattr(XmlSerializer.deserializeSystem, "__wrapped__")
 assert "torch" not in sys.modules
-openmm_allegro.register()
 """
 OPERATORS = """
+openmm_allegro.register()
 if importlib.util.find_spec("torch") is not None:
     import torch
     assert torch.ops.openmm_allegro.evaluate is not None

@@ -2,6 +2,7 @@
 """The fused kernel and its twin have the function of the network."""
 
 import ctypes
+import functools
 import importlib.util
 import os
 
@@ -16,7 +17,16 @@ from helpers import (
     tiny_energy,
     tiny_statistics,
 )
-from kernel_helpers import BUILDS, CASES, evaluate, load, tabulated
+from kernel_helpers import (
+    BUILDS,
+    CASES,
+    evaluate,
+    evaluate_program,
+    load,
+    network_of,
+    program_of,
+    tabulated,
+)
 
 from openmm_allegro.kernels import library
 from openmm_allegro.kernels.inference import operator as fused
@@ -36,16 +46,22 @@ def test_folding_is_exact():
             assert torch.equal(one, other)
 
 
+@functools.cache
+def expected_of(case, kind):
+    """Atoms, and what the network says of them."""
+    config, energy = network_of(case)
+    atoms = random_atoms(kind)
+    return atoms, evaluate_structure(energy, config, *atoms)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("case", CASES)
 def test_same_function(case, build, dtype):
-    config = tiny_config(**CASES[case])
-    energy = tiny_energy(config)
+    config, _ = network_of(case)
     for kind in ("triclinic", "tiny", "slab", "isolated"):
-        atoms = random_atoms(kind)
-        expected = evaluate_structure(energy, config, *atoms)
-        found = evaluate(build, energy, config, atoms, dtype)
+        atoms, expected = expected_of(case, kind)
+        found = evaluate_program(build, program_of(case, dtype), config, atoms)
         tolerance = 1e-11 if dtype == torch.float64 else 1e-5
         assert expected.forces.abs().max() > 1e-3
         for value, reference in zip(found, expected, strict=True):

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 from helpers import FULL, random_atoms, tiny_config, tiny_energy
-from kernel_helpers import BUILDS, CASES, evaluate, in_numpy, load, tabulated
+from kernel_helpers import (
+    BUILDS,
+    CASES,
+    evaluate,
+    evaluate_program,
+    in_numpy,
+    load,
+    network_of,
+    program_of,
+    tabulated,
+)
 
 from openmm_allegro.kernels.inference import compiled, table, twin
 from openmm_allegro.kernels.inference.fold import fold
@@ -36,14 +46,15 @@ def close_pair(config, fraction):
 @pytest.mark.parametrize("case", CASES)
 def test_table_converges_and_is_exact_below_its_first_radius(case, build):
     """Errors fall with the third power of the interval, also beside a close pair."""
-    config = tiny_config(**CASES[case])
-    energy = tiny_energy(config)
+    config, _ = network_of(case)
     for fraction in (0.4, 0.08):
         atoms = close_pair(config, fraction)
-        exact = evaluate(build, energy, config, atoms, torch.float64)
+        exact, *with_tables = (
+            evaluate_program(build, program_of(case, torch.float64, n), config, atoms)
+            for n in (0, 64, 256)
+        )
         errors = []
-        for points in (64, 256):
-            found = evaluate(build, energy, config, atoms, torch.float64, points=points)
+        for found in with_tables:
             errors.append((found[1] - exact[1]).abs().max() / exact[1].abs().max())
         assert errors[1] < 1e-4
         assert errors[1] < errors[0] / 20 or errors[1] < 1e-9
