@@ -161,7 +161,7 @@ def main():
             f"{row['independent']:.0f} independent values"
         )
     path = Path(__file__).parent / "results" / "free_energy_coverage.json"
-    content = {"seeds": seeds, "hardware": hardware(), "results": results}
+    content = {"seeds": seeds, "hardware": hardware(1), "results": results}
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
