@@ -132,31 +132,32 @@ def _supercells(small, large):
     )
     metric = large @ large.T / np.outer(lengths, lengths)
     volume = np.linalg.det(large)
-    products = {
-        "ab": vectors[a] @ vectors[b].T,
-        "ac": vectors[a] @ vectors[c].T,
-        "bc": vectors[b] @ vectors[c].T,
-    }
+    units = vectors / np.maximum(sizes, 1e-9)[:, None]
     found = []
-    for i, first in enumerate(vectors[a]):
-        volumes = np.cross(first, vectors[b]) @ vectors[c].T
+    for i in a:
+        # Only vectors at about the right angle are looked at in full.
+        cosines = units @ units[i]
+        second = b[np.abs(cosines[b] - metric[0, 1]) < 4 * _STRAIN]
+        third = c[np.abs(cosines[c] - metric[0, 2]) < 4 * _STRAIN]
+        volumes = np.cross(vectors[i], vectors[second]) @ vectors[third].T
         # Thermal expansion, and another functional, are much the same along all axes.
         flat = volumes * volume <= 0
         scale = np.cbrt(volume / np.where(flat, -volume, volumes))
         strain = np.zeros(volumes.shape)
         for (p, q), values in (
-            ((0, 0), first @ first),
-            ((1, 1), sizes[b][:, None] ** 2),
-            ((2, 2), sizes[c] ** 2),
-            ((0, 1), products["ab"][i][:, None]),
-            ((0, 2), products["ac"][i]),
-            ((1, 2), products["bc"]),
+            ((0, 0), sizes[i] ** 2),
+            ((1, 1), sizes[second, None] ** 2),
+            ((2, 2), sizes[third] ** 2),
+            ((0, 1), (vectors[second] @ vectors[i])[:, None]),
+            ((0, 2), vectors[third] @ vectors[i]),
+            ((1, 2), vectors[second] @ vectors[third].T),
         ):
             own = scale**2 * values / (lengths[p] * lengths[q])
             strain = np.fmax(strain, np.abs(own - metric[p, q]))
         fit = (np.abs(scale - 1) < _STRAIN) & (strain < 2 * _STRAIN)
         found += [
-            (float(strain[j, k]), rows[[a[i], b[j], c[k]]]) for j, k in np.argwhere(fit)
+            (float(strain[j, k]), rows[[i, second[j], third[k]]])
+            for j, k in np.argwhere(fit)
         ]
     if not found:
         raise ValueError(
