@@ -24,6 +24,7 @@ from .data_words import (
     spread,
     with_article,
 )
+from .downloads import rounded
 from .html import (
     attempt,
     document,
@@ -31,6 +32,7 @@ from .html import (
     figure,
     join,
     note,
+    notes,
     paragraph,
     section,
     side_by_side,
@@ -100,20 +102,20 @@ def _summary(survey):
     odd = remarks(survey)
     rows = [
         (
-            "files",
+            "Files",
             ", ".join(f"{f} ({counted(n, 'frame')})" for f, n in survey.files.items()),
         ),
-        *((f"frames with {with_article(k)}", v) for k, v in survey.labelled.items()),
+        *((f"Frames with {with_article(k)}", v) for k, v in survey.labelled.items()),
         ("units", "eV, Å, eV/Å, eV/Å³; a stress is positive under tension"),
-        ("density", _density(survey)),
-        ("rms of stress components", _stress(survey)),
+        ("Density", _density(survey)),
+        ("Rms of stress components", _stress(survey)),
         (
-            "isolated atoms, eV",
+            "Isolated atoms, eV",
             ", ".join(f"{e} {x:.4f}" for e, x in survey.isolated.items()),
         ),
-        ("successive frames", _successive(survey)),
+        ("Successive frames", _successive(survey)),
     ]
-    boxes = [note(f"{x[0].upper()}{x[1:]}.", kind="warning") for x in odd]
+    boxes = notes((f"{x[0].upper()}{x[1:]}." for x in odd), "warning")
     if not odd:
         boxes = [note("No frame is far from the others or twice there.", kind="good")]
     return section("Summary", *boxes, facts(rows))
@@ -124,16 +126,18 @@ def _elements(survey):
     rows = [
         (
             element,
-            f"{count:,}",
-            f"{100 * count / total:.1f}",
-            f"{survey.element_energies[element]:.3f}",
-            f"{1000 * survey.force_rms[element]:,.0f}" if survey.force_rms else "–",
+            rounded(count, ",d"),
+            rounded(100 * count / total, ".1f"),
+            rounded(survey.element_energies[element], ".3f"),
+            rounded(1000 * survey.force_rms[element], ",.0f")
+            if survey.force_rms
+            else "–",
         )
         for element, count in survey.elements.items()
     ]
     header = ("element", "atoms", "%", "energy, eV", "rms force, meV/Å")
     formulas = list(survey.compositions.items())
-    shown = [(name, f"{count:,}") for name, count in formulas[:_ROWS]]
+    shown = [(name, rounded(count, ",d")) for name, count in formulas[:_ROWS]]
     more = len(formulas) - len(shown)
     return section(
         "Elements",
@@ -211,7 +215,7 @@ def _labels(survey, folder):
 
 def _pairs(survey, recipe, folder):
     rows = [
-        (name, f"{pair.distance:.3f}", survey.places[pair.frame])
+        (name, rounded(pair.distance, ".3f"), survey.places[pair.frame])
         for name, pair in closest_first(survey)
     ]
     more = len(rows) - _ROWS
@@ -253,7 +257,7 @@ def _odd_frames(survey):
             f"{1000 * o.value:+.1f} meV/atom".replace("-", "−")
             if o.what == "energy"
             else f"{o.value:.3g} eV/Å",
-            f"{abs(o.score):.1f}",
+            rounded(abs(o.score), ".1f"),
         )
         for o in survey.outliers[:_ROWS]
     ]
@@ -278,8 +282,8 @@ def _odd_frames(survey):
     rows = [
         (
             places_of(survey, d),
-            f"{1000 * d.energy:.3g}",
-            f"{1000 * d.forces:.3g}",
+            rounded(1000 * d.energy, ".3g"),
+            rounded(1000 * d.forces, ".3g"),
             "other labels" if d.contradicts else "same labels",
         )
         for d in survey.duplicates[:_ROWS]

@@ -14,7 +14,7 @@ from .html import (
     figure,
     join,
     measured,
-    note,
+    notes,
     paragraph,
     section,
     side_by_side,
@@ -81,6 +81,6 @@ def _parts(runs: Sequence[Run], folder: Path, findings: Findings) -> Markup:
             "F(s) = −RT ln p(s) of the system without bias and restraints; minima and "
             "barriers are told from noise where they are twice their errors."
         ),
-        *(note(text, kind="warning") for text in measurement.warnings),
-        *map(note, measurement.remarks),
+        *notes(measurement.warnings, "warning"),
+        *notes(measurement.remarks),
     )

@@ -3,7 +3,7 @@
 
 from ..measure.quantities import QUANTITIES
 from ..measure.quantity import Quantity
-from .html import Markup, attempt, figure, join, measured, note, table
+from .html import Markup, attempt, figure, join, measured, notes, table
 from .production import Production
 
 # Rows that a page has room for.
@@ -38,8 +38,8 @@ def _part(production, quantity):
     return join(
         drawn,
         table(("item", "quantity", "value", "unit"), rows[:_ROWS]),
-        *(note(text, kind="warning") for text in measurement.warnings),
-        *map(note, remarks),
+        *notes(measurement.warnings, "warning"),
+        *notes(remarks),
     )
 
 

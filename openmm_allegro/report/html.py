@@ -9,10 +9,18 @@ from importlib.resources import files
 import numpy as np
 
 from ..measure.measurement import amount
+from .downloads import Shown, data_uri, table_csv
+
+# Columns for which there is room on a telephone.
+_COLUMNS = 3
 
 
 class Markup(str):
     """Text that is HTML already; other text is escaped when it is put into a page."""
+
+    def __html__(self):
+        """Return itself, as libraries of HTML ask for."""
+        return self
 
 
 def text(value):
@@ -59,11 +67,33 @@ def note(*content, kind="note"):
     return tag("p", *content, class_=f"box {kind}")
 
 
+def notes(texts, kind="note"):
+    """Remarks in a box: one, or a list of them; nothing where there is none."""
+    texts = list(texts)
+    if len(texts) < 2:
+        return [note(text, kind=kind) for text in texts]
+    listed = tag("ul", *(tag("li", text) for text in texts))
+    return [tag("div", listed, class_=f"box {kind} several")]
+
+
 def table(header, rows, *, caption=None, long=False):
-    """Table whose first column names the rows; the last one breaks lines if `long`."""
+    """Table whose first column names the rows; the last one is words if `long`.
+
+    Where there is no room for many columns, each row is a list of names and values.
+    Below it is what saves it as CSV.
+    """
+    rows = list(rows)
     head = tag("tr", *(tag("th", name, scope="col") for name in header))
+    names = [re.sub(r"<[^>]+>", "", str(name)) for name in header]
     body = [
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", x) for x in row[1:]))
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(
+                tag("td", cell, **_cell_attributes(cell, name))
+                for cell, name in zip(row[1:], names[1:], strict=False)
+            ),
+        )
         for row in rows
     ]
     made = tag(
@@ -72,19 +102,37 @@ def table(header, rows, *, caption=None, long=False):
         tag("thead", head),
         tag("tbody", *body),
     )
-    return tag("div", made, class_="table long" if long else "table")
+    many = len(header) > _COLUMNS or long
+    kinds = ("table", "many" if many else "", "long" if long else "")
+    saved = download("CSV", "csv", table_csv(header, rows)) if rows else None
+    return tag("div", made, saved, class_=" ".join(filter(None, kinds)))
 
 
 def facts(rows):
     """List of names and values; those without a value are left out."""
-    return tag(
-        "dl",
-        *(
-            tag("div", tag("dt", name), tag("dd", value))
-            for name, value in rows
-            if value not in (None, "")
-        ),
+    rows = [(name, value) for name, value in rows if value not in (None, "")]
+    listed = tag("dl", *(tag("div", tag("dt", n), tag("dd", v)) for n, v in rows))
+    return join(listed, download("CSV", "csv", table_csv(("setting", "value"), rows)))
+
+
+def download(label, kind, content):
+    """Link that saves a text, as ``table.csv`` if no script gives it a better name."""
+    link = tag(
+        "a",
+        label,
+        class_="download",
+        download=f"table.{kind}" if kind == "csv" else f"page.{kind}",
+        href=data_uri(content, "plain" if kind == "txt" else kind),
     )
+    return tag("div", link, class_="tools")
+
+
+def _cell_attributes(cell, name):
+    """Name of the column, and that a value and its error stay on one line."""
+    given = {"data_of": name} if name else {}
+    if isinstance(cell, Shown) and "±" in cell:
+        given["class_"] = "number"
+    return given
 
 
 def tiles(rows):
@@ -108,15 +156,21 @@ def figure(draw, folder, alt, caption=None, *, wide=False):
         f'<img src="data:image/svg+xml;base64,{content}" alt="{html.escape(alt)}">'
     )
     caption = tag("figcaption", caption) if caption else None
-    return tag("figure", image, caption, class_="wide" if wide else "narrow")
+    # The script gives it the image as its address, which is not there twice.
+    saved = tag("div", tag("a", "SVG", class_="download svg"), class_="tools")
+    return tag("figure", image, caption, saved, class_="wide" if wide else "narrow")
 
 
 def measured(value, error, scale=1.0):
-    """Write ``2.31 ± 0.04``, of a value and its error if known, both times `scale`."""
+    """Write ``2.31 ± 0.04``, of a value and its error if known, both times `scale`.
+
+    A CSV has all digits of both.
+    """
+    full = [scale * x for x in (value, error) if x is not None]
     if not np.isfinite(value):
-        return "not found"
+        return Shown("not found", *full)
     error = None if error is None else scale * error
-    return amount(scale * value, error).replace("-", "−")
+    return Shown(amount(scale * value, error).replace("-", "−"), *full)
 
 
 def attempt(title, function, *arguments):
@@ -137,9 +191,10 @@ def part(title, content):
     return tag("div", tag("h3", title), content, class_="part")
 
 
-def document(title, words, first, sections, script=None):
+def document(title, words, first, sections, script=""):
     """Make the whole page: a heading, words and tiles below it, then the sections."""
     style = (files(__package__) / "page.css").read_text(encoding="utf-8")
+    script = (files(__package__) / "page.js").read_text(encoding="utf-8") + script
     titles = [part.split("<h2>")[1].split("</h2>")[0] for part in sections]
     contents = tag(
         "nav",
@@ -157,6 +212,6 @@ def document(title, words, first, sections, script=None):
         tag("header", tag("h1", title), paragraph(words), first),
         contents,
         tag("main", *sections),
-        tag("script", Markup(script)) if script else None,
+        tag("script", Markup(script)),
     )
     return f'<!DOCTYPE html>\n<html lang="en">\n{tag("head", head)}\n{body}\n</html>\n'

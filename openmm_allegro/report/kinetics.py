@@ -3,6 +3,7 @@
 
 from ..measure.judgement import BREAKS
 from ..measure.survival import BEYOND
+from .downloads import Shown, between, rounded
 from .further import further_parts
 from .html import (
     attempt,
@@ -54,8 +55,8 @@ def _diffusion(production, findings):
                 label,
                 result["particles"],
                 value,
-                f"{result['fit_start']:.3g} to {result['lag_times'][-1]:.3g}",
-                f"{result['displacement']:.2f}",
+                between(result["fit_start"], result["lag_times"][-1], ".3g"),
+                rounded(result["displacement"], ".2f"),
             )
         )
         if result["regime"] == _DIFFUSIVE:
@@ -169,12 +170,12 @@ def _residence(production):
     for label, result in measurement.results.items():
         residence = measured(*result["residence_time"])
         if result["lower_bound"]:
-            residence = f"above {residence}"
+            residence = Shown(f"above {residence}", *residence.full)
         inner, outer = result["radii"]
         rows.append(
             (
                 dashed(label),
-                f"{inner:.3f}, {outer:.3f}",
+                between(inner, outer, ".3f"),
                 measured(*result["lifetime"]),
                 residence,
                 result["n_breaks"],

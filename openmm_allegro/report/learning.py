@@ -11,6 +11,7 @@ from ..analysis.figures.learning import plot_learning
 from ..runs.names import LOOP_FILES
 from ..utils.files import read_record, replace_file
 from ..utils.words import counted
+from .downloads import rounded
 from .html import (
     attempt,
     document,
@@ -134,7 +135,7 @@ def _content(folder, record, errors, frames, loops, place):
 
 
 def _short(value):
-    return f"{float(value):.3g}" if value else "–"
+    return rounded(float(value), ".3g") if value else "–"
 
 
 def _facts(record):
@@ -146,12 +147,12 @@ def _facts(record):
         "pool": "the files of the pool",
     }
     rows = [
-        ("members", str(config["members"])),
-        ("start from", ", ".join(config["start_from"]) or "random weights"),
-        ("labels by", who[labels["kind"]]),
-        ("frames of a round", str(config["frames"])),
-        ("seed", str(config["seed"])),
-        ("explorations", ", ".join(e["name"] for e in record["explore"])),
+        ("Members", str(config["members"])),
+        ("Start from", ", ".join(config["start_from"]) or "random weights"),
+        ("Labels by", who[labels["kind"]]),
+        ("Frames of a round", str(config["frames"])),
+        ("Seed", str(config["seed"])),
+        ("Explorations", ", ".join(e["name"] for e in record["explore"])),
     ]
     return facts(rows)
 

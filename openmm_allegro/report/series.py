@@ -5,15 +5,15 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
-from ..measure.measurement import amount
 from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
 from ..runs.window import Window
+from .downloads import Shown, rounded
 from .html import (
     document,
     figure,
-    join,
     measured,
     note,
+    notes,
     paragraph,
     section,
     table,
@@ -97,7 +97,7 @@ def _run_section(temperatures):
             run.stage,
             run.ensemble or "not recorded",
             run.progress,
-            number(run.simulated, ".4g"),
+            rounded(run.simulated, ".4g"),
             number(run.record.get("seed"), "d"),
             "" if run is not one.run else "measured",
         )
@@ -109,7 +109,7 @@ def _run_section(temperatures):
 
 
 def _warning_section(measurement):
-    boxes = [note(text, kind="warning") for text in measurement.warnings]
+    boxes = notes(measurement.warnings, "warning")
     if not boxes:
         boxes = [note("No check of this page found a fault.", kind="good")]
     return section("Warnings", *boxes)
@@ -125,8 +125,8 @@ def _line_section(measurement, folder):
         (
             item,
             *(measured(of[name].value, of[name].error) for name in _ENERGIES),
-            f"{of['χ²'].value:.3g} {of['χ²'].unit}",
-            f"{of['probability of a larger χ²'].value:.2g}",
+            Shown(f"{of['χ²'].value:.3g} {of['χ²'].unit}", of["χ²"].value),
+            rounded(of["probability of a larger χ²"].value, ".2g"),
         )
         for item, of in energies.items()
     ]
@@ -161,10 +161,7 @@ def _temperature_section(measurement, temperatures):
             values.setdefault(key, {})[row.item] = row
     rows = []
     for (name, unit), of in values.items():
-        cells = [
-            amount(of[x].value, of[x].error).replace("-", "−") if x in of else ""
-            for x in columns
-        ]
+        cells = [measured(of[x].value, of[x].error) if x in of else "" for x in columns]
         rows.append((name if not unit else f"{name} ({unit})", *cells))
     return section("By temperature", table(("", *columns), rows))
 
@@ -178,5 +175,5 @@ def _footer(measurement, command):
             "one; the manual's page on jumps has the definitions."
         ),
         paragraph("Command: ", tag("code", command)),
-        join(*map(note, measurement.remarks)),
+        *notes(measurement.remarks),
     )

@@ -2,6 +2,7 @@
 """Section of the page: g(r), coordination, environments, angles, S(q), bonds."""
 
 from ..measure.subjects import TOTAL, default_pairs
+from .downloads import rounded
 from .further import further_parts
 from .html import (
     Markup,
@@ -10,6 +11,7 @@ from .html import (
     join,
     measured,
     note,
+    notes,
     paragraph,
     section,
     side_by_side,
@@ -101,9 +103,9 @@ def _coordination(production):
     rows = [
         (
             dashed(label),
-            f"{shell.r_peak:.3f}",
-            f"{shell.g_peak:.2f}",
-            f"{shell.r_max:.3f}",
+            rounded(shell.r_peak, ".3f"),
+            rounded(shell.g_peak, ".2f"),
+            rounded(shell.r_max, ".3f"),
             measured(shell.number, shell.number_error),
         )
         for label, shell in shells.items()
@@ -162,8 +164,8 @@ def _bonds(production, findings):
         (
             dashed(name),
             kind["number"],
-            f"{kind['mean']:.4f}",
-            f"{kind['longest']:.4f}",
+            rounded(kind["mean"], ".4f"),
+            rounded(kind["longest"], ".4f"),
             kind["broken"],
         )
         for name, kind in bonds["kinds"].items()
@@ -212,9 +214,9 @@ def warnings(measurement, item: str = "") -> list[Markup]:
             for label in measurement.results:
                 text = text.replace(label, dashed(label))
             texts.append(text)
-    return [note(text, kind="warning") for text in texts]
+    return notes(texts, "warning")
 
 
 def failures(measurement) -> list[Markup]:
     """Say which items could not be measured, and why."""
-    return [note(f"{dashed(k)}: {reason}.") for k, reason in measurement.failed.items()]
+    return notes(f"{dashed(k)}: {reason}." for k, reason in measurement.failed.items())

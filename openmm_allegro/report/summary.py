@@ -14,7 +14,8 @@ from ..runs.events import read_events
 from ..runs.names import LAMMPS
 from ..runs.table import Unreadable
 from ..utils.settings import option_of, settings_of
-from .html import Markup, facts, join, note, paragraph, section, table, tag
+from .downloads import rounded
+from .html import Markup, facts, join, note, notes, paragraph, section, table, tag
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Programs that take the steps, by their names in a record.
@@ -40,8 +41,8 @@ def summary_section(runs, run, production):
                 one.ensemble or "not recorded",
                 _temperature(one, ""),
                 one.progress,
-                _finite(one.simulated, ".4g"),
-                number(one.speed),
+                rounded(one.simulated, ".4g") if np.isfinite(one.simulated) else "",
+                "" if one.speed is None else rounded(one.speed, ".3g"),
             )
             for one in runs
         ]
@@ -72,11 +73,9 @@ def alert_list(runs, findings):
         last += _of_bias(run)
         if not run.table and run.simulated > 0 and not run.tempered:
             last.append(f"{run.stage}: no table of energies that can be read.")
-    boxes = [
-        *(note(message, kind="warning") for message in first),
-        *(note(message, kind=kind) for kind, message in findings.alerts),
-        *(note(message) for message in last),
-    ]
+    first += [message for kind, message in findings.alerts if kind == "warning"]
+    last = [message for kind, message in findings.alerts if kind == "note"] + last
+    boxes = [*notes(first, "warning"), *notes(last)]
     events = [(run.stage, event) for run in runs for event in read_events(run)]
     if events:
         boxes.append(_events(events))
@@ -159,6 +158,12 @@ def command_line(run, output, charges, stage, elements, window, jumps=None):
     return shlex.join(words)
 
 
+def capitalized(key):
+    """Write the name of a setting as the others of the page: ``two_body``, Two body."""
+    words = key.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def number(value, form=".3g", unit=""):
     """Number with a unit, or empty where there is none."""
     return "" if value is None else f"{value:{form}}{unit}"
@@ -219,7 +224,7 @@ def _details(run, production):
     ]
     shown = _HIDDEN.union(*(keys for _, _, *keys in rows))
     others = [
-        (key.replace("_", " "), _yes(value) if isinstance(value, bool) else value)
+        (capitalized(key), _yes(value) if isinstance(value, bool) else value)
         for key, value in record.items()
         if key not in shown and isinstance(value, (str, int, float))
     ]

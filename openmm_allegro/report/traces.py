@@ -4,6 +4,7 @@
 import numpy as np
 
 from ..units import EV_TO_KJ_PER_MOL
+from .downloads import rounded
 from .html import (
     attempt,
     figure,
@@ -211,7 +212,7 @@ def _temperature(run, sound, findings):
         ("temperature", mean, "K"),
         (
             "its distance from the thermostat",
-            f"{deviation:+.1f}".replace("-", "−"),
+            rounded(deviation, "+.1f"),
             "errors",
         ),
         ("variance over the canonical one", measured(*check["variance_ratio"]), ""),

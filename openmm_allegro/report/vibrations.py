@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Section of the page: quantities of velocities."""
 
+from .downloads import rounded
 from .further import further_parts
 from .html import (
     attempt,
@@ -71,7 +72,7 @@ def _integrals(own):
             f"D of {label}",
             measured(*result["coefficient"], 1e5),
             "10⁻⁵ cm²/s",
-            f"{result['cutoff']:.3g}",
+            rounded(result["cutoff"], ".3g"),
         )
         for label, result in results.items()
     ]
@@ -101,4 +102,4 @@ def _conductivity(own):
     if value is None or end is None:
         return []
     measurement = measured(value.value, value.error)
-    return [("conductivity", measurement, value.unit, f"{end.value:.3g}")]
+    return [("conductivity", measurement, value.unit, rounded(end.value, ".3g"))]
