@@ -14,6 +14,7 @@ from ..kernels.library import library as kernels
 from ..kernels.library import obstacle
 from .build import SOURCES, plugin_path
 from .card import load_cards
+from .tables import fill_tables_by_cache
 
 # Versions of OpenMM with which the plugin was tried. With another one a process of its
 # own tries first, because a wrong one does not fail but crashes.
@@ -52,6 +53,7 @@ def plugin() -> ctypes.CDLL:
     header.declare(loaded, SOURCES / "allegro_plugin.h")
     if not loaded.allegro_plugin_use_kernels(fused._name.encode()):
         raise ImportError(last_error(loaded))
+    fill_tables_by_cache(loaded)
     load_cards()
     return loaded
 

@@ -17,7 +17,7 @@ from ..forces import (
     register_torch_force,
 )
 from ..kernels.inference.folded import folded, is_foldable
-from ..kernels.inference.table import choose_table
+from ..kernels.inference.table import choose_intervals
 from ..mixing.link_atoms import Cap
 from ..mixing.region import is_connected
 from ..mixing.surroundings import Surroundings
@@ -268,6 +268,6 @@ def _folded(
     program, intervals = folded(model, options.precision), 0
     if options.two_body == "table":
         exact = folded(model, "double")
-        intervals, _ = choose_table(program, exact, model.config.elements)
+        intervals = choose_intervals(program, exact, model.config.elements)
     settings = long_range_settings(model, options.total_charge)
     return FoldedModel(*program, types, intervals, settings)

@@ -9,8 +9,9 @@ import torch
 
 from ..kernels.inference.folded import folded, is_foldable
 from ..kernels.inference.operator import register
+from ..kernels.inference.pending import with_pending_table
 from ..kernels.inference.program import Program
-from ..kernels.inference.table import choose_table
+from ..kernels.inference.table import choose_intervals
 from ..kernels.library import library
 from ..mixing.surroundings import Surroundings
 from ..model.elements import element_types
@@ -141,5 +142,6 @@ def _program(model: Model, options: ForceOptions) -> Program:
     program = folded(model, options.precision)
     if options.two_body == "table":
         in_double = folded(model, "double")
-        _, program = choose_table(program, in_double, model.config.elements)
+        intervals = choose_intervals(program, in_double, model.config.elements)
+        program = with_pending_table(program, intervals)
     return Program(*map(torch.tensor, program))  # copies, for the module to own

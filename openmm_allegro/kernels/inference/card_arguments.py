@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..gpu.engine import CardAtoms
+from .pending import completed_arrays
 from .program import Program
 from .validity import check_program
 
@@ -65,7 +66,8 @@ def atoms_on_card(
     made, types = [], []
     for start in range(0, len(programs), PARTS):
         parts = programs[start : start + PARTS - 1]
-        made.append(Program(*(part.detach().cpu().numpy() for part in parts)))
+        program = Program(*(part.detach().cpu().numpy() for part in parts))
+        made.append(completed_arrays(program))
         types.append(arrays[f"types[{start}]"])
         _check_range("types", types[-1], check_program(*made[-1]))
     return made, CardAtoms(

@@ -18,6 +18,7 @@ from ..library import library
 from . import compiled, long_range, on_card, twin
 from .arguments import check_arguments
 from .compiled import number_of_threads
+from .pending import completed, exact_tensors
 from .program import FORMER, Program, from_former
 
 _ATOMS = (
@@ -52,7 +53,7 @@ def register() -> torch.library.Library:
 
 def _evaluate_on_cpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See ``twin.evaluate``, with seeds or without."""
-    arrays = _checked(*arrays)
+    arrays = _checked(*arrays, on_cpu=True)
     kernels = library()
     if kernels is None:
         return twin.evaluate(*arrays)
@@ -70,7 +71,7 @@ def _evaluate_on_gpu(*arrays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _charges_on_cpu(*arrays: Tensor) -> Tensor:
     """See ``twin.charges``."""
-    arrays = _checked(*arrays)
+    arrays = _checked(*arrays, on_cpu=True)
     kernels = library()
     if kernels is None:
         return twin.charges(*arrays)
@@ -84,9 +85,14 @@ def _charges_on_gpu(*arrays: Tensor) -> Tensor:
     return twin.charges(*_checked(*arrays))
 
 
-def _checked(*arrays: Tensor) -> tuple[Tensor, ...]:
-    """Arguments that are safe to run, with the program in the present format."""
+def _checked(*arrays: Tensor, on_cpu: bool = False) -> tuple[Tensor, ...]:
+    """Arguments that are safe to run, with the program in the present format.
+
+    On the CPU it has the table that it is to have.
+    """
     arrays = _in_present_format(*arrays)
+    program = (completed if on_cpu else exact_tensors)(*arrays[6:9])
+    arrays = (*arrays[:6], *program, *arrays[9:])
     check_arguments(*arrays)
     return arrays
 

@@ -9,12 +9,14 @@ import ctypes
 import logging
 import os
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...topology.elements import covalent_radii
 from ..library import check_outcome, library, obstacle
 from .compiled import evaluate, number_of_threads, opened
+from .kept_tables import fill_table, kept_numbers, name_of
 from .program import Program, unpack
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ def choose_table(
     tolerance: float = 3e-5,
 ) -> tuple[int, Program]:
     """Make a table as fine as a program needs, and log what error it brings.
+
+    What was chosen for a model is kept in the user's cache folder.
 
     Parameters
     ----------
@@ -57,6 +61,62 @@ def choose_table(
     ImportError
         If the kernels were not built.
     """
+    chosen, tabulated = _choose(program, exact, elements, tolerance)
+    if tabulated is None:
+        tabulated = with_table(program, chosen.intervals)
+    return chosen.intervals, tabulated
+
+
+def choose_intervals(
+    program: Program,
+    exact: Program,
+    elements: Sequence[str],
+    tolerance: float = 3e-5,
+) -> int:
+    """Choose how fine a table is to be, as ``choose_table``, and leave it to be made.
+
+    What was chosen for a model is kept in the user's cache folder.
+    """
+    return _choose(program, exact, elements, tolerance)[0].intervals
+
+
+class _Choice(NamedTuple):
+    """Intervals, errors of values and slopes (relative) and of forces (eV/Å), bytes."""
+
+    intervals: int
+    value: float
+    slope: float
+    bound: float
+    seen: float
+    size: int
+
+
+def _choose(
+    program: Program, exact: Program, elements: Sequence[str], tolerance: float
+) -> tuple[_Choice, Program | None]:
+    """Choose a table and log its errors; with the table where it had to be made."""
+    own = program, exact, tuple(elements), tolerance, INTERVALS, _Choice._fields
+    tables = []
+
+    def find() -> dict[str, Any]:
+        chosen, table = _measure(program, exact, elements, tolerance)
+        tables.append(table)
+        return chosen._asdict()
+
+    chosen = _Choice(**kept_numbers(name_of(_kernels()._name, *own), find))
+    _log.info(
+        "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
+        "of the largest slope; forces within %.1e eV/Å (%.1e in the worst of %d random "
+        "environments of each element); %.1f MB",
+        *(*chosen[:5], ENVIRONMENTS, chosen.size / 1e6),
+    )
+    return chosen, tables[0] if tables else None
+
+
+def _measure(
+    program: Program, exact: Program, elements: Sequence[str], tolerance: float
+) -> tuple[_Choice, Program]:
+    """Try tables until one is fine enough, and measure the errors of that."""
     for intervals in INTERVALS:
         value, slope = table_error(exact, intervals)
         if slope <= tolerance:
@@ -64,17 +124,11 @@ def choose_table(
     tabulated = with_table(program, intervals)
     bound, seen = force_error(tabulated, exact, elements)
     size = tabulated.weights.nbytes - program.weights.nbytes
-    _log.info(
-        "two-body table of %d intervals: errors of %.1e of the largest value and %.1e "
-        "of the largest slope; forces within %.1e eV/Å (%.1e in the worst of %d random "
-        "environments of each element); %.1f MB",
-        *(intervals, value, slope, bound, seen, ENVIRONMENTS, size / 1e6),
-    )
-    return intervals, tabulated
+    return _Choice(intervals, value, slope, bound, seen, size), tabulated
 
 
 def with_table(program: Program, intervals: int) -> Program:
-    """Add a table to a program.
+    """Add a table to a program, from the user's cache folder if it is there.
 
     Raises
     ------
@@ -83,7 +137,6 @@ def with_table(program: Program, intervals: int) -> Program:
     MemoryError
         If the table is larger than the machine's memory.
     """
-    kernels = _kernels()
     integers, constants, weights = program
     parts = unpack(program)
     head = parts.header
@@ -91,15 +144,43 @@ def with_table(program: Program, intervals: int) -> Program:
     _check_memory(size * weights.itemsize)
     extended = np.empty(len(weights) + size, weights.dtype)
     extended[: len(weights)] = weights
-    table = extended[len(weights) :]
-    with opened(kernels, program) as model:
-        outcome = kernels.allegro_tabulate(
-            model, intervals, _threads(), table.ctypes.data
-        )
-    check_outcome("two-body table", outcome)
+    tabulate(program, intervals, extended[len(weights) :])
     head = head._replace(points=intervals, table=len(weights))
     integers = np.concatenate([np.array(head), integers[len(head) :]])
     return Program(integers, constants, extended)
+
+
+def tabulate(
+    program: Program, intervals: int, table: np.ndarray, threads: int | None = None
+) -> None:
+    """Fill the table of a program, from the user's cache folder if it is there.
+
+    Parameters
+    ----------
+    program : Program
+        Without a table; it must have been checked.
+    intervals : int
+    table : ndarray [types² · intervals · 4 · width]
+        Is filled, in the precision of the program's weights.
+    threads : int, optional
+
+    Raises
+    ------
+    ImportError
+        If the kernels were not built.
+    MemoryError
+    """
+    kernels = _kernels()
+
+    def make() -> None:
+        with opened(kernels, program) as model:
+            address = table.ctypes.data
+            outcome = kernels.allegro_tabulate(
+                model, intervals, threads or _threads(), address
+            )
+        check_outcome("two-body table", outcome)
+
+    fill_table(table, name_of(kernels._name, program, intervals), make)
 
 
 def table_error(program: Program, intervals: int) -> tuple[float, float]:

@@ -57,6 +57,10 @@ int64_t allegro_plugin_use_kernels(const char *path) {
   });
 }
 
+void allegro_plugin_fill_tables_by(void *function) {
+  Tables::fill_by(reinterpret_cast<allegro_fill_table>(function));
+}
+
 const char *allegro_plugin_obstacle(void) { return obstacle_of_last_context().c_str(); }
 
 int64_t allegro_plugin_is_force(const void *force) { return as_allegro(force) != nullptr; }

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "../../kernels/allegro.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,6 +33,16 @@ const char *allegro_plugin_error(void);
 /// Compute with the kernels of a library that has the functions of `allegro.h`; 1 if it
 /// has them. Engines and Contexts that were made before keep theirs.
 int64_t allegro_plugin_use_kernels(const char *path);
+
+/// Fill the two-body table of a program that has been checked, with arrays of so many
+/// integers, constants and weights, whose precision the table has; 1 if it is filled, 0 if
+/// the kernels have to do it.
+typedef int64_t (*allegro_fill_table)(const allegro_program *program, int64_t integers,
+                                      int64_t constants, int64_t weights,
+                                      int64_t intervals, int64_t threads, void *table);
+
+/// Fill tables by an allegro_fill_table from now on; NULL: by the kernels.
+void allegro_plugin_fill_tables_by(void *function);
 
 /// Why the AllegroForce of the Context that this thread made last is not computed on the
 /// card of its Platform but on the processor; empty if it is.

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "allegro_plugin.h"
 #include "models.h"
 
 namespace Allegro {
@@ -31,28 +33,42 @@ class Tables {
   // programs get the same one; its numbers do not depend on the threads.
   static std::shared_ptr<const Model> share(const Model &model, const Kernels &kernels,
                                             int threads) {
-    static std::mutex mutex;
-    static std::vector<Entry> entries;
-    const std::lock_guard<std::mutex> lock(mutex);
-    std::vector<Entry> kept;
-    std::shared_ptr<const Model> table;
-    for (const Entry &entry : entries) {
-      const auto made = entry.made.lock();
-      if (made) kept.push_back(entry);
-      if (made && entry.tabulate == kernels.tabulate && is_of(*made, model)) table = made;
-    }
-    entries.swap(kept);
-    if (table) return table;
-    table = make(model, kernels, threads);
-    entries.push_back({table, kernels.tabulate});
-    return table;
+    std::shared_ptr<const Model> table = known(model, kernels, nullptr);
+    // Without the lock: what fills it may wait for a thread that waits for the lock.
+    return table ? table : known(model, kernels, make(model, kernels, threads));
   }
+
+  // Fill tables by this function; NULL: by the kernels.
+  static void fill_by(allegro_fill_table function) { filler() = function; }
 
  private:
   struct Entry {
     std::weak_ptr<const Model> made;
     decltype(&allegro_tabulate) tabulate;  // of one library, whose rounding is its own
   };
+
+  // The table of a program that somebody has, or this one, which is then known, too.
+  static std::shared_ptr<const Model> known(const Model &model, const Kernels &kernels,
+                                            const std::shared_ptr<const Model> &made) {
+    static std::mutex mutex;
+    static std::vector<Entry> entries;
+    const std::lock_guard<std::mutex> lock(mutex);
+    std::vector<Entry> kept;
+    std::shared_ptr<const Model> table;
+    for (const Entry &entry : entries) {
+      const auto held = entry.made.lock();
+      if (held) kept.push_back(entry);
+      if (held && entry.tabulate == kernels.tabulate && is_of(*held, model)) table = held;
+    }
+    if (!table && made) kept.push_back({table = made, kernels.tabulate});
+    entries.swap(kept);
+    return table;
+  }
+
+  static std::atomic<allegro_fill_table> &filler() {
+    static std::atomic<allegro_fill_table> function{nullptr};
+    return function;
+  }
 
   static std::vector<int64_t> integers_with_table(const Model &model) {
     std::vector<int64_t> integers = model.integers;
@@ -87,6 +103,12 @@ class Tables {
       if (double(bytes) > memory) throw std::bad_alloc();
       unsigned char *weights = made->reserve_weights(model.weight_bytes + bytes);
       std::copy_n(model.weights.get(), model.weight_bytes, weights);
+      const allegro_fill_table fill = filler();
+      const allegro_program program = model.program();
+      if (fill && fill(&program, model.integers.size(), model.constants.size(),
+                       model.weight_bytes / model.bytes_of_number(), model.intervals,
+                       threads, weights + model.weight_bytes))
+        return made;
       const Opened exact = open(kernels, model);
       if (kernels.tabulate(exact.get(), model.intervals, threads,
                            weights + model.weight_bytes) != ALLEGRO_OK)
