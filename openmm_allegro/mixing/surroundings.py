@@ -27,10 +27,19 @@ _SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
 WHERE = "embedding='electrostatic'"  # begins errors
 
 
+class Point(NamedTuple):
+    """A point charge at (1 - ratio) r_first + ratio r_second."""
+
+    first: int
+    second: int  # the first one again where the ratio is 0
+    ratio: float
+    charge: float  # e
+
+
 class Surroundings(NamedTuple):
     """Point charges that the atoms of a region meet."""
 
-    charges: tuple[float, ...]  # of all particles, 0 in the region; e
+    points: tuple[Point, ...]  # none of them has a charge of 0
     cutoff: float  # of pairs across the border in an Ewald sum, Å; 0: no Ewald sum
 
 
@@ -57,10 +66,10 @@ def find_surroundings(
     _check_constant(force)
     region = set(atoms)
     _check_border(force, region)
-    charges = [
-        0.0 if i in region else _charge(force, i)
-        for i in range(system.getNumParticles())
-    ]
+    charges = {
+        i: _charge(force, i) for i in range(system.getNumParticles()) if i not in region
+    }
+    points = tuple(Point(i, i, 0.0, charge) for i, charge in charges.items() if charge)
     method = _method(force)
     periodic = system.usesPeriodicBoundaryConditions()
     if method not in _EWALD:
@@ -71,7 +80,7 @@ def find_surroundings(
                 f"summed without a cutoff and without a reaction field, found {method}"
                 f"{' in a periodic System' if method == 'NoCutoff' else ''}"
             )
-        return Surroundings(tuple(charges), 0.0)
+        return Surroundings(points, 0.0)
     cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer) * NM_TO_ANGSTROM
     if alpha * cutoff < LEAST_REACH:
         least = math.ceil(10 * LEAST_REACH / alpha) / 10
@@ -80,7 +89,7 @@ def find_surroundings(
             f"{least:g} Å, because the model's charges have alpha = {alpha:g} 1/Å, "
             f"found {cutoff:g} Å"
         )
-    return Surroundings(tuple(charges), cutoff)
+    return Surroundings(points, cutoff)
 
 
 def region_charge(system: openmm.System, atoms: Sequence[int]) -> float:

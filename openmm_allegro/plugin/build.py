@@ -8,7 +8,10 @@ import openmm
 from ..utils.compiler import compiled_library
 
 SOURCES = Path(__file__).with_name("src")
-KERNEL_HEADERS = sorted((SOURCES.parents[1] / "kernels").glob("*.h"))
+KERNEL_HEADERS = [
+    *sorted((SOURCES.parents[1] / "kernels").glob("*.h")),
+    SOURCES.parents[1] / "kernels" / "cpu" / "screening.h",
+]
 FLAGS = ["-std=c++17", "-O2", "-pthread"]
 
 

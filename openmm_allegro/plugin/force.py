@@ -13,6 +13,8 @@ from ..model.long_range import IMAGES, LongRangeSettings
 from .library import plugin
 
 FORCE_TYPE = "AllegroForce"
+_CAP = np.dtype([("ends", "<i8", 2), ("ratio", "<f8")])
+_POINT = np.dtype([*_CAP.descr, ("charge", "<f8")])
 
 
 class FoldedModel(NamedTuple):
@@ -35,6 +37,8 @@ def native_force(
     skin: float,
     caps: Sequence[tuple[int, int, float]] = (),
     images: str = "all",
+    points: Sequence[tuple[int, int, float, float]] | None = None,
+    reach: float = 0.0,
     about: str = "",
     name: str = FORCE_TYPE,
 ) -> openmm.Force:
@@ -54,6 +58,10 @@ def native_force(
         Hydrogens on bonds between particles, see ``mixing.link_atoms``.
     images : str
         Of ``model.long_range.IMAGES``; of no effect without a box or charges.
+    points : sequence of (first, second, ratio, charge), optional
+        Charges (e) around those of the models, see ``mixing.surroundings.Point``.
+    reach : float
+        Largest distance of a charge and a point in an Ewald sum, Å; 0 without a box.
     about : str
         Text that stays with the force, see ``potential.description``.
     name : str
@@ -72,12 +80,11 @@ def native_force(
         If the parts do not fit each other.
     """
     plugin()
-    rows = np.zeros(len(caps), np.dtype([("ends", "<i8", 2), ("ratio", "<f8")]))
-    for row, (inner, outer, ratio) in zip(rows, caps, strict=True):
-        row["ends"], row["ratio"] = (inner, outer), ratio
+    rows = np.array([((i, j), ratio) for i, j, ratio in caps], _CAP)
+    version = 1 if models[0].charges is None else 2 if points is None else 3
     attributes = {
         "type": FORCE_TYPE,
-        "version": "1" if models[0].charges is None else "2",
+        "version": str(version),
         "forceGroup": "0",
         "name": name,
         "about": about,
@@ -91,6 +98,10 @@ def native_force(
     if models[0].charges is not None:
         attributes["totalCharge"] = repr(models[0].charges.total)
         attributes["images"] = str(IMAGES.index(images))
+    if points is not None:
+        rows = np.array([((i, j), *numbers) for i, j, *numbers in points], _POINT)
+        attributes["points"] = _text(rows, rows.dtype)
+        attributes["reach"] = repr(float(reach))
     element = ElementTree.Element("Force", attributes)
     for number, model in enumerate(models):
         ElementTree.SubElement(element, f"Model{number}", _model_attributes(model))

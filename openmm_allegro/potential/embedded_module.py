@@ -52,10 +52,15 @@ class EmbeddedModule(ChargedModule):
 
     def __init__(self, *charged: Any, surroundings: Surroundings) -> None:
         super().__init__(*charged)
-        charges = torch.tensor(surroundings.charges, dtype=torch.float64)
-        others = charges.nonzero().squeeze(1)
-        self.register_buffer("others", others)
-        self.register_buffer("points", charges[others])
+        points = surroundings.points
+        ends = torch.tensor([point[:2] for point in points], dtype=torch.int64)
+        self.register_buffer("others", ends.view(-1, 2)[:, 0].clone())
+        self.register_buffer("seconds", ends.view(-1, 2)[:, 1].clone())
+        ratios = torch.tensor([p.ratio for p in points], dtype=torch.float64)
+        self.register_buffer("ratios", ratios.unsqueeze(1))
+        self.are_between: bool = bool(ratios.any())
+        charges = torch.tensor([p.charge for p in points], dtype=torch.float64)
+        self.register_buffer("points", charges)
         self.reach: float = surroundings.cutoff
         self.largest: int = LARGEST
         of_points = float(charges.sum())
@@ -90,7 +95,7 @@ class EmbeddedModule(ChargedModule):
         """Results of ``evaluate``, with forces on all particles [N, 3]."""
         self._refuse_card(positions)
         own, cell = self._prepared(positions, boxvectors)
-        others = positions[self.others].detach().to(torch.float64) * self.to_angstrom
+        others = self._places(positions.detach().to(torch.float64), cell)
         charges = self._charges(own, cell)
         field = self._embedded(own, others, cell, charges)
         seeds = field.potentials - field.potentials.mean()
@@ -98,9 +103,24 @@ class EmbeddedModule(ChargedModule):
         forces = torch.zeros(
             positions.shape, dtype=torch.float64, device=positions.device
         )
-        forces.index_copy_(0, self.others, field.forces[len(own) :])
+        on_points = field.forces[len(own) :]
+        if self.are_between:
+            forces.index_add_(0, self.others, (1.0 - self.ratios) * on_points)
+            forces.index_add_(0, self.seconds, self.ratios * on_points)
+        else:
+            forces.index_copy_(0, self.others, on_points)
         forces.index_copy_(0, self.atoms, inner + field.forces[: len(own)])
         return energies + field.energies, forces, strain + field.strain
+
+    def _places(self, positions: Tensor, cell: Tensor) -> Tensor:
+        """Where the points [M, 3] are, Å, of positions of all particles in nm."""
+        places = positions[self.others] * self.to_angstrom
+        if not self.are_between:
+            return places
+        bonds = positions[self.seconds] * self.to_angstrom - places
+        if self.has_images:
+            bonds = nearest_images(bonds, cell)
+        return places + self.ratios * bonds
 
     def _embedded(
         self, own: Tensor, others: Tensor, cell: Tensor, charges: Tensor

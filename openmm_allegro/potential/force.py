@@ -79,7 +79,7 @@ def model_force(
     ValueError
         If there are no atoms, an element is unknown, or an option does not fit.
     """
-    options, reason = resolve(models, options, device, surroundings is not None)
+    options, reason = resolve(models, options, device)
     particles = list(range(len(symbols)) if atoms is None else atoms)
     particles = particles[: len(particles) - len(caps)]
     about = describe(
@@ -93,7 +93,15 @@ def model_force(
     )
     if options.backend == "native":
         return _native(
-            models, symbols, options, particles, caps, periodic, images, about
+            models,
+            symbols,
+            options,
+            particles,
+            caps,
+            periodic,
+            images,
+            surroundings,
+            about,
         )
     if options.backend == "torchforce":
         register_torch_force()  # an error comes before any long work
@@ -172,11 +180,10 @@ def resolve(
     models: Sequence[Model],
     options: ForceOptions,
     device: "str | torch.device | None" = None,
-    is_embedded: bool = False,
 ) -> tuple[ForceOptions, str]:
     """Choose the backend that options leave open, and say why.
 
-    Parameters as of ``model_force``; ``is_embedded`` tells that there are surroundings.
+    Parameters as of ``model_force``.
 
     Returns
     -------
@@ -190,27 +197,18 @@ def resolve(
     ImportError
         If there is no backend.
     ValueError
-        If the native backend is asked for and a device, too, or surroundings, or as
-        ``check_charges``.
+        If the native backend is asked for and a device, too, or as ``check_charges``.
     """
     check_charges(models, options.total_charge)
-    obstacle = _obstacle(models, options)
-    if is_embedded:
-        obstacle = "embedding='electrostatic', whose sum at long range is torch's"
     if options.backend == "native" and device is not None:
         raise ValueError(
             "backend='native': expected no device, because it computes where the "
             f"OpenMM Platform does, found device={str(device)!r}"
         )
-    if options.backend == "native" and is_embedded:
-        raise ValueError(
-            f"backend='native': expected embedding='mechanical', found {obstacle}; "
-            "backend='torchforce' or 'pythonforce' takes it"
-        )
     choice = choose_backend(
         options.backend,
         device=device,
-        not_native=obstacle,
+        not_native=_obstacle(models, options),
         not_on_card=_OFF_CARD if models[0].config.is_charged else "",
     )
     return dataclasses.replace(options, backend=choice.backend), choice.reason
@@ -240,6 +238,7 @@ def _native(
     caps: Sequence[Cap],
     periodic: bool,
     images: str,
+    surroundings: Surroundings | None,
     about: str,
 ) -> openmm.Force:
     if not symbols:
@@ -256,6 +255,8 @@ def _native(
         skin=common_skin(options, cutoffs),
         caps=caps,
         images=images,
+        points=surroundings.points if surroundings else None,
+        reach=surroundings.cutoff if surroundings else 0.0,
         about=about,
         name=FORCE_NAME,
     )

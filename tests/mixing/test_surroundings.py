@@ -1,84 +1,44 @@
 # SPDX-License-Identifier: MIT
 """Electrostatic embedding: charges of a model among those of a force field."""
 
-import dataclasses
 import math
 from itertools import combinations
 
 import numpy as np
 import openmm
 import pytest
+from embedded_helpers import (
+    ALPHA,
+    REGION,
+    START,
+    box_of_waters,
+    charged,
+    mixed,
+    model_alone,
+    nonbonded,
+    set_charge,
+    slope,
+)
 from helpers import water_model
-from openmm_helpers import context_of, energy_and_forces, evaluate, water_system
+from openmm_helpers import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    skip_without,
+    water_system,
+)
 
-from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.forces import allegro_module
-from openmm_allegro.model import AllegroEnergy
+from openmm_allegro.plugin.engine import Engine, is_native
 from openmm_allegro.potential.computation import computations
-from openmm_allegro.potential.description import description, notes_of
+from openmm_allegro.potential.description import notes_of
+from openmm_allegro.simulate.identity import identify
 from openmm_allegro.units import (
     COULOMB_EV_ANGSTROM_CODATA,
     COULOMB_KJ_MOL_NM,
     EV_TO_KJ_PER_MOL,
     NM_TO_ANGSTROM,
 )
-
-OPTIONS = {"backend": "pythonforce", "precision": "double"}
-ALPHA = 0.8  # 1/Å
-REGION = [*range(3), *range(6, 9)]  # waters that are neighbours by an image
-START = {"H": 0.35, "O": -0.6}  # of no neutral molecule
-
-
-def charged(kind, seed=5, dipole_weight=1.0):
-    """The network of ``water_model`` with charges."""
-    local = water_model(seed)
-    fields = {"charges": kind, "charge_start": START, "charge_alpha": ALPHA}
-    config = dataclasses.replace(local.config, **fields)
-    energy = AllegroEnergy(config, local.statistics, seed=seed)
-    if kind == "learned":  # so much that their derivatives matter
-        energy.network.readout.layers[-1].weight.detach()[:, 1] *= 20.0
-    provenance = {"train": {"dipole_weight": dipole_weight}}
-    return Model(
-        config, local.statistics, energy, "total", "float64", provenance=provenance
-    )
-
-
-def nonbonded(system):
-    (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
-    return force
-
-
-def set_charge(force, index, charge):
-    _, sigma, epsilon = force.getParticleParameters(index)
-    force.setParticleParameters(index, charge, sigma, epsilon)
-
-
-def box_of_waters(water_box, *, charge=0.0, rest=None, periodic=True, method=None):
-    """Topology, positions (nm), System; the region and the rest have ± a charge."""
-    symbols, positions, box = water_box
-    topology, system = water_system(symbols, box if periodic else None, cutoff=0.45)
-    force = nonbonded(system)
-    force.setEwaldErrorTolerance(1e-6)
-    if method is not None:
-        force.setNonbondedMethod(method)
-    set_charge(force, 0, -0.834 + charge)
-    set_charge(force, 30, -0.834 + (-charge if rest is None else rest))
-    return topology, positions, system
-
-
-def mixed(model, given, region=REGION, **arguments):
-    topology, _, system = given
-    return AllegroPotential(model).create_mixed_system(
-        topology,
-        system,
-        region,
-        **{"embedding": "electrostatic", **OPTIONS, **arguments},
-    )
-
-
-def module_of(system):
-    (module,) = filter(None, map(allegro_module, system.getForces()))
-    return module
 
 
 @pytest.mark.parametrize(
@@ -130,42 +90,59 @@ def test_the_same_charges_as_in_mechanical_embedding(water_box, total, rest):
 def test_forces_are_derivatives(water_box, periodic):
     """On atoms of the region and on charges around it, and none on the whole."""
     given = box_of_waters(water_box, periodic=periodic)
-    system = mixed(charged("learned"), given)
-    module = module_of(system)
-    box = np.diag([0.93] * 3) if periodic else None
+    system = model_alone(mixed(charged("learned"), given))
+    context = context_of(system, given[1])
 
-    import torch
-
-    def run(positions, box=box):
-        arguments = [positions] if box is None else [positions, box]
-        energy, forces = module(*map(torch.tensor, arguments))
-        return float(energy), forces.numpy()
+    def energy_at(positions, box=None):
+        if box is not None:
+            context.setPeriodicBoxVectors(*box)
+        context.setPositions(positions)
+        return context.getState(energy=True).getPotentialEnergy()._value
 
     random = np.random.default_rng(0)
-    _, forces = run(given[1])
+    _, forces = evaluate(context)
     outside = np.setdiff1d(np.arange(81), REGION)
     for atoms in (REGION, outside):
         step = np.zeros_like(forces)
         step[atoms] = random.normal(size=(len(atoms), 3))
-        h = 1e-6
-        numeric = (run(given[1] - h * step)[0] - run(given[1] + h * step)[0]) / (2 * h)
+        numeric = -slope(lambda h, step=step: energy_at(given[1] + h * step))
         assert (forces * step).sum() == pytest.approx(numeric, rel=1e-6)
     assert abs(forces[outside]).max() > 10
     if not periodic:
+        assert abs(forces.sum(0)).max() < 1e-9 * abs(forces).max()
         return
+    assert abs(forces.sum(0)).max() < 1e-4 * abs(forces).max()
     # by the strain, and by a barostat's energies
-    _, _, strain = module.evaluate(*map(torch.tensor, (given[1], box)))
-    h = 1e-6
+    box = np.diag([0.93] * 3)
+    _, _, strain = computations(system, context)[0].run(given[1], box)
     for i, j in ((0, 0), (1, 2)):
         unit = np.zeros((3, 3))
         unit[i, j] = unit[j, i] = 1.0
-        up, down = (
-            run(given[1] @ (np.eye(3) + s * unit), box @ (np.eye(3) + s * unit))[0]
-            for s in (h, -h)
+        unit = np.tril(unit) * (
+            1.0 if i == j else 2.0
+        )  # boxes of OpenMM are triangular
+        numeric = slope(
+            lambda h, unit=unit: energy_at(
+                given[1] @ (np.eye(3) + h * unit), box @ (np.eye(3) + h * unit)
+            )
         )
-        numeric = (up - down) / (2 * h) / (1.0 if i == j else 2.0)
-        found = 0.5 * float(strain[i, j] + strain[j, i]) * EV_TO_KJ_PER_MOL
-        assert found == pytest.approx(numeric, rel=1e-5, abs=1e-3)
+        found = (strain * unit).sum() * EV_TO_KJ_PER_MOL
+        assert found == pytest.approx(numeric, rel=1e-6, abs=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "periodic"), [("learned", True), ("constant", False)])
+def test_native_equals_torch(water_box, kind, periodic):
+    """To rounding, for energies, forces on all particles and the strain."""
+    given = box_of_waters(water_box, charge=-1.0, rest=0.0, periodic=periodic)
+    box = np.diag([0.93] * 3) if periodic else None
+    results = []
+    for backend in ("pythonforce", "native"):
+        system = mixed(charged(kind), given, backend=backend)
+        context = context_of(system, given[1])
+        found = computations(system, context)[0].run(given[1], box)
+        results.append([*evaluate(context), *found])
+    for torch_has, native in zip(*results, strict=True):
+        np.testing.assert_allclose(native, torch_has, rtol=1e-11, atol=1e-8)
 
 
 def test_pairs_in_an_oblique_box(water_box):
@@ -175,7 +152,9 @@ def test_pairs_in_an_oblique_box(water_box):
     symbols, positions, _ = water_box
     box = 0.95 * np.array([[1.0, 0.0, 0.0], [0.49, 1.0, 0.0], [-0.49, 0.49, 1.0]])
     topology, system = water_system(symbols, box, cutoff=0.45)
-    module = module_of(mixed(charged("constant"), (topology, positions, system)))
+    given = topology, positions, system
+    system = mixed(charged("constant"), given, backend="pythonforce")
+    (module,) = filter(None, map(allegro_module, system.getForces()))
     cell = box * NM_TO_ANGSTROM
     own, others = (
         positions[index] * NM_TO_ANGSTROM for index in (REGION, module.others)
@@ -198,7 +177,7 @@ def test_no_force_on_the_whole_and_the_given_charge(water_box):
     system = mixed(charged("learned"), given, total_charge=1.0)
     _, forces = energy_and_forces(system, given[1])
     assert abs(forces.sum(0)).max() < 1e-4 * abs(forces).max()
-    (one,) = computations(system, context_of(system, given[1]))
+    one = Engine(next(f for f in system.getForces() if is_native(f)))
     charges = one.charges(given[1], np.diag([0.93] * 3))
     assert charges.sum() == pytest.approx(1.0, abs=1e-12)
     assert np.ptp(charges[[0, 3]]) > 1e-3  # oxygens
@@ -207,11 +186,14 @@ def test_no_force_on_the_whole_and_the_given_charge(water_box):
     assert one.particles.tolist() == REGION
 
 
-def test_a_barostat_and_torchforce(water_box):
-    """Energies after volume moves are those of a new Context, by either backend."""
-    pytest.importorskip("openmmtorch")
+@pytest.mark.parametrize(
+    "backend", ["native", pytest.param("torchforce", marks=pytest.mark.slow)]
+)
+def test_a_barostat(water_box, backend):
+    """Energies after volume moves are those of a new Context."""
+    skip_without(backend)
     given = box_of_waters(water_box)
-    system = mixed(charged("learned"), given, backend="torchforce")
+    system = mixed(charged("learned"), given, backend=backend)
     system = openmm.XmlSerializer.clone(system)
     barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
     barostat.setRandomNumberSeed(1)
@@ -259,10 +241,10 @@ def test_committee_and_description(water_box):
     assert energy == pytest.approx(np.mean([e for e, _ in alone]), rel=1e-9)
     mean = np.mean([f for _, f in alone], axis=0)
     np.testing.assert_allclose(forces, mean, rtol=1e-9, atol=1e-6)
-    notes = notes_of([description(module_of(system))])
+    notes = notes_of(identify(system, given[0]).descriptions)
     assert notes["embedding"] == "electrostatic" and notes["total_charge"] == 0.0
     mechanical = mixed(models[0], given, embedding="mechanical")
-    assert "embedding" not in notes_of([description(module_of(mechanical))])
+    assert "embedding" not in notes_of(identify(mechanical, given[0]).descriptions)
 
 
 def refusals():
@@ -274,12 +256,6 @@ def refusals():
         ("labels of charges or dipoles, found one without.*screened_charges=True"),
     )
     yield "none", lambda s: None, {"model": water_model()}, "with charges, found one"
-    yield (
-        "native",
-        lambda s: None,
-        {"backend": "native"},
-        "backend='native'",
-    )
     yield "unknown", lambda s: None, {"embedding": "polarised"}, "of .*'electrostatic'"
 
     def cut_off(system):

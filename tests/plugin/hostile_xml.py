@@ -33,6 +33,7 @@ ARRAYS = {
     "constants": "<f8",
     "caps": "<f8",
     "start": "<f8",  # of models with charges alone
+    "points": "<f8",  # of those among a force field's charges alone
 }
 # Of these no other text is a force.
 NEEDED = ("type", "version", "particles", "integers", "constants", "weights", "types")
@@ -98,7 +99,7 @@ def changed_base64(text: str, name: str) -> Iterator[Change]:
         ("padding alone", "===="),
         ("one byte", "AA=="),
     ):
-        must_fail = bool(value) and name != "caps"
+        must_fail = bool(value) and name not in ("caps", "points")
         yield Change(f"{name} {about}", with_value(text, name, other), must_fail)
 
 

@@ -21,14 +21,17 @@ HOSTILE = Path(__file__).with_name("hostile_xml.py")
 
 
 @pytest.mark.parametrize(
-    ("number", "is_charged"),
+    ("number", "kind"),
     [
-        (300, False),
-        pytest.param(50_000, False, marks=pytest.mark.slow),
-        pytest.param(1000, True, marks=pytest.mark.slow),
+        (300, "local"),
+        pytest.param(50_000, "local", marks=pytest.mark.slow),
+        pytest.param(1000, "charged", marks=pytest.mark.slow),
+        pytest.param(1000, "embedded", marks=pytest.mark.slow),
     ],
 )
-def test_no_damaged_xml_ends_the_process(tmp_path, number, is_charged):
+def test_no_damaged_xml_ends_the_process(tmp_path, number, kind):
+    is_charged = kind != "local"
+    points = [(4, 4, 0.0, 0.4), (4, 5, 0.9, -0.2)]
     given = CHARGED if is_charged else {}
     config = tiny_config(num_scalar_features=8, num_tensor_features=4, l_max=1, **given)
     program = [a.numpy() for a in fold(tiny_energy(config), torch.float32)]
@@ -43,6 +46,8 @@ def test_no_damaged_xml_ends_the_process(tmp_path, number, is_charged):
         cutoff=config.cutoff,
         skin=0.5,
         caps=[(2, 4, 0.7)],
+        points=points if kind == "embedded" else None,
+        reach=6.0 if kind == "embedded" else 0.0,
     )
     path = tmp_path / "force.xml"
     path.write_text(openmm.XmlSerializer.serialize(force))

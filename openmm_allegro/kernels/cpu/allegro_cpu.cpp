@@ -26,6 +26,7 @@ namespace {
 #include "fourier.h"
 #include "mesh.h"
 #include "field.h"
+#include "screening.h"
 #include "charges.h"
 
 // f(0.0) or f(0.0f): code for the precision of the arrays.

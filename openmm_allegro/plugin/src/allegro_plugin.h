@@ -20,6 +20,8 @@ extern "C" {
 #define ALLEGRO_PLUGIN_VERSION 1
 /// Version of the XML of forces with charges, which earlier readers refuse.
 #define ALLEGRO_CHARGED_VERSION 2
+/// Version of the XML of forces whose charges are among those of a force field.
+#define ALLEGRO_EMBEDDED_VERSION 3
 
 /// A force's models with a pair list of their own, outside of any Context.
 typedef struct allegro_engine allegro_engine;

@@ -50,6 +50,11 @@ struct Box {
     numbers[0] = std::nearbyint(f[0] + slants[0] * (f[1] - numbers[1]) + slants[1] * left);
   }
 
+  double volume() const {
+    return std::fabs(vectors[0] * cross(0, 0) + vectors[1] * cross(0, 1) +
+                     vectors[2] * cross(0, 2));
+  }
+
   double fraction(int k, const double *x) const {
     return inverse[3 * k] * x[0] + inverse[3 * k + 1] * x[1] + inverse[3 * k + 2] * x[2];
   }

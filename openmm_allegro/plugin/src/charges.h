@@ -22,6 +22,7 @@ class Field {
   std::vector<double> potentials;  // dE/dq [count], V
   std::vector<double> seeds;       // the same less its mean: a charge that all raw ones
                                    // gain is taken off again
+  std::vector<double> shares;      // of the energy [count], eV
   std::vector<double> forces;      // [count, 3], eV/Å; empty if not wanted
   double strain[9];                // eV, if there are forces
 
@@ -52,16 +53,20 @@ class Field {
     const bool has_box = models.is_periodic && models.images == Images::all;
     if (models.is_periodic && models.images == Images::nearest) x = take_nearest(x, cell);
     potentials.resize(count);
+    shares.resize(count);
     forces.resize(wants_forces ? 3 * count : 0);
-    const allegro_charges given = {count,
-                                   x,
-                                   has_box ? cell : nullptr,
-                                   charges.data(),
-                                   COULOMB_EV_ANGSTROM,
-                                   model.charges.alpha,
-                                   0.0,
-                                   ALLEGRO_USUAL_ORDER};
+    sum_over({count, x, has_box ? cell : nullptr, charges.data(), COULOMB_EV_ANGSTROM,
+              model.charges.alpha, 0.0, ALLEGRO_USUAL_ORDER},
+             threads, potentials, forces, strain);
+    for (long i = 0; i < count; ++i) shares[i] = 0.5 * charges[i] * potentials[i];
+    seed();
+  }
+
+  // Sum over any charges; forces, which are not wanted if they are none, have strain beside.
+  void sum_over(const allegro_charges &given, int threads, std::vector<double> &potentials,
+                std::vector<double> &forces, double *strain) {
     double energy;
+    const bool wants_forces = !forces.empty();
     const allegro_field results = {&energy, potentials.data(),
                                    wants_forces ? forces.data() : nullptr,
                                    wants_forces ? strain : nullptr};
@@ -73,8 +78,12 @@ class Field {
             "Allegro: expected a box whose charges need a mesh of at most 2^28 points, "
             "found box vectors that need more, or without a volume; is the box right?");
     }
+  }
+
+  // Find the seeds from the potentials.
+  void seed() {
     double mean = 0.0;
-    for (const double potential : potentials) mean += potential / double(count);
+    for (const double potential : potentials) mean += potential / double(charges.size());
     seeds = potentials;
     for (double &seed : seeds) seed -= mean;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "charges.h"
+#include "embedding.h"
 #include "models.h"
 #include "openmm/Vec3.h"
 #include "pair_list.h"
@@ -21,6 +22,7 @@ namespace Allegro {
 struct Results {
   std::vector<double> energies;  // of atoms, then of caps
   std::vector<double> forces;    // [atoms and caps, 3]; empty if not wanted
+  std::vector<double> reactions;  // forces on the points around [points, 3], likewise
   double strain[9];              // dE/dε
 };
 
@@ -42,12 +44,15 @@ class Engine {
       run_member(m, wants_forces, other);
       for (size_t i = 0; i < mean.energies.size(); ++i) mean.energies[i] += other.energies[i];
       for (size_t i = 0; i < mean.forces.size(); ++i) mean.forces[i] += other.forces[i];
+      for (size_t i = 0; i < mean.reactions.size(); ++i)
+        mean.reactions[i] += other.reactions[i];
       if (wants_forces)
         for (int i = 0; i < 9; ++i) mean.strain[i] += other.strain[i];
     }
     const double members = double(opened.size());
     for (double &energy : mean.energies) energy /= members;
     for (double &force : mean.forces) force /= members;
+    for (double &force : mean.reactions) force /= members;
     if (wants_forces)
       for (double &strain : mean.strain) strain /= members;
   }
@@ -120,16 +125,18 @@ class Engine {
   // Add forces times `unit` to those of all particles; a cap's act on both ends.
   void add_forces(const Results &results, double unit, std::vector<OpenMM::Vec3> &to) const {
     const size_t atoms = models->particles.size();
-    const auto force = [&](size_t i) {
-      const double *f = &results.forces[3 * i];
-      return OpenMM::Vec3(f[0], f[1], f[2]) * unit;
+    const auto force = [unit](const std::vector<double> &forces, size_t i) {
+      return OpenMM::Vec3(forces[3 * i], forces[3 * i + 1], forces[3 * i + 2]) * unit;
     };
-    for (size_t i = 0; i < atoms; ++i) to[models->particles[i]] += force(i);
-    for (size_t n = 0; n < models->caps.size(); ++n) {
-      const Cap &cap = models->caps[n];
-      to[cap.inner] += force(atoms + n) * (1.0 - cap.ratio);
-      to[cap.outer] += force(atoms + n) * cap.ratio;
-    }
+    const auto divide = [&](const Cap &place, const OpenMM::Vec3 &whole) {
+      to[place.inner] += whole * (1.0 - place.ratio);
+      to[place.outer] += whole * place.ratio;
+    };
+    for (size_t i = 0; i < atoms; ++i) to[models->particles[i]] += force(results.forces, i);
+    for (size_t n = 0; n < models->caps.size(); ++n)
+      divide(models->caps[n], force(results.forces, atoms + n));
+    for (size_t n = 0; n < models->points.size(); ++n)
+      divide(models->points[n].place, force(results.reactions, n));
   }
 
   // One more than the largest particle that is read.
@@ -137,6 +144,8 @@ class Engine {
     int64_t largest = 0;
     for (const int64_t particle : models->particles) largest = std::max(largest, particle);
     for (const Cap &cap : models->caps) largest = std::max({largest, cap.inner, cap.outer});
+    for (const Point &point : models->points)
+      largest = std::max({largest, point.place.inner, point.place.outer});
     return size_t(largest + 1);
   }
 
@@ -149,11 +158,12 @@ class Engine {
   PairList list;
   std::vector<std::shared_ptr<const Model>> complete;
   std::vector<Opened> opened;
-  std::vector<double> x, forces, strains;
+  std::vector<double> x, forces, strains;  // x: of atoms, caps and points
   const double *near = nullptr;  // x, near the box
   double cell[9];
   Results other;
-  std::unique_ptr<Field> field;  // of models with charges
+  std::unique_ptr<Field> field;          // of models with charges
+  std::unique_ptr<Embedding> embedding;  // of those among points
 
   // Not when it is made: some engines only tell what they are of.
   void open_members() {
@@ -161,10 +171,11 @@ class Engine {
     complete = Tables::complete(models, *kernels, team.size);
     for (const auto &member : complete) all.push_back(open(*kernels, *member));
     if (models->is_charged()) field = std::make_unique<Field>(*kernels);
+    if (models->is_embedded) embedding = std::make_unique<Embedding>(*models);
     opened.swap(all);
   }
 
-  // Positions of atoms and caps, Å, and their pairs.
+  // Positions of atoms, caps and points, Å, and their pairs.
   void place(const double *positions, const double *box) {
     const Models &m = *models;
     if (opened.empty()) open_members();
@@ -178,6 +189,7 @@ class Engine {
       for (int axis = 0; axis < 3; ++axis)
         x.push_back(positions[3 * particle + axis] * NM_TO_ANGSTROM);
     for (const Cap &cap : m.caps) place_cap(cap, positions);
+    for (const Point &point : m.points) place_cap(point.place, positions);
     for (const double coordinate : x)
       if (!std::isfinite(coordinate))
         throw OpenMM::OpenMMException(
@@ -185,11 +197,16 @@ class Engine {
             "become unstable or was started from bad coordinates");
     list.update(m.count(), x.data(), cell, team);
     near = list.positions(x.data(), cell);
+    if (embedding) embedding->place(x, cell, team);
   }
 
   void place_cap(const Cap &cap, const double *positions) {
     const double *inner = positions + 3 * cap.inner, *outer = positions + 3 * cap.outer;
     double bond[3];
+    if (cap.ratio == 0.0) {
+      for (int axis = 0; axis < 3; ++axis) x.push_back(inner[axis] * NM_TO_ANGSTROM);
+      return;
+    }
     for (int axis = 0; axis < 3; ++axis)
       bond[axis] = (outer[axis] - inner[axis]) * NM_TO_ANGSTROM;
     if (models->is_periodic) {
@@ -213,14 +230,17 @@ class Engine {
     // Without forces the first pass is the only one, and gives the energies too.
     const bool is_one_pass = !wants_forces && model.charges.is_learned;
     find_charges(member, is_one_pass ? results.energies.data() : nullptr);
-    field->sum(*models, model, x.data(), cell, team.size, wants_forces);
+    if (embedding)
+      embedding->sum(*field, model, x, cell, team, wants_forces, results.reactions);
+    else
+      field->sum(*models, model, x.data(), cell, team.size, wants_forces);
     if (is_one_pass)
       results.forces.clear();
     else
       run_kernel(member, wants_forces,
                  model.charges.is_learned ? field->seeds.data() : nullptr, results, virials);
     for (size_t i = 0; i < results.energies.size(); ++i)
-      results.energies[i] += 0.5 * field->charges[i] * field->potentials[i];
+      results.energies[i] += field->shares[i];
     for (size_t i = 0; i < results.forces.size(); ++i) results.forces[i] += field->forces[i];
     for (int i = 0; i < 9 && wants_forces; ++i) results.strain[i] += field->strain[i];
   }

@@ -117,6 +117,13 @@ struct Cap {
   double ratio;
 };
 
+// A point charge of a force field, at a particle (the inner one, ratio 0) or on the line from
+// it to another one; see mixing/surroundings.py.
+struct Point {
+  Cap place;
+  double charge;  // e
+};
+
 constexpr int64_t MOST_INTERVALS = 4096;  // that kernels/inference/table.py tries
 
 using Opened = std::unique_ptr<allegro_model, decltype(&allegro_close)>;
@@ -137,6 +144,9 @@ struct Models {
   double cutoff = 0.0, skin = 0.0;  // Å; the largest cutoff of any pair of any member
   double total_charge = 0.0;        // e, of all atoms and caps
   Images images = Images::all;
+  std::vector<Point> points;  // that the charges of a region are among
+  double reach = 0.0;         // of a charge and a point in an Ewald sum, Å; 0: no such sum
+  bool is_embedded = false;
 
   bool is_charged() const { return !members.empty() && !members[0].charges.start.empty(); }
 
@@ -170,6 +180,7 @@ struct Models {
     }
     if (!(std::fabs(total_charge) <= 1e6))
       fail("a total charge from -1e6 to 1e6 e", std::to_string(total_charge));
+    if (is_embedded) check_points();
   }
 
   // Refuse particles that a System of `number` does not have.
@@ -182,6 +193,7 @@ struct Models {
     };
     for (const int64_t particle : particles) check(particle);
     for (const Cap &cap : caps) check(cap.inner), check(cap.outer);
+    for (const Point &point : points) check(point.place.inner), check(point.place.outer);
   }
 
  private:
@@ -202,13 +214,34 @@ struct Models {
     const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
     if (twice != sorted.end()) fail("each particle once", std::to_string(*twice) + " twice");
     for (const Cap &cap : caps) {
-      if (cap.inner < 0 || cap.outer < 0)
-        fail("caps on particles from 0 on", std::to_string(std::min(cap.inner, cap.outer)));
+      check_place(cap, "caps");
       if (cap.inner == cap.outer)
         fail("caps on bonds of two particles", std::to_string(cap.inner) + " twice");
-      if (!std::isfinite(cap.ratio))
-        fail("finite places of caps", std::to_string(cap.ratio));
     }
+  }
+
+  static void check_place(const Cap &place, const std::string &what) {
+    if (place.inner < 0 || place.outer < 0)
+      fail(what + " on particles from 0 on",
+           std::to_string(std::min(place.inner, place.outer)));
+    if (!std::isfinite(place.ratio))
+      fail("finite places of " + what, std::to_string(place.ratio));
+  }
+
+  void check_points() const {
+    std::vector<int64_t> region = particles;
+    std::sort(region.begin(), region.end());
+    for (const Point &point : points) {
+      check_place(point.place, "points");
+      for (const int64_t particle : {point.place.inner, point.place.outer})
+        if (std::binary_search(region.begin(), region.end(), particle))
+          fail("points outside of the region", std::to_string(particle));
+      if (!(std::fabs(point.charge) <= Charges::LARGEST_CHARGE))
+        fail("charges of points from -100 to 100 e", std::to_string(point.charge));
+    }
+    if (is_periodic ? !(reach > 0.0 && reach <= LARGEST_REACH) : reach != 0.0)
+      fail("a reach of points up to 1000 Å in a box, or else 0", std::to_string(reach));
+    if (images != Images::all) fail("all images of a region among points", "others");
   }
 };
 

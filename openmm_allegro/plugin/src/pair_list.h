@@ -19,13 +19,14 @@ namespace Allegro {
 // cutoff do not depend on when the list was built.
 class PairList {
  public:
-  std::vector<int64_t> offsets;    // [count + 1]: where the pairs of each centre start
+  std::vector<int64_t> offsets;    // [centres + 1]: where the pairs of each centre start
   std::vector<int32_t> neighbors;  // [pairs]
   std::vector<int8_t> shifts;      // [pairs, 3]: image of the neighbour, in box vectors
   int64_t rebuilds = 0;
 
-  PairList(double cutoff, double skin, bool periodic)
-      : reach(cutoff + skin), skin(skin), periodic(periodic) {}
+  // With `centers`, the first so many atoms are centres, and the others their neighbours.
+  PairList(double cutoff, double skin, bool periodic, long centers = 0)
+      : reach(cutoff + skin), skin(skin), periodic(periodic), centers(centers) {}
 
   // Make the list valid for finite positions [count, 3] and rows of box vectors, Å.
   void update(long count, const double *x, const double *box, Team &team) {
@@ -77,6 +78,7 @@ class PairList {
 
   const double reach, skin;
   const bool periodic;
+  const long centers;  // 0: all atoms are centres and neighbours
   std::vector<double> reference, near;
   double reference_box[9] = {};
   std::vector<long> removed;  // [count, 3] images, or empty
@@ -98,18 +100,19 @@ class PairList {
     const Box box = surrounding_box(count, x, rows, grid);
     choose_bins(count, box, grid);
     fill(count, x, box, grid);
+    const long many = centers ? centers : count;
     std::vector<std::vector<Pair>> found(team.size);
-    std::vector<int64_t> numbers(count + 1, 0);
+    std::vector<int64_t> numbers(many + 1, 0);
     team.run([&](int thread) {
-      for (long i = team.begin(thread, count); i < team.end(thread, count); ++i)
+      for (long i = team.begin(thread, many); i < team.end(thread, many); ++i)
         numbers[i + 1] = find(box, grid, i, found[thread]);
     });
-    for (long i = 0; i < count; ++i) numbers[i + 1] += numbers[i];
+    for (long i = 0; i < many; ++i) numbers[i + 1] += numbers[i];
     offsets.swap(numbers);
-    neighbors.resize(offsets[count]);
-    shifts.resize(3 * offsets[count]);
+    neighbors.resize(offsets[many]);
+    shifts.resize(3 * offsets[many]);
     team.run([&](int thread) {
-      int64_t at = offsets[team.begin(thread, count)];
+      int64_t at = offsets[team.begin(thread, many)];
       for (const Pair &pair : found[thread]) {
         neighbors[at] = pair.neighbor;
         std::copy(pair.shift, pair.shift + 3, &shifts[3 * at++]);
@@ -224,6 +227,7 @@ class PairList {
     const long bin = (inside[0] * grid.bins[1] + inside[1]) * grid.bins[2] + inside[2];
     for (long m = grid.start[bin]; m < grid.start[bin + 1]; ++m) {
       const long j = grid.members[m];
+      if (j < centers) continue;
       const double *w = &grid.wrapped[3 * j];
       const double d[3] = {w[0] + from[0], w[1] + from[1], w[2] + from[2]};
       if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= reach * reach) continue;

@@ -54,8 +54,9 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     const auto &force = *static_cast<const AllegroForce *>(object);
     const Models &models = *force.models;
     const bool is_charged = models.is_charged();
-    node.setIntProperty("version",
-                        is_charged ? ALLEGRO_CHARGED_VERSION : ALLEGRO_PLUGIN_VERSION);
+    node.setIntProperty("version", models.is_embedded ? ALLEGRO_EMBEDDED_VERSION
+                                   : is_charged       ? ALLEGRO_CHARGED_VERSION
+                                                      : ALLEGRO_PLUGIN_VERSION);
     node.setIntProperty("forceGroup", force.getForceGroup());
     node.setStringProperty("name", force.getName());
     node.setStringProperty("about", models.about);
@@ -67,6 +68,10 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
     if (is_charged) {
       node.setDoubleProperty("totalCharge", models.total_charge);
       node.setIntProperty("images", int(models.images));
+    }
+    if (models.is_embedded) {
+      node.setStringProperty("points", text(models.points));
+      node.setDoubleProperty("reach", models.reach);
     }
     node.setIntProperty("models", int(models.members.size()));
     for (size_t m = 0; m < models.members.size(); ++m) {
@@ -92,13 +97,14 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
  private:
   static AllegroForce *read(const OpenMM::SerializationNode &node) {
     const int version = node.getIntProperty("version");
-    const bool is_charged = version == ALLEGRO_CHARGED_VERSION;
-    if (version != ALLEGRO_PLUGIN_VERSION && !is_charged)
+    if (version < ALLEGRO_PLUGIN_VERSION || version > ALLEGRO_EMBEDDED_VERSION)
       throw OpenMM::OpenMMException(
           "AllegroForce: expected XML of version " + std::to_string(ALLEGRO_PLUGIN_VERSION) +
-          " or " + std::to_string(ALLEGRO_CHARGED_VERSION) + ", found " +
+          " to " + std::to_string(ALLEGRO_EMBEDDED_VERSION) + ", found " +
           std::to_string(version));
+    const bool is_charged = version >= ALLEGRO_CHARGED_VERSION;
     auto models = std::make_shared<Models>();
+    models->is_embedded = version == ALLEGRO_EMBEDDED_VERSION;
     models->about = string_property(node, "about");
     models->is_periodic = node.getBoolProperty("periodic");
     models->cutoff = node.getDoubleProperty("cutoff");
@@ -110,6 +116,10 @@ class AllegroForceProxy : public OpenMM::SerializationProxy {
       const int images = node.getIntProperty("images");
       if (images < 0 || images > 2) fail("images 0 to 2", std::to_string(images));
       models->images = Images(images);
+    }
+    if (models->is_embedded) {
+      models->points = array<Point>(node, "points");
+      models->reach = node.getDoubleProperty("reach");
     }
     const int number = node.getIntProperty("models");
     for (int m = 0; m < number; ++m)
