@@ -312,7 +312,7 @@ def runs(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         files = {f"{RUN}.chk": _checkpoint(inputs, text.encode())}
         yield Case("a PythonForce as State of a checkpoint", resume, files)
         again = ["simulate", "p.toml", "--output", "p", "--resume"]
-        files = {f"{RUN}.xml": text.encode()}
+        files = {f"{RUN}.state.xml": text.encode()}
         yield Case("a PythonForce as State of a stage", again, files)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from hardware import hardware
 
+from openmm_allegro.runs.names import state_path
 from openmm_allegro.units import EV_TO_KJ_PER_MOL
 
 ROOT = Path(__file__).parents[1]
@@ -171,7 +172,7 @@ def _distance(folder: Path, ensemble: str) -> dict:
     frames = [mdtraj.load(f"{p}.xtc", top=f"{p}.pdb").xyz for p in prefixes]
     apart = np.linalg.norm(frames[0] - frames[1], axis=-1).max(axis=1)
     states = [
-        openmm.XmlSerializer.deserialize(Path(f"{p}.xml").read_text()) for p in prefixes
+        openmm.XmlSerializer.deserialize(state_path(p).read_text()) for p in prefixes
     ]
     ends = [state.getPositions(asNumpy=True)._value for state in states]
     different = np.flatnonzero(apart)

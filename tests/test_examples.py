@@ -93,7 +93,7 @@ def test_nacl_example(tmp_path, execute):
     output = execute(script, "--quick", "--output", "demo")
     for name in ("Na-O", "Cl-O", "O-O", "temperature"):
         assert name in output
-    for name in ("nvt.xtc", "nvt.csv", "nvt.xml", "rdf.png", "temperature.png"):
+    for name in ("nvt.xtc", "nvt.csv", "nvt.state.xml", "rdf.png", "temperature.png"):
         assert (tmp_path / "demo" / name).stat().st_size > 500
     assert len(script.read_text().splitlines()) <= 80
 

@@ -152,9 +152,11 @@ def check_end(prefix):
     """The run ends as the one that nobody interrupted, if random numbers resume."""
     record = json.loads(Path(f"{prefix}.json").read_text())
     assert record["finished"]
+    assert not Path(f"{prefix}.xml").exists()  # as it was named
     # Another OpenMM cannot load the checkpoint's random numbers.
     if openmm.version.version == OPENMM:
-        ends = [final_state({"state": prefix + s}) for s in (".xml", ".expected.xml")]
+        names = prefix + ".state.xml", prefix + ".expected.xml"
+        ends = [final_state({"state": name}) for name in names]
         np.testing.assert_allclose(*ends, rtol=0, atol=1e-4)
 
 

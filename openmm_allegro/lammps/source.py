@@ -18,7 +18,7 @@ from ..potential.checks import check_charges, is_periodic, member_name
 from ..potential.description import describe_charges
 from ..potential.options import common_skin
 from ..potential.potential import AllegroPotential
-from ..runs.names import paths_of
+from ..runs.names import state_path
 from ..simulate.checks import check_freedom, check_positions
 from ..simulate.contents import check_contents
 from ..simulate.prepare import file_notes
@@ -133,7 +133,7 @@ def state_file(name: Path | None) -> Path | None:
     """
     if name is None or name.is_file():
         return name
-    path = paths_of(name)["state"]
+    path = state_path(name)
     if not path.is_file():
         raise FileNotFoundError(
             "expected the end of a run of openmm-allegro simulate, a state such as "

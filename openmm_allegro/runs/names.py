@@ -13,11 +13,13 @@ SUFFIXES = {
     "topology": ".pdb",
     "trajectory": ".xtc",
     "energies": ".csv",
-    "state": ".xml",
+    "state": ".state.xml",
     "system": ".system.xml",
     "checkpoint": ".chk",
     "record": ".json",
 }
+# Endings that files of earlier versions have; the first resumption renames these.
+FORMER_SUFFIXES = {"state": ".xml"}
 # Written on request, or when something happens.
 OTHER_SUFFIXES = {
     "velocities": ".h5",
@@ -106,6 +108,31 @@ def paths_of(output: str | Path) -> dict[str, Path]:
     """List all files that a run with this prefix can have, by their names here."""
     names = SUFFIXES | OTHER_SUFFIXES
     return {name: Path(f"{output}{suffix}") for name, suffix in names.items()}
+
+
+def state_path(output: str | Path) -> Path:
+    """File with the last state of a run with this prefix, also of an earlier version.
+
+    It may not exist.
+    """
+    path, former = paths_of(output)["state"], _former_state(output)
+    return former if former is not None and not path.exists() else path
+
+
+def adopt_former_names(output: str | Path) -> None:
+    """Rename the files that an earlier version wrote for a prefix."""
+    path, former = paths_of(output)["state"], _former_state(output)
+    if former is not None and not path.exists():
+        former.replace(path)
+
+
+def _former_state(output: str | Path) -> Path | None:
+    """The state that an earlier version wrote, and no other file of its name."""
+    path = Path(f"{output}{FORMER_SUFFIXES['state']}")
+    if not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        return path if b"<State" in file.read(200) else None
 
 
 def replica_paths_of(output: str | Path) -> dict[str, Path]:
@@ -205,6 +232,9 @@ def check_existing(paths: dict[str, Path], overwrite: bool, resume: bool) -> Non
 
 def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
     """Remove all files of a prefix, by OpenMM or LAMMPS, but some by their names."""
+    former = _former_state(output)
+    if former is not None:
+        former.unlink(missing_ok=True)
     for name, path in (paths_of(output) | lammps_paths_of(output)).items():
         if name not in keep:
             path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
 from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
 from ..potential.description import notes_of
-from ..runs.names import ENSEMBLES, check_output, paths_of
+from ..runs.names import ENSEMBLES, adopt_former_names, check_output, paths_of
 from ..utils.files import lock_output
 from .acting import make_acting
 from .atoms import describe_start, describe_work
@@ -105,6 +105,7 @@ def execute(
         earlier = Earlier({}, None)
         if execution.resume and paths["record"].exists():
             stack.enter_context(lock_output(output))
+            adopt_former_names(output)
             earlier = read_earlier(paths)
         before, checkpoint = earlier
         seed = execution.seed or before.get("seed", 0)

@@ -23,6 +23,7 @@ from openmm_allegro.analysis import plot_overlap, plot_profiles
 from openmm_allegro.bias import Opes, Restraint, Variable
 from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_energy
 from openmm_allegro.measure.free_energy_runs import estimate
+from openmm_allegro.runs.names import state_path
 from openmm_allegro.runs.run import read_run, read_stages
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
@@ -82,7 +83,7 @@ def make_system(topology):
 def read_start(output):
     """Topology and positions of the end of `make_start`."""
     pdb = app.PDBFile(str(output / "packed.pdb"))
-    return pdb.topology, end_of(output / "start.xml")
+    return pdb.topology, end_of(state_path(output / "start"))
 
 
 def end_of(path):

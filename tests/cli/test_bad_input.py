@@ -200,7 +200,7 @@ def test_an_interrupted_run_can_be_restarted(model, water_box, tmp_path, monkeyp
             progress=False,
         )
     assert json.loads((tmp_path / "x.json").read_text())["completed_steps"] == 6
-    state = openmm.XmlSerializer.deserialize((tmp_path / "x.xml").read_text())
+    state = openmm.XmlSerializer.deserialize((tmp_path / "x.state.xml").read_text())
     assert state.getStepCount() == 6
 
 
@@ -234,7 +234,7 @@ def test_sigint_leaves_a_restart_file(water, backend):
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate()
     assert process.returncode == 130, printed
-    state = openmm.XmlSerializer.deserialize((folder / "x.xml").read_text())
+    state = openmm.XmlSerializer.deserialize((folder / "x.state.xml").read_text())
     record = json.loads((folder / "x.json").read_text())
     assert state.getStepCount() == record["completed_steps"] > 0
 

@@ -149,7 +149,7 @@ def test_resume_takes_the_folder_alone(command, tmp_path, capsys):
     [
         (["--ensemble", "npt", "--no-periodic"], "expected a periodic System"),
         (["--integrator", "andersen"], "of which it has no counterpart"),
-        (["--state", "nowhere"], "such as nowhere.xml or the prefix of its name"),
+        (["--state", "nowhere"], "such as nowhere.state.xml or the prefix of its name"),
         (["--hydrogen-mass", "11"], "expected atoms heavier than their hydrogens"),
     ],
 )

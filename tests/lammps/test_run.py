@@ -116,7 +116,8 @@ def test_state_is_carried_over(config, tmp_path, water_box):
         system.addParticle(1.0)
     box = 1.1 * BOX
     system.setDefaultPeriodicBoxVectors(*box)
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001))
+    reference = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
     context.setPositions(1.1 * positions)
     context.setVelocities(velocities)
     state = context.getState(positions=True, velocities=True)

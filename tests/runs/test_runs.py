@@ -2,8 +2,10 @@
 """A run read back: its files, table, charges and velocities."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,14 @@ from report_helpers import salt_water, walk, write_run  # noqa: E402
 from openmm_allegro.runs import run as run_module  # noqa: E402
 from openmm_allegro.runs.charges import read_charges  # noqa: E402
 from openmm_allegro.runs.energies import equilibrated, read_table  # noqa: E402
-from openmm_allegro.runs.names import paths_of  # noqa: E402
+from openmm_allegro.runs.names import (  # noqa: E402
+    OTHER_SUFFIXES,
+    SUFFIXES,
+    adopt_former_names,
+    paths_of,
+    remove_output,
+    state_path,
+)
 from openmm_allegro.runs.run import find_runs, read_run, read_stages  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 
@@ -152,3 +161,28 @@ print(*(name for name in {heavy} if name in sys.modules))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout.split() == []
+
+
+def test_the_manual_has_a_row_for_each_file_of_a_run():
+    page = (Path(__file__).parents[2] / "docs/resume.md").read_text()
+    table = page.split("<!-- files of a run -->")[1].split("<!--")[0]
+    rows = [row.split("|")[1] for row in table.strip().splitlines()[2:]]
+    endings = [name for row in rows for name in re.findall("`([^`]+)`", row)]
+    assert sorted(endings) == sorted((SUFFIXES | OTHER_SUFFIXES).values())
+
+
+def test_a_state_of_an_earlier_version_is_known_by_its_content(tmp_path):
+    prefix = tmp_path / "nvt"
+    former, present = tmp_path / "nvt.xml", tmp_path / "nvt.state.xml"
+    former.write_text('<?xml version="1.0" ?>\n<System/>')  # of the user
+    assert state_path(prefix) == present
+    adopt_former_names(prefix)
+    remove_output(prefix)
+    assert former.exists()
+    former.write_text('<?xml version="1.0" ?>\n<State/>')
+    assert state_path(prefix) == former
+    adopt_former_names(prefix)
+    assert state_path(prefix) == present and not former.exists()
+    former.write_bytes(present.read_bytes())
+    remove_output(prefix)
+    assert not former.exists() and not present.exists()

@@ -152,7 +152,12 @@ def small_disk(size):
 
 @pytest.mark.parametrize(
     ("size", "interval", "hit"),
-    [(1000, 60, ".csv"), (3000, 60, ".xtc"), (9000, 20, ".chk"), (16_000, 20, ".xml")],
+    [
+        (1000, 60, ".csv"),
+        (3000, 60, ".xtc"),
+        (9000, 20, ".chk"),
+        (16_000, 20, ".state.xml"),
+    ],
 )
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, size, interval, hit):
     """Whichever file is hit first, the run can continue when there is space again."""
@@ -276,7 +281,7 @@ def test_reporters_of_this_package_are_cut_too(water, tmp_path):
 def test_npt_goes_on(water, tmp_path):
     options = {"ensemble": "npt", "barostat_interval": 5}
     start_killed(water, tmp_path / "x", 33, **options)
-    at_kill = openmm.XmlSerializer.deserialize((tmp_path / "x.xml").read_text())
+    at_kill = openmm.XmlSerializer.deserialize((tmp_path / "x.state.xml").read_text())
     paths = start(water, tmp_path / "x", resume=True, **options)
     check_complete(paths, STEPS, INTERVAL, VELOCITIES)
     assert at_kill.getStepCount() == 20

@@ -245,7 +245,7 @@ def test_missing_files_are_written_anew(copied, caplog, is_finished):
     whole = start(molecules(), copied.with_name("whole"), **OPTIONS)
     if is_finished:
         start(molecules(), copied, resume=True, **OPTIONS)
-        copied.with_suffix(".xml").unlink()
+        copied.with_suffix(".state.xml").unlink()
     for suffix in (".pdb", ".system.xml"):
         copied.with_suffix(suffix).unlink()
     paths = start(molecules(), copied, resume=True, **OPTIONS)
