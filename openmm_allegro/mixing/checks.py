@@ -2,7 +2,6 @@
 """Checks of a System out of which a region is to be taken."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from openmm import app, unit
 from ..classical import parameters as force_parameters
 from ..structure import check_atoms
 from ..units import NM_TO_ANGSTROM
+from .shifted_charges import bonded_atoms
 from .terms import terms_inside
 
 log = logging.getLogger(__name__)
@@ -140,13 +140,15 @@ def _angle_ends(system: openmm.System, region: set[int]) -> set[tuple[int, int]]
     }
 
 
-def warn_of_partial_charge(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Log a total charge, of the region or of all, over 0.01 e off an integer."""
+def warn_of_partial_charge(system: openmm.System, atoms: Sequence[int] | None) -> None:
+    """Log a total charge, of the region if given or of all, 0.01 e off an integer."""
     everything = range(system.getNumParticles())
     for force in system.getForces():
         if isinstance(force, openmm.NonbondedForce):
             charges = [force.getParticleParameters(i)[0]._value for i in everything]
             for name, indices in (("the ML region", atoms), ("mm_system", everything)):
+                if indices is None:
+                    continue
                 total = sum(charges[i] for i in indices)
                 if abs(total - round(total)) > 0.01:
                     log.warning(
@@ -179,11 +181,7 @@ def _check_cut_bonds(
     topology: app.Topology, system: openmm.System, region: set[int]
 ) -> None:
     """Refuse a cut bond that the topology does not show."""
-    bonded = defaultdict(set)
-    for bond in topology.bonds():
-        first, second = bond.atom1.index, bond.atom2.index
-        bonded[first].add(second)
-        bonded[second].add(first)
+    bonded = bonded_atoms(topology)
     for first, second in bond_terms(system, openmm.HarmonicBondForce):
         if (first in region) != (second in region) and not (
             # between second neighbours there are terms as well (Urey and Bradley)

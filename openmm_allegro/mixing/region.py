@@ -51,7 +51,9 @@ def mixed_system(
     interpolate, remove_constraints, force_group, embedding
         As in ``AllegroPotential.create_mixed_system``.
     """
-    warn_of_partial_charge(mm_system, atoms)
+    is_electrostatic = embedding == "electrostatic"
+    # where the model has the region's charge, surroundings log what becomes of the rest
+    warn_of_partial_charge(mm_system, None if is_electrostatic else atoms)
     warn_of_dropped_terms(
         mm_system,
         atoms,
@@ -70,7 +72,6 @@ def mixed_system(
         nearest_images=nearest_images,
         remove_constraints=remove_constraints,
     )
-    is_electrostatic = embedding == "electrostatic"
     if is_electrostatic:
         take_charges(system, atoms)
     if interpolate:

@@ -2,20 +2,25 @@
 """Electrostatic embedding: point charges of a force field around those of a region.
 
 Atoms of the region have the model's charges, and the NonbondedForce has none there.
-``potential.embedded_module`` sums over both. All else is as in mechanical embedding:
-Lennard-Jones interactions across the border, and the force field's energy of the
-surroundings.
+``potential.embedded_module`` sums over both. Beside cut bonds charges are shifted, see
+``shifted_charges``. All else is as in mechanical embedding: Lennard-Jones interactions
+across the border, and the force field's energy of the surroundings.
 """
 
 import copy
+import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import openmm
-from openmm import unit
+from openmm import app, unit
 
 from ..units import NM_TO_ANGSTROM
+from .link_atoms import Cap
+from .shifted_charges import Point, near_border, plain_points, shifted_points
+
+log = logging.getLogger(__name__)
 
 EMBEDDINGS = ("mechanical", "electrostatic")
 # Least α r at the cutoff, where pairs of a charge of the region and one of the
@@ -27,15 +32,6 @@ _SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
 WHERE = "embedding='electrostatic'"  # begins errors
 
 
-class Point(NamedTuple):
-    """A point charge at (1 - ratio) r_first + ratio r_second."""
-
-    first: int
-    second: int  # the first one again where the ratio is 0
-    ratio: float
-    charge: float  # e
-
-
 class Surroundings(NamedTuple):
     """Point charges that the atoms of a region meet."""
 
@@ -44,32 +40,54 @@ class Surroundings(NamedTuple):
 
 
 def find_surroundings(
-    system: openmm.System, atoms: Sequence[int], alpha: float
+    topology: app.Topology,
+    system: openmm.System,
+    atoms: Sequence[int],
+    caps: Sequence[Cap],
+    alpha: float,
+    total: float,
 ) -> Surroundings:
     """Read the charges around a region off the System's NonbondedForce.
 
     Parameters
     ----------
+    topology : openmm.app.Topology
     system : openmm.System
     atoms : sequence of int
         The region.
+    caps : sequence of Cap
+        Its link atoms, from whose outer ends charges are shifted.
     alpha : float
         Smallest of the models' Gaussian charges, 1/Å.
+    total : float, e
+        Charge of the region by the models.
 
     Raises
     ------
     ValueError
         If charges are elsewhere, too, may change, or are cut off; if an exception
-        crosses the border, as at a cut bond; or if the cutoff is too short for alpha.
+        crosses the border where no bond is cut; if charges cannot be shifted; or if the
+        cutoff is too short for alpha.
     """
     force = _nonbonded(system)
-    _check_constant(force)
     region = set(atoms)
-    _check_border(force, region)
+    _check_constant(force, region)
+    _check_border(force, region, near_border(topology, atoms) if caps else set())
     charges = {
         i: _charge(force, i) for i in range(system.getNumParticles()) if i not in region
     }
-    points = tuple(Point(i, i, 0.0, charge) for i, charge in charges.items() if charge)
+    points = plain_points(charges)
+    if caps:
+        missing = region_charge(system, atoms) - total
+        remainder = missing - round(missing)
+        points = shifted_points(topology, caps, charges, remainder)
+        log.info(
+            "charges of %d atoms outside, at cut bonds, are shifted to their "
+            "neighbours, with %+.3f e of the region's, so that it has %+g e",
+            len(caps),
+            remainder,
+            total,
+        )
     method = _method(force)
     periodic = system.usesPeriodicBoundaryConditions()
     if method not in _EWALD:
@@ -103,11 +121,17 @@ def region_charge(system: openmm.System, atoms: Sequence[int]) -> float:
 
 
 def take_charges(system: openmm.System, atoms: Sequence[int]) -> None:
-    """Set the charges of a region to 0; its pairs are exceptions without energy."""
+    """Set the charges of a region to 0; its pairs are exceptions without energy.
+
+    Exceptions across its border, of bonds that are cut, keep Lennard-Jones terms alone.
+    """
     force = _nonbonded(system)
     for index in atoms:
         _, sigma, epsilon = force.getParticleParameters(index)
         force.setParticleParameters(index, 0.0, sigma, epsilon)
+    for index in _across(force, set(atoms)):
+        first, second, _, *rest = force.getExceptionParameters(index)
+        force.setExceptionParameters(index, first, second, 0.0, *rest)
 
 
 def charge_forces(
@@ -143,6 +167,14 @@ def charge_forces(
     full = copy.deepcopy(bare)
     for index in atoms:
         full.setParticleParameters(index, _charge(original, index), 1.0, 0.0)
+    products = {}
+    for index in _across(original, set(atoms)):
+        first, second, product, *_ = original.getExceptionParameters(index)
+        products[frozenset((first, second))] = product
+    for index in _across(full, set(atoms)):
+        first, second, *_ = full.getExceptionParameters(index)
+        product = products[frozenset((first, second))]
+        full.setExceptionParameters(index, first, second, product, 1.0, 0.0)
     return full, bare
 
 
@@ -179,11 +211,20 @@ def _method(force: openmm.NonbondedForce) -> str:
     return numbers[force.getNonbondedMethod()]
 
 
-def _check_constant(force: openmm.NonbondedForce) -> None:
+def _check_constant(force: openmm.NonbondedForce, region: set[int]) -> None:
     """Refuse charges that a global parameter scales, and a part of the sum alone."""
+    across = set(_across(force, region))
     scaled = [
         force.getParticleParameterOffset(i)
         for i in range(force.getNumParticleParameterOffsets())
+    ]
+    scaled += [
+        offset
+        for offset in map(
+            force.getExceptionParameterOffset,
+            range(force.getNumExceptionParameterOffsets()),
+        )
+        if offset[1] in across
     ]
     names = {name for name, _, charge, *_ in scaled if charge}
     if names:
@@ -198,16 +239,34 @@ def _check_constant(force: openmm.NonbondedForce) -> None:
         )
 
 
-def _check_border(force: openmm.NonbondedForce, region: set[int]) -> None:
-    """Refuse pairs across the border that do not interact as all others do."""
-    for index in range(force.getNumExceptions()):
+def _check_border(
+    force: openmm.NonbondedForce, region: set[int], near: set[tuple[int, int]]
+) -> None:
+    """Refuse pairs across the border that do not interact as all others do.
+
+    Those of a cut bond (``near``) may: charges of a model have no exclusions there.
+    """
+    for index in _across(force, region):
         first, second, *_ = force.getExceptionParameters(index)
-        if (first in region) != (second in region):
+        if (first, second) not in near and (second, first) not in near:
             raise ValueError(
-                f"{WHERE}: expected a region of whole molecules, since the charges of "
-                "a model have no exclusions across its border, found an exception of "
-                f"atoms {first} and {second}; embedding='mechanical' has link atoms"
+                f"{WHERE}: expected no exceptions across the border of the region but "
+                "those of bonds that it cuts (link='cap'), since charges of a model "
+                "have no exclusions there, found one of atoms "
+                f"{first} and {second}"
             )
+
+
+def _across(force: openmm.NonbondedForce, region: set[int]) -> list[int]:
+    """Exceptions of an atom of the region and one outside."""
+    ends = (
+        force.getExceptionParameters(i)[:2] for i in range(force.getNumExceptions())
+    )
+    return [
+        i
+        for i, (first, second) in enumerate(ends)
+        if (first in region) != (second in region)
+    ]
 
 
 def _charge(force: openmm.NonbondedForce, index: int) -> float:

@@ -13,7 +13,6 @@ from ..mixing.region import mixed_system
 from ..mixing.surroundings import (
     EMBEDDINGS,
     WHERE,
-    Surroundings,
     find_surroundings,
     region_charge,
 )
@@ -21,6 +20,10 @@ from ..model.long_range import charge_labels
 from ..model.model import Model
 from .force import region_force
 from .options import ForceOptions
+
+# Largest distance of a region's charge from an integer, e: of whole molecules, and of
+# those that are cut. Side chains of Amber have up to 0.15 e.
+UNCUT, CUT = 0.01, 0.25
 
 
 def make_mixed_system(
@@ -61,16 +64,20 @@ def make_mixed_system(
     atoms = check_region(topology, mm_system, atoms)
     caps = find_caps(topology, atoms, link)
     check_system(mm_system, atoms, max(m.config.cutoff for m in models))
-    surroundings = None
-    if embedding == "electrostatic":
-        if caps:
-            raise ValueError(
-                f"{WHERE}: expected a region of whole molecules, found {len(caps)} "
-                "link atoms, which embedding='mechanical' has"
-            )
-        surroundings = _surroundings(models, mm_system, atoms, screened_charges)
+    is_electrostatic = embedding == "electrostatic"
+    if is_electrostatic:
+        _check_embedded(models, screened_charges)
     if total_charge is None:
-        total_charge = _total_charge(models, mm_system, atoms, embedding)
+        tolerance = UNCUT if not caps else CUT
+        total_charge = _total_charge(
+            models, mm_system, atoms, tolerance if is_electrostatic else None
+        )
+    surroundings = None
+    if is_electrostatic:
+        alpha = min(model.config.alpha for model in models)
+        surroundings = find_surroundings(
+            topology, mm_system, atoms, caps, alpha, total_charge
+        )
     bonds = bond_markers(topology, mm_system.usesPeriodicBoundaryConditions())
     force = region_force(
         models,
@@ -93,13 +100,8 @@ def make_mixed_system(
     )
 
 
-def _surroundings(
-    models: Sequence[Model],
-    mm_system: openmm.System,
-    atoms: Sequence[int],
-    screened_charges: bool,
-) -> Surroundings:
-    """Charges around a region, for models whose charges can be among them."""
+def _check_embedded(models: Sequence[Model], screened_charges: bool) -> None:
+    """Refuse models whose charges cannot be among those of a force field."""
     for model in models:
         if not model.config.is_charged:
             raise ValueError(
@@ -113,21 +115,22 @@ def _surroundings(
                 "forces of condensed matter are screened ones, some 0.6 of those that "
                 "a force field's charges belong with; screened_charges=True takes them"
             )
-    alpha = min(model.config.alpha for model in models)
-    return find_surroundings(mm_system, atoms, alpha)
 
 
 def _total_charge(
     models: Sequence[Model],
     mm_system: openmm.System,
     atoms: Sequence[int],
-    embedding: str,
+    tolerance: float | None,
 ) -> float:
-    """Charge of a region by the force field, rounded; 0 without charges."""
+    """Charge of a region by the force field, rounded; 0 without charges.
+
+    It may be so far from an integer, in e, as the tolerance says.
+    """
     if not models[0].config.is_charged:
         return 0.0
     total = region_charge(mm_system, atoms)
-    if embedding == "electrostatic" and abs(total - round(total)) > 0.01:
+    if tolerance is not None and abs(total - round(total)) > tolerance:
         raise ValueError(
             f"{WHERE}: expected total_charge, the charge of the ML region in e, since "
             f"the force field's charges there add up to {total:+.3f} e, which is no "

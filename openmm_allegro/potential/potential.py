@@ -199,7 +199,7 @@ class AllegroPotential:
             Whether to remove constraints inside the region.
         link : str
             "error": the region's border may cut no bond. "cap": cut bonds end in
-            hydrogens for the model, see ``mixing.link_atoms``.
+            hydrogens for the model (``mixing.link_atoms``, ``mixing.shifted_charges``).
         backend, precision, kernel, skin, two_body
             As ``ForceOptions``.
         total_charge : float, optional

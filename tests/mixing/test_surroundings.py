@@ -276,7 +276,7 @@ def refusals():
     def excepted(system):
         nonbonded(system).addException(2, 30, 0.0, 1.0, 0.0)
 
-    yield "border", excepted, {}, "whole molecules.*atoms 2 and 30"
+    yield "border", excepted, {}, "across the border.*atoms 2 and 30"
 
     def scaled(system):
         nonbonded(system).addGlobalParameter("scale", 1.0)
@@ -313,11 +313,3 @@ def test_refused(water_box, change, arguments, message):
     model = arguments.pop("model", None) or charged("constant")
     with pytest.raises(ValueError, match=message):
         mixed(model, given, **arguments)
-
-
-def test_link_atoms_are_refused(water_box):
-    given = box_of_waters(water_box)
-    atoms = list(given[0].atoms())
-    given[0].addBond(atoms[0], atoms[30])
-    with pytest.raises(ValueError, match="whole molecules, found 1 link atoms"):
-        mixed(charged("constant"), given, link="cap")
