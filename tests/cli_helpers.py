@@ -2,6 +2,7 @@
 """Commands of the command line, their errors, and files to give to them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
@@ -32,6 +33,31 @@ def error_of(capsys, *arguments):
 def analyze(*arguments):
     """Run ``analyze``, which succeeds."""
     assert main(["analyze", *map(str, arguments)]) == 0
+    if "--json" in arguments:
+        check_json(arguments[arguments.index("--json") + 1])
+
+
+def check_json(path):
+    """Hold the JSON of ``analyze`` to its one shape: each number has a unit."""
+    content = json.loads(Path(path).read_text())
+    for row in content["table"]:
+        assert list(row) == ["item", "quantity", "value", "error", "unit", "warnings"]
+        assert set(row["warnings"]) <= set(content["warnings"])
+    lacking = set(_without_unit(content["results"], content["units"]))
+    assert not lacking, f"{content['quantity']}: no units of {sorted(lacking)}"
+
+
+def _without_unit(results, units, name="", known=False):
+    """Names of numbers in the results of which neither they nor what holds them has."""
+    if isinstance(results, dict):
+        for key, value in results.items():
+            yield from _without_unit(value, units, key, known or key in units)
+    elif isinstance(results, list):
+        for value in results[:3]:
+            yield from _without_unit(value, units, name, known)
+    elif isinstance(results, float | int) and not isinstance(results, bool):
+        if not known:
+            yield name
 
 
 def analyze_error(capsys, *arguments):

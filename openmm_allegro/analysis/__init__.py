@@ -69,7 +69,12 @@ _NAMES = {
     ),
     "figures.traces": ("plot_kinetic_energies", "plot_series", "plot_temperature"),
     "free_energy.axes": ("Axis", "make_axis"),
-    "free_energy.basins": ("Basin", "basin_difference", "basins"),
+    "free_energy.basins": (
+        "Basin",
+        "basin_difference",
+        "basins",
+        "supported_basins",
+    ),
     "free_energy.hills": ("Hills", "bias_offsets", "hills_surface", "sum_hills"),
     "free_energy.surface": ("Surface", "reweighted_surface"),
     "free_energy.windows": ("Windows", "combine_windows"),

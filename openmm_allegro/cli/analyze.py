@@ -23,9 +23,10 @@ _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
 .pdb, .csv, .h5 and .json are then found; or a trajectory, or several, and their
 topology (TRAJ [TRAJ ...] TOP). Then come the selections: elements (Na), residues (EMC)
-or mdtraj's own words ("water and name O"); pairs are Na-O, or "resname LIT : water and
-name O"; a label may go before (Li-water="name LI : water"). Structure is the mean over
-all trajectories; motion is measured in each, and their mean is added. Errors are
+or mdtraj's own words ("water and name O"); com:EMC, or "com of resname EMC", are the
+centres of mass of molecules; pairs are Na-O, or "resname LIT : water and name O"; a
+label may go before (Li-water="name LI : water"). Structure is the mean over all
+trajectories; motion is measured in each, and their mean is added. Errors are
 half-widths of 68 % intervals."""
 
 
@@ -130,7 +131,7 @@ def _write(
             "package_version": __version__,
             "options": given,
             **(source.described() if source else {}),
-            "table": measurement.rows,
+            "table": measurement.table,
             "units": measurement.units,
             "results": measurement.results,
             "notes": notes,

@@ -100,6 +100,7 @@ def measure_angles(
             "error": "1/°",
             "r_ab": "nm",
             "r_cb": "nm",
+            "n_angles": "1",
             "independent": "1",
             "few": "1",
         },
@@ -117,6 +118,7 @@ QUANTITY = Quantity(
     read_subjects=triplets,
     section="structure",
     beads=True,
+    centers=True,
 )
 
 

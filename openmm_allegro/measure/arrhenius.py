@@ -110,7 +110,11 @@ def fit_lines(
         "temperatures": "K",
         "values": unit,
         "errors": unit,
-    }
+        "predicted": unit,
+        "temperature": "K",
+        "log_prefactor": "1",
+        "covariance": "1, kJ/mol and kJ²/mol²",
+    } | dict.fromkeys(("chi_squared", "degrees_of_freedom", "p_value", "scale"), "1")
     return lines, Measurement(rows, results, units, columns, warnings=warnings)
 
 
@@ -187,7 +191,7 @@ def _read_file(text: str, quantity: str | None, wanted: str | None):
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows = [Row(*row.values()) for row in content["table"]]
+        rows = [Row(*(row[k] for k in Row._fields)) for row in content["table"]]
         temperature = float(match[1]) if match else content["temperature_k"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(

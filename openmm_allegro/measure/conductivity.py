@@ -40,6 +40,7 @@ _UNITS = green_kubo_units("S/m") | {
     "displacement": "e² nm²",
     "fit_start": "ps",
     "net_charge": "e",
+    "charges": "e",
     "ion_displacements": "nm",
     "exponent": "1",
 }

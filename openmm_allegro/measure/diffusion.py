@@ -136,6 +136,7 @@ QUANTITY = Quantity(
     default=default_species,
     window=MOTION,
     temperature=True,
+    centers=True,
 )
 
 

@@ -18,7 +18,7 @@ from .quantity import (
     blocks_setting,
     max_lag_setting,
 )
-from .subjects import default_species, in_each_series
+from .subjects import default_species, in_each_series, with_centers
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def measure_van_hove(
     else:
         chosen = selections(subjects) if subjects else default_species(source)
         compute, unit = _self, "1/nm"
+    source, chosen = with_centers(source, chosen)
 
     curves = {}
 
@@ -148,6 +149,7 @@ VAN_HOVE = Quantity(
     "where other atoms are around the place of an atom",
     read_subjects=list,
     window=MOTION,
+    centers=True,
 )
 NON_GAUSSIAN = Quantity(
     "non-gaussian",
@@ -157,6 +159,7 @@ NON_GAUSSIAN = Quantity(
     default=default_species,
     window=MOTION,
     section="kinetics",
+    centers=True,
 )
 
 
@@ -180,7 +183,7 @@ def _distinct(series: Series, pair: Sequence[Any], settings: VanHoveSettings) ->
     return van_hove_distinct(
         # It looks at pairs of frames far from each other: they are held in memory.
         series.frames.load(),
-        *pair,
+        *pair[:2],
         list(settings.times),
         r_max=settings.r_max or series.frames.largest_radius(),
         bin_width=settings.bin_width,

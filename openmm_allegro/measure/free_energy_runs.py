@@ -293,14 +293,27 @@ def _by_reweighting(source: Source, names: tuple[str, ...], settings: Any) -> Es
 def _finish(
     method: str, surface: Any, settings: Any, notes: list[str], warnings: list[str]
 ) -> Estimated:
-    from ..analysis import basins
+    from ..analysis import supported_basins
 
     if settings.radial:
         surface = surface.radial()
+    found, left_out = supported_basins(surface)
+    if left_out:
+        places = [" ".join(f"{x:.3g}" for x in place) for place in left_out[:3]]
+        names = ", ".join(axis.name for axis in surface.axes)
+        one = len(left_out) == 1
+        notes = [
+            *notes,
+            f"{len(left_out)} {'bin' if one else 'bins'} of {names} with few visited "
+            f"bins around {'it' if one else 'them'} (at {', '.join(places)}"
+            f"{', ...' if len(left_out) > 3 else ''}) {'is' if one else 'are'} no "
+            f"{'minimum' if one else 'minima'}; a longer run, or fewer --bins, would "
+            "tell.",
+        ]
     return Estimated(
         method,
         surface,
-        basins(surface),
+        found,
         radial=settings.radial,
         notes=notes,
         warnings=warnings,

@@ -23,7 +23,7 @@ from .subjects import in_each_series
 
 # The Haven ratio does not depend on the temperature, in K, nor does D of the charge.
 _ANY = 300.0
-_UNITS = {
+UNITS = {
     "rates": "1/ps",
     "lengths": "nm",
     "parts": "cm²/s",
@@ -39,8 +39,13 @@ _UNITS = {
     "drift": "nm",
     "time": "ps",
     "lag_times": "ps",
-    "survival": "1",
-}
+} | dict.fromkeys(
+    (
+        *("survival", "survival_error", "censored", "fractional", "inside", "n_stays"),
+        *("numbers", "occupation", "shared", "site"),
+    ),
+    "1",
+)
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def measure_jumps(
     return Measurement(
         [row for part in parts.values() for row in part["rows"]],
         {label: part["results"] for label, part in parts.items()},
-        _UNITS,
+        UNITS,
         {
             f"{label} {kind}": {
                 "time (ps)": stay.lag_times,

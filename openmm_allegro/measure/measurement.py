@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A measurement: its table, its arrays, its curves and its figure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -75,6 +76,15 @@ class Measurement:
         """Notes, and the reasons of what could not be measured."""
         failed = [f"{item}: {reason}." for item, reason in self.failed.items()]
         return failed + self.notes
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """Rows as dicts, each with the warnings that name its item."""
+        return [
+            row._asdict()
+            | {"warnings": [x for x in self.warnings if _names(x, row.item)]}
+            for row in self.rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,11 @@ def highest(
         Row(item, name, float(values[top]), float(errors[top]), unit),
         Row(item, "at", float(places[top]), None, unit_of_place),
     ]
+
+
+def _names(warning: str, item: str) -> bool:
+    """Tell whether a warning is about an item, or about all."""
+    return re.search(rf"(?<![\w-]){re.escape(item)}(?![\w-])", warning) is not None
 
 
 def amount(value: float, error: float | None) -> str:

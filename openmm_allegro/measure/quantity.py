@@ -13,6 +13,7 @@ from ..runs.source import Source
 from ..utils.progress import log_if_long
 from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
+from .subjects import centers_in, with_centers
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class Quantity:
         Whether its setting ``charges`` is the one that ``report`` takes.
     folders : bool
         Whether the folder of a protocol stands for all its stages.
+    centers : bool
+        Whether centres of mass of molecules, as ``com:EMC``, may be named.
     beads : bool
         Whether it is of the beads of a ring polymer where there are any, and not of
         the centroid.
@@ -91,6 +94,7 @@ class Quantity:
     needs_runs: bool = True
     charges_of_ions: bool = False
     folders: bool = False
+    centers: bool = False
     beads: bool = False
     section: str = ""
     applies: Callable[[Source], bool] | None = None
@@ -122,6 +126,14 @@ class Quantity:
             subjects = self.default(source)
         if source is not None and self.beads:
             source = source.over_beads()
+        if self.centers and source is not None:
+            source, subjects = with_centers(source, subjects)
+        elif texts := centers_in(subjects):
+            raise ValueError(
+                f"expected atoms for {self.name}, found centres of mass, "
+                f"{', '.join(texts)}; they may be named where points are enough, as "
+                "for rdf, diffusion and survival"
+            )
         with log_if_long(_log, f"measuring {self.name}"):
             measurement = self.compute(source, subjects, settings)
         if source is None:
@@ -155,6 +167,13 @@ def shell_setting() -> Any:
         unit="nm",
         metavar="NM",
         example="0.36,0.32",
+    )
+
+
+def intermolecular_setting() -> Any:
+    """Declare whether pairs of atoms in one molecule are left out."""
+    return setting(
+        False, about="Leave out pairs of atoms in one molecule, as the bonds define it"
     )
 
 

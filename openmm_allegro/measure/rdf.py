@@ -18,14 +18,32 @@ from .quantity import (
     Settings,
     bin_width_setting,
     blocks_setting,
+    intermolecular_setting,
     shell_setting,
 )
-from .shells import R_MAX, count_distances, first_shell, one_each, whole_shell
+from .shells import (
+    R_MAX,
+    count_distances,
+    first_shell,
+    one_each,
+    whole_shell,
+    within_molecules,
+)
 from .subjects import TOTAL, all_element_pairs, default_pairs
 
 _ELEMENTS = "elements"
-_UNITS = dict.fromkeys(("r", "r_max", "r_peak"), "nm") | dict.fromkeys(
-    ("g", "g_error", "g_peak", "number", "number_error", "independent", "few"), "1"
+_UNITS = dict.fromkeys(("r", "r_max", "r_peak", "bond"), "nm") | dict.fromkeys(
+    (
+        "g",
+        "g_error",
+        "g_peak",
+        "number",
+        "number_error",
+        "independent",
+        "few",
+        "between_molecules",
+    ),
+    "1",
 )
 
 
@@ -41,9 +59,7 @@ class RdfSettings(Settings):
     )
     bin_width: float = bin_width_setting(BIN_WIDTH)
     shell: tuple[float, ...] | None = shell_setting()
-    intermolecular: bool = setting(
-        False, about="Leave out pairs of atoms in one molecule, as the bonds define it"
-    )
+    intermolecular: bool = intermolecular_setting()
     potential: bool = setting(
         False,
         about="The potential of mean force too, kJ/mol; --plot and --csv are then of "
@@ -60,27 +76,39 @@ def measure_rdf(
     """Measure g(r) and coordination numbers, and the potential of mean force if asked.
 
     Results by pair: ``distribution`` (RadialDistribution), ``coordination``
-    (Coordination, or None), ``potential_of_mean_force``. `failed` has the pairs without
-    a shell.
+    (Coordination, or None), ``between_molecules``, whether that leaves out pairs of
+    atoms in one molecule, ``bond``, where these are most frequent, in nm or None,
+    ``potential_of_mean_force``. `failed` has the pairs without a shell.
     """
     from ..analysis import plot_rdf
 
     temperature = source.temperature() if settings.potential else None
     if subjects == _ELEMENTS:
         subjects = all_element_pairs(source)
-    curves, shells, failed = _count(source, subjects, settings)
+    curves, shells, failed, bonds = _count(source, subjects, settings)
+    mixed = within_molecules(source, subjects)
     rows = []
     for label, shell in shells.items():
+        between = " between molecules" if label in mixed else ""
+        if label in bonds:
+            name = "highest within molecules, at"
+            rows.append(Row(label, name, bonds[label], None, "nm"))
+        number = shell.number, shell.number_error
         rows += [
-            Row(label, "first peak", shell.r_peak, None, "nm"),
+            Row(label, f"first peak{between}", shell.r_peak, None, "nm"),
             Row(label, "g at the peak", shell.g_peak, None, ""),
-            Row(label, "coordination number", shell.number, shell.number_error, ""),
+            Row(label, f"coordination number{between}", *number, ""),
             Row(label, "within", shell.r_max, None, "nm"),
         ]
     measurement = Measurement(
         rows,
         {
-            label: {"distribution": curve, "coordination": shells.get(label)}
+            label: {
+                "distribution": curve,
+                "coordination": shells.get(label),
+                "between_molecules": label in mixed,
+                "bond": bonds.get(label),
+            }
             for label, curve in curves.items()
         },
         _UNITS,
@@ -104,25 +132,36 @@ def measure_rdf(
 
 
 def _count(
-    source: Source, subjects: Mapping[str, Sequence[Any]], settings: RdfSettings
-) -> tuple[dict, dict, dict]:
-    """Count pairs in one pass: curves, shells, and reasons where there is none."""
+    source: Source,
+    subjects: Mapping[str, Sequence[Any]],
+    settings: RdfSettings,
+) -> tuple[dict, dict, dict, dict]:
+    """Count pairs: curves, shells, reasons where there is none, and lengths of bonds.
+
+    Shells are of pairs in different molecules, where there are others, too.
+    """
     within = {label: pair for label, pair in subjects.items() if label != TOTAL}
     asked = {}
     if settings.shell is not None:
         asked = one_each(settings.shell, within, "--shell")
+    width = {"r_max": settings.r_max, "bin_width": settings.bin_width}
     counted, inside = count_distances(
-        source,
-        subjects,
-        r_max=settings.r_max,
-        bin_width=settings.bin_width,
-        shells=asked,
-        apart=settings.intermolecular,
+        source, subjects, **width, shells=asked, apart=settings.intermolecular
     )
     curves = {
         label: _distribution(histogram, settings.blocks)
         for label, histogram in counted.items()
     }
+    bonds = {}
+    mixed = within_molecules(source, within)
+    if mixed and not settings.intermolecular:
+        shells = {label: asked[label] for label in mixed if asked}
+        some = {label: subjects[label] for label in mixed}
+        between, inner = count_distances(
+            source, some, **width, shells=shells, apart=True
+        )
+        bonds = {k: _highest_bond(counted[k], between[k]) for k in mixed}
+        counted, inside = counted | between, inside | inner
     shells, failed = {}, {}
     for label in within:
         try:
@@ -132,7 +171,14 @@ def _count(
                 shells[label] = first_shell(counted[label], settings.blocks)
         except ValueError as error:  # the curve is worth having without it
             failed[label] = f"no coordination number, {error}"
-    return curves, shells, failed
+    return curves, shells, failed, bonds
+
+
+def _highest_bond(counted: Any, between: Any) -> float:
+    """Distance in nm at which g(r) of pairs in one molecule is highest."""
+    inside = (counted.counts - between.counts).sum(axis=0)
+    highest = int(np.argmax(inside / counted.ideal.sum(axis=0)))
+    return float(0.5 * (counted.edges[highest] + counted.edges[highest + 1]))
 
 
 def _distribution(histogram: Any, n_blocks: int) -> Any:
@@ -196,4 +242,5 @@ QUANTITY = Quantity(
     default=default_pairs,
     temperature=True,
     beads=True,
+    centers=True,
 )

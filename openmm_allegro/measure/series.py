@@ -19,7 +19,7 @@ from ..units import M2_TO_CM2, NM3_TO_M3
 from ..utils.settings import setting
 from .arrhenius import fit_lines
 from .jumps import QUANTITY as JUMPS
-from .jumps import JumpsSettings
+from .jumps import UNITS, JumpsSettings
 from .measurement import Measurement, Row
 from .quantity import Quantity
 
@@ -156,15 +156,15 @@ def measure_series(
             }
             for item, x in fitted.curves.items()
         }
+        units |= {name: x for name, x in fitted.units.items() if x != unit}
         units |= {item: unit for item in fitted.results}
-    units |= {"activation_energy": "kJ/mol", "activation_energy_ev": "eV"}
     left_out = _left_out(measured)
     if left_out:
         notes.append(f"Not at all temperatures, and so without a line: {left_out}.")
     return Measurement(
         rows,
         results | {f"{k:g} K": one["results"] for k, one in measured.items()},
-        units | {"conductivity": "S/m"},
+        UNITS | units | {"conductivity": "S/m"},
         curves,
         lambda path: plot_arrhenius_panels(panels, path),
         notes=notes,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.defaults import BIN_WIDTH, BLOCKS
+from ..runs.centers import select_atoms
 from ..runs.frames import Frames
 from ..runs.source import Source
 
@@ -18,13 +19,17 @@ POSITIONS = 4_000_000
 R_MAX = 1.5
 
 
-def first_shells(source: Source, subjects: Mapping[str, Sequence[Any]]) -> dict:
+def first_shells(
+    source: Source, subjects: Mapping[str, Sequence[Any]], *, apart: bool = False
+) -> tuple[dict, dict]:
     """Find the first shell of each pair, as `measure_rdf` does by default.
 
     Parameters
     ----------
     source : Source
     subjects : mapping of str to (selection, selection)
+    apart : bool, optional
+        Whether pairs in one molecule are left out.
 
     Returns
     -------
@@ -33,7 +38,7 @@ def first_shells(source: Source, subjects: Mapping[str, Sequence[Any]]) -> dict:
     failed : dict of str to str
         Reasons of the others.
     """
-    counted, _ = count_distances(source, subjects)
+    counted, _ = count_distances(source, subjects, apart=apart)
     shells, failed = {}, {}
     for label, histogram in counted.items():
         try:
@@ -47,6 +52,8 @@ def shell_radii(
     source: Source,
     subjects: Mapping[str, Sequence[Any]],
     given: Sequence[float] | None = None,
+    *,
+    apart: bool = False,
 ) -> dict[str, float]:
     """Choose the radius of the shell of each pair in nm: as given, or its first shell.
 
@@ -57,7 +64,7 @@ def shell_radii(
     """
     if given is not None:
         return one_each(given, subjects, "--shell")
-    shells, failed = first_shells(source, subjects)
+    shells, failed = first_shells(source, subjects, apart=apart)
     for label, reason in failed.items():
         raise ValueError(f"{label}: {reason}")
     return {label: shell.r_max for label, shell in shells.items()}
@@ -74,6 +81,34 @@ def one_each(
         )
     radii = list(radii) * (len(subjects) // len(radii))
     return dict(zip(subjects, radii, strict=True))
+
+
+def within_molecules(
+    source: Source, subjects: Mapping[str, Sequence[Any]]
+) -> list[str]:
+    """List the pairs that are of atoms in one molecule, and of others too."""
+    if len(source.molecules) == len(np.unique(source.molecules)):
+        return []
+    found = []
+    for label, pair in subjects.items():
+        a, b = (select_atoms(source.topology, x) for x in pair[:2])
+        of_a, of_b = (np.bincount(source.molecules[x]) for x in (a, b))
+        n = min(len(of_a), len(of_b))
+        inside = int(of_a[:n] @ of_b[:n])
+        if len(np.intersect1d(a, b)) < inside < len(a) * len(b):
+            found.append(label)
+    return found
+
+
+def judge_molecules(
+    source: Source, subjects: Mapping[str, Sequence[Any]], apart: bool
+) -> list[str]:
+    """Warn of pairs in one molecule where they are not left out."""
+    return [
+        f"{label}: pairs of atoms in one molecule are counted; --intermolecular leaves "
+        "them out."
+        for label in ([] if apart else within_molecules(source, subjects))
+    ]
 
 
 def first_shell(histogram: Any, n_blocks: int = BLOCKS) -> Any:

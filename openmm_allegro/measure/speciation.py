@@ -12,9 +12,15 @@ from ..runs.selections import pairs
 from ..runs.source import Source
 from .judgement import judge_change, judge_independent
 from .measurement import Measurement, Row, each
-from .quantity import Quantity, Settings, blocks_setting, shell_setting
-from .shells import POSITIONS, first_shells, shell_radii
-from .subjects import default_pairs
+from .quantity import (
+    Quantity,
+    Settings,
+    blocks_setting,
+    intermolecular_setting,
+    shell_setting,
+)
+from .shells import POSITIONS, first_shells, judge_molecules, shell_radii
+from .subjects import default_pairs, names_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class SpeciationSettings(Settings):
     """Settings of environments."""
 
     shell: tuple[float, ...] | None = shell_setting()
+    intermolecular: bool = intermolecular_setting()
     blocks: int = blocks_setting()
 
 
@@ -61,13 +68,15 @@ def measure_speciation(
 
     chosen = _of_pairs(source, subjects, settings) if subjects else _default(source)
     frames = source.frames(positions=POSITIONS)
+    molecules = source.molecules if settings.intermolecular else None
 
     parts, failed = each(
         chosen,
-        lambda _, environment: environments_by_frame(frames, *environment),
+        lambda _, environment: environments_by_frame(frames, *environment, molecules),
         settings,
     )
-    rows, results, figures, warnings = [], {}, {}, []
+    rows, results, figures = [], {}, {}
+    warnings = judge_molecules(source, subjects or {}, settings.intermolecular)
     for name, by_frame in parts.items():
         of_center = fractions(by_frame, settings.blocks)
         # Of the most frequent environment, the first.
@@ -105,7 +114,14 @@ def measure_speciation(
     return Measurement(
         rows,
         results,
-        {"shells": "nm", "value": "1", "error": "1", "independent": "1", "few": "1"},
+        {
+            "shells": "nm",
+            "numbers": "1",
+            "value": "1",
+            "error": "1",
+            "independent": "1",
+            "few": "1",
+        },
         plot=figures[first],
         figures=figures,
         notes=[f"The figure is of {first}."] if others else [],
@@ -129,9 +145,14 @@ def measure_clusters(
         present = " ".join(subjects or ()) or "none"
         raise ValueError(f"expected one pair such as Na-Cl, found {present}")
     ((label, pair),) = subjects.items()
-    radius = shell_radii(source, subjects, settings.shell)[label]
+    apart = settings.intermolecular
+    radius = shell_radii(source, subjects, settings.shell, apart=apart)[label]
     sizes = clusters(
-        source.frames(positions=POSITIONS), *pair[:2], radius, n_blocks=settings.blocks
+        source.frames(positions=POSITIONS),
+        *pair[:2],
+        radius,
+        n_blocks=settings.blocks,
+        molecules=source.molecules if apart else None,
     )
     rows = [Row(label, "mean size", *map(float, sizes.mean_size), "")]
     for size, value, error in zip(sizes.sizes, *sizes.fraction, strict=True):
@@ -151,10 +172,13 @@ def measure_clusters(
             }
         },
         lambda path: plot_clusters(sizes, path),
-        warnings=judge_independent(
-            label, "clusters", sizes.independent, sizes.few, "mean size"
-        )
-        or judge_change(label, "mean size", float(sizes.mean_size.error)),
+        warnings=judge_molecules(source, subjects, apart)
+        + (
+            judge_independent(
+                label, "clusters", sizes.independent, sizes.few, "mean size"
+            )
+            or judge_change(label, "mean size", float(sizes.mean_size.error))
+        ),
     )
 
 
@@ -167,6 +191,7 @@ SPECIATION = Quantity(
     subjects="[A-B A-C ...]",
     read_subjects=pairs,
     curves=False,
+    centers=True,
 )
 CLUSTERS = Quantity(
     "clusters",
@@ -175,6 +200,7 @@ CLUSTERS = Quantity(
     "sizes of clusters that contacts of a and b, as Na-Cl, hold together",
     subjects="A-B",
     read_subjects=pairs,
+    centers=True,
 )
 
 
@@ -182,23 +208,24 @@ def _of_pairs(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: SpeciationSettings
 ) -> dict[str, Environment]:
     """Take the environment of the one centre of some pairs."""
-    centers = {pair[0] for pair in subjects.values()}
+    names = {label: names_of(pair) for label, pair in subjects.items()}
+    centers = {center for center, _ in names.values()}
     if len(centers) > 1:
         raise ValueError(
             "expected pairs of one centre, such as Na-O Na-Cl, found "
             + " ".join(subjects)
         )
-    radii = shell_radii(source, subjects, settings.shell)
+    apart = settings.intermolecular
+    radii = shell_radii(source, subjects, settings.shell, apart=apart)
     ligands = {
-        pair[1].removeprefix("element "): (pair[1], radii[label])
-        for label, pair in subjects.items()
+        names[label][1]: (pair[1], radii[label]) for label, pair in subjects.items()
     }
     if len(ligands) < len(subjects):
         raise ValueError(
             f"expected each kind of neighbour once, found {' '.join(subjects)}"
         )
-    center = centers.pop()
-    return {center.removeprefix("element "): Environment(center, ligands)}
+    first = next(iter(subjects.values()))
+    return {centers.pop(): Environment(first[0], ligands)}
 
 
 def _default(source: Source) -> dict[str, Environment]:

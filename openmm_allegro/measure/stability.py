@@ -87,7 +87,10 @@ def measure_stability(
             "longest": "nm",
             "longest_over_mean": "1",
             "first_break": "ps",
-        },
+        }
+        | dict.fromkeys(
+            ("bonds", "number", "broken", "limit", "degrees_of_freedom"), "1"
+        ),
         {
             label: {
                 "time (ps)": table["time"],

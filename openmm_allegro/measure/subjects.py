@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..runs.centers import select_atoms
+from ..runs.selections import selected_of_center
 from ..runs.source import Series, Source
 from ..runs.species import Kind
 
@@ -98,6 +100,57 @@ def all_element_pairs(source: Source) -> dict[str, Pair]:
 def default_species(source: Source) -> dict[str, np.ndarray]:
     """Choose the centre of each molecule and ion, by the name of its kind."""
     return {kind.label: kind.centers for kind in source.kinds}
+
+
+def with_centers(source: Source, subjects: Any) -> tuple[Source, Any]:
+    """Put the centres of mass that are named beside the atoms, and select by numbers.
+
+    Parameters
+    ----------
+    source : Source
+    subjects : mapping of str to selection or tuple of selections
+        Where none is ``"com:EMC"`` or ``"com of ..."``, nothing changes.
+
+    Returns
+    -------
+    source : Source
+    subjects : mapping of str to array or tuple of arrays
+        A pair of selections is a Pair.
+    """
+    texts = centers_in(subjects)
+    if not texts or not isinstance(subjects, Mapping):
+        return source, subjects
+    source = source.with_centers(texts)
+
+    def numbers(selection):
+        if isinstance(selection, str) and selection in source.centers.points:
+            return source.centers.points[selection]
+        return select_atoms(source.topology, selection)
+
+    def located(subject):
+        if not isinstance(subject, tuple):
+            return numbers(subject)
+        found = tuple(map(numbers, subject))
+        return Pair(*found, names_of(subject)) if len(found) == 2 else found
+
+    return source, {label: located(subject) for label, subject in subjects.items()}
+
+
+def centers_in(subjects: Any) -> list[str]:
+    """List the selections of centres of mass among subjects or words."""
+    if isinstance(subjects, Mapping):
+        subjects = list(subjects.values())
+    if not isinstance(subjects, list):
+        return []
+    parts = [part for x in subjects for part in (x if isinstance(x, tuple) else [x])]
+    return [part for part in parts if selected_of_center(part) is not None]
+
+
+def names_of(pair: Any) -> tuple[str, str]:
+    """Name the two selections of a pair, as elements where they are elements."""
+    if isinstance(pair, Pair):
+        return pair.names
+    return tuple(text.removeprefix("element ") for text in pair)
 
 
 def in_each_series(

@@ -13,8 +13,15 @@ from ..runs.source import Source
 from ..utils.settings import setting
 from .judgement import judge_contacts
 from .measurement import Measurement, Part, Row, measure_items
-from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
-from .shells import POSITIONS, first_shells, one_each
+from .quantity import (
+    MOTION,
+    Quantity,
+    Settings,
+    blocks_setting,
+    intermolecular_setting,
+    max_lag_setting,
+)
+from .shells import POSITIONS, first_shells, judge_molecules, one_each
 from .subjects import in_each_series, unlike_pairs
 
 # A contact breaks beyond so many times the first minimum of g(r).
@@ -28,6 +35,7 @@ _UNITS = {
     "intermittent": "1",
     "intermittent_error": "1",
     "random": "1",
+    "n_breaks": "1",
     "remaining": "1",
     "radii": "nm",
 }
@@ -59,6 +67,7 @@ class SurvivalSettings(Settings):
         0.0, about="Absences that do not break a contact", unit="ps", minimum=0
     )
     max_lag: float | None = max_lag_setting("nearly a block")
+    intermolecular: bool = intermolecular_setting()
     blocks: int = blocks_setting(LONG_BLOCKS)
 
 
@@ -84,6 +93,7 @@ def measure_survival(
             inner,
             r_out=outer,
             tolerance=settings.tolerance,
+            molecules=source.molecules if settings.intermolecular else None,
         )
         longest = settings.max_lag
         if longest is None:
@@ -118,7 +128,12 @@ def measure_survival(
             "intermittent_error": "intermittent_error",
         },
     )
-    return replace(measurement, failed=without_shell | measurement.failed)
+    judged = judge_molecules(source, subjects, settings.intermolecular)
+    return replace(
+        measurement,
+        failed=without_shell | measurement.failed,
+        warnings=judged + measurement.warnings,
+    )
 
 
 QUANTITY = Quantity(
@@ -132,6 +147,7 @@ QUANTITY = Quantity(
     default=unlike_pairs,
     aliases=("residence",),
     window=MOTION,
+    centers=True,
 )
 
 
@@ -148,7 +164,7 @@ def _radii(
         inner = one_each(settings.shell, subjects, "--shell")
         outer, failed = inner, {}
     else:
-        shells, failed = first_shells(source, subjects)
+        shells, failed = first_shells(source, subjects, apart=settings.intermolecular)
         if not shells:
             label, reason = next(iter(failed.items()))
             raise ValueError(f"{label}: {reason}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..topology.elements import NamesUnclear
+from .centers import Centers
 from .names import LAMMPS_SUFFIXES, WITH_TOPOLOGY, existing_file
 from .run import Run
 from .system import RunSystem, with_system
@@ -41,6 +42,8 @@ class Frames:
         One for each run, alike but for the start; a stride of None is 1.
     joined : bool
         Whether the runs are pieces of one.
+    centers : Centers, optional
+        Points to put beside the atoms of each frame.
 
     Attributes
     ----------
@@ -59,8 +62,10 @@ class Frames:
         runs: Sequence[Run],
         windows: Sequence[Window],
         joined: bool = False,
+        centers: Centers | None = None,
     ):
         self._runs, self._windows, self._joined = runs, windows, joined
+        self._centers = centers
         self.stride = windows[0].stride or 1
         self._kept: list[Any] | None = None
         self.n_frames, self.first_time, self.last_time = 0, np.nan, np.nan
@@ -87,6 +92,8 @@ class Frames:
                 self.volume = volumes / self.n_frames
             if self.n_frames * chunk.n_atoms > _KEPT:
                 kept = None
+            if self._centers is not None:
+                chunk = self._centers.beside(chunk)
             if kept is not None:
                 kept.append(chunk)
             yield chunk

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .centers import Centers
 from .dipoles import DipoleSeries, dipoles_between
 from .energies import StartTime, Table, energies_between, equilibrated
 from .frames import Frames, count_frames, read_topology
 from .nuclei import Nuclei, nuclei_between, over_beads
 from .run import Run, temperatures
-from .species import Kind, find_kinds
+from .species import Kind, find_kinds, molecules_of
 from .times import repeated
 from .velocities import velocities_between
 from .window import Window
@@ -50,6 +51,8 @@ class Source:
     runs : list of Run
     window : Window
     temperature_given : float or None
+    centers : Centers or None
+        Points beside the atoms of all frames, see `with_centers`.
     memory : dict
         What one measurement leaves for the next.
     """
@@ -62,6 +65,7 @@ class Source:
     ):
         self.runs, self.window = list(runs), window or Window()
         self.temperature_given = temperature
+        self.centers: Centers | None = None
         self.memory: dict[Any, Any] = {}
         self._starts: dict[str, StartTime] = {}
         self._frames: dict[tuple, Frames] = {}
@@ -115,9 +119,9 @@ class Source:
             stride = self._stride(runs, windows, positions, least)
             windows = [replace(window, stride=stride) for window in windows]
         names = tuple((run.name, run.trajectory) for run in runs)
-        key = names, joined, tuple(windows)
+        key = names, joined, tuple(windows), self.centers
         if key not in self._frames:
-            self._frames[key] = Frames(runs, windows, joined)
+            self._frames[key] = Frames(runs, windows, joined, self.centers)
         return self._frames[key]
 
     def series(self, positions: int | None = None) -> Iterator[Series]:
@@ -161,7 +165,20 @@ class Source:
         """Make the same source of other runs; what it finds is this one's, too."""
         source = Source(runs, self.window, self.temperature_given)
         source.memory, source._starts = self.memory, self._starts
-        source._frames = self._frames
+        source._frames, source.centers = self._frames, self.centers
+        return source
+
+    def with_centers(self, selections: Sequence[str]) -> "Source":
+        """Make the same source with centres of mass of molecules beside the atoms.
+
+        Parameters
+        ----------
+        selections : sequence of str
+            As ``"com:EMC"``; `centers` of the source has the points of each.
+        """
+        source = self.of(self.runs)
+        source.memory = {}
+        source.centers = Centers(self.topology, self.kinds, selections)
         return source
 
     def target(self, run: Run) -> float | None:
@@ -212,12 +229,11 @@ class Source:
 
     @cached_property
     def molecules(self) -> np.ndarray:
-        """Molecule of each atom of the first run, (n_atoms,) int, by the bonds."""
-        labels = np.empty(self.topology.n_atoms, dtype=int)
-        groups = (atoms for kind in self.kinds for atoms in kind.molecules)
-        for label, atoms in enumerate(groups):
-            labels[atoms] = label
-        return labels
+        """Molecule of each atom of the first run by the bonds, then of each centre."""
+        labels = molecules_of(self.kinds, self.topology.n_atoms)
+        if self.centers is None:
+            return labels
+        return np.concatenate([labels, self.centers.molecules])
 
     @property
     def notes(self) -> list[str]:

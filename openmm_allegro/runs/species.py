@@ -90,6 +90,15 @@ def find_kinds(topology):
     return sorted(kinds, key=lambda kind: -len(kind.molecules))
 
 
+def molecules_of(kinds, n_atoms):
+    """Molecule of each atom, (n_atoms,) int, numbered as the kinds list them."""
+    labels = np.empty(n_atoms, dtype=int)
+    groups = (atoms for kind in kinds for atoms in kind.molecules)
+    for label, atoms in enumerate(groups):
+        labels[atoms] = label
+    return labels
+
+
 def bond_pairs(topology):
     """List the atom indices (n_bonds, 2) of the bonds of a topology."""
     pairs = [(first.index, second.index) for first, second in topology.bonds]

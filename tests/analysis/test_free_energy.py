@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from openmm_allegro.analysis.free_energy.axes import Axis, make_axis
-from openmm_allegro.analysis.free_energy.basins import basin_difference, basins
+from openmm_allegro.analysis.free_energy.basins import (
+    basin_difference,
+    basins,
+    supported_basins,
+)
 from openmm_allegro.analysis.free_energy.hills import (
     Hills,
     bias_offsets,
@@ -256,6 +260,23 @@ def test_basins_of_two_angles():
     density = np.exp(-values / RT).sum(axis=0)
     expected = -RT * np.log(density / density.max())
     assert one.values == pytest.approx(expected, abs=0.5)
+
+
+def test_lonely_bins_are_no_minima():
+    """One well and a few samples far from it, each alone: one minimum is told."""
+    axes = tuple(make_axis(n, "Å", [], limits=(0.0, 6.0), bins=30) for n in ("x", "y"))
+    rng = np.random.default_rng(4)
+    samples = rng.normal(2.0, 0.25, size=(4000, 2))
+    lonely = np.array([[4.5, 4.5], [5.1, 1.1], [0.5, 5.3]])
+    samples[::400] = lonely[0]  # in every block, so that its error is known
+    samples[[7, 1500, 3333]] = lonely[1]
+    samples[2000] = lonely[2]
+    surface = reweighted_surface([samples], axes, KELVIN)
+    found, left_out = supported_basins(surface)
+    assert len(found) == 1
+    assert found[0].place == pytest.approx((2.0, 2.0), abs=0.21)
+    for place in lonely:
+        assert min(np.abs(np.array(left_out) - place).max(axis=1)) < 0.11
 
 
 def test_potential_of_mean_force():

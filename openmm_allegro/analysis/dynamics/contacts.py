@@ -51,6 +51,7 @@ def contacts(
     r_out=None,
     time_step=None,
     tolerance=0.0,
+    molecules=None,
 ):
     """Find when atoms a and b are in contact.
 
@@ -75,6 +76,8 @@ def contacts(
     tolerance : float, optional
         Absences of at most this time in ps do not break a contact (Impey, Madden and
         McDonald, J. Phys. Chem. 87, 5071, 1983, doi:10.1021/j150643a008).
+    molecules : (n_atoms,) array of int, optional
+        Molecule of each atom; pairs in one molecule are then no contacts.
 
     Returns
     -------
@@ -101,7 +104,9 @@ def contacts(
         check_radius(r_out, cells, "r_out")
         times.append(chunk.time)
         for positions, cell in zip(chunk.xyz, cells, strict=True):
-            near_pairs = neighbor_pairs(positions, cell, a, b, r_out)
+            near_pairs = neighbor_pairs(
+                positions, cell, a, b, r_out, molecules=molecules
+            )
             centers, neighbors, vectors = near_pairs
             # A pair of two shared atoms is found from both ends.
             keys, where = np.unique(

@@ -55,15 +55,39 @@ def basins(surface, depth=None):
     Returns
     -------
     list of Basin
+        Minima that are supported by sampled bins, see `supported_basins`.
+    """
+    return supported_basins(surface, depth)[0]
+
+
+def supported_basins(surface, depth=None):
+    """Find the basins of a surface, and the minima that too few bins support.
+
+    A bin of a sparse surface that was visited and few around it is no minimum: at least
+    half of the bins beside it must have been visited, and its error must be known where
+    any is. An island, which no visited bins join to a lower minimum, must be of at
+    least 2 d + 1 bins of d variables.
+
+    Parameters
+    ----------
+    surface, depth
+        As of `basins`.
+
+    Returns
+    -------
+    list of Basin
+        The lowest first; the lowest bin alone where no minimum is supported.
+    left_out : list of tuple of float
+        The variables at the minima that are not supported.
     """
     labels, saddles = _flood(surface, depth)
     flat = surface.values.ravel()
     places = np.stack(np.meshgrid(*(a.centers for a in surface.axes), indexing="ij"))
     places = places.reshape(len(surface.axes), -1).T
-    known = np.isfinite(surface.errors.ravel())
-    # lonely bins that few blocks have visited are no basins
-    roots = [x for x, saddle in saddles.items() if saddle is not None or known[x]]
-    order = sorted(roots or saddles, key=lambda root: flat[root])
+    order = sorted(saddles, key=lambda root: flat[root])
+    roots = [root for root in order if _is_supported(surface, labels, saddles, root)]
+    left_out = [tuple(map(float, places[x])) for x in order if x not in roots]
+    order = roots or order[:1]
     first, made = order[0], []
     for root in order:
         members, saddle = labels == root, saddles[root]
@@ -80,7 +104,7 @@ def basins(surface, depth=None):
                 members.reshape(surface.values.shape),
             )
         )
-    return made
+    return made, left_out
 
 
 def basin_difference(surface, first, second):
@@ -147,6 +171,18 @@ def _flood(surface, depth):
                 del saddles[other]
             parent[other] = roots[0]
     return _absorb(labels, merged), saddles
+
+
+def _is_supported(surface, labels, saddles, root):
+    """Tell a minimum from a bin that was visited and few around it."""
+    known = np.isfinite(surface.errors)
+    if known.any() and not known.flat[root]:
+        return False
+    shape = shape_of(surface.axes)
+    beside = [labels[x] >= 0 for x in _neighbors(root, shape, surface.axes)]
+    is_island = saddles[root] is None
+    enough = not is_island or np.count_nonzero(labels == root) > 2 * len(shape)
+    return enough and 2 * sum(beside) >= len(beside)
 
 
 def _is_deep(surface, saddle, lowest, depth):

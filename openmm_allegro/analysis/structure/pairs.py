@@ -44,7 +44,7 @@ def count_pairs(chunk, a, b, r_max, n_bins, molecules=None):
     return _count_near(chunk, cells, a, b, r_max, n_bins, molecules)
 
 
-def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
+def neighbor_pairs(positions, cell, a, b, r_max, *, later=None, molecules=None):
     """Pairs of different atoms closer than `r_max`, found by freud's tree.
 
     Parameters
@@ -60,6 +60,8 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
         Largest distance in nm, at most half the smallest width of the cell.
     later : (n_atoms, 3) array, optional
         Positions of the neighbours, where they are those of another time.
+    molecules : (n_atoms,) array of int, optional
+        Molecule of each atom; pairs in one molecule are then left out.
 
     Returns
     -------
@@ -83,6 +85,8 @@ def neighbor_pairs(positions, cell, a, b, r_max, *, later=None):
         b[neighbor_list.point_indices],
     )
     keep = centers != neighbors
+    if molecules is not None:
+        keep &= molecules[centers] != molecules[neighbors]
     return centers[keep], neighbors[keep], neighbor_list.vectors[keep]
 
 

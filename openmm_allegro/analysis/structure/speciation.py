@@ -83,8 +83,11 @@ class Environments(NamedTuple):
     parts: np.ndarray
 
 
-def environments_by_frame(source, centers, ligands):
-    """Find the environments of centres in each frame; arguments as of `speciation`."""
+def environments_by_frame(source, centers, ligands, molecules=None):
+    """Find the environments of centres in each frame; arguments as of `speciation`.
+
+    Of atoms with their `molecules`, (n_atoms,) int, none of its own is a neighbour.
+    """
     if not ligands:
         raise ValueError("expected at least one kind of neighbour, found none")
     first, chunks = chunked(source)
@@ -94,7 +97,9 @@ def environments_by_frame(source, centers, ligands):
     for positions, cell in _frames(chunks, [radius for _, radius in kinds]):
         counts = np.empty((len(a), len(kinds)), dtype=int)
         for k, (b, radius) in enumerate(kinds):
-            around, _, _ = neighbor_pairs(positions, cell, a, b, radius)
+            around, _, _ = neighbor_pairs(
+                positions, cell, a, b, radius, molecules=molecules
+            )
             counts[:, k] = np.bincount(around, minlength=first.n_atoms)[a]
         environments, numbers = np.unique(counts, axis=0, return_counts=True)
         frames.append(
@@ -122,7 +127,9 @@ def fractions(environments, n_blocks=BLOCKS):
     }
 
 
-def clusters(source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS):
+def clusters(
+    source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS, molecules=None
+):
     """Sizes of the clusters that contacts between a and b hold together.
 
     Parameters
@@ -136,6 +143,8 @@ def clusters(source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS):
         Distance of a contact in nm.
     n_blocks : int, optional
         Blocks of frames that the errors come from.
+    molecules : (n_atoms,) array of int, optional
+        Molecule of each atom; pairs in one molecule are then no contacts.
 
     Returns
     -------
@@ -146,7 +155,9 @@ def clusters(source, selection_a, selection_b, r_max, *, n_blocks=BLOCKS):
     ions = np.union1d(a, b)
     in_size = []
     for positions, cell in _frames(chunks, [r_max]):
-        centers, neighbors, _ = neighbor_pairs(positions, cell, a, b, r_max)
+        centers, neighbors, _ = neighbor_pairs(
+            positions, cell, a, b, r_max, molecules=molecules
+        )
         ends = np.searchsorted(ions, centers), np.searchsorted(ions, neighbors)
         graph = coo_array((np.ones(len(centers)), ends), shape=(len(ions),) * 2)
         _, labels = connected_components(graph, directed=False)
