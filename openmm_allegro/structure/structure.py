@@ -46,7 +46,9 @@ class Structure:
         True if the file calls it an isolated atom (``config_type=IsolatedAtom``).
     charge : float
         Total charge, e; this and the following are for models with charges. NaN if it
-        is no number.
+        is no number, or several differ.
+    unclear_charge : str
+        What was found in its place then.
     dipole : ndarray [3] or None
         Dipole moment, e Å; NaN where unknown.
     charges : ndarray [N] or None
@@ -65,6 +67,7 @@ class Structure:
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     called_isolated: bool = False
     charge: float = 0.0
+    unclear_charge: str = ""
     dipole: np.ndarray | None = None
     charges: np.ndarray | None = None
 

@@ -60,11 +60,10 @@ def electrostatics_of(structure: Structure, where: str) -> Electrostatics:
         of ions.
     """
     if not abs(structure.charge) <= LARGEST_TOTAL:
-        unknown = math.isnan(structure.charge)
-        found = "a value that is none" if unknown else f"{structure.charge:g}"
+        found = structure.unclear_charge or f"{structure.charge:g}"
         raise ValueError(
-            f"{where}: expected a number within ±{LARGEST_TOTAL:g} as charge (e) in "
-            f"the comment line, found {found}"
+            f"{where}: expected one number within ±{LARGEST_TOTAL:g} as charge or "
+            f"total_charge (e) in the comment line, found {found}"
         )
     if structure.periodic.any() and not structure.periodic.all():
         raise ValueError(

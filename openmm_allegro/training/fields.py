@@ -162,6 +162,6 @@ def _check_sum(structure: Structure) -> None:
     if abs(found - structure.charge) > LARGEST_MISSING:
         raise ValueError(
             f"{structure.source or 'a structure'}: expected charges that add up to the "
-            f"total of the frame, {structure.charge:g} e (charge in the comment line, "
-            f"0 without), found a sum of {found:+.3f} e"
+            f"total of the frame, {structure.charge:g} e (charge or total_charge in "
+            f"the comment line, 0 without), found a sum of {found:+.3f} e"
         )

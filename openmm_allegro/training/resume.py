@@ -198,7 +198,8 @@ def hash_structures(structures: Sequence[Structure], *, charged: bool = False) -
     charged : bool
         Whether charges count, with which a model without charges does nothing.
     """
-    left_out = ("source", "baseline", *(() if charged else CHARGE_LABELS))
+    left_out = ["source", "baseline", "unclear_charge"]  # with it, charge is NaN
+    left_out += () if charged else CHARGE_LABELS
     sha = hashlib.sha256()
     for structure in structures:
         for field in dataclasses.fields(structure):

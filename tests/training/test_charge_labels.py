@@ -20,11 +20,13 @@ pytest.importorskip("lightning")
 
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.calibration import committee_result
+from openmm_allegro.training.electrostatics import electrostatics_of
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.fields import check_charges
 from openmm_allegro.training.graphs import GraphTraining
 from openmm_allegro.training.module import TrainingModule
 from openmm_allegro.training.predict import predict
+from openmm_allegro.training.resume import hash_structures
 from openmm_allegro.training.samples import collate, make_samples
 
 FRAME = """2
@@ -55,8 +57,34 @@ def test_labels_of_charges_are_read(tmp_path):
     # what is no such label under a usual name, and under one that was given
     odd = read(tmp_path, more='charge=unknown dipole="1 2"')
     assert np.isnan(odd.charge) and odd.dipole is None
+    assert odd.unclear_charge == "charge = unknown"
     with pytest.raises(ValueError, match="expected 3 numbers as dipole, found"):
         read(tmp_path, more='dipole="1 2"', dipole_key="dipole")
+
+
+@pytest.mark.parametrize(
+    "names", ["charge", "Charge", "total_charge", "Total_Charge", "TOTAL_CHARGE"]
+)
+def test_names_of_total_charges(tmp_path, names):
+    assert read(tmp_path, more=f"{names}=-2").charge == -2.0
+    assert read(tmp_path, more=f"{names}=-2 charge=-2.0").charge == -2.0
+    assert read(tmp_path, more="net_charges=-2 charged=T").charge == 0.0
+
+
+def test_total_charges_that_differ_are_refused_by_name(tmp_path):
+    """For models with charges alone: others do not read them."""
+    found = read(tmp_path, more="charge=-1 total_charge=1")
+    assert np.isnan(found.charge)
+    with pytest.raises(ValueError, match="found charge = -1 and total_charge = 1"):
+        electrostatics_of(found, "x.extxyz")
+    unclear = read(tmp_path, more="charge=-1 Charge=anion")
+    with pytest.raises(ValueError, match="found charge = -1 and Charge = anion"):
+        electrostatics_of(unclear, "x.extxyz")
+    plain = read(tmp_path)
+    assert hash_structures([found]) == hash_structures([plain])
+    assert hash_structures([found], charged=True) != hash_structures(
+        [plain], charged=True
+    )
 
 
 def labelled(**labels):

@@ -255,10 +255,10 @@ def test_frames_that_charges_cannot_have_are_refused():
     slab = dataclasses.replace(structure, periodic=np.array([True, True, False]))
     with pytest.raises(ValueError, match="periodicity in all directions or in none"):
         make_samples([slab], charged_config())
-    found = {np.nan: "a value that is none", np.inf: "inf", -1e30: r"-1e\+30"}
+    found = {np.nan: "nan", np.inf: "inf", -1e30: r"-1e\+30"}
     for charge, text in found.items():
         unknown = dataclasses.replace(structure, charge=charge)
-        message = f"expected a number within ±1000 as charge .*, found {text}"
+        message = f"expected one number within ±1000 as charge .*, found {text}"
         with pytest.raises(ValueError, match=message):
             make_samples([unknown], charged_config())
     make_samples([slab, unknown], tiny_config())

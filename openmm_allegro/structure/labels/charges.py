@@ -12,13 +12,17 @@ from .values import as_number
 if TYPE_CHECKING:
     import ase
 
-TOTAL, DIPOLE, CHARGES = "charge", "dipole", "charges"  # names by default
+DIPOLE, CHARGES = "dipole", "charges"  # names by default
+# Names of total charges, of any case: fairchem, AIMNet and ASE users write charge, MACE
+# total_charge, others Charge.
+TOTALS = ("charge", "total_charge")
 
 
 class ChargeLabels(NamedTuple):
     """What a frame of N atoms says of its charges; None for what it does not."""
 
-    charge: float  # of all atoms, e; 0 if there is none, NaN if it is no number
+    charge: float  # of all atoms, e; 0 if there is none, NaN if it is unclear
+    unclear_charge: str  # what was found instead, if it is
     dipole: np.ndarray | None  # [3] e Å
     charges: np.ndarray | None  # [N] e
 
@@ -43,16 +47,24 @@ def read_charges(
     ValueError
         If a value that ``dipole_key`` or ``charges_key`` names is of another shape.
     """
-    total = atoms.info.get(TOTAL, 0.0)
-    try:
-        charge = as_number(total, TOTAL, len(atoms))
-    except ValueError:
-        charge = math.nan
+    charge, unclear = _total(atoms)
     dipole = _array(atoms, settings.dipole_key, DIPOLE, (3,), where)
     if dipole is not None:
         dipole = dipole * settings.length_factor
     charges = _array(atoms, settings.charges_key, CHARGES, (len(atoms),), where)
-    return ChargeLabels(charge, dipole, charges)
+    return ChargeLabels(charge, unclear, dipole, charges)
+
+
+def _total(atoms: "ase.Atoms") -> tuple[float, str]:
+    """Total charge of a frame, or NaN and what there is that is none."""
+    found = {k: v for k, v in atoms.info.items() if k.lower() in TOTALS}
+    try:
+        values = {as_number(value, name, len(atoms)) for name, value in found.items()}
+    except ValueError:
+        values = {math.nan}
+    if len(values) <= 1 and not any(map(math.isnan, values)):
+        return (values.pop() if values else 0.0), ""
+    return math.nan, " and ".join(f"{k} = {v}" for k, v in found.items())
 
 
 def _array(
