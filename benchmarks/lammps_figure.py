@@ -54,7 +54,7 @@ def draw(
                 axes.legend()
         left, right = (figure.add_subplot(grid[1, 3 * i : 3 * i + 3]) for i in (0, 1))
         for run, color in zip(runs, COLORS, strict=False):
-            water = found["diffusion"][run]["water (O)"]
+            water = found["diffusion"][run]["water, O"]
             lags, msd, error = (
                 np.array(water[k]) for k in ("lag_times", "msd", "msd_error")
             )

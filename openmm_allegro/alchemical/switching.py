@@ -21,7 +21,7 @@ from openmm import app, unit
 from tqdm import tqdm
 
 from .._version import __version__
-from ..potential.description import FORCE_NOTES, notes_of
+from ..potential.description import FORCE_NOTES, about_models, notes_of
 from ..replica_exchange.seeds import draw
 from ..replica_exchange.settings import check_system
 from ..replica_exchange.states import LAMBDA
@@ -211,7 +211,8 @@ def _begin(
     """Compare a run that is resumed; write and return the record."""
     notes = notes_of(identity.descriptions)
     asked = settings.record() | notes | {"atoms": system.getNumParticles()}
-    record = asked | {
+    record = asked | about_models(identity.descriptions)
+    record |= {
         "identity": identity.parts,
         "method": "switching",
         "package_version": __version__,

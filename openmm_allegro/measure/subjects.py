@@ -10,11 +10,13 @@ import numpy as np
 from ..runs.centers import select_atoms
 from ..runs.selections import selected_of_center
 from ..runs.source import Series, Source
-from ..runs.species import Kind
+from ..runs.species import Kind, find_sites
 
 TOTAL = "total"
 # Pairs of a mixture of molecules and ions.
 _MOST = 12
+# Pairs of ions and of atoms in molecules that are told apart by what they are there.
+_MOST_SITES = 8
 # Of fewer like molecules or ions g(r) among them is noise.
 _LIKE = 4
 
@@ -46,9 +48,10 @@ class Pair(NamedTuple):
 def default_pairs(source: Source) -> dict[str, Pair]:
     """Choose the pairs that matter.
 
-    Of ions and molecules: each ion and the atoms of molecules around it, and the
-    centres of molecules and ions among each other. Of atoms without bonds: all pairs
-    of elements, and the total.
+    Of ions and molecules: each ion and the atoms of molecules around it, told apart by
+    molecule and bonds (``Li-EMC, carbonyl O``) where an element is several things and
+    there are not too many, and the centres of molecules and ions among each other. Of
+    atoms without bonds: all pairs of elements, and the total.
 
     Raises
     ------
@@ -64,11 +67,15 @@ def default_pairs(source: Source) -> dict[str, Pair]:
     elements = sorted(set(symbols[bound].tolist()) - {"H", "VS"})
     # Ions hold on to what is electronegative; carbon only where there is no other.
     elements = [element for element in elements if element != "C"] or elements
-    pairs = []
-    for ion in sorted(ions, key=lambda kind: len(kind.molecules)):
-        for element in elements:
-            around = bound[symbols[bound] == element]
-            pairs.append(Pair(ion.centers, around, (ion.name, element), True))
+    around = {x: bound[symbols[bound] == x] for x in elements}
+    sites = find_sites(source.topology, molecules, elements) if ions else {}
+    if len(ions) * len(sites) <= _MOST_SITES:
+        around = _named_sites(sites)
+    pairs = [
+        Pair(ion.centers, atoms, (ion.name, name), True)
+        for ion in sorted(ions, key=lambda kind: len(kind.molecules))
+        for name, atoms in around.items()
+    ]
     for first, second in combinations_with_replacement(ions + molecules, 2):
         if first.name == second.name and len(first.molecules) < _LIKE:
             continue
@@ -79,6 +86,15 @@ def default_pairs(source: Source) -> dict[str, Pair]:
     if not pairs:
         raise ValueError("expected at least two molecules or ions, found one")
     return {"-".join(pair.names): pair for pair in pairs[:_MOST]}
+
+
+def _named_sites(sites: Mapping[tuple[str, str, str], Any]) -> dict[str, Any]:
+    """Name sites by their element where that is one site, else by what they are."""
+    elements = [element for element, _, _ in sites]
+    return {
+        element if elements.count(element) == 1 else f"{molecule}, {site}": atoms
+        for (element, molecule, site), atoms in sites.items()
+    }
 
 
 def unlike_pairs(source: Source) -> dict[str, Pair]:

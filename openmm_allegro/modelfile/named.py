@@ -74,6 +74,19 @@ def read_card(path: Path) -> Card:
     return from_mapping(Card, read_tables(path, fields), str(path))
 
 
+def card_beside(path: str | Path) -> Card | None:
+    """Read the card of a model file that lies beside it; None where there is none."""
+    path = Path(path)
+    for card in sorted(path.parent.glob(f"*{_CARD}")):
+        try:
+            found = read_card(card)
+        except ValueError:  # of another program, or one that is being written
+            continue
+        if found.file == path.name:
+            return found
+    return None
+
+
 def errors_of(path: Path) -> dict[str, float]:
     """Errors on frames that the model of a card was not trained on.
 

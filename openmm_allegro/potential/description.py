@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..mixing.link_atoms import Cap
 from ..model.model import Model, digest
+from ..modelfile.named import card_beside
 from .options import ForceOptions
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ OF_CHARGES = ("charges", "charge_alpha", "total_charge")
 EMBEDDING = "embedding"  # of a region, if it is not mechanical
 FORCE_NOTES = (*MODEL_NOTES, "ml_region", EMBEDDING, *OF_CHARGES, *OPTIONS, REASON)
 _ALL = "all atoms"
+# Names in records of what models are, see ``about_models``.
+ABOUT_NOTES = ("model_about", "link_atoms")
 # Ranges of a region that a record lists.
 _SHOWN = 20
 
@@ -73,6 +76,9 @@ def describe(
             "caps": [list(cap) for cap in caps],
             "periodic": periodic,
             REASON: reason,
+            "about": [
+                _about(model, file) for model, file in zip(models, files, strict=True)
+            ],
             **describe_charges(models, options.total_charge),
             **({EMBEDDING: embedding} if embedding != "mechanical" else {}),
             # Numbers last: of a text's end, OpenMM loses one character after a quote.
@@ -139,6 +145,39 @@ def notes_of(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
             same = all(value == values[0] for value in values)
             notes[name] = values[0] if same else values
     return notes
+
+
+def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Say for a record what the models of forces are, which decides nothing.
+
+    Parameters
+    ----------
+    forces : sequence of dict
+        From ``description``.
+
+    Returns
+    -------
+    dict
+        ``model_about``, for each model a dict with ``cutoff_angstrom``, ``kind``,
+        ``training_structures`` if its file says how many, and where there is a card
+        beside the file ``title``, ``level_of_theory`` and ``source`` (of the data).
+        ``link_atoms``, for each cap the particles inside and outside of the region.
+        Without what there is none of.
+    """
+    about = [each for one in forces for each in one.get("about", ())]
+    caps = [cap[:2] for one in forces for cap in one["caps"]]
+    found = {"model_about": about, "link_atoms": caps}
+    return {name: value for name, value in found.items() if value}
+
+
+def _about(model: Model, file: str | None) -> dict[str, Any]:
+    card = None if file is None else card_beside(file)
+    structures = model.provenance.get("training_structures")
+    about = {"cutoff_angstrom": model.config.cutoff, "kind": model.kind}
+    about |= {} if structures is None else {"training_structures": structures}
+    for name in ("title", "level_of_theory", "source") if card else ():
+        about[name] = getattr(card, name)
+    return about
 
 
 def as_ranges(indices: Iterable[int]) -> str:

@@ -12,7 +12,7 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
-from ..potential.description import FORCE_NOTES, notes_of
+from ..potential.description import FORCE_NOTES, about_models, notes_of
 from ..runs.names import check_existing, replica_paths_of
 from ..simulate.arguments import without_units
 from ..simulate.atoms import describe_start
@@ -138,7 +138,7 @@ def exchange_states(
     platform, properties = choose_platform(execution.platform, execution.threads)
     identity = identify(system, topology)
     notes = notes_of(identity.descriptions)
-    record = asked | notes
+    record = asked | notes | about_models(identity.descriptions)
     record |= {
         "identity": identity.parts,
         "package_version": __version__,

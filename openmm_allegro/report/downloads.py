@@ -45,7 +45,7 @@ def table_csv(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     The header is that of the page, with its units.
     """
     cells = [[_full(cell) for cell in row] for row in rows]
-    titles = [_plain(title) for title in header]
+    titles = [plain_text(title) for title in header]
     with_error = [
         any(len(row[i]) > 1 for row in cells if i < len(row))
         for i in range(len(titles))
@@ -76,11 +76,11 @@ def _full(cell: Any) -> list[str]:
     """Value of a cell, and its error where there is one."""
     if isinstance(cell, Shown):
         return list(cell.full)
-    return [repr(float(cell)) if isinstance(cell, float) else _plain(cell)]
+    return [repr(float(cell)) if isinstance(cell, float) else plain_text(cell)]
 
 
-def _plain(cell: Any) -> str:
-    """Text of a cell, of HTML without its tags."""
+def plain_text(cell: Any) -> str:
+    """Write a value as text, HTML without its tags."""
     if hasattr(cell, "__html__"):
         return html.unescape(re.sub(r"<[^>]+>", "", str(cell)))
     return "" if cell is None else str(cell)

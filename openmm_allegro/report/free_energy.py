@@ -52,8 +52,7 @@ def free_energy_section(
 
 def _parts(runs: Sequence[Run], folder: Path, findings: Findings) -> Markup:
     measurement = QUANTITY.measure(Source(runs))
-    for text in measurement.warnings:
-        findings.warn(text)
+    findings.take({QUANTITY.name: measurement})
     windows = next(iter(measurement.results.values())).get("windows")
     return join(
         figure(

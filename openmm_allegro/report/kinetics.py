@@ -33,7 +33,7 @@ def kinetics_section(production, findings):
         "Kinetics",
         paragraph(
             f"{frames.n_frames:,} frames over {length:.4g} ps; molecules are followed "
-            "by the atom in brackets."
+            "by the atom that is named after them."
         ),
         side_by_side(
             attempt("Diffusion", _diffusion, production, findings),

@@ -13,10 +13,12 @@ from ..runs.window import Window
 from ..topology.elements import NamesUnclear, Naming
 from ..utils.files import check_new_file, replace_file
 from .charges import charges_section
+from .details import composition, details, number
 from .exchanges import exchanges_section, no_kinetics
 from .free_energy import free_energy_section
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
+from .methods import methods_section
 from .nuclei import nuclei_section
 from .production import Findings, check_frames, make_production
 from .series import series_page
@@ -24,9 +26,7 @@ from .structure import structure_section
 from .summary import (
     alert_list,
     command_line,
-    composition,
     footer,
-    number,
     summary_section,
 )
 from .traces import traces_section
@@ -218,12 +218,15 @@ def _content(runs, run, folder, command, *, window, charges, jumps):
         )
     findings.take(production.measured)
     overview = _overview(runs, run, production, missing is None)
+    settings = [row for one in runs for row in _settings(one, production, runs)]
     sections = [
         summary_section(runs, run, production),
+        methods_section(runs, production, findings, settings),
         alert_list(runs, findings),
-        *(part for part in shown if part is not None),
+        *shown,
         footer(runs, production, command),
     ]
+    sections = [part for part in sections if part is not None]
     # Of a protocol, the folder; of a run, the folder and its name.
     parts = Path(run.name).absolute().parts
     title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])
@@ -231,6 +234,12 @@ def _content(runs, run, folder, command, *, window, charges, jumps):
     script = (files(__package__) / "viewer.js").read_text(encoding="utf-8")
     first = tiles(overview + findings.tiles)
     return document(title, words, first, sections, script)
+
+
+def _settings(run, production, runs):
+    """Names and values of a run, below its name where there are several."""
+    rows = details(run, production)
+    return rows if len(runs) == 1 else [("Stage", run.stage), *rows]
 
 
 def _overview(runs, run, production, has_frames):

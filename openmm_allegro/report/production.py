@@ -27,17 +27,21 @@ class Findings:
         Kind ("warning" or "note") and text.
     tiles : list of (str, str, str)
         Value, unit and name of the results to show first.
+    measured : dict of str to Measurement
+        What the page shows, by the names of quantities.
     """
 
     alerts: list = field(default_factory=list)
     tiles: list = field(default_factory=list)
+    measured: dict[str, Measurement] = field(default_factory=dict)
 
     def warn(self, text: str, kind: str = "warning") -> None:
         """Leave a warning, or a note, for the top of the page."""
         self.alerts.append((kind, text))
 
     def take(self, measured: Mapping[str, Measurement]) -> None:
-        """Leave the warnings of measurements for the top of the page."""
+        """Leave measurements, and their warnings for the top of the page."""
+        self.measured |= measured
         texts = [text for one in measured.values() for text in one.warnings]
         for text in dict.fromkeys(texts):
             self.warn(text)

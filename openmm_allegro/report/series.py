@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
 from ..runs.window import Window
+from .details import number
 from .downloads import Shown, rounded
 from .html import (
     document,
@@ -20,7 +21,7 @@ from .html import (
     tag,
     tiles,
 )
-from .summary import command_line, number
+from .summary import command_line
 
 _ENERGIES = ("activation energy", "activation energy in eV")
 

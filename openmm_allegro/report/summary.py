@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """First and last section of the page: what was run, and how to make the page again."""
 
-import contextlib
 import platform
 import shlex
 from importlib.metadata import PackageNotFoundError, version
@@ -11,24 +10,12 @@ import numpy as np
 
 from .._version import __version__
 from ..runs.events import read_events
-from ..runs.names import LAMMPS
-from ..runs.table import Unreadable
 from ..utils.settings import option_of, settings_of
+from .details import details, temperature_words
 from .downloads import rounded
 from .html import Markup, facts, join, note, notes, paragraph, section, table, tag
 
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-# Programs that take the steps, by their names in a record.
-_ENGINES = {"openmm": "OpenMM", LAMMPS: "LAMMPS"}
-# Rows that say what a record lacks.
-_OF_RECORDS = ("Integrator", "Steps", "Versions")
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
-# Keys of a record that tell a reader of the page nothing, or nothing that its warnings
-# and remarks do not tell.
-_HIDDEN = {
-    *("checkpoint_interval", "checkpoint_step", "finished", "stopped"),
-    "stochastic_thermostat",
-}
 
 
 def summary_section(runs, run, production):
@@ -39,7 +26,7 @@ def summary_section(runs, run, production):
             (
                 one.stage,
                 one.ensemble or "not recorded",
-                _temperature(one, ""),
+                temperature_words(one, ""),
                 one.progress,
                 rounded(one.simulated, ".4g") if np.isfinite(one.simulated) else "",
                 "" if one.speed is None else rounded(one.speed, ".3g"),
@@ -55,7 +42,7 @@ def summary_section(runs, run, production):
         "What was run",
         stages,
         paragraph(details_of) if details_of else None,
-        facts(_details(run, production)),
+        facts(details(run, production)),
     )
 
 
@@ -156,153 +143,6 @@ def command_line(run, output, charges, stage, elements, window, jumps=None):
     if window.cell:
         words += ["--cell", ",".join(f"{x:g}" for x in window.cell)]
     return shlex.join(words)
-
-
-def capitalized(key):
-    """Write the name of a setting as the others of the page: ``two_body``, Two body."""
-    words = key.replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def number(value, form=".3g", unit=""):
-    """Number with a unit, or empty where there is none."""
-    return "" if value is None else f"{value:{form}}{unit}"
-
-
-def _details(run, production):
-    """List names and values of a run: those of the card, then what else is recorded."""
-    record = run.record
-    friction = number(record.get("friction_per_ps"), "g", " per ps")
-    if run.ensemble == "nve":
-        friction = ""
-    mass = number(record.get("hydrogen_mass_da"), "g", " Da")
-    written = number(record.get("report_interval"), ",d", " steps")
-    velocities = number(record.get("velocity_interval") or None, ",d", " steps")
-    engine = _ENGINES.get(record.get("engine", "openmm"), record.get("engine"))
-    version_key = f"{record.get('engine', 'openmm')}_version"
-    versions = (
-        f"openmm_allegro {record.get('package_version', 'not recorded')}, "
-        f"{engine} {record.get(version_key, 'not recorded')}"
-    )
-    # name, value, and the keys of the record that it is made of
-    rows = [
-        ("Model", _model(record), "model", "model_sha256", "model_weights_sha256"),
-        ("Model's region", record.get("ml_region"), "ml_region"),
-        ("Composition", composition(production)),
-        ("Atoms", number(record.get("atoms"), ",d"), "atoms"),
-        ("Box", _box(production)),
-        ("Run in", engine if "engine" in record else "", "engine"),
-        ("Ensemble", run.ensemble.upper(), "ensemble"),
-        ("Integrator", record.get("integrator", "not recorded"), "integrator"),
-        ("Bias", (record.get("bias") or {}).get("kind"), "bias"),
-        ("Temperature", _temperature(run, " K"), "temperature_k"),
-        (
-            "Replicas at",
-            _list(record.get("temperatures_k"), ".4g", " K"),
-            "temperatures_k",
-        ),
-        ("Replicas at λ", _list(record.get("lambdas"), ".4g", ""), "lambdas"),
-        ("Pressure", number(record.get("pressure_bar"), "g", " bar"), "pressure_bar"),
-        ("Friction", friction, "friction_per_ps"),
-        ("Time step", number(record.get("timestep_fs"), "g", " fs"), "timestep_fs"),
-        ("Hydrogen mass", mass, "hydrogen_mass_da"),
-        ("Steps", run.progress, "steps", "completed_steps"),
-        ("Simulated", _finite(run.simulated, ".6g", " ps")),
-        ("Written every", written, "report_interval"),
-        ("Velocities every", velocities, "velocity_interval"),
-        ("Minimised first", _yes(record.get("minimized")), "minimized"),
-        ("Went on at step", _list(record.get("resumed_at")), "resumed_at"),
-        ("Seed", record.get("seed"), "seed"),
-        ("Forces", _list(record.get("forces")), "forces"),
-        ("Speed", number(run.speed, ".3g", " ns/day"), "ns_per_day"),
-        ("Platform", record.get("platform"), "platform"),
-        *(
-            (f"Hardware: {key.replace('_', ' ')}", value, "hardware")
-            for key, value in _hardware(record).items()
-        ),
-        ("Versions", versions, "package_version", version_key),
-    ]
-    shown = _HIDDEN.union(*(keys for _, _, *keys in rows))
-    others = [
-        (capitalized(key), _yes(value) if isinstance(value, bool) else value)
-        for key, value in record.items()
-        if key not in shown and isinstance(value, (str, int, float))
-    ]
-    # Files of another program have no record that could lack something.
-    left = () if run.record_file is not None or run.table else _OF_RECORDS
-    return [(name, value) for name, value, *_ in rows if name not in left] + others
-
-
-def _temperature(run, unit):
-    """Write ``300``, or ``300 → 500`` for a ramp; of NVE, that of first velocities."""
-    value = run.record.get("temperature_k")
-    if value is None:
-        return ""
-    text = " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
-    return f"{text} at first" if run.ensemble == "nve" else text
-
-
-def _model(record):
-    model, digest = record.get("model"), record.get("model_sha256")
-    if weights := record.get("model_weights_sha256"):
-        model, digest = "of no file, by its weights", weights
-    if model is None and digest is None:
-        return ""
-    return join(
-        _several(model) or "not recorded",
-        tag("small", f" sha256 {_several(digest)}", class_="hash") if digest else None,
-    )
-
-
-def _several(value):
-    """A text, or the texts of a committee."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
-
-
-def composition(production):
-    """Write ``60 H₂O · 2 Na · 2 Cl``, or nothing where there are no frames."""
-    if not production.run.has_frames:
-        return ""
-    return " · ".join(
-        f"{len(kind.molecules):,} {kind.formula.translate(_SUBSCRIPTS)}"
-        for kind in production.kinds
-    )
-
-
-def _box(production):
-    cells = None
-    if production.run.has_frames:
-        with contextlib.suppress(Unreadable):  # said where frames are shown
-            cells = production.source.frames().cell_parameters()
-    if cells is None:
-        return ""
-    (lengths, angles), varies = (
-        (x.mean(axis=0) for x in cells),
-        np.ptp(cells[0], axis=0),
-    )
-    text = " × ".join(f"{x:.4f}" for x in lengths) + " nm"
-    if np.abs(angles - 90).max() > 0.01:
-        text += ", " + ", ".join(f"{x:.2f}°" for x in angles)
-    return text + (" (mean)" if varies.max() > 1e-4 else "")
-
-
-def _hardware(record):
-    hardware = record.get("hardware")
-    return hardware if isinstance(hardware, dict) else {}
-
-
-def _list(values, form="", unit=""):
-    if not isinstance(values, list) or not values:
-        return ""
-    return ", ".join(f"{value:{form}}" for value in values) + unit
-
-
-def _finite(value, form, unit=""):
-    return number(value, form, unit) if np.isfinite(value) else ""
-
-
-def _yes(value):
-    return "" if value is None else ("yes" if value else "no")
 
 
 def _events(events, most=20):

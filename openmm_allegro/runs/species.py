@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .molecule_names import Sites, molecule_name
+
 # Beyond this size the centre of a molecule is not looked for along its bonds.
 _LARGEST = 2000
 
@@ -15,7 +17,8 @@ class Kind(NamedTuple):
     Attributes
     ----------
     name : str
-        The element of a single atom, "water", the residue's name or the formula.
+        The element of a single atom, "water", the residue's name, that of a peptide, or
+        the formula.
     formula : str
         As ``"C3H4O3"``.
     molecules : list of (n,) array of int
@@ -25,6 +28,8 @@ class Kind(NamedTuple):
         of the bonds.
     element : str
         Of the centres.
+    site : str
+        What the centre is in its molecule, as ``"carbonyl C"``.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Kind(NamedTuple):
     molecules: list
     centers: np.ndarray
     element: str
+    site: str = ""
 
     @property
     def monoatomic(self):
@@ -40,8 +46,8 @@ class Kind(NamedTuple):
 
     @property
     def label(self):
-        """Name, with the element of the centre where it is not the same."""
-        return self.name if self.monoatomic else f"{self.name} ({self.element})"
+        """Name, with the centre where it is not the same: ``EMC, carbonyl C``."""
+        return self.name if self.monoatomic else f"{self.name}, {self.site}"
 
 
 def find_kinds(topology):
@@ -67,10 +73,10 @@ def find_kinds(topology):
         real = symbols[atoms][symbols[atoms] != "VS"]
         key = formula(real if len(real) else symbols[atoms])
         groups.setdefault(key, []).append(atoms)
-    kinds = []
+    kinds, sites = [], Sites(symbols, bonds)
     for key, molecules in groups.items():
-        residues = {topology.atom(i).residue.name for i in molecules[0]}
-        name = residues.pop() if len(residues) == 1 else key
+        residues = {topology.atom(i).residue: None for i in molecules[0]}
+        name = molecule_name([residue.name for residue in residues], key)
         if len(molecules[0]) == 1:
             name = str(symbols[molecules[0][0]])
         elif key == "H2O":
@@ -82,7 +88,8 @@ def find_kinds(topology):
                 middles[of_atoms] = _middle(graph[atoms][:, atoms], symbols[atoms])
             centers.append(atoms[middles[of_atoms]])
         element = str(symbols[centers[0]])
-        kinds.append(Kind(name, key, molecules, np.array(centers), element))
+        site = sites.name(centers[0])
+        kinds.append(Kind(name, key, molecules, np.array(centers), element, site))
     names = [kind.name for kind in kinds]
     kinds = [
         k._replace(name=k.formula) if names.count(k.name) > 1 else k for k in kinds
@@ -97,6 +104,33 @@ def molecules_of(kinds, n_atoms):
     for label, atoms in enumerate(groups):
         labels[atoms] = label
     return labels
+
+
+def find_sites(topology, kinds, elements):
+    """Find the atoms of some elements in molecules, by what they are in them.
+
+    Parameters
+    ----------
+    topology : mdtraj.Topology
+    kinds : sequence of Kind
+    elements : collection of str
+
+    Returns
+    -------
+    dict of (str, str, str) to (n,) array of int
+        Atoms by their element, the name of their molecule, and what they are there:
+        ``("O", "EMC", "carbonyl O")``. The most frequent come first.
+    """
+    symbols = [atom.element.symbol for atom in topology.atoms]
+    sites = Sites(symbols, bond_pairs(topology))
+    found = {}
+    for kind in kinds:
+        for atom in np.concatenate(kind.molecules).tolist():
+            if symbols[atom] in elements:
+                key = symbols[atom], kind.name, sites.name(atom)
+                found.setdefault(key, []).append(atom)
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return {key: np.array(atoms) for key, atoms in ordered}
 
 
 def bond_pairs(topology):

@@ -19,7 +19,7 @@ from openmm import app, unit
 
 from ..bias.sampling import RECORDED, Sampling
 from ..nuclei.choices import QTB, RPMD
-from ..potential.description import FORCE_NOTES, REASON
+from ..potential.description import ABOUT_NOTES, FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
 from ..reporters.trajectory import check_hdf5_writer
@@ -39,7 +39,7 @@ RECORD_KEYS = frozenset(
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
         "degrees_of_freedom",
-        *RECORDED,
+        *(*ABOUT_NOTES, *RECORDED),
     )
 )
 # Settings that a run may be resumed with another value of, those of forces apart.

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
 from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
-from ..potential.description import notes_of
+from ..potential.description import about_models, notes_of
 from ..runs.names import ENSEMBLES, adopt_former_names, check_output, paths_of
 from ..utils.files import lock_output
 from .acting import make_acting
@@ -153,6 +153,7 @@ def execute(
         )
         if asked["integrator"] == RPMD:  # that the table of energies does not tell
             record["degrees_of_freedom"] = degrees_of_freedom(system)
+        record |= about_models(forces)
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER

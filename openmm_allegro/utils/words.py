@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Words of messages."""
 
+from collections.abc import Iterable
+
 
 def counted(number: int, noun: str) -> str:
     """A number and its noun, in the plural but for 1.
@@ -11,6 +13,18 @@ def counted(number: int, noun: str) -> str:
     ('1 isolated atom', '3 frames', '20,000 steps')
     """
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(items: Iterable[str]) -> str:
+    """Join items as a sentence lists them.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = [*items] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def digits(value: float) -> str:

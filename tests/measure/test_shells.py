@@ -50,7 +50,7 @@ def test_shells_that_are_asked_for_are_counted_whole(run):
 
 def test_what_is_measured_where_nothing_is_named(run):
     source = Source([run])
-    assert list(default_species(source)) == ["water (O)", "Na", "Cl"]
+    assert list(default_species(source)) == ["water, O", "Na", "Cl"]
     # Of three ions of a kind g(r) among them is noise.
     assert list(default_pairs(source)) == ["Na-O", "Cl-O", "Na-Cl", "O-O"]
     assert set(QUANTITIES["angles"].measure(source).results) == {"O-Na-O", "O-Cl-O"}

@@ -15,7 +15,7 @@ from report_helpers import (  # noqa: E402
     write_run,
 )
 
-from openmm_allegro.report import report, summary  # noqa: E402
+from openmm_allegro.report import details, report  # noqa: E402
 from openmm_allegro.report.production import (  # noqa: E402
     make_production,
 )
@@ -138,11 +138,12 @@ def test_the_card_has_notes_and_no_bookkeeping(tmp_path):
     record |= {"velocity_interval": 0}
     notes = {"no_periodic": False, "barostat_interval": 25}
     run = read_run(write_run(tmp_path / "nvt", **record, **notes))
-    rows = dict(summary._details(run, make_production(run, tmp_path)))
+    rows = dict(details.details(run, make_production(run, tmp_path)))
     assert (rows["No periodic"], rows["Barostat interval"]) == ("no", 25)
     assert rows["Velocities every"] == ""
     assert (rows["Seed"], rows["Time step"]) == (3, "1 fs")
-    assert not {summary.capitalized(key) for key in record} & set(rows)
+    hidden = {details.named(key, "")[0].capitalize() for key in record}
+    assert not hidden & set(rows)
     assert not {"Timestep fs", "Completed steps"} & set(rows)
 
 

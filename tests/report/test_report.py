@@ -130,7 +130,7 @@ def test_figures_and_tables_can_be_saved(page, prefix):
 
 
 def test_page_says_what_was_run_and_why_parts_are_missing(page):
-    assert "12 H₂O · 4 Na · 4 Cl" in page.text
+    assert "12 water · 4 Na · 4 Cl" in page.text
     assert f"from {START:g} ps on (as asked)" in page.text
     assert "--start 30" in page.text
     assert "D of Na, Cl is of fewer than 10 particles" in page.text

@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: MIT
+"""What was done, in words for a paper, as far as the records of runs hold it."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+from ..runs.names import LAMMPS, RPMD
+from ..runs.run import Run
+from ..runs.species import masses_of
+from ..utils.words import listed
+from .biased import bias_words, replica_words, surface_words
+from .citations import INTEGRATORS, QUANTITIES, WORKS
+from .details import box_words
+from .downloads import plain_text
+from .html import (
+    Markup,
+    download,
+    paragraph,
+    section,
+    tag,
+)
+from .production import Findings, Production
+from .region import ALL, known_topology, link_atom_words, region_words
+
+_BAROSTATS = {
+    "npt": "the box scaled as a whole",
+    "npt-anisotropic": "each length of the box scaled by itself",
+    "npt-flexible": "lengths and angles of the box changed",
+}
+_TEXT = "methods-text"
+# In g/cm³: 1 / (N_A 1e-21).
+_DA_PER_NM3 = 1.66053906892e-3
+
+
+class Paper:
+    """Sentences with numbered citations.
+
+    Attributes
+    ----------
+    paragraphs : list of str
+    cited : list of str
+        Works in the order of their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.paragraphs: list[str] = []
+        self.cited: list[str] = []
+
+    def cite(self, *works: str) -> str:
+        """Number works, by their keys or as they are: `` [1, 2]``."""
+        numbers = []
+        for work in works:
+            text = WORKS.get(work, work)
+            if text not in self.cited:
+                self.cited.append(text)
+            numbers.append(str(self.cited.index(text) + 1))
+        return f" [{', '.join(numbers)}]" if numbers else ""
+
+    def add(self, *sentences: str) -> None:
+        """Add a paragraph; sentences that are empty are left out."""
+        text = " ".join(filter(None, sentences))
+        if text:
+            self.paragraphs.append(text)
+
+    @property
+    def text(self) -> str:
+        """All of it, as plain text."""
+        works = [f"[{n}] {work}" for n, work in enumerate(self.cited, 1)]
+        return "\n\n".join([*self.paragraphs, "\n".join(works)]).strip() + "\n"
+
+
+def methods_section(
+    runs: Sequence[Run],
+    production: Production,
+    findings: Findings,
+    settings: Iterable[tuple[str, Any]],
+) -> Markup | None:
+    """Show the methods of runs as text to copy; None of files without a record."""
+    if all(run.record_file is None for run in runs):
+        return None
+    paper = write_methods(runs, production, findings)
+    return show_paper(paper, settings)
+
+
+def write_methods(
+    runs: Sequence[Run], production: Production, findings: Findings
+) -> Paper:
+    """Write what was done: system, model, dynamics, analysis."""
+    paper, run = Paper(), production.run
+    paper.add(_system(production), _model(paper, run, production), _program(paper, run))
+    paper.add(*_stages(paper, runs))
+    paper.add(*_analysis(paper, production, findings))
+    return paper
+
+
+def show_paper(paper: Paper, settings: Iterable[tuple[str, Any]]) -> Markup:
+    """Lay out a paper: paragraphs, works, what copies and what saves it."""
+    lines = [
+        f"{name}: {plain_text(value)}"
+        for name, value in settings
+        if value not in (None, "")
+    ]
+    saved = paper.text + "\nSettings\n" + "\n".join(lines) + "\n"
+    copy = tag("button", "Copy", type="button", class_="copy", hidden="", data_of=_TEXT)
+    plain = tag("pre", paper.text, class_="words", id=_TEXT)
+    return section(
+        "Methods",
+        *map(paragraph, paper.paragraphs),
+        tag("ol", *(tag("li", work) for work in paper.cited), class_="cited"),
+        tag("div", copy, download("Text", "txt", saved), class_="tools"),
+        tag(
+            "details",
+            tag("summary", "As plain text"),
+            plain,
+            class_="screen",
+        ),
+    )
+
+
+def _stages(paper: Paper, runs: Sequence[Run]) -> list[str]:
+    """Write how runs were simulated, and once what they have in common."""
+    if len(runs) == 1:
+        return [dynamics(paper, runs[0])]
+    texts = [{name: f(paper, run) for name, f in _SHARED.items()} for run in runs]
+    shared = {n for n in _SHARED if all(text[n] == texts[0][n] for text in texts)}
+    sentences = [dynamics(paper, run, named=True, left=shared) for run in runs]
+    if "integrator" in shared and texts[0]["integrator"]:
+        sentences.append(f"All stages were run {texts[0]['integrator']}.")
+    if "written" in shared:
+        sentences.append(texts[0]["written"])
+    return sentences
+
+
+def dynamics(
+    paper: Paper,
+    run: Run,
+    *,
+    named: bool = False,
+    left: Collection[str] = (),
+    kelvin: str | None = None,
+) -> str:
+    """Write how a run was simulated.
+
+    Parameters
+    ----------
+    paper : Paper
+    run : Run
+    named : bool
+        Whether its name is told, as of a stage.
+    left : collection of str
+        What is told elsewhere, of `_SHARED`.
+    kelvin : str, optional
+        The temperatures, where the sentence is about several runs.
+    """
+    record = run.record
+    subject = "This stage" if named else "The run"
+    parts = [
+        f"{run.done:,} steps" + _of("timestep_fs", record, " of {:g} fs"),
+        f"({run.simulated:.6g} ps)" if np.isfinite(run.simulated) else "",
+        _ensemble(paper, run, kelvin),
+        "" if "integrator" in left else _integrator(paper, run),
+    ]
+    text = " ".join(filter(None, parts))
+    name = f"Stage {run.stage}" if named else "The run"
+    if run.done < record.get("steps", 0):
+        text += f"; {record['steps']:,} steps were asked for"
+    sentences = [
+        f"{name} had {text}.",
+        "Energies were minimised first." if record.get("minimized") else "",
+        _of(
+            "hydrogen_mass_da",
+            record,
+            f"Hydrogens had a mass of {{:g}} Da{paper.cite('hydrogen-mass')}."
+            if record.get("hydrogen_mass_da")
+            else "",
+        ),
+        bias_words(paper, run, subject),
+        replica_words(paper, run),
+        "" if "written" in left else _written(paper, run),
+        _of("seed", record, "The random seed was {}."),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _written(_: Paper, run: Run) -> str:
+    sentences = [
+        _of("report_interval", run.record, "Frames were written every {:,d} steps.")
+    ]
+    if run.record.get("velocity_interval"):
+        form = "Velocities were written every {:,d} steps."
+        sentences.append(_of("velocity_interval", run.record, form))
+    return " ".join(sentences)
+
+
+def _of(key: str, record: Mapping[str, Any], form: str) -> str:
+    return "" if record.get(key) is None or not form else form.format(record[key])
+
+
+def _system(production: Production) -> str:
+    atoms = production.run.record.get("atoms")
+    source, topology = production.source, known_topology(production)
+    if topology is None:
+        return f"The system had {atoms:,} atoms." if atoms else ""
+    kinds = [f"{len(k.molecules):,} {k.name}" for k in production.kinds]
+    text = f"The system had {topology.n_atoms:,} atoms ({listed(kinds)})"
+    box = box_words(production)
+    if not box:
+        return f"{text}."
+    lengths, angles = source.frames().cell_parameters()
+    x, y, z = np.cos(np.deg2rad(angles.T))
+    volumes = lengths.prod(axis=1) * np.sqrt(1 - x**2 - y**2 - z**2 + 2 * x * y * z)
+    density = _DA_PER_NM3 * masses_of(topology).sum() / volumes.mean()
+    return f"{text} in a periodic box of {box}, at {density:.4g} g/cm³."
+
+
+def _model(paper: Paper, run: Run, production: Production) -> str:
+    record = run.record
+    if not any(k in record for k in ("model", "model_weights_sha256", "model_about")):
+        return ""
+    region = region_words(record, production)
+    computed = region or record.get("engine") == LAMMPS
+    if not computed and not any(f.startswith("Allegro") for f in _forces(record)):
+        return _force_field(record)  # as where a model is still to be switched on
+    whole = region in (ALL, "")
+    several = isinstance(record.get("model_sha256"), list)
+    about = record.get("model_about") or [{}]
+    kind = "a committee of Allegro models" if several else "an Allegro model"
+    text = (
+        f"Energies and forces {f'of {region} ' if region else ''}were those of {kind}"
+    )
+    if about[0].get("kind") == "delta":
+        text = f"{kind[0].upper()}{kind[1:]} corrected the force field of {region}"
+    text += paper.cite("allegro", *(["committee"] if several else []))
+    text += _parenthesis(record, about[0]) + _training(paper, about[0])
+    mixed = any(key.startswith("mixing_") for key in record)
+    alone = about[0].get("kind") == "total"
+    if not whole and (mixed or alone or record.get("embedding")):
+        embedding = record.get("embedding", "mechanical")
+        text += f", by {embedding} embedding{paper.cite('embedding')}"
+    sentences = [f"{text}.", _force_field(record)]
+    sentences.append(_link_atoms(paper, record, production))
+    if record.get("charges"):
+        sentences.append(
+            f"Its {record['charges']} charges interacted beyond the cutoff by an Ewald "
+            f"sum{paper.cite('ewald')}."
+        )
+    return " ".join(filter(None, sentences))
+
+
+def _forces(record: Mapping[str, Any]) -> list[str]:
+    return [force for force in record.get("forces") or [] if isinstance(force, str)]
+
+
+def _parenthesis(record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """Name, hash and cutoff of a model, in brackets."""
+    names, hashes = record.get("model"), record.get("model_sha256")
+    names = names if isinstance(names, list) else [names] if names else []
+    hashes = hashes if isinstance(hashes, list) else [hashes] if hashes else []
+    parts = [about["title"]] if about.get("title") else []
+    parts += [str(name).replace("\\", "/").rpartition("/")[2] for name in names]
+    parts += [f"SHA-256 {value[:12]}" for value in hashes if isinstance(value, str)]
+    if about.get("cutoff_angstrom"):
+        parts.append(f"cutoff {about['cutoff_angstrom']:g} Å")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _training(paper: Paper, about: Mapping[str, Any]) -> str:
+    structures, level = about.get("training_structures"), about.get("level_of_theory")
+    if not structures and not level:
+        return ""
+    text = f" trained on {structures:,} structures" if structures else " trained"
+    text += f" at the level {level}" if level else ""
+    source = about.get("source", "")
+    return "," + text + (paper.cite(source) if source else "")
+
+
+def _force_field(record: Mapping[str, Any]) -> str:
+    files = record.get("forcefield") or record.get("baseline")
+    if not files:
+        return ""
+    files = files if isinstance(files, list) else [files]
+    text = f"The force field was {listed(map(str, files))}"
+    if record.get("nonbonded_cutoff_nm"):
+        text += f", with a cutoff of {record['nonbonded_cutoff_nm']:g} nm"
+    if record.get("constraints"):
+        text += f" and constraints {record['constraints']}"
+    return f"{text}."
+
+
+def _link_atoms(paper: Paper, record: Mapping[str, Any], production: Production) -> str:
+    bonds = link_atom_words(record, production)
+    if not bonds:
+        return ""
+    cited = paper.cite("link-atoms")
+    return f"Bonds that its border cuts ended in hydrogen link atoms{cited}: {bonds}."
+
+
+def _program(paper: Paper, run: Run) -> str:
+    record = run.record
+    in_lammps = record.get("engine") == LAMMPS
+    program = "LAMMPS" if in_lammps else "OpenMM"
+    text = f"The simulations were run in {program}"
+    text += _of(f"{program.lower()}_version", record, " {}")
+    text += paper.cite(program.lower())
+    text += _of("platform", record, " on its platform {}")
+    text += f" with openmm_allegro {record.get('package_version', '')}".rstrip()
+    options = [
+        _of("precision", record, "{} precision"),
+        _of("backend", record, "backend {}"),
+        _of("two_body", record, "two-body terms {}"),
+    ]
+    options = ", ".join(filter(None, options))
+    return f"{text} ({options})." if options else f"{text}."
+
+
+def _ensemble(paper: Paper, run: Run, kelvin: str | None) -> str:
+    record = run.record
+    if not run.ensemble:
+        return ""
+    text = f"in the {run.ensemble.partition('-')[0].upper()} ensemble"
+    levels = np.atleast_1d(record.get("temperature_k", []))
+    kelvin = kelvin or " to ".join(f"{x:g}" for x in levels)
+    if kelvin:
+        first = " of first velocities at" if run.ensemble == "nve" else " at"
+        text += f"{first} {kelvin} K"
+    if run.ensemble not in _BAROSTATS:
+        return text
+    text += _of("pressure_bar", record, " and {:g} bar")
+    text += (
+        f" (Monte Carlo barostat{paper.cite('barostat')}, {_BAROSTATS[run.ensemble]}"
+    )
+    return text + _of("barostat_interval", record, ", attempted every {} steps") + ")"
+
+
+def _integrator(paper: Paper, run: Run) -> str:
+    record = run.record
+    name = record.get("integrator")
+    if name is None:
+        return ""
+    words, rate, works = INTEGRATORS.get(name, (f"integrator {name}", "friction", ()))
+    text = f"with {words}{paper.cite(*works)}"
+    details = []
+    if rate and run.ensemble != "nve":
+        details.append(_of("friction_per_ps", record, rate + " {:g} per ps"))
+    if name == RPMD:
+        details.append(_of("beads", record, "{} beads"))
+    if record.get("classical_beads"):
+        details.append(
+            f"forces of the force field on {record['classical_beads']} by contraction"
+            + paper.cite("contraction")
+        )
+    details = ", ".join(filter(None, details))
+    return f"{text} ({details})" if details else text
+
+
+def _analysis(paper: Paper, production: Production, findings: Findings) -> list[str]:
+    """Say what was measured of which frames, and how errors were found."""
+    found = findings.measured
+    done = {name: QUANTITIES[name] for name in QUANTITIES if name in found}
+    if not production.run.has_frames or not found:
+        return []
+    start, read = production.start, paper.cite("mdtraj")
+    equilibration = ""
+    if "independent values" in production.reason:
+        equilibration = paper.cite("equilibration")
+    each = [words + paper.cite(*works) for words, works in done.values()]
+    if "free-energy" in found:
+        each.append(surface_words(paper, found["free-energy"]))
+    return [
+        f"Frames of {production.run.stage} from {start:.4g} ps on "
+        f"({production.reason}{equilibration}) were read with mdtraj{read} and "
+        f"analysed with openmm_allegro {__version__}: {listed(each)}.",
+        "Errors are half-widths of 68 % intervals: of time averages by the statistical "
+        f"inefficiency{paper.cite('inefficiency')}, of all else by a jackknife over "
+        f"blocks{paper.cite('jackknife')}.",
+    ]
+
+
+# What stages may have in common.
+_SHARED = {"integrator": _integrator, "written": _written}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The part of a system that a model computes, by the names of its atoms."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .production import Production
+
+ALL = "all atoms"
+_RESIDUES = 6  # that are named one by one
+
+
+def region_words(record: Mapping[str, Any], production: Production) -> str:
+    """Write a region: ``22 atoms: alanine dipeptide (ACE 1, ALA 2, NME 3)``.
+
+    Parameters
+    ----------
+    record : mapping
+        Of the run. A region of more ranges than it lists is written as it stands.
+    production : Production
+        Without a topology, atoms have no names.
+    """
+    region = record.get("ml_region") or ""
+    topology = known_topology(production)
+    if not region or region == ALL or topology is None:
+        return region
+    indices = region_atoms(region)
+    if not indices or max(indices) >= topology.n_atoms:
+        return region
+    atoms = set(indices)
+    residues = list(dict.fromkeys(topology.atom(i).residue for i in indices))
+    if len(residues) > _RESIDUES:
+        names = f"{len(residues):,} residues"
+    else:
+        names = ", ".join(f"{r.name} {r.resSeq}" for r in residues)
+    parts = [
+        (sum(set(m.tolist()) <= atoms for m in kind.molecules), kind)
+        for kind in production.kinds
+    ]
+    whole = [(count, kind) for count, kind in parts if count]
+    held = sum(count * len(kind.molecules[0]) for count, kind in whole)
+    if held == len(atoms):
+        molecules = ", ".join(
+            kind.name if count == 1 else f"{count:,} {kind.name}"
+            for count, kind in whole
+        )
+        names = f"{molecules} ({names})" if len(residues) <= _RESIDUES else molecules
+    return f"the {len(atoms):,} atoms of {names}"
+
+
+def known_topology(production: Production) -> Any:
+    """Read the topology of a run with or without frames; None where there is none."""
+    run = production.run
+    if run.topology is None and not run.has_frames:
+        return None
+    try:
+        return production.source.topology
+    except ValueError:  # the page says why where it needs it
+        return None
+
+
+def link_atom_words(record: Mapping[str, Any], production: Production) -> str:
+    """Write the bonds that end in link atoms, the inner atom of each first."""
+    caps = record.get("link_atoms") or []
+    return ", ".join(
+        f"{_atom_words(inner, production)}–{_atom_words(outer, production)}"
+        for inner, outer in caps
+    )
+
+
+def _atom_words(index: int, production: Production) -> str:
+    topology = known_topology(production)
+    if topology is not None and index < topology.n_atoms:
+        atom = topology.atom(index)
+        return f"{atom.name} of {atom.residue.name} {atom.residue.resSeq}"
+    return f"atom {index}"
+
+
+def region_atoms(region: str) -> list[int]:
+    """Read ``4 atoms: 0-2, 7``; nothing where the text does not list all of them."""
+    number, _, ranges = region.partition(": ")
+    if not re.fullmatch(r"\d+ atoms?", number) or not re.fullmatch(
+        r"\d+(-\d+)?(, \d+(-\d+)?)*", ranges
+    ):
+        return []
+    indices = []
+    for part in ranges.split(", "):
+        first, _, last = part.partition("-")
+        indices += range(int(first), int(last or first) + 1)
+    return indices if len(indices) == int(number.split()[0]) else []

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The methods of a page: what the record holds, with citations, and nothing else."""
+
+import pytest
+
+mdtraj = pytest.importorskip("mdtraj")
+
+from report_helpers import Page, salt_water, walk, write_run  # noqa: E402
+
+from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report.methods import write_methods  # noqa: E402
+from openmm_allegro.report.production import Findings, make_production  # noqa: E402
+from openmm_allegro.report.region import region_atoms  # noqa: E402
+from openmm_allegro.runs.run import read_run  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("undrawn", "read_here")
+
+ABOUT = {
+    "title": "Salt water",
+    "cutoff_angstrom": 5.0,
+    "kind": "total",
+    "training_structures": 1200,
+    "level_of_theory": "revPBE0-D3",
+    "source": "doi:10.0000/data",
+}
+
+
+def methods_of(prefix):
+    """Text of the methods of a run, of which nothing was measured."""
+    run = read_run(prefix)
+    return write_methods([run], make_production(run, prefix.parent), Findings()).text
+
+
+def test_methods_hold_every_setting_and_who_made_what(tmp_path):
+    record = {
+        "model": "a/salt.safetensors",
+        "model_sha256": "0123456789abcdef",
+        "model_about": [ABOUT],
+        "ml_region": "4 atoms: 36-39",
+        "link_atoms": [[36, 0]],
+        "precision": "mixed",
+        "backend": "native",
+        "ensemble": "npt",
+        "pressure_bar": 2.5,
+        "barostat_interval": 50,
+        "friction_per_ps": 0.7,
+        "hydrogen_mass_da": 3.0,
+        "minimized": True,
+        "variables": [{"name": "d", "kind": "distance", "unit": "Å"}],
+        "bias": {
+            **{"kind": "metadynamics", "variables": ["d"], "pace": 100},
+            **{"height_kj_mol": 1.5, "bias_factor": 8.0, "widths": [0.2]},
+        },
+    }
+    prefix = write_run(tmp_path / "npt", walk(salt_water(), 30), **record)
+    page = Page(report(prefix, start=0.0).read_text())
+    for words in (
+        "44 atoms (12 water, 4 Na and 4 Cl) in a periodic box of 2.0000 × 2.0000 ×",
+        "at 0.0934 g/cm³",  # 12 × 18.015 + 4 × 58.44 Da in 8 nm³
+        "forces of the 4 atoms of 4 Na (NA 12, NA 13, NA 14, NA 15) were those of",
+        "(Salt water, salt.safetensors, SHA-256 0123456789ab, cutoff 5 Å)",
+        "trained on 1,200 structures at the level revPBE0-D3",
+        "by mechanical embedding",
+        "hydrogen link atoms",
+        "NA of NA 12–O of HOH 0",
+        "OpenMM 8.5.2",
+        "(mixed precision, backend native)",
+        "20,000 steps of 1 fs (20 ps) in the NPT ensemble at 300 K and 2.5 bar",
+        "attempted every 50 steps",
+        "(friction 0.7 per ps)",
+        "Hydrogens had a mass of 3 Da",
+        "Energies were minimised first.",
+        "biased by well-tempered metadynamics",
+        "of d (hills of 1.5 kJ/mol at first, every 100 steps, bias factor 8, widths "
+        "0.2 Å)",
+        "Frames were written every 100 steps.",
+        "The random seed was 3.",
+        "Frames of npt from 0 ps on (as asked)",
+        "radial distribution functions",
+    ):
+        assert words in page.text, words
+    for doi in (
+        *("10.1038/s41467-023-36329-y", "10.1021/acs.jpcb.3c06662", "10.0000/data"),
+        *("10.1021/acs.jpca.9b02771", "10.1016/j.cplett.2003.12.039"),
+        *("10.1103/PhysRevLett.100.020603", "10.1016/j.bpj.2015.08.015"),
+    ):
+        assert f"doi:{doi}" in page.text
+    copies = [a for tag, a in page.elements if a.get("class") == "copy"]
+    ids = [a.get("id") for _, a in page.elements]
+    assert [a["data-of"] for a in copies] == ["methods-text"]
+    assert "methods-text" in ids
+
+
+def test_methods_say_nothing_that_the_record_does_not_hold(tmp_path):
+    prefix = write_run(tmp_path / "nvt", walk(salt_water(), 5))
+    text = methods_of(prefix)
+    for word in ("trained", "level", "cutoff", "embedding", "bar", "biased", "minimi"):
+        assert word not in text
+    assert "friction" not in text and "precision" not in text
+    # As of a stage that is yet without the model: its file alone is recorded.
+    record = {"model": "m.safetensors", "model_sha256": "00", "forces": ["Other"]}
+    assert "Allegro model" not in methods_of(write_run(tmp_path / "mm", **record))
+    prefix.with_suffix(".json").write_text("{}")
+    assert "Langevin" not in methods_of(prefix) and "nan" not in methods_of(prefix)
+
+
+def test_methods_of_replicas_restraints_and_an_nve_run(tmp_path):
+    record = {
+        "variables": [{"name": "phi", "kind": "dihedral", "unit": "°"}],
+        "restraints": [{"variable": "phi", "center": 60.0, "force_constant": 0.1}],
+        "ensemble": "nve",
+        "integrator": "verlet",
+        "friction_per_ps": 1.0,
+    }
+    text = methods_of(write_run(tmp_path / "nve", **record))
+    assert "phi about 60° with 0.1 kJ/mol/°²" in text and "friction" not in text
+    assert "doi:10.1016/0021-9991(77)90121-8" in text
+    record = {"method": "lambda-exchange", "lambdas": [0.0, 0.5, 1.0]}
+    text = methods_of(write_run(tmp_path / "replicas", **record))
+    assert "3 replicas exchanged λ (0, 0.5, 1)" in text
+    assert "doi:10.1063/1.2978177" in text
+
+
+def test_a_region_is_read_or_left_as_it_stands():
+    assert region_atoms("4 atoms: 0-2, 7") == [0, 1, 2, 7]
+    assert region_atoms("1 atom: 5") == [5]
+    assert region_atoms("90 atoms: 0, 2, 4 and 87 more") == []
+    assert region_atoms("3 atoms: 0-1; 2 atoms: 4-5") == []
