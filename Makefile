@@ -86,7 +86,7 @@ test: venv
 # which the kernels and the plugin are compiled.
 SMALL := .venv-small
 SMALL_STAMP := $(SMALL)/.installed
-SMALL_EXTRAS := analysis,ase,openmmml,test
+SMALL_EXTRAS := analysis,hdf5,ase,openmmml,test
 SMALL_OPENMM := 8.6.1
 SMALL_PIP := $(SMALL)/bin/$(PIP_INSTALL)
 SDIST := build/sdist

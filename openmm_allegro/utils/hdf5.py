@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from .extras import naming_extras
+
 SUFFIXES = (".h5", ".hdf5", ".lh5")
 # Opcodes that fetch what a pickle can call.
 _FETCHES = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID"}
@@ -52,7 +54,8 @@ def check_hdf5(path: str | Path) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _check(path: Path, changed: int, size: int) -> None:
-    import tables
+    with naming_extras():
+        import tables
 
     harmful: list[str] = []
     count = 0

@@ -2,6 +2,7 @@
 """HDF5 trajectories run no code."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import mdtraj
@@ -13,6 +14,7 @@ from code_helpers import Payload
 import openmm_allegro
 from openmm_allegro.analysis import read_velocities
 from openmm_allegro.cli.main import main
+from openmm_allegro.report.html import attempt
 from openmm_allegro.reporters.trajectory import HDF5Reporter
 from openmm_allegro.runs.velocities import has_velocities
 from openmm_allegro.utils.hdf5 import check_hdf5
@@ -89,6 +91,16 @@ def test_all_that_read_hdf5_refuse_it(trajectory, trap, tmp_path, capsys):
     ):
         with pytest.raises(ValueError, match="found a pickled Python object"):
             read(trajectory)
+
+
+def test_what_to_install_without_tables(trajectory, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tables", None)
+    assert main(["analyze", "rdf", str(trajectory)]) == 2
+    assert "pip install 'openmm-allegro[hdf5]'" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError, match=r"openmm-allegro\[hdf5\]"):
+        has_velocities(trajectory)
+    part = attempt("Vibrations", has_velocities, trajectory)
+    assert "Not computed: " in part and "[hdf5]" in part
 
 
 def test_one_place_opens_hdf5():
