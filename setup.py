@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Compile the kernels, once for each instruction set; without a compiler, leave them.
 
-With OPENMM_ALLEGRO_COMPILE=later they are left to first use, which compiles those of
-one processor alone.
+Where OpenMM is in the environment that builds, as for wheels, the plugin is compiled
+too. With OPENMM_ALLEGRO_COMPILE=later all is left to first use, which compiles the
+kernels of one processor alone.
 """
 
+import importlib.util
 import os
 import runpy
 from pathlib import Path
@@ -14,6 +16,7 @@ from setuptools import Extension, setup
 ROOT = Path(__file__).parent
 IS_LATER = os.environ.get("OPENMM_ALLEGRO_COMPILE") == "later"
 KERNELS = runpy.run_path(str(ROOT / "openmm_allegro" / "kernels" / "builds.py"))
+PLUGIN = runpy.run_path(str(ROOT / "openmm_allegro" / "plugin" / "sources.py"))
 
 
 def relative(path: Path) -> str:
@@ -34,7 +37,30 @@ def extension(name: str, prefix: str, flags: list[str]) -> Extension:
     )
 
 
+def plugin() -> list[Extension]:
+    """The plugin, if there is an OpenMM to link it to."""
+    if importlib.util.find_spec("openmm") is None:
+        return []
+    from openmm.version import openmm_library_path
+
+    headers = Path(openmm_library_path).with_name("include")
+    return [
+        Extension(
+            f"openmm_allegro.plugin.{PLUGIN['module_name']()}",
+            [relative(PLUGIN["SOURCE"])],
+            depends=list(map(relative, PLUGIN["INCLUDED"])),
+            extra_compile_args=[*PLUGIN["FLAGS"], "-isystem", str(headers)],
+            extra_link_args=["-pthread", "-ldl"],
+            library_dirs=[openmm_library_path],
+            libraries=["OpenMM"],
+            language="c++",
+            optional=True,
+        )
+    ]
+
+
 EXTENSIONS = [
+    *plugin(),
     extension("gpu._gpu", "GPU_", []),
     *(extension(f"cpu.{key}", "", one.flags) for key, one in KERNELS["BUILDS"].items()),
 ]

@@ -2,10 +2,11 @@
 """Measure what each installation takes and can do: in fresh environments, one by one.
 
 Each has an environment of its own, which is removed afterwards. pip has no cache, so
-that every package is downloaded, and the kernels are compiled. Megabytes are those that
-the installation adds to an environment with pip alone (du). Beside the seconds stand
-those of the processors, which a busy machine changes little, and the load that it had.
-Each environment is then asked to simulate, analyse, train and run TorchForce.
+that every package is downloaded. From the checkout the kernels are compiled, which is
+measured once: the extras are those of a wheel. Megabytes are those that the installation
+adds to an environment with pip alone (du). Beside the seconds stand those of the
+processors, which a busy machine changes little, and the load that it had. Each
+environment is then asked to simulate, analyse, train and run TorchForce.
 
     python benchmarks/installs.py [WAY ...] [--cpu-torch torch==2.13.0]
 
@@ -34,7 +35,7 @@ from installs_table import RESULTS, fill
 ROOT = Path(__file__).parents[1]
 # Packages whose versions tell the environments apart.
 TOLD = ("numpy", "openmm", "openmmtorch", "torch")
-KERNELS = "lib/*/site-packages/openmm_allegro/kernels/*/*.so"
+COMPILED = "lib/*/site-packages/openmm_allegro/**/*.so"
 
 
 class Way(NamedTuple):
@@ -50,12 +51,12 @@ WAYS = {
     "base": Way(""),
     "wheel": Way("", "wheel", compiler=False),
     "sdist, no compiler": Way("", "sdist", compiler=False),
-    "models": Way("", "models", first="base"),
-    "analysis": Way("[analysis]"),
-    "train beside a CPU torch": Way("[train]", first="torch"),
-    "train": Way("[train]"),
-    "torchforce": Way("[torchforce]"),
-    "all": Way("[all]"),
+    "models": Way("", "models", first="wheel"),
+    "analysis": Way("[analysis]", "wheel"),
+    "train beside a CPU torch": Way("[train]", "wheel", first="torch"),
+    "train": Way("[train]", "wheel"),
+    "torchforce": Way("[torchforce]", "wheel"),
+    "all": Way("[all]", "wheel"),
 }
 
 
@@ -108,10 +109,10 @@ def _sources(folder: Path, python: str) -> dict[str, Path]:
     sources = {"checkout": source, "models": source / "systems"}
     tools = folder / "tools"
     subprocess.run([python, "-m", "venv", tools], check=True)
-    _pip(tools, "install", "--quiet", "build")
+    _pip(tools, "install", "--quiet", "build", "setuptools>=77", "openmm>=8.4")
     for kind, pattern in {"wheel": "*.whl", "sdist": "*.tar.gz"}.items():
-        build = [tools / "bin" / "python", "-m", "build", f"--{kind}"]
-        build += ["--outdir", folder, source]
+        build = [tools / "bin" / "python", "-m", "build", "--no-isolation"]
+        build += [f"--{kind}", "--outdir", folder, source]
         subprocess.run(build, check=True, capture_output=True)
         shutil.rmtree(source / "build", ignore_errors=True)
         (sources[kind],) = folder.glob(pattern)
@@ -124,7 +125,7 @@ def _measure(folder: Path, sources: dict, inputs: Path, way: Way, options) -> di
     subprocess.run([options.python, "-m", "venv", venv], check=True)
     path = None if way.compiler else _path_without_compiler(folder, venv)
     if way.first:
-        first = {"torch": options.cpu_torch, "base": str(sources["checkout"])}
+        first = {"torch": options.cpu_torch, "wheel": str(sources["wheel"])}
         _pip(venv, "install", "--quiet", first[way.first])
     before = _packages(venv)
     megabytes = _megabytes(venv)
@@ -142,7 +143,7 @@ def _measure(folder: Path, sources: dict, inputs: Path, way: Way, options) -> di
         "packages": len(added),
         "cuda_packages": sum(map(_is_cuda, added)),
         "versions": {name: after[name] for name in TOLD if name in after},
-        "compiled": sorted(p.name.split(".")[0] for p in venv.glob(KERNELS)),
+        "compiled": sorted(p.name.split(".")[0] for p in venv.glob(COMPILED)),
     }
     if "compil" in words.lower():
         row["pip_says"] = "".join(x for x in words.splitlines(True) if "compil" in x)

@@ -18,15 +18,15 @@ BLOCK = re.compile(
 )
 # way: its cell
 NAMES = {
-    "base": "`pip install .`",
-    "wheel": "a wheel, no compiler",
-    "sdist, no compiler": "the sdist, no compiler",
-    "models": "`pip install ./systems`, after `.`",
-    "analysis": "`pip install '.[analysis]'`",
-    "train beside a CPU torch": "`pip install '.[train]'`, beside a CPU build of torch",
-    "train": "`pip install '.[train]'`",
-    "torchforce": "`pip install '.[torchforce]'`",
-    "all": "`pip install '.[all]'`",
+    "base": "from source, with the compiler's part",
+    "wheel": "a wheel, without a compiler",
+    "sdist, no compiler": "the sdist, without a compiler",
+    "models": "`./systems` beside it",
+    "analysis": "`[analysis]`",
+    "train beside a CPU torch": "`[train]`, a CPU build of torch being there",
+    "train": "`[train]`",
+    "torchforce": "`[torchforce]`",
+    "all": "`[all]`",
 }
 HEADS = ("install", "size", "time", "processors", "packages", "does")
 DONE = ("simulate", "simulate by name", "analyze", "train", "torchforce")

@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Compile the plugin on first use, into the user's cache folder."""
+"""Find the plugin, or compile it on first use, into the user's cache folder."""
 
+import importlib.util
+import os
 from pathlib import Path
 
 import openmm
 
 from ..utils.compiler import compiled_library
-
-SOURCES = Path(__file__).with_name("src")
-KERNEL_HEADERS = [
-    *sorted((SOURCES.parents[1] / "kernels").glob("*.h")),
-    SOURCES.parents[1] / "kernels" / "cpu" / "screening.h",
-]
-FLAGS = ["-std=c++17", "-O2", "-pthread"]
+from .sources import FLAGS, INCLUDED, SOURCE, module_name
 
 
 def plugin_path() -> Path:
     """Path of the compiled plugin, which is compiled if there is none yet.
 
-    One file serves OpenMM 8.4 to 8.6 and any Python.
+    One file serves OpenMM 8.4 to 8.6 and any Python. It is that of the package, if one
+    was compiled with it, as in wheels, and neither ``CXX`` nor ``CXXFLAGS`` asks for
+    another.
 
     Raises
     ------
@@ -26,12 +24,15 @@ def plugin_path() -> Path:
         As ``utils.compiler.compiled_library``, or if OpenMM came without its headers;
         the message says what to install.
     """
-    source = SOURCES / "allegro_plugin.cpp"
+    if not {"CXX", "CXXFLAGS"} & os.environ.keys():
+        spec = importlib.util.find_spec(f"{__package__}.{module_name()}")
+        if spec is not None and spec.origin is not None:
+            return Path(spec.origin)
     return compiled_library(
         "plugin",
-        source,
+        SOURCE,
         FLAGS,
-        included=[*SOURCES.glob("*.h"), *KERNEL_HEADERS],
+        included=INCLUDED,
         needed_by="backend='native'",
         linked=_openmm_flags,
     )

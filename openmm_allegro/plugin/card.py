@@ -17,7 +17,8 @@ import openmm
 
 from ..kernels.builds import GPU_FLAGS, GPU_INCLUDED, GPU_SOURCE
 from ..utils.compiler import compiled_library
-from .build import SOURCES, openmm_headers, openmm_library
+from .build import openmm_headers, openmm_library
+from .sources import SOURCES
 
 # What is not found is to be an error of loading, not of the first step.
 FLAGS = [*GPU_FLAGS, "-fvisibility=hidden", "-Wl,-z,now"]

@@ -12,8 +12,9 @@ import openmm
 from ..kernels import header
 from ..kernels.library import library as kernels
 from ..kernels.library import obstacle
-from .build import SOURCES, plugin_path
+from .build import plugin_path
 from .card import load_cards
+from .sources import SOURCES
 from .tables import fill_tables_by_cache
 
 # Versions of OpenMM with which the plugin was tried. With another one a process of its
