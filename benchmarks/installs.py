@@ -3,9 +3,9 @@
 
 Each has an environment of its own, which is removed afterwards. pip has no cache, so
 that every package is downloaded. From the checkout the kernels are compiled, which is
-measured once: the extras are those of a wheel. Megabytes are those that the installation
-adds to an environment with pip alone (du). Beside the seconds stand those of the
-processors, which a busy machine changes little, and the load that it had. Each
+measured once: the extras are those of a wheel. Megabytes are those that the
+installation adds to an environment with pip alone (du). Beside the seconds stand those
+of the processors, which a busy machine changes little, and the load that it had. Each
 environment is then asked to simulate, analyse, train and run TorchForce.
 
     python benchmarks/installs.py [WAY ...] [--cpu-torch torch==2.13.0]
