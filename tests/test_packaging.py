@@ -155,7 +155,7 @@ def test_extras(project):
     assert set(extras) == {
         *("torch", "torchforce", "cuda12", "ase", "openmmml", "nequip", "dispersion"),
         *("lammps", "train", "analysis", "bias", "box", "multistate", "docs", "test"),
-        *("hdf5", "dev", "all"),
+        *("hdf5", "smiles", "dev", "all"),
     }
     everything = expand(project, "all")
     for extra in set(extras) - {"cuda12", "all"}:

@@ -3,6 +3,7 @@
 
 import argparse
 import dataclasses
+import logging
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..utils import settings
 from .output import add_overwrite_option, check_free, write_json
 from .tables import format_rows, write_csv
 
+_log = logging.getLogger(__name__)
 _SOURCES = """\
 What is analysed comes first: the prefix of a run, such as runs/nacl/nvt, whose .xtc,
 .pdb, .csv, .h5 and .json are then found; or a trajectory, or several, and their
@@ -55,6 +57,7 @@ def analyze(options: argparse.Namespace) -> None:
         naming = Naming(**settings.given_options(options, Naming))
         runs = [dataclasses.replace(run, elements=naming.elements) for run in runs]
         source = Source(runs, window, options.temperature)
+        _log.info("%s of %s", quantity.name, ", ".join(run.name for run in runs))
     subjects = quantity.read_subjects(words)
     measurement = quantity.measure(source, subjects, chosen)
     notes = [*measurement.remarks, *(source.notes if source else ())]

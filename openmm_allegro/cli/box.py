@@ -23,10 +23,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "       %(prog)s CRYSTAL --repeat A B C  --output FILE"
     )
     parser.description += (
-        " A molecule is the symbol of an ion (Na), water, smiles:CCO (with rdkit), or "
-        "an xyz, sdf or PDB file; packmol places them. A crystal is a POSCAR, CIF, "
-        "extxyz, PDB, LAMMPS data or other file that simulate reads. Bonds are the "
-        "file's, or found by distances, and are written."
+        " A molecule is the symbol of an ion (Na), water, smiles:CCO (with rdkit; "
+        "'smiles:CCO EOH=64' names it), or an xyz, sdf or PDB file; packmol "
+        "places them. A crystal is a POSCAR, CIF, extxyz, PDB, LAMMPS data or other "
+        "file that simulate reads. Bonds are the file's, or found by distances, and "
+        "are written."
     )
     parser.add_argument("inputs", nargs="+", metavar="MOLECULE=COUNT, or CRYSTAL")
     parser.add_argument(
@@ -95,7 +96,7 @@ def _counts(inputs: list[str]) -> list[tuple[str, int]]:
 
 
 def _pack(options: argparse.Namespace) -> Any:
-    from ..inputs.molecules import read_molecule
+    from ..inputs.molecules import read_molecule, with_own_names
     from ..inputs.packing import box_of_density, pack
 
     given = given_options(options, InputsConfig)
@@ -118,7 +119,9 @@ def _pack(options: argparse.Namespace) -> Any:
     if not options.tolerance > 0:
         raise ValueError(f"expected --tolerance above 0, found {options.tolerance}")
     counts = _counts(options.inputs)
-    molecules = [read_molecule(name, given.get("elements")) for name, _ in counts]
+    molecules = with_own_names(
+        [read_molecule(name, given.get("elements")) for name, _ in counts]
+    )
     numbers = [number for _, number in counts]
     if edges is None:
         edges = box_of_density(molecules, numbers, options.density)

@@ -5,6 +5,7 @@ import argparse
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def check_once(files: Sequence[Path]) -> None:
         first = places.setdefault(os.path.realpath(path), path)
         if first is not path:
             raise ValueError(f"expected each file once, found {first} and {path}")
+
+
+def described(structures: Sequence[Any]) -> str:
+    """Describe frames in a line: their number, atoms and elements."""
+    sizes = [len(structure.symbols) for structure in structures]
+    counts = Counter(s for structure in structures for s in structure.symbols)
+    elements = ", ".join(symbol for symbol, _ in counts.most_common())
+    least, most = min(sizes, default=0), max(sizes, default=0)
+    size = counted(most, "atom") if least == most else f"{least} to {most} atoms"
+    return f"{counted(len(sizes), 'frame')} of {size} ({elements})"
 
 
 def prepare_files(

@@ -2,6 +2,7 @@
 """``openmm-allegro evaluate``: errors of a model on labelled frames."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +11,16 @@ from ..modelfile.named import named_models
 from ..potential.options import ForceOptions
 from ..structure.labels.settings import LabelSettings
 from ..utils.files import short_names
+from ..utils.progress import log_if_long
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
+from ..utils.words import counted
 from . import error_tables as tables
-from .datafiles import check_once
-from .output import add_overwrite_option, check_free, write_json
+from .datafiles import check_once, described
+from .output import add_overwrite_option, check_free, print_next, quoted, write_json
 
+_log = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
 _UNKNOWN = (
     "not known what the training saw: the model file does not say (it was imported or "
@@ -122,10 +126,14 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.training:
         frames = read_labelled(options.training, (), labels)
         seen = describe_structures(models[0], frames)
+    _log.info(
+        "%s, %s: %s", *(counted(len(models), "model"), precision, described(structures))
+    )
     results = []
-    for model in models:
+    for path, model in named.items():
         model.energy.set_dtype(PRECISIONS[precision])
-        results.append(evaluate(model, structures, distances=distances, seen=seen))
+        with log_if_long(_log, f"evaluating {path}"):
+            results.append(evaluate(model, structures, distances=distances, seen=seen))
     elements = models[0].config.elements
     result = results[0]
     if len(models) > 1:
@@ -134,6 +142,8 @@ def evaluate(options: argparse.Namespace) -> None:
     show_errors(
         result, elements, outputs, worst=options.worst, reference=options.reference
     )
+    print()
+    print_next(f"simulate {quoted(options.model)} BOX.pdb --output runs/first")
 
 
 class Outputs(NamedTuple):

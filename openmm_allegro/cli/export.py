@@ -2,9 +2,12 @@
 """``openmm-allegro export``: turn a model file into a nequip checkpoint."""
 
 import argparse
+import logging
 from pathlib import Path
 
-from .output import add_overwrite_option, check_free
+from .output import add_overwrite_option, check_free, print_next, quoted
+
+_log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +24,11 @@ def export(options: argparse.Namespace) -> None:
 
     check_free(options.output, options.force)
     model = load_model(options.model)
+    _log.info(
+        "making nequip's model of %s (%s weights), and comparing both",
+        options.model,
+        f"{model.num_weights:,}",
+    )
     path = export_model(model, options.output, overwrite=options.force)
     print(f"model: {path}")
+    print_next(f"import {quoted(path)} -o MODEL.safetensors")

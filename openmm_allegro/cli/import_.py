@@ -5,6 +5,7 @@ A model file of an earlier version becomes one of this version.
 """
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from .output import add_overwrite_option, check_free, print_next, quoted
 if TYPE_CHECKING:
     from ..model.model import Model
 
+_log = logging.getLogger(__name__)
 # Defaults of the options that are about nequip's files alone.
 _OF_NEQUIP = {
     "length_unit": "angstrom",
@@ -66,6 +68,7 @@ def import_(options: argparse.Namespace) -> None:
         raise ValueError(
             f"expected an output other than the input, found {options.source} as both"
         )
+    _log.info("reading %s, and comparing with the model that is made", options.source)
     read = _read_own if options.source.suffix == ".safetensors" else _read_theirs
     path = save_model(read(options), options.output)
     print(f"model: {path}")

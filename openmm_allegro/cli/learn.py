@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..runs.names import LOOP_FILES
-from .output import add_overwrite_option
+from .output import add_overwrite_option, print_next, quoted
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,3 +62,5 @@ def learn(options: argparse.Namespace) -> None:
     tables = [output / LOOP_FILES[name] for name in ("frames", "errors")]
     for path in (*learnt.models, *tables, page):
         print(path)
+    models = " ".join(quoted(path) for path in learnt.models)
+    print_next(f"simulate {models} BOX.pdb --output runs/first")

@@ -18,9 +18,11 @@ from typing import Any
 
 from .._version import __version__
 from ..utils.extras import naming_extras
+from ..utils.progress import log_if_long, note_lines
 from ..utils.quiet import quiet
 from .parser import Parser
 
+_log = logging.getLogger(__name__)
 # Verbs in the order of the help, and what each does.
 VERBS = {
     "init": "settings for a data set, and a page about it",
@@ -86,10 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
         known_options = parser.options_of(options)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        note_lines()
         _, run_verb = _functions_of(options.verb)
         with quiet("numexpr"), _warnings_in_one_line(debug):
             with naming_extras(_EXTRAS.get(options.verb)):
-                run_verb(options)
+                verb = options.verb
+                start = f"{verb}: loading libraries and reading its input"
+                with log_if_long(_log, f"{verb} is at work", start):
+                    run_verb(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output has enough; Python would flush it once more.

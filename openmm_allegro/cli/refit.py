@@ -2,13 +2,18 @@
 """``openmm-allegro refit``: fit energy shifts of a model; give it inner cutoffs."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from ..structure.labels.settings import LabelSettings
+from ..utils.progress import log_if_long
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
-from .output import add_overwrite_option, check_free
+from .datafiles import described
+from .output import add_overwrite_option, check_free, print_next, quoted
+
+_log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -72,9 +77,11 @@ def refit(options: argparse.Namespace) -> None:
         read_labelled(files, options.baseline, labels, trust=trust) if files else []
         for files in (options.data, options.validation)
     )
+    _log.info("fitting the energy shifts of %s to %s", options.model, described(frames))
     if options.inner is not None:
         model = add_inner_cutoffs(model, frames, options.inner)
-    result = refit_shifts(model, frames, held_out, fixed=options.fixed)
+    with log_if_long(_log, "computing the energies of all frames"):
+        result = refit_shifts(model, frames, held_out, fixed=options.fixed)
     for name in ("training", "validation"):
         if errors := result.report.get(f"{name}_energy_rmse"):
             print(
@@ -83,4 +90,6 @@ def refit(options: argparse.Namespace) -> None:
             )
     if not result.report["accepted"]:
         print("the shifts stay as they are")
-    print(f"model: {save_model(result.model, options.output)}")
+    path = save_model(result.model, options.output)
+    print(f"model: {path}")
+    print_next(f"evaluate {quoted(path)} OTHER.extxyz")

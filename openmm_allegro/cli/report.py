@@ -2,6 +2,7 @@
 """``openmm-allegro report``: a page about a run."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from ..measure.jumps import JumpsSettings
@@ -11,6 +12,7 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from .output import add_overwrite_option
 
+_log = logging.getLogger(__name__)
 _OF_JUMPS = ("sites", "labels", "cages", "core", "lengths")
 
 
@@ -60,6 +62,7 @@ def report(options: argparse.Namespace) -> None:
     """Write the page and print where it is."""
     from ..report import report as write
 
+    _log.info("a page about %s", ", ".join(map(str, options.run)))
     jumps = given_options(options, JumpsSettings)
     given = vars(options)
     window = {name: given[name] for name in ("time_step", "cell") if name in given}

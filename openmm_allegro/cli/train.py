@@ -58,6 +58,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train, print the errors on the test frames, and name the model file."""
+    task = _task_of(options)
+    output = task.output
+    tables = _read_tables(task.config, options)
+    _check_tables(tables, task.config)
     from ..model.elements import element_types
     from ..training.data import report_repeated
     from ..training.evaluate import evaluate
@@ -65,9 +69,6 @@ def train(options: argparse.Namespace) -> None:
     from ..training.train import train as train_model
     from ..utils.process import keep_freed_memory
 
-    task = _task_of(options)
-    output = task.output
-    tables = _read_tables(task.config, options)
     data, folder = tables["data"], task.config.parent
     trust = Trust(**given_options(options, Trust)).trust
     known = task.prepared
@@ -201,6 +202,17 @@ def _read_tables(path: Path, options: argparse.Namespace) -> dict[str, Any]:
         paths = tuple(os.path.relpath(path, folder) for path in options.replay)
         data = dataclasses.replace(data, replay=paths)
     return tables | {"data": data}
+
+
+def _check_tables(tables: dict[str, Any], path: Path) -> None:
+    """Refuse settings that cannot be, before libraries are loaded and files read."""
+    from ..model import AllegroConfig
+    from ..training.config import TrainConfig
+    from ..utils.config import from_mapping
+
+    from_mapping(TrainConfig, tables.get("train", {}), f"{path} [train]")
+    if tables["data"].start_from is None:
+        from_mapping(AllegroConfig, tables.get("model", {}), f"{path} [model]")
 
 
 def _configs(

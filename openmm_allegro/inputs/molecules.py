@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Molecules that a box is made of: from files, SMILES, or by a symbol."""
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from .coordinates import read_coordinates
 _WATER = np.array([[0, 0, 0], [0.07775, 0.05966, 0], [-0.07775, 0.05966, 0]])
 _SMILES = "smiles:"
 _SDF = (".sdf", ".mol")
+# Residue of a molecule that has no name.
+UNNAMED = "MOL"
 
 
 class Molecule(NamedTuple):
@@ -49,9 +52,9 @@ def read_molecule(text: str, elements: Mapping[str, str] | None = None) -> Molec
     Parameters
     ----------
     text : str
-        The symbol of an element, for an ion; "water"; "smiles:CCO", for which rdkit
-        makes a conformer; or the name of an xyz, sdf, mol or PDB file, or of any that
-        `read_coordinates` reads.
+        The symbol of an element, for an ion; "water"; "smiles:CCO" or, with a name of
+        the residue, "smiles:CCO EOH", for which rdkit makes a conformer; or the name of
+        an xyz, sdf, mol or PDB file, or of any that `read_coordinates` reads.
     elements : mapping of str to str, optional
         As there.
 
@@ -89,6 +92,17 @@ def read_molecule(text: str, elements: Mapping[str, str] | None = None) -> Molec
     return _named(_residue_of(path), symbols, positions, bonds)
 
 
+def with_own_names(molecules: Sequence[Molecule]) -> list[Molecule]:
+    """Number the residues of molecules without a name, if there are several."""
+    if sum(one.residue == UNNAMED for one in molecules) < 2:
+        return list(molecules)
+    numbers = itertools.count(1)
+    return [
+        one._replace(residue=f"M{next(numbers):02d}") if one.residue == UNNAMED else one
+        for one in molecules
+    ]
+
+
 def _named(
     residue: str,
     symbols: tuple[str, ...],
@@ -110,7 +124,7 @@ def _named(
 def _residue_of(path: Path) -> str:
     """Name of a residue after its file, such as EC of ec.xyz."""
     letters = re.sub("[^A-Za-z0-9]", "", path.name.partition(".")[0]).upper()
-    return letters[:3] or "MOL"
+    return letters[:3] or UNNAMED
 
 
 def _read_sdf(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
@@ -129,25 +143,40 @@ def _read_sdf(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _of_smiles(text: str) -> Molecule:
-    """Make a conformer of a SMILES by rdkit."""
+    """Make a conformer of a SMILES by rdkit's ETKDG; a word after it is its name.
+
+    The method is that of Riniker and Landrum (doi:10.1021/acs.jcim.5b00654), and is
+    followed by a minimisation with UFF where that has the atoms.
+    """
+    with naming_extras():
+        from rdkit import Chem, RDLogger
+        from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+    smiles, _, name = text.strip().partition(" ")
+    RDLogger.DisableLog("rdApp.*")  # it prints what the errors below say
     try:
-        from rdkit import Chem
-        from rdkit.Chem import AllChem
-    except ImportError as error:
-        raise ImportError(
-            f"expected rdkit for the SMILES {text}, found none: pip install rdkit, or "
-            "give the molecule as an xyz, sdf or PDB file"
-        ) from error
-    parsed = Chem.MolFromSmiles(text)
-    if parsed is None:
-        raise ValueError(f"expected a SMILES, found {text!r}")
-    molecule = Chem.AddHs(parsed)
-    if AllChem.EmbedMolecule(molecule, randomSeed=1) != 0:
-        raise ValueError(f"expected a SMILES that rdkit can embed, found {text!r}")
-    AllChem.UFFOptimizeMolecule(molecule)
+        parsed = Chem.MolFromSmiles(smiles)
+        if parsed is None or not parsed.GetNumAtoms():
+            raise ValueError(f"expected a SMILES, found {smiles!r}")
+        if len(Chem.GetMolFrags(parsed)) > 1:
+            raise ValueError(
+                f"expected the SMILES of one molecule, found several in {smiles!r}; "
+                "give each with a number of its own"
+            )
+        molecule = Chem.AddHs(parsed)
+        how = rdDistGeom.ETKDGv3()
+        how.randomSeed = 1
+        if rdDistGeom.EmbedMolecule(molecule, how) != 0:
+            raise ValueError(
+                f"expected a SMILES that rdkit can embed, found {smiles!r}"
+            )
+        if rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):
+            rdForceFieldHelpers.UFFOptimizeMolecule(molecule, maxIters=1000)
+    finally:
+        RDLogger.EnableLog("rdApp.*")
     symbols = tuple(atom.GetSymbol() for atom in molecule.GetAtoms())
     bonds = tuple(
         (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()
     )
     positions = 0.1 * np.array(molecule.GetConformer().GetPositions())
-    return _named("MOL", symbols, positions, bonds)
+    letters = re.sub("[^A-Za-z0-9]", "", name).upper()[:4]
+    return _named(letters or UNNAMED, symbols, positions, bonds)

@@ -14,6 +14,7 @@ from openmm import app, unit
 
 from ..plugin.search import find_pairs
 from ..units import NM_TO_ANGSTROM
+from ..utils.progress import log_if_long
 from .coordinates import Coordinates
 from .molecules import Molecule
 
@@ -92,8 +93,14 @@ def pack(
     sphere = 4 / 3 * np.pi * (_HEAVY * least / NM_TO_ANGSTROM) ** 3
     if heavy * sphere > _FULL * edges.prod():
         raise _no_room(counts, edges, least)
+    log.info(
+        "packing %s into a box of %s nm",
+        ", ".join(f"{n:,} {m.residue}" for m, n in zip(molecules, counts, strict=True)),
+        " x ".join(f"{x:.3f}" for x in edges),
+    )
     for part in _TRIES:
-        positions = _packed(molecules, counts, edges, part * tolerance, seed)
+        with log_if_long(log, f"packmol, with a tolerance of {part * tolerance:.3g} Å"):
+            positions = _packed(molecules, counts, edges, part * tolerance, seed)
         if positions is not None:
             if part < 1:
                 log.warning(

@@ -111,6 +111,12 @@ def check_sampling(settings: RunSettings, sampling: Sampling) -> None:
         )
     if sampling.bias is None:
         return
+    pace = getattr(sampling.bias, "pace", 0)  # PLUMED has its own
+    if 0 < settings.steps < pace:
+        raise ValueError(
+            f"bias: expected a pace of at most steps = {settings.steps}, found {pace}: "
+            "nothing would be added, and the run would be one without a bias"
+        )
     if settings.ensemble == "nve":
         raise ValueError(
             "bias: expected an ensemble at constant temperature, found 'nve': energy "

@@ -15,12 +15,14 @@ import openmm
 from openmm import app, unit
 
 from .._version import __version__
+from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
 from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
 from ..potential.description import about_models, notes_of
 from ..runs.names import ENSEMBLES, adopt_former_names, check_output, paths_of
 from ..utils.files import lock_output
+from ..utils.progress import log_if_long
 from .acting import make_acting
 from .atoms import describe_start, describe_work
 from .checkpoint import Checkpoint
@@ -118,42 +120,27 @@ def execute(
         identity = identity or identify(system, topology)
         asked = notes_of(identity.descriptions) | asked
         own = own_reporters(reporters)
-
-        @functools.cache
-        def prepare() -> openmm.System:
-            prepared = prepare_system(system, topology, asked, fresh)
-            if acting is not None:
-                acting.add_to(prepared)
-            if boxed.getPeriodicBoxVectors() is not None:
-                vectors = boxed.getPeriodicBoxVectors()
-                prepared.setDefaultPeriodicBoxVectors(*vectors)
-            return prepared
-
+        given = system, topology, asked, fresh, acting, boxed
+        prepare = functools.cache(functools.partial(_prepared, *given))
         parts = identity.parts | {"box": box_of(boxed)}
         run = Asked(parts, prepare, boxed)
         if before and check_earlier(earlier, asked, run, paths, own):
             log.info("%s is finished already", output)
             return paths
         system = with_ring_barostat(prepare(), asked, fresh)
-        integrator = make_integrator(asked["integrator"], system, asked, fresh)
-        platform, properties = choose_platform(execution.platform, execution.threads)
-        simulation = app.Simulation(boxed, system, integrator, platform, properties)
-        simulation.context.setPositions(coordinates)
-        check_start(simulation)
+        simulation, properties = _simulation(boxed, system, asked, fresh, execution)
+        with log_if_long(log, "computing the first energy and forces"):
+            simulation.context.setPositions(coordinates)
+            check_start(simulation)
         adopt(simulation)
         if not before:
             stack.enter_context(lock_output(output))
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
-        forces = identity.descriptions
-        log.info("%s", describe_start(topology, system, forces))
+        log.info("%s", describe_start(topology, system, identity.descriptions))
         record = asked | {"identity": parts, "platform_properties": properties}
-        record["stochastic_thermostat"] = is_stochastic(
-            asked["integrator"], asked["ensemble"]
-        )
-        if asked["integrator"] == RPMD:  # that the table of energies does not tell
-            record["degrees_of_freedom"] = degrees_of_freedom(system)
-        record |= about_models(forces)
+        record |= _dynamics(asked, system)
+        record |= about_models(identity.descriptions)
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
@@ -162,6 +149,48 @@ def execute(
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
+
+
+def _prepared(
+    system: openmm.System,
+    topology: app.Topology,
+    asked: dict[str, Any],
+    seed: int,
+    acting: ActingBias | None,
+    boxed: app.Topology,
+) -> openmm.System:
+    """The System as it is simulated and written, with its bias and box."""
+    prepared = prepare_system(system, topology, asked, seed)
+    if acting is not None:
+        acting.add_to(prepared)
+    if boxed.getPeriodicBoxVectors() is not None:
+        prepared.setDefaultPeriodicBoxVectors(*boxed.getPeriodicBoxVectors())
+    return prepared
+
+
+def _simulation(
+    boxed: app.Topology,
+    system: openmm.System,
+    asked: dict[str, Any],
+    seed: int,
+    execution: Execution,
+) -> tuple[app.Simulation, dict[str, str]]:
+    """Simulation on the platform that was asked for, and properties of that."""
+    integrator = make_integrator(asked["integrator"], system, asked, seed)
+    platform, properties = choose_platform(execution.platform, execution.threads)
+    with log_if_long(log, "making OpenMM's Context"):
+        made = app.Simulation(boxed, system, integrator, platform, properties)
+    return made, properties
+
+
+def _dynamics(asked: dict[str, Any], system: openmm.System) -> dict[str, Any]:
+    """Part of the record that follows from integrator and System."""
+    integrator = asked["integrator"]
+    stochastic = is_stochastic(integrator, asked["ensemble"])
+    record: dict[str, Any] = {"stochastic_thermostat": stochastic}
+    if integrator == RPMD:  # that the table of energies does not tell
+        record["degrees_of_freedom"] = degrees_of_freedom(system)
+    return record
 
 
 def _begin(

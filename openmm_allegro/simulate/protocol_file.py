@@ -17,7 +17,7 @@ from .checks import check_positions
 from .prepare import Prepared, file_notes, prepare
 from .settings import NONE_IF_ZERO, Stage
 from .system_config import SystemConfig
-from .umbrella import Umbrella, nearest_frames, nested_centers, warn_of_gaps
+from .umbrella import Umbrella, check_windows, nearest_frames, nested_centers
 from .watchdogs.watchdog import Watchdogs
 
 __all__ = ["Prepared", "Protocol", "file_notes", "prepare", "read_protocol"]
@@ -171,7 +171,7 @@ def settings_of_tables(content: dict[str, Any], path: str | Path) -> Settings:
         common = _with_ramp(content.get("run", {}))
         window = from_mapping(Stage, common | {"name": "window"}, f"{path} [run]")
         stages += umbrella.stages(**{n: getattr(window, n) for n in settings_of(Stage)})
-        warn_of_gaps(umbrella, sampling.variables, window.temperature_k[0])
+        check_windows(umbrella, sampling.variables, window.temperature_k[0])
         restraints = [*sampling.restraints, *umbrella.restraints()]
         sampling = dataclasses.replace(sampling, restraints=restraints)
     system = read_system_table(content, path)

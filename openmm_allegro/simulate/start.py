@@ -25,6 +25,7 @@ from ..reporters.table import TableReporter
 from ..runs.names import ENSEMBLES, remove_output
 from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
+from ..utils.progress import log_if_long
 from .barostat import BarostatWatch, barostat_of
 from .checkpoint import Checkpoint, restore
 from .file_sums import cut_files, with_keys_of
@@ -117,7 +118,7 @@ def start(
     context = simulation.context
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
-        with with_explanation(job):
+        with with_explanation(job), log_if_long(log, "minimising"):
             simulation.minimizeEnergy(
                 tolerance=MINIMIZER_TOLERANCE, maxIterations=MINIMIZER_ITERATIONS
             )

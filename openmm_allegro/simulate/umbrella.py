@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Standard deviations between neighbours from which on they hardly overlap.
 _FAR = 4.0
+# Such deviations between windows that are the same but for rounding.
+_SAME = 1e-6
 # Part of a length by which the box of a frame may differ: that of XTC files.
 _BOX = 1e-4
 
@@ -150,10 +152,16 @@ def nested_centers(table: Any) -> Any:
     return table | {"centers": [x if isinstance(x, list) else [x] for x in centers]}
 
 
-def warn_of_gaps(
+def check_windows(
     umbrella: Umbrella, variables: Sequence[Variable], kelvin: float
 ) -> None:
-    """Log which windows are so far from all others that they will hardly overlap."""
+    """Log which windows are so far from all others that they will hardly overlap.
+
+    Raises
+    ------
+    ValueError
+        If two are at the same place, as those at -180 and 180 degrees of a dihedral.
+    """
     kinds = {variable.name: variable for variable in variables}
     units = [kinds[name] for name in umbrella.variables if name in kinds]
     if len(units) < len(umbrella.variables):
@@ -168,6 +176,15 @@ def warn_of_gaps(
             away[..., k] -= 360.0 * np.round(away[..., k] / 360.0)
     apart = np.sqrt(((away / sigma) ** 2).sum(axis=-1))
     np.fill_diagonal(apart, math.inf)
+    if apart.min() < _SAME:
+        pair = np.unravel_index(apart.argmin(), apart.shape)
+        first, second = (umbrella.names[k] for k in pair)
+        places = " and ".join(", ".join(f"{x:g}" for x in centers[k]) for k in pair)
+        raise ValueError(
+            f"umbrella: expected each window at a place of its own, found {first} and "
+            f"{second} at the same one, {places}: dihedrals have a period of 360 "
+            "degrees; leave one of them out"
+        )
     nearest = apart.min(axis=1)
     far = [umbrella.names[k] for k in np.flatnonzero(nearest > _FAR)]
     if far:
@@ -310,7 +327,7 @@ def run_umbrella(
         As ``run_protocol`` and ``nearest_frames``.
     """
     windows = umbrella.stages(**settings or {})
-    warn_of_gaps(umbrella, variables, windows[0].temperature_k[0])
+    check_windows(umbrella, variables, windows[0].temperature_k[0])
     starts = {}
     if umbrella.frames:
         what = topology, check_positions(positions, topology, system), system

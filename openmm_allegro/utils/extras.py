@@ -24,6 +24,7 @@ EXTRAS_OF = {
     "openmmtorch": ("torchforce",),
     "periodictable": ("analysis",),
     "pymbar": ("multistate", "analysis"),
+    "rdkit": ("smiles",),
     "scipy": ("analysis", "multistate"),
     "tables": ("hdf5",),
     "torch": ("torch", "train", "nequip"),

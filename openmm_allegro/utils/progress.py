@@ -1,18 +1,44 @@
 # SPDX-License-Identifier: MIT
-"""Log that a job goes on, if it takes longer than a few seconds."""
+"""Log that a job goes on, if nothing is said for more than a few seconds."""
 
 import contextlib
 import logging
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 # Seconds of silence before the first line, and between others.
 FIRST, NEXT = 3.0, 30.0
+# What is being done, the innermost last, which alone is told.
+_jobs: list[object] = []
+_last_line = float("-inf")  # when something was logged
+
+
+class _Noting(logging.Filter):
+    """Note when a handler logs a line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        global _last_line
+        _last_line = time.monotonic()
+        return True
+
+
+def note_lines() -> None:
+    """Let lines that are logged count as no silence."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, _Noting) for one in handler.filters):
+            handler.addFilter(_Noting())
 
 
 @contextlib.contextmanager
-def log_if_long(log: logging.Logger, text: str) -> Iterator[None]:
-    """Log a text where what follows takes more than three seconds, and again later.
+def log_if_long(
+    log: logging.Logger, text: str, first: str | None = None
+) -> Iterator[None]:
+    """Log a text where what follows is silent for three seconds, and again later.
+
+    Of jobs within one another the innermost is told. A bar that shows progress is no
+    silence, nor are lines that are logged, where ``note_lines`` was called.
 
     Parameters
     ----------
@@ -20,23 +46,42 @@ def log_if_long(log: logging.Logger, text: str) -> Iterator[None]:
         Gets lines at INFO, which the command shows and Python does not by default.
     text : str
         As ``"measuring rdf"``.
+    first : str, optional
+        In its place, where nothing was said before.
     """
     if not log.isEnabledFor(logging.INFO):
         yield
         return
-    ended = threading.Event()
+    ended, job = threading.Event(), object()
+    started = time.monotonic()
 
     def tell() -> None:
-        seconds, pause, again = 0.0, FIRST, False
-        while not ended.wait(pause):
-            seconds += pause
-            log.info("%s%s", text, f", since {seconds:.0f} s" if again else "")
-            pause, again = NEXT, True
+        told = False
+        silent_from, pause = started, FIRST
+        while not ended.wait(max(silent_from + pause - time.monotonic(), 0.0)):
+            if _jobs[-1:] != [job] or _has_bar():  # another tells
+                silent_from, pause = time.monotonic(), FIRST
+            elif _last_line > silent_from:
+                silent_from, pause = _last_line, FIRST
+            else:
+                seconds = time.monotonic() - started
+                since = f", since {seconds:.0f} s" if told else ""
+                is_first = first is not None and _last_line < started
+                log.info("%s%s", first if is_first else text, since)
+                silent_from, pause, told = time.monotonic(), NEXT, True
 
+    _jobs.append(job)
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
+        _jobs.remove(job)
         thread.join()
+
+
+def _has_bar() -> bool:
+    """Tell whether a bar of tqdm is on the screen."""
+    tqdm = sys.modules.get("tqdm")
+    return tqdm is not None and len(getattr(tqdm.tqdm, "_instances", ())) > 0

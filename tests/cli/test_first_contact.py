@@ -2,6 +2,8 @@
 """What a newcomer sees: first steps, what was meant, what to type next."""
 
 import importlib
+import logging
+import time
 
 import pytest
 
@@ -57,6 +59,26 @@ def test_keys_and_tables_of_a_toml(tmp_path):
     path.write_text("[stage]\nname = 'a'\n")
     with pytest.raises(ValueError, match="did you mean stages"):
         read_tables(path, ("system", "stages"))
+
+
+def test_a_silent_verb_says_what_it_does(monkeypatch, caplog):
+    command = importlib.import_module("openmm_allegro.cli.main")
+    progress = importlib.import_module("openmm_allegro.utils.progress")
+    functions = command._functions_of
+
+    def wait(options):
+        for _ in range(400):
+            if any("loading libraries" in text for text in caplog.messages):
+                break
+            time.sleep(0.05)
+
+    monkeypatch.setattr(progress, "FIRST", 0.05)
+    monkeypatch.setattr(
+        command, "_functions_of", lambda verb: (functions(verb)[0], wait)
+    )
+    with caplog.at_level(logging.INFO):
+        assert main(["info", "m"]) == 0
+    assert "info: loading libraries and reading its input" in caplog.messages
 
 
 def test_an_interrupted_job_that_can_be_continued_says_so(monkeypatch, capsys):

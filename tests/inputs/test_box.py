@@ -110,3 +110,30 @@ def test_what_is_asked_for(tmp_path, capsys, arguments, words):
 def test_a_box_is_written_as_pdb_or_mmcif(tmp_path, capsys):
     assert box("water=3", "--density", 1, "--output", tmp_path / "x.xyz") == 2
     assert ".pdb, .cif, .mmcif" in capsys.readouterr().err
+
+
+@needs_packmol
+def test_molecules_by_smiles(tmp_path, capsys):
+    """Bonds and names are those of the SMILES; those without a name are told apart."""
+    pytest.importorskip("rdkit")
+    out = tmp_path / "x.pdb"
+    counts = ("smiles:C1COC(=O)O1 EC=2", "smiles:CCO=1", "smiles:CO=2", "Li=1")
+    assert box(*counts, "--density", 0.5, "--output", out) == 0
+    topology, positions = read_coordinates(out)
+    residues = Counter(r.name for r in topology.residues())
+    assert residues == {"EC": 2, "M01": 1, "M02": 2, "LI": 1}
+    assert topology.getNumBonds() == 2 * 10 + 8 + 2 * 5
+    places = np.array(positions.value_in_unit(unit.nanometer))
+    lengths = [
+        np.linalg.norm(places[a.index] - places[b.index]) for a, b in topology.bonds()
+    ]
+    assert 0.08 < min(lengths) and max(lengths) < 0.17
+    for wrong, word in (("CC(", "expected a SMILES"), ("[Na+].[Cl-]", "one molecule")):
+        assert box(f"smiles:{wrong}=1", "--density", 0.5, "--output", out) == 2
+        assert word in capsys.readouterr().err
+
+
+def test_without_rdkit_its_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    assert box("smiles:CCO=2", "--density", 0.9, "--output", tmp_path / "x.pdb") == 2
+    assert "pip install 'openmm-allegro[smiles]'" in capsys.readouterr().err

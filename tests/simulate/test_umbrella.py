@@ -11,14 +11,14 @@ import pytest
 from bias_helpers import KT, chain_system
 from openmm import app, unit
 
-from openmm_allegro.bias import Restraint, Variable
+from openmm_allegro.bias import Metadynamics, Restraint, Variable
 from openmm_allegro.cli.main import main
 from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_energy
 from openmm_allegro.report.free_energy import free_energy_section
 from openmm_allegro.report.production import Findings, make_production
 from openmm_allegro.runs.run import read_stages
 from openmm_allegro.runs.source import Source
-from openmm_allegro.simulate import Stage, Umbrella, run_umbrella
+from openmm_allegro.simulate import Stage, Umbrella, run, run_umbrella
 from openmm_allegro.simulate.protocol_file import read_protocol, read_settings
 from openmm_allegro.simulate.series_file import read_series
 
@@ -233,6 +233,31 @@ def test_bad_settings(change, match):
     known |= {"force_constants": (20.0,), "equilibration_steps": 400}
     with pytest.raises(ValueError, match=match):
         Umbrella(**known | change)
+
+
+def test_windows_at_one_place_of_a_dihedral_are_refused(tmp_path):
+    """-180 and 180 degrees are the same; the numbers of a distance are not."""
+    windows = Umbrella(("turn",), (-180, 0, 180), (20.0,), 100, 0)
+    match = "window1 and window3 at the same one, -180 and 180: dihedrals"
+    with pytest.raises(ValueError, match=match):
+        run_umbrella(*chain_system(), windows, tmp_path / "u", variables=[TURN])
+    assert not (tmp_path / "u").exists()
+
+
+def test_a_bias_that_never_acts_is_refused(tmp_path):
+    bias = Metadynamics(
+        variables=("d",), pace=100, widths=(0.1,), lower=(0,), upper=(9,)
+    )
+    with pytest.raises(ValueError, match="a pace of at most steps = 99, found 100"):
+        run(
+            *chain_system(),
+            tmp_path / "x",
+            steps=99,
+            variables=[D],
+            bias=bias,
+            **PLAIN,
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_variable(tmp_path):

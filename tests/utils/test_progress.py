@@ -35,3 +35,21 @@ def test_errors_pass_and_nothing_is_told_afterwards(caplog, monkeypatch):
         number = len(caplog.messages)
         time.sleep(0.06)
     assert len(caplog.messages) == number
+
+
+def test_the_innermost_job_is_told_and_lines_are_no_silence(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.2)
+    monkeypatch.setattr(progress, "NEXT", 60.0)
+    progress.note_lines()  # caplog's handlers are among those of the root
+    with (
+        caplog.at_level(logging.INFO, "openmm_allegro.test"),
+        progress.log_if_long(log, "outer"),
+    ):
+        for _ in range(6):
+            time.sleep(0.05)
+            log.info("a line")
+        with progress.log_if_long(log, "inner"):
+            deadline = time.monotonic() + 20
+            while "inner" not in caplog.messages and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert caplog.messages == [*["a line"] * 6, "inner"]
