@@ -90,7 +90,11 @@ def write_methods(
 ) -> Paper:
     """Write what was done: system, model, dynamics, analysis."""
     paper, run = Paper(), production.run
-    paper.add(_system(production), _model(paper, run, production), _program(paper, run))
+    paper.add(
+        system_words(production),
+        model_words(paper, run, production),
+        program_words(paper, run),
+    )
     paper.add(*_stages(paper, runs))
     paper.add(*_analysis(paper, production, findings))
     return paper
@@ -151,7 +155,7 @@ def dynamics(
     named : bool
         Whether its name is told, as of a stage.
     left : collection of str
-        What is told elsewhere, of `_SHARED`.
+        What is told elsewhere: "seed", or of `_SHARED`.
     kelvin : str, optional
         The temperatures, where the sentence is about several runs.
     """
@@ -180,7 +184,7 @@ def dynamics(
         bias_words(paper, run, subject),
         replica_words(paper, run),
         "" if "written" in left else _written(paper, run),
-        _of("seed", record, "The random seed was {}."),
+        "" if "seed" in left else _of("seed", record, "The random seed was {}."),
     ]
     return " ".join(filter(None, sentences))
 
@@ -199,7 +203,8 @@ def _of(key: str, record: Mapping[str, Any], form: str) -> str:
     return "" if record.get(key) is None or not form else form.format(record[key])
 
 
-def _system(production: Production) -> str:
+def system_words(production: Production) -> str:
+    """Write what was simulated: atoms, molecules, box and density."""
     atoms = production.run.record.get("atoms")
     source, topology = production.source, known_topology(production)
     if topology is None:
@@ -216,7 +221,8 @@ def _system(production: Production) -> str:
     return f"{text} in a periodic box of {box}, at {density:.4g} g/cm³."
 
 
-def _model(paper: Paper, run: Run, production: Production) -> str:
+def model_words(paper: Paper, run: Run, production: Production) -> str:
+    """Write where energies and forces came from."""
     record = run.record
     if not any(k in record for k in ("model", "model_weights_sha256", "model_about")):
         return ""
@@ -272,7 +278,7 @@ def _training(paper: Paper, about: Mapping[str, Any]) -> str:
     if not structures and not level:
         return ""
     text = f" trained on {structures:,} structures" if structures else " trained"
-    text += f" at the level {level}" if level else ""
+    text += f" (level of theory: {level})" if level else ""
     source = about.get("source", "")
     return "," + text + (paper.cite(source) if source else "")
 
@@ -298,7 +304,8 @@ def _link_atoms(paper: Paper, record: Mapping[str, Any], production: Production)
     return f"Bonds that its border cuts ended in hydrogen link atoms{cited}: {bonds}."
 
 
-def _program(paper: Paper, run: Run) -> str:
+def program_words(paper: Paper, run: Run) -> str:
+    """Write which programs took the steps, and how exactly."""
     record = run.record
     in_lammps = record.get("engine") == LAMMPS
     program = "LAMMPS" if in_lammps else "OpenMM"

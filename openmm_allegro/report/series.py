@@ -21,6 +21,7 @@ from .html import (
     tag,
     tiles,
 )
+from .series_methods import series_methods
 from .summary import command_line
 
 _ENERGIES = ("activation energy", "activation energy in eV")
@@ -67,11 +68,13 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
     with tempfile.TemporaryDirectory() as place:
         sections = [
             _run_section(temperatures),
+            series_methods(temperatures, measurement, Path(place)),
             _warning_section(measurement),
             _line_section(measurement, Path(place)),
             _temperature_section(measurement, temperatures),
             _footer(measurement, command),
         ]
+        sections = [part for part in sections if part is not None]
     words = f"Molecular dynamics at {len(temperatures)} temperatures"
     title = Path(folder).absolute().name
     return document(title, words, _tiles(measurement), sections)
@@ -100,12 +103,20 @@ def _run_section(temperatures):
             run.progress,
             rounded(run.simulated, ".4g"),
             number(run.record.get("seed"), "d"),
-            "" if run is not one.run else "measured",
+            "yes" if run is one.run else "",
         )
         for one in temperatures
         for run in one.runs
     ]
-    header = "temperature", "stage", "ensemble", "steps", "time (ps)", "seed", ""
+    header = (
+        "temperature",
+        "stage",
+        "ensemble",
+        "steps",
+        "time (ps)",
+        "seed",
+        "measured",
+    )
     return section("What was run", table(header, rows))
 
 

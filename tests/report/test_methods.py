@@ -59,7 +59,7 @@ def test_methods_hold_every_setting_and_who_made_what(tmp_path):
         "at 0.0934 g/cm³",  # 12 × 18.015 + 4 × 58.44 Da in 8 nm³
         "forces of the 4 atoms of 4 Na (NA 12, NA 13, NA 14, NA 15) were those of",
         "(Salt water, salt.safetensors, SHA-256 0123456789ab, cutoff 5 Å)",
-        "trained on 1,200 structures at the level revPBE0-D3",
+        "trained on 1,200 structures (level of theory: revPBE0-D3)",
         "by mechanical embedding",
         "hydrogen link atoms",
         "NA of NA 12–O of HOH 0",

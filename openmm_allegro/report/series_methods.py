@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Methods of a series of temperatures, in words for a paper."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..measure.measurement import Measurement
+from ..runs.run import Run
+from ..utils.words import listed
+from .citations import QUANTITIES
+from .details import details
+from .html import Markup
+from .methods import (
+    Paper,
+    dynamics,
+    model_words,
+    program_words,
+    show_paper,
+    system_words,
+)
+from .production import make_production
+
+# What is measured, by the units of its items.
+_BY_UNIT = {"cm²/s": "diffusion", "1/ps": "jumps", "S K/m": "conductivity"}
+
+
+def series_methods(
+    temperatures: Sequence[Any], measurement: Measurement, folder: Path
+) -> Markup | None:
+    """Show the methods of a series; None of runs without records.
+
+    Parameters
+    ----------
+    temperatures : sequence of measure.series.Temperature
+    measurement : Measurement
+        Of the series.
+    folder : Path
+        For figures.
+    """
+    if any(run.record_file is None for one in temperatures for run in one.runs):
+        return None
+    paper, first = Paper(), temperatures[0]
+    production = make_production(first.run, folder)
+    system = system_words(production)
+    if system:
+        system = f"At {first.kelvin:g} K, {system[0].lower()}{system[1:]}"
+    paper.add(
+        system,
+        model_words(paper, first.run, production),
+        program_words(paper, first.run),
+    )
+    paper.add(*_stages(paper, temperatures))
+    paper.add(*_analysis(paper, measurement))
+    settings = [
+        row
+        for one in temperatures
+        for run in one.runs
+        for row in [("Run", run.name), *details(run, make_production(run, folder))]
+    ]
+    return show_paper(paper, settings)
+
+
+def _stages(paper: Paper, temperatures: Sequence[Any]) -> list[str]:
+    """Write the stages once where they differ in temperature and seed alone."""
+    all_of_them = listed(f"{one.kelvin:g}" for one in temperatures)
+
+    def texts(one: Any, kelvin: str | None) -> list[str]:
+        return [
+            dynamics(paper, run, named=True, left=("seed",), kelvin=_at(run, kelvin))
+            for run in one.runs
+        ]
+
+    each = [texts(one, all_of_them) for one in temperatures]
+    seeds = [
+        f"{run.record['seed']} (stage {run.stage}, {one.kelvin:g} K)"
+        for one in temperatures
+        for run in one.runs
+        if "seed" in run.record
+    ]
+    seeds = [f"Random seeds were {listed(seeds)}."] if seeds else []
+    if all(text == each[0] for text in each):
+        return ["At each temperature by itself:", *each[0], *seeds]
+    sentences = []
+    for one in temperatures:
+        sentences += [f"At {one.kelvin:g} K:", *texts(one, None)]
+    return sentences + seeds
+
+
+def _at(run: Run, kelvin: str | None) -> str | None:
+    """Temperatures to write for a run; its own where it follows a ramp."""
+    return kelvin if run.target is not None else None
+
+
+def _analysis(paper: Paper, measurement: Measurement) -> list[str]:
+    units = set(measurement.units.values())
+    read, measured = paper.cite("mdtraj"), []
+    for unit, name in _BY_UNIT.items():
+        if unit in units:
+            words, works = QUANTITIES[name]
+            words = words.replace(", Haven ratio and transference numbers", "")
+            measured.append(words + paper.cite(*works))
+    if not measured:
+        return []
+    return [
+        f"Frames were read with mdtraj{read}. Measured were "
+        f"{listed(measured)}; activation energies are slopes of ln x over 1 / T. "
+        "Errors are half-widths of 68 % intervals, by a jackknife over blocks"
+        f"{paper.cite('jackknife')}."
+    ]
