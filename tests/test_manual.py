@@ -112,6 +112,30 @@ def commands(page, verb):
     return [shlex.split(line, comments=True) for line in lines]
 
 
+def test_each_quantity_has_a_figure_and_its_command():
+    """Figures of quantities are what the commands of their pages draw."""
+    figures, drawn = script(DOCS / "figures.py"), {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for figure, words in figures.commands(page).items():
+            assert words[0] == "analyze", figure
+            assert Path(figure).name in re.findall(r"]\(.*?([\w-]+\.\w+)\)", text), (
+                figure
+            )
+            assert (ROOT / figure).stat().st_size <= 60_000, figure
+            drawn[figure] = words[1]
+    there = {f"docs/figures/{x.name}" for x in (DOCS / "figures").iterdir()}
+    assert there == set(drawn)
+    pages = {page.stem for page in (DOCS / "quantities").glob("*.md")}
+    assert pages <= set(QUANTITIES)
+    for name in QUANTITIES:
+        on = [page for page in PAGES if commands(page, f"analyze {name}")]
+        assert any("![" in page.read_text("utf-8") for page in on), name
+        if name in pages:
+            assert drawn[f"docs/figures/{name}.svg"] == name
+            assert DOCS / "quantities" / f"{name}.md" in on
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
 def test_commands_are_understood(page):
     for line in commands(page, r"[\w-]+"):

@@ -22,6 +22,9 @@ from ..simulate.settings import Execution
 from .settings import LambdaSettings
 from .systems import at_lambda, check_lambda
 
+# Independent samples of each λ below which their correlation time is not known.
+LEAST_INDEPENDENT = 20
+
 
 class LambdaFreeEnergies(NamedTuple):
     """Free energies along λ.
@@ -196,6 +199,13 @@ def lambda_free_energies(
     words = overlap_warnings(mixed.overlap, names)
     if words:
         words[-1] += "; put further lambdas between them"
+    if len(kept) < LEAST_INDEPENDENT:
+        words.append(
+            f"expected at least {LEAST_INDEPENDENT} independent samples of each λ, "
+            f"found {len(kept)} of {len(energies)} iterations: so few do not show how "
+            "long they stay correlated, and the error is too small; make more "
+            "iterations"
+        )
     return LambdaFreeEnergies(
         np.array(record["lambdas"]),
         thermal * mixed.f,

@@ -45,6 +45,8 @@ def test_free_energy_is_that_of_oscillators(sampled):
     assert found.overlap.sum(axis=1) == pytest.approx(np.ones(3))
     assert not found.warnings and found.round_trips > 5
     assert ((found.acceptance > 0.2) & (found.acceptance < 1)).all()
+    (few,) = lambda_free_energies(sampled, discard=84).warnings
+    assert "independent samples of each λ" in few and "make more iterations" in few
     assert "lower λ" in sampled.with_suffix(".exchanges.csv").read_text()
 
 

@@ -87,7 +87,8 @@ def plot_dipoles(results, path, *, title=None):
             band(axes, x.dipole, x.density, x.error, color, label=text)
             height = np.interp(x.mean.value, x.dipole, x.density)
             axes.plot([x.mean.value] * 2, [0, height], color=color, **DASHED)
-        axes.set(xlabel="Dipole moment (D)", ylabel="Probability (1/D)", ylim=(0, None))
+        top = 1.2 * max(x.density.max() for x in results.values())  # the legend's room
+        axes.set(xlabel="Dipole moment (D)", ylabel="Probability (1/D)", ylim=(0, top))
         axes.legend()
     return Path(path)
 

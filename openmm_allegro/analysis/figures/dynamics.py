@@ -154,6 +154,8 @@ def plot_arrhenius(results, path, *, ylabel, title=None):
     """
     with new_figure(path, title) as axes:
         _draw_lines(axes, results, ylabel)
+        # Above: beside the points there is no room for so many numbers.
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0))
     return Path(path)
 
 
@@ -174,18 +176,18 @@ def plot_arrhenius_panels(panels, path):
     """
     with new_panels(path, len(panels)) as several:
         for axes, (ylabel, results) in zip(several, panels.items(), strict=True):
-            _draw_lines(axes, results, ylabel, "\n")
+            _draw_lines(axes, results, ylabel)
             axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=1)
     return Path(path)
 
 
-def _draw_lines(axes, results, ylabel, gap=" "):
-    """Draw what `plot_arrhenius` does, a gap between a label and its numbers."""
+def _draw_lines(axes, results, ylabel):
+    """Draw what `plot_arrhenius` does, but for the legend."""
     for label, (temperatures, values, errors, line), color in colored(results):
         inverse = 1000 / np.asarray(temperatures)
         energy = np.array(line.activation_energy)
         text = (
-            f"{label}:{gap}{with_error(*energy)} kJ/mol, "
+            f"{label}:\n{with_error(*energy)} kJ/mol, "
             f"{with_error(*energy / EV_TO_KJ_PER_MOL)} eV"
         )
         if line.degrees_of_freedom:
@@ -196,7 +198,6 @@ def _draw_lines(axes, results, ylabel, gap=" "):
         heights = np.array([line.at(1000 / x) for x in drawn])
         band(axes, drawn, *heights.T, color, style={"linewidth": 0.9})
     axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
-    axes.legend()
 
 
 def _last_wavenumber(spectrum):

@@ -7,6 +7,8 @@ import numpy as np
 
 from .figure import COLORS, DASHED, band, new_figure, with_error, writes_figure
 
+# A mean of so many times the spread is taken off, lest ticks are of many digits.
+_FAR = 1e3
 # Of more points a curve is drawn as pixels, or a PDF would be megabytes.
 _POINTS = 5000
 
@@ -60,15 +62,18 @@ def plot_series(time, values, path, *, ylabel, mean=None, drift=None, title=None
         From `density` or `series_mean`, and from `drift`.
     """
     time, values = _checked(time, values, "values")
+    zero, ylabel = _zero(values, ylabel)
+    values = values - zero
     with new_figure(path, title) as axes:
         factor = _draw_trace(axes, time, values, ylabel)
         if mean is not None:
-            level, label = np.full(2, mean.value), f"mean {with_error(*mean)}"
+            level, label = np.full(2, mean.value - zero), f"mean {with_error(*mean)}"
             ends = time[[0, -1]] * factor
             band(axes, ends, level, mean.error, COLORS[0], label=label)
         if drift is not None:
             line = values.mean() + drift.value * (time - time.mean())
-            label = f"drift {drift.value:.2g} ± {drift.error:.1g} per ps"
+            unit = ylabel.partition("(")[2].removesuffix(")")
+            label = f"drift {drift.value:.2g} ± {drift.error:.1g} {unit} per ps"
             axes.plot(time * factor, line, color="black", label=label, **DASHED)
         if mean is not None or drift is not None:
             _add_legend_above(axes, columns=2)
@@ -98,6 +103,16 @@ def plot_kinetic_energies(traces, path, *, title=None):
         axes.set_ylim(0, None)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return Path(path)
+
+
+def _zero(values, ylabel):
+    """Choose what is taken off values that are far from 0, and say so on the axis."""
+    mean = float(np.round(values.mean()))
+    if not np.ptp(values) * _FAR < abs(mean):
+        return 0.0, ylabel
+    name, parenthesis, unit = ylabel.partition(" (")
+    sign = "+" if mean < 0 else "−"
+    return mean, f"{name} {sign} {abs(mean):.0f}{parenthesis}{unit}"
 
 
 def _checked(time, values, name):
