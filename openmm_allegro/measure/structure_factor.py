@@ -68,7 +68,7 @@ def measure_structure_factor(
         label = _NAMES.get(name, name)
         rows += highest(label, "highest S(q)", factor.q, *curves[name], "", "1/nm")
     warnings = judge_independent(
-        "All", "structure factors", factor.independent, factor.few, "highest S(q)"
+        "all", "structure factors", factor.independent, factor.few, "highest S(q)"
     )
     drawn = {_NAMES.get(name, name): (factor.q, curves[name]) for name in shown}
     return Measurement(

@@ -131,7 +131,7 @@ def _model_rows(record, production):
     rows = []
     about = record.get("model_about") or []
     for name, title, form in (
-        ("title", "Model of", "{}"),
+        ("title", "Model's title", "{}"),
         ("level_of_theory", "Level of theory", "{}"),
         ("source", "Training data", "{}"),
         ("training_structures", "Training structures", "{:,}"),

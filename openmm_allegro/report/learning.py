@@ -24,12 +24,13 @@ from .html import (
     table,
     tiles,
 )
+from .learning_methods import learning_methods
 
 _ROWS = 500  # of the table of frames
 _QUANTITIES = {
     "forces_rmse_mev_a": "RMSE of forces (meV/Å)",
     "energy_rmse_mev_atom": "RMSE of energies (meV/atom)",
-    "median_deviation_mev_a": "median deviation (meV/Å)",
+    "median_deviation_mev_a": "Median deviation (meV/Å)",
 }
 
 
@@ -127,6 +128,7 @@ def _content(folder, record, errors, frames, loops, place):
     words = f"Active learning · picks: {picks} · {counted(len(errors), 'round')}"
     sections = [
         section("Summary", note(f"The loop ended because {ended}."), _facts(record)),
+        learning_methods(record, errors),
         _curves(record, folder, errors, loops, place),
         _rounds(errors),
         _frames(frames),

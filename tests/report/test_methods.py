@@ -8,6 +8,7 @@ mdtraj = pytest.importorskip("mdtraj")
 from report_helpers import Page, salt_water, walk, write_run  # noqa: E402
 
 from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report.learning_methods import learning_methods  # noqa: E402
 from openmm_allegro.report.methods import write_methods  # noqa: E402
 from openmm_allegro.report.production import Findings, make_production  # noqa: E402
 from openmm_allegro.report.region import region_atoms  # noqa: E402
@@ -126,3 +127,25 @@ def test_a_region_is_read_or_left_as_it_stands():
     assert region_atoms("1 atom: 5") == [5]
     assert region_atoms("90 atoms: 0, 2, 4 and 87 more") == []
     assert region_atoms("3 atoms: 0-1; 2 atoms: 4-5") == []
+
+
+def test_methods_of_a_loop_name_its_committee_and_its_picks():
+    learn = {"members": 3, "start_from": [], "pick": "committee", "frames": 20}
+    learn |= {"seed": 4, "largest_deviation_ev_a": 5.0, "least_distance": 0.0}
+    record = {
+        "learn": learn,
+        "labels": {"kind": "ase", "calculator": "ase.calculators.emt:EMT"},
+        "explore": [{"name": "melt"}],
+        "model": [{"cutoff": 4.5}],
+    }
+    page = Page(learning_methods(record, [{"labelled": "40"}]))
+    for words in (
+        "A committee of 3 Allegro models [1, 2] with cutoffs of 4.5 Å",
+        "the exploration melt. They were labelled by ase.calculators.emt:EMT",
+        "at most 20 frames by the committee's disagreement",
+        "of a deviation of at most 5 eV/Å. After 1 training",
+        "40 frames had been labelled. The random seed was 4.",
+        "doi:10.1063/5.0016004",
+    ):
+        assert words in page.text, words
+    assert "median distances" not in page.text
