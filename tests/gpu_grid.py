@@ -5,8 +5,8 @@ import functools
 
 import numpy as np
 import torch
-from gpu_network import Emitted, Pairs, Results, emit, star_pairs
-from helpers import FULL, tiny_config, tiny_energy
+from gpu_network import Emitted, Pairs, Results, emit, seeds_of, star_pairs
+from helpers import CHARGED, FULL, tiny_config, tiny_energy
 from kernel_helpers import CASES, in_numpy, tabulated
 
 from openmm_allegro.kernels.gpu.library import Products
@@ -27,6 +27,9 @@ MODELS = CASES | {
     "table": {},
     "table of all options": FULL,
     "table of inner cutoffs": CASES["inner cutoffs"],
+    "charges": CHARGED,
+    "charges and all options": {**FULL, **CHARGED},
+    "table of charges": CHARGED,
     "wide layers": {
         "num_scalar_features": 64,
         "num_tensor_features": 32,
@@ -68,11 +71,19 @@ def emitted(model: str, kind: str, rows: int, **options) -> Emitted:
 
 def twin_results(model: str, numbers: Program, pairs: Pairs) -> Results:
     """What a program's twin finds; it has no tables, but the CPU's kernel has."""
-    function = torch.ops.openmm_allegro.evaluate if "table" in model else twin.evaluate
-    energies, forces, strain = function(*map(torch.from_numpy, pairs), *numbers)
-    return Results(
-        energies.numpy(), forces.numpy(), (0.5 * (strain + strain.T)).numpy()
-    )
+    operators = torch.ops.openmm_allegro
+    arrays = *map(torch.from_numpy, pairs), *numbers
+    charges = torch.zeros(len(pairs.types), dtype=torch.float64)
+    if "charges" in model:
+        seeds = torch.from_numpy(seeds_of(len(pairs.types)))
+        function = operators.evaluate_charged if "table" in model else twin.evaluate
+        energies, forces, strain = function(*arrays, seeds)
+        charges = (operators.charges if "table" in model else twin.charges)(*arrays)
+    else:
+        function = operators.evaluate if "table" in model else twin.evaluate
+        energies, forces, strain = function(*arrays)
+    found = energies, forces, 0.5 * (strain + strain.T), charges
+    return Results(*(values.numpy() for values in found))
 
 
 @functools.cache
@@ -90,12 +101,13 @@ def expected(model: str, rows: int) -> tuple[Pairs, Results, Results]:
 def errors(
     results: Results, reference: Results, atoms: np.ndarray | slice = slice(None)
 ) -> np.ndarray:
-    """Largest errors of energies and forces of some atoms, and of strain."""
+    """Largest errors of energies and forces of some atoms, of strain and charges."""
     return np.array(
         [
             abs(results.energies - reference.energies)[atoms].max(),
             abs(results.forces - reference.forces)[atoms].max(),
             abs(results.strain - reference.strain).max(),
+            abs(results.charges - reference.charges)[atoms].max(),
         ]
     )
 

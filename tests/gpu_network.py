@@ -31,11 +31,15 @@ class Pairs(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Energies [N] (eV), forces [N, 3] (eV/Å), symmetric strain derivative (eV)."""
+    """Energies [N] (eV), forces [N, 3] (eV/Å), symmetric strain derivative (eV).
+
+    And charges [N] (e), zeros of programs without; forces and strain are with seeds.
+    """
 
     energies: np.ndarray
     forces: np.ndarray
     strain: np.ndarray
+    charges: np.ndarray
 
 
 class Emitted(NamedTuple):
@@ -49,6 +53,11 @@ class Emitted(NamedTuple):
     integers: np.ndarray
     cutoffs: np.ndarray  # [types, types], centre first, Å
     shifts: np.ndarray  # [types], eV
+
+
+def seeds_of(count: int) -> np.ndarray:
+    """Derivatives of a further energy by the charges of so many atoms, V."""
+    return np.random.default_rng(9).normal(0.0, 3.0, count)
 
 
 def star_pairs(cutoffs: np.ndarray, degrees: Sequence[int], seed: int = 0) -> Pairs:
@@ -181,8 +190,9 @@ def run_network(
     before = [card.buffer(array) for array in inputs]
     results = [
         card.buffer(np.zeros(shape, dtype))
-        for shape, dtype in [(count, float), (3 * count, "u8"), (9, "u8")]
+        for shape, dtype in [(count, float), (3 * count, "u8"), (9, "u8"), (count, float)]
     ]
+    charges = results.pop()
     numbers = sizes.wide_row * int(wide_rows) + sizes.wide_rest
     own = max(numbers * emitted.weights.itemsize, sizes.spilled, 8)
     constant = emitted.weights, emitted.constants, emitted.integers
@@ -193,6 +203,8 @@ def run_network(
         *results,
         *(count, neighbors.shape[1], int(wants_forces), int(wide_rows)),
     ]
+    if "#define CHARGED 1" in emitted.source:
+        after += [charges, card.buffer(seeds_of(count)), 1, 1]
     if compiled is None:
         compiled = card.device.compile(emitted.source)
     for name, centers, threads, memory in [
@@ -205,7 +217,8 @@ def run_network(
     energies = card.array(results[0], count, float) + emitted.shifts[types]
     forces = card.array(results[1], (3, count), np.int64).T / _FIXED_POINT
     strain = card.array(results[2], (3, 3), np.int64) / _FIXED_POINT
-    return Results(energies, forces, 0.5 * (strain + strain.T))
+    own = card.array(charges, count, float)
+    return Results(energies, forces, 0.5 * (strain + strain.T), own)
 
 
 def _lists(pairs: Pairs, cutoffs: np.ndarray) -> tuple[np.ndarray, ...]:

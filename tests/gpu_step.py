@@ -15,6 +15,8 @@ from openmm_allegro.kernels.gpu.device import Bridge, values
 from openmm_allegro.kernels.gpu.host import HostDevice
 from openmm_allegro.kernels.gpu.library import Counter, gpu_library
 from openmm_allegro.kernels.library import Outcome
+from openmm_allegro.model.long_range import LongRangeSettings
+from openmm_allegro.units import COULOMB_EV_ANGSTROM_CODATA
 
 _STUB = -1  # of a source or kernel that does not run
 
@@ -88,6 +90,10 @@ class Steps:
         As ``allegro_gpu_atoms`` has them.
     particles, caps
         Particles of the atoms, and (inner, outer, ratio) of each cap.
+    charges : sequence of LongRangeSettings
+        Of the programs, if their atoms have charges.
+    images : int
+        Number of one of ``model.long_range.IMAGES``.
     **tuning
         Fields of ``allegro_gpu_tuning``.
 
@@ -107,6 +113,8 @@ class Steps:
         *,
         particles: Sequence[int] | None = None,
         caps: Sequence[tuple[int, int, float]] = (),
+        charges: Sequence[LongRangeSettings] = (),
+        images: int = 0,
         **tuning: int,
     ) -> None:
         self.device = device
@@ -137,6 +145,7 @@ class Steps:
             ratios=np.array([cap[2] for cap in caps], float),
             periodic=[int(one) for one in periodic],
             skin=skin,
+            charges=_charges(charges, images) if charges else None,
         )
         names = [name for name, _ in header.structure("allegro_gpu_tuning")._fields_]
         chosen = header.filled("allegro_gpu_tuning", **dict.fromkeys(names, 0) | tuning)
@@ -266,6 +275,17 @@ class Steps:
     def _check(self, outcome: int) -> None:
         if outcome != Outcome.OK:
             raise RuntimeError(self._message.value.decode())
+
+
+def _charges(settings: Sequence[LongRangeSettings], images: int) -> ctypes.Structure:
+    return header.filled(
+        "allegro_gpu_charges",
+        starts=np.concatenate([one.start for one in settings]),
+        alphas=np.array([one.alpha for one in settings]),
+        total=settings[0].total,
+        coulomb=COULOMB_EV_ANGSTROM_CODATA,
+        images=images,
+    )
 
 
 def _read(address: int, shape, dtype) -> np.ndarray:

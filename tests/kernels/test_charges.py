@@ -4,7 +4,6 @@
 import pytest
 import torch
 from charge_calls import reference, run, with_pairs
-from gpu_network import emit
 from helpers import CHARGED, FULL, random_atoms, tiny_config, tiny_energy
 from kernel_helpers import BUILDS, CASES, in_numpy, load, tabulated
 
@@ -287,9 +286,3 @@ def test_bad_operations_are_refused(case, field, change, message, dtype):
     row[operations[place]._fields.index(field)] = value
     with pytest.raises(ValueError, match=rf"expected a program with .*({message})"):
         torch.ops.openmm_allegro.charges(*case.arrays, *program)
-
-
-def test_no_kernel_for_cards_has_charges(case):
-    expected = r"expected a model without learned charges, .* found operation \d+"
-    with pytest.raises(ValueError, match=expected):
-        emit(in_numpy(case.program(torch.float32)))

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 /// Version of the structs and functions below.
-#define ALLEGRO_GPU_INTERFACE 3
+#define ALLEGRO_GPU_INTERFACE 4
 
 // --------------------------------------------------------------------- emitted sources
 /// Ways to multiply matrices of float32.
@@ -133,6 +133,26 @@ typedef struct allegro_gpu_device {
 } allegro_gpu_device;
 
 // -------------------------------------------------------------------- a step on a device
+/// Images of the atoms that charges interact with: all that the box has; of each atom the one
+/// that is nearest to the first atom; those that are given.
+enum allegro_gpu_images {
+  ALLEGRO_GPU_ALL_IMAGES = 0, ALLEGRO_GPU_NEAREST_IMAGES = 1, ALLEGRO_GPU_GIVEN_IMAGES = 2
+};
+
+/// Charges of models, and how they are summed; see allegro_charges of long_range.h.
+typedef struct allegro_gpu_charges {
+  /// Charges of the elements of each program, one program after the other, e.
+  const double *starts;
+  /// Inverse width of the charges [members], 1/Å.
+  const double *alphas;
+  /// Sum of the charges of all atoms and caps, e.
+  double total;
+  /// Energy of two point charges e that are 1 Å apart, eV Å.
+  double coulomb;
+  /// Which of enum allegro_gpu_images; of no effect without a box.
+  int64_t images;
+} allegro_gpu_charges;
+
 /// Atoms and models, which are copied.
 typedef struct allegro_gpu_atoms {
   /// Number of atoms and caps.
@@ -155,6 +175,8 @@ typedef struct allegro_gpu_atoms {
   int64_t periodic[3];
   /// Reach of the pair list beyond the cutoff, Å.
   double skin;
+  /// Their charges; NULL for models without.
+  const allegro_gpu_charges *charges;
 } allegro_gpu_atoms;
 
 /// Counters that kernels raise and that are read a step later: 1 where this step built the
@@ -220,7 +242,8 @@ allegro_gpu_engine *allegro_gpu_open_tuned(const allegro_gpu_device *device,
                                            int64_t room);
 /// Rows of a group of centres now; 0 if no packed kernel fits the programs and the device.
 int64_t allegro_gpu_rows(const allegro_gpu_engine *engine);
-/// Queue a step. Refused if a step before found something wrong, which is in `message`.
+/// Queue a step. Refused if a step before found something wrong, which is in `message`. It
+/// waits for the card where charges have images, to read the box.
 int64_t allegro_gpu_step(allegro_gpu_engine *engine, const allegro_gpu_input *input,
                          const allegro_gpu_output *output, char *message, int64_t room);
 /// Queue a step of one of the members alone; -1 for the mean over all.

@@ -198,6 +198,7 @@ def _atoms(programs: Sequence[Program], atoms: CardAtoms) -> ctypes.Structure:
         ratios=np.ascontiguousarray(atoms.ratios, np.float64),
         periodic=[int(repeats) for repeats in atoms.periodic],
         skin=float(atoms.skin),
+        charges=None,
     )
     made.programs_kept = kept
     return made

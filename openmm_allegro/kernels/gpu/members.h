@@ -26,6 +26,15 @@ inline const allegro_header &header_of(const allegro_program &program) {
   return *reinterpret_cast<const allegro_header *>(program.integers);
 }
 
+// Whether a program has an operation for charges.
+inline bool gives_charges(const allegro_program &program) {
+  const allegro_header &head = header_of(program);
+  const int64_t *from = program.integers + sizeof(allegro_header) / 8 + head.components;
+  const auto *operation = reinterpret_cast<const allegro_operation *>(from);
+  return std::any_of(operation, operation + head.operations,
+                     [](const auto &one) { return one.code == ALLEGRO_CHARGE; });
+}
+
 // A program without its weights, on which kernels do not depend.
 struct Outline {
   std::vector<int64_t> integers;
@@ -64,6 +73,7 @@ struct Member {
   Kernel network, wide;
   Buffer types, weights, constants, integers;
   int64_t bytes_of_number = 4;
+  bool gives_charges = false;
 };
 
 // All programs, with groups of as many rows as each of them can have.
@@ -111,6 +121,9 @@ inline const allegro_gpu_atoms &checked(const allegro_gpu_atoms &atoms) {
     for (int64_t i = m * atoms.count; i < (m + 1) * atoms.count; ++i)
       expect(atoms.types[i] >= 0 && atoms.types[i] < elements,
              "elements from 0 to " + std::to_string(elements - 1), double(atoms.types[i]));
+    if (gives_charges(atoms.programs[m]) && !atoms.charges)
+      throw Refusal("Allegro: expected a model without learned charges, found one whose "
+                    "charges nobody sums; the native force of OpenMM does");
   }
   return atoms;
 }
@@ -266,6 +279,7 @@ class MembersMaker {
     plan(program, rows, member);
     const allegro_gpu_sizes &sizes = member.sizes;
     member.bytes_of_number = program.is_double ? 8 : 4;
+    member.gives_charges = gives_charges(program);
     std::vector<char> text(sizes.text);
     std::vector<char> weights(sizes.weights * member.bytes_of_number);
     std::vector<double> constants(sizes.constants);

@@ -1,68 +1,23 @@
 // SPDX-License-Identifier: MIT
-// A step on a device: positions to energies and forces, in at most six launches and without
-// waiting for the card. What kernels find is read a step late, and buffers are made larger
+// A step on a device: positions to energies and forces, in at most six launches, and twelve
+// more for charges, without waiting for the card. What kernels find is read a step late, and buffers are made larger
 // before they are full; centres that have no room meanwhile are the kernel `wide`'s.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "buffers.h"
+#include "field.h"
 #include "members.h"
 #include "messages.h"
+#include "sources.h"
 
 namespace allegro_gpu {
-
-// Threads of a work-group of `list`, and how many teams they are; of `place`, `bin` and
-// `finish`; and of what adds to OpenMM's forces.
-constexpr int64_t LIST_THREADS = 256, TEAMS = 32, PLACE_THREADS = 128, ADD_THREADS = 64;
-constexpr int64_t SMALL_CHUNK = 32, LARGEST_CHUNK = 64;  // centres of a work-group of `list`
-
-// The text of the step's kernels, after what a platform of OpenMM has to say.
-inline std::string step_source(const std::string &surroundings) {
-  const struct {
-    const char *name;
-    int64_t value;
-  } numbers[] = {{"LIST_THREADS", LIST_THREADS},
-                 {"TEAMS", TEAMS},
-                 {"PLACE_THREADS", PLACE_THREADS},
-                 {"ADD_THREADS", ADD_THREADS},
-                 {"LARGEST_CHUNK", LARGEST_CHUNK},
-                 {"LARGEST_ROWS", LARGEST_ROWS},
-                 {"MOST_NEIGHBORS", MOST_NEIGHBORS},
-                 {"REBUILD", ALLEGRO_GPU_REBUILD},
-                 {"NOT_FINITE", ALLEGRO_GPU_NOT_FINITE},
-                 {"BAD_BOX", ALLEGRO_GPU_BAD_BOX},
-                 {"LARGEST_COUNT", ALLEGRO_GPU_LARGEST_COUNT},
-                 {"GROUPS_MADE", ALLEGRO_GPU_GROUPS},
-                 {"WIDE_MADE", ALLEGRO_GPU_WIDE},
-                 {"TOO_MANY", ALLEGRO_GPU_TOO_MANY},
-                 {"REBUILDS", ALLEGRO_GPU_REBUILDS},
-                 {"STEPS", ALLEGRO_GPU_STEPS},
-                 {"LARGEST_DEGREE", ALLEGRO_GPU_LARGEST_DEGREE}};
-  const char *const parts[] = {
-#include "device/dialect.cc"
-      ,
-#include "device/search.cc"
-      ,
-#include "device/place.cc"
-      ,
-#include "device/list.cc"
-      ,
-#include "device/finish.cc"
-  };
-  const char *const adding =
-#include "device/openmm.cc"
-      ;
-  std::string source = surroundings;
-  for (const auto &[name, value] : numbers)
-    source += "#define " + std::string(name) + " " + std::to_string(value) + "\n";
-  for (const char *part : parts) source += part;
-  return surroundings.empty() ? source : source + adding;
-}
 
 class Step {
  public:
@@ -85,6 +40,7 @@ class Step {
     chunk = count < SMALL ? SMALL_CHUNK : LARGEST_CHUNK;
     find_kernels(step_source(surroundings), !surroundings.empty());
     make_buffers(atoms);
+    if (atoms.charges) field = std::make_unique<Field>(device, atoms, numbers_after(""));
     // Matter has at most 0.18 atoms in Å³, liquids 0.12.
     const double guess = 0.14 * 4.19 * std::pow(kinds.reach, 3);
     make_list(tuning.capacity ? tuning.capacity : rounded(std::max(guess, 64.0)));
@@ -101,6 +57,7 @@ class Step {
     Arguments from, to;
     from << input.positions << (periodic ? input.box : input.positions) << input.is_double
          << input.to_angstrom;
+    if (field && field->has_mesh()) field->resize(box_of(input).data());
     void *const forces = output.forces ? output.forces : output.energies;
     to << output.energies << forces << (output.forces ? output.strain : output.energies);
     run_between(from, finish, groups_for(count, 16), to, output.forces != nullptr, member);
@@ -109,9 +66,10 @@ class Step {
   // The same from OpenMM's arrays. `from` has posq, its corrections if there are any, and
   // nine numbers of the box, nm; `to` has its forces, energies, padded number of atoms, and
   // kJ/mol of an eV. Indices of particles are those of posq, see `reorder`. Energies are
-  // added by at most as many threads as `adders`.
+  // added by at most as many threads as `adders`. `cell` is the box, Å.
   void run_openmm(const Arguments &from, const Arguments &to, int64_t adders,
-                  bool wants_forces, int64_t member = -1) {
+                  const double *cell, bool wants_forces, int64_t member = -1) {
+    if (field && field->has_mesh()) field->resize(cell);
     Arguments own;
     own << particles << ends << ratios << to << caps;
     const int64_t most = std::max<int64_t>(1, adders / finish_openmm.threads);
@@ -161,6 +119,20 @@ class Step {
   Buffer cells, heads, after, state, counters;
   Buffer keys, counts, neighbors, images, degrees, rows, groups, wide_centers;
   Buffer energies, forces, strain, scratch;
+  std::unique_ptr<Field> field;  // of models with charges
+
+  // The box of an input, Å.
+  std::vector<double> box_of(const allegro_gpu_input &input) const {
+    const auto read = [&](auto numbers) {
+      const int64_t bytes = int64_t(numbers.size() * sizeof numbers[0]);
+      check(device.download(device.self, input.box, numbers.data(), bytes), "give its box");
+      return std::vector<double>(numbers.begin(), numbers.end());
+    };
+    std::vector<double> cell =
+        input.is_double ? read(std::vector<double>(9)) : read(std::vector<float>(9));
+    for (double &length : cell) length *= input.to_angstrom;
+    return cell;
+  }
 
   void find_kernels(const std::string &source, bool is_openmm) {
     void *compiled = device.compile(device.self, source.c_str());
@@ -337,7 +309,7 @@ class Step {
     launch_place(from, member);
     launch_list();
     for (int64_t m = 0; m < number; ++m)
-      if (member < 0 || m == member) launch_member(members.each[m], wants_forces);
+      if (member < 0 || m == member) launch_one(m, wants_forces);
     Arguments all;
     all << energies << forces << strain << state << counters << to << count << turn
         << (member < 0 ? number : 1) << int(wants_forces);
@@ -371,12 +343,34 @@ class Step {
     list.launch(device, list_groups, all);
   }
 
-  void launch_member(const Member &m, bool wants_forces) {
+  // A model without charges, or with them: charges, their sum, and forces. The first pass of
+  // a network that gives charges has its energies too, with forces or without.
+  void launch_one(int64_t m, bool wants_forces) {
+    const Member &member = members.each[m];
+    if (!field) return launch_member(member, wants_forces);
+    const bool is_learned = field->is_learned(m);
+    field->start(m);
+    if (is_learned) {
+      launch_member(member, false, true, true);
+      field->complete_charges();
+    }
+    const Placed placed = {wrapped, new_wraps, box, frames, energies, forces, strain};
+    field->sum(m, placed, wants_forces);
+    if (is_learned && !wants_forces) return;
+    if (is_learned) field->center_potentials();
+    launch_member(member, wants_forces, !is_learned);
+  }
+
+  void launch_member(const Member &m, bool wants_forces, bool wants_energies = true,
+                     bool wants_charges = false) {
     const auto all = [&](const Buffer &centers) {
       Arguments arguments;
       arguments << x << box << m.types << neighbors << images << degrees << rows << centers
                 << counters << m.weights << m.constants << m.integers << scratch << energies
                 << forces << strain << count << capacity << int(wants_forces) << wide_rows;
+      if (m.gives_charges)
+        arguments << field->charges << field->potentials << int(wants_energies)
+                  << int(wants_charges);
       return arguments;
     };
     if (members.rows) m.network.launch(device, network_groups(), all(groups));

@@ -8,8 +8,8 @@ from gpu_helpers import host_card
 from gpu_network import run_network
 
 # Errors over those of the twin in float32. The largest errors may also have roundings
-# of the largest number: two of energies and strain, a few numbers, and one of forces.
-LARGEST, ROUNDINGS = 3.0, np.array([2.0, 1.0, 2.0]) * 2.0**-23
+# of the largest number: two of energies, strain and charges, and one of forces.
+LARGEST, ROUNDINGS = 3.0, np.array([2.0, 1.0, 2.0, 2.0]) * 2.0**-23
 # Root mean squares over the packed centres of one draw, which are few, scatter more.
 OF_A_FEW = 4.0
 

@@ -222,6 +222,49 @@ DEVICE void write_energies(const Group *p, GLOBAL double *RESTRICT energies) {
   }
 }
 
+#if CHARGED
+// Charges of rows, 0 at first, and the seed of each row's centre.
+DEVICE void fill_charges(const Group *p, GLOBAL const double *RESTRICT seeds, int has_seeds,
+                         LOCAL_ARG double *charge, LOCAL_ARG NET *seed) {
+  OWN_PART(row, ROWS) {
+    charge[row] = 0.0;
+    seed[row] = has_seeds && p->active[row] ? (NET)seeds[p->center[p->slot[row]]] : (NET)0;
+  }
+}
+
+// The weights [TYPES, padded] are those of the centre's element.
+DEVICE void add_charges(const Group *p, LOCAL_ARG const NET *a, const int ld, const int width,
+                        GLOBAL const NET *RESTRICT w, const int padded,
+                        LOCAL_ARG double *charge) {
+  OWN_PART(row, ROWS) {
+    GLOBAL const NET *RESTRICT own = w + p->kind[row] / TYPES * padded;
+    NET total = (NET)0;
+    UNROLL_4
+    for (int i = 0; i < width; i++) total += a[row * ld + i] * own[i];
+    if (p->active[row]) charge[row] += (double)total;
+  }
+}
+
+DEVICE void write_charges(const Group *p, LOCAL_ARG const double *charge,
+                          GLOBAL double *RESTRICT charges) {
+  OWN_PART(s, SLOTS) {
+    if (p->center[s] < 0) continue;
+    double total = 0.0;
+    for (int row = p->first[s]; row < p->first[s + 1]; row++) total += charge[row];
+    charges[p->center[s]] += total;
+  }
+}
+
+DEVICE void start_charges_back(const Group *p, GLOBAL const NET *RESTRICT w, const int padded,
+                               LOCAL_ARG const NET *seed, const int v, NET *t) {
+  UNROLL
+  for (int e = 0; e < 4 * v; e++) {
+    const int row = tile_row(v, e);
+    t[e] += seed[row] * w[p->kind[row] / TYPES * padded + tile_column(v, e)];
+  }
+}
+#endif
+
 // From the derivatives by a row's harmonics and radial functions to its force, in fixed
 // point: on the centre in `force` [3, ROWS], on the neighbour at once. `strain` [9, ROWS].
 DEVICE void fill_forces(const Group *p, LOCAL_ARG const NET *d_harmonic, const int ldh,

@@ -3,12 +3,13 @@
 // network, constants in double, int32 indices. Included after ../../cpu/model.h.
 //
 // Weights. Each matrix is row-major, with rows and columns padded by zeros to multiples of
-// PADDING; so are the vectors of the energy. Each part starts at a multiple of PADDING
+// PADDING; so are the vectors of energies and charges. Each part starts at a multiple of PADDING
 // numbers, so at a multiple of 16 bytes.
 //   LINEAR   forward [depth, width], backward [width, depth], both as (row, column)
 //   TYPES    factors [types², width], rows not padded
 //   SPLINE   matrices [types², radial, width], rows not padded
 //   ENERGY   vector [width]
+//   CHARGE   vectors [types, width]
 //   layers   couplings [entries, channels]
 //   table    cubics [types², points, 4, first_width]; it is last
 //
@@ -60,6 +61,7 @@ static int64_t weights_of(const Model &m, const allegro_operation &operation) {
     case ALLEGRO_SPLINE:
       return m.types * m.types * m.radial * rounded_up(as<allegro_spline>(operation).width);
     case ALLEGRO_ENERGY: return rounded_up(as<allegro_energy>(operation).width);
+    case ALLEGRO_CHARGE: return m.types * rounded_up(as<allegro_charge>(operation).width);
     default: return 0;
   }
 }
@@ -144,6 +146,13 @@ template <typename T> static void fill_weights(const Model &m, const Places &p, 
       case ALLEGRO_ENERGY: {
         const auto &op = as<allegro_energy>(operation);
         pad_rows(from + op.weights, 1, op.width, to + p.forward[n]);
+        break;
+      }
+      case ALLEGRO_CHARGE: {
+        const auto &op = as<allegro_charge>(operation);
+        for (int64_t type = 0; type < m.types; ++type)
+          pad_rows(from + op.weights + type * padded<T>(op.width), 1, op.width,
+                   to + p.forward[n] + type * rounded_up(op.width));
       }
     }
   }

@@ -118,6 +118,6 @@ static void write_packed(const Model &m, const PackedPlan &plan, allegro_gpu_siz
   text.define("DEGREE_OF(a)", "(" + degree + ")");
   text.define("LARGEST_DEGREE", largest);
   text << PRODUCTS << NETWORK << CENTERS;
-  write_arguments("network", "groups", "NETWORK_THREADS", text);
+  write_arguments(m, "network", "groups", "NETWORK_THREADS", text);
   text << "  WORK_MEMORY(double, memory, NETWORK_MEMORY);\n" << plan.text;
 }

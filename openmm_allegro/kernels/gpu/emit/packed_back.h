@@ -13,7 +13,16 @@ inline void Network::backward(const Event &event) {
         text << "    start_back(&p, own_weights + " << start + c.column << ", " << c.v << ", "
              << at(tile, c.element) << ");\n";
       });
-      end_phase({}, {});
+      return end_phase({}, {});
+    }
+    case Event::CHARGE: {
+      const std::string tile = need_tile(event.value);
+      const int64_t start = charge_weights(event), padded = values.all[event.value].padded();
+      each_chunk(padded, [&](const Chunk &c) {
+        text << "    start_charges_back(&p, own_weights + " << start + c.column << ", " << padded
+             << ", seed, " << c.v << ", " << at(tile, c.element) << ");\n";
+      });
+      end_phase({seed}, {});
     }
   }
 }

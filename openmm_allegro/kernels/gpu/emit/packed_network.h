@@ -65,7 +65,7 @@ class Network {
   Text text;  // of the next phase
   List info, environments, d_environments;
   std::vector<List> chains;
-  int64_t harmonic, d_harmonic, slopes, d_basis = -1, energy, by_table;
+  int64_t harmonic, d_harmonic, slopes, d_basis = -1, energy, by_table, charge, seed;
   bool has_d_harmonic = false;
 
   // ------------------------------------------------------------------------ small helpers
@@ -175,6 +175,10 @@ class Network {
     }
     for (const char *name : {"x", "y", "z", "r", "core", "energy"}) add(name, "double", rows, 8);
     energy = info.back();
+    if (m.is_charged) {
+      charge = phases.buffer("charge", "double", rows * 8);
+      seed = phases.buffer("seed", "NET", rows * net_bytes());
+    }
     harmonic = row_net("harmonic", harmonic_ld());
     d_harmonic = row_net("d_harmonic", harmonic_ld());
     slopes = row_net("slopes", slope_ld());
@@ -201,6 +205,9 @@ class Network {
     List written = info;
     written.insert(written.end(), {harmonic, own[values.basis].value, slopes});
     end_phase(info, written);
+    if (!m.is_charged) return;
+    text << "    fill_charges(&p, seeds, wants_forces, charge, seed);\n";
+    end_phase(info, {charge, seed});
   }
 
   // --------------------------------------------------------------------- the way there
@@ -213,7 +220,14 @@ class Network {
         const int64_t start = energy_weights(event);
         text << "    add_energies(&p, " << name(own[event.value].value) << ", " << v.ld()
              << ", " << v.width << ", own_weights + " << start << ");\n";
-        end_phase({own[event.value].value}, {energy});
+        return end_phase({own[event.value].value}, {energy});
+      }
+      case Event::CHARGE: {
+        const Value &v = values.all[event.value];
+        const int64_t start = charge_weights(event);
+        text << "    add_charges(&p, " << name(own[event.value].value) << ", " << v.ld() << ", "
+             << v.width << ", own_weights + " << start << ", " << v.padded() << ", charge);\n";
+        end_phase({own[event.value].value}, {charge});
       }
     }
   }
@@ -221,6 +235,11 @@ class Network {
   int64_t energy_weights(const Event &event) {
     const Value &v = values.all[event.value];
     return weights.rows(PackedMatrix::ENERGY, event.operation, event.column, 1, v);
+  }
+
+  int64_t charge_weights(const Event &event) {
+    const Value &v = values.all[event.value];
+    return weights.rows(PackedMatrix::CHARGE, event.operation, event.column, m.types, v);
   }
 
   // Products, and the table's values for the rows in its range.
@@ -311,8 +330,12 @@ class Network {
   }
 
   void write_energies() {
+    if (m.is_charged) text << "    if (wants_energies)\n  ";
     text << "    write_energies(&p, energies);\n";
     end_phase({energy}, {});
+    if (!m.is_charged) return;
+    text << "    if (wants_charges) write_charges(&p, charge, charges);\n";
+    end_phase({charge}, {});
   }
 
   // ------------------------------------------------------- tensor products, packed_tensor.h

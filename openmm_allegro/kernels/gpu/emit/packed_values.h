@@ -36,12 +36,12 @@ struct Value {
   bool is_plain() const { return pointwise.empty() && spline < 0 && tensor < 0 && !is_basis; }
 };
 
-// What is done, in order: a value computed, a tensor product, an energy added.
+// What is done, in order: a value computed, a tensor product, an energy or a charge added.
 struct Event {
-  enum Kind { MAKE, TENSOR, ENERGY } kind;
-  int64_t value;      // the one that is computed, or read by an energy
-  int64_t operation;  // of tensor products and energies
-  int64_t column;     // of the energy's weights
+  enum Kind { MAKE, TENSOR, ENERGY, CHARGE } kind;
+  int64_t value;      // the one that is computed, or read by an energy or a charge
+  int64_t operation;  // of all but those that are computed
+  int64_t column;     // of the weights of an energy or a charge
 };
 
 class Values {
@@ -117,6 +117,11 @@ class Values {
         case ALLEGRO_ENERGY: {
           const auto &op = as<allegro_energy>(row);
           add(op.source, panels(op.width));
+          break;
+        }
+        case ALLEGRO_CHARGE: {
+          const auto &op = as<allegro_charge>(row);
+          add(op.source, panels(op.width));
         }
       }
     }
@@ -191,7 +196,11 @@ class Values {
       }
       case ALLEGRO_ENERGY: {
         const auto &op = as<allegro_energy>(row);
-        each(op.source, op.width, [&](int64_t i, int64_t, int64_t) { read_value(i, n); });
+        return each(op.source, op.width, [&](int64_t i, int64_t, int64_t) { read_value(i, n); });
+      }
+      case ALLEGRO_CHARGE: {
+        const auto &op = as<allegro_charge>(row);
+        return each(op.source, op.width, [&](int64_t i, int64_t, int64_t) { read_value(i, n); });
       }
     }
   }
@@ -239,10 +248,17 @@ class Values {
       events.push_back({Event::TENSOR, at(op.target), n, 0});
     } else if (row.code == ALLEGRO_ENERGY) {
       const auto &op = as<allegro_energy>(row);
-      each(op.source, op.width, [&](int64_t i, int64_t offset, int64_t) {
-        need(i);
-        events.push_back({Event::ENERGY, i, n, offset});
-      });
+      order_sum(Event::ENERGY, op.source, op.width, n);
+    } else if (row.code == ALLEGRO_CHARGE) {
+      const auto &op = as<allegro_charge>(row);
+      order_sum(Event::CHARGE, op.source, op.width, n);
     }
+  }
+
+  void order_sum(Event::Kind kind, int64_t column, int64_t width, int64_t n) {
+    each(column, width, [&](int64_t i, int64_t offset, int64_t) {
+      need(i);
+      events.push_back({kind, i, n, offset});
+    });
   }
 };

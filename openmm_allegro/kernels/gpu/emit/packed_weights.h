@@ -18,7 +18,7 @@ static std::vector<Chunk> chunks_of(int64_t padded) {
 
 // A matrix of weights of an operation, or a part of it.
 struct PackedMatrix {
-  enum Kind { FORWARD, BACKWARD, TYPES, SPLINE, ENERGY } kind;
+  enum Kind { FORWARD, BACKWARD, TYPES, SPLINE, ENERGY, CHARGE } kind;
   int64_t operation, row, column, depth, width;  // of what is in the program
   int64_t padded;                                // columns
   int64_t start;
@@ -73,7 +73,8 @@ class PackedWeights {
                 term.depth, from.padded()});
   }
 
-  // Numbers of each ordered pair of elements [pairs · depth, width], or of an energy.
+  // Numbers of each ordered pair of elements [pairs · depth, width], of an energy, or of
+  // each element's charge.
   int64_t rows(PackedMatrix::Kind kind, int64_t operation, int64_t column, int64_t depth,
                const Value &value) {
     return add({kind, operation, 0, column, depth, value.width, value.padded()});
@@ -166,6 +167,10 @@ class PackedWeights {
         return from[op.weights + k * op.width + column];
       }
       case PackedMatrix::ENERGY: return from[as<allegro_energy>(operation).weights + column];
+      case PackedMatrix::CHARGE: {
+        const auto &op = as<allegro_charge>(operation);
+        return from[op.weights + k * ::padded<T>(op.width) + column];
+      }
     }
     return T(0);
   }

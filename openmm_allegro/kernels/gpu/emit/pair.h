@@ -14,6 +14,7 @@ static void write_numbers(const Model &m, const Places &p, Text &text) {
   text.define("SPLINE", m.spline);
   text.define("INTEGER_ROOTS", m.integer_roots);
   text.define("ENVELOPE_P", m.envelope_p);
+  text.define("CHARGED", int(m.is_charged));
   text.define("CORE", m.core);
   text.define("CORE_P", m.core_p);
   text.define("POINTS", m.points);

@@ -39,6 +39,10 @@ static void add_ranges(const Model &m, const allegro_operation &operation,
       const auto &op = as<allegro_energy>(operation);
       return add(op.source, rounded_up(op.width));
     }
+    case ALLEGRO_CHARGE: {
+      const auto &op = as<allegro_charge>(operation);
+      return add(op.source, rounded_up(op.width));
+    }
   }
 }
 
@@ -87,6 +91,9 @@ static std::vector<Range> columns_zeroed(const Model &m) {
       mark(written, op.source, op.source + rounded_up(op.depth));
     } else if (operation.code == ALLEGRO_ENERGY) {
       const auto &op = as<allegro_energy>(operation);
+      mark(written, op.source, op.source + rounded_up(op.width));
+    } else if (operation.code == ALLEGRO_CHARGE) {
+      const auto &op = as<allegro_charge>(operation);
       mark(written, op.source, op.source + rounded_up(op.width));
     } else if (operation.code == ALLEGRO_TENSOR) {
       const auto &op = as<allegro_tensor>(operation);

@@ -30,17 +30,9 @@ static void check_fit(int64_t weights) {
                 "; a two-body table of fewer intervals, or none, has fewer"};
 }
 
-static void check_operations(const Model &m) {
-  for (long n = 0; n < m.operations; ++n)
-    if (m.operation[n].code == ALLEGRO_CHARGE)
-      throw Unfit{"expected a model without learned charges, which no fused kernel for cards "
-                  "has yet, found operation " + std::to_string(n) + " to be one"};
-}
-
 // The text of the kernels; their sizes are then in `sizes`.
 static std::string write_source(const Model &m, const allegro_gpu_options &options,
                                 allegro_gpu_sizes *sizes) {
-  check_operations(m);
   const Places places = place_arrays(m);
   check_fit(places.weights);
   *sizes = {};

@@ -8,6 +8,9 @@ static const char *const TENSOR =
 static const char *const WIDE =
 #include "../device/wide.cc"
     ;
+static const char *const WIDE_FORCES =
+#include "../device/wide_forces.cc"
+    ;
 
 constexpr int64_t WIDE_THREADS = 256;
 constexpr int64_t WIDE_SUMS = 12 * WIDE_THREADS;  // force and strain of each thread
@@ -15,9 +18,10 @@ constexpr int64_t WIDE_SUMS = 12 * WIDE_THREADS;  // force and strain of each th
 // The beginning of a kernel. `network` and `wide` have the same arguments, but for their
 // `centers`: groups of centres, or single ones. They add the energies of a centre's pairs to
 // its energy, without its SHIFTS, which centres without pairs have too; and forces and strain
-// in fixed point, if wants_forces.
-static void write_arguments(const char *name, const char *centers, const char *threads,
-                            Text &text) {
+// in fixed point, if wants_forces. Those of programs that give charges add to them too, and
+// add to the energies, if these are wanted; `seeds` count where forces are.
+static void write_arguments(const Model &m, const char *name, const char *centers,
+                            const char *threads, Text &text) {
   text << "\nKERNEL LAUNCH_BOUNDS(" << threads << ") void " << name
        << "(GLOBAL const double *RESTRICT x,\n"
           "    GLOBAL const double *RESTRICT box, GLOBAL const int *RESTRICT types,\n"
@@ -30,7 +34,12 @@ static void write_arguments(const char *name, const char *centers, const char *t
           "    GLOBAL const int *RESTRICT integers, GLOBAL NET *RESTRICT scratch,\n"
           "    GLOBAL double *RESTRICT energies, GLOBAL mm_ulong *RESTRICT forces,\n"
           "    GLOBAL mm_ulong *RESTRICT strain, int atoms, int capacity, int wants_forces,\n"
-          "    int wide_rows) {\n";
+          "    int wide_rows"
+       << (m.is_charged ? ",\n    GLOBAL double *RESTRICT charges, "
+                          "GLOBAL const double *RESTRICT seeds,\n"
+                          "    int wants_energies, int wants_charges"
+                        : "")
+       << ") {\n";
 }
 
 static void write_wide_numbers(const Model &m, const Columns &c, int64_t rest, Text &text) {
@@ -107,8 +116,8 @@ static void write_wide(const Model &m, const Places &p, allegro_gpu_sizes *sizes
   sizes->wide_row = columns.count;
   sizes->wide_rest = wide.centers_size();
   write_wide_numbers(m, columns, wide.centers_size(), text);
-  text << TENSOR << WIDE;
-  write_arguments("wide", "wide_centers", "WIDE_THREADS", text);
+  text << TENSOR << WIDE << WIDE_FORCES;
+  write_arguments(m, "wide", "wide_centers", "WIDE_THREADS", text);
   text << WIDE_BEGIN;
   wide.write_barrier();
   // of a distance and two elements alone

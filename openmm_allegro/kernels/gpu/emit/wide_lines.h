@@ -218,6 +218,14 @@ void WideText::backward(long n) {
                   arguments("r", "(NET)factor", source, rounded_up(op.width), forward, add),
                   {}, {elements(source, rounded_up(op.width))});
     }
+    case ALLEGRO_CHARGE: {
+      const auto &op = as<allegro_charge>(operation);
+      const int64_t source = derivative(op.source);
+      return call("charge_back",
+                  arguments("r", "(NET)seeds[center]", source, rounded_up(op.width), forward,
+                            add),
+                  {}, {elements(source, rounded_up(op.width))});
+    }
   }
 }
 
@@ -277,23 +285,39 @@ void WideText::write_zeros() {
     }
 }
 
-// The sum of the energies of the centre's rows, which the first thread adds.
+// The sums of the energies and charges of the centre's rows, which the first thread adds.
 void WideText::write_energy() {
   write_barrier();
-  text << "    double energy = 0.0;\n"
-          "    SHARE(row, r.count) {\n"
+  text << "    double energy = 0.0;\n";
+  if (m.is_charged) text << "    double charge = 0.0;\n";
+  text << "    SHARE(row, r.count) {\n"
           "      if (r.kinds[row] < 0) continue;\n"
           "      NET part = (NET)0;\n";
+  if (m.is_charged) text << "      NET own = (NET)0;\n";
   for (long n = 0; n < m.operations; ++n) {
-    if (m.operation[n].code != ALLEGRO_ENERGY) continue;
-    const auto &op = as<allegro_energy>(m.operation[n]);
-    text << "      part += dot("
-         << arguments("r", "row", op.source, op.width, at("weights", p.forward[n])) << ");\n";
+    const std::string weights = at("weights", p.forward[n]);
+    if (m.operation[n].code == ALLEGRO_ENERGY) {
+      const auto &op = as<allegro_energy>(m.operation[n]);
+      text << "      part += dot(" << arguments("r", "row", op.source, op.width, weights)
+           << ");\n";
+    } else if (m.operation[n].code == ALLEGRO_CHARGE) {
+      const auto &op = as<allegro_charge>(m.operation[n]);
+      text << "      own += dot(" << arguments("r", "row", op.source, op.width, weights)
+           << " + types[center] * " << rounded_up(op.width) << ");\n";
+    }
   }
   text << "      energy += factor * part;\n"
-          "      energy += wide_core(r, row, x, box, constants, center);\n"
-          "    }\n"
-          "    sums[THREAD] = energy;\n"
-          "    sum_threads(sums, 1);\n"
-          "    if (THREAD == 0) energies[center] += sums[0];\n";
+          "      energy += wide_core(r, row, x, box, constants, center);\n";
+  if (m.is_charged) text << "      charge += own;\n";
+  text << "    }\n"
+          "    sums[THREAD] = energy;\n";
+  if (!m.is_charged) {
+    text << "    sum_threads(sums, 1);\n"
+            "    if (THREAD == 0) energies[center] += sums[0];\n";
+    return;
+  }
+  text << "    sums[WIDE_THREADS + THREAD] = charge;\n"
+          "    sum_threads(sums, 2);\n"
+          "    if (THREAD == 0 && wants_energies) energies[center] += sums[0];\n"
+          "    if (THREAD == 0 && wants_charges) charges[center] += sums[WIDE_THREADS];\n";
 }

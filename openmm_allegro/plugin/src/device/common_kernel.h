@@ -17,11 +17,13 @@
 namespace Allegro {
 
 // OpenMM moves atoms of a molecule together from one image of the box to another. Where
-// the force is periodic it sees no difference; else its particles have to stay together.
+// the force is periodic it sees no difference; else, or where charges interact with the
+// images that are given, its particles have to stay together.
 class ForceInfo : public OpenMM::ComputeForceInfo {
  public:
   explicit ForceInfo(const Models &models) {
-    if (models.is_periodic) return;
+    const bool has_given = models.is_charged() && models.images == Images::none;
+    if (models.is_periodic && !has_given) return;
     together.assign(models.particles.begin(), models.particles.end());
     for (const Cap &cap : models.caps) {
       together.push_back(int(cap.inner));
@@ -149,6 +151,15 @@ class CommonKernel : public CardKernel {
     atoms.ratios = ratios.data();
     for (int64_t &axis : atoms.periodic) axis = models.is_periodic;
     atoms.skin = models.skin;
+    std::vector<double> starts, alphas;
+    for (const Model &member : models.members) {
+      const std::vector<double> &own = member.charges.start;
+      starts.insert(starts.end(), own.begin(), own.end());
+      alphas.push_back(member.charges.alpha);
+    }
+    const allegro_gpu_charges charges = {starts.data(), alphas.data(), models.total_charge,
+                                         COULOMB_EV_ANGSTROM, int64_t(models.images)};
+    if (models.is_charged()) atoms.charges = &charges;
     std::string surroundings = "#define OPENMM\n";
     if (context.getUseMixedPrecision()) surroundings += "#define CORRECTED\n";
     const allegro_gpu::Emitter emitter = {allegro_gpu_plan, allegro_gpu_emit};
@@ -175,12 +186,16 @@ class CommonKernel : public CardKernel {
     from << handle(context.getPosq());
     if (context.getUseMixedPrecision()) from << handle(context.getPosqCorrection());
     OpenMM::Vec3 box[3];
+    double cell[9];
     context.getPeriodicBoxVectors(box[0], box[1], box[2]);
-    for (const OpenMM::Vec3 &vector : box)
-      for (int axis = 0; axis < 3; ++axis) from << vector[axis];
+    for (int k = 0; k < 3; ++k)
+      for (int axis = 0; axis < 3; ++axis) {
+        from << box[k][axis];
+        cell[3 * k + axis] = box[k][axis] * NM_TO_ANGSTROM;
+      }
     to << handle(context.getLongForceBuffer()) << handle(*sums)
        << context.getPaddedNumAtoms() << EV_TO_KJ_PER_MOL;
-    step->run_openmm(from, to, adders, wants_forces);
+    step->run_openmm(from, to, adders, cell, wants_forces);
   }
 
   double wait_for_energy() {
