@@ -73,7 +73,8 @@ def _structure(options: argparse.Namespace, repeat: int):
     return ase.io.read(options.structure or SYSTEM / "nacl_aq.pdb").repeat(repeat)
 
 
-def _model(kind: str):
+def model_of(kind: str):
+    """The model of systems/nacl_aq, with charges of a kind."""
     import torch
 
     from openmm_allegro import Model, load_model
@@ -112,7 +113,7 @@ def _passes_of(atoms, two_body: str, options: argparse.Namespace) -> dict:
     from openmm_allegro.kernels.library import library
     from openmm_allegro.neighbors import VerletList
 
-    models = {kind: _model(kind) for kind in ("none", "learned")}
+    models = {kind: model_of(kind) for kind in ("none", "learned")}
     programs = {kind: fold_arrays(model, "single") for kind, model in models.items()}
     if two_body == "table":
         programs = {kind: with_table(one, 1024) for kind, one in programs.items()}
@@ -217,7 +218,7 @@ def _steps(options: argparse.Namespace) -> dict:
     atoms = _structure(options, options.repeat)
     found: dict = {"atoms": len(atoms)}
     for two_body in TWO_BODY:
-        contexts = {kind: _context(_model(kind), atoms, two_body) for kind in KINDS}
+        contexts = {kind: _context(model_of(kind), atoms, two_body) for kind in KINDS}
         jobs = {
             "local" if kind == "none" else kind: (
                 lambda context=context: context.getIntegrator().step(2)
@@ -240,7 +241,7 @@ def _memory(options: argparse.Namespace) -> dict:
     counts, memory = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
-            path = save_model(_model(kind), Path(folder) / f"{kind}.safetensors")
+            path = save_model(model_of(kind), Path(folder) / f"{kind}.safetensors")
             command = [sys.executable, __file__, "--memory", str(path), *structure]
             found = [
                 answer_of([*command, "--repeat", str(n)], {"OMP_NUM_THREADS": "1"})

@@ -24,18 +24,19 @@ MEMBERS = 4
 
 def right(settings: Settings) -> Rows:
     """Compare forces on OpenMM's platforms with float64, and two Contexts."""
-    _insist(settings)
+    insist(settings)
     for case in (nacl(1), water(1, settings.folder)):
         exact = on_processor(case, "double")
         single = on_processor(case, "single")
         for backend in ("native", "pythonforce")[: 1 if settings.dry else None]:
             key = f"{case.name}, {backend}"
-            yield key, _errors(case, backend, exact, single, settings)
+            yield key, errors(case, backend, exact, single, settings)
 
 
-def _errors(
+def errors(
     case: Case, backend: str, exact: tuple, single: tuple, settings: Settings
 ) -> dict:
+    """Compare two Contexts with each other, and with what float64 and float32 have."""
     from openmm_allegro.units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM, EV_TO_KJ_PER_MOL
 
     states = [_state(case, backend, settings) for _ in range(2)]
@@ -57,6 +58,14 @@ def _errors(
 def _state(case: Case, backend: str, settings: Settings):
     """Energy and forces of a Context of its own."""
     import openmm
+
+    integrator = openmm.VerletIntegrator(0.001)
+    context = context_of(case, system_of(case, backend), integrator, settings)
+    return context.getState(energy=True, forces=True)
+
+
+def system_of(case: Case, backend: str, **options: str):
+    """The System of a case's atoms and model."""
     from openmm import app
 
     from openmm_allegro import AllegroPotential
@@ -66,15 +75,21 @@ def _state(case: Case, backend: str, settings: Settings):
     for symbol in case.symbols:
         topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
     topology.setPeriodicBoxVectors(case.cell / 10)
-    potential = AllegroPotential(case.model)
-    system = potential.create_system(topology, backend=backend)
+    return AllegroPotential(case.model).create_system(
+        topology, backend=backend, **options
+    )
+
+
+def context_of(case: Case, system, integrator, settings: Settings):
+    """A Context on the card, with the positions of a case."""
+    import openmm
+
     name = "CPU" if settings.dry else "CUDA"
     properties = {} if settings.dry else {"Precision": "mixed"}
     platform = openmm.Platform.getPlatformByName(name)
-    integrator = openmm.VerletIntegrator(0.001)
     context = openmm.Context(system, integrator, platform, properties)
     context.setPositions(case.positions / 10)
-    return context.getState(energy=True, forces=True)
+    return context
 
 
 def steps(settings: Settings) -> Rows:
@@ -113,7 +128,7 @@ def committee(settings: Settings) -> Rows:
 
     from openmm_allegro import save_model
 
-    _insist(settings)
+    insist(settings)
     files = [
         str(
             save_model(
@@ -154,7 +169,7 @@ def committee(settings: Settings) -> Rows:
 
 def drift(settings: Settings) -> Rows:
     """Take 10 ps of NVE of aqueous NaCl at 0.5 fs."""
-    _insist(settings)
+    insist(settings)
     file = settings.folder / "nve_drift.json"
     command = [
         sys.executable,
@@ -184,14 +199,14 @@ def drift(settings: Settings) -> Rows:
         yield path, {name: numbers[name] for name in kept}
 
 
-def _insist(settings: Settings) -> None:
+def insist(settings: Settings) -> None:
     """Let the native force be on the card, or an error: not on the processor."""
     os.environ["OPENMM_ALLEGRO_CARD"] = "never" if settings.dry else "always"
 
 
 def _compared(settings: Settings, variants: list[str], sizes: tuple[int, ...]):
     """Yield the rows of ``peers.compare`` for each size."""
-    _insist(settings)
+    insist(settings)
     from peers import compare, write_atoms, write_models
 
     device = _device(settings)

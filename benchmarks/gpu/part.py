@@ -57,6 +57,7 @@ def main() -> None:
 def parts() -> dict[str, Callable[[Settings], Rows]]:
     """Functions of the parts, by name."""
     import on_card
+    import on_charges
     import on_openmm
     import on_training
 
@@ -71,6 +72,7 @@ def parts() -> dict[str, Callable[[Settings], Rows]]:
         "nequip": on_openmm.nequip,
         "committee": on_openmm.committee,
         "drift": on_openmm.drift,
+        "charges": on_charges.charges,
         "training": on_training.training,
         "tests": on_training.tests,
     }

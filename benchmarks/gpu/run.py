@@ -56,11 +56,12 @@ PARTS = (
     Part("kernels", 110, 30, "each kernel by events: sizes, rows, FMA and 3xTF32"),
     Part("openmm", 120, 30, "energies and forces in OpenMM against float64"),
     Part("steps", 120, 40, "steps in OpenMM, native force and PythonForce"),
-    Part("nequip", 150, 60, "the same beside nequip, compiled by AOTInductor"),
+    Part("nequip", 140, 60, "the same beside nequip, compiled by AOTInductor"),
     Part("memory", 50, 15, "memory of the card for 98,304 and 1,119,744 atoms"),
     Part("drift", 60, 20, "energy in 10 ps of NVE"),
     Part("committee", 30, 15, "steps of one model and of four"),
-    Part("training", 90, 40, "training with and without CUDA graphs, beside nequip"),
+    Part("charges", 40, 20, "models with charges in OpenMM, beside the local one"),
+    Part("training", 80, 40, "training with and without CUDA graphs, beside nequip"),
     Part("tests", 60, 30, "pytest -m gpu"),
 )
 

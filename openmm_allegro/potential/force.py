@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
 
-_OFF_CARD = "the kernels for cards have no charges"
+_OFF_CARD = "the kernels for cards lack the charges of a force field"
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +79,8 @@ def model_force(
     ValueError
         If there are no atoms, an element is unknown, or an option does not fit.
     """
-    options, reason = resolve(models, options, device)
+    embedded = surroundings is not None
+    options, reason = resolve(models, options, device, embedded=embedded)
     particles = list(range(len(symbols)) if atoms is None else atoms)
     particles = particles[: len(particles) - len(caps)]
     about = describe(
@@ -120,7 +121,10 @@ def model_force(
         description=about,
     )
     if models[0].config.is_charged and _may_be_on_card(device):
-        _log.info("plain torch computes the model on a card: %s", _OFF_CARD)
+        _log.info(
+            "plain torch computes the model on a card: where it has charges, only the "
+            "native force has kernels for that"
+        )
     return make_force(module, backend=options.backend, periodic=periodic, device=device)
 
 
@@ -180,10 +184,17 @@ def resolve(
     models: Sequence[Model],
     options: ForceOptions,
     device: "str | torch.device | None" = None,
+    *,
+    embedded: bool = False,
 ) -> tuple[ForceOptions, str]:
     """Choose the backend that options leave open, and say why.
 
-    Parameters as of ``model_force``.
+    Parameters
+    ----------
+    models, options, device
+        As of ``model_force``.
+    embedded : bool
+        Whether charges are summed with those of a force field.
 
     Returns
     -------
@@ -209,7 +220,7 @@ def resolve(
         options.backend,
         device=device,
         not_native=_obstacle(models, options),
-        not_on_card=_OFF_CARD if models[0].config.is_charged else "",
+        not_on_card=_OFF_CARD if embedded else "",
     )
     return dataclasses.replace(options, backend=choice.backend), choice.reason
 

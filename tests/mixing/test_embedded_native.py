@@ -17,6 +17,7 @@ from embedded_helpers import (
 from openmm_helpers import context_of, energy_and_forces, evaluate
 
 from openmm_allegro.plugin.engine import Engine, is_native
+from openmm_allegro.plugin.library import obstacle_of_last_context
 
 BOX = np.diag([0.93] * 3)
 
@@ -159,3 +160,11 @@ def test_constant_energy(given):
         potentials.append(potential._value)
         totals.append((potential + state.getKineticEnergy())._value)
     assert np.ptp(totals) < 0.02 * np.ptp(potentials)
+
+
+def test_cards_leave_it_to_the_processor(system, given, monkeypatch):
+    context_of(system, given[1])
+    assert "charges are among those of a force field" in obstacle_of_last_context()
+    monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
+    with pytest.raises(openmm.OpenMMException, match="charges are among those"):
+        context_of(system, given[1])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A System of the native force."""
+"""A System of the native force, and Platforms with a card."""
+
+import os
 
 import pytest
 
@@ -18,3 +20,17 @@ def waters():
     potential = AllegroPotential(water_model())
     system = potential.create_system(topology, backend="native", skin=0.05)
     return system, positions, box
+
+
+@pytest.fixture(params=["CUDA", "HIP", "OpenCL"])
+def name(request, monkeypatch):
+    """A Platform whose card is to be used; OpenCL on a processor (PoCL) plays one."""
+    from openmm_allegro.plugin import card
+
+    obstacle = card.obstacle_on(request.param)
+    if obstacle:
+        pytest.skip(obstacle)
+    monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
+    # PoCL's compiler takes minutes, or fails, where it may optimise.
+    monkeypatch.setitem(os.environ, "POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable")
+    return request.param

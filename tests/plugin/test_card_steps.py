@@ -4,74 +4,19 @@
 Where there is no card, OpenCL on a processor (PoCL) plays one.
 """
 
-import ctypes
-import os
-
 import numpy as np
 import openmm
 import pytest
 from helpers import water_model
 from mixed_helpers import organic_model, solvated
+from native_card_helpers import PRECISIONS, check, counts, on_card, on_processor
 from openmm import unit
-from openmm_helpers import context_of, evaluate, lattice_waters, make_topology
+from openmm_helpers import evaluate, lattice_waters, make_topology
 
 from openmm_allegro import AllegroPotential
-from openmm_allegro.plugin import card, library
 from openmm_allegro.simulate.platform import describe_hardware
 
-CARDS = ("CUDA", "HIP", "OpenCL")
-PRECISIONS = ("single", "mixed", "double")
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=CARDS)
-def name(request, monkeypatch):
-    obstacle = card.obstacle_on(request.param)
-    if obstacle:
-        pytest.skip(obstacle)
-    monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
-    # PoCL's compiler takes minutes, or fails, where it may optimise.
-    monkeypatch.setitem(os.environ, "POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable")
-    return request.param
-
-
-def on_card(system, name, positions, precision="mixed", integrator=None):
-    """A Context whose native force is on the card."""
-    context = openmm.Context(
-        system,
-        integrator or openmm.VerletIntegrator(0.0005),
-        openmm.Platform.getPlatformByName(name),
-        {"Precision": precision},
-    )
-    assert library.obstacle_of_last_context() == ""
-    context.setPositions(positions)
-    return context
-
-
-def on_processor(system, positions, box=None):
-    """Energy and forces of the Platform Reference."""
-    before = os.environ.pop("OPENMM_ALLEGRO_CARD", "")
-    try:
-        return evaluate(context_of(system, positions, box=box))
-    finally:
-        os.environ["OPENMM_ALLEGRO_CARD"] = before
-
-
-def check(found, expected, error=1e-5):
-    """Energies per atom to 1e-5 eV, forces to float's rounding."""
-    energy, forces = found
-    assert energy == pytest.approx(expected[0], abs=1e-3 * len(forces))
-    scale = abs(expected[1]).max()
-    np.testing.assert_allclose(forces, expected[1], atol=error * scale)
-
-
-def counts(name):
-    """Launches, uploads, downloads and buffers so far."""
-    numbers = np.zeros(4, dtype=np.int64)
-    loaded = ctypes.CDLL(str(card.card_path(name)))
-    loaded.allegro_card_counts(ctypes.c_void_p(numbers.ctypes.data))
-    return numbers
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -17,7 +17,6 @@ from openmm_allegro.mixing.link_atoms import Cap
 from openmm_allegro.model.charges import with_total
 from openmm_allegro.model.ewald import ewald_sum, open_sum
 from openmm_allegro.plugin.engine import Engine
-from openmm_allegro.plugin.library import obstacle_of_last_context
 from openmm_allegro.potential.force import model_force
 from openmm_allegro.potential.options import ForceOptions
 from openmm_allegro.units import EV_TO_KJ_PER_MOL
@@ -348,13 +347,3 @@ def test_what_is_refused(model, charged):
     huge = 1e5 * BOX
     with pytest.raises(ValueError, match=r"2\^28 points"):
         engine_of(charged, huge).run(POSITIONS, huge)
-
-
-def test_cards_leave_charges_to_the_processor(monkeypatch, charged):
-    system = system_of(charged)
-    context = context_of(system, POSITIONS)
-    assert "has charges, whose sum at long range" in obstacle_of_last_context()
-    monkeypatch.setenv("OPENMM_ALLEGRO_CARD", "always")
-    with pytest.raises(openmm.OpenMMException, match="but the model has charges"):
-        context_of(system, POSITIONS)
-    del context

@@ -100,6 +100,9 @@ class AllegroForceImpl : public OpenMM::CustomCPPForceImpl {
   // Why the force cannot be computed on the card of a Context; if empty, it will be.
   std::string use_card(OpenMM::ContextImpl &context, const Kernels &kernels) {
     OpenMM::Platform &platform = context.getPlatform();
+    if (models->is_embedded)
+      return "the model's charges are among those of a force field, a sum that the kernels for "
+             "cards lack";
     if (card_setting_is("never")) return "OPENMM_ALLEGRO_CARD=never says so";
     if (!platform.supportsKernels({CardKernel::Name()}))
       return "there is no library for the Platform " + platform.getName();

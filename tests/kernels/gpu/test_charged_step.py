@@ -40,7 +40,8 @@ def exact(charges, atoms):
     arrays = atoms.positions.numpy(), atoms.cell.numpy(), own
     _, potentials, forces, strain = Mesh(library()).sum(*arrays, settings.alpha)
     seeds = torch.tensor(potentials - potentials.mean())
-    parts = {name: x.numpy() for name, x in reference(energy, config, atoms, seeds).items()}
+    found = reference(energy, config, atoms, seeds)
+    parts = {name: values.numpy() for name, values in found.items()}
     energies = parts["energies"] + 0.5 * own * potentials
     return energies, parts["forces"] + forces, symmetric(parts["strain"] + strain)
 
@@ -145,7 +146,7 @@ def test_launches_of_a_step_and_what_it_refuses():
             lost[2, 1] = wrong
             made.step(lost, cell)
             assert np.isnan(made.results()[0]).all()
-            with pytest.raises(RuntimeError, match="^Allegro: expected .*positions"):
+            with pytest.raises(RuntimeError, match=r"^Allegro: expected .*positions"):
                 made.finish()
         flat = cell.copy()
         flat[2] = flat[1]
@@ -207,9 +208,13 @@ def test_a_committee_has_the_mean_of_its_members():
 
 def test_charges_that_nobody_sums_are_refused():
     """Nor those of a box that is one along some vectors alone."""
-    config, energy, settings = model("learned")
+    *_, settings = model("learned")
     for options, periodic, message in (
-        ({}, [True] * 3, "without learned charges, found one whose charges nobody sums"),
+        (
+            {},
+            [True] * 3,
+            "found one whose charges nobody sums",
+        ),
         ({"charges": [settings]}, [True, True, False], "repeats along all .* or none"),
         ({"charges": [settings._replace(alpha=0.0)]}, [True] * 3, "alpha of charges"),
     ):
