@@ -24,12 +24,11 @@ import dataclasses
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from hardware import hardware, use_threads
+from turns import in_turn
 from worker import answer, answer_of, memory_mb
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +150,7 @@ def _passes_of(atoms, two_body: str, options: argparse.Namespace) -> dict:
         def run(kind, given, results):
             return lambda: kernels.allegro_run(of[kind], given, 0, count, results)
 
-        times = _in_turn(
+        times = in_turn(
             {
                 "local": run("none", plain, all_of_a_step),
                 "forward": run("learned", plain, charges_alone),
@@ -179,18 +178,6 @@ def _summary(times: dict[str, np.ndarray], sums: dict[str, np.ndarray]) -> dict:
             name: np.quantile(r, (0.25, 0.75)).tolist() for name, r in ratios.items()
         },
     }
-
-
-def _in_turn(jobs: dict[str, Callable], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds of processor [rounds] of each job, which are done in turn."""
-    times = {name: [] for name in jobs}
-    for number in range(rounds + 1):
-        for name in list(jobs) if number % 2 else list(jobs)[::-1]:
-            start = time.process_time()
-            jobs[name]()
-            if number:
-                times[name].append(time.process_time() - start)
-    return {name: np.array(values) for name, values in times.items()}
 
 
 def _context(model, atoms, two_body: str = "exact"):
@@ -225,7 +212,7 @@ def _steps(options: argparse.Namespace) -> dict:
             )
             for kind, context in contexts.items()
         }
-        times = _in_turn(jobs, options.rounds)
+        times = in_turn(jobs, options.rounds)
         found[two_body] = _summary({k: t / 2 for k, t in times.items()}, {})
     return found
 

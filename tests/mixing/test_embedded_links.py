@@ -9,14 +9,21 @@ import pytest
 from embedded_helpers import model_alone, nonbonded, set_charge, slope
 from mixed_helpers import cluster, organic_model, solvated
 from openmm import unit
-from openmm_helpers import context_of, energy_and_forces, evaluate, make_topology
+from openmm_helpers import (
+    context_of,
+    energy_and_forces,
+    evaluate,
+    make_topology,
+    molecules,
+)
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.mixing.link_atoms import Cap, find_caps
 from openmm_allegro.mixing.shifted_charges import shifted_points
 from openmm_allegro.mixing.surroundings import find_surroundings, region_charge
 from openmm_allegro.model import AllegroEnergy
-from openmm_allegro.units import COULOMB_KJ_MOL_NM
+from openmm_allegro.potential.computation import computations
+from openmm_allegro.units import COULOMB_KJ_MOL_NM, EV_TO_KJ_PER_MOL
 
 ACETYL = [5, 0, 2, 4, 3, 1]  # its C (1) is bonded to N (6), which has H (7) and C (8)
 AMIDE = [6, 7]  # N and H, between C (1) and C (8); -0.144 e
@@ -230,3 +237,29 @@ def test_exceptions_across_the_border_keep_lennard_jones_alone(droplet):
         assert changed._value == 0.0 and [sigma, epsilon] == rest
     assert across
     assert isinstance(after, openmm.NonbondedForce)
+
+
+def test_pressure(box):
+    """Where molecules move with the volume, as barostats move them.
+
+    Scaled by s with the box, centres R of molecules change the energy by
+    dE/ds = trace of dE/d(strain) + Σ F · (x - R).
+    """
+    system = model_alone(mixed(box, ACETYL))
+    context = context_of(system, box.positions)
+    whole = context_of(box.system, box.positions)
+    vectors = np.diag(np.diag(box.topology.getPeriodicBoxVectors()._value))
+    centers = np.zeros_like(box.positions)
+    for molecule in molecules(whole):
+        centers[molecule] = box.positions[molecule].mean(axis=0)
+    _, forces = evaluate(context)
+    _, _, strain = computations(system, context)[0].run(box.positions, vectors)
+    expected = np.trace(strain) * EV_TO_KJ_PER_MOL
+    expected += (forces * (box.positions - centers)).sum()
+
+    def energy_at(h):
+        context.setPeriodicBoxVectors(*((1 + h) * vectors))
+        context.setPositions(box.positions + h * centers)
+        return context.getState(energy=True).getPotentialEnergy()._value
+
+    assert slope(energy_at) == pytest.approx(expected, rel=1e-6)

@@ -73,8 +73,16 @@ class MeshSum {
   const long team;
   bool wants_field;
 
-  // The points around a charge: the first along each vector, and where it is between them.
-  template <int N> void place(long i, long *first, double *between) const {
+  // The points around a charge: those along each vector, and where it is between them.
+  template <int N> struct Place {
+    long points[3][N];
+    double between[3];
+    bool is_row;  // those along z follow each other
+  };
+
+  // Not inline, so that whoever asks gets the same bits.
+  template <int N> __attribute__((noinline)) Place<N> place(long i) const {
+    Place<N> found;
     const double *x = all.positions + 3 * i;
     for (int k = 0; k < 3; ++k) {
       const double *row = lattice.inverse + 3 * k;
@@ -83,39 +91,39 @@ class MeshSum {
       const long count = mesh.points[k];
       const double at = fraction * count;
       const long below = std::min((long)at, count - 1);
-      between[k] = at - below;
-      first[k] = below - (N - 1);
-      while (first[k] < 0) first[k] += count;
+      found.between[k] = at - below;
+      long point = below - (N - 1);
+      while (point < 0) point += count;
+      if (k == 2) found.is_row = point + N <= count;
+      for (int a = 0; a < N; ++a, ++point) {
+        while (point >= count) point -= count;  // a division would take longer
+        found.points[k][a] = point;
+      }
     }
+    return found;
   }
 
   double *plane(long x) const { return mesh.values.data() + x * mesh.points[1] * mesh.row; }
 
   // Charges on the planes from `begin` to before `end`, in the order of the charges.
-  template <int N> void spread(long begin, long end) {
-    const long *points = mesh.points;
+  template <int N> __attribute__((noinline)) void spread(long begin, long end) {
     for (long i = 0; i < all.count; ++i) {
-      long first[3];
-      double between[3];
-      place<N>(i, first, between);
-      bool is_near = false;
+      const Place<N> at = place<N>(i);
+      const long *along_z = at.points[2];
+      if (std::none_of(at.points[0], at.points[0] + N,
+                       [&](long x) { return x >= begin && x < end; }))
+        continue;
+      const Spline<N> sx(at.between[0]), sy(at.between[1]), sz(at.between[2]);
       for (int a = 0; a < N; ++a) {
-        const long x = (first[0] + a) % points[0];
-        is_near = is_near || (x >= begin && x < end);
-      }
-      if (!is_near) continue;
-      const Spline<N> sx(between[0]), sy(between[1]), sz(between[2]);
-      for (int a = 0; a < N; ++a) {
-        const long x = (first[0] + a) % points[0];
+        const long x = at.points[0][a];
         if (x < begin || x >= end) continue;
         for (int b = 0; b < N; ++b) {
-          double *row = plane(x) + (first[1] + b) % points[1] * mesh.row;
+          double *row = plane(x) + at.points[1][b] * mesh.row;
           const double weight = all.charges[i] * sx.value[a] * sy.value[b];
-          if (first[2] + N <= points[2])
-            for (int c = 0; c < N; ++c) row[first[2] + c] += weight * sz.value[c];
+          if (at.is_row)
+            for (int c = 0; c < N; ++c) row[along_z[0] + c] += weight * sz.value[c];
           else
-            for (int c = 0; c < N; ++c)
-              row[(first[2] + c) % points[2]] += weight * sz.value[c];
+            for (int c = 0; c < N; ++c) row[along_z[c]] += weight * sz.value[c];
         }
       }
     }
@@ -255,29 +263,36 @@ class MeshSum {
   }
 
   // Potential and force of a charge.
-  template <int N> void gather(long i, double own) const {
-    long first[3];
-    double between[3], potential = 0.0, slope[3] = {};
-    place<N>(i, first, between);
-    const Spline<N> sx(between[0]), sy(between[1]), sz(between[2]);
+  template <int N> __attribute__((noinline)) void gather(long i, double own) const {
+    const Place<N> at = place<N>(i);
+    const Spline<N> sx(at.between[0]), sy(at.between[1]), sz(at.between[2]);
     const long *points = mesh.points;
+    // Sums over x and y for each z, of values and of slopes along x and y: z is last, so that
+    // the sums over it are side by side in a vector.
+    double value[N] = {}, along_x[N] = {}, along_y[N] = {};
     for (int a = 0; a < N; ++a) {
-      const double *here = plane((first[0] + a) % points[0]);
-      double value = 0.0, along_y = 0.0, along_z = 0.0;
+      const double *here = plane(at.points[0][a]);
+      double of_plane[N] = {}, slope_of_plane[N] = {}, copy[N];
       for (int b = 0; b < N; ++b) {
-        const double *row = here + (first[1] + b) % points[1] * mesh.row;
-        double of_row = 0.0, slope_of_row = 0.0;
-        for (int c = 0; c < N; ++c) {
-          const long z = first[2] + c;
-          const double at = row[z < points[2] ? z : z % points[2]];
-          of_row += at * sz.value[c], slope_of_row += at * sz.slope[c];
+        const double *row = here + at.points[1][b] * mesh.row, *near = row + at.points[2][0];
+        if (!at.is_row) {
+          for (int c = 0; c < N; ++c) copy[c] = row[at.points[2][c]];
+          near = copy;
         }
-        value += of_row * sy.value[b], along_y += of_row * sy.slope[b];
-        along_z += slope_of_row * sy.value[b];
+        for (int c = 0; c < N; ++c) {
+          of_plane[c] += near[c] * sy.value[b];
+          slope_of_plane[c] += near[c] * sy.slope[b];
+        }
       }
-      potential += value * sx.value[a];
-      slope[0] += value * sx.slope[a];
-      slope[1] += along_y * sx.value[a], slope[2] += along_z * sx.value[a];
+      for (int c = 0; c < N; ++c) {
+        value[c] += of_plane[c] * sx.value[a], along_x[c] += of_plane[c] * sx.slope[a];
+        along_y[c] += slope_of_plane[c] * sx.value[a];
+      }
+    }
+    double potential = 0.0, slope[3] = {};
+    for (int c = 0; c < N; ++c) {
+      potential += value[c] * sz.value[c], slope[0] += along_x[c] * sz.value[c];
+      slope[1] += along_y[c] * sz.value[c], slope[2] += value[c] * sz.slope[c];
     }
     const double charge = all.charges[i];
     if (field.potentials) field.potentials[i] = potential - own * charge;
