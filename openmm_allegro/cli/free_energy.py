@@ -9,7 +9,7 @@ from ..simulate.settings import Execution
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
-from .output import add_overwrite_option
+from .output import add_overwrite_option, print_next, quoted
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +57,8 @@ def free_energy(options: argparse.Namespace) -> None:
     for text in dict.fromkeys(words):
         print(f"warning: {text}")
     print(f"files: {options.output}/free_energy.json, *.png")
+    if "exchange" in results:
+        print_next(f"report {quoted(Path(options.output) / 'exchange')}")
 
 
 def _print_exchange(result: dict[str, Any]) -> None:

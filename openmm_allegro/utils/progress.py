@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-# Seconds of silence before the first line, and between others.
+# Seconds of silence before the first line, and at most between others.
 FIRST, NEXT = 3.0, 30.0
 # What is being done, the innermost last, which alone is told.
 _jobs: list[object] = []
@@ -58,17 +58,18 @@ def log_if_long(
     def tell() -> None:
         told = False
         silent_from, pause = started, FIRST
-        while not ended.wait(max(silent_from + pause - time.monotonic(), 0.0)):
+        while not ended.wait(min(_until(silent_from + pause), FIRST)):
             if _jobs[-1:] != [job] or _has_bar():  # another tells
                 silent_from, pause = time.monotonic(), FIRST
             elif _last_line > silent_from:
                 silent_from, pause = _last_line, FIRST
-            else:
+            elif not _until(silent_from + pause):
                 seconds = time.monotonic() - started
                 since = f", since {seconds:.0f} s" if told else ""
                 is_first = first is not None and _last_line < started
                 log.info("%s%s", first if is_first else text, since)
-                silent_from, pause, told = time.monotonic(), NEXT, True
+                silent_from, told = time.monotonic(), True
+                pause = min(max(2 * seconds, FIRST), NEXT)
 
     _jobs.append(job)
     thread = threading.Thread(target=tell, daemon=True)
@@ -81,7 +82,13 @@ def log_if_long(
         thread.join()
 
 
+def _until(due: float) -> float:
+    """Seconds until a time, 0 after it."""
+    return max(due - time.monotonic(), 0.0)
+
+
 def _has_bar() -> bool:
     """Tell whether a bar of tqdm is on the screen."""
-    tqdm = sys.modules.get("tqdm")
-    return tqdm is not None and len(getattr(tqdm.tqdm, "_instances", ())) > 0
+    # another thread may be importing it
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return len(getattr(bars, "_instances", ())) > 0

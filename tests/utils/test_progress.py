@@ -13,12 +13,12 @@ log = logging.getLogger("openmm_allegro.test")
 
 
 def test_long_jobs_are_told_and_short_ones_are_not(caplog, monkeypatch):
-    monkeypatch.setattr(progress, "FIRST", 0.02)
-    monkeypatch.setattr(progress, "NEXT", 0.02)
     with caplog.at_level(logging.INFO, "openmm_allegro.test"):
         with progress.log_if_long(log, "measuring nothing"):
             pass
         assert not caplog.messages
+        monkeypatch.setattr(progress, "FIRST", 0.02)
+        monkeypatch.setattr(progress, "NEXT", 0.02)
         with progress.log_if_long(log, "measuring rdf"):
             deadline = time.monotonic() + 20
             while len(caplog.messages) < 2 and time.monotonic() < deadline:
