@@ -93,7 +93,12 @@ def measure_free_energy(
             "free_energies": "kJ/mol",
             "free_energy_errors": "kJ/mol",
             "temperature": "K",
-        },
+        }
+        | dict.fromkeys(("minimum", "population", "barrier"), "kJ/mol")
+        | dict.fromkeys(("centers", "place", "saddle"), _units_of_variables(drawn))
+        | dict.fromkeys(
+            ("independent", "independent_of_windows", "effective", "overlap"), "1"
+        ),
         curves,
         lambda path: _plot(drawn, path),
         {"overlap": lambda path: _plot_overlap(drawn, path)},
@@ -133,6 +138,12 @@ def _wanted(source: Source, subjects: Sequence[str]) -> list[tuple[str, ...]]:
                 f"{','.join(names)!r}"
             )
     return wanted
+
+
+def _units_of_variables(drawn: dict[str, Estimated]) -> str:
+    """Unit of the variables, or all of theirs: those of an item are beside it."""
+    axes = (axis for found in drawn.values() for axis in found.surface.axes)
+    return ", ".join(dict.fromkeys(axis.unit or "1" for axis in axes))
 
 
 def _result(found: Estimated) -> dict[str, Any]:

@@ -42,7 +42,16 @@ UNITS = {
 } | dict.fromkeys(
     (
         *("survival", "survival_error", "censored", "fractional", "inside", "n_stays"),
-        *("numbers", "occupation", "shared", "site"),
+        *(
+            "numbers",
+            "occupation",
+            "occupations",
+            "cages",
+            "cosine",
+            "returns",
+            "shared",
+            "site",
+        ),
     ),
     "1",
 )

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import ase.io
 import numpy as np
 import pytest
+from cli_helpers import check_json
 from kmc_helpers import CUBIC, TRICLINIC, solid, walk
 
 from openmm_allegro.cli.main import main
@@ -82,6 +83,7 @@ def test_the_command_measures_jumps(series, capsys):
     assert main([*words, "--start", "0", "--lengths", "1"]) == 0
     text = capsys.readouterr().out
     assert "Li1-Li1, below 1 nm" in text and "The lattice drifted by 0.58 nm" in text
+    check_json(output)
     content = json.loads(output.read_text())
     result = content["results"]["Li"]
     rate, error = result["rates"]["value"][0], result["rates"]["error"][0]

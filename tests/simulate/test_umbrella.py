@@ -9,6 +9,7 @@ import numpy as np
 import openmm
 import pytest
 from bias_helpers import KT, chain_system
+from cli_helpers import check_json
 from openmm import app, unit
 
 from openmm_allegro.bias import Metadynamics, Restraint, Variable
@@ -51,6 +52,7 @@ def test_windows_are_those_of_a_spring(windows, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "minimum 1" in printed and "least overlap" in printed
     assert "pymbar" not in printed
+    check_json(out[0])
     result = json.loads((tmp_path / "f.json").read_text())["results"]["d"]
     r, values, errors = (
         np.array(result[name], dtype=float)
