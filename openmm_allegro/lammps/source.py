@@ -15,7 +15,7 @@ from ..model.elements import element_types
 from ..model.model import Model
 from ..modelfile.named import model_path
 from ..potential.checks import check_charges, is_periodic, member_name
-from ..potential.description import describe_charges
+from ..potential.description import about_model, describe_charges
 from ..potential.options import common_skin
 from ..potential.potential import AllegroPotential
 from ..runs.names import state_path
@@ -106,6 +106,10 @@ def read_source(
         positions = _positions_of(end, len(symbols), state)
     positions = check_positions(positions, topology, system)
     everywhere = range(len(symbols))
+    notes = _notes(config, paths, state)
+    notes |= describe_charges(models, config.total_charge)
+    pairs = zip(models, map(str, paths), strict=True)
+    notes["model_about"] = [about_model(model, path) for model, path in pairs]
     contents = topology, system, positions, end
     check_contents(*contents, pressure=pressure, model=everywhere)
     if periodic:
@@ -120,7 +124,7 @@ def read_source(
         box,
         common_skin(config, [model.config.cutoff for model in models]),
         config.total_charge,
-        _notes(config, paths, state) | describe_charges(models, config.total_charge),
+        notes,
     )
 
 

@@ -77,7 +77,8 @@ def describe(
             "periodic": periodic,
             REASON: reason,
             "about": [
-                _about(model, file) for model, file in zip(models, files, strict=True)
+                about_model(model, file)
+                for model, file in zip(models, files, strict=True)
             ],
             **describe_charges(models, options.total_charge),
             **({EMBEDDING: embedding} if embedding != "mechanical" else {}),
@@ -170,7 +171,8 @@ def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _about(model: Model, file: str | None) -> dict[str, Any]:
+def about_model(model: Model, file: str | None) -> dict[str, Any]:
+    """Say what a model is, by its file and the card beside it; see `about_models`."""
     card = None if file is None else card_beside(file)
     structures = model.provenance.get("training_structures")
     about = {"cutoff_angstrom": model.config.cutoff, "kind": model.kind}
