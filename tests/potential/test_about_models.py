@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""What a record says of models: their files', and that of the card beside them."""
+
+import json
+from types import SimpleNamespace
+
+from openmm_allegro.potential.description import about_model, about_models
+
+CARD = """\
+title = "Salt"
+file = "salt.safetensors"
+level_of_theory = "PBE"
+domain = "liquid"
+licence = "CC0"
+source = "doi:10.0000/data"
+metrics = "metrics.json"
+fails = "far away"
+"""
+MODEL = SimpleNamespace(
+    config=SimpleNamespace(cutoff=4.5),
+    kind="delta",
+    provenance={"training_structures": 7},
+)
+KNOWN = {"cutoff_angstrom": 4.5, "kind": "delta", "training_structures": 7}
+
+
+def test_a_card_beside_the_file_tells_the_level_of_theory(tmp_path):
+    (tmp_path / "any.card.toml").write_text(CARD)
+    (tmp_path / "broken.card.toml").write_text("title = 1")
+    told = {"title": "Salt", "level_of_theory": "PBE", "source": "doi:10.0000/data"}
+    assert about_model(MODEL, str(tmp_path / "salt.safetensors")) == KNOWN | told
+    assert about_model(MODEL, str(tmp_path / "other.safetensors")) == KNOWN
+    assert about_model(MODEL, None) == KNOWN
+
+
+def test_a_record_has_models_and_link_atoms_where_there_are_some():
+    force = {"about": [KNOWN], "caps": [[3, 9, 0.7]]}
+    found = {"model_about": [KNOWN], "link_atoms": [[3, 9]]}
+    assert about_models([force]) == json.loads(json.dumps(found))
+    assert about_models([{"caps": []}]) == {}  # as of an earlier version
