@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Train an Allegro model on energies, forces and stresses, with Lightning."""
 
+import logging
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from ..model.model import Model
 from ..modelfile import read_header
 from ..structure import Structure
 from ..utils.files import lock_output
+from ..utils.process import processor_name
 from ..utils.quiet import quiet
+from ..utils.words import counted
 from .averaging import AveragedWeights
 from .compiled import DenseCollate, require_compiler
 from .config import DataConfig, TrainConfig
@@ -45,6 +48,8 @@ from .start import (
     use_device,
     with_stress_weight,
 )
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "DataConfig",
@@ -124,6 +129,7 @@ def train(
         source=start_from,
         replay=replay,
     )
+    log.info("%s", _describe(start, train_config, device))
     check_devices(train_config, device, (len(start.training), len(start.validation)))
     # made before any file, since they refuse some data; each of several processes does
     loaders = _loaders(start, train_config) if train_config.devices == 1 else None
@@ -139,6 +145,21 @@ def train(
             remove_others(sorted(output.glob(CHECKPOINTS))[-1])
         learnt = [*start.training, *start.replay]
         return finished_model(output, train_config, learnt, start.validation, device)
+
+
+def _describe(start: Start, config: TrainConfig, device: str) -> str:
+    """Say what is trained on what: weights, network, frames, epochs and hardware."""
+    network = start.model.config
+    size = f"{network.num_scalar_features}/{network.num_tensor_features}"
+    frames = config.epoch_size or len(start.training) + len(start.replay)
+    where = processor_name() if device == "cpu" else device
+    return (
+        f"training {start.model.num_weights:,} weights (cutoff {network.cutoff:g} Å, "
+        f"l_max {network.l_max}, {size} features) on "
+        f"{counted(len(start.training), 'frame')}, {len(start.validation):,} to "
+        f"validate, in at most {counted(config.max_epochs, 'epoch')} of "
+        f"{counted(-(-frames // config.batch_size), 'step')}, on {where}"
+    )
 
 
 def _checked_config(
