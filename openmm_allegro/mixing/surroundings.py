@@ -82,11 +82,12 @@ def find_surroundings(
         remainder = missing - round(missing)
         points = shifted_points(topology, caps, charges, remainder)
         log.info(
-            "charges of %d atoms outside, at cut bonds, are shifted to their "
-            "neighbours, with %+.3f e of the region's, so that it has %+g e",
+            "charges of the outer atoms of cut bonds (%d) are shifted to their "
+            "neighbours; the region has %+g e by the model, and %.3f e that it has "
+            "beyond that by the force field goes to these atoms",
             len(caps),
-            remainder,
             total,
+            round(remainder, 3) + 0.0,  # not -0.000
         )
     method = _method(force)
     periodic = system.usesPeriodicBoundaryConditions()

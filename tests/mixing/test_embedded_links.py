@@ -8,6 +8,7 @@ import openmm
 import pytest
 from embedded_helpers import model_alone, nonbonded, set_charge, slope
 from mixed_helpers import cluster, organic_model, solvated
+from mixed_identities import inputs
 from openmm import unit
 from openmm_helpers import (
     context_of,
@@ -19,7 +20,7 @@ from openmm_helpers import (
 
 from openmm_allegro import AllegroPotential, Model
 from openmm_allegro.mixing.link_atoms import Cap, find_caps
-from openmm_allegro.mixing.shifted_charges import shifted_points
+from openmm_allegro.mixing.shifted_charges import bonded_atoms, shifted_points
 from openmm_allegro.mixing.surroundings import find_surroundings, region_charge
 from openmm_allegro.model import AllegroEnergy
 from openmm_allegro.potential.computation import computations
@@ -263,3 +264,66 @@ def test_pressure(box):
         return context.getState(energy=True).getPotentialEnergy()._value
 
     assert slope(energy_at) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "method", "cut"),
+    [
+        ("Amber14, OpenMM XML", "LJPME", True),
+        ("Amber19 with CMAP, OpenMM XML", "PME", True),
+        ("CHARMM36 with CMAP, OpenMM XML", "Ewald", True),
+        ("CHARMM psf with NBFIX", "PME", True),
+        ("GROMACS top with RB torsions", "NoCutoff", True),
+        ("Amber prmtop", "PME", False),  # benzene
+        ("CHARMM36 with CMAP, OpenMM XML", "PME", False),
+    ],
+)
+def test_force_field_of_any_input(tmp_path, name, method, cut):
+    """λ = 0 is the force field with all its pairs, and the energy is linear in λ."""
+    given = inputs(tmp_path)[name]()
+    system = given.system(False, method, False)
+    region = one_side(given) if cut else given.atoms
+    mixed_system = AllegroPotential(charged("learned")).create_mixed_system(
+        given.topology,
+        system,
+        region,
+        embedding="electrostatic",
+        link="cap",
+        interpolate=True,
+        backend="native",
+        precision="double",
+        total_charge=0.0,
+    )
+    context = context_of(mixed_system, given.positions)
+    energies, forces = [], []
+    for value in (0.0, 0.25, 1.0):
+        context.setParameter("lambda_interpolate", value)
+        energy, force = evaluate(context)
+        energies.append(energy), forces.append(force)
+    energy, force = energy_and_forces(system, given.positions)
+    assert energies[0] == pytest.approx(energy, rel=1e-10)
+    largest = abs(force).max()
+    assert abs(forces[0] - force).max() < 1e-10 * largest
+    assert abs(energies[2] - energies[0]) > 10
+    between = 0.75 * energies[0] + 0.25 * energies[2]
+    assert energies[1] == pytest.approx(between, rel=1e-10)
+
+
+def one_side(given):
+    """Atoms of the region on one side of its first bond of carbon outside of rings."""
+    bonded = bonded_atoms(given.topology)
+    elements = [atom.element.symbol for atom in given.topology.atoms()]
+    for first in sorted(given.atoms):
+        for second in sorted(bonded[first]):
+            if elements[first] != "C" or elements[second] not in ("C", "N"):
+                continue
+            side, waiting = {first}, [first]
+            while waiting:
+                at = waiting.pop()
+                fresh = {j for j in bonded[at] if {at, j} != {first, second}} - side
+                side |= fresh
+                waiting += fresh
+            if second not in side and len(side) > 1 and len(bonded[second]) > 1:
+                return sorted(side)
+    raise AssertionError("no such bond")

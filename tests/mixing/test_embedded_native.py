@@ -134,12 +134,12 @@ def test_positions_in_any_box_and_energy_alone(system, given):
 
 def test_restart_is_exact_to_the_last_bit(system, given):
     first = context_of(system, given[1], timestep=0.0002)
-    first.getIntegrator().step(7)
+    first.getIntegrator().step(3)
     checkpoint = first.createCheckpoint()
-    first.getIntegrator().step(10)
+    first.getIntegrator().step(5)
     second = context_of(system, given[1], timestep=0.0002)
     second.loadCheckpoint(checkpoint)
-    second.getIntegrator().step(10)
+    second.getIntegrator().step(5)
     ends = [
         one.getState(positions=True).getPositions(asNumpy=True)._value
         for one in (first, second)
@@ -153,7 +153,7 @@ def test_constant_energy(given):
     context = context_of(system, given[1], "CPU", timestep=0.0001)
     context.setVelocitiesToTemperature(300.0, 1)
     totals, potentials = [], []
-    for _ in range(20):
+    for _ in range(12):
         context.getIntegrator().step(5)
         state = context.getState(energy=True)
         potential = state.getPotentialEnergy()

@@ -199,10 +199,10 @@ def test_a_barostat(water_box, backend):
     barostat.setRandomNumberSeed(1)
     system.addForce(barostat)
     context = context_of(system, given[1], timestep=1e-9)
-    context.getIntegrator().step(12)
+    context.getIntegrator().step(6)
     state = context.getState(energy=True, positions=True)
     box = state.getPeriodicBoxVectors(asNumpy=True)._value
-    assert abs(np.linalg.det(box) - 0.93**3) > 1e-3
+    assert abs(np.linalg.det(box) - 0.93**3) > 1e-4
     positions = state.getPositions(asNumpy=True)._value
     other = mixed(charged("learned"), given)
     energy, _ = energy_and_forces(other, positions, box=box)
