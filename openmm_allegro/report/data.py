@@ -165,7 +165,7 @@ def _labels(survey, folder):
     for outlier in survey.outliers:
         marked[outlier.what].append(outlier.frame)
     energies = 1000 * (survey.residuals - np.nanmedian(survey.residuals))
-    unit = "energy − elements' (meV/atom)"
+    unit = "Energy − elements' (meV/atom)"
     parts = [
         attempt(
             "Energies in the order of frames",
@@ -193,7 +193,7 @@ def _labels(survey, folder):
                     lambda path: plot_frames(
                         survey.largest_forces,
                         path,
-                        "largest force (eV/Å)",
+                        "Largest force (eV/Å)",
                         marked=marked["forces"],
                     ),
                     folder,

@@ -30,7 +30,7 @@ def plot_frames(values, path, unit, *, marked=(), title=None):
         axes.plot(
             marked, values[marked], "o", color=COLORS[1], markersize=4, mfc="none"
         )
-        axes.set(xlabel="frame", ylabel=unit)
+        axes.set(xlabel="Frame", ylabel=unit)
     return Path(path)
 
 
@@ -47,7 +47,7 @@ def plot_distribution(values, path, unit, *, title=None):
     values = np.asarray(values)
     with new_figure(path, title) as axes:
         axes.hist(values[np.isfinite(values)], bins=60, color=COLORS[0], log=True)
-        axes.set(xlabel=unit, ylabel="frames")
+        axes.set(xlabel=unit, ylabel="Frames")
     return Path(path)
 
 
@@ -74,8 +74,8 @@ def plot_force_lengths(lengths, path, *, title=None):
         axes.set(
             xscale="log",
             yscale="log",
-            xlabel="length of force (eV/Å)",
-            ylabel="density (Å/eV)",
+            xlabel="Length of force (eV/Å)",
+            ylabel="Density (Å/eV)",
         )
         axes.legend(ncols=2 if len(lengths) > 4 else 1)
     return Path(path)
@@ -98,6 +98,6 @@ def plot_neighbors(radii, neighbors, cutoff, chosen, path, *, title=None):
         axes.plot(radii, neighbors, color=COLORS[0])
         axes.axvline(cutoff, color="0.6", **DASHED)
         axes.plot([cutoff], [chosen], "o", color=COLORS[1], label="the network's pairs")
-        axes.set(xlabel="radius (Å)", ylabel="neighbours of an atom", ylim=(0, None))
+        axes.set(xlabel="Radius (Å)", ylabel="Neighbours of an atom", ylim=(0, None))
         axes.legend()
     return Path(path)

@@ -28,7 +28,7 @@ def plot_learning(curves, path, ylabel, *, title=None, target=None):
             )
         if target:
             axes.axhline(target, color="0.5", linestyle="--", linewidth=0.9)
-        axes.set(yscale="log", xlabel="labelled frames", ylabel=ylabel)
+        axes.set(yscale="log", xlabel="Labelled frames", ylabel=ylabel)
         axes.xaxis.get_major_locator().set_params(integer=True)
         _plain_ticks(axes.yaxis, [values for _, values, *_ in curves.values()])
         axes.legend()
