@@ -85,7 +85,7 @@ def measure_rdf(
     temperature = source.temperature() if settings.potential else None
     if subjects == _ELEMENTS:
         subjects = all_element_pairs(source)
-    curves, shells, failed, bonds = _count(source, subjects, settings)
+    curves, shells, failed, bonds, apart = _count(source, subjects, settings)
     mixed = within_molecules(source, subjects)
     rows = []
     for label, shell in shells.items():
@@ -127,7 +127,7 @@ def measure_rdf(
         ],
     )
     if settings.potential:
-        return _with_potential(curves, temperature, measurement)
+        return _with_potential(curves | apart, temperature, measurement)
     return measurement
 
 
@@ -135,10 +135,11 @@ def _count(
     source: Source,
     subjects: Mapping[str, Sequence[Any]],
     settings: RdfSettings,
-) -> tuple[dict, dict, dict, dict]:
+) -> tuple[dict, dict, dict, dict, dict]:
     """Count pairs: curves, shells, reasons where there is none, and lengths of bonds.
 
-    Shells are of pairs in different molecules, where there are others, too.
+    Shells are of pairs in different molecules, where there are others, too; the curves
+    of these pairs come last.
     """
     within = {label: pair for label, pair in subjects.items() if label != TOTAL}
     asked = {}
@@ -152,7 +153,7 @@ def _count(
         label: _distribution(histogram, settings.blocks)
         for label, histogram in counted.items()
     }
-    bonds = {}
+    bonds, apart = {}, {}
     mixed = within_molecules(source, within)
     if mixed and not settings.intermolecular:
         shells = {label: asked[label] for label in mixed if asked}
@@ -161,6 +162,7 @@ def _count(
             source, some, **width, shells=shells, apart=True
         )
         bonds = {k: _highest_bond(counted[k], between[k]) for k in mixed}
+        apart = {k: _distribution(between[k], settings.blocks) for k in mixed}
         counted, inside = counted | between, inside | inner
     shells, failed = {}, {}
     for label in within:
@@ -171,7 +173,7 @@ def _count(
                 shells[label] = first_shell(counted[label], settings.blocks)
         except ValueError as error:  # the curve is worth having without it
             failed[label] = f"no coordination number, {error}"
-    return curves, shells, failed, bonds
+    return curves, shells, failed, bonds, apart
 
 
 def _highest_bond(counted: Any, between: Any) -> float:

@@ -162,6 +162,11 @@ def test_the_first_peak_is_not_that_of_a_bond(tmp_path, capsys):
     assert g[r < 0.12].max() > 10
     assert "first peak between molecules" in capsys.readouterr().out
     source = Source([read_run(prefix)], Window(start=0))
+    # So is the potential of mean force of what can come and go.
+    work = QUANTITIES["rdf"].measure(
+        source, pairs(["O-H"]), RdfSettings(potential=True)
+    )
+    assert work.results["O-H"]["potential_of_mean_force"].r.min() > 0.15
     apart = RdfSettings(intermolecular=True)
     curve = QUANTITIES["rdf"].measure(source, {"O-H": pairs(["O-H"])["O-H"]}, apart)
     r, g, *_ = curve.results["O-H"]["distribution"]
