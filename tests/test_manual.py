@@ -2,6 +2,7 @@
 """Pages of the manual: their tables are those of the code, their Python runs."""
 
 import importlib.util
+import json
 import re
 import runpy
 import shlex
@@ -49,6 +50,14 @@ def test_speed_is_that_of_the_results():
         text = page.read_text(encoding="utf-8")
         assert report.filled(text, *report.read_results()) == text
         assert len(report.BLOCK.findall(text)) == 1
+
+
+def test_installs_are_those_of_the_results():
+    """If not: python benchmarks/installs_table.py."""
+    installs = script(ROOT / "benchmarks" / "installs_table.py")
+    text = installs.PAGE.read_text(encoding="utf-8")
+    assert installs.filled(text, json.loads(installs.RESULTS.read_text())) == text
+    assert len(installs.BLOCK.findall(text)) == 1
 
 
 def test_readme_is_short():
