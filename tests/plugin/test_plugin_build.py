@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The plugin says what is missing where it cannot be compiled or loaded."""
 
+import sysconfig
+
 import openmm
 import pytest
 
+from openmm_allegro import plugin
 from openmm_allegro.plugin import build, library
 
 pytestmark = pytest.mark.small
@@ -13,6 +16,20 @@ def test_no_headers(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENMM_ALLEGRO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(openmm.version, "openmm_library_path", str(tmp_path / "lib"))
     with pytest.raises(ImportError, match="expects OpenMM's headers, found none in"):
+        build.plugin_path()
+
+
+def test_the_plugin_of_a_wheel_needs_no_compiler(tmp_path, monkeypatch):
+    """It is named by its sources; a compiler that is asked for comes first."""
+    file = tmp_path / f"{build.module_name()}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    file.touch()
+    monkeypatch.setattr(plugin, "__path__", [*plugin.__path__, str(tmp_path)])
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("CXXFLAGS", raising=False)
+    assert build.plugin_path() == file
+    monkeypatch.setenv("CXX", "none++")
+    with pytest.raises(ImportError, match=r"found no CXX=none\+\+; install one"):
         build.plugin_path()
 
 
