@@ -16,6 +16,9 @@ from setuptools import Extension, setup
 ROOT = Path(__file__).parent
 IS_LATER = os.environ.get("OPENMM_ALLEGRO_COMPILE") == "later"
 KERNELS = runpy.run_path(str(ROOT / "openmm_allegro" / "kernels" / "builds.py"))
+# Flags of Python itself may ask for what a debugger reads: 17 MB.
+ASKED = os.environ.get("CFLAGS", "") + os.environ.get("CXXFLAGS", "")
+DEBUG = [] if "-g" in ASKED else ["-g0"]
 PLUGIN = runpy.run_path(str(ROOT / "openmm_allegro" / "plugin" / "sources.py"))
 
 
@@ -30,7 +33,7 @@ def extension(name: str, prefix: str, flags: list[str]) -> Extension:
         f"openmm_allegro.kernels.{name}",
         [relative(KERNELS[f"{prefix}SOURCE"])],
         depends=list(map(relative, KERNELS[f"{prefix}INCLUDED"])),
-        extra_compile_args=KERNELS[f"{prefix}FLAGS"] + flags,
+        extra_compile_args=[*KERNELS[f"{prefix}FLAGS"], *flags, *DEBUG],
         extra_link_args=["-pthread"],
         language="c++",
         optional=True,
@@ -49,7 +52,7 @@ def plugin() -> list[Extension]:
             f"openmm_allegro.plugin.{PLUGIN['module_name']()}",
             [relative(PLUGIN["SOURCE"])],
             depends=list(map(relative, PLUGIN["INCLUDED"])),
-            extra_compile_args=[*PLUGIN["FLAGS"], "-isystem", str(headers)],
+            extra_compile_args=[*PLUGIN["FLAGS"], *DEBUG, "-isystem", str(headers)],
             extra_link_args=["-pthread", "-ldl"],
             library_dirs=[openmm_library_path],
             libraries=["OpenMM"],

@@ -13,6 +13,7 @@ environment is then asked to simulate, analyse, train and run TorchForce.
 writes benchmarks/results/installs.json, where ways that are not named stay as they are,
 and the table of docs/install.md. The largest way takes 8 GB while it lasts. A CPU build
 of torch is installed as --cpu-torch says; the ways beside it are left out otherwise.
+Wheel and sdist are made first, or are those of the folder --built.
 """
 
 import argparse
@@ -48,7 +49,6 @@ class Way(NamedTuple):
 
 
 WAYS = {
-    "base": Way(""),
     "wheel": Way("", "wheel", compiler=False),
     "sdist, no compiler": Way("", "sdist", compiler=False),
     "models": Way("", "models", first="wheel"),
@@ -57,6 +57,7 @@ WAYS = {
     "train": Way("[train]", "wheel"),
     "torchforce": Way("[torchforce]", "wheel"),
     "all": Way("[all]", "wheel"),
+    "base": Way(""),
 }
 
 
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("ways", nargs="*", default=list(WAYS), metavar="WAY")
     parser.add_argument("--python", default="python3")
     parser.add_argument("--cpu-torch", help="requirement of a CPU build, for pip")
+    parser.add_argument("--built", type=Path, help="folder with wheel and sdist")
     options = parser.parse_args()
     unknown = set(options.ways) - set(WAYS)
     if unknown:
@@ -73,7 +75,7 @@ def main() -> None:
     content = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     rows = content.get("installs", {})
     with tempfile.TemporaryDirectory(prefix="installs") as folder:
-        sources = _sources(Path(folder), options.python)
+        sources = _sources(Path(folder), options)
         inputs = Path(folder) / "inputs"
         write_inputs(inputs, Path(sys.executable).with_name("openmm-allegro"))
         for name in options.ways:
@@ -96,7 +98,7 @@ def main() -> None:
     fill()
 
 
-def _sources(folder: Path, python: str) -> dict[str, Path]:
+def _sources(folder: Path, options) -> dict[str, Path]:
     """Copy the files that git has, without anything built, and make wheel and sdist."""
     source = folder / "source"
     command = ["git", "-C", ROOT, "ls-files", "-z", "openmm_allegro", "systems"]
@@ -107,10 +109,15 @@ def _sources(folder: Path, python: str) -> dict[str, Path]:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     sources = {"checkout": source, "models": source / "systems"}
+    kinds = {"wheel": "*.whl", "sdist": "*.tar.gz"}
+    if options.built is not None:
+        for kind, pattern in kinds.items():
+            (sources[kind],) = options.built.resolve().glob(pattern)
+        return sources
     tools = folder / "tools"
-    subprocess.run([python, "-m", "venv", tools], check=True)
+    subprocess.run([options.python, "-m", "venv", tools], check=True)
     _pip(tools, "install", "--quiet", "build", "setuptools>=77", "openmm>=8.4")
-    for kind, pattern in {"wheel": "*.whl", "sdist": "*.tar.gz"}.items():
+    for kind, pattern in kinds.items():
         build = [tools / "bin" / "python", "-m", "build", "--no-isolation"]
         build += [f"--{kind}", "--outdir", folder, source]
         subprocess.run(build, check=True, capture_output=True)

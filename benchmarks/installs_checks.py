@@ -28,7 +28,8 @@ max_epochs = 1
 batch_size = 4
 device = "cpu"
 """
-_STEPS = ["nacl_aq.pdb", "--force", "--threads", "1", "--steps"]
+_CPU = ["--platform", "CPU", "--threads", "1"]
+_STEPS = ["nacl_aq.pdb", "--force", *_CPU, "--steps"]
 _TEN_STEPS = [*_STEPS, "10", "--report-interval", "2"]
 _ONE_STEP = [*_STEPS, "1", "--report-interval", "1", "--backend", "torchforce"]
 # Arguments of the command openmm-allegro, or of Python.
