@@ -172,7 +172,9 @@ def _path_without_compiler(folder: Path, venv: Path) -> str:
 
 def _pip(venv: Path, *arguments: str, path: str | None = None) -> str:
     """What pip of an environment prints; it raises an error if pip fails."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX")}
+    # What is in PYTHONPATH would count as installed.
+    hidden = ("CC", "CXX", "PYTHONPATH")
+    environment = {k: v for k, v in os.environ.items() if k not in hidden}
     if path is not None:
         environment["PATH"] = path
     command = [venv / "bin" / "pip", "--no-cache-dir", "--disable-pip-version-check"]

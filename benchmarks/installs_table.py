@@ -55,10 +55,17 @@ def table(content: dict) -> str:
             f"{row['seconds']:.0f} s",
             f"{row['processor_seconds']:.0f} s",
             str(row["packages"]),
-            ", ".join(name for name in DONE if row["can"][name]["done"]) or "–",
+            _done(row.get("can")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _done(checks: dict | None) -> str:
+    """What an environment could do; an early measurement did not ask."""
+    if checks is None:
+        return "not tried"
+    return ", ".join(name for name in DONE if checks[name]["done"]) or "–"
 
 
 def _size(megabytes: int) -> str:
