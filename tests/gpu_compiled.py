@@ -11,6 +11,8 @@ from gpu_step import steps
 
 from openmm_allegro.kernels.gpu.cuda import fastest_products
 from openmm_allegro.kernels.gpu.nvrtc import Nvrtc, Resources, find_nvrtc
+from openmm_allegro.kernels.inference.program import Code, unpack
+from openmm_allegro.model.long_range import LongRangeSettings
 
 # Most bytes of work-group memory of a kernel, by compute capability.
 MEMORY = {80: 166_912, 89: 101_376, 90: 232_448, 100: 232_448, 120: 101_376}
@@ -103,5 +105,14 @@ def compiler() -> Nvrtc:
 def compiled_kernels(program, number, products=None, **tuning):
     """A device that compiled all kernels of a step of a program."""
     device = CompilingDevice(compiler(), number, products)
+    tuning["charges"] = _charges_of(program)
     with steps([program], [0, 0], [True] * 3, device=device, **tuning):
         return device
+
+
+def _charges_of(program):
+    """Charges for a program that has them."""
+    parts = unpack(program)
+    is_charged = any(one.code == Code.CHARGE for one in parts.operations())
+    start = (0.5,) * parts.header.types
+    return [LongRangeSettings(start, 0.5, 0.0, True)] if is_charged else []

@@ -28,6 +28,8 @@ GOALS = (
     Goal("correct", "nacl_aq, FMA, 64 rows", "waits", 0),
     Goal("correct", "nacl_aq, FMA, 64 rows", "force_error_of_float32", 3.0),
     Goal("correct", "nacl_aq, 3xTF32, 64 rows", "force_error_of_float32", 3.0),
+    Goal("charges", f"{NACL}, learned, steps", "times_of_one", 1.65),
+    Goal("charges", f"{NACL}, constant, steps", "times_of_one", 1.15),
     Goal("nequip", "192 atoms", "times_as_fast", 5.0, at_least=True),
     Goal("nequip", "12288 atoms", "times_as_fast", 2.0, at_least=True),
 )

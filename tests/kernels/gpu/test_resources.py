@@ -80,7 +80,15 @@ def test_a_large_model_computes_again_what_it_has_no_room_for(products):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "model", ["all options", "l_max 3", "l_max 4, mish and gelu", "odd sizes", "spline"]
+    "model",
+    [
+        "all options",
+        "l_max 3",
+        "l_max 4, mish and gelu",
+        "odd sizes",
+        "spline",
+        "charges",
+    ],
 )
 @pytest.mark.parametrize("number", [80, 89])
 def test_models_of_all_kinds(model, number):
