@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_any_name()
         parser = _make_parser(arguments)
         options = parser.parse_args(arguments)
-        known_options = parser.options_of(options)
+        if options.verb != "lammps":  # which resumes what LAMMPS has begun
+            known_options = parser.options_of(options)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         note_lines()
         _, run_verb = _functions_of(options.verb)
