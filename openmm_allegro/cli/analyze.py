@@ -3,6 +3,7 @@
 
 import argparse
 import dataclasses
+import functools
 import logging
 import textwrap
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..runs.window import Window
 from ..topology.elements import Naming
 from ..utils import settings
 from .output import add_overwrite_option, check_free, write_json
+from .parser import Parser
 from .tables import format_rows, write_csv
 
 _log = logging.getLogger(__name__)
@@ -32,9 +34,9 @@ trajectories; motion is measured in each, and their mean is added. Errors are
 half-widths of 68 % intervals."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the quantities, and the options of each, to the parser of the verb."""
-    quantities = parser.add_subparsers(
+def add_options(parser: Parser) -> None:
+    """Add the quantities to the parser of the verb; options of one when it is used."""
+    quantities = parser.add_verbs(
         title="quantities", dest="quantity", required=True, metavar="QUANTITY"
     )
     for quantity in QUANTITIES.values():
@@ -73,11 +75,11 @@ def analyze(options: argparse.Namespace) -> None:
 
 
 def _add_parser(quantities: Any, quantity: Quantity) -> None:
-    """Add the parser of a quantity, its options made from its declaration."""
+    """Add the parser of a quantity."""
     about = quantity.about
     # A sentence, but g(r) stays what it is.
     first = about[0].upper() if about[1] != "(" else about[0]
-    parser = quantities.add_parser(
+    of_one = quantities.add_parser(
         quantity.name,
         aliases=quantity.aliases,
         help=about.split("; ")[0],
@@ -85,6 +87,11 @@ def _add_parser(quantities: Any, quantity: Quantity) -> None:
         epilog=_SOURCES if quantity.needs_runs else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    of_one.fill = functools.partial(_add_options, quantity)
+
+
+def _add_options(quantity: Quantity, parser: Parser) -> None:
+    """Add the options of a quantity, made from its declaration."""
     source = "SOURCE " if quantity.needs_runs else ""
     parser.usage = f"{parser.prog} {source}{quantity.subjects} [options]"
     parser.set_defaults(measured=quantity, temperature=None, csv=None)

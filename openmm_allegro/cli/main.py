@@ -6,6 +6,7 @@ Only the module of the verb that is asked for is imported. It has two functions:
 """
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known_options: list[str] = []
     try:
         _print_any_name()
-        parser = _make_parser(arguments)
+        parser = _make_parser()
         options = parser.parse_args(arguments)
         if options.verb != "lammps":  # which resumes what LAMMPS has begun
             known_options = parser.options_of(options)
@@ -156,8 +157,8 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _make_parser(arguments: Sequence[str]) -> Parser:
-    """Parser of the command, with the options of the verb that is asked for."""
+def _make_parser() -> Parser:
+    """Parser of the command; the options of a verb are made if it is asked for."""
     parser = Parser(
         prog="openmm-allegro",
         description="Allegro machine-learned potentials inside OpenMM.",
@@ -166,16 +167,18 @@ def _make_parser(arguments: Sequence[str]) -> Parser:
     parser.add_argument(
         _DEBUG, action="store_true", help="show where in the program an error arose"
     )
-    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True)
-    chosen = next((a for a in arguments if not a.startswith("-")), None)
+    verbs = parser.add_verbs(title="verbs", dest="verb", required=True)
     for verb, about in VERBS.items():
         # A sentence, to which the verb may add.
         description = f"{about[0].upper()}{about[1:]}."
-        options = verbs.add_parser(verb, help=about, description=description)
-        if verb == chosen:
-            add_options, _ = _functions_of(verb)
-            add_options(options)
+        of_verb = verbs.add_parser(verb, help=about, description=description)
+        of_verb.fill = functools.partial(_add_options, verb)
     return parser
+
+
+def _add_options(verb: str, parser: Parser) -> None:
+    add_options, _ = _functions_of(verb)
+    add_options(parser)
 
 
 def _functions_of(verb: str) -> tuple[Callable[..., None], Callable[..., None]]:

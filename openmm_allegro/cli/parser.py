@@ -2,7 +2,9 @@
 """The parser of the command, whose errors name what was probably meant."""
 
 import argparse
+import functools
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..utils.suggest import did_you_mean
@@ -41,6 +43,32 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 chosen = action.choices.get(getattr(options, action.dest, None))
-                if isinstance(chosen, Parser):
-                    names += chosen.options_of(options)
+                if isinstance(chosen, ParserOfOne):
+                    names += chosen.parser.options_of(options)
         return names
+
+    def add_verbs(self, **options: Any) -> Any:
+        """Add parsers as ``add_subparsers`` does, which are made when they are used."""
+        return self.add_subparsers(parser_class=ParserOfOne, **options)
+
+
+class ParserOfOne:
+    """The parser of one verb or quantity, made when it is asked for.
+
+    To make all of them takes longer than what many a command does.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self.fill: Callable[[Parser], None] = lambda parser: None
+
+    @functools.cached_property
+    def parser(self) -> Parser:
+        """The parser with its options."""
+        parser = Parser(**self._options)
+        self.fill(parser)
+        return parser
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; see ``argparse.ArgumentParser.parse_known_args``."""
+        return self.parser.parse_known_args(args, namespace)
