@@ -61,6 +61,7 @@ EXCEPTIONS = {
 }
 
 
+@functools.cache
 def modules():
     """All modules by dotted name below the package, with their paths."""
     return {
@@ -77,8 +78,11 @@ def tree(path):
     return ast.parse(path.read_text())
 
 
-def imports_of(name, path, known):
-    """Modules of the package that a module imports, anywhere in it."""
+@functools.cache
+def imports_of(name):
+    """Modules of the package that a module imports, anywhere in it, and where."""
+    known = modules()
+    path, found = known[name], []
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part != "__init__"]
     for node in ast.walk(tree(path)):
@@ -99,7 +103,8 @@ def imports_of(name, path, known):
         for target in targets:
             while target and ".".join(target) not in known:
                 target = target[:-1]
-            yield ".".join(target) or "__init__", node.lineno
+            found.append((".".join(target) or "__init__", node.lineno))
+    return found
 
 
 def top(name):
@@ -122,7 +127,7 @@ def allowed():
 def test_modules_import_what_stands_before_them():
     known, below, wrong = modules(), allowed(), []
     for name, path in known.items():
-        for target, line in imports_of(name, path, known):
+        for target, line in imports_of(name):
             own = top(name) == top(target)
             exception = top(name) in EXCEPTIONS.get(target, [])
             if not (own or exception or top(target) in below[top(name)]):
@@ -131,11 +136,7 @@ def test_modules_import_what_stands_before_them():
 
 
 def test_no_circle():
-    known = modules()
-    graph = {
-        name: {t for t, _ in imports_of(name, path, known)} - {name}
-        for name, path in known.items()
-    }
+    graph = {name: {t for t, _ in imports_of(name)} - {name} for name in modules()}
     # A package is imported before its modules; it is no circle that it imports them.
     done, trail = set(), []
 
@@ -179,13 +180,13 @@ def test_few_modules_at_the_root():
 
 def test_short_modules_and_functions():
     long = defaultdict(list)
-    for path in PACKAGE.rglob("*.py"):
+    for path in modules().values():
         text = path.read_text()
         where = str(path.relative_to(ROOT))
         count = len(text.splitlines())
         if count > 400:
             long["modules"].append(f"{where}: {count}")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef) and body_length(node) > 80:
                 long["functions"].append(f"{where} {node.name}: {body_length(node)}")
     assert not long
@@ -270,6 +271,7 @@ def test_analysis_imports_neither_torch_nor_openmm():
             assert not foreign_imports(path) & set(HEAVY), name
 
 
+@functools.cache
 def foreign_imports(path):
     """Names at the top of other packages' modules that a module imports."""
     names = set()

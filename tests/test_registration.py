@@ -18,7 +18,7 @@ import openmm_allegro
 from openmm_allegro import AllegroPotential, registration
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def system(model):
     skip_without("torchforce")
     topology = make_topology(["O", "H", "H"], waters=True)

@@ -231,7 +231,7 @@ def test_training_refuses_labels_of_two_kinds(trained, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_from_the_command_line(ethanol_system, tmp_path, capsys):
+def test_from_the_command_line(ethanol_system, tmp_path, capsys, undrawn):
     (tmp_path / "mm.xml").write_text(openmm.XmlSerializer.serialize(ethanol_system))
     text = training_toml(
         {

@@ -263,11 +263,29 @@ def test_ensembles_are_those_of_the_command_line(capsys):
 
 
 @pytest.fixture
-def training(tmp_path):
+def training(tmp_path, undrawn):
     pytest.importorskip("lightning")
     shutil.copy(ETHANOL, tmp_path)
     (tmp_path / "a.toml").write_text(TOML)
     return ["train", tmp_path / "a.toml", "--output", tmp_path / "run"], tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    """A folder in which the training of ``training`` is done."""
+    pytest.importorskip("lightning")
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(ETHANOL, folder)
+    (folder / "a.toml").write_text(TOML)
+    assert main(["train", f"{folder}/a.toml", "--output", f"{folder}/run"]) == 0
+    return folder
+
+
+@pytest.fixture
+def trained(training, trained_once):
+    """That training when it is done."""
+    shutil.copytree(trained_once, training[1], dirs_exist_ok=True)
+    return training
 
 
 def test_test_files_are_checked_before_training(training, capsys):
@@ -288,9 +306,8 @@ def test_train_keeps_files_of_others(training, capsys):
     assert (folder / "run" / "test.json").read_text() == "precious"
 
 
-def test_a_training_that_cannot_start_replaces_nothing(training, capsys):
-    arguments, folder = training
-    assert main([str(a) for a in arguments]) == 0
+def test_a_training_that_cannot_start_replaces_nothing(trained, capsys):
+    arguments, folder = trained
     before = (folder / "run" / "model.safetensors").read_bytes()
     if torch.cuda.is_available():
         return
@@ -299,9 +316,8 @@ def test_a_training_that_cannot_start_replaces_nothing(training, capsys):
     assert (folder / "run" / "model.safetensors").read_bytes() == before
 
 
-def test_resume_refuses_other_settings(training, capsys):
-    arguments, folder = training
-    assert main([str(a) for a in arguments]) == 0
+def test_resume_refuses_other_settings(trained, capsys):
+    arguments, folder = trained
     for change in (
         "learning_rate = 0.5",
         "energy_weight = 9.0",
@@ -317,9 +333,8 @@ def test_resume_refuses_other_settings(training, capsys):
     assert "max_epochs" in error_of(capsys, *arguments, "--resume")
 
 
-def test_resume_refuses_other_data(training, capsys):
-    arguments, folder = training
-    assert main([str(a) for a in arguments]) == 0
+def test_resume_refuses_other_data(trained, capsys):
+    arguments, folder = trained
     path = folder / "ethanol.extxyz"
     path.write_text(path.read_text() * 2)
     message = error_of(capsys, *arguments, "--resume")

@@ -14,6 +14,8 @@ from cli_helpers import analyze_error as error_of
 
 from openmm_allegro import analysis
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 
 @pytest.fixture(scope="module")
 def gas(tmp_path_factory):

@@ -7,6 +7,8 @@ from analysis_helpers import make_trajectory, pairs_that_part, two_states
 from cli_helpers import analyze, rows_of, write_run
 from cli_helpers import analyze_error as error_of
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 
 def test_survival_of_a_two_state_process(tmp_path, capsys):
     rng = np.random.default_rng(7)

@@ -14,6 +14,8 @@ from mdtraj.formats import HDF5TrajectoryFile
 from openmm_allegro import analysis
 from openmm_allegro.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 UNIT = 1.602176634e-19**2 * 1e-6 / (1e-27 * 1.380649e-23 * 300)
 COLUMNS = {
     "Step": "step",

@@ -68,7 +68,7 @@ def test_init_writes_settings_that_train(data, tmp_path, monkeypatch, capsys):
     assert 'start_from = "../salt/model.safetensors"' in text
 
 
-def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys):
+def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys, undrawn):
     """Each of the files is read once, for the settings and for the training."""
     files = []
     read = reading.read_structures
@@ -87,7 +87,7 @@ def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
-def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, epochs):
+def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, undrawn, epochs):
     """Before the first checkpoint or after it: the settings stay, the training ends."""
     command = ["train", str(data), "--output", str(tmp_path / "run")]
     original = train._fit

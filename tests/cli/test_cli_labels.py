@@ -14,6 +14,7 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.units import ENERGY_UNITS_IN_EV
 
 pytest.importorskip("lightning")
+pytestmark = pytest.mark.usefixtures("undrawn")
 UNIT = ENERGY_UNITS_IN_EV["kcal/mol"]
 SHIFTS = "shifts = {H = -13.6, C = -1029.4}\n"
 

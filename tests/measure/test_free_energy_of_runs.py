@@ -14,6 +14,8 @@ from openmm_allegro.measure.free_energy import FreeEnergySettings, measure_free_
 from openmm_allegro.runs.run import find_runs, read_run
 from openmm_allegro.runs.source import Source
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 TURN = Variable("turn", "dihedral", atoms=(0, 1, 2, 3))
 D = Variable("d", "distance", atoms=(0, 1))
 HILLS = Metadynamics(

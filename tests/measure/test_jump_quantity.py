@@ -23,6 +23,8 @@ from openmm_allegro.runs.run import Run, read_run
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 STEP = 0.2  # ps
 ENERGY, ATTEMPTS = 0.2, 1.0  # eV; 1/ps to each neighbour
 KIND = "Li1-Li1, below 1 nm"

@@ -18,6 +18,8 @@ from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.runs.source import Source  # noqa: E402
 from openmm_allegro.runs.window import Window  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory):

@@ -17,6 +17,8 @@ from openmm_allegro.runs.run import Run, read_run
 from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.window import Window
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 RDF = QUANTITIES["rdf"]
 
 

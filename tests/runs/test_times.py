@@ -17,6 +17,8 @@ from openmm_allegro.runs.source import Source
 from openmm_allegro.runs.table import ENERGY_COLUMNS
 from openmm_allegro.runs.window import Window
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 STEP = 0.02
 # Without times, in whatever format: D would be 50 times too small.
 WITHOUT = ("dcd", "pdb", "xyz", "lammpstrj", "mdcrd")

@@ -17,6 +17,8 @@ from openmm_allegro.runs.velocities import velocities_between
 from openmm_allegro.runs.window import Window
 from openmm_allegro.topology.elements import NamesUnclear
 
+pytestmark = pytest.mark.usefixtures("read_here")
+
 # Names as GROMACS, CHARMM and Amber write them, and the elements that they are.
 IONS = {
     "gromacs": (["NA", "CL", "K", "CA"], ["Na", "Cl", "K", "Ca"]),

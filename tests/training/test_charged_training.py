@@ -73,7 +73,7 @@ def test_resumed_charged_training_is_the_same(trained, tmp_path):
     assert_same_training(folder, tmp_path / "parts")
 
 
-def test_command_trains_and_evaluates_charges(tmp_path, monkeypatch, capsys):
+def test_command_trains_and_evaluates_charges(tmp_path, monkeypatch, capsys, undrawn):
     monkeypatch.chdir(tmp_path)
     Path("data.extxyz").write_text(ETHANOL.read_text())
     text = training_toml(

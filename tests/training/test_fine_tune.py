@@ -329,7 +329,7 @@ def test_settings_that_need_a_model_or_frames_to_replay():
         check_fine_tuning(tiny_config(), short(replay_level="same"), tiny_model(), ())
 
 
-def test_command(tmp_path, monkeypatch, capsys):
+def test_command(tmp_path, monkeypatch, capsys, undrawn):
     from training_helpers import ETHANOL
 
     monkeypatch.chdir(tmp_path)
