@@ -60,6 +60,17 @@ def test_a_table_is_kept_until_it_is_damaged(model, cache, monkeypatch):
     assert len(computed) == 3 and (mended.weights == first.weights).all()
 
 
+def test_a_table_is_read_where_nothing_may_be_written(model, cache, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("of another user")
+
+    computed, program = made(monkeypatch), folded(model, "mixed")
+    first = table.with_table(program, 128)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert (table.with_table(program, 128).weights == first.weights).all()
+    assert len(computed) == 1
+
+
 def test_the_tables_that_were_used_last_stay(model, cache, monkeypatch):
     program = folded(model, "mixed")
     for intervals in (128, 256):
@@ -77,12 +88,27 @@ def test_the_tables_that_were_used_last_stay(model, cache, monkeypatch):
 
 def test_the_choice_is_kept_and_said_again(model, cache, monkeypatch, caplog):
     programs = folded(model, "mixed"), folded(model, "double")
+    choice = table._Choice(128, 1e-6, 2e-6, 3e-6, 4e-6, 1000)
+    measured = []
+
+    def measure(program, *_):
+        measured.append(program)
+        return choice, program
+
+    monkeypatch.setattr(table, "_measure", measure)
     with caplog.at_level(logging.INFO):
-        first = table.choose_intervals(*programs, model.config.elements)
-        monkeypatch.setattr(table, "_measure", None)
-        assert table.choose_intervals(*programs, model.config.elements) == first
+        for _ in range(2):
+            found = table.choose_intervals(*programs, model.config.elements)
+            assert found == choice.intervals
     lines = [r.message for r in caplog.records if "two-body table of" in r.message]
-    assert len(lines) == 2 and lines[0] == lines[1]
+    assert len(measured) == 1 and len(lines) == 2 and lines[0] == lines[1]
+    (path,) = cache.glob("*.json")
+    whole = path.read_text()
+    for damaged in ("", "{}", "[1]", whole[:-9], whole.replace("128", "129")):
+        path.write_text(damaged)
+        found = table.choose_intervals(*programs, model.config.elements)
+        assert found == choice.intervals and path.read_text() == whole
+    assert len(measured) == 6
 
 
 def test_without_a_folder_a_table_is_made_each_time(model, cache, monkeypatch):

@@ -64,15 +64,16 @@ def kept_numbers(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any
     find : function
     """
     path = folder() / f"{name}.json"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         record = json.loads(path.read_text())
-        if isinstance(record, dict):
-            return record
+        if record["crc"] == _crc_of(record["numbers"]):
+            return dict(record["numbers"])
     began = time.monotonic()
     with log_if_long(_log, "choosing how fine a two-body table is to be"):
         found = find()
     if time.monotonic() - began >= KEPT_FROM:
-        _write(path, [json.dumps(found).encode()])
+        record = {"numbers": found, "crc": _crc_of(found)}
+        _write(path, [json.dumps(record).encode()])
     return found
 
 
@@ -102,6 +103,10 @@ def folder() -> Path:
     return cache_folder() / "tables"
 
 
+def _crc_of(numbers: Any) -> int:
+    return zlib.crc32(json.dumps(numbers).encode())
+
+
 @functools.lru_cache(maxsize=8)
 def _hash_of_file(path: str) -> bytes:
     return hashlib.sha256(Path(path).read_bytes()).digest()
@@ -120,11 +125,12 @@ def _read(path: Path, table: np.ndarray) -> bool:
                     return False
                 begin += count
             kept = file.read(_SUM_BYTES)
-        if zlib.crc32(table).to_bytes(_SUM_BYTES, "little") != kept:
-            return False
-        os.utime(path)  # it was used
     except OSError:
         return False
+    if zlib.crc32(table).to_bytes(_SUM_BYTES, "little") != kept:
+        return False
+    with contextlib.suppress(OSError):  # of a folder that one may only read
+        os.utime(path)  # it was used
     return True
 
 
