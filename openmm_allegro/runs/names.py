@@ -205,7 +205,12 @@ def check_output(
             f"folder {output}"
         )
     paths = paths_of(output)
-    check_existing(paths, overwrite, resume)
+    former = _former_state(output)  # begun anew, a run would remove it
+    check_existing(
+        paths if former is None else paths | {"former state": former},
+        overwrite,
+        resume,
+    )
     return {name: paths[name] for name in SUFFIXES}
 
 

@@ -21,6 +21,7 @@ from openmm_allegro.runs.names import (  # noqa: E402
     OTHER_SUFFIXES,
     SUFFIXES,
     adopt_former_names,
+    check_output,
     paths_of,
     remove_output,
     state_path,
@@ -178,9 +179,12 @@ def test_a_state_of_an_earlier_version_is_known_by_its_content(tmp_path):
     assert state_path(prefix) == present
     adopt_former_names(prefix)
     remove_output(prefix)
-    assert former.exists()
+    assert former.exists() and check_output(prefix)["state"] == present
     former.write_text('<?xml version="1.0" ?>\n<State/>')
     assert state_path(prefix) == former
+    with pytest.raises(FileExistsError, match=r"no output yet, found .*nvt\.xml;"):
+        check_output(prefix)  # all that is left of a run
+    check_output(prefix, overwrite=True)
     adopt_former_names(prefix)
     assert state_path(prefix) == present and not former.exists()
     former.write_bytes(present.read_bytes())
