@@ -17,6 +17,7 @@ WORKS = {
     "link-atoms": "S. Dapprich et al., J. Mol. Struct. THEOCHEM 461, 1 (1999), "
     "doi:10.1016/S0166-1280(98)00475-8",
     "ewald": "P. P. Ewald, Ann. Phys. 369, 253 (1921), doi:10.1002/andp.19213690304",
+    "mesh": "U. Essmann et al., J. Chem. Phys. 103, 8577 (1995), doi:10.1063/1.470117",
     "langevin-middle": "Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), "
     "doi:10.1021/acs.jpca.9b02771",
     "nose-hoover": "G. J. Martyna et al., J. Chem. Phys. 97, 2635 (1992), "
@@ -29,10 +30,14 @@ WORKS = {
     "doi:10.1093/amrx/abs010",
     "geodesic-baoab": "B. Leimkuhler and C. Matthews, Proc. R. Soc. A 472, 20160138 "
     "(2016), doi:10.1098/rspa.2016.0138",
+    "langevin": "T. Schneider and E. Stoll, Phys. Rev. B 17, 1302 (1978), "
+    "doi:10.1103/PhysRevB.17.1302",
     "vvvr": "D. A. Sivak et al., J. Phys. Chem. B 118, 6466 (2014), "
     "doi:10.1021/jp411770f",
     "barostat": "J. Åqvist et al., Chem. Phys. Lett. 384, 288 (2004), "
     "doi:10.1016/j.cplett.2003.12.039",
+    "moving-barostat": "G. J. Martyna et al., J. Chem. Phys. 101, 4177 (1994), "
+    "doi:10.1063/1.467468",
     "hydrogen-mass": "C. W. Hopkins et al., J. Chem. Theory Comput. 11, 1864 (2015), "
     "doi:10.1021/ct5010406",
     "rpmd": "I. R. Craig and D. E. Manolopoulos, J. Chem. Phys. 121, 3368 (2004), "
@@ -176,4 +181,15 @@ INTEGRATORS = {
         ("rpmd", "pile"),
     ),
     "qtb": ("an adaptive quantum thermal bath", "friction", ("qtb",)),
+}
+
+# What LAMMPS has in the place of some of them.
+IN_LAMMPS = {
+    "langevin-middle": (
+        "velocity Verlet and Langevin forces",
+        "friction",
+        ("velocity-verlet", "langevin"),
+    ),
+    "verlet": INTEGRATORS["velocity-verlet"],
+    "nose-hoover": INTEGRATORS["nose-hoover-chain"],
 }

@@ -12,7 +12,7 @@ from ..runs.run import Run
 from ..runs.species import masses_of
 from ..utils.words import listed
 from .biased import bias_words, replica_words, surface_words
-from .citations import INTEGRATORS, QUANTITIES, WORKS
+from .citations import IN_LAMMPS, INTEGRATORS, QUANTITIES, WORKS
 from .details import box_words
 from .downloads import plain_text
 from .html import (
@@ -23,7 +23,13 @@ from .html import (
     tag,
 )
 from .production import Findings, Production
-from .region import ALL, known_topology, link_atom_words, region_words
+from .region import (
+    ALL,
+    charge_words,
+    known_topology,
+    link_atom_words,
+    region_words,
+)
 
 _BAROSTATS = {
     "npt": "the box scaled as a whole",
@@ -248,11 +254,7 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
         text += f", by {embedding} embedding{paper.cite('embedding')}"
     sentences = [f"{text}.", _force_field(record)]
     sentences.append(_link_atoms(paper, record, production))
-    if record.get("charges"):
-        sentences.append(
-            f"Its {record['charges']} charges interacted beyond the cutoff by an Ewald "
-            f"sum{paper.cite('ewald')}."
-        )
+    sentences.append(charge_words(paper, record, bool(box_words(production))))
     return " ".join(filter(None, sentences))
 
 
@@ -336,9 +338,10 @@ def _ensemble(paper: Paper, run: Run, kelvin: str | None) -> str:
     if run.ensemble not in _BAROSTATS:
         return text
     text += _of("pressure_bar", record, " and {:g} bar")
-    text += (
-        f" (Monte Carlo barostat{paper.cite('barostat')}, {_BAROSTATS[run.ensemble]}"
-    )
+    name, work = "Monte Carlo barostat", "barostat"
+    if record.get("engine") == LAMMPS:
+        name, work = "barostat of Martyna, Tobias and Klein", "moving-barostat"
+    text += f" ({name}{paper.cite(work)}, {_BAROSTATS[run.ensemble]}"
     return text + _of("barostat_interval", record, ", attempted every {} steps") + ")"
 
 
@@ -347,7 +350,8 @@ def _integrator(paper: Paper, run: Run) -> str:
     name = record.get("integrator")
     if name is None:
         return ""
-    words, rate, works = INTEGRATORS.get(name, (f"integrator {name}", "friction", ()))
+    known = INTEGRATORS | (IN_LAMMPS if record.get("engine") == LAMMPS else {})
+    words, rate, works = known.get(name, (f"integrator {name}", "friction", ()))
     text = f"with {words}{paper.cite(*works)}"
     details = []
     if rate and run.ensemble != "nve":

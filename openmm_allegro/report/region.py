@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..runs.names import LAMMPS
+from ..utils.words import listed
 from .production import Production
 
 ALL = "all atoms"
@@ -89,3 +91,17 @@ def region_atoms(region: str) -> list[int]:
         first, _, last = part.partition("-")
         indices += range(int(first), int(last or first) + 1)
     return indices if len(indices) == int(number.split()[0]) else []
+
+
+def charge_words(paper: Any, record: Mapping[str, Any], periodic: bool) -> str:
+    """Write how charges of a model interacted; empty where it has none."""
+    kinds = record.get("charges")
+    if not kinds:
+        return ""
+    kinds = dict.fromkeys(kinds if isinstance(kinds, list) else [kinds])
+    text = f"The model's {listed(kinds)} charges interacted beyond the cutoff"
+    if periodic:
+        on_mesh = record.get("engine") != LAMMPS  # whose user says how it sums
+        works = ("ewald", "mesh") if on_mesh else ("ewald",)
+        text += f" by an Ewald sum{' on a mesh' if on_mesh else ''}{paper.cite(*works)}"
+    return f"{text}."

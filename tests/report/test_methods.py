@@ -122,6 +122,30 @@ def test_methods_of_replicas_restraints_and_an_nve_run(tmp_path):
     assert "doi:10.1063/1.2978177" in text
 
 
+def test_methods_of_a_run_in_lammps_are_those_of_lammps(tmp_path):
+    record = {"engine": "lammps", "ensemble": "npt", "pressure_bar": 1.0}
+    record |= {"integrator": "langevin-middle", "charges": "learned"}
+    record |= {"friction_per_ps": 1.0, "model": "m.safetensors"}
+    text = methods_of(write_run(tmp_path / "npt", walk(salt_water(), 30), **record))
+    assert "velocity Verlet and Langevin forces" in text and "in LAMMPS" in text
+    assert "barostat of Martyna, Tobias and Klein" in text
+    assert "by an Ewald sum [" in text
+    for word in ("middle", "leapfrog", "Monte Carlo", "mesh", "j.cplett.2003"):
+        assert word not in text
+    for engine in ({}, record):
+        record = engine | {"integrator": "verlet", "ensemble": "nve"}
+        text = methods_of(write_run(tmp_path / "nve", **record))
+        assert ("leapfrog" in text) == (engine == {})
+
+
+def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
+    record = {"model": "m.safetensors", "charges": "learned", "ml_region": "all atoms"}
+    record["forcefield"] = ["amber14-all.xml"]
+    text = methods_of(write_run(tmp_path / "box", walk(salt_water(), 30), **record))
+    assert "The model's learned charges" in text and "10.1063/1.470117" in text
+    assert "Ewald" not in methods_of(write_run(tmp_path / "free", **record))
+
+
 def test_a_region_is_read_or_left_as_it_stands():
     assert region_atoms("4 atoms: 0-2, 7") == [0, 1, 2, 7]
     assert region_atoms("1 atom: 5") == [5]
