@@ -8,9 +8,6 @@ import openmm
 from openmm import app, unit
 
 from ..classical.bonds import bond_markers
-from ..simulate.checks import name_stage
-from ..simulate.settings import Stage
-from ..simulate.system import repartition_hydrogen_mass
 from ..topology.elements import ATOMIC_NUMBERS
 from .plan import AtomType
 
@@ -45,36 +42,6 @@ def skeleton(
     return system
 
 
-def stage_masses(
-    topology: app.Topology, system: openmm.System, stages: Sequence[Stage]
-) -> np.ndarray:
-    """Masses [S, N] in Da of all atoms in each stage, with its mass of hydrogens.
-
-    Parameters
-    ----------
-    topology : openmm.app.Topology
-    system : openmm.System
-        Masses of the elements; it is left as it was.
-    stages : sequence of Stage
-
-    Raises
-    ------
-    ValueError
-        As ``repartition_hydrogen_mass``, by the name of the stage.
-    """
-    own = _masses(system)
-    rows: dict[float | None, np.ndarray] = {None: own}
-    for stage in stages:
-        mass = stage.hydrogen_mass_da
-        if mass not in rows:
-            with name_stage(stage.name):
-                repartition_hydrogen_mass(system, topology, mass)
-            rows[mass] = _masses(system)
-            for index, value in enumerate(own.tolist()):
-                system.setParticleMass(index, value)
-    return np.array([rows[stage.hydrogen_mass_da] for stage in stages])
-
-
 def atom_types(
     symbols: Sequence[str], masses: np.ndarray
 ) -> tuple[tuple[AtomType, ...], np.ndarray]:
@@ -104,9 +71,3 @@ def atom_types(
         for index, row in zip(first, unique, strict=True)
     )
     return types, numbers.reshape(-1)
-
-
-def _masses(system: openmm.System) -> np.ndarray:
-    count = system.getNumParticles()
-    values = (system.getParticleMass(i) for i in range(count))
-    return np.array([value.value_in_unit(unit.dalton) for value in values])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from ..modelfile.named import model_path
 from ..simulate.atoms import describe_atoms
+from ..simulate.masses import stage_masses
 from ..simulate.protocol import choose_seed
 from ..simulate.settings import Stage
 from ..simulate.system_config import SystemConfig
 from ..utils.files import lock_output, replace_file
-from .atoms import atom_types, stage_masses
+from .atoms import atom_types
 from .build import PLUGIN, build_plugin
 from .charges import plan_charges, start_charges
 from .checks import check_ensembles, check_stages, count_atoms

@@ -116,8 +116,31 @@ def _start(plan: Plan, number: int) -> list[str]:
         draw = f"{kelvin:.10g} {plan.seed + number} mom yes dist gaussian"
         lines.append(f"velocity        all create {draw}")
     else:  # a state of OpenMM has a momentum, and other masses give one
+        lines += _keep_kinetic_energies(plan, number)
         lines.append("velocity        all zero linear  # the centre of mass rests")
     return [*lines, "reset_timestep  0"]
+
+
+def _keep_kinetic_energies(plan: Plan, number: int) -> list[str]:
+    """Scale velocities of atoms whose masses are others than in the stage before."""
+    factors = [
+        math.sqrt(one.masses[max(number - 1, 0)] / one.masses[number])
+        for one in plan.types
+    ]
+    terms = [
+        f"(type=={i})*{factor - 1.0:.10g}"
+        for i, factor in enumerate(factors, start=1)
+        if factor != 1.0
+    ]
+    if not terms:
+        return []
+    scale = "+".join(["1", *terms]).replace("+(type", " &\n    +(type")
+    return [
+        "# each atom keeps its kinetic energy with its new mass",
+        f'variable        scale atom "{scale}"',
+        *(f"variable        scaled_{v} atom {v}*v_scale" for v in ("vx", "vy", "vz")),
+        "velocity        all set v_scaled_vx v_scaled_vy v_scaled_vz",
+    ]
 
 
 def _draws(plan: Plan, number: int) -> bool:

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
-from ..nuclei.ring_polymer import Beads, adopt, degrees_of_freedom
+from ..nuclei.ring_polymer import adopt, degrees_of_freedom
 from ..potential.description import about_models, notes_of
 from ..runs.names import ENSEMBLES, adopt_former_names, check_output, paths_of
 from ..utils.files import lock_output
@@ -37,6 +37,7 @@ from .differences import Asked
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
+from .masses import Ended
 from .platform import choose_platform, describe_hardware, torch_threads
 from .resume import Earlier, check_earlier, read_earlier
 from .settings import Execution, RunSettings, check_work
@@ -76,14 +77,14 @@ def execute(
     notes: dict[str, Any] | None = None,
     identity: Identity | None = None,
     sampling: Sampling | None = None,
-    beads: Beads | None = None,
+    ended: Ended | None = None,
     reference: Any = None,
 ) -> dict[str, Path]:
     """Do what ``run`` does, with settings that were checked when they were made.
 
-    ``identity`` is that of System and topology, if the caller knows it. ``beads`` are
-    those of the run that ``state`` is the end of, if it had a ring polymer. Each rmsd
-    without a file is taken from ``reference``, by default ``positions``.
+    ``identity`` is that of System and topology, if the caller knows it. ``ended`` is
+    what ``state`` lacks of the run that it is the end of. Each rmsd without a file is
+    taken from ``reference``, by default ``positions``.
     """
     check_work(settings)
     paths = check_output(output, execution.overwrite, execution.resume)
@@ -145,7 +146,7 @@ def execute(
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
         job = Job(simulation, paths, record, own, prepare(), save_after, acting=acting)
-        _begin(job, settings, earlier, state, beads)
+        _begin(job, settings, earlier, state, ended)
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
@@ -198,13 +199,13 @@ def _begin(
     settings: RunSettings,
     earlier: Earlier,
     state: openmm.State | None,
-    beads: Beads | None,
+    ended: Ended | None,
 ) -> None:
     """Bring a run to its first step, or to that of its checkpoint."""
     before, checkpoint = earlier
     try:
         if checkpoint is None:
-            start(job, settings, state, beads)
+            start(job, settings, state, ended)
         else:
             resume_from(checkpoint, job, before)
     except OSError as error:

@@ -23,6 +23,7 @@ from .checkpoint import read_checkpoint
 from .checks import check_packages, check_seeds, name_stage
 from .execute import execute
 from .identity import identify
+from .masses import Ended, stage_masses
 from .settings import Execution, Stage, check_work
 from .system import check_settings_of, prepare_system
 from .watchdogs.watchdog import Watchdogs
@@ -114,7 +115,8 @@ def run_protocol(
     files: dict[str, dict[str, Path]] = {}
     with lock_output(folder / "protocol"):
         record = _begin(folder, stages, execution)
-        identity, state, beads = identify(system, topology), None, None
+        identity, state, ended = identify(system, topology), None, None
+        masses = stage_masses(topology, system, stages)
         for number, (name, stage) in enumerate(
             zip(record["stages"], stages, strict=True)
         ):
@@ -126,13 +128,13 @@ def run_protocol(
             begin = positions if begin is None else begin
             what = topology, begin, system, folder / name, stage, how
             more = {"watchdogs": watchdogs, "state": state, "notes": notes}
-            more |= {"identity": identity, "beads": beads, "reference": positions}
+            more |= {"identity": identity, "ended": ended, "reference": positions}
             more["sampling"] = sampling.of_stage(stage.name, biased=stage.bias)
             with name_stage(name):
                 files[name] = execute(*what, **more)
             path_of_state = files[name]["state"]
             state = read_state(path_of_state.read_text(), str(path_of_state))
-            beads = _beads(stage, files[name])
+            ended = Ended(masses[number], _beads(stage, files[name]))
         write_record(path, record | {"finished": True})
     return files
 

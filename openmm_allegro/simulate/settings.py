@@ -107,7 +107,8 @@ class RunSettings:
     hydrogen_mass_da: float | None = setting(
         None,
         about="Mass of hydrogens, taken from the atoms they are bonded to; their own "
-        "if not given",
+        "if not given. Where it is another than that of the stage before, velocities "
+        "are scaled, so that each atom keeps its kinetic energy",
         unit="Da",
         above=0.0,
         below=12.0,

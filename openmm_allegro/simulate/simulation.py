@@ -128,7 +128,8 @@ def run(
         Whether to minimise the energy first, until forces are of thermal size.
     state : openmm.State, optional
         End of another run: its positions, velocities and box replace ``positions``, the
-        System's box and velocities that are drawn.
+        System's box and velocities that are drawn. With other masses than there, draw
+        velocities all the same.
     draw_velocities : bool
         Whether to draw velocities in spite of ``state``.
     platform : str, optional

@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from ..bias.acting import VariablesReporter
 from ..nuclei.choices import QTB, RPMD
-from ..nuclei.ring_polymer import Beads, RingPolymerContext
+from ..nuclei.ring_polymer import RingPolymerContext
 from ..reporters import (
     ChargeReporter,
     DipoleReporter,
@@ -31,6 +31,7 @@ from .checkpoint import Checkpoint, restore
 from .file_sums import cut_files, with_keys_of
 from .integrators import start_temperature
 from .loop import Job, with_explanation
+from .masses import Ended, keep_kinetic_energies
 from .resume import hash_written, write_missing
 from .settings import RunSettings
 from .topology_file import write_topology
@@ -95,7 +96,7 @@ def start(
     job: Job,
     settings: RunSettings,
     state: openmm.State | None,
-    beads: Beads | None = None,
+    ended: Ended | None = None,
 ) -> None:
     """Bring a new run to its first step; earlier output is removed.
 
@@ -105,8 +106,8 @@ def start(
     settings : RunSettings
     state : openmm.State or None
         End of another run, whose velocities are kept.
-    beads : Beads, optional
-        Of that run.
+    ended : Ended, optional
+        Of that run, what the state lacks.
     """
     simulation, paths, record = job.simulation, job.paths, job.record
     # In this order a kill leaves no checkpoint of another run than the record's, and
@@ -130,9 +131,11 @@ def start(
         context.setVelocitiesToTemperature(kelvin, record["seed"])
     else:
         context.setVelocities(state.getVelocities())
+        if ended is not None:
+            keep_kinetic_energies(context, ended.masses)
     if isinstance(context, RingPolymerContext):
         kelvin = start_temperature(record["temperature_k"])
-        kept = None if settings.minimize else beads
+        kept = None if settings.minimize or ended is None else ended.beads
         if kept is not None and settings.draw_velocities:
             kept = kept._replace(velocities=kept.velocities[:0])
         context.begin(kelvin, record["seed"], kept)

@@ -53,7 +53,7 @@ FORMER = {
     "ensembles": "simulate.system",
     "evaluate": ("training.evaluate", "training.parity", "training.predict"),
     "fingerprint": "classical.fingerprint",
-    "hydrogen_mass": "simulate.system",
+    "hydrogen_mass": "simulate.masses",
     "integrators": "simulate.integrators",
     "kernels.fold": ("kernels.inference.fold", "kernels.inference.program"),
     "kernels.fused": ("kernels.inference.operator", "kernels.library"),

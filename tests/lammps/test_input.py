@@ -49,7 +49,16 @@ def test_stages_follow_each_other(plan, tmp_path):
     assert ("run", "60 upto") in first
     # those of hydrogens change, and velocities go on
     assert ("mass", "1 3") in second and ("mass", "2 12") in second
-    assert dict(second)["velocity"] == "all zero linear"
+    assert [rest for name, rest in second if name == "velocity"] == [
+        "all set v_scaled_vx v_scaled_vy v_scaled_vz",
+        "all zero linear",
+    ]
+    (scale,) = (rest for _, rest in second if rest.startswith("scale "))
+    factors = re.findall(r"\(type==(\d)\)\*([-.\d]+)", scale)
+    for (kind, factor), one in zip(factors, TYPES, strict=True):
+        assert TYPES[int(kind) - 1] is one
+        energies = one.masses[0], one.masses[1] * (1.0 + float(factor)) ** 2
+        assert energies[1] == pytest.approx(energies[0])
     assert "minimize" not in dict(second)
     runs = [rest for name, rest in second if name == "run"]
     assert runs == ["45 upto start 0 stop 45", "90 upto start 45 stop 90"]

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 from openmm_helpers import make_topology
 
-from openmm_allegro.lammps.atoms import (
-    atom_types,
-    element_masses,
-    skeleton,
-    stage_masses,
-)
+from openmm_allegro.lammps.atoms import atom_types, element_masses, skeleton
 from openmm_allegro.lammps.data import Atoms, data_text
 from openmm_allegro.lammps.plan import AtomType
 from openmm_allegro.lammps.replicas import (
@@ -18,6 +13,7 @@ from openmm_allegro.lammps.replicas import (
     repeat_topology,
 )
 from openmm_allegro.runs.system import read_system
+from openmm_allegro.simulate.masses import stage_masses
 from openmm_allegro.simulate.settings import Stage
 
 BOX = np.array([[1.2, 0, 0], [0.3, 1.1, 0], [-0.2, 0.25, 1.0]])

@@ -14,7 +14,7 @@ from openmm import app, unit
 from openmm_allegro import load_model
 from openmm_allegro.interop.ase import AllegroCalculator
 from openmm_allegro.model import AllegroConfig
-from openmm_allegro.simulate.system import repartition_hydrogen_mass
+from openmm_allegro.simulate.masses import repartition_hydrogen_mass
 from openmm_allegro.structure import read_structures
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.train import DataConfig, TrainConfig
