@@ -11,7 +11,8 @@ forces on points go to these exactly.
 
 A region that cuts a molecule has a force field's charge of no whole e, and the model's
 is one. The hosts take the rest before they are shifted, in equal parts, so that the
-charge of all stays: H. Lin and D. G. Truhlar, doi:10.1021/jp0446332.
+charge of all stays, as B. Wang and D. G. Truhlar balance charges, J. Chem. Theory
+Comput. 6, 359 (2010).
 """
 
 from collections import defaultdict

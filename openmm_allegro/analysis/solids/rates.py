@@ -92,10 +92,10 @@ def jumps(stays, sites, *, edges=None, n_blocks=LONG_BLOCKS):
         D_J = \frac{1}{6 N t} \sum a^2
 
     with the time :math:`t_A` that ions spent at sites A, that of stays without begin or
-    end included: of exponential stays these are the most likely rates (Aalen, Ann.
-    Stat. 6, 701, 1978, doi:10.1214/aos/1176344247). :math:`D_J`, and its ratio to the
-    tracer's coefficient, the correlation factor, are those of de Klerk, van der Maas
-    and Wagemaker, ACS Appl. Energy Mater. 1, 3230, 2018, doi:10.1021/acsaem.8b00457.
+    end included: of exponential stays these are the most likely rates (Albert, Ann.
+    Math. Stat. 33, 727, 1962). :math:`D_J`, and its ratio to the tracer's coefficient,
+    the correlation factor, are those of de Klerk, van der Maas and Wagemaker, ACS Appl.
+    Energy Mater. 1, 3230, 2018, doi:10.1021/acsaem.8b00457.
     The probability that a stay lasts is the product-limit estimate of stays whose begin
     was seen (Kaplan and Meier, J. Am. Stat. Assoc. 53, 457, 1958,
     doi:10.1080/01621459.1958.10501452), in which one whose end was not counts as long
