@@ -65,15 +65,18 @@ def _with_unit(value: Any, unit: str) -> str:
     return f"{number}{unit}" if unit == "°" else f"{number} {unit}".rstrip()
 
 
-def surface_words(paper: Any, measurement: Any) -> str:
-    """Write how free energies over collective variables were found."""
-    ways = []
+def surface_words(paper: Any, measurement: Any, run: Run) -> str:
+    """Write how free energies over collective variables of a run were found."""
+    ways, bias = [], run.record.get("bias")
+    kind = bias.get("kind") if isinstance(bias, dict) else None
+    works = {"metadynamics": ("reweighting",), "opes": ("umbrella", "opes")}
     if any(result.get("windows") for result in measurement.results.values()):
         ways.append(f"MBAR{paper.cite('mbar')}")
     if any("(hills)" in item for item in measurement.results):
         ways.append("the sum of hills")
     if any("(reweighting)" in item for item in measurement.results):
-        ways.append(f"reweighting{paper.cite('reweighting')}")
+        work = paper.cite(*works.get(kind, ("umbrella",)))
+        ways.append(f"reweighting{work}")
     by = f" by {listed(ways)}" if ways else ""
     return f"free energies over collective variables{by}"
 

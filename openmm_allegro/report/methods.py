@@ -379,7 +379,7 @@ def _analysis(paper: Paper, production: Production, findings: Findings) -> list[
         equilibration = paper.cite("equilibration")
     each = [words + paper.cite(*works) for words, works in done.values()]
     if "free-energy" in found:
-        each.append(surface_words(paper, found["free-energy"]))
+        each.append(surface_words(paper, found["free-energy"], production.run))
     return [
         f"Frames of {production.run.stage} from {start:.4g} ps on "
         f"({production.reason}{equilibration}) were read with mdtraj{read} and "

@@ -7,9 +7,12 @@ mdtraj = pytest.importorskip("mdtraj")
 
 from report_helpers import Page, salt_water, walk, write_run  # noqa: E402
 
+from openmm_allegro.measure.measurement import Measurement  # noqa: E402
 from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report.biased import surface_words  # noqa: E402
+from openmm_allegro.report.citations import WORKS  # noqa: E402
 from openmm_allegro.report.learning_methods import learning_methods  # noqa: E402
-from openmm_allegro.report.methods import write_methods  # noqa: E402
+from openmm_allegro.report.methods import Paper, write_methods  # noqa: E402
 from openmm_allegro.report.production import Findings, make_production  # noqa: E402
 from openmm_allegro.report.region import region_atoms  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
@@ -136,6 +139,19 @@ def test_methods_of_a_run_in_lammps_are_those_of_lammps(tmp_path):
         record = engine | {"integrator": "verlet", "ensemble": "nve"}
         text = methods_of(write_run(tmp_path / "nve", **record))
         assert ("leapfrog" in text) == (engine == {})
+
+
+def test_reweighting_is_that_of_the_bias(tmp_path):
+    found = Measurement([], {"phi (reweighting)": {}}, {}, {}, None)
+    for bias, cited in (
+        ({"kind": "metadynamics"}, {"reweighting"}),
+        ({"kind": "opes"}, {"umbrella", "opes"}),
+        (None, {"umbrella"}),
+    ):
+        paper = Paper()
+        run = read_run(write_run(tmp_path / "run", bias=bias))
+        assert "by reweighting [" in surface_words(paper, found, run)
+        assert set(paper.cited) == {WORKS[name] for name in cited}
 
 
 def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
