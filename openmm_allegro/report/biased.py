@@ -88,6 +88,11 @@ def replica_words(paper: Any, run: Run) -> str:
     if method is None:
         return ""
     if method == "switching":
+        if record.get("directions", "both") != "both":
+            return (
+                "Free energies are from works of switching in one direction, "
+                f"{record['directions']}{paper.cite('jarzynski')}."
+            )
         return (
             "Free energies are from works of switching in both directions"
             f"{paper.cite('crooks', 'bar')}."
@@ -102,4 +107,6 @@ def replica_words(paper: Any, run: Run) -> str:
     text += paper.cite("replicas")
     if record.get("steps_per_iteration"):
         text += f" every {record['steps_per_iteration']:,} steps"
-    return f"{text}; free energies are by MBAR{paper.cite('mbar')}."
+    if along == "lambdas":  # of temperatures nothing is told that needs them
+        text += f"; free energies are by MBAR{paper.cite('mbar')}"
+    return f"{text}."

@@ -66,6 +66,8 @@ WORKS = {
     "doi:10.1063/1.3660669",
     "crooks": "G. E. Crooks, Phys. Rev. E 60, 2721 (1999), "
     "doi:10.1103/PhysRevE.60.2721",
+    "jarzynski": "C. Jarzynski, Phys. Rev. Lett. 78, 2690 (1997), "
+    "doi:10.1103/PhysRevLett.78.2690",
     "bar": "C. H. Bennett, J. Comput. Phys. 22, 245 (1976), "
     "doi:10.1016/0021-9991(76)90078-4",
     "equilibration": "J. D. Chodera, J. Chem. Theory Comput. 12, 1799 (2016), "

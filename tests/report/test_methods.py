@@ -123,6 +123,13 @@ def test_methods_of_replicas_restraints_and_an_nve_run(tmp_path):
     text = methods_of(write_run(tmp_path / "replicas", **record))
     assert "3 replicas exchanged λ (0, 0.5, 1)" in text
     assert "doi:10.1063/1.2978177" in text
+    record = {"method": "parallel-tempering", "temperatures_k": [300.0, 310.0]}
+    text = methods_of(write_run(tmp_path / "tempered", **record))
+    assert "exchanged temperatures (300, 310 K)" in text and "MBAR" not in text
+    record = {"method": "switching", "directions": "forward"}
+    text = methods_of(write_run(tmp_path / "switching", **record))
+    assert "one direction, forward [" in text and "both" not in text
+    assert "doi:10.1103/PhysRevLett.78.2690" in text
 
 
 def test_methods_of_a_run_in_lammps_are_those_of_lammps(tmp_path):
