@@ -18,6 +18,8 @@ for name, value in {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "passive",
     "OPENMM_CPU_THREADS": "1",
+    # a card, or an OpenCL of the processor, would be OpenMM's choice
+    "OPENMM_DEFAULT_PLATFORM": "CPU",
     "TORCHINDUCTOR_CACHE_DIR": str(ROOT / ".pytest_cache" / "inductor"),
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
 }.items():
