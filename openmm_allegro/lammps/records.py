@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..runs.names import LAMMPS, PROTOCOL, paths_of
+from ..runs.names import LAMMPS, PROTOCOL, VELOCITIES_DRAWN, paths_of
 from ..simulate.integrators import is_stochastic
 from ..simulate.protocol import describe_stages
 from ..utils.files import read_record, write_record
 from .plan import Plan
+from .stages import draws
 
 # Monte Carlo moves, and frames that LAMMPS does not write.
 _NOT_DONE = "barostat_interval", "velocity_interval"
@@ -36,6 +37,7 @@ def write_records(folder: Path, plan: Plan, notes: dict[str, Any]) -> None:
             "engine": LAMMPS,
             "package_version": __version__,
             "minimized": stage.minimize,
+            VELOCITIES_DRAWN: draws(plan, number),
             "stochastic_thermostat": is_stochastic(
                 values["integrator"], values["ensemble"]
             ),

@@ -73,7 +73,7 @@ def _describe(plan: Plan, number: int) -> str:
     time = stage.steps * stage.timestep_fs * 1e-3
     text = f"{stage.steps:,} steps of {stage.timestep_fs:g} fs ({time:g} ps), "
     text += stage.ensemble
-    if stage.ensemble != "nve" or _draws(plan, number):
+    if stage.ensemble != "nve" or draws(plan, number):
         text += " at " + " to ".join(f"{kelvin:g}" for kelvin in stage.temperature_k)
         text += " K"
     if stage.has_barostat:
@@ -111,7 +111,7 @@ def _start(plan: Plan, number: int) -> list[str]:
             "thermo          20",
             f"minimize        0.0 {norm:.6g} {most} {10 * most}",
         ]
-    if _draws(plan, number):
+    if draws(plan, number):
         kelvin = start_temperature(stage.temperature_k)
         draw = f"{kelvin:.10g} {plan.seed + number} mom yes dist gaussian"
         lines.append(f"velocity        all create {draw}")
@@ -143,7 +143,7 @@ def _keep_kinetic_energies(plan: Plan, number: int) -> list[str]:
     ]
 
 
-def _draws(plan: Plan, number: int) -> bool:
+def draws(plan: Plan, number: int) -> bool:
     """Tell whether a stage begins with velocities of its own."""
     return plan.stages[number].draw_velocities or not (number or plan.velocities)
 

@@ -185,8 +185,10 @@ INTEGRATORS = {
     "qtb": ("an adaptive quantum thermal bath", "friction", ("qtb",)),
 }
 
+# Without the thermostat.
+_OF_NVE = {"rpmd": ("ring-polymer molecular dynamics", "", ("rpmd",))}
 # What LAMMPS has in the place of some of them.
-IN_LAMMPS = {
+_IN_LAMMPS = {
     "langevin-middle": (
         "velocity Verlet and Langevin forces",
         "friction",
@@ -195,3 +197,13 @@ IN_LAMMPS = {
     "verlet": INTEGRATORS["velocity-verlet"],
     "nose-hoover": INTEGRATORS["nose-hoover-chain"],
 }
+
+
+def find_integrator(
+    name: str, ensemble: str, *, lammps: bool
+) -> tuple[str, str, tuple[str, ...]]:
+    """Find what an integrator is in a paper: as `INTEGRATORS` has it."""
+    known = INTEGRATORS | (_IN_LAMMPS if lammps else {})
+    if ensemble == "nve":
+        known |= _OF_NVE
+    return known.get(name, (f"integrator {name}", "friction", ()))

@@ -5,7 +5,7 @@ import contextlib
 
 import numpy as np
 
-from ..runs.names import LAMMPS
+from ..runs.names import LAMMPS, VELOCITIES_DRAWN
 from .html import join, tag
 from .region import known_topology, link_atom_words, region_words
 
@@ -182,7 +182,8 @@ def _flat(value):
 def temperature_words(run, unit):
     """Write ``300``, or ``300 → 500`` for a ramp; of NVE, that of first velocities."""
     value = run.record.get("temperature_k")
-    if value is None:
+    kept = run.ensemble == "nve" and run.record.get(VELOCITIES_DRAWN) is False
+    if value is None or kept:
         return ""
     text = " → ".join(f"{x:g}" for x in np.atleast_1d(value)) + unit
     return f"{text} at first" if run.ensemble == "nve" else text

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..runs.names import LAMMPS, RPMD
+from ..runs.names import LAMMPS, RPMD, VELOCITIES_DRAWN
 from ..runs.run import Run
 from ..runs.species import masses_of
 from ..utils.words import listed
 from .biased import bias_words, replica_words, surface_words
-from .citations import IN_LAMMPS, INTEGRATORS, QUANTITIES, WORKS
+from .citations import QUANTITIES, WORKS, find_integrator
 from .details import box_words
 from .downloads import plain_text
 from .html import (
@@ -332,9 +332,14 @@ def _ensemble(paper: Paper, run: Run, kelvin: str | None) -> str:
     text = f"in the {run.ensemble.partition('-')[0].upper()} ensemble"
     levels = np.atleast_1d(record.get("temperature_k", []))
     kelvin = kelvin or " to ".join(f"{x:g}" for x in levels)
-    if kelvin:
-        first = " of first velocities at" if run.ensemble == "nve" else " at"
-        text += f"{first} {kelvin} K"
+    if run.ensemble == "nve":
+        drawn = record.get(VELOCITIES_DRAWN)  # older records do not say
+        if drawn is False:
+            text += ", with the velocities that the run before had ended with"
+        elif drawn and kelvin:
+            text += f", with velocities drawn at {kelvin} K"
+    elif kelvin:
+        text += f" at {kelvin} K"
     if run.ensemble not in _BAROSTATS:
         return text
     text += _of("pressure_bar", record, " and {:g} bar")
@@ -350,8 +355,8 @@ def _integrator(paper: Paper, run: Run) -> str:
     name = record.get("integrator")
     if name is None:
         return ""
-    known = INTEGRATORS | (IN_LAMMPS if record.get("engine") == LAMMPS else {})
-    words, rate, works = known.get(name, (f"integrator {name}", "friction", ()))
+    lammps = record.get("engine") == LAMMPS
+    words, rate, works = find_integrator(name, run.ensemble, lammps=lammps)
     text = f"with {words}{paper.cite(*works)}"
     details = []
     if rate and run.ensemble != "nve":

@@ -90,6 +90,8 @@ EQUILIBRATION = "equilibration_steps"
 UMBRELLA = "umbrella_variables"
 # Integrators of quantum nuclei: ring polymers and the quantum thermal bath.
 RPMD, QTB = "rpmd", "qtb"
+# Whether a run drew velocities, or kept those that another one ended with.
+VELOCITIES_DRAWN = "velocities_drawn"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # What lists the temperatures in the folder of a series, each a protocol's folder.

@@ -23,6 +23,7 @@ from ..potential.description import ABOUT_NOTES, FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
 from ..reporters.trajectory import check_hdf5_writer
+from ..runs.names import VELOCITIES_DRAWN
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
 from .integrators import check_package, choose_integrator
@@ -38,7 +39,7 @@ RECORD_KEYS = frozenset(
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
-        "degrees_of_freedom",
+        *("degrees_of_freedom", VELOCITIES_DRAWN),
         *(*ABOUT_NOTES, *RECORDED),
     )
 )

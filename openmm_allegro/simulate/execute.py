@@ -20,7 +20,13 @@ from ..bias.sampling import Sampling
 from ..nuclei.choices import QTB, RPMD
 from ..nuclei.ring_polymer import adopt, degrees_of_freedom
 from ..potential.description import about_models, notes_of
-from ..runs.names import ENSEMBLES, adopt_former_names, check_output, paths_of
+from ..runs.names import (
+    ENSEMBLES,
+    VELOCITIES_DRAWN,
+    adopt_former_names,
+    check_output,
+    paths_of,
+)
 from ..utils.files import lock_output
 from ..utils.progress import log_if_long
 from .acting import make_acting
@@ -289,4 +295,6 @@ def _progress(
     }
     if checkpoint:
         progress["checkpoint_step"] = step
+        if VELOCITIES_DRAWN in before:
+            progress[VELOCITIES_DRAWN] = before[VELOCITIES_DRAWN]
     return progress

@@ -22,7 +22,7 @@ from ..reporters import (
 )
 from ..reporters.nuclei import BeadReporter, EnergyReporter, NucleiReporter
 from ..reporters.table import TableReporter
-from ..runs.names import ENSEMBLES, remove_output
+from ..runs.names import ENSEMBLES, VELOCITIES_DRAWN, remove_output
 from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
 from ..utils.progress import log_if_long
@@ -110,6 +110,10 @@ def start(
         Of that run, what the state lacks.
     """
     simulation, paths, record = job.simulation, job.paths, job.record
+    kept = None if settings.draw_velocities else state
+    if kept is not None and not has_velocities(kept):
+        kept = None
+    record[VELOCITIES_DRAWN] = kept is None
     # In this order a kill leaves no checkpoint of another run than the record's, and
     # no files without a record.
     paths["checkpoint"].unlink(missing_ok=True)
@@ -126,19 +130,19 @@ def start(
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
     record["files_sha256"] = hash_written(paths)
-    if state is None or settings.draw_velocities or not has_velocities(state):
+    if kept is None:
         kelvin = start_temperature(record["temperature_k"])
         context.setVelocitiesToTemperature(kelvin, record["seed"])
     else:
-        context.setVelocities(state.getVelocities())
+        context.setVelocities(kept.getVelocities())
         if ended is not None:
             keep_kinetic_energies(context, ended.masses)
     if isinstance(context, RingPolymerContext):
         kelvin = start_temperature(record["temperature_k"])
-        kept = None if settings.minimize or ended is None else ended.beads
-        if kept is not None and settings.draw_velocities:
-            kept = kept._replace(velocities=kept.velocities[:0])
-        context.begin(kelvin, record["seed"], kept)
+        beads = None if settings.minimize or ended is None else ended.beads
+        if beads is not None and settings.draw_velocities:
+            beads = beads._replace(velocities=beads.velocities[:0])
+        context.begin(kelvin, record["seed"], beads)
 
 
 def resume_from(checkpoint: Checkpoint, job: Job, before: dict[str, Any]) -> None:

@@ -161,6 +161,19 @@ def test_reweighting_is_that_of_the_bias(tmp_path):
         assert set(paper.cited) == {WORKS[name] for name in cited}
 
 
+def test_methods_of_nve_say_where_velocities_and_no_thermostat_are_from(tmp_path):
+    record = {"ensemble": "nve", "integrator": "rpmd", "beads": 4}
+    for drawn, words in (
+        ({"velocities_drawn": True}, "with velocities drawn at 300 K"),
+        ({"velocities_drawn": False}, "that the run before had ended with"),
+        ({}, "in the NVE ensemble with ring-polymer molecular dynamics ["),
+    ):
+        text = methods_of(write_run(tmp_path / "nve", **record, **drawn))
+        assert words in text and "thermostat" not in text
+    record["ensemble"] = "nvt"
+    assert "thermostat" in methods_of(write_run(tmp_path / "nvt", **record))
+
+
 def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
     record = {"model": "m.safetensors", "charges": "learned", "ml_region": "all atoms"}
     record["forcefield"] = ["amber14-all.xml"]

@@ -44,6 +44,8 @@ def test_stages_go_on_where_the_last_ended(tmp_path):
     np.testing.assert_allclose(total[1], total[0][-1], rtol=0.05)
     record = json.loads((tmp_path / "p" / "protocol.json").read_text())
     assert record["stages"] == list(files) and record["finished"]
+    records = [json.loads(paths["record"].read_text()) for paths in files.values()]
+    assert [one["velocities_drawn"] for one in records] == [True, False, False]
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -67,6 +69,8 @@ def test_a_killed_protocol_ends_as_a_whole_one(tmp_path, monkeypatch, stage):
     cut = run_protocol(*system, STAGES, tmp_path / "cut", resume=True, **QUICK)
     for name, paths in cut.items():
         np.testing.assert_array_equal(final_state(whole[name]), final_state(paths))
+        drawn = json.loads(paths["record"].read_text())["velocities_drawn"]
+        assert drawn == (name == "1-minimise")
         for kind in ("trajectory", "topology"):
             if paths[kind].exists():
                 assert whole[name][kind].read_bytes() == paths[kind].read_bytes()
