@@ -16,6 +16,8 @@ WORKS = {
     "doi:10.1002/anie.200802019",
     "link-atoms": "S. Dapprich et al., J. Mol. Struct. THEOCHEM 461, 1 (1999), "
     "doi:10.1016/S0166-1280(98)00475-8",
+    "charge-shift": "P. Sherwood et al., J. Mol. Struct. THEOCHEM 632, 1 (2003), "
+    "doi:10.1016/S0166-1280(03)00285-9",
     "ewald": "P. P. Ewald, Ann. Phys. 369, 253 (1921), doi:10.1002/andp.19213690304",
     "mesh": "U. Essmann et al., J. Chem. Phys. 103, 8577 (1995), doi:10.1063/1.470117",
     "langevin-middle": "Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), "

@@ -25,9 +25,9 @@ from .html import (
 from .production import Findings, Production
 from .region import (
     ALL,
+    border_words,
     charge_words,
     known_topology,
-    link_atom_words,
     region_words,
 )
 
@@ -253,7 +253,7 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
         embedding = record.get("embedding", "mechanical")
         text += f", by {embedding} embedding{paper.cite('embedding')}"
     sentences = [f"{text}.", _force_field(record)]
-    sentences.append(_link_atoms(paper, record, production))
+    sentences.append(border_words(paper, record, production))
     sentences.append(charge_words(paper, record, bool(box_words(production))))
     return " ".join(filter(None, sentences))
 
@@ -296,14 +296,6 @@ def _force_field(record: Mapping[str, Any]) -> str:
     if record.get("constraints"):
         text += f" and constraints {record['constraints']}"
     return f"{text}."
-
-
-def _link_atoms(paper: Paper, record: Mapping[str, Any], production: Production) -> str:
-    bonds = link_atom_words(record, production)
-    if not bonds:
-        return ""
-    cited = paper.cite("link-atoms")
-    return f"Bonds that its border cuts ended in hydrogen link atoms{cited}: {bonds}."
 
 
 def program_words(paper: Paper, run: Run) -> str:

@@ -105,3 +105,16 @@ def charge_words(paper: Any, record: Mapping[str, Any], periodic: bool) -> str:
         works = ("ewald", "mesh") if on_mesh else ("ewald",)
         text += f" by an Ewald sum{' on a mesh' if on_mesh else ''}{paper.cite(*works)}"
     return f"{text}."
+
+
+def border_words(paper: Any, record: Mapping[str, Any], production: Production) -> str:
+    """Write how bonds that a region's border cuts ended; empty where there are none."""
+    bonds = link_atom_words(record, production)
+    if not bonds:
+        return ""
+    text = "Bonds that the region's border cuts ended in hydrogen link atoms"
+    text += f"{paper.cite('link-atoms')}: {bonds}"
+    if record.get("embedding") == "electrostatic":
+        cited = paper.cite("charge-shift")
+        text += f"; charges of their outer atoms were shifted{cited}"
+    return f"{text}."

@@ -174,6 +174,16 @@ def test_methods_of_nve_say_where_velocities_and_no_thermostat_are_from(tmp_path
     assert "thermostat" in methods_of(write_run(tmp_path / "nvt", **record))
 
 
+def test_methods_name_the_shift_of_charges_next_to_cut_bonds(tmp_path):
+    record = {"model_about": [ABOUT], "ml_region": "4 atoms: 36-39"}
+    record |= {"link_atoms": [[36, 0]], "forcefield": ["amber14-all.xml"]}
+    for embedding, cited in (("electrostatic", True), ("mechanical", False)):
+        given = record | {"embedding": embedding}
+        text = methods_of(write_run(tmp_path / "run", **given))
+        assert f"by {embedding} embedding" in text and "region's border" in text
+        assert ("doi:10.1016/S0166-1280(03)00285-9" in text) == cited
+
+
 def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
     record = {"model": "m.safetensors", "charges": "learned", "ml_region": "all atoms"}
     record["forcefield"] = ["amber14-all.xml"]
