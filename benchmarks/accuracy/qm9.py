@@ -52,7 +52,7 @@ COLUMNS = {
     "G": "GibbsFreeEnergy_298K_au",
 }
 # MAE in meV of 110,000 molecules: Musaelian et al., doi:10.1038/s41467-023-36329-y,
-# table 2; the names of the networks are the paper's.
+# table 3; the names of the networks are the paper's.
 PUBLISHED = {
     "Allegro, 1 layer": {"U0": 5.7, "U": 5.3, "H": 5.3, "G": 6.6},
     "Allegro, 3 layers": {"U0": 4.7, "U": 4.4, "H": 4.4, "G": 5.7},

@@ -44,7 +44,7 @@ def compressibility(volumes, temperature):
 
     .. math:: \kappa_T = \frac{\langle \delta V^2 \rangle}{k_B T \langle V \rangle}
 
-    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, eq. 2.89.
+    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, section 2.5.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def thermal_expansion(volumes, enthalpies, temperature):
     .. math::
         \alpha_P = \frac{\langle \delta V \delta H \rangle}{k_B T^2 \langle V \rangle}
 
-    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, eq. 2.91.
+    Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, section 2.5.
 
     Parameters
     ----------

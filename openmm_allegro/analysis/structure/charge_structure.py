@@ -85,7 +85,7 @@ def charge_structure_factor(
         \right\rangle, \qquad
         \rho(\mathbf q) = \sum_j z_j e^{i \mathbf q \cdot \mathbf r_j}
 
-    (Hansen and McDonald, Theory of Simple Liquids, 4th ed. 2013, section 10.2). Charges
+    (Hansen and McDonald, Theory of Simple Liquids, 4th ed. 2013, chapter 10). Charges
     answer an outer field of a long wave so that
 
     .. math::
