@@ -2,6 +2,8 @@
 """Fill two-body tables of the native force from the user's cache folder."""
 
 import ctypes
+import signal
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ import numpy as np
 from ..kernels.header import structure
 from ..kernels.inference.program import Program, unpack
 from ..kernels.inference.table import tabulate
+from ..utils.process import interruptible
 
+_LATER = 0.1  # seconds, in which the callback has returned
 _COUNT = ctypes.c_int64
 _PROGRAM = ctypes.POINTER(structure("allegro_program"))
 # allegro_fill_table of allegro_plugin.h
@@ -33,20 +37,24 @@ def _fill(
     table: int,
 ) -> int:
     """Fill a table; 0 where the kernels are to try, and to say why they cannot."""
-    try:
-        arrays = given.contents
-        dtype = np.float64 if arrays.is_double else np.float32
-        program = Program(
-            _array(arrays.integers, np.int64, integers),
-            _array(arrays.constants, np.float64, constants),
-            _array(arrays.weights, dtype, weights),
-        )
-        head = unpack(program).header
-        size = head.types**2 * intervals * 4 * head.first_width
-        tabulate(program, intervals, _array(table, dtype, size), threads)
-    except Exception:  # whoever calls it is no Python
-        return 0
-    return 1
+    filled = 1
+    with interruptible() as interrupted:
+        try:
+            arrays = given.contents
+            dtype = np.float64 if arrays.is_double else np.float32
+            program = Program(
+                _array(arrays.integers, np.int64, integers),
+                _array(arrays.constants, np.float64, constants),
+                _array(arrays.weights, dtype, weights),
+            )
+            head = unpack(program).header
+            size = head.types**2 * intervals * 4 * head.first_width
+            tabulate(program, intervals, _array(table, dtype, size), threads)
+        except Exception:  # whoever calls it is no Python
+            filled = 0
+    if interrupted():  # raised here, a KeyboardInterrupt would be lost
+        threading.Timer(_LATER, signal.raise_signal, [interrupted()]).start()
+    return filled
 
 
 def _array(address: int, dtype: type, count: int) -> np.ndarray:

@@ -4,6 +4,8 @@
 import copy
 import logging
 import os
+import signal
+import time
 
 import numpy as np
 import openmm
@@ -22,6 +24,7 @@ from openmm_allegro.kernels.inference.pending import (
     completed_arrays,
     with_pending_table,
 )
+from openmm_allegro.plugin import tables
 
 pytestmark = pytest.mark.small
 
@@ -180,3 +183,24 @@ def test_the_native_force_takes_the_table_that_was_kept(model, cache, monkeypatc
     assert len(computed) == 1
     assert expected[0] == again[0] and (expected[1] == again[1]).all()
     assert np.isfinite(expected[1]).all()
+
+
+def test_an_interrupt_waits_for_the_table(model, cache, monkeypatch):
+    """Raised among C++, it would be lost, and the table made again."""
+    symbols, positions, box = lattice_waters()
+    system = AllegroPotential(model).create_system(
+        make_topology(symbols, box), backend="native", two_body="table"
+    )
+    fill, calls = tables.tabulate, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        signal.raise_signal(signal.SIGINT)
+        fill(*arguments)
+
+    monkeypatch.setattr(tables, "tabulate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        energy_and_forces(system, positions)
+        for _ in range(100):
+            time.sleep(0.05)
+    assert calls == [1]
