@@ -87,6 +87,10 @@ WORKS = {
     "green-kubo": "R. Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), doi:10.1143/JPSJ.12.570",
     "density-of-states": "S.-T. Lin et al., J. Chem. Phys. 119, 11792 (2003), "
     "doi:10.1063/1.1624057",
+    "continuous": "D. C. Rapaport, Mol. Phys. 50, 1151 (1983), "
+    "doi:10.1080/00268978300102931",
+    "intermittent": "A. Luzar and D. Chandler, Nature 379, 55 (1996), "
+    "doi:10.1038/379055a0",
     "residence": "D. Laage and J. T. Hynes, J. Phys. Chem. B 112, 7697 (2008), "
     "doi:10.1021/jp802033r",
     "structure-factor": "T. E. Faber and J. M. Ziman, Philos. Mag. 11, 153 (1965), "
@@ -133,7 +137,11 @@ QUANTITIES = {
         "relations",
         ("conductivity",),
     ),
-    "survival": ("residence times in shells by stable states", ("residence",)),
+    "survival": (
+        "lifetimes and residence times from continuous and intermittent survival of "
+        "contacts between stable states",
+        ("continuous", "intermittent", "residence"),
+    ),
     "van-hove": ("van Hove functions", ("van-hove",)),
     "non-gaussian": ("non-Gaussian parameters", ("non-gaussian",)),
     "vacf": ("velocity autocorrelation functions", ()),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The methods of a page: what the record holds, with citations, and nothing else."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 mdtraj = pytest.importorskip("mdtraj")
@@ -8,7 +11,7 @@ mdtraj = pytest.importorskip("mdtraj")
 from report_helpers import Page, salt_water, walk, write_run  # noqa: E402
 
 from openmm_allegro.measure.measurement import Measurement  # noqa: E402
-from openmm_allegro.report import report  # noqa: E402
+from openmm_allegro.report import citations, report  # noqa: E402
 from openmm_allegro.report.biased import surface_words  # noqa: E402
 from openmm_allegro.report.citations import WORKS  # noqa: E402
 from openmm_allegro.report.learning_methods import learning_methods  # noqa: E402
@@ -146,6 +149,23 @@ def test_methods_of_a_run_in_lammps_are_those_of_lammps(tmp_path):
         record = engine | {"integrator": "verlet", "ensemble": "nve"}
         text = methods_of(write_run(tmp_path / "nve", **record))
         assert ("leapfrog" in text) == (engine == {})
+
+
+def test_what_is_cited_is_known_with_authors_year_and_doi():
+    files = Path(citations.__file__).parent.glob("*.py")
+    text = "\n".join(path.read_text() for path in files)
+    calls = re.findall(r"\bcite\(([^()]*)\)", text)
+    cited = {
+        name for call in calls for name in re.findall(r"[\"']([a-z-]+)[\"']", call)
+    }
+    tables = citations.QUANTITIES.values(), citations.INTEGRATORS.values()
+    cited |= {name for rows in tables for *_, works in rows for name in works}
+    assert len(cited) > 40 and cited <= set(WORKS)
+    for work in WORKS.values():
+        assert re.search(
+            r"^[A-Z].+ [\d,(]+.*\b(19|20)\d\d\), doi:10\.\d+/\S+$", work
+        ), work
+    assert len(set(WORKS.values())) == len(WORKS)
 
 
 def test_reweighting_is_that_of_the_bias(tmp_path):
