@@ -134,11 +134,12 @@ def _stages(paper: Paper, runs: Sequence[Run]) -> list[str]:
     """Write how runs were simulated, and once what they have in common."""
     if len(runs) == 1:
         return [dynamics(paper, runs[0])]
-    texts = [{name: f(paper, run) for name, f in _SHARED.items()} for run in runs]
+    draft = Paper()  # whose numbers are not those of the text
+    texts = [{name: f(draft, run) for name, f in _SHARED.items()} for run in runs]
     shared = {n for n in _SHARED if all(text[n] == texts[0][n] for text in texts)}
     sentences = [dynamics(paper, run, named=True, left=shared) for run in runs]
     if "integrator" in shared and texts[0]["integrator"]:
-        sentences.append(f"All stages were run {texts[0]['integrator']}.")
+        sentences.append(f"All stages were run {_integrator(paper, runs[0])}.")
     if "written" in shared:
         sentences.append(texts[0]["written"])
     return sentences
@@ -370,10 +371,10 @@ def _analysis(paper: Paper, production: Production, findings: Findings) -> list[
     done = {name: QUANTITIES[name] for name in QUANTITIES if name in found}
     if not production.run.has_frames or not found:
         return []
-    start, read = production.start, paper.cite("mdtraj")
-    equilibration = ""
+    start, equilibration = production.start, ""
     if "independent values" in production.reason:
         equilibration = paper.cite("equilibration")
+    read = paper.cite("mdtraj")
     each = [words + paper.cite(*works) for words, works in done.values()]
     if "free-energy" in found:
         each.append(surface_words(paper, found["free-energy"], production.run))

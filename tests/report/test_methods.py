@@ -151,6 +151,26 @@ def test_methods_of_a_run_in_lammps_are_those_of_lammps(tmp_path):
         assert ("leapfrog" in text) == (engine == {})
 
 
+def test_works_are_numbered_as_they_are_cited(tmp_path):
+    record = {"ensemble": "npt", "hydrogen_mass_da": 3.0, "model": "m.safetensors"}
+    runs = [
+        read_run(write_run(tmp_path / "1-a", walk(salt_water(), 30), **record)),
+        read_run(write_run(tmp_path / "2-b", walk(salt_water(), 30), ensemble="nve")),
+    ]
+    for integrators in ({}, {"integrator": "verlet"}):  # common to both, and not
+        runs[1].record.update(integrators)
+        findings = Findings(measured={"rdf": None, "diffusion": None})
+        production = make_production(runs[0], tmp_path)
+        text = write_methods(runs, production, findings).text
+        body = text.partition("\n[1] ")[0]
+        cited = [
+            int(n)
+            for n in re.findall(r"\d+", "".join(re.findall(r"\[[\d, ]+\]", body)))
+        ]
+        assert list(dict.fromkeys(cited)) == list(range(1, len(set(cited)) + 1))
+        assert f"\n[{len(set(cited))}] " in text and len(cited) > 5
+
+
 def test_what_is_cited_is_known_with_authors_year_and_doi():
     files = Path(citations.__file__).parent.glob("*.py")
     text = "\n".join(path.read_text() for path in files)
