@@ -108,5 +108,6 @@ def replica_words(paper: Any, run: Run) -> str:
     if record.get("steps_per_iteration"):
         text += f" every {record['steps_per_iteration']:,} steps"
     if along == "lambdas":  # of temperatures nothing is told that needs them
+        text += ", from the force field (λ = 0) to the model (λ = 1)"
         text += f"; free energies are by MBAR{paper.cite('mbar')}"
     return f"{text}."

@@ -253,6 +253,9 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
     if not whole and (mixed or alone or record.get("embedding")):
         embedding = record.get("embedding", "mechanical")
         text += f", by {embedding} embedding{paper.cite('embedding')}"
+    part = record.get("mixing_lambda_interpolate")
+    if part not in (None, 1.0):
+        text += f", as a part of {part:g} beside {1 - part:g} of the force field's own"
     sentences = [f"{text}.", _force_field(record)]
     sentences.append(border_words(paper, record, production))
     sentences.append(charge_words(paper, record, bool(box_words(production))))

@@ -125,7 +125,7 @@ def test_methods_of_replicas_restraints_and_an_nve_run(tmp_path):
     record = {"method": "lambda-exchange", "lambdas": [0.0, 0.5, 1.0]}
     text = methods_of(write_run(tmp_path / "replicas", **record))
     assert "3 replicas exchanged λ (0, 0.5, 1)" in text
-    assert "doi:10.1063/1.2978177" in text
+    assert "doi:10.1063/1.2978177" in text and "to the model (λ = 1)" in text
     record = {"method": "parallel-tempering", "temperatures_k": [300.0, 310.0]}
     text = methods_of(write_run(tmp_path / "tempered", **record))
     assert "exchanged temperatures (300, 310 K)" in text and "MBAR" not in text
@@ -222,6 +222,10 @@ def test_methods_name_the_shift_of_charges_next_to_cut_bonds(tmp_path):
         text = methods_of(write_run(tmp_path / "run", **given))
         assert f"by {embedding} embedding" in text and "region's border" in text
         assert ("doi:10.1016/S0166-1280(03)00285-9" in text) == cited
+    for value, told in ((0.25, "as a part of 0.25 beside 0.75 of the"), (1.0, "")):
+        given = record | {"mixing_lambda_interpolate": value}
+        text = methods_of(write_run(tmp_path / "run", **given))
+        assert told in text and ("beside" in text) == bool(told)
 
 
 def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
