@@ -258,7 +258,10 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
         text += f", as a part of {part:g} beside {1 - part:g} of the force field's own"
     sentences = [f"{text}.", _force_field(record)]
     sentences.append(border_words(paper, record, production))
-    sentences.append(charge_words(paper, record, bool(box_words(production))))
+    # Of a region by mechanical embedding they are among themselves, in vacuum.
+    summed = whole or record.get("embedding") == "electrostatic"
+    periodic = summed and bool(box_words(production))
+    sentences.append(charge_words(paper, record, periodic))
     return " ".join(filter(None, sentences))
 
 

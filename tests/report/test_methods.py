@@ -234,6 +234,12 @@ def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
     text = methods_of(write_run(tmp_path / "box", walk(salt_water(), 30), **record))
     assert "The model's learned charges" in text and "10.1063/1.470117" in text
     assert "Ewald" not in methods_of(write_run(tmp_path / "free", **record))
+    for embedding, summed in (("electrostatic", True), ("mechanical", False)):
+        given = record | {"ml_region": "4 atoms: 36-39", "embedding": embedding}
+        text = methods_of(
+            write_run(tmp_path / "mixed", walk(salt_water(), 30), **given)
+        )
+        assert "The model's learned charges" in text and ("Ewald" in text) == summed
 
 
 def test_a_region_is_read_or_left_as_it_stands():
