@@ -6,6 +6,9 @@ from typing import Any
 from ..runs.run import Run
 from ..utils.words import listed
 
+# Where walls keep a variable, by the side that has energy.
+_SIDES = {"above": "below", "below": "above"}
+
 
 def bias_words(paper: Any, run: Run, subject: str) -> str:
     """Write what acted on a run beside its System; empty where nothing did."""
@@ -17,15 +20,20 @@ def bias_words(paper: Any, run: Run, subject: str) -> str:
     restraints = record.get("restraints")
     if restraints:
         each = listed(_restraint(one, units) for one in restraints)
-        sentences.append(f"{subject} was restrained{paper.cite('umbrella')}: {each}.")
+        sentences.append(
+            f"{subject} was restrained by k/2 times the square of the distance"
+            f"{paper.cite('umbrella')}: {each}."
+        )
     return " ".join(sentences)
 
 
 def _bias(paper: Any, bias: dict[str, Any], units: dict[str, str], subject: str) -> str:
     kind, variables = bias.get("kind"), bias.get("variables", [])
-    name = {"metadynamics": "well-tempered metadynamics", "opes": "OPES"}.get(
-        kind, str(kind)
-    )
+    name = {
+        "metadynamics": "well-tempered metadynamics",
+        "opes": "OPES",
+        "plumed": "PLUMED",
+    }.get(kind, str(kind))
     works = [kind] if kind in ("metadynamics", "opes", "plumed") else []
     if bias.get("explore"):
         name, works = "OPES-explore", ["opes-explore"]
@@ -51,10 +59,12 @@ def _bias(paper: Any, bias: dict[str, Any], units: dict[str, str], subject: str)
 def _restraint(restraint: dict[str, Any], units: dict[str, str]) -> str:
     name = restraint.get("variable")
     unit = units.get(name, "")
-    text = f"{name} about {_with_unit(restraint.get('center'), unit)}"
+    where = _SIDES.get(restraint.get("side"), "about")
+    text = f"{name} {where} {_with_unit(restraint.get('center'), unit)}"
     constant = restraint.get("force_constant")
     if constant is not None:
-        text += f" with {constant:g} kJ/mol/{unit}²" if unit else f" with {constant:g}"
+        per = {"": "", "°": "/rad²"}.get(unit, f"/{unit}²")
+        text += f" with k = {constant:g} kJ/mol{per}"
     if restraint.get("flat"):
         text += f", flat within {_with_unit(restraint['flat'], unit)}"
     return text

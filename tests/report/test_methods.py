@@ -113,14 +113,29 @@ def test_methods_say_nothing_that_the_record_does_not_hold(tmp_path):
 
 def test_methods_of_replicas_restraints_and_an_nve_run(tmp_path):
     record = {
-        "variables": [{"name": "phi", "kind": "dihedral", "unit": "°"}],
-        "restraints": [{"variable": "phi", "center": 60.0, "force_constant": 0.1}],
+        "variables": [
+            {"name": "phi", "kind": "dihedral", "unit": "°"},
+            {"name": "d", "kind": "distance", "unit": "Å"},
+            {"name": "n", "kind": "coordination", "unit": ""},
+        ],
+        "restraints": [
+            {"variable": "phi", "center": 60.0, "force_constant": 0.1, "side": "both"},
+            {"variable": "d", "center": 3.0, "force_constant": 5.0, "side": "above"},
+            {"variable": "n", "center": 4.0, "force_constant": 2.0, "side": "below"},
+        ],
         "ensemble": "nve",
         "integrator": "verlet",
         "friction_per_ps": 1.0,
     }
     text = methods_of(write_run(tmp_path / "nve", **record))
-    assert "phi about 60° with 0.1 kJ/mol/°²" in text and "friction" not in text
+    for words in (
+        "by k/2 times the square of the distance",
+        "phi about 60° with k = 0.1 kJ/mol/rad²",  # as settings have it
+        "d below 3 Å with k = 5 kJ/mol/Å²",
+        "n above 4 with k = 2 kJ/mol.",
+    ):
+        assert words in text
+    assert "friction" not in text
     assert "doi:10.1016/0021-9991(77)90121-8" in text
     record = {"method": "lambda-exchange", "lambdas": [0.0, 0.5, 1.0]}
     text = methods_of(write_run(tmp_path / "replicas", **record))
