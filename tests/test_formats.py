@@ -33,6 +33,7 @@ from openmm_allegro.cli.main import main
 from openmm_allegro.runs.topology import load_topology
 from openmm_allegro.structure import read_structures
 
+pytestmark = pytest.mark.usefixtures("read_here")
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 LABELLED = [*DIALECTS, "OUTCAR", "vasprun.xml", "ase.db", "traj"]
 CODES = ("OUTCAR", "vasprun.xml")

@@ -141,7 +141,7 @@ def small_benchmark(tmp_path):
     return tmp_path
 
 
-def test_training_to_table(load_script, small_benchmark, monkeypatch, capsys):
+def test_training_to_table(load_script, small_benchmark, monkeypatch, capsys, undrawn):
     load_script("run", "ethanol", "--threads", "1").main()
     path = small_benchmark / "results" / "ethanol.json"
     first = json.loads(path.read_text())
