@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Mixed Systems: a region of the model in a force field's System."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import openmm
@@ -20,6 +21,8 @@ from ..model.long_range import charge_labels
 from ..model.model import Model
 from .force import region_force
 from .options import ForceOptions
+
+log = logging.getLogger(__name__)
 
 # Largest distance of a region's charge from an integer, e: of whole molecules, and of
 # those that are cut. Side chains of Amber have up to 0.15 e.
@@ -74,6 +77,7 @@ def make_mixed_system(
         )
     surroundings = None
     if is_electrostatic:
+        _warn_of_other_charge(region_charge(mm_system, atoms), total_charge)
         alpha = min(model.config.alpha for model in models)
         surroundings = find_surroundings(
             topology, mm_system, atoms, caps, alpha, total_charge
@@ -115,6 +119,21 @@ def _check_embedded(models: Sequence[Model], screened_charges: bool) -> None:
                 "forces of condensed matter are screened ones, some 0.6 of those that "
                 "a force field's charges belong with; screened_charges=True takes them"
             )
+
+
+def _warn_of_other_charge(by_force_field: float, total: float) -> None:
+    """Log that a region has so much charge by the model that the whole System's is new.
+
+    Parts of e that a cut leaves are put beside it.
+    """
+    if abs(by_force_field - total) > 0.5:
+        log.warning(
+            "the ML region has %+g e by the model (total_charge) and %+.3f e by the "
+            "force field: the charge of the whole System is another than that of "
+            "mm_system",
+            total,
+            by_force_field,
+        )
 
 
 def _total_charge(

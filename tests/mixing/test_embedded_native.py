@@ -72,6 +72,15 @@ def test_without_charges_of_the_model_the_region_has_none(water_box, given):
     np.testing.assert_allclose(forces, expected[1], rtol=1e-9, atol=1e-7)
 
 
+@pytest.mark.parametrize(("charge", "is_other"), [(0.0, False), (1.0, True)])
+def test_another_charge_than_the_force_field_s_is_said(given, caplog, charge, is_other):
+    """Whether it was meant so or not: with it the whole box has another charge."""
+    mixed(charged("constant"), given, total_charge=charge)
+    words = [m for m in caplog.messages if "whole System is another" in m]
+    assert len(words) == is_other
+    assert all("+1 e by the model" in m for m in words)
+
+
 def test_copies_and_xml(system, given):
     text = openmm.XmlSerializer.serialize(native(system))
     assert 'type="AllegroForce" version="3"' in text
