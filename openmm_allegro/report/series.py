@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
 from ..runs.window import Window
+from ..utils.config import SettingError
 from .details import number
 from .downloads import Shown, rounded
 from .html import (
@@ -24,6 +25,7 @@ from .html import (
 from .series_methods import series_methods
 from .summary import command_line
 
+_MADE = "How this page was made"
 _ENERGIES = ("activation energy", "activation energy in eV")
 
 
@@ -62,9 +64,19 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
         given = {x.name: getattr(jumps, x.name) for x in fields(jumps)}
     settings = SeriesSettings(**given, start=start, stage=stage)
     temperatures = read_temperatures(folder, stage)
-    measurement = QUANTITY.measure(None, [str(folder)], settings)
     window = Window(start=start)
     command = command_line(folder, output, None, stage, {}, window, jumps)
+    words = f"Molecular dynamics at {len(temperatures)} temperatures"
+    title = Path(folder).absolute().name
+    try:
+        measurement = QUANTITY.measure(None, [str(folder)], settings)
+    except SettingError:  # not of the data: what was asked for is wrong
+        raise
+    except ValueError as error:
+        measured_part = section("Activation energies", note(f"Not computed: {error}."))
+        made = section(_MADE, paragraph("Command: ", tag("code", command)))
+        sections = [_run_section(temperatures), measured_part, made]
+        return document(title, words, "", sections)
     with tempfile.TemporaryDirectory() as place:
         sections = [
             _run_section(temperatures),
@@ -75,8 +87,6 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
             _footer(measurement, command),
         ]
         sections = [part for part in sections if part is not None]
-    words = f"Molecular dynamics at {len(temperatures)} temperatures"
-    title = Path(folder).absolute().name
     return document(title, words, _tiles(measurement), sections)
 
 
@@ -180,7 +190,7 @@ def _temperature_section(measurement, temperatures):
 
 def _footer(measurement, command):
     return section(
-        "How this page was made",
+        _MADE,
         paragraph(
             "± is the half-width of a 68 % confidence interval, by a jackknife over "
             "blocks of time. Jumps are between cores of sites, with memory of the last "

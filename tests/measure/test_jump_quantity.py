@@ -207,3 +207,10 @@ def test_what_is_no_series_is_refused(series, tmp_path, capsys):
     assert "expected --sites FILE with --cages" in capsys.readouterr().err
     assert main(["analyze", "jumps", prefix, "Li", "--host", "all"]) == 2
     assert "without common atoms" in capsys.readouterr().err
+
+
+def test_a_series_too_short_to_measure_has_a_page(series, tmp_path):
+    path = report(series, tmp_path / "page.html", start=99.5)
+    page = path.read_text()
+    assert "500 K" in page and "700 K" in page
+    assert "Not computed: " in page and "--start 99.5" in page
