@@ -287,8 +287,9 @@ class Opes(_OnGrid):
 
     The bias V = (1 - 1/γ) kT ln(P/Z + ε), ε = exp(-ΔE / (kT (1 - 1/γ))), follows an
     estimate P of the probability by compressed kernels (Invernizzi and Parrinello,
-    doi:10.1021/acs.jpclett.0c00497; explore: doi:10.1021/acs.jctc.2c00152). It needs
-    the package openmm-opes.
+    doi:10.1021/acs.jpclett.0c00497). With ``explore`` P is that of the biased run, and
+    γ - 1 in the place of 1 - 1/γ (doi:10.1021/acs.jctc.2c00152). It needs the package
+    openmm-opes.
 
     Raises
     ------
