@@ -107,6 +107,9 @@ def test_the_choice_is_kept_and_said_again(model, cache, monkeypatch, caplog):
     assert len(measured) == 1 and len(lines) == 2 and lines[0] == lines[1]
     (path,) = cache.glob("*.json")
     whole = path.read_text()
+    os.utime(path, (0, 0))
+    table.choose_intervals(*programs, model.config.elements)
+    assert path.stat().st_mtime > 0  # it was used, and is not the first to go
     for damaged in ("", "{}", "[1]", whole[:-9], whole.replace("128", "129")):
         path.write_text(damaged)
         found = table.choose_intervals(*programs, model.config.elements)

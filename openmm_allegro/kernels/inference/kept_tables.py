@@ -67,6 +67,7 @@ def kept_numbers(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         record = json.loads(path.read_text())
         if record["crc"] == _crc_of(record["numbers"]):
+            _note_use(path)
             return dict(record["numbers"])
     began = time.monotonic()
     with log_if_long(_log, "choosing how fine a two-body table is to be"):
@@ -129,9 +130,14 @@ def _read(path: Path, table: np.ndarray) -> bool:
         return False
     if zlib.crc32(table).to_bytes(_SUM_BYTES, "little") != kept:
         return False
-    with contextlib.suppress(OSError):  # of a folder that one may only read
-        os.utime(path)  # it was used
+    _note_use(path)
     return True
+
+
+def _note_use(path: Path) -> None:
+    """Let a file be among those that were used last."""
+    with contextlib.suppress(OSError):  # of a folder that one may only read
+        os.utime(path)
 
 
 def _write(path: Path, parts: list[Any]) -> None:
