@@ -238,7 +238,8 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
     if not computed and not any(f.startswith("Allegro") for f in _forces(record)):
         return _force_field(record)  # as where a model is still to be switched on
     whole = region in (ALL, "")
-    several = isinstance(record.get("model_sha256"), list)
+    hashes = "model_sha256", "model_weights_sha256"
+    several = any(isinstance(record.get(name), list) for name in hashes)
     about = record.get("model_about") or [{}]
     kind = "a committee of Allegro models" if several else "an Allegro model"
     text = (

@@ -203,6 +203,14 @@ def test_what_is_cited_is_known_with_authors_year_and_doi():
     assert len(set(WORKS.values())) == len(WORKS)
 
 
+def test_a_committee_without_files_is_one(tmp_path):
+    for weights, words in ((["0", "1"], "a committee of Allegro models"), ("0", "an ")):
+        prefix = write_run(tmp_path / "run", model_weights_sha256=weights)
+        text = methods_of(prefix)
+        assert words in text and ("committee" in text) == isinstance(weights, list)
+        assert ("doi:10.1063/5.0016004" in text) == isinstance(weights, list)
+
+
 def test_reweighting_is_that_of_the_bias(tmp_path):
     found = Measurement([], {"phi (reweighting)": {}}, {}, {}, None)
     for bias, cited in (
