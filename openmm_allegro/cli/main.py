@@ -11,6 +11,7 @@ import importlib
 import io
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -67,6 +68,8 @@ _EXTRAS = {
     "report": "analysis",
 }
 
+_ENDED = 128 + signal.SIGTERM
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -74,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 after an error, 130 if interrupted.
+        The exit status: 0, 2 after an error, 130 if interrupted, 143 if ended by
+        SIGTERM, as cluster schedulers do.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = _DEBUG in arguments  # anywhere, since each verb has a parser of its own
@@ -104,19 +108,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        more = "; the same command with --resume continues"
-        more = more if "--resume" in known_options else ""
-        print(
-            f"openmm-allegro: interrupted; what was written stays{more}",
-            file=sys.stderr,
-        )
+        _print_interrupted(known_options)
         return 130
+    except SystemExit as end:
+        if end.code != _ENDED:
+            raise
+        _print_interrupted(known_options)
+        return _ENDED
     except Exception as error:
         if debug:
             traceback.print_exc()
         print(f"openmm-allegro: error: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _print_interrupted(known_options: Sequence[str]) -> None:
+    more = "; the same command with --resume continues"
+    more = more if "--resume" in known_options else ""
+    print(f"openmm-allegro: interrupted; what was written stays{more}", file=sys.stderr)
 
 
 def _sentence(error: Exception) -> str:

@@ -81,16 +81,23 @@ def test_a_silent_verb_says_what_it_does(monkeypatch, caplog):
     assert "info: loading libraries and reading its input" in caplog.messages
 
 
-def test_an_interrupted_job_that_can_be_continued_says_so(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("stopped", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)]
+)
+def test_an_interrupted_job_that_can_be_continued_says_so(
+    monkeypatch, capsys, stopped, status
+):
+    """By Ctrl-C or by SIGTERM, which a cluster sends."""
+
     def stop(options):
-        raise KeyboardInterrupt
+        raise stopped
 
     command = importlib.import_module("openmm_allegro.cli.main")
     functions = command._functions_of
     monkeypatch.setattr(
         command, "_functions_of", lambda verb: (functions(verb)[0], stop)
     )
-    assert main(["simulate", "m", "x.pdb", "--output", "o"]) == 130
+    assert main(["simulate", "m", "x.pdb", "--output", "o"]) == status
     assert "--resume continues" in capsys.readouterr().err
-    assert main(["info", "m"]) == 130
+    assert main(["info", "m"]) == status
     assert "--resume" not in capsys.readouterr().err
