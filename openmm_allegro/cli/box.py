@@ -69,7 +69,9 @@ def box(options: argparse.Namespace) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     _write(options.output, *made)
     print(f"made:     {_described(made.topology)}")
-    print(f"written:  {options.output}")
+    rounded = options.output.suffix.lower() == ".pdb"
+    note = ", positions to 0.001 Å (.cif has more digits)" if rounded else ""
+    print(f"written:  {options.output}{note}")
     path = shlex.quote(str(options.output))
     print(f"simulate: openmm-allegro simulate MODEL {path} --output runs/NAME")
 

@@ -106,7 +106,7 @@ def measure_rdf(
             label: {
                 "distribution": curve,
                 "coordination": shells.get(label),
-                "between_molecules": label in mixed,
+                "between_molecules": settings.intermolecular or label in mixed,
                 "bond": bonds.get(label),
             }
             for label, curve in curves.items()
