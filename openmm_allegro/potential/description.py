@@ -6,12 +6,13 @@ have it, and a run that is to be resumed is compared by it.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..mixing.link_atoms import Cap
 from ..model.model import Model, digest
 from ..modelfile.named import card_beside
+from ..utils.ranges import as_ranges
 from .options import ForceOptions
 
 if TYPE_CHECKING:
@@ -180,20 +181,6 @@ def about_model(model: Model, file: str | None) -> dict[str, Any]:
     for name in ("title", "level_of_theory", "source") if card else ():
         about[name] = getattr(card, name)
     return about
-
-
-def as_ranges(indices: Iterable[int]) -> str:
-    """Write indices as ``4 atoms: 0-2, 7``."""
-    ordered = sorted(indices)
-    ranges: list[list[int]] = []
-    for index in ordered:
-        if ranges and index == ranges[-1][1] + 1:
-            ranges[-1][1] = index
-        else:
-            ranges.append([index, index])
-    words = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges]
-    atoms = "atom" if len(ordered) == 1 else "atoms"
-    return f"{len(ordered)} {atoms}: {', '.join(words)}"
 
 
 def _shortened(region: str) -> str:

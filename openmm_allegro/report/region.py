@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The part of a system that a model computes, by the names of its atoms."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..runs.names import LAMMPS
+from ..utils.ranges import indices_of
 from ..utils.words import listed
 from .production import Production
 
@@ -27,7 +27,7 @@ def region_words(record: Mapping[str, Any], production: Production) -> str:
     topology = known_topology(production)
     if not region or region == ALL or topology is None:
         return region
-    indices = region_atoms(region)
+    indices = indices_of(region)
     if not indices or max(indices) >= topology.n_atoms:
         return region
     atoms = set(indices)
@@ -77,20 +77,6 @@ def _atom_words(index: int, production: Production) -> str:
         atom = topology.atom(index)
         return f"{atom.name} of {atom.residue.name} {atom.residue.resSeq}"
     return f"atom {index}"
-
-
-def region_atoms(region: str) -> list[int]:
-    """Read ``4 atoms: 0-2, 7``; nothing where the text does not list all of them."""
-    number, _, ranges = region.partition(": ")
-    if not re.fullmatch(r"\d+ atoms?", number) or not re.fullmatch(
-        r"\d+(-\d+)?(, \d+(-\d+)?)*", ranges
-    ):
-        return []
-    indices = []
-    for part in ranges.split(", "):
-        first, _, last = part.partition("-")
-        indices += range(int(first), int(last or first) + 1)
-    return indices if len(indices) == int(number.split()[0]) else []
 
 
 def charge_words(paper: Any, record: Mapping[str, Any], periodic: bool) -> str:

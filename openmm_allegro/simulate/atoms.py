@@ -9,13 +9,20 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..potential.description import REASON
+from ..potential.description import EMBEDDING, REASON
+from ..utils.ranges import indices_of
+
+# Residues of a region that a sentence lists.
+_RESIDUES = 6
 
 
 def describe_start(
-    topology: app.Topology, system: openmm.System, forces: Sequence[dict[str, Any]]
+    topology: app.Topology,
+    system: openmm.System,
+    forces: Sequence[dict[str, Any]],
+    forcefield: Sequence[str] = (),
 ) -> str:
-    """Describe what is simulated, and which backends compute the models, and why.
+    """Describe what is simulated, where a model acts, and which backends compute it.
 
     Parameters
     ----------
@@ -23,16 +30,60 @@ def describe_start(
         As ``describe_atoms``.
     forces : sequence of dict
         Descriptions of Allegro forces, see ``potential.description``.
+    forcefield : sequence of str, optional
+        Files of the force field around a region, if they are known.
 
     Returns
     -------
     str
-        As ``"206 atoms (...), 1.23 g/cm³; backend native, as asked for"``.
+        As ``"206 atoms (...), 1.23 g/cm³; backend native, as asked for"``, and of a
+        model in a region as `describe_region`.
     """
     # older forces have no reason
     reasons = (one.get(REASON) or one["backend"] for one in forces)
     backends = (f"backend {reason}" for reason in dict.fromkeys(reasons))
-    return "; ".join((describe_atoms(topology, system), *backends))
+    regions = [describe_region(topology, one, forcefield) for one in forces]
+    regions = [text for text in dict.fromkeys(regions) if text]
+    return "; ".join((describe_atoms(topology, system), *regions, *backends))
+
+
+def describe_region(
+    topology: app.Topology, force: dict[str, Any], forcefield: Sequence[str] = ()
+) -> str:
+    """Describe the region of a model and its surroundings, or nothing of all atoms.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    force : dict
+        Description of an Allegro force.
+    forcefield : sequence of str, optional
+        As in `describe_start`.
+
+    Returns
+    -------
+    str
+        As ``"ML/MM: the model has 22 atoms (ACE 1, ALA 2, NME 3), mechanical embedding,
+        no link atoms; the other 1,266 have the force field amber14-all.xml"``.
+    """
+    region = indices_of(force.get("region", ""))
+    if not region:
+        return ""
+    atoms, caps = list(topology.atoms()), len(force["caps"])
+    residues = dict.fromkeys(atoms[index].residue for index in region)
+    names = [f"{residue.name} {residue.id}" for residue in residues]
+    shown = ", ".join(names[:_RESIDUES])
+    if len(names) > _RESIDUES:
+        shown += f" and {len(names) - _RESIDUES:,} more residues"
+    links = f"{caps} link atom{'s' if caps > 1 else ''}" if caps else "no link atoms"
+    field = (
+        f"the force field {', '.join(forcefield)}" if forcefield else "a force field"
+    )
+    return (
+        f"ML/MM: the model has {len(region):,} atom{'s' if len(region) > 1 else ''} "
+        f"({shown}), {force.get(EMBEDDING, 'mechanical')} embedding, {links}; the "
+        f"other {len(atoms) - len(region):,} have {field}"
+    )
 
 
 def describe_atoms(topology: app.Topology, system: openmm.System) -> str:

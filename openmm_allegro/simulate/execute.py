@@ -144,7 +144,8 @@ def execute(
             stack.enter_context(lock_output(output))
             if not execution.overwrite:  # another run may have written meanwhile
                 check_output(output)
-        log.info("%s", describe_start(topology, system, identity.descriptions))
+        field = asked.get("forcefield", ())
+        log.info("%s", describe_start(topology, system, identity.descriptions, field))
         record = asked | {"identity": parts, "platform_properties": properties}
         record |= _dynamics(asked, system)
         record |= about_models(identity.descriptions)

@@ -13,6 +13,8 @@ from openmm_allegro import AllegroPotential, Model, load_model, save_model
 from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.inputs.bonds import find_bonds
 from openmm_allegro.inputs.settings import MixingConfig
+from openmm_allegro.simulate.atoms import describe_start
+from openmm_allegro.simulate.identity import identify
 from openmm_allegro.simulate.prepare import prepare
 from openmm_allegro.simulate.protocol_file import read_settings
 from openmm_allegro.simulate.system_config import SystemConfig
@@ -58,6 +60,17 @@ def test_a_region_is_that_of_the_call():
     assert ours == pytest.approx(energy(expected, pdb.positions), rel=1e-9)
     assert prepared.notes["mixing_region"] == REGION
     assert prepared.notes["forcefield"] == FIELD
+
+
+def test_a_run_says_where_its_model_is():
+    """Atoms and residues of the region, its border, and what the others have."""
+    prepared = prepare(config(), DATA)
+    topology, system = prepared.topology, prepared.system
+    forces = identify(system, topology).descriptions
+    text = describe_start(topology, system, forces, prepared.notes["forcefield"])
+    words = "the model has 22 atoms (ACE 1, ALA 2, NME 3), mechanical embedding, no"
+    assert f"ML/MM: {words} link atoms; the other 24 have the force field " in text
+    assert f"force field {', '.join(FIELD)}; backend native" in text
 
 
 def test_lambda_leads_from_the_force_field_to_the_model():

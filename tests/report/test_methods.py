@@ -17,8 +17,8 @@ from openmm_allegro.report.citations import WORKS  # noqa: E402
 from openmm_allegro.report.learning_methods import learning_methods  # noqa: E402
 from openmm_allegro.report.methods import Paper, write_methods  # noqa: E402
 from openmm_allegro.report.production import Findings, make_production  # noqa: E402
-from openmm_allegro.report.region import region_atoms  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
+from openmm_allegro.utils.ranges import indices_of  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("undrawn", "read_here")
 
@@ -266,10 +266,10 @@ def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
 
 
 def test_a_region_is_read_or_left_as_it_stands():
-    assert region_atoms("4 atoms: 0-2, 7") == [0, 1, 2, 7]
-    assert region_atoms("1 atom: 5") == [5]
-    assert region_atoms("90 atoms: 0, 2, 4 and 87 more") == []
-    assert region_atoms("3 atoms: 0-1; 2 atoms: 4-5") == []
+    assert indices_of("4 atoms: 0-2, 7") == [0, 1, 2, 7]
+    assert indices_of("1 atom: 5") == [5]
+    assert indices_of("90 atoms: 0, 2, 4 and 87 more") == []
+    assert indices_of("3 atoms: 0-1; 2 atoms: 4-5") == []
 
 
 def test_methods_of_a_loop_name_its_committee_and_its_picks():
