@@ -97,8 +97,9 @@ def write_run(prefix, trajectory=None, *, rows=200, temperature=300.0, **record)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     prefix.with_suffix(".json").write_text(json.dumps(content))
     rng = np.random.default_rng(1)
-    kelvin = 300 + 10 * rng.normal(size=rows)
-    kinetic = 0.5e-3 * gas_constant * (3 * n_atoms - 3) * kelvin
+    freedom = 3 * n_atoms - 3  # the temperature varies as in the canonical ensemble
+    kelvin = 300 * (1 + np.sqrt(2 / freedom) * rng.normal(size=rows))
+    kinetic = 0.5e-3 * gas_constant * freedom * kelvin
     potential = -1e4 + 20 * rng.normal(size=rows)
     names = (
         '#"Step","Time (ps)","Potential Energy (kJ/mole)","Kinetic Energy (kJ/mole)",'

@@ -150,7 +150,7 @@ def judge_independent(
     return [
         f"{label}: too short for the {name}: {independent:.2g} independent values{of} "
         "are few, and may be none where it changes more slowly than the run is long; "
-        "its error is wide for that."
+        "its error is a lower bound."
     ]
 
 

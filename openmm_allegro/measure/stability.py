@@ -15,6 +15,7 @@ from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
 from ..utils.settings import setting
+from .canonical import judge_variance
 from .judgement import judge_drift, judge_independent, judge_target
 from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings
@@ -261,6 +262,7 @@ def _judge(label: str, run: Run, table: Table, results: dict[str, Any]) -> list[
     warnings = []
     if "target" in check:
         warnings += judge_target(run.stage, check)
+        warnings += judge_variance(run.stage, check["variance_ratio"])
     if run.ensemble == "nve" and _n_atoms(run):
         warnings += judge_drift(run.stage, slope["value"], slope["error"])
     for name, of, series in (

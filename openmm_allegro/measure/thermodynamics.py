@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Density, energy and response functions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..runs.charges import read_charges
+from ..runs.energies import degrees_of_freedom
 from ..runs.frames import read_topology
 from ..runs.names import ENSEMBLES, QTB, RPMD
 from ..runs.run import Run
@@ -15,6 +17,7 @@ from ..runs.source import Source
 from ..runs.species import masses_of
 from ..units import KJ_PER_MOL_NM3_TO_BAR, NM3_TO_M3
 from ..utils.settings import setting
+from .canonical import check_canonical, check_least
 from .judgement import check_fluctuation, judge_independent
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings, blocks_setting
@@ -45,6 +48,13 @@ class ThermodynamicsSettings(Settings):
         metavar="O=-0.8,H=0.4",
     )
     blocks: int = blocks_setting()
+
+
+class _Ensemble(NamedTuple):
+    """Variance of the temperature over the canonical one, and degrees of freedom."""
+
+    ratio: Any
+    freedom: int
 
 
 class _Trace(NamedTuple):
@@ -141,19 +151,36 @@ class _Judged:
         )
 
     def fluctuation(
-        self, key: str, name: str, series: np.ndarray, of: str, make: Any, unit: str
+        self,
+        key: str,
+        name: str,
+        series: np.ndarray,
+        of: str,
+        make: Callable[[], Any],
+        unit: str,
+        *,
+        ensemble: _Ensemble | None = None,
+        least: float = 0.0,
     ) -> None:
-        """Take what ``make()`` makes of the fluctuation of a series, if it has one."""
+        """Take what ``make()`` makes of the fluctuation of a series, if it has one.
+
+        It is withheld if the `ensemble` was not sampled, or it is below the `least`
+        that it can be.
+        """
         from ..analysis.statistics import ENOUGH_OF_VARIANCE, independent_values
 
         independent = independent_values(series)
         try:
             check_fluctuation(name, series, of)
+            if ensemble is not None:
+                check_canonical(name, ensemble.ratio)
+            value = make()
+            check_least(name, value, least, unit)
         except ValueError as error:
             self.failed[f"{name} of {self.label}"] = str(error)
             self.warnings.append(f"{self.label}: the {name} is withheld.")
             return
-        self.values[key] = name, make(), unit
+        self.values[key] = name, value, unit
         self.warnings += judge_independent(
             self.label, name, independent, independent < ENOUGH_OF_VARIANCE, of
         )
@@ -208,11 +235,13 @@ def _responses(
     volumes, energies, mass = series
     ensemble = settings.ensemble or run.ensemble
     constant_pressure = ensemble.startswith("npt")
+    sampled = _sampled(source, run) if constant_pressure or ensemble == "nvt" else None
     if constant_pressure and volumes is not None:
         temperature = source.temperature(run)
         judged.fluctuation(
             *("compressibility", "compressibility", volumes, "volume"),
             *(lambda: compressibility(volumes, temperature), "1/bar"),
+            ensemble=sampled,
         )
     if energies is None or not (constant_pressure or ensemble == "nvt"):
         return
@@ -229,13 +258,42 @@ def _responses(
         judged.fluctuation(
             *("thermal_expansion", "thermal expansion", volumes, "volume"),
             *(lambda: thermal_expansion(volumes, heat, temperature), "1/K"),
+            ensemble=sampled,
         )
     unit = "J/(K mol)" if mass is None else "J/(K g)"
     name = "heat capacity, " + ("C_P" if constant_pressure else "C_V")
     judged.fluctuation(
         *("heat_capacity", name, heat, of),
         *(lambda: heat_capacity(heat, temperature, mass=mass), unit),
+        ensemble=sampled,
+        least=0.0 if sampled is None else _ideal_part(sampled, mass),
     )
+
+
+def _sampled(source: Source, run: Run) -> _Ensemble | None:
+    """How far a run sampled the canonical ensemble; None where nothing tells it."""
+    from ..analysis import check_temperature
+
+    target = source.target(run)
+    if target is None or run.energies is None:
+        return None
+    if run.record.get("integrator") in (RPMD, QTB):
+        return None
+    table = source.energies(run)
+    if not {"temperature", "kinetic"} <= table.keys() or len(table["time"]) < 10:
+        return None
+    if not np.isfinite(table["temperature"]).all():
+        return None
+    freedom = run.record.get("degrees_of_freedom") or degrees_of_freedom(table)
+    check = check_temperature(table["time"], table["temperature"], target, freedom)
+    return _Ensemble(check.variance_ratio, freedom)
+
+
+def _ideal_part(ensemble: _Ensemble, mass: float | None) -> float:
+    """Heat capacity of the kinetic energy alone, in J/(mol K), or J/(K g) of a mass."""
+    from scipy.constants import gas_constant
+
+    return 0.5 * ensemble.freedom * gas_constant / (1.0 if mass is None else mass)
 
 
 def _dielectric(

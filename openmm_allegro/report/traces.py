@@ -215,7 +215,12 @@ def _temperature(run, sound, findings):
             rounded(deviation, "+.1f"),
             "errors",
         ),
-        ("variance over the canonical one", measured(*check["variance_ratio"]), ""),
+        (
+            "its variance over that of the canonical ensemble (1 where the thermostat "
+            "samples it, less where it exchanged too little energy)",
+            measured(*check["variance_ratio"]),
+            "",
+        ),
         ("its drift", measured(*check["drift"]), "K/ps"),
     ]
 

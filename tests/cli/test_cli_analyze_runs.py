@@ -208,6 +208,34 @@ def test_thermodynamics_of_known_fluctuations(energies, tmp_path, capsys):
     assert "--pressure" in error_of(capsys, "thermodynamics", *bare)
 
 
+def test_fluctuations_of_a_run_that_sampled_no_ensemble_are_withheld(tmp_path, capsys):
+    """Temperatures that vary half as much, or an energy that hardly does, tell none."""
+    rng = np.random.default_rng(4)
+    trajectory = make_trajectory(rng.random((3, 20, 3)), CUBIC, ["Na", "Cl"] * 10)
+    fields = {"temperature_k": 300.0, "ensemble": "npt", "pressure_bar": 1.0}
+    volumes = 27 + 0.3 * autoregressive(2000, 3, rng)
+    for name, width, spread in (("half", 0.5, 20), ("still", 1.0, 1)):
+        prefix = write_run(trajectory, tmp_path / name, **fields, atoms=20)
+        noise = autoregressive(2000, 3, rng)
+        temperatures = 300 * (1 + np.sqrt(width * 2 / 57) * noise)
+        total = -5000 + spread * autoregressive(2000, 3, rng)
+        write_energies(tmp_path / name, temperatures, total, volumes, 57)
+        out = tmp_path / f"{name}-measured.json"
+        analyze("thermodynamics", prefix, "--json", out)
+        names = {quantity for _, quantity in rows_of(out)}
+        assert "heat capacity, C_P" not in names and "density" in names
+        assert ("compressibility" in names) == (name == "still")
+        warnings = json.loads(out.read_text())["warnings"]
+        assert any("heat capacity, C_P is withheld" in text for text in warnings)
+        printed = capsys.readouterr().out
+        half = "times that variance" in printed
+        assert half == (name == "half")
+        assert half or "which the kinetic energy alone gives" in printed
+        analyze("stability", prefix)
+        printed = capsys.readouterr().out
+        assert ("exchanged too little energy" in printed) == half
+
+
 @pytest.mark.parametrize("periodic", [True, False])
 def test_heat_capacity_of_a_run_whose_energies_hold_no_volume(periodic, tmp_path):
     """NVT runs write such files: the volume is that of the frames, or there is none."""
