@@ -31,6 +31,7 @@ from ..simulate.checkpoint import forget_pairs
 from ..simulate.checks import OF_FORCES, check_positions
 from ..simulate.differences import Asked
 from ..simulate.execute import execute
+from ..simulate.force_field import about_force_field
 from ..simulate.identity import Identity, identify
 from ..simulate.integrators import make_integrator
 from ..simulate.platform import choose_platform, torch_threads
@@ -212,6 +213,7 @@ def _begin(
     notes = notes_of(identity.descriptions)
     asked = settings.record() | notes | {"atoms": system.getNumParticles()}
     record = asked | about_models(identity.descriptions)
+    record |= about_force_field(system, topology)
     record |= {
         "identity": identity.parts,
         "method": "switching",

@@ -78,5 +78,7 @@ def _print_card(name: str, path: Path) -> None:
     }
     for key, text in rows.items():
         # a path is copied, so it stays in one line
-        lines = [text] if key == "file" else textwrap.wrap(text, 71)
+        lines = (
+            [text] if key == "file" else textwrap.wrap(text, 71, break_on_hyphens=False)
+        )
         print(f"{key:<17}" + f"\n{' ' * 17}".join(lines))

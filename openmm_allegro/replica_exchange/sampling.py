@@ -19,6 +19,7 @@ from ..simulate.atoms import describe_start
 from ..simulate.checks import OF_FORCES, check_positions
 from ..simulate.contents import check_contents
 from ..simulate.differences import Asked
+from ..simulate.force_field import about_force_field
 from ..simulate.identity import identify
 from ..simulate.platform import choose_platform, torch_threads
 from ..simulate.resume import check_same_run
@@ -139,6 +140,7 @@ def exchange_states(
     identity = identify(system, topology)
     notes = notes_of(identity.descriptions)
     record = asked | notes | about_models(identity.descriptions)
+    record |= about_force_field(system, topology)
     record |= {
         "identity": identity.parts,
         "package_version": __version__,

@@ -112,7 +112,44 @@ WORKS = {
     "doi:10.1063/1.442815",
     "committee": "C. Schran et al., J. Chem. Phys. 153, 104105 (2020), "
     "doi:10.1063/5.0016004",
+    "ff14sb": "J. A. Maier et al., J. Chem. Theory Comput. 11, 3696 (2015), "
+    "doi:10.1021/acs.jctc.5b00255",
+    "ff19sb": "C. Tian et al., J. Chem. Theory Comput. 16, 528 (2020), "
+    "doi:10.1021/acs.jctc.9b00591",
+    "charmm36": "R. B. Best et al., J. Chem. Theory Comput. 8, 3257 (2012), "
+    "doi:10.1021/ct300400x",
+    "charmm36m": "J. Huang et al., Nat. Methods 14, 71 (2017), doi:10.1038/nmeth.4067",
+    "water-fb": "L.-P. Wang et al., J. Phys. Chem. Lett. 5, 1885 (2014), "
+    "doi:10.1021/jz500737m",
+    "opc": "S. Izadi et al., J. Phys. Chem. Lett. 5, 3863 (2014), "
+    "doi:10.1021/jz501780a",
+    "opc-three": "S. Izadi and A. V. Onufriev, J. Chem. Phys. 145, 074501 (2016), "
+    "doi:10.1063/1.4960175",
+    "tip3p": "W. L. Jorgensen et al., J. Chem. Phys. 79, 926 (1983), "
+    "doi:10.1063/1.445869",
 }
+
+# Works on force fields, by OpenMM's own files; a file that none is certain of has none.
+_OF_WATER = {
+    "tip3pfb.xml": ("water-fb",),
+    "tip4pfb.xml": ("water-fb",),
+    "opc.xml": ("opc",),
+    "opc3.xml": ("opc-three",),
+    "tip3p.xml": ("tip3p",),
+}
+FORCE_FIELDS = {
+    "amber14-all.xml": ("ff14sb",),
+    "amber14/protein.ff14SB.xml": ("ff14sb",),
+    "amber19-all.xml": ("ff19sb",),
+    "amber19/protein.ff19SB.xml": ("ff19sb",),
+    "charmm36.xml": ("charmm36",),
+    "charmm36_2024.xml": ("charmm36m",),
+    **_OF_WATER,
+    **{f"amber14/{file}": works for file, works in _OF_WATER.items()},
+    **{f"amber19/{file}": works for file, works in _OF_WATER.items()},
+}
+# Works that are on proteins, of files that hold the parameters of other molecules, too.
+PROTEINS = ("ff14sb", "ff19sb", "charmm36", "charmm36m")
 
 # How quantities were measured: words, and what they cite, by the quantity's name.
 QUANTITIES = {

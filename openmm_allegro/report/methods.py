@@ -15,6 +15,7 @@ from .biased import bias_words, replica_words, surface_words
 from .citations import QUANTITIES, WORKS, find_integrator
 from .details import box_words
 from .downloads import plain_text
+from .force_field import force_field_words
 from .html import (
     Markup,
     download,
@@ -232,11 +233,12 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
     """Write where energies and forces came from."""
     record = run.record
     if not any(k in record for k in ("model", "model_weights_sha256", "model_about")):
-        return ""
+        return force_field_words(paper, record, production)
     region = region_words(record, production)
     computed = region or record.get("engine") == LAMMPS
     if not computed and not any(f.startswith("Allegro") for f in _forces(record)):
-        return _force_field(record)  # as where a model is still to be switched on
+        # as where a model is still to be switched on
+        return force_field_words(paper, record, production)
     whole = region in (ALL, "")
     hashes = "model_sha256", "model_weights_sha256"
     several = any(isinstance(record.get(name), list) for name in hashes)
@@ -257,7 +259,7 @@ def model_words(paper: Paper, run: Run, production: Production) -> str:
     part = record.get("mixing_lambda_interpolate")
     if part not in (None, 1.0):
         text += f", as a part of {part:g} beside {1 - part:g} of the force field's own"
-    sentences = [f"{text}.", _force_field(record)]
+    sentences = [f"{text}.", force_field_words(paper, record, production)]
     sentences.append(border_words(paper, record, production))
     # Of a region by mechanical embedding they are among themselves, in vacuum.
     summed = whole or record.get("embedding") == "electrostatic"
@@ -288,22 +290,10 @@ def _training(paper: Paper, about: Mapping[str, Any]) -> str:
     if not structures and not level:
         return ""
     text = f" trained on {structures:,} structures" if structures else " trained"
-    text += f" (level of theory: {level})" if level else ""
+    if level:
+        text += f" {'labelled' if structures else 'on labels'} with {level}"
     source = about.get("source", "")
     return "," + text + (paper.cite(source) if source else "")
-
-
-def _force_field(record: Mapping[str, Any]) -> str:
-    files = record.get("forcefield") or record.get("baseline")
-    if not files:
-        return ""
-    files = files if isinstance(files, list) else [files]
-    text = f"The force field was {listed(map(str, files))}"
-    if record.get("nonbonded_cutoff_nm"):
-        text += f", with a cutoff of {record['nonbonded_cutoff_nm']:g} nm"
-    if record.get("constraints"):
-        text += f" and constraints {record['constraints']}"
-    return f"{text}."
 
 
 def program_words(paper: Paper, run: Run) -> str:

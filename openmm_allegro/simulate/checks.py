@@ -26,6 +26,7 @@ from ..reporters.trajectory import check_hdf5_writer
 from ..runs.names import VELOCITIES_DRAWN
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
+from .force_field import FORCE_FIELD_NOTES
 from .integrators import check_package, choose_integrator
 from .settings import Execution, RunSettings
 from .system_config import SYSTEM_OPTIONS
@@ -40,7 +41,7 @@ RECORD_KEYS = frozenset(
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
         *("degrees_of_freedom", VELOCITIES_DRAWN),
-        *(*ABOUT_NOTES, *RECORDED),
+        *(*ABOUT_NOTES, *RECORDED, *FORCE_FIELD_NOTES),
     )
 )
 # Settings that a run may be resumed with another value of, those of forces apart.

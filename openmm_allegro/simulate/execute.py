@@ -40,6 +40,7 @@ from .checks import (
 )
 from .contents import check_contents
 from .differences import Asked
+from .force_field import about_force_field
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
 from .loop import Job, run_steps
@@ -149,6 +150,7 @@ def execute(
         record = asked | {"identity": parts, "platform_properties": properties}
         record |= _dynamics(asked, system)
         record |= about_models(identity.descriptions)
+        record |= about_force_field(system, topology)
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER

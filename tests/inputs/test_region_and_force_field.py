@@ -14,6 +14,7 @@ from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.inputs.bonds import find_bonds
 from openmm_allegro.inputs.settings import MixingConfig
 from openmm_allegro.simulate.atoms import describe_start
+from openmm_allegro.simulate.force_field import about_force_field
 from openmm_allegro.simulate.identity import identify
 from openmm_allegro.simulate.prepare import prepare
 from openmm_allegro.simulate.protocol_file import read_settings
@@ -60,6 +61,33 @@ def test_a_region_is_that_of_the_call():
     assert ours == pytest.approx(energy(expected, pdb.positions), rel=1e-9)
     assert prepared.notes["mixing_region"] == REGION
     assert prepared.notes["forcefield"] == FIELD
+    waters = sum(r.name == "HOH" for r in pdb.topology.residues())
+    sums = {"force_field_nonbonded_method": "NoCutoff", "rigid_waters": waters}
+    told = about_force_field(prepared.system, prepared.topology)
+    assert waters > 1
+    assert told == sums | {"force_field_constraints": "none"}  # free in the region
+    model = AllegroPotential(MODEL).create_system(pdb.topology, backend="native")
+    assert about_force_field(model, pdb.topology) == {}
+
+
+@pytest.mark.parametrize(
+    "constraints, kind",
+    [("HBonds", "bonds to hydrogen"), ("AllBonds", "bonds"), ("HAngles", None)],
+)
+def test_the_record_tells_sums_and_constraints_of_a_force_field(constraints, kind):
+    pdb = app.PDBFile(str(DATA / ALANINE))
+    system = app.ForceField(*FIELD).createSystem(
+        pdb.topology, constraints=getattr(app, constraints), rigidWater=False
+    )
+    (force,) = (f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+    force.setNonbondedMethod(openmm.NonbondedForce.PME)
+    force.setCutoffDistance(0.9)
+    told = about_force_field(system, pdb.topology)
+    assert told["force_field_nonbonded_method"] == "PME"
+    assert told["force_field_cutoff_nm"] == pytest.approx(0.9)
+    assert told["force_field_ewald_tolerance"] == pytest.approx(5e-4)
+    assert told["force_field_tail_correction"] is True
+    assert told["force_field_constraints"] == (kind or "bonds and angles")
 
 
 def test_a_run_says_where_its_model_is():

@@ -33,6 +33,9 @@ def test_card_and_file(name):
     charged = header["config"].get("charges", "none") != "none"
     assert ("charges" in card.title) == charged
     assert 10 < errors_of(CARDS[name])["forces_rmse"] < 200
+    assert "teacher" not in card.level_of_theory
+    # who made the data, and not a bare DOI
+    assert not card.source.startswith(("doi:", "http"))
     for text in (card.title, card.level_of_theory, card.domain, card.fails):
         assert text and not text.endswith(".")
 

@@ -66,7 +66,7 @@ def test_methods_hold_every_setting_and_who_made_what(tmp_path):
         "at 0.0934 g/cm³",  # 12 × 18.015 + 4 × 58.44 Da in 8 nm³
         "forces of the 4 atoms of 4 Na (NA 12, NA 13, NA 14, NA 15) were those of",
         "(Salt water, salt.safetensors, SHA-256 0123456789ab, cutoff 5 Å)",
-        "trained on 1,200 structures (level of theory: revPBE0-D3)",
+        "trained on 1,200 structures labelled with revPBE0-D3 [",
         "by mechanical embedding",
         "hydrogen link atoms",
         "NA of NA 12–O of HOH 0",
@@ -194,6 +194,7 @@ def test_what_is_cited_is_known_with_authors_year_and_doi():
         name for call in calls for name in re.findall(r"[\"']([a-z-]+)[\"']", call)
     }
     tables = citations.QUANTITIES.values(), citations.INTEGRATORS.values()
+    cited.update(*citations.FORCE_FIELDS.values())
     cited |= {name for rows in tables for *_, works in rows for name in works}
     assert len(cited) > 40 and cited <= set(WORKS)
     for work in WORKS.values():
@@ -249,6 +250,34 @@ def test_methods_name_the_shift_of_charges_next_to_cut_bonds(tmp_path):
         given = record | {"mixing_lambda_interpolate": value}
         text = methods_of(write_run(tmp_path / "run", **given))
         assert told in text and ("beside" in text) == bool(told)
+
+
+def test_methods_tell_the_force_field_with_its_defaults(tmp_path):
+    record = {"forcefield": ["amber14-all.xml", "amber14/tip3pfb.xml"]}
+    before = methods_of(write_run(tmp_path / "before", **record))
+    assert "amber14-all.xml [" in before and "cutoff" not in before
+    record |= {
+        "force_field_nonbonded_method": "PME",
+        "force_field_cutoff_nm": 1.0,
+        "force_field_tail_correction": True,
+        "force_field_ewald_tolerance": 0.0005,
+        "force_field_constraints": "bonds to hydrogen",
+        "rigid_waters": 1200,
+    }
+    text = methods_of(write_run(tmp_path / "mm", **record))
+    for words in (
+        "The force field was amber14-all.xml [1] and amber14/tip3pfb.xml [2].",
+        "were summed by particle mesh Ewald [3] (error tolerance 0.0005) with a "
+        "cutoff of 1 nm in real space, at which Lennard-Jones interactions ended, with "
+        "a correction for their energy beyond it.",
+        "1,200 waters were rigid, and lengths of other bonds to hydrogen were fixed.",
+        "doi:10.1021/acs.jctc.5b00255",
+        "doi:10.1021/jz500737m",
+    ):
+        assert words in text, words
+    # Salt water has no protein, on which the work of ff14SB is.
+    text = methods_of(write_run(tmp_path / "salt", walk(salt_water(), 5), **record))
+    assert "5b00255" not in text and "jz500737m" in text
 
 
 def test_charges_are_the_models_and_without_a_box_no_sum_is_named(tmp_path):
