@@ -213,12 +213,12 @@ def _measure(source: Source, settings: JumpsSettings, label: str, item: Any) -> 
     if lengths is None and settings.sites is None:
         lengths = ()
     result = jumps(stays, sites, edges=lengths, n_blocks=settings.blocks)
-    notes = []
+    withheld = []
     motion = None
     try:
         motion = _motion(label, series, paths, settings)
     except ValueError as error:
-        notes.append(f"{label}: no D of single ions and of charge, {error}.")
+        withheld.append(f"{label}: no D of single ions and of charge, {error}.")
     factor = _ratio(motion.tracer, result.diffusion) if motion else None
     results = result._asdict() | {
         "residences": {k: x._asdict() for k, x in result.residences.items()},
@@ -240,9 +240,12 @@ def _measure(source: Source, settings: JumpsSettings, label: str, item: Any) -> 
     return {
         "rows": _rows(label, result, motion, factor, series.suffix),
         "results": results,
-        "notes": [*notes, *_notes(label, sites, distance, paths, settings)],
-        "warnings": judge_jumps(label, result, stays, paths.host_spread, LATTICE)
-        + (motion.warnings if motion else []),
+        "notes": _notes(label, sites, distance, paths, settings),
+        "warnings": [
+            *withheld,
+            *judge_jumps(label, result, stays, paths.host_spread, LATTICE),
+            *(motion.warnings if motion else []),
+        ],
         "jumps": result,
         "sites": sites,
         "paths": paths,

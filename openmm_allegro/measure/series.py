@@ -22,6 +22,7 @@ from .jumps import QUANTITY as JUMPS
 from .jumps import UNITS, JumpsSettings
 from .measurement import Measurement, Row
 from .quantity import Quantity
+from .stability import temperature_of
 
 # Units of what is measured, in the order of the figure's panels, and their labels.
 _D, _RATE, _SIGMA_T = "cm²/s", "1/ps", "S K/m"
@@ -138,7 +139,10 @@ def measure_series(
         source = Source([one.run], Window(start=settings.start))
         part = JUMPS.measure(source, selections(words), settings.of_jumps)
         measured[one.kelvin] = _at_temperature(one.kelvin, part, source)
-        warnings += [f"{name}: {text}" for text in part.warnings]
+        mean, off_target = temperature_of(source, one.run)
+        if mean is not None:
+            rows.append(Row(name, "temperature", *mean, "K"))
+        warnings += [f"{name}: {text}" for text in [*off_target, *part.warnings]]
         notes += [f"{name}: {text}" for text in [*part.remarks, *source.notes]]
         rows += _rows(name, measured[one.kelvin])
     panels, results, units, curves = {}, {}, {}, {}

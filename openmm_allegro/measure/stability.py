@@ -118,6 +118,26 @@ QUANTITY = Quantity(
 )
 
 
+def temperature_of(
+    source: Source, run: Run
+) -> tuple[tuple[float, float] | None, list[str]]:
+    """Measure the mean temperature of a run, and judge it by its thermostat.
+
+    Returns
+    -------
+    mean : (float, float) or None
+        In K, with its error; None of a run without temperatures to measure.
+    warnings : list of str
+    """
+    if run.energies is None:
+        return None, []
+    try:
+        check = _of_energies(source, run, StabilitySettings())[0]["temperature"]
+    except ValueError:
+        return None, []
+    return check["mean"], judge_target(run.stage, check) if "target" in check else []
+
+
 def _of_energies(source: Source, run: Run, settings: StabilitySettings):
     """Measure the drift of the total energy, and the temperature against its target.
 

@@ -2,6 +2,7 @@
 """Jumps of runs and of series of temperatures, as the command measures them."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import ase.io
@@ -214,3 +215,28 @@ def test_a_series_too_short_to_measure_has_a_page(series, tmp_path):
     page = path.read_text()
     assert "500 K" in page and "700 K" in page
     assert "Not computed: " in page and "--start 99.5" in page
+
+
+def test_a_series_tells_temperatures_that_thermostats_did_not_reach(series, tmp_path):
+    folder = tmp_path / "hot"
+    shutil.copytree(series, folder)
+    rng = np.random.default_rng(1)
+    for kelvin in (500, 700):
+        time = np.arange(0.0, 100.0, STEP)
+        kinetic = 15.0 * (kelvin + 60.0 + 5.0 * rng.normal(size=len(time)))
+        table = {
+            "Step": (1000 * time).astype(int),
+            "Time (ps)": time,
+            "Potential Energy (kJ/mole)": -kinetic,
+            "Kinetic Energy (kJ/mole)": kinetic,
+            "Total Energy (kJ/mole)": 0.0 * time,
+            "Temperature (K)": kinetic / 15.0,
+        }
+        lines = [",".join(f'"{name}"' for name in table)]
+        lines += [",".join(map(str, row)) for row in zip(*table.values(), strict=True)]
+        (folder / f"{kelvin}K" / "1-nvt.csv").write_text("\n".join(lines) + "\n")
+    settings = SeriesSettings(sites=str(series / "sites.cif"))
+    measured = QUANTITIES["series"].measure(None, [str(folder), "Li"], settings)
+    means = [row.value for row in measured.rows if row.quantity == "temperature"]
+    np.testing.assert_allclose(means, [560.0, 760.0], atol=2.0)
+    assert sum("K of the thermostat" in text for text in measured.warnings) == 2
