@@ -52,6 +52,8 @@ EXCEPTIONS = {
     # What LAMMPS wrote is cut where its frames end, to the step of a restart file.
     "runs.trajectories.gromacs": ["lammps"],
     "runs.restarts": ["lammps"],
+    # A run may begin where a trajectory ended; a damaged one is read in a child.
+    "runs.trajectories.read": ["inputs"],
     # Replicas are read back where they are sampled, as mdtraj's trajectories.
     "runs.topology": ["replica_exchange"],
     # Formulas of free energies, arrays in and arrays out, and their figures.

@@ -83,7 +83,9 @@ def _simulate_file(
     protocol = (read_series if several else read_protocol)(path, trust=trust)
     prepared = protocol.prepared
     run_stages: Callable[..., Any] = run_series if several else run_protocol
-    more = {} if several else {"starts": protocol.starts}
+    more: dict[str, Any] = {}
+    if not several:
+        more = {"starts": protocol.starts, "state": prepared.state}
     written = run_stages(
         prepared.topology,
         prepared.positions,
@@ -106,8 +108,8 @@ def _simulate_file(
         for name, paths in stages.items():
             prefix = paths["trajectory"].with_suffix("")
             print(f"{f'{prefix.parent.name}/' if several else ''}{name}: {prefix}.*")
-    more = [f"analyze free-energy {quoted(prefix)}"] if _is_biased(paths) else []
-    print_next(f"report {quoted(options.output)}", *more)
+    free = [f"analyze free-energy {quoted(prefix)}"] if _is_biased(paths) else []
+    print_next(f"report {quoted(options.output)}", *free)
 
 
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
@@ -119,13 +121,17 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
     from ..utils.config import read_toml
 
     config, pdb = system_of(options), options.inputs[-1]
-    settings = RunSettings(**given_options(options, RunSettings))
+    given = given_options(options, RunSettings)
+    if config.positions.lower().endswith(".xml"):  # a State, which is not minimised
+        given = {"minimize": False} | given
+    settings = RunSettings(**given)
     sampling = read_sampling(options.bias) if options.bias else None
     outputs = check_output(options.output, execution.overwrite, execution.resume)
-    if pdb.resolve() in [path.resolve() for path in outputs.values()]:
-        raise ValueError(
-            f"expected an output other than the input, found {pdb} as both"
-        )
+    for path in (pdb, Path(config.positions)):
+        if path.resolve() in [output.resolve() for output in outputs.values()]:
+            raise ValueError(
+                f"expected an output other than the input, found {path} as both"
+            )
     trust = Trust(**given_options(options, Trust)).trust
     prepared = prepare(config, Path(), trust=trust, ensembles=[settings.ensemble])
     watchdogs = None
@@ -140,6 +146,7 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
         settings,
         execution,
         watchdogs=watchdogs,
+        state=prepared.state,
         notes=prepared.notes,
         sampling=sampling,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import openmm
 from openmm import app, unit
 from openmm.app.internal.unitcell import reducePeriodicBoxVectors
 
@@ -16,6 +17,7 @@ from ..topology.formats import FORMATS, format_of
 from ..topology.read import read_records
 from .bonds import add_bonds
 from .coordinates import box_of, read_coordinates, say_remarks
+from .ends import is_box, read_end
 from .settings import InputsConfig
 from .topologies import TopologyFile, read_topology
 
@@ -29,11 +31,14 @@ class Atoms(NamedTuple):
     positions : [N, 3] Quantity
     file : TopologyFile or None
         What a force field can be made of; None where the format holds none.
+    state : openmm.State or None
+        What the positions are of, with velocities, if they are of a State.
     """
 
     topology: app.Topology
     positions: unit.Quantity
     file: TopologyFile | None
+    state: openmm.State | None = None
 
 
 class _Positions(NamedTuple):
@@ -43,6 +48,7 @@ class _Positions(NamedTuple):
     box: Any
     names: list[tuple[str, str]]  # of atom and residue; empty if there are none
     stated: list[str | None]
+    state: openmm.State | None = None
 
 
 def read_atoms(
@@ -76,10 +82,12 @@ def read_atoms(
             raise ValueError(
                 f"expected positions beside {path}, for {FORMATS[kind].name} has none: "
                 "positions = FILE (--positions FILE) of Amber's inpcrd or rst7, a gro, "
-                "a CHARMM crd or a PDB file, say"
+                "a CHARMM crd or a PDB file, the state or a frame of a run, say"
             )
         kind = format_of(path)
         box = _box(config) or given.box
+        if given.state is not None and not is_box(given.state):
+            box = None
         file = read_topology(path, kind, config.elements, box, gromacs_include)
         atoms = Atoms(file.topology, given.values, file)
     else:
@@ -94,10 +102,19 @@ def read_atoms(
         atoms = Atoms(*read, None)
         if given is not None:
             atoms = atoms._replace(positions=given.values)
-            if given.box is not None:
+            # A State has a box where nothing is periodic, too.
+            own_box = atoms.topology.getPeriodicBoxVectors()
+            if given.box is not None and (given.state is None or own_box is not None):
                 atoms.topology.setPeriodicBoxVectors(given.box)
     if given is not None:
         _compare(atoms.topology, given, folder / config.positions)
+        atoms = atoms._replace(state=given.state)
+        if config.box_nm and given.state is not None:
+            raise ValueError(
+                "expected no box_nm (--box) beside the State of a run, which has its "
+                "box, found both; the topology that the run wrote, a PDB file, is "
+                "periodic if the run was"
+            )
     if config.box_nm:
         atoms.topology.setPeriodicBoxVectors(_box(config))
     if config.bonds == "distances":
@@ -151,6 +168,9 @@ def _read_positions(path: Path, config: InputsConfig) -> _Positions:
         raise FileNotFoundError(f"expected positions, found nothing at {path}")
     if kind in ("inpcrd", "crd"):
         return _read_with_openmm(path, kind)
+    end = read_end(path, config.frame)
+    if end is not None:
+        return _Positions(end.positions, end.box, [], [], end.state)
     if kind == "mmcif":
         read = read_coordinates(path, config.elements)
         atoms = list(read.topology.atoms())

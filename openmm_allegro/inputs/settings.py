@@ -28,7 +28,8 @@ class InputsConfig:
     positions: str = setting(
         "",
         about="File of positions and box: of a topology that has none (prmtop, top, "
-        "psf), or in the place of its own",
+        "psf), or in the place of its own; .state.xml of a run, which has velocities "
+        "too, or a trajectory with frame",
         metavar="FILE",
     )
     frame: int | None = setting(

@@ -33,6 +33,8 @@ class Prepared(NamedTuple):
         Empty where the System came from a file.
     notes : dict
         Models and options, for the records of runs.
+    state : openmm.State or None
+        End of another run that the positions are of, with its velocities and box.
     """
 
     topology: app.Topology
@@ -40,6 +42,7 @@ class Prepared(NamedTuple):
     system: openmm.System
     models: tuple[Model, ...]
     notes: dict[str, Any]
+    state: openmm.State | None = None
 
 
 def prepare(
@@ -75,7 +78,7 @@ def prepare(
     if config.system:
         system = read_system(folder / config.system, trust=trust)
         notes |= file_notes("system_xml", [folder / config.system])
-        return Prepared(atoms.topology, atoms.positions, system, (), notes)
+        return Prepared(atoms.topology, atoms.positions, system, (), notes, atoms.state)
     models = [model_path(name, folder) for name in config.model]
     potential = AllegroPotential(models)
     options = config.force_options
@@ -86,7 +89,8 @@ def prepare(
     notes = file_notes("model", models) | options | config.system_options | notes
     if config.baseline:
         notes |= file_notes("baseline", [folder / config.baseline])
-    return Prepared(atoms.topology, atoms.positions, system, potential.models, notes)
+    begin, models = (atoms.topology, atoms.positions), potential.models
+    return Prepared(*begin, system, models, notes, atoms.state)
 
 
 def file_notes(name: str, paths: list[Path]) -> dict[str, Any]:

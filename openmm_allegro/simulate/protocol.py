@@ -47,6 +47,7 @@ def run_protocol(
     restraints: Sequence[Restraint] = (),
     bias: Bias | None = None,
     starts: Mapping[str, Any] | None = None,
+    state: openmm.State | None = None,
     platform: str | None = None,
     threads: int | None = None,
     notes: dict[str, Any] | None = None,
@@ -71,6 +72,8 @@ def run_protocol(
         Each acts in all stages, or in those that its ``stages`` names.
     bias : Metadynamics, Opes or Plumed, optional
         Acts in stages with ``bias=True``, from nothing on in each of them.
+    state : openmm.State, optional
+        As ``run``, of the first stage.
     starts : mapping of str to [N, 3] Quantity or array in nm, optional
         Positions of stages, by name, that do not begin where the one before ended.
     seed : int
@@ -115,7 +118,7 @@ def run_protocol(
     files: dict[str, dict[str, Path]] = {}
     with lock_output(folder / "protocol"):
         record = _begin(folder, stages, execution)
-        identity, state, ended = identify(system, topology), None, None
+        identity, ended = identify(system, topology), None
         masses = stage_masses(topology, system, stages)
         for number, (name, stage) in enumerate(
             zip(record["stages"], stages, strict=True)

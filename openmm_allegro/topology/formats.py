@@ -60,6 +60,18 @@ FORMATS = {
     "lammps-data": Format("LAMMPS data", (".lmp", ".data", ".lammps"), bonds=True),
     "lammps-dump": Format("LAMMPS dump", (".lammpstrj", ".dump"), frames=True),
 }
+# Names by endings of files that are no topology, for messages: frames of runs, ...
+OTHERS = {
+    ".xtc": "GROMACS XTC",
+    ".trr": "GROMACS TRR",
+    ".dcd": "DCD",
+    **dict.fromkeys((".nc", ".netcdf", ".ncdf"), "Amber NetCDF"),
+    **dict.fromkeys((".h5", ".hdf5"), "HDF5"),
+}
+AS_POSITIONS = frozenset(OTHERS.values())
+# ... and what has no frames.
+OTHERS |= {".xml": "XML of OpenMM", ".chk": "a checkpoint", ".csv": "a table"}
+OTHERS |= {".json": "JSON", ".safetensors": "a model file", ".toml": "TOML"}
 _BY_NAME = (
     (re.compile(r"(POSCAR|CONTCAR)([._-].*)?$"), "poscar"),
     (re.compile(r"XDATCAR([._-].*)?$"), "xdatcar"),

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from .formats import FORMATS, format_of
+from .formats import AS_POSITIONS, FORMATS, OTHERS, format_of
 from .frames import OF_ASE, read_frame
 from .gro import read_gro
 from .pdb import read_pdb
@@ -46,11 +46,22 @@ def read_records(
     if frame is not None and kind not in OF_ASE:
         names = ", ".join(FORMATS[k].name for k in OF_ASE)
         raise ValueError(
-            f"expected a frame (--frame) of {names}, found {FORMATS[kind].name} at "
+            f"expected a frame (--frame) of {names} or, as positions, of XTC, TRR, "
+            f"DCD, NetCDF, HDF5 or LAMMPS dump, found {FORMATS[kind].name} at "
             f"{path}, of which the first is taken"
         )
     if kind == "pdb":
-        return read_pdb(path)
+        try:
+            return read_pdb(path)
+        except ValueError as error:
+            if format_of(path):
+                raise
+            name = OTHERS.get(path.suffix.lower(), "")
+            known = f"found {name}" if name else "its name tells no format"
+            remedy = "; positions (--positions) takes it beside a topology"
+            raise ValueError(
+                f"{error} ({known}{remedy if name in AS_POSITIONS else ''})"
+            ) from error
     if kind == "gro":
         return read_gro(path)
     return read_frame(path, kind, given, frame=frame, atom_style=atom_style)
