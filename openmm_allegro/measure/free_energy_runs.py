@@ -20,6 +20,7 @@ from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.window import Window
 from .free_energy_axes import axes_of, grid_ends
+from .free_energy_remarks import remarks
 from .judgement import judge_independent
 
 METHODS = ("auto", "hills", "reweighting", "windows")
@@ -298,18 +299,7 @@ def _finish(
     if settings.radial:
         surface = surface.radial()
     found, left_out = supported_basins(surface)
-    if left_out:
-        places = [" ".join(f"{x:.3g}" for x in place) for place in left_out[:3]]
-        names = ", ".join(axis.name for axis in surface.axes)
-        one = len(left_out) == 1
-        notes = [
-            *notes,
-            f"{len(left_out)} {'bin' if one else 'bins'} of {names} with few visited "
-            f"bins around {'it' if one else 'them'} (at {', '.join(places)}"
-            f"{', ...' if len(left_out) > 3 else ''}) {'is' if one else 'are'} no "
-            f"{'minimum' if one else 'minima'}; a longer run, or fewer --bins, would "
-            "tell.",
-        ]
+    notes = [*notes, *remarks(surface, left_out)]
     return Estimated(
         method,
         surface,

@@ -22,6 +22,7 @@ from openmm_allegro.analysis.free_energy.surface import (
     reweighted_surface,
 )
 from openmm_allegro.analysis.free_energy.windows import combine_windows
+from openmm_allegro.measure.free_energy_remarks import remarks
 
 KELVIN = 300.0
 RT = GAS_CONSTANT * KELVIN
@@ -277,6 +278,25 @@ def test_lonely_bins_are_no_minima():
     assert found[0].place == pytest.approx((2.0, 2.0), abs=0.21)
     for place in lonely:
         assert min(np.abs(np.array(left_out) - place).max(axis=1)) < 0.11
+
+
+def test_minima_without_a_saddle_or_an_error_are_left_out():
+    """Of two pools that no visited bins join, and of one that is noise, one is told."""
+    axes = (make_axis("x", "Å", [], limits=(0.0, 6.0), bins=30),)
+    rng = np.random.default_rng(4)
+    joined = rng.normal(2.0, 0.5, size=(4000, 1))
+    joined[::5] = rng.normal(4.0, 0.3, size=(800, 1))
+    found, left_out = supported_basins(reweighted_surface([joined], axes, KELVIN))
+    assert [basin.place[0] for basin in found] == pytest.approx([2.0, 4.0], abs=0.3)
+    assert all(np.isfinite(basin.minimum[1]) for basin in found) and not left_out
+    apart = np.where(joined > 3.0, joined + 0.9, np.minimum(joined, 2.8))
+    found, left_out = supported_basins(reweighted_surface([apart], axes, KELVIN))
+    assert len(found) == 1 and left_out[0][0] == pytest.approx(4.9, abs=0.3)
+    few = reweighted_surface([joined[:60]], axes, KELVIN)  # no error in most bins
+    found, left_out = supported_basins(few)
+    assert len(found) == 1 and left_out
+    texts = remarks(few, left_out)
+    assert "within twice its error" in texts[0] and "have no error" in texts[1]
 
 
 def test_potential_of_mean_force():

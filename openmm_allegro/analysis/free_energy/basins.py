@@ -65,8 +65,8 @@ def supported_basins(surface, depth=None):
 
     A bin of a sparse surface that was visited and few around it is no minimum: at least
     half of the bins beside it must have been visited, and its error must be known where
-    any is. An island, which no visited bins join to a lower minimum, must be of at
-    least 2 d + 1 bins of d variables.
+    any is. All but the lowest must have a saddle on the way to a lower one, which no
+    island has, and a free energy above the lowest whose error is known.
 
     Parameters
     ----------
@@ -78,15 +78,22 @@ def supported_basins(surface, depth=None):
     list of Basin
         The lowest first; the lowest bin alone where no minimum is supported.
     left_out : list of tuple of float
-        The variables at the minima that are not supported.
+        The variables at the minima that are not supported, the lowest first, and at
+        those of R T / 2 and more whose depth is not known to twice its error.
     """
-    labels, saddles = _flood(surface, depth)
+    labels, saddles, doubtful = _flood(surface, depth)
     flat = surface.values.ravel()
     places = np.stack(np.meshgrid(*(a.centers for a in surface.axes), indexing="ij"))
     places = places.reshape(len(surface.axes), -1).T
     order = sorted(saddles, key=lambda root: flat[root])
-    roots = [root for root in order if _is_supported(surface, labels, saddles, root)]
-    left_out = [tuple(map(float, places[x])) for x in order if x not in roots]
+    roots: list[int] = []
+    for root in order:
+        if _is_supported(surface, labels, root) and (
+            not roots or _stands_out(surface, saddles[root], root, roots[0])
+        ):
+            roots.append(root)
+    others = sorted({*order, *doubtful} - {*roots}, key=lambda root: flat[root])
+    left_out = [tuple(map(float, places[x])) for x in others]
     order = roots or order[:1]
     first, made = order[0], []
     for root in order:
@@ -145,7 +152,10 @@ def _populations(surface, members, reference):
 
 
 def _flood(surface, depth):
-    """Label bins by the lowest of their basin, and find the saddle of each basin."""
+    """Label bins by the lowest of their basin, and find the saddle of each basin.
+
+    The third of the values are minima that are deep, but not beyond their errors.
+    """
     flat, shape = surface.values.ravel(), shape_of(surface.axes)
     labels = np.full(flat.size, -1)
     parent, saddles = {}, {}
@@ -156,7 +166,7 @@ def _flood(surface, depth):
         return bin_
 
     known = np.flatnonzero(np.isfinite(flat))
-    merged = {}
+    merged, doubtful = {}, []
     for place in known[np.argsort(flat[known], kind="stable")]:
         near = [x for x in _neighbors(place, shape, surface.axes) if labels[x] >= 0]
         roots = sorted({root_of(labels[x]) for x in near}, key=lambda x: flat[x])
@@ -169,20 +179,25 @@ def _flood(surface, depth):
             if not _is_deep(surface, place, other, depth):
                 merged[other] = roots[0]
                 del saddles[other]
+                if depth is None and _has_depth(surface, place, other):
+                    doubtful.append(other)
             parent[other] = roots[0]
-    return _absorb(labels, merged), saddles
+    return _absorb(labels, merged), saddles, doubtful
 
 
-def _is_supported(surface, labels, saddles, root):
+def _stands_out(surface, saddle, root, first):
+    """Tell a minimum above the first from one of which too little is known."""
+    return saddle is not None and np.isfinite(_compare(surface, root, first)[1])
+
+
+def _is_supported(surface, labels, root):
     """Tell a minimum from a bin that was visited and few around it."""
     known = np.isfinite(surface.errors)
     if known.any() and not known.flat[root]:
         return False
     shape = shape_of(surface.axes)
     beside = [labels[x] >= 0 for x in _neighbors(root, shape, surface.axes)]
-    is_island = saddles[root] is None
-    enough = not is_island or np.count_nonzero(labels == root) > 2 * len(shape)
-    return enough and 2 * sum(beside) >= len(beside)
+    return 2 * sum(beside) >= len(beside)
 
 
 def _is_deep(surface, saddle, lowest, depth):
@@ -190,9 +205,15 @@ def _is_deep(surface, saddle, lowest, depth):
     height = surface.values.flat[saddle] - surface.values.flat[lowest]
     if depth is not None:
         return height >= depth
-    if height < _DEPTH * surface.thermal:
+    if not _has_depth(surface, saddle, lowest):
         return False
     return height >= _ERRORS * _compare(surface, saddle, lowest)[1]  # not NaN
+
+
+def _has_depth(surface, saddle, lowest):
+    """Tell a basin from the roughness of a bin, whatever its error is."""
+    height = surface.values.flat[saddle] - surface.values.flat[lowest]
+    return height >= _DEPTH * surface.thermal
 
 
 def _absorb(labels, merged):
