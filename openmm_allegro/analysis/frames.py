@@ -7,6 +7,7 @@ from itertools import chain
 import mdtraj
 import numpy as np
 
+from ..topology.selected_names import warn_of_unknown_residues
 from ..utils.config import SettingError
 from ..utils.suggest import did_you_mean
 
@@ -43,6 +44,9 @@ def select_atoms(trajectory, selection):
             f"expected at least one atom, selection {selection!r} is empty"
             f"{_what_there_is(trajectory.topology, selection)}"
         )
+    if isinstance(selection, str):
+        residues = trajectory.topology.residues
+        warn_of_unknown_residues(selection, (r.name for r in residues))
     if atoms.min() < 0 or atoms.max() >= trajectory.n_atoms:
         raise ValueError(
             f"expected atom indices from 0 to {trajectory.n_atoms - 1}, found "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from openmm import app
 
+from ..topology.selected_names import warn_of_unknown_residues
 from ..utils.extras import naming_extras
 from ..utils.reasons import reason_of
 
@@ -15,6 +16,8 @@ def select_atoms(
     topology: app.Topology, texts: Sequence[str]
 ) -> tuple[tuple[int, ...], ...]:
     """Select groups of atoms by mdtraj's words, or by the symbol of an element.
+
+    Warns (UserWarning) of names of residues in the words that no residue has.
 
     Parameters
     ----------
@@ -52,5 +55,6 @@ def select_atoms(
                 f"expected atoms of the selection {text!r}, found none; residues of "
                 f"the topology are {there}"
             )
+        warn_of_unknown_residues(text, (r.name for r in topology.residues()))
         groups.append(group)
     return tuple(groups)

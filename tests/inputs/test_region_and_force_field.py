@@ -3,6 +3,7 @@
 
 import warnings
 
+import mdtraj
 import numpy as np
 import openmm
 import pytest
@@ -10,8 +11,10 @@ from input_files import CELL, DATA, waters, write
 from openmm import app, unit
 
 from openmm_allegro import AllegroPotential, Model, load_model, save_model
+from openmm_allegro.analysis.frames import select_atoms as select_frames_atoms
 from openmm_allegro.classical.fingerprint import fingerprint
 from openmm_allegro.inputs.bonds import find_bonds
+from openmm_allegro.inputs.regions import select_atoms
 from openmm_allegro.inputs.settings import MixingConfig
 from openmm_allegro.simulate.atoms import describe_start
 from openmm_allegro.simulate.force_field import about_force_field
@@ -205,6 +208,20 @@ def test_a_delta_model_takes_a_force_field_by_name(tmp_path):
         made()
     with pytest.raises(ValueError, match="mm_system"):
         made(forcefield=("amber14-all.xml", "amber14/spce.xml"))
+
+
+def test_a_residue_that_is_not_there_is_named():
+    """Beside names that are; what is excluded need not be there."""
+    topology = app.PDBFile(str(DATA / ALANINE)).topology
+    words = "found NMA, which none has; did you mean NME"
+    with pytest.warns(UserWarning, match=words):
+        (group,) = select_atoms(topology, ["resname ACE ALA NMA"])
+    assert len(group) == 16
+    select_atoms(topology, ["not (resname HOH WAT)", "resname =~ 'A.*'"])
+    frames = mdtraj.Trajectory(np.zeros((1, topology.getNumAtoms(), 3)), None)
+    frames.topology = mdtraj.Topology.from_openmm(topology)
+    with pytest.warns(UserWarning, match=words):
+        select_frames_atoms(frames, "resname NMA or name CA")
 
 
 @pytest.mark.parametrize(
