@@ -82,11 +82,13 @@ def drift(times, values):
         residuals at least their range over the time: they may be one slow change.
     """
     times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
-    if times.ndim != 1 or times.shape != values.shape or len(times) < 10:
+    if times.ndim != 1 or times.shape != values.shape:
         raise ValueError(
-            "expected times and values of one length, at least 10, found shapes "
+            "expected times and values of one length, found shapes "
             f"{times.shape} and {values.shape}"
         )
+    if len(times) < 10:
+        raise ValueError(f"expected at least 10 frames, found {len(times)}")
     offsets = times - times.mean()
     slope = offsets @ values / (offsets @ offsets)
     left = residuals(times, values)

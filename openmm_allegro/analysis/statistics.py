@@ -301,8 +301,10 @@ def few_factor(values):
 def _checked_series(values):
     """Float array (n,) of at least 10 finite values; ValueError otherwise."""
     values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 10:
-        raise ValueError(f"expected at least 10 values, found shape {values.shape}")
+    if values.ndim != 1:
+        raise ValueError(f"expected one series of values, found shape {values.shape}")
+    if len(values) < 10:
+        raise ValueError(f"expected at least 10 values, found {len(values)}")
     if not np.isfinite(values).all():
         raise ValueError("expected finite values, found NaN or infinity")
     return values

@@ -17,7 +17,7 @@ def test_drift_is_found_with_an_honest_error():
         inside.append(abs(found.value - 0.03) < found.error)
     assert 0.59 < np.mean(inside) < 0.77
     assert drift(times, 2 * times).value == pytest.approx(2.0)
-    with pytest.raises(ValueError, match="at least 10"):
+    with pytest.raises(ValueError, match="at least 10 frames, found 9"):
         drift(times[:9], times[:9])
 
 

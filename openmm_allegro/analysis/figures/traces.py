@@ -118,11 +118,13 @@ def _zero(values, ylabel):
 def _checked(time, values, name):
     """Make arrays of times and values; ValueError, by the name, unless they fit."""
     time, values = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
-    if time.ndim != 1 or time.shape != values.shape or len(time) < 2:
+    if time.ndim != 1 or time.shape != values.shape:
         raise ValueError(
-            f"expected time and {name} of one length, at least 2, found shapes "
-            f"{time.shape} and {values.shape}"
+            f"expected time and {name} of one length, found shapes {time.shape} and "
+            f"{values.shape}"
         )
+    if len(time) < 2:
+        raise ValueError(f"expected at least 2 values of {name}, found {len(time)}")
     return time, values
 
 
