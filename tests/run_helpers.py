@@ -120,6 +120,8 @@ def check_signals(system, folder, number, **options):
     for step in (13, 47):
         assert step % CHECKPOINT
         stop = [Killer(step, send(number))]
-        with pytest.raises(ENDS[number]):
+        with pytest.raises(ENDS[number]) as ended:
             start(system, folder / "x", reporters=stop, resume=True, **options)
+        if number == signal.SIGINT:
+            assert "resume=True continues" in str(ended.value)
     check_same(start(system, folder / "x", resume=True, **options), whole)

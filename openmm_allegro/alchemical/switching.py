@@ -39,7 +39,7 @@ from ..simulate.resume import check_same_run
 from ..simulate.settings import Execution, RunSettings
 from ..simulate.system import prepare_system
 from ..utils.files import lock_output, read_record, write_record
-from ..utils.process import interruptible
+from ..utils.process import CONTINUES, interruptible
 from ..utils.reasons import reason_of
 from .settings import DIRECTIONS, SwitchingSettings
 from .starts import Start, StartReporter, read_start
@@ -313,7 +313,7 @@ class Switcher:
                     self._write(works, finished=False)
                     if stop() == signal.SIGTERM:
                         raise SystemExit(128 + signal.SIGTERM)
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(CONTINUES)
         self._write(works, finished=True)
 
     def _plans(self) -> Iterator[tuple[str, int]]:

@@ -28,7 +28,7 @@ from ..simulate.platform import describe_hardware
 from ..simulate.start import MINIMIZER_TOLERANCE
 from ..simulate.topology_file import write_topology
 from ..utils.files import write_record
-from ..utils.process import interruptible
+from ..utils.process import CONTINUES, interruptible
 from ..utils.reasons import reason_of
 from .draws import LangevinMove, seeded
 from .ranks import is_parallel, on_first_rank, rank
@@ -168,7 +168,7 @@ class Replicas:
                     on_first_rank(self._save)
                     if stop() == signal.SIGTERM:
                         raise SystemExit(128 + signal.SIGTERM)
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(CONTINUES)
         record["finished"] = True
         on_first_rank(self._save)
         on_first_rank(self.paths["backup"].unlink, True)  # if there is one

@@ -21,7 +21,7 @@ from ..bias.acting import ActingBias
 from ..reporters import HDF5Reporter
 from ..runs.names import SUFFIXES
 from ..utils.files import replace_file, write_record
-from ..utils.process import interruptible
+from ..utils.process import CONTINUES, interruptible
 from ..utils.reasons import reason_of
 from .barostat import BarostatWatch
 from .checkpoint import make_checkpoint, write_checkpoint
@@ -129,7 +129,7 @@ def run_steps(job: Job, progress: bool) -> None:
             if interrupted() == signal.SIGTERM:
                 raise SystemExit(128 + signal.SIGTERM)
             if interrupted():
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(CONTINUES)
         if job.velocities:
             job.velocities.finish()
             digest = sha256_of(job.paths["velocities"])

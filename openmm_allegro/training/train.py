@@ -17,7 +17,7 @@ from ..model.model import Model
 from ..modelfile import read_header
 from ..structure import Structure
 from ..utils.files import lock_output
-from ..utils.process import processor_name
+from ..utils.process import CONTINUES, processor_name
 from ..utils.quiet import quiet
 from ..utils.words import counted
 from .averaging import AveragedWeights
@@ -307,4 +307,4 @@ def _fit(
         raise ValueError(f"training: {error}") from error
     except SystemExit as error:
         signal.signal(signal.SIGINT, handler)  # Lightning has set it to ignore
-        raise KeyboardInterrupt from error
+        raise KeyboardInterrupt(CONTINUES) from error

@@ -15,6 +15,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEPT = 2**30
 _KEPT_BY_OLDER = 2**25  # the most that glibc before 2.35 takes
+# Message of a KeyboardInterrupt in Python, the last line of its traceback.
+CONTINUES = "what was written stays; the same call with resume=True continues"
 
 
 def processor_name() -> str:
