@@ -3,6 +3,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..measure.free_energy import QUANTITY
 from ..measure.free_energy_runs import window_groups
@@ -59,7 +62,7 @@ def _parts(runs: Sequence[Run], folder: Path, findings: Findings) -> Markup:
             measurement.plot,
             folder,
             "Free energy over " + ", ".join(measurement.results),
-            "Free energy; bands are 68 % intervals.",
+            _caption(next(iter(measurement.results.values()))),
         ),
         figure(
             measurement.figures["overlap"],
@@ -83,3 +86,16 @@ def _parts(runs: Sequence[Run], folder: Path, findings: Findings) -> Markup:
         *notes(measurement.warnings, "warning"),
         *notes(measurement.remarks),
     )
+
+
+def _caption(result: dict[str, Any]) -> str:
+    """Say what the figure of the first surface shows."""
+    if len(result["variables"]) == 1:
+        return "Free energy; bands are 68 % intervals."
+    marks = "Numbers are minima of the table; grey bins were not visited"
+    if np.isfinite(result["error"]).any():
+        return (
+            "Free energy, and below it the half-width of its 68 % interval in each "
+            f"bin. {marks}, or have no error."
+        )
+    return f"Free energy. {marks}. Too few blocks visited each bin for errors."

@@ -45,8 +45,11 @@ def new_figure(path, title=None):
 
 
 @contextmanager
-def new_panels(path, count):
-    """Make so many axes below each other, with room to the right; save to `path`."""
+def new_panels(path, count, *, wide=True):
+    """Make so many axes below each other; save to `path`.
+
+    Several are `wide`, with room to the right, or of one column each.
+    """
     # Here, not at the top: analysis without plots needs no matplotlib.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -69,9 +72,9 @@ def new_panels(path, count):
     }
     with rc_context(style):
         width, height = SIZE
-        if count > 1:
-            width, height = 2 * width, 0.8 * count * height
-        figure = Figure(figsize=(width, height), layout="constrained")
+        if count > 1 and wide:
+            width, height = 2 * width, 0.8 * height
+        figure = Figure(figsize=(width, count * height), layout="constrained")
         yield [figure.add_subplot(count, 1, k + 1) for k in range(count)]
         # The same data give the same bytes.
         dated = Path(path).suffix.lower() == ".svg"
