@@ -57,10 +57,13 @@ def read_records(
             if format_of(path):
                 raise
             name = OTHERS.get(path.suffix.lower(), "")
-            known = f"found {name}" if name else "its name tells no format"
+            if not name:
+                text = f"{error}; its name tells no other format"
+                raise ValueError(text) from error
             remedy = "; positions (--positions) takes it beside a topology"
             raise ValueError(
-                f"{error} ({known}{remedy if name in AS_POSITIONS else ''})"
+                f"expected a file with atoms and positions, found {name} at {path}"
+                f"{remedy if name in AS_POSITIONS else ''}"
             ) from error
     if kind == "gro":
         return read_gro(path)

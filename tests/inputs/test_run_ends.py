@@ -91,9 +91,11 @@ def test_ends_that_do_not_fit(ended, positions, options, words):
 
 
 def test_a_trajectory_is_no_topology(ended):
-    with pytest.raises(ValueError, match=r"GROMACS XTC; positions \(--positions\)"):
+    with pytest.raises(
+        ValueError, match=r"GROMACS XTC at .*; positions \(--positions\)"
+    ):
         read_records(ended[0] / "x.xtc")
-    with pytest.raises(ValueError, match=r"found XML of OpenMM\)"):
+    with pytest.raises(ValueError, match="found XML of OpenMM at"):
         read_records(ended[0] / "x.state.xml")
 
 
