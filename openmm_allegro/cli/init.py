@@ -18,7 +18,8 @@ from .output import add_overwrite_option, check_free, print_next, quoted
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += (
-        " `train` with the same files does a training with the same settings."
+        " `train` with the same files chooses in the same way but times steps anew, "
+        "and may choose another network if the machine is busier or freer then."
     )
     parser.add_argument("data", type=Path, nargs="+", help="files that ase reads")
     parser.add_argument(

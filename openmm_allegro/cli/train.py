@@ -3,16 +3,21 @@
 
 import argparse
 import dataclasses
+import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..training.budget import Budget
 from ..utils.files import replace_file
+from ..utils.progress import log_if_long
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
+from ..utils.words import counted
 from .datafiles import (
     add_data_options,
     add_fine_tuning,
@@ -24,6 +29,7 @@ from .datafiles import (
 from .evaluate import Outputs, show_errors
 from .output import add_overwrite_option, print_next, quoted
 
+log = logging.getLogger(__name__)
 # Settings chosen for files, and a page about those, in the folder of their training.
 CONFIG, PAGE = "config.toml", "data.html"
 
@@ -58,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train, print the errors on the test frames, and name the model file."""
+    started = time.monotonic()
     task = _task_of(options)
     output = task.output
     tables = _read_tables(task.config, options)
@@ -107,6 +114,7 @@ def train(options: argparse.Namespace) -> None:
         overwrite=options.force,
         provenance=record,
         progress=sys.stderr.isatty(),
+        deadline=_deadline(task, options, started, len(test or validation)),
     )
     if test:
         print(f"errors on {len(test)} test frames:")
@@ -114,14 +122,37 @@ def train(options: argparse.Namespace) -> None:
         count = len(validation)
         print(f"errors on {count} validation frames, which chose the best epoch:")
         outputs = Outputs(None, None, None)
-    shown = evaluate(model, test or validation)
+    frames = test or validation
+    with log_if_long(log, f"computing the errors on {counted(len(frames), 'frame')}"):
+        shown = evaluate(model, frames)
     show_errors(shown, model.config.elements, outputs)
     path = output / "model.safetensors"
     print(f"model: {path}")
     print_next(
         f"simulate {quoted(path)} BOX.pdb --output runs/first",
+        *_of_a_frame(path, data, folder),
         f"evaluate {quoted(path)} OTHER.extxyz --frames frames.csv",
     )
+
+
+def _of_a_frame(model: Path, data: Any, folder: Path) -> list[str]:
+    """Command that simulates a frame of the data, where its format is read for that."""
+    file = Path(os.path.relpath(folder / (data.test or data.training)[0]))
+    if file.suffix.lower() != ".extxyz":
+        return []
+    return [f"simulate {quoted(model)} {quoted(file)} --frame 0 --output runs/frame"]
+
+
+def _deadline(
+    task: _Task, options: argparse.Namespace, started: float, frames: int
+) -> Any:
+    """Time at which all is done, where hours for it were given: not with a TOML."""
+    from ..training.pace import Deadline
+
+    if task.prepared is None:
+        return None
+    whole = 3600 * Budget(**given_options(options, Budget)).hours
+    return Deadline(started + whole, whole, frames)
 
 
 def _task_of(options: argparse.Namespace) -> _Task:

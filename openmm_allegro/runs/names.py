@@ -249,7 +249,9 @@ def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
 
 
 def runs_in(folder: Path) -> list[str]:
-    """List the runs of a folder by the names of their trajectories."""
+    """List the runs of a folder by the names of their trajectories, 2-b before 10-a."""
     paths = folder.glob(f"*{SUFFIXES['trajectory']}")
     part = LAMMPS_SUFFIXES["part"]
-    return sorted(path.stem for path in paths if not path.name.endswith(part))
+    names = [path.stem for path in paths if not path.name.endswith(part)]
+    first = re.compile("[0-9]*")
+    return sorted(names, key=lambda name: (int(first.match(name)[0] or 0), name))

@@ -319,6 +319,8 @@ def find_runs(
         if folder.is_dir():
             stages = runs_in(folder)
             there = f"the folder {folder} of {', '.join(stages) or 'no runs'}"
+            if stages:  # the last one of a protocol is often measured
+                there += f"; give {'one, as ' * (len(stages) > 1)}{folder / stages[-1]}"
         else:
             beside = [str(folder.parent / name) for name in runs_in(folder.parent)]
             there = f"nothing at {folder}{did_you_mean([str(folder)], beside)}"

@@ -122,10 +122,11 @@ def execute(
         asked["seed"] = seed or random.SystemRandom().randrange(1, 2**31)
         # random numbers that are not restored are to be others than from the start on
         fresh = (asked["seed"] + earlier.step) % 2**31
-        if checkpoint is None:
-            pressure = ENSEMBLES[settings.ensemble] is not None
-            check_contents(topology, system, coordinates, state, pressure=pressure)
-        identity = identity or identify(system, topology)
+        with log_if_long(log, "checking the atoms and what the System holds"):
+            if checkpoint is None:
+                pressure = ENSEMBLES[settings.ensemble] is not None
+                check_contents(topology, system, coordinates, state, pressure=pressure)
+            identity = identity or identify(system, topology)
         asked = notes_of(identity.descriptions) | asked
         own = own_reporters(reporters)
         given = system, topology, asked, fresh, acting, boxed

@@ -2,6 +2,7 @@
 """Make the System of a run of what its settings name: files, a model, a force field."""
 
 import hashlib
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,10 @@ from ..model.model import Model
 from ..modelfile.named import model_path
 from ..potential.potential import AllegroPotential
 from ..runs.names import ENSEMBLES
+from ..utils.progress import log_if_long
 from .system_config import SystemConfig
+
+log = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
@@ -70,19 +74,22 @@ def prepare(
     ValueError
         As ``AllegroPotential``, ``read_system`` and ``read_atoms``.
     """
-    atoms = read_atoms(config, config.topology, folder, config.gromacs_include)
+    with log_if_long(log, f"reading the atoms of {config.topology}"):
+        atoms = read_atoms(config, config.topology, folder, config.gromacs_include)
     if not (config.system or config.flexible_molecules):
         moving = [name for name in dict.fromkeys(ensembles) if ENSEMBLES[name]]
         check_bonds(atoms, config, config.topology, moving)
     notes = _notes_of_inputs(config, folder)
     if config.system:
-        system = read_system(folder / config.system, trust=trust)
+        with log_if_long(log, f"reading the System of {config.system}"):
+            system = read_system(folder / config.system, trust=trust)
         notes |= file_notes("system_xml", [folder / config.system])
         return Prepared(atoms.topology, atoms.positions, system, (), notes, atoms.state)
     models = [model_path(name, folder) for name in config.model]
-    potential = AllegroPotential(models)
     options = config.force_options
-    system = _make_system(config, potential, atoms, folder, trust)
+    with log_if_long(log, "reading the model and building the System"):
+        potential = AllegroPotential(models)
+        system = _make_system(config, potential, atoms, folder, trust)
     # The force says which backend was chosen, and why, and what charges there are.
     for name in ("backend", "total_charge"):
         options.pop(name)

@@ -18,6 +18,7 @@ from ..nuclei.choices import NAMES, RPMD
 from ..nuclei.ring_polymer import Beads
 from ..runs.names import PROTOCOL, paths_of, remove_output, stage_names
 from ..utils.files import lock_output, read_record, write_record
+from ..utils.progress import log_if_long
 from .acting import make_acting
 from .checkpoint import read_checkpoint
 from .checks import check_packages, check_seeds, name_stage
@@ -118,7 +119,8 @@ def run_protocol(
     files: dict[str, dict[str, Path]] = {}
     with lock_output(folder / "protocol"):
         record = _begin(folder, stages, execution)
-        identity, ended = identify(system, topology), None
+        with log_if_long(log, "checking what the System holds"):
+            identity, ended = identify(system, topology), None
         masses = stage_masses(topology, system, stages)
         for number, (name, stage) in enumerate(
             zip(record["stages"], stages, strict=True)

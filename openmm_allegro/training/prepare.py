@@ -2,6 +2,7 @@
 """Read labelled structures, and choose the settings of a training on them."""
 
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from ..modelfile import load_model
 from ..structure import Structure
 from ..structure.labels.settings import LabelSettings
 from ..utils.process import processor_name
+from ..utils.progress import log_if_long
 from ..utils.words import digits
 from .config import DataConfig
 from .config_file import config_text
@@ -22,6 +24,8 @@ from .evaluate import check_kind
 from .fine_tune import fine_tuned_config
 from .recipe import Clock, Recipe, choose
 from .survey import Survey, survey
+
+log = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
@@ -88,8 +92,9 @@ def prepare(
     source = None if start_from is None else load_model(start_from)
     if source is not None:
         check_kind(source, None, "training", "the model to start from")
-    structures = read_labelled(files, (), labels)
-    surveyed = survey(structures)
+    with log_if_long(log, "reading the frames, and counting their pairs"):
+        structures = read_labelled(files, (), labels)
+        surveyed = survey(structures)
     elements, network = surveyed.all_elements, None
     others = read_labelled(replay, (), labels) if replay else []
     if source is not None:
@@ -103,16 +108,17 @@ def prepare(
         from .clock import MeasuredClock
 
         clock = MeasuredClock(structures, seconds=min(2.0, 0.004 * 3600 * hours))
-    recipe = choose(
-        surveyed,
-        data,
-        hours,
-        clock,
-        network=network,
-        replayed=bool(others),
-        spent=time.monotonic() - started,
-        can_compile=_can_compile(),
-    )
+    with log_if_long(log, "timing steps of networks"):
+        recipe = choose(
+            surveyed,
+            data,
+            hours,
+            clock,
+            network=network,
+            replayed=bool(others),
+            spent=time.monotonic() - started,
+            can_compile=_can_compile(),
+        )
     text = config_text(recipe, _heading(surveyed, hours))
     return Prepared(structures, tests, others, surveyed, recipe, text)
 

@@ -18,6 +18,7 @@ from ..modelfile import read_header
 from ..structure import Structure
 from ..utils.files import lock_output
 from ..utils.process import CONTINUES, processor_name
+from ..utils.progress import log_if_long
 from ..utils.quiet import quiet
 from ..utils.words import counted
 from .averaging import AveragedWeights
@@ -27,9 +28,9 @@ from .data import check_labels, read_data, read_replay, read_test
 from .devices import SharedBatches, check_devices, several_devices, shared_part
 from .divergence import DivergenceCheck
 from .module import EpochOrder, TrainingModule
-from .pace import Pace
+from .pace import Deadline, Pace
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
-from .refit import finished_model
+from .refit import MOST_FRAMES, finished_model
 from .replay import ReplayOrder
 from .resume import (
     CHECKPOINTS,
@@ -74,6 +75,7 @@ def train(
     overwrite: bool = False,
     provenance: dict[str, Any] | None = None,
     progress: bool = True,
+    deadline: Deadline | None = None,
 ) -> Model:
     """Train and return the model with the best validation score.
 
@@ -103,6 +105,8 @@ def train(
         JSON values to keep in the model file beside those recorded here.
     progress : bool
         Whether to show a progress bar.
+    deadline : Deadline, optional
+        Time at which all is to be done, where ``max_hours`` may be later.
 
     Raises
     ------
@@ -120,15 +124,16 @@ def train(
         output, CHECKPOINTS, resume=resume, overwrite=overwrite
     )
     train_config = _checked_config(train_config, device, training, validation, replay)
-    start = start_training(
-        model_config,
-        train_config,
-        training,
-        validation,
-        provenance,
-        source=start_from,
-        replay=replay,
-    )
+    with log_if_long(log, "finding pairs, statistics and the repulsion of close pairs"):
+        start = start_training(
+            model_config,
+            train_config,
+            training,
+            validation,
+            provenance,
+            source=start_from,
+            replay=replay,
+        )
     log.info("%s", _describe(start, train_config, device))
     check_devices(train_config, device, (len(start.training), len(start.validation)))
     # made before any file, since they refuse some data; each of several processes does
@@ -140,11 +145,29 @@ def train(
             remove_others(checkpoint)
         if overwrite:
             remove_training(output)
-        fit(0, start, loaders, train_config, output, checkpoint, progress=progress)
+        with log_if_long(log, "training"):
+            fit(
+                *(0, start, loaders, train_config, output, checkpoint),
+                progress=progress,
+                deadline=_with_refit(deadline, start),
+            )
         if checkpoint is not None:  # Lightning leaves the one that it resumed from
             remove_others(sorted(output.glob(CHECKPOINTS))[-1])
         learnt = [*start.training, *start.replay]
-        return finished_model(output, train_config, learnt, start.validation, device)
+        with log_if_long(log, "refitting energy shifts, and writing the model"):
+            sets = learnt, start.validation
+            return finished_model(output, train_config, *sets, device)
+
+
+def _with_refit(deadline: Deadline | None, start: Start) -> Deadline | None:
+    """Let a deadline leave time for the energies that shifts are refitted to."""
+    if deadline is None:
+        return None
+    counts = len(start.training) + len(start.replay), len(start.validation)
+    energies = sum(min(count, MOST_FRAMES) for count in counts)
+    # the last validation may be of two sets of weights
+    frames = deadline.frames + energies + len(start.validation)
+    return deadline._replace(frames=frames)
 
 
 def _describe(start: Start, config: TrainConfig, device: str) -> str:
@@ -208,6 +231,7 @@ def fit(
     checkpoint: Path | None,
     *,
     progress: bool,
+    deadline: Deadline | None = None,
 ) -> None:
     """Fit with Lightning, in one of the processes of ``config.devices``.
 
@@ -224,17 +248,20 @@ def fit(
         To resume from.
     progress : bool
         Whether to show a progress bar.
+    deadline : Deadline, optional
+        Of the first process.
     """
     device = choose_device(config.device)
     job = start, config, output, checkpoint
     with quiet("lightning"), several_devices(config, rank, job) as arguments:
         loaders = loaders or _loaders(start, config, rank)
         module = TrainingModule(start.model, config, len(loaders[0]))
+        callbacks = _callbacks(rank, output, start, config, progress, deadline)
         trainer = pl.Trainer(
             accelerator=device,
             **arguments,
             max_epochs=config.max_epochs,
-            callbacks=_callbacks(rank, output, start.model, config, progress),
+            callbacks=callbacks,
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
@@ -276,12 +303,18 @@ def _loaders(start: Start, config: TrainConfig, rank: int = 0) -> list[DataLoade
 
 
 def _callbacks(
-    rank: int, output: Path, model: Model, config: TrainConfig, progress: bool
+    rank: int,
+    output: Path,
+    start: Start,
+    config: TrainConfig,
+    progress: bool,
+    deadline: Deadline | None,
 ) -> list[pl.Callback]:
     averages = AveragedWeights(config.ema_decay) if config.ema_decay > 0 else None
-    files = TrainingLog(output, model, writes=rank == 0)
+    files = TrainingLog(output, start.model, writes=rank == 0)
     record = TrainingRecord(files, averages)
-    callbacks: list[pl.Callback] = [record, Pace(config, record)]
+    pace = Pace(config, record, len(start.validation), deadline)
+    callbacks: list[pl.Callback] = [record, pace]
     callbacks.append(DivergenceCheck(config))
     if averages is not None:
         callbacks.append(averages)

@@ -226,7 +226,13 @@ def test_runs_of_one_file_name_are_told_apart(gas, tmp_path, capsys):
     twice = error_of(capsys, "non-gaussian", names[0], names[0], f"{prefix}.pdb", "Na")
     assert "expected each run once" in twice
     folder = error_of(capsys, "rdf", tmp_path / "a", "Na-Cl")
-    assert "the folder" in folder and "of nvt" in folder
+    assert f"of nvt; give {tmp_path / 'a' / 'nvt'}" in folder
+    stages = tmp_path / "md"
+    stages.mkdir()
+    for name in ("2-equilibrate", "10-produce"):
+        (stages / f"{name}.xtc").touch()
+    folder = error_of(capsys, "rdf", stages, "Na-Cl")
+    assert f"give one, as {stages / '10-produce'}" in folder
 
 
 def test_no_mean_over_runs_of_several_temperatures(walk, tmp_path, capsys):

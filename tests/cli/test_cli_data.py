@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Trainings on files alone, and what ``init`` writes about them."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -69,7 +70,13 @@ def test_init_writes_settings_that_train(data, tmp_path, monkeypatch, capsys):
 
 
 def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys, undrawn):
-    """Each of the files is read once, for the settings and for the training."""
+    """Each of the files is read once, and what takes long has a name."""
+    jobs = []
+    for module in ("cli.train", "training.train"):
+        monkeypatch.setattr(
+            f"openmm_allegro.{module}.log_if_long",
+            lambda log, text: contextlib.nullcontext(jobs.append(text)),
+        )
     files = []
     read = reading.read_structures
     monkeypatch.setattr(
@@ -79,7 +86,12 @@ def test_files_alone_train_and_are_tested(data, tmp_path, monkeypatch, capsys, u
     test = write_extxyz(tmp_path / "test.extxyz", made_up(SYMBOLS, 4, seed=1))
     command = ["train", str(data), "--output", str(output)]
     assert main([*command, "--test", str(test), *HOURS]) == 0
-    assert "errors on 4 test frames" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "errors on 4 test frames" in shown and "test.extxyz --frame 0" in shown
+    assert jobs[-2:] == [
+        "refitting energy shifts, and writing the model",
+        "computing the errors on 4 frames",
+    ]
     assert json.loads((output / "test.json").read_text())["forces_rmse"] > 0
     assert sorted(files) == [data, test]
     assert (output / "data.html").exists()

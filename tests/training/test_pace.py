@@ -92,6 +92,7 @@ def slow(monkeypatch, seconds):
         return original(self, metrics, **values)
 
     monkeypatch.setattr(record.TrainingLog, "add", add)
+    return now
 
 
 def test_a_slow_training_ends_in_time_at_its_last_rate(tmp_path, monkeypatch, caplog):
@@ -130,3 +131,29 @@ def test_no_limit_changes_nothing(tmp_path, monkeypatch):
     slow(monkeypatch, seconds=1e5)
     fit(tmp_path / "run", short(max_epochs=3))
     assert len(read_log(tmp_path / "run")) == 3
+
+
+def test_a_training_ends_before_its_deadline_in_the_middle_of_an_epoch(
+    tmp_path, monkeypatch
+):
+    """Steps that take far longer than planned: the last rate, a model, and in time."""
+    from openmm_allegro.training import module
+
+    now = slow(monkeypatch, seconds=1.0)
+    original = module.TrainingModule.training_step
+
+    def step(self, *batch):
+        now["time"] += 10.0
+        return original(self, *batch)
+
+    monkeypatch.setattr(module.TrainingModule, "training_step", step)
+    config = short(max_epochs=2, schedule="cosine", final_rate=0.1, epoch_size=400)
+    deadline = pace.Deadline(now["time"] + 300.0, 300.0, frames=20)
+    fit(tmp_path / "run", config, deadline=deadline)
+    rows = read_log(tmp_path / "run")
+    assert len(rows) == 1 and 15 <= rows[0]["step"] <= 29
+    assert 200 < now["time"] <= 300
+    assert rates(tmp_path / "run")[-1] < 0.2 * 0.02
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    fit(tmp_path / "run", config, resume=True)
+    assert len(read_log(tmp_path / "run")) == 1  # it had ended
