@@ -21,11 +21,15 @@ def judge_variance(stage: str, ratio: Any) -> list[str]:
     """
     if _is_canonical(ratio):
         return []
+    reason = "the temperature drifted, or is not that of the thermostat"
+    if ratio.value < 1:
+        reason = (
+            "the thermostat exchanged too little energy within the run (as Nosé–Hoover "
+            "in a short one, which is then like NVE), or it only scales velocities"
+        )
     return [
         f"The variance of the temperature of {stage} is {amount(*ratio)} times that of "
-        "the canonical ensemble: the thermostat exchanged too little energy within the "
-        "run (as Nosé–Hoover in a short one, which is then like NVE), it only scales "
-        "velocities, or the temperature drifted."
+        f"the canonical ensemble: {reason}."
     ]
 
 
