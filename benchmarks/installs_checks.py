@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 NACL = ROOT / "systems" / "nacl_aq"
 TRAINING = """\
 [data]
-files = ["ethanol.extxyz"]
-train = 4
-validation = 1
+training = ["ethanol.extxyz"]
+validation_size = 1
 
 [model]
+elements = ["C", "H", "O"]
 cutoff = 3.0
 l_max = 1
 num_layers = 1

@@ -213,7 +213,7 @@ def test_the_manual(folder):
     settings = read_settings("manual.toml")
     assert [stage.bias for stage in settings.stages] == [False, True]
     assert len(settings.sampling.variables) == 2 and settings.sampling.bias
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     code = code.replace("pdb.topology),", 'pdb.topology, backend="native"),')
     pytest.importorskip("openmm_opes")
     with warnings.catch_warnings():

@@ -164,7 +164,7 @@ print(repr(context.getState(energy=True).getPotentialEnergy()._value))
     ("change", "message"),
     [
         (("integers=", 'integers="AAAA'), "expected whole numbers|expected base64"),
-        (('version="1"', 'version="9"'), "expected XML of version 1 or 2, found 9"),
+        (('version="1"', 'version="9"'), "expected XML of version 1 to 3, found 9"),
         (("particles=", 'particles="/////////38='), "base64|for each of"),
         (("cutoff=", 'cutoff="nan'), "expected a finite cutoff"),
     ],

@@ -47,7 +47,11 @@ def defaults(function):
             (RunSettings, Execution),
             {"reporters", "watchdogs", "state", "notes", *SAMPLING},
         ),
-        (run_protocol, (Execution,), {"watchdogs", "notes", "starts", *SAMPLING}),
+        (
+            run_protocol,
+            (Execution,),
+            {"watchdogs", "notes", "starts", "state", *SAMPLING},
+        ),
         (parallel_tempering, (TemperingSettings, Execution), set()),
     ],
 )
