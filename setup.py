@@ -9,6 +9,8 @@ kernels of one processor alone.
 import importlib.util
 import os
 import runpy
+import shlex
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -20,6 +22,7 @@ KERNELS = runpy.run_path(str(ROOT / "openmm_allegro" / "kernels" / "builds.py"))
 ASKED = os.environ.get("CFLAGS", "") + os.environ.get("CXXFLAGS", "")
 DEBUG = [] if "-g" in ASKED else ["-g0"]
 PLUGIN = runpy.run_path(str(ROOT / "openmm_allegro" / "plugin" / "sources.py"))
+COMPILER = shlex.split(os.environ.get("CXX") or sysconfig.get_config_var("CXX") or "")
 
 
 def relative(path: Path) -> str:
@@ -47,12 +50,13 @@ def plugin() -> list[Extension]:
     from openmm.version import openmm_library_path
 
     headers = Path(openmm_library_path).with_name("include")
+    flags = [*PLUGIN["FLAGS"], *(PLUGIN["own_statics"](COMPILER) if COMPILER else ())]
     return [
         Extension(
             f"openmm_allegro.plugin.{PLUGIN['module_name']()}",
             [relative(PLUGIN["SOURCE"])],
             depends=list(map(relative, PLUGIN["INCLUDED"])),
-            extra_compile_args=[*PLUGIN["FLAGS"], *DEBUG, "-isystem", str(headers)],
+            extra_compile_args=[*flags, *DEBUG, "-isystem", str(headers)],
             extra_link_args=["-pthread", "-ldl"],
             library_dirs=[openmm_library_path],
             libraries=["OpenMM"],

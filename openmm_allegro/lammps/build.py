@@ -15,6 +15,7 @@ from ..kernels.builds import (
     STANDALONE,
     STANDALONE_INCLUDED,
 )
+from ..plugin.sources import HIDDEN, own_statics
 from ..utils.compiler import (
     COMPILERS,
     CompilerError,
@@ -35,7 +36,7 @@ from .installation import (
 
 SOURCES = Path(__file__).with_name("src")
 PLUGIN = "allegroplugin.so"  # LAMMPS loads what ends in plugin.so
-PLUGIN_FLAGS = ["-std=c++17", "-O2"]
+PLUGIN_FLAGS = ["-std=c++17", "-O2", HIDDEN]
 # Number of a process among those that a launcher starts.
 _RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
@@ -140,7 +141,7 @@ def _compile(path: Path, lammps: Lammps, standalone: bool) -> None:
     compiler = find_compiler(NEEDED_BY, preferred)
     folders = [lammps.headers, *([lammps.mpi] if lammps.mpi else [])]
     flags = [f"-I{SOURCE.parents[1]}", f"-DLAMMPS_{lammps.sizes.upper()}"]
-    flags += lammps.flags
+    flags += [HIDDEN, *own_statics(compiler), *lammps.flags]
     for folder in folders:
         flags += ["-isystem", str(folder)]
     units = [Unit(SOURCES / "allegroplugin.cpp", PLUGIN_FLAGS)]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import openmm
 
-from ..utils.compiler import compiled_library
-from .sources import FLAGS, INCLUDED, SOURCE, module_name
+from ..utils.compiler import compiled_library, find_compiler
+from .sources import FLAGS, INCLUDED, SOURCE, module_name, own_statics
+
+_NEEDED_BY = "backend='native'"
 
 
 def plugin_path() -> Path:
@@ -33,7 +35,7 @@ def plugin_path() -> Path:
         SOURCE,
         FLAGS,
         included=INCLUDED,
-        needed_by="backend='native'",
+        needed_by=_NEEDED_BY,
         linked=_openmm_flags,
     )
 
@@ -62,4 +64,6 @@ def openmm_headers() -> Path:
 
 def _openmm_flags() -> list[str]:
     headers, library = openmm_headers(), openmm_library()
-    return ["-isystem", str(headers), f"-L{library}", "-lOpenMM", "-ldl"]
+    statics = own_statics(find_compiler(_NEEDED_BY))
+    linked = [f"-L{library}", "-lOpenMM", "-ldl"]
+    return [*statics, "-isystem", str(headers), *linked]

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import openmm
 
 from ..kernels.builds import GPU_FLAGS, GPU_INCLUDED, GPU_SOURCE
-from ..utils.compiler import compiled_library
+from ..utils.compiler import compiled_library, find_compiler
 from .build import openmm_headers, openmm_library
-from .sources import SOURCES
+from .sources import HIDDEN, SOURCES, own_statics
 
 # What is not found is to be an error of loading, not of the first step.
-FLAGS = [*GPU_FLAGS, "-fvisibility=hidden", "-Wl,-z,now"]
+FLAGS = [*GPU_FLAGS, HIDDEN, "-Wl,-z,now"]
 _log = logging.getLogger(__name__)
 
 
@@ -119,7 +119,7 @@ def _platform_flags(platform: str) -> list[str]:
     """Flags for OpenMM, its Platform, and the headers of the card's maker."""
     headers = [openmm_headers(), *_folders_of(platform)]
     library = openmm_library()
-    flags = [*PLATFORMS[platform].flags]
+    flags = [*own_statics(find_compiler("the plugin")), *PLATFORMS[platform].flags]
     for folder in headers:
         flags += ["-isystem", str(folder)]
     flags += [f"-L{library}", "-lOpenMM"]

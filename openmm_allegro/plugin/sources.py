@@ -5,6 +5,9 @@
 """
 
 import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 SOURCES = Path(__file__).with_name("src")
@@ -14,7 +17,11 @@ INCLUDED = [
     *sorted([*SOURCES.glob("*.h"), *_KERNELS.glob("*.h")]),
     _KERNELS / "cpu" / "screening.h",
 ]
-FLAGS = ["-std=c++17", "-O2", "-pthread"]
+# Two copies in a process, as of two environments, share nothing: of statics that both
+# export, one would be used by both, and freed twice.
+HIDDEN = "-fvisibility=hidden"
+FLAGS = ["-std=c++17", "-O2", "-pthread", HIDDEN]
+_OWN_STATICS = "-fno-gnu-unique"  # of those of the C++ library, too
 
 
 def module_name() -> str:
@@ -23,3 +30,10 @@ def module_name() -> str:
     for path in (SOURCE, *INCLUDED):
         sha.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
     return f"_plugin_{sha.hexdigest()[:16]}"
+
+
+def own_statics(compiler: Sequence[str]) -> list[str]:
+    """Flags of a compiler for statics that no other library shares; GCC has one."""
+    command = [*compiler, _OWN_STATICS, "-E", "-x", "c++", os.devnull]
+    tried = subprocess.run(command, capture_output=True, check=False)
+    return [] if tried.returncode else [_OWN_STATICS]

@@ -54,7 +54,9 @@ static void check_sizes(void *lammps) {
       sizeof(tagint), sizeof(imageint), sizeof(bigint), ids, images, steps);
 }
 
-extern "C" void lammpsplugin_init(void *lammps, void *handle, void *registration) {
+// All that the library exports: of two copies in a process, each has its own statics.
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(
+    void *lammps, void *handle, void *registration) {
   check_sizes(lammps);
   lammpsplugin_t plugin;
   plugin.version = static_cast<LAMMPS *>(lammps)->version;

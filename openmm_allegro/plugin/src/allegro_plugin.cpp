@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What OpenMM calls when it loads the plugin, and the functions of allegro_plugin.h.
 
+// What is declared there is what the library exports, beside what OpenMM asks for.
+#pragma GCC visibility push(default)
 #include "allegro_plugin.h"
+#pragma GCC visibility pop
 
 #include <exception>
 #include <memory>
@@ -43,8 +46,8 @@ __attribute__((constructor)) void register_proxy() {
 extern "C" {
 
 // OpenMM asks each plugin for these; kernels for cards have libraries of their own.
-void registerPlatforms() {}
-void registerKernelFactories() {}
+__attribute__((visibility("default"))) void registerPlatforms() {}
+__attribute__((visibility("default"))) void registerKernelFactories() {}
 
 int64_t allegro_plugin_version(void) { return ALLEGRO_PLUGIN_VERSION; }
 
