@@ -298,6 +298,11 @@ def few_factor(values):
     return 2 * max(1.0, float(np.sqrt(FEW / independent)))
 
 
+def standard_error(values):
+    """Error of the mean of a time series (n,) by its inefficiency, not widened."""
+    return _mean_of(values, independent_values(values)).error
+
+
 def _checked_series(values):
     """Float array (n,) of at least 10 finite values; ValueError otherwise."""
     values = np.asarray(values, dtype=float)

@@ -15,6 +15,7 @@ from ..runs.source import Source
 from ..runs.species import find_kinds
 from ..utils.settings import setting
 from .judgement import judge_decay, judge_integral, judge_resolution, judge_size
+from .kinetic import UNITS, with_temperature
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .spectra import (
@@ -79,7 +80,7 @@ def measure_vacf(
 ) -> Measurement:
     """Measure velocity autocorrelation functions, by default of each element.
 
-    Results by item: fields of a Correlation.
+    Results by item: fields of a Correlation, and those of `with_temperature`.
     """
     from ..analysis import plot_vacf, velocity_autocorrelation
 
@@ -97,14 +98,15 @@ def measure_vacf(
         if len(crossed):
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
-        return Part(function, rows, warnings=judge_decay(label, function))
+        part = Part(function, rows, warnings=judge_decay(label, function))
+        return _with_temperature(part, label, velocities, item, settings)
 
     return measure_items(
         _in_each_run(source, subjects, elements),
         measure,
         plot_vacf,
         settings,
-        units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
+        units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"} | UNITS,
         columns={
             "lag time (ps)": "lag_times",
             "C (nm²/ps²)": "values",
@@ -120,7 +122,7 @@ def measure_density_of_states(
 ) -> Measurement:
     """Measure the vibrational density of states, by default of each element.
 
-    Results by item: fields of a Spectrum.
+    Results by item: fields of a Spectrum, and those of `with_temperature`.
     """
     from ..analysis import density_of_states, plot_density_of_states
 
@@ -148,7 +150,8 @@ def measure_density_of_states(
             Row(label, "at zero frequency", *at_rest, unit),
         ]
         warnings = judge_resolution(resolution, settings.resolution)
-        return Part(spectrum, rows, notes=notes, warnings=warnings)
+        part = Part(spectrum, rows, notes=notes, warnings=warnings)
+        return _with_temperature(part, label, velocities, item, settings)
 
     def plot(spectra, path):
         end = settings.max_wavenumber or min(ends)
@@ -164,7 +167,8 @@ def measure_density_of_states(
             "wavenumber": "1/cm",
             "density": "1/THz per atom",
             "error": "1/THz per atom",
-        },
+        }
+        | UNITS,
         columns={
             "frequency (THz)": "frequency",
             "wavenumber (1/cm)": "wavenumber",
@@ -180,7 +184,7 @@ def measure_green_kubo(
     """Measure self-diffusion coefficients from velocities.
 
     By default of the centre of each kind of molecule and ion. Results by item: fields
-    of a GreenKubo.
+    of a GreenKubo, and those of `with_temperature`.
     """
     from ..analysis import green_kubo_diffusion, plot_green_kubo
 
@@ -199,7 +203,8 @@ def measure_green_kubo(
         ]
         warnings = judge_integral(label, "D", integral)
         warnings = warnings or judge_size(f"D of {label}", *integral.coefficient)
-        return Part(integral, rows, warnings=warnings)
+        part = Part(integral, rows, warnings=warnings)
+        return _with_temperature(part, label, velocities, item, settings)
 
     def plot(integrals, path):
         label = "$D(t)$ (10$^{-5}$ cm²/s)"
@@ -210,7 +215,7 @@ def measure_green_kubo(
         measure,
         plot,
         settings,
-        units=green_kubo_units("cm²/s"),
+        units=green_kubo_units("cm²/s") | UNITS,
         columns={
             "upper limit (ps)": "lag_times",
             "integral (cm²/s)": "running",
@@ -293,6 +298,14 @@ def _in_each_run(
 def _read(source: Source, item: tuple[Run, Any], settings: Any) -> Any:
     """Read the velocities of a selection of a run."""
     return source.velocities(*item, None if settings.keep_drift else "all")
+
+
+def _with_temperature(
+    part: Part, label: str, velocities: Any, item: tuple[Run, Any], settings: Any
+) -> Part:
+    """Add the kinetic temperature of the atoms of a part."""
+    drift = settings.keep_drift
+    return with_temperature(part, label, velocities, item[0], drift)
 
 
 def _centers(topology: Any) -> dict[str, np.ndarray]:

@@ -51,12 +51,15 @@ class RunSystem(NamedTuple):
         In e, of the first NonbondedForce that has any; None without one.
     periodic : bool or None
         Whether a force takes periodic images; None if a force does not say.
+    constraints : (n_constraints, 2) array of int
+        Those of the bonds that are constraints.
     """
 
     masses: np.ndarray
     bonds: np.ndarray
     charges: np.ndarray | None
     periodic: bool | None
+    constraints: np.ndarray
 
     @property
     def n_atoms(self) -> int:
@@ -146,6 +149,7 @@ class _Reader:
     def __init__(self) -> None:
         self.masses: list[float] = []
         self.bonds: list[tuple[int, int]] = []
+        self.constraints: list[tuple[int, int]] = []
         self.charges: list[float] | None = None
         self.periodic = self.unknown = False
         self.force, self.depth, self.is_system = "", 0, False
@@ -164,7 +168,8 @@ class _Reader:
             elif self._reads_charges:
                 self.charges.append(float(values["q"]))
         elif name == "Constraint" and not self.force:
-            self.bonds.append((int(values["p1"]), int(values["p2"])))
+            self.constraints.append((int(values["p1"]), int(values["p2"])))
+            self.bonds.append(self.constraints[-1])
         elif name == "Bond" and self.force == "HarmonicBondForce":
             if float(values["d"]) <= _LONGEST_BOND:
                 self.bonds.append((int(values["p1"]), int(values["p2"])))
@@ -195,7 +200,8 @@ class _Reader:
             if charges.shape != (n,) or not np.isfinite(charges).all():
                 raise ValueError(f"{len(charges)} charges of {n} atoms")
         periodic = True if self.periodic else None if self.unknown else False
-        return RunSystem(masses, bonds, charges, periodic)
+        constraints = np.array(self.constraints, dtype=int).reshape(-1, 2)
+        return RunSystem(masses, bonds, charges, periodic, constraints)
 
     def _start_force(self, values: Mapping[str, str]) -> None:
         kind = values.get("type", "")

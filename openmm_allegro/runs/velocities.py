@@ -117,7 +117,11 @@ def velocities_between(
             f"{values[whole[-1]]:.6g} ps"
         )
     interval = frame_interval(values[whole], window.time_step)
-    return velocities._replace(values=velocities.values[inside], time_step=interval)
+    return velocities._replace(
+        values=velocities.values[inside],
+        time_step=interval,
+        kinetic=velocities.kinetic[inside],
+    )
 
 
 def _read(run: Run, path: Path, topology: Any, selection: Any, reference: Any) -> Any:

@@ -70,7 +70,16 @@ def test_velocities_of_langevin_ions(ions, tmp_path):
     out, figure = tmp_path / "v.json", tmp_path / "v.png"
     options = ["--keep-drift", "--json", out, "--plot", figure, "--force"]
     analyze("vacf", prefix, "Na", "--max-lag", 2, *options)
-    found = json.loads(out.read_text())["results"]["Na"]
+    content = json.loads(out.read_text())
+    found = content["results"]["Na"]
+    # Of one velocity, Na and Cl are of two temperatures, as their masses.
+    warm = rows_of(out)["Na", "kinetic temperature"]
+    exact = 22.99 * 2e-3 / 0.4 / R
+    assert abs(warm["value"] - exact) < 3 * warm["error"] < 0.1 * exact
+    (warning,) = content["warnings"]
+    assert "below that of all atoms" in warning and warning.startswith(
+        "Na: the kinetic"
+    )
     exact = 3 * 2e-3 / 0.4 * np.exp(-np.array(found["lag_times"]) / 0.4)
     assert np.mean(np.abs(found["values"] - exact) < 3 * np.array(found["error"])) > 0.8
     analyze("green-kubo", prefix, "ions=all", "--max-lag", 8, "--cutoff", 4, *options)

@@ -198,7 +198,11 @@ def runs(tmp_path_factory):
     rng = np.random.default_rng(2)
     _, slow = langevin(60, topology.n_atoms, 0.002, 20.0, 0.02, rng)
     write_velocities(short.with_suffix(".h5"), topology, slow, 0.02, start=0.02)
-    _, fast = langevin(900, topology.n_atoms, 0.002, 0.02, 0.005, rng)
+    _, fast = langevin(
+        900, topology.n_atoms, 0.002, 0.02, 0.005, np.random.default_rng(3)
+    )
+    masses = np.array([atom.element.mass for atom in topology.atoms])
+    fast *= np.sqrt(16 / masses)[:, None]  # all of one temperature
     long = write_run(folder / "long", walk(topology, 600, step=0.05))
     write_velocities(long.with_suffix(".h5"), topology, fast, 0.005, start=2)
     staying = write_run(folder / "staying", lattice(topology, 300))

@@ -4,6 +4,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.constants import gas_constant
 from scipy.signal import welch
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
@@ -11,7 +12,7 @@ from ...utils.hdf5 import open_hdf5
 from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
-from ..statistics import block_mean
+from ..statistics import FEW, Estimate, block_mean, standard_error, widen
 from .correlation import block_correlations, correlation, green_kubo
 from .spectra import window_length
 
@@ -36,6 +37,10 @@ class Velocities(NamedTuple):
         Time between frames in ps.
     volume : float
         Mean volume of the cell in nm³; NaN without a cell.
+    kinetic : (n_frames,) array or None
+        Kinetic energy of all atoms in kJ/mol, in the same frame of reference.
+    all_masses : (n_all_atoms,) array or None
+        Of all atoms in g/mol.
     """
 
     values: np.ndarray
@@ -43,6 +48,8 @@ class Velocities(NamedTuple):
     atoms: np.ndarray
     time_step: float
     volume: float
+    kinetic: np.ndarray | None = None
+    all_masses: np.ndarray | None = None
 
 
 class Spectrum(NamedTuple):
@@ -88,7 +95,7 @@ def read_velocities(
     -------
     Velocities
     """
-    values, times, volumes = [], [], []
+    values, times, volumes, kinetic = [], [], [], []
     with open_hdf5(path) as file:
         holder = _Holder(file.topology)
         atoms = select_atoms(holder, selection)
@@ -106,15 +113,64 @@ def read_velocities(
             if frames.velocities is None:
                 raise ValueError(f"expected velocities in {path}, found none")
             some = np.asarray(frames.velocities[:, atoms], dtype=float)
+            squares = np.einsum("fix,fix,i->f", *[frames.velocities] * 2, masses)
             if reference is not None:
                 at_rest = frames.velocities[:, rest]
-                some -= np.einsum("i,fix->fx", weights, at_rest)[:, None]
+                moving = np.einsum("i,fix->fx", weights, at_rest)
+                some -= moving[:, None]
+                momentum = np.einsum("i,fix->fx", masses, frames.velocities)
+                squares += masses.sum() * np.sum(moving**2, axis=1)
+                squares -= 2 * np.sum(moving * momentum, axis=1)
+            kinetic.append(0.5 * squares)  # g/mol nm²/ps² are kJ/mol
             values.append(some)
             times.append(frames.time)
             volumes.append(_volumes(frames))
-    values, times, volumes = map(np.concatenate, (values, times, volumes))
-    interval = frame_interval(times, time_step)
-    return Velocities(values, masses[atoms], atoms, interval, float(volumes.mean()))
+    values, times, volumes, kinetic = map(
+        np.concatenate, (values, times, volumes, kinetic)
+    )
+    return Velocities(
+        values,
+        masses[atoms],
+        atoms,
+        frame_interval(times, time_step),
+        float(volumes.mean()),
+        kinetic,
+        masses,
+    )
+
+
+def kinetic_temperatures(velocities, *, drift=False, constraints=0):
+    r"""Kinetic temperature of some atoms in each frame, and of all atoms.
+
+    .. math:: T = \frac{\sum_i m_i v_i^2}{R f}, \quad
+        f = 3 \sum_i \left( 1 - \frac{m_i}{M} \right)
+
+    with M the mass of all atoms: of N of them f is 3 N - 3, as the motion of their
+    centre is none of theirs.
+
+    Parameters
+    ----------
+    velocities : Velocities
+        As `read_velocities` gives them; of some atoms without constraints.
+    drift : bool, optional
+        Whether the velocity of the centre of mass is among them.
+    constraints : int, optional
+        Number of constraints of all atoms.
+
+    Returns
+    -------
+    some, whole : (n_frames,) arrays
+        In K.
+    """
+    masses, total = velocities.masses, velocities.all_masses.sum()
+    lost = 0.0 if drift else 1.0
+    freedom = 3 * (np.count_nonzero(masses) - lost * masses.sum() / total)
+    of_all = 3 * (np.count_nonzero(velocities.all_masses) - lost) - constraints
+    if not (freedom > 1e-6 and of_all > 0):
+        raise ValueError("expected atoms with mass that move, found none")
+    squares = np.einsum("fix,fix,i->f", *[velocities.values] * 2, masses)
+    unit = 1e-3 * gas_constant
+    return squares / (unit * freedom), 2 * velocities.kinetic / (unit * of_all)
 
 
 def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=BLOCKS):
@@ -136,9 +192,13 @@ def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=BL
     Returns
     -------
     Correlation
-        In nm²/ps².
+        In nm²/ps². Errors hold that mean kinetic energies, whose blocks may be as
+        correlated as they are, fluctuate slowly.
     """
-    return correlation(*_sums(velocities, time_step, max_lag, n_blocks), time_step)
+    sums = _sums(velocities, time_step, max_lag, n_blocks)
+    function = correlation(*sums, time_step)
+    slow = _slow_error(velocities, function) * np.abs(function.values)
+    return function._replace(error=np.hypot(function.error, slow))
 
 
 def green_kubo_diffusion(
@@ -166,7 +226,13 @@ def green_kubo_diffusion(
     """
     sums = _sums(velocities, time_step, max_lag, n_blocks)
     factor = NM2_PER_PS_TO_CM2_PER_S / 3
-    return green_kubo(*sums, time_step, factor=factor, cutoff=cutoff)
+    result = green_kubo(*sums, time_step, factor=factor, cutoff=cutoff)
+    slow = _slow_error(velocities, correlation(*sums, time_step))
+    value, error = result.coefficient
+    return result._replace(
+        coefficient=Estimate(value, float(np.hypot(error, slow * value))),
+        running_error=np.hypot(result.running_error, slow * np.abs(result.running)),
+    )
 
 
 def density_of_states(
@@ -264,6 +330,22 @@ def _volumes(frames):
     lengths = np.prod(np.asarray(frames.cell_lengths, dtype=float), axis=1)
     skew = 1 - np.sum(cosines**2, axis=1) + 2 * np.prod(cosines, axis=1)
     return lengths * np.sqrt(skew)
+
+
+def _slow_error(velocities, function):
+    """Relative error of all of a function that blocks miss: of mean kinetic energies.
+
+    Atoms share their kinetic energy with others slowly: the error of C(0) is that of
+    its time series, and what blocks of it lack scales the whole function.
+    """
+    velocities = vectors_of_atoms(velocities, "velocities")
+    series = np.einsum("fix,fix->f", velocities, velocities) / velocities.shape[1]
+    error = float(function.error[0])
+    if len(series) >= FEW:
+        error = max(error, standard_error(series))
+    error = widen(error, series)
+    missing = max(0.0, error**2 - float(function.error[0]) ** 2)
+    return np.sqrt(missing) / max(float(function.values[0]), 1e-300)
 
 
 def _sums(velocities, time_step, max_lag, n_blocks):
