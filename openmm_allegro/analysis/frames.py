@@ -23,9 +23,14 @@ STRETCHES = 10
 
 def select_atoms(trajectory, selection):
     """Return the indices (n,) of an mdtraj selection or integer array, checked."""
+    return select_in(trajectory.topology, selection)
+
+
+def select_in(topology, selection):
+    """Do what `select_atoms` does, for a topology without frames."""
     if isinstance(selection, str):
         try:
-            atoms = trajectory.topology.select(selection)
+            atoms = topology.select(selection)
         except ValueError as error:
             raise ValueError(
                 "expected an element (Na), a residue (EMC) or an mdtraj selection "
@@ -42,14 +47,13 @@ def select_atoms(trajectory, selection):
     if atoms.size == 0:
         raise ValueError(
             f"expected at least one atom, selection {selection!r} is empty"
-            f"{_what_there_is(trajectory.topology, selection)}"
+            f"{_what_there_is(topology, selection)}"
         )
     if isinstance(selection, str):
-        residues = trajectory.topology.residues
-        warn_of_unknown_residues(selection, (r.name for r in residues))
-    if atoms.min() < 0 or atoms.max() >= trajectory.n_atoms:
+        warn_of_unknown_residues(selection, (r.name for r in topology.residues))
+    if atoms.min() < 0 or atoms.max() >= topology.n_atoms:
         raise ValueError(
-            f"expected atom indices from 0 to {trajectory.n_atoms - 1}, found "
+            f"expected atom indices from 0 to {topology.n_atoms - 1}, found "
             f"{atoms.min()} to {atoms.max()}"
         )
     if len(np.unique(atoms)) != len(atoms):

@@ -31,7 +31,9 @@ BONDED = {
     "CustomTorsionForce": ("Torsion", 4),
 }
 KNOWN = (*BONDED, "CMAPTorsionForce", "NonbondedForce", "CustomNonbondedForce")
-METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "LJPME")
+EWALD = ("Ewald", "PME", "LJPME")
+# By their numbers in OpenMM.
+METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", *EWALD)
 DIGITS = 9  # so that 1/1.2 equals 0.8333333333, and q1·q2 equals q2·q1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a free energy surface does not know, in words."""
+"""Say in words what a free energy surface does not know."""
 
 from typing import Any
 

@@ -85,8 +85,8 @@ def measure_rdf(
     temperature = source.temperature() if settings.potential else None
     if subjects == _ELEMENTS:
         subjects = all_element_pairs(source)
-    curves, shells, failed, bonds, apart = _count(source, subjects, settings)
-    mixed = within_molecules(source, subjects)
+    counted = _count(source, subjects, settings)
+    curves, shells, failed, bonds, apart, mixed = counted
     rows = []
     for label, shell in shells.items():
         between = " between molecules" if label in mixed else ""
@@ -135,11 +135,11 @@ def _count(
     source: Source,
     subjects: Mapping[str, Sequence[Any]],
     settings: RdfSettings,
-) -> tuple[dict, dict, dict, dict, dict]:
+) -> tuple[dict, dict, dict, dict, dict, list]:
     """Count pairs: curves, shells, reasons where there is none, and lengths of bonds.
 
     Shells are of pairs in different molecules, where there are others, too; the curves
-    of these pairs come last.
+    of these pairs, and the labels of those with others, come last.
     """
     within = {label: pair for label, pair in subjects.items() if label != TOTAL}
     asked = {}
@@ -154,15 +154,16 @@ def _count(
         for label, histogram in counted.items()
     }
     bonds, apart = {}, {}
-    mixed = within_molecules(source, within)
-    if mixed and not settings.intermolecular:
-        shells = {label: asked[label] for label in mixed if asked}
-        some = {label: subjects[label] for label in mixed}
+    mixed = within_molecules(source, subjects)
+    parted = [label for label in mixed if label in within]
+    if parted and not settings.intermolecular:
+        shells = {label: asked[label] for label in parted if asked}
+        some = {label: subjects[label] for label in parted}
         between, inner = count_distances(
             source, some, **width, shells=shells, apart=True
         )
-        bonds = {k: _highest_bond(counted[k], between[k]) for k in mixed}
-        apart = {k: _distribution(between[k], settings.blocks) for k in mixed}
+        bonds = {k: _highest_bond(counted[k], between[k]) for k in parted}
+        apart = {k: _distribution(between[k], settings.blocks) for k in parted}
         counted, inside = counted | between, inside | inner
     shells, failed = {}, {}
     for label in within:
@@ -173,7 +174,7 @@ def _count(
                 shells[label] = first_shell(counted[label], settings.blocks)
         except ValueError as error:  # the curve is worth having without it
             failed[label] = f"no coordination number, {error}"
-    return curves, shells, failed, bonds, apart
+    return curves, shells, failed, bonds, apart, mixed
 
 
 def _highest_bond(counted: Any, between: Any) -> float:

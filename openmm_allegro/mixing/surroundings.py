@@ -16,6 +16,7 @@ from typing import NamedTuple
 import openmm
 from openmm import app, unit
 
+from ..classical.parameters import EWALD, METHODS
 from ..units import NM_TO_ANGSTROM
 from .link_atoms import Cap
 from .shifted_charges import Point, near_border, plain_points, shifted_points
@@ -26,8 +27,6 @@ EMBEDDINGS = ("mechanical", "electrostatic")
 # Least α r at the cutoff, where pairs of a charge of the region and one of the
 # surroundings end: erfc is 5e-4 there. OpenMM's own default has 2e-4.
 LEAST_REACH = 2.46
-_EWALD = ("Ewald", "PME", "LJPME")
-_METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", *_EWALD)
 _SOLVENTS = ("GBSAOBCForce", "CustomGBForce")
 WHERE = "embedding='electrostatic'"  # begins errors
 
@@ -89,12 +88,12 @@ def find_surroundings(
             total,
             round(remainder, 3) + 0.0,  # not -0.000
         )
-    method = _method(force)
+    method = METHODS[force.getNonbondedMethod()]
     periodic = system.usesPeriodicBoundaryConditions()
-    if method not in _EWALD:
+    if method not in EWALD:
         if method != "NoCutoff" or periodic:
             raise ValueError(
-                f"{WHERE}: expected a NonbondedForce with {', '.join(_EWALD)} or, "
+                f"{WHERE}: expected a NonbondedForce with {', '.join(EWALD)} or, "
                 "without periodic images, NoCutoff, because the model's charges are "
                 f"summed without a cutoff and without a reaction field, found {method}"
                 f"{' in a periodic System' if method == 'NoCutoff' else ''}"
@@ -158,7 +157,7 @@ def charge_forces(
     bare = copy.deepcopy(_nonbonded(without))
     bare.setUseDispersionCorrection(False)
     bare.setReciprocalSpaceForceGroup(-1)  # as variables of a CustomCVForce need
-    if _method(bare) == "LJPME":
+    if bare.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         bare.setNonbondedMethod(openmm.NonbondedForce.PME)
     for index in range(bare.getNumParticles()):
         bare.setParticleParameters(index, _charge(bare, index), 1.0, 0.0)
@@ -204,12 +203,6 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
                     f"CustomNonbondedForce with them ({force.getName()!r})"
                 )
     return found[0]
-
-
-def _method(force: openmm.NonbondedForce) -> str:
-    """Name of the nonbonded method."""
-    numbers = {getattr(openmm.NonbondedForce, name): name for name in _METHODS}
-    return numbers[force.getNonbondedMethod()]
 
 
 def _check_constant(force: openmm.NonbondedForce, region: set[int]) -> None:

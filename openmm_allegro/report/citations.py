@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a page cites: programs, methods of simulation, and formulas of quantities."""
+"""Cite works: on programs, methods of simulation, and formulas of quantities."""
 
 WORKS = {
     "allegro": "A. Musaelian et al., Nat. Commun. 14, 579 (2023), "

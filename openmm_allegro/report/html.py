@@ -199,7 +199,11 @@ def part(title, content):
 
 
 def document(title, words, first, sections, script=""):
-    """Make the whole page: a heading, words and tiles below it, then the sections."""
+    """Make the whole page: a heading, words and tiles below it, then the sections.
+
+    Sections that are None are left out.
+    """
+    sections = [part for part in sections if part is not None]
     style = (files(__package__) / "page.css").read_text(encoding="utf-8")
     script = (files(__package__) / "page.js").read_text(encoding="utf-8") + script
     titles = [part.split("<h2>")[1].split("</h2>")[0] for part in sections]

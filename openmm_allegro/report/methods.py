@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was done, in words for a paper, as far as the records of runs hold it."""
+"""Write in words for a paper what was done, as far as records of runs hold it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any

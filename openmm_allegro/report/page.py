@@ -226,7 +226,6 @@ def _content(runs, run, folder, command, *, window, charges, jumps):
         *shown,
         footer(runs, production, command),
     ]
-    sections = [part for part in sections if part is not None]
     # Of a protocol, the folder; of a run, the folder and its name.
     parts = Path(run.name).absolute().parts
     title = parts[-2] if len(runs) > 1 else " · ".join(parts[-2:])

@@ -86,7 +86,6 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
             _temperature_section(measurement, temperatures),
             _footer(measurement, command),
         ]
-        sections = [part for part in sections if part is not None]
     return document(title, words, _tiles(measurement), sections)
 
 

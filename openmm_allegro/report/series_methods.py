@@ -41,7 +41,12 @@ def series_methods(
     if any(run.record_file is None for one in temperatures for run in one.runs):
         return None
     paper, first = Paper(), temperatures[0]
-    production = make_production(first.run, folder)
+    productions = {
+        run.name: make_production(run, folder)
+        for one in temperatures
+        for run in one.runs
+    }
+    production = productions[first.run.name]
     system = system_words(production)
     if system:
         system = f"At {first.kelvin:g} K, {system[0].lower()}{system[1:]}"
@@ -56,7 +61,7 @@ def series_methods(
         row
         for one in temperatures
         for run in one.runs
-        for row in [("Run", run.name), *details(run, make_production(run, folder))]
+        for row in [("Run", run.name), *details(run, productions[run.name])]
     ]
     return show_paper(paper, settings)
 

@@ -2,7 +2,6 @@
 """Centres of mass of molecules: points beside the atoms of frames."""
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -119,10 +118,9 @@ def select_atoms(topology: Any, selection: Any) -> np.ndarray:
     """Select atoms (n,) of a topology, see `analysis.frames.select_atoms`."""
     if not isinstance(selection, str):
         return np.asarray(selection)
-    from ..analysis.frames import select_atoms as select
+    from ..analysis.frames import select_in
 
-    holder = SimpleNamespace(topology=topology, n_atoms=topology.n_atoms)
-    return np.asarray(select(holder, selection))
+    return np.asarray(select_in(topology, selection))
 
 
 def _atoms(topology: Any, kinds: Sequence[Kind], text: str) -> np.ndarray:

@@ -10,8 +10,9 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
-_METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "LJPME")
-_EWALD = ("Ewald", "PME", "LJPME")
+from ..classical.parameters import EWALD, METHODS
+from ..forces.systems import with_variables
+
 FORCE_FIELD_NOTES = (
     *("force_field_nonbonded_method", "force_field_cutoff_nm"),
     *("force_field_switch_distance_nm", "force_field_tail_correction"),
@@ -38,33 +39,19 @@ def about_force_field(system: openmm.System, topology: app.Topology) -> dict[str
         hydrogen``, ``bonds``, ``bonds and angles``) and ``rigid_waters``, their number.
         Empty without a NonbondedForce, which is none of a model's.
     """
-    force = _find_nonbonded(system.getForces())
-    if force is None:
+    found = [f for f in with_variables(system) if isinstance(f, openmm.NonbondedForce)]
+    if not found:
         return {}
     waters, others = _constraints(system, topology)
-    return _sums(force) | {
+    return _sums(found[0]) | {
         "force_field_constraints": _name_constraints(others, topology),
         "rigid_waters": waters,
     }
 
 
-def _find_nonbonded(forces: Any) -> openmm.NonbondedForce | None:
-    """Find the first NonbondedForce, also within a force that interpolates."""
-    for force in forces:
-        if isinstance(force, openmm.NonbondedForce):
-            return force
-        if isinstance(force, openmm.CustomCVForce):
-            count = force.getNumCollectiveVariables()
-            within = (force.getCollectiveVariable(i) for i in range(count))
-            found = _find_nonbonded(within)
-            if found is not None:
-                return found
-    return None
-
-
 def _sums(force: openmm.NonbondedForce) -> dict[str, Any]:
     """Say how pairs are summed."""
-    method = _METHODS[force.getNonbondedMethod()]
+    method = METHODS[force.getNonbondedMethod()]
     notes: dict[str, Any] = {"force_field_nonbonded_method": method}
     if method == "NoCutoff":
         return notes
@@ -73,7 +60,7 @@ def _sums(force: openmm.NonbondedForce) -> dict[str, Any]:
     if force.getUseSwitchingFunction():
         distance = force.getSwitchingDistance().value_in_unit(nm)
         notes["force_field_switch_distance_nm"] = distance
-    if method in _EWALD:
+    if method in EWALD:
         notes["force_field_ewald_tolerance"] = force.getEwaldErrorTolerance()
     if method not in ("CutoffNonPeriodic", "LJPME"):
         notes["force_field_tail_correction"] = force.getUseDispersionCorrection()

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
-from ..nuclei.ring_polymer import Beads
+from ..nuclei.ring_polymer import Beads, masses_of
 from .checks import name_stage
 from .settings import Stage
 
@@ -61,7 +61,7 @@ def repartition_hydrogen_mass(
             f"hydrogen_mass: expected bonds of all {len(hydrogens)} hydrogens in the "
             f"topology, found none of {len(loose)} (the first with index {loose[0]})"
         )
-    masses = [system.getParticleMass(i)._value for i in range(system.getNumParticles())]
+    masses = masses_of(system).tolist()
     for hydrogen, other in partners.items():
         if masses[hydrogen] > 0:  # else it is held where it is
             masses[other] -= mass - masses[hydrogen]
@@ -138,13 +138,6 @@ def keep_kinetic_energies(context: openmm.Context, before: np.ndarray) -> None:
         "and each keeps its kinetic energy",
         np.count_nonzero(changed),
     )
-
-
-def masses_of(system: openmm.System) -> np.ndarray:
-    """Masses [N] in Da of the particles of a System."""
-    count = system.getNumParticles()
-    values = (system.getParticleMass(i) for i in range(count))
-    return np.array([value.value_in_unit(unit.dalton) for value in values])
 
 
 def _velocities(context: openmm.Context) -> np.ndarray:

@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -17,7 +16,7 @@ from ...model.model import Model, Stored, digest, weights
 from ...utils.extras import remedy
 from ...utils.files import cache_folder, replace_file
 from ..library import FORMAT
-from .program import TERMS, Program
+from .program import TERMS, Program, add_to_hash
 from .validity import check_program
 
 if TYPE_CHECKING:
@@ -217,7 +216,5 @@ def _read_cached(path: Path, kind: str, elements: int) -> Program | None:
 def _sum(program: Program) -> str:
     """SHA-256 of a program's arrays."""
     sha = hashlib.sha256()
-    for array in program:
-        sha.update(f"{array.dtype} {array.shape} ".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
+    add_to_hash(sha, program)
     return sha.hexdigest()

@@ -22,7 +22,7 @@ import numpy as np
 
 from ...utils.files import cache_folder
 from ...utils.progress import log_if_long
-from .program import Program
+from .program import Program, add_to_hash
 
 KEPT_FROM = 1.0  # seconds to make a table, from which on it is kept
 LIMIT = 2_000_000_000  # bytes of all tables
@@ -91,9 +91,7 @@ def name_of(library: str, *parts: Any) -> str:
     sha = hashlib.sha256(_hash_of_file(library))
     for part in parts:
         if isinstance(part, Program):
-            for array in part:
-                sha.update(f"{array.dtype} {array.shape} ".encode())
-                sha.update(np.ascontiguousarray(array).data)
+            add_to_hash(sha, part)
         else:
             sha.update(repr(part).encode())
     return sha.hexdigest()[:32]

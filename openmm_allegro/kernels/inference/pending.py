@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..library import library
-from .program import Header, Program
+from .program import Header, Program, add_to_hash
 from .table import INTERVALS, with_table
 from .validity import check_numbers
 
@@ -127,9 +127,7 @@ def _complete(program: Program) -> _Completed:
 
 def _digest(program: Program) -> bytes:
     sha = hashlib.sha256()
-    for array in program:
-        sha.update(f"{array.dtype} {array.shape} ".encode())
-        sha.update(np.ascontiguousarray(array).data)
+    add_to_hash(sha, program)
     return sha.digest()
 
 

@@ -39,6 +39,13 @@ class Program(NamedTuple):
     weights: Tensor | np.ndarray  # in the precision of the network
 
 
+def add_to_hash(sha: Any, program: Program) -> None:
+    """Add the types, shapes and numbers of a program's arrays to a hash of hashlib."""
+    for array in program:
+        sha.update(f"{array.dtype} {array.shape} ".encode())
+        sha.update(np.ascontiguousarray(array).data)
+
+
 class Parts(NamedTuple):
     """Arrays of a program by name."""
 
