@@ -17,13 +17,12 @@ parts that are not measured again stay.
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import openmm
-from hardware import hardware, use_threads
+from hardware import measure_parts
 from openmm import app, unit
 from turns import in_turn
 
@@ -46,13 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=2000)
     options = parser.parse_args()
-    use_threads(1)
-    content = json.loads(FILE.read_text()) if FILE.exists() else {}
-    content["hardware"] = hardware(1)
-    for name in options.parts:
-        content[name] = PARTS[name](options)
-        print(name, json.dumps(content[name], indent=1))
-        FILE.write_text(json.dumps(content, indent=1) + "\n")
+    measure_parts(FILE, PARTS, options)
 
 
 def models() -> dict:

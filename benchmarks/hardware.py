@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Description of the machine that a result was measured on."""
+"""Describe the machine that a result is measured on, and measure parts of one."""
 
 import argparse
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from importlib import metadata
+from pathlib import Path
 
 from openmm_allegro.utils.process import processor_name
 
@@ -39,6 +42,22 @@ def use_threads(number: int) -> None:
     os.environ.update(dict.fromkeys(names, str(number)))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
+
+
+def measure_parts(
+    file: Path, parts: Mapping[str, Callable], options: argparse.Namespace
+) -> None:
+    """Measure ``options.parts`` on one thread; those of the file that are not stay.
+
+    The file is written after each part, and what was measured is printed.
+    """
+    use_threads(1)
+    content = json.loads(file.read_text()) if file.exists() else {}
+    content["hardware"] = hardware(1)
+    for name in options.parts:
+        content[name] = parts[name](options)
+        print(name, json.dumps(content[name], indent=1))
+        file.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

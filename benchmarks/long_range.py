@@ -21,13 +21,12 @@ file, where parts that are not measured again stay.
 import argparse
 import contextlib
 import dataclasses
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from hardware import hardware, use_threads
+from hardware import measure_parts
 from turns import in_turn
 from worker import answer, answer_of, memory_mb
 
@@ -44,13 +43,7 @@ def main() -> None:
     options = _options()
     if options.memory:
         return answer(_memory_of(options.memory, options))
-    use_threads(1)
-    content = json.loads(FILE.read_text()) if FILE.exists() else {}
-    content["hardware"] = hardware(1)
-    for name in options.parts:
-        content[name] = PARTS[name](options)
-        print(name, json.dumps(content[name], indent=1))
-        FILE.write_text(json.dumps(content, indent=1) + "\n")
+    measure_parts(FILE, PARTS, options)
 
 
 def _options() -> argparse.Namespace:

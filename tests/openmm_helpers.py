@@ -103,6 +103,14 @@ def evaluate(context, groups=-1):
     )
 
 
+def check_damage_is_refused(force, before, after, message):
+    """Change a force's XML at one place, which makes reading it an error."""
+    text = openmm.XmlSerializer.serialize(force)
+    assert before in text
+    with pytest.raises(openmm.OpenMMException, match=message):
+        openmm.XmlSerializer.deserialize(text.replace(before, after, 1))
+
+
 def molecules(context):
     """Atoms of each of OpenMM's molecules, in order."""
     return [sorted(molecule) for molecule in context.getMolecules()]
