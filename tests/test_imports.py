@@ -47,6 +47,8 @@ EXCEPTIONS = {
         *("nuclei", "reporters", "simulate", "replica_exchange", "lammps"),
         *("alchemical", "learn"),
     ],
+    # What a minimisation did, in the words of the page, is told as it ends.
+    "runs.minimization": ["simulate", "replica_exchange"],
     # So are the columns of a table of energies.
     "runs.table": ["reporters", "lammps"],
     # What LAMMPS wrote is cut where its frames end, to the step of a restart file.

@@ -7,7 +7,7 @@ import zlib
 
 from ..runs.names import lammps_paths_of, paths_of
 from ..simulate.integrators import choose_integrator, start_temperature
-from ..simulate.start import MINIMIZER_ITERATIONS, MINIMIZER_TOLERANCE
+from ..simulate.minimizer import MINIMIZER_ITERATIONS, MINIMIZER_TOLERANCE
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .ensembles import Segment, fixes, segments
 from .plan import Begin, Plan
@@ -102,12 +102,12 @@ def _start(plan: Plan, number: int) -> list[str]:
     stage, lines = plan.stages[number], []
     if stage.minimize:
         unit = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
-        component = MINIMIZER_TOLERANCE._value / unit
-        norm = component * math.sqrt(3 * plan.atoms)
+        force = MINIMIZER_TOLERANCE._value / unit
+        norm = force * math.sqrt(plan.atoms)
         most = MINIMIZER_ITERATIONS
         lines += [
-            f"# until forces are of thermal size, {component:.3g} eV/A a component; "
-            "minimize takes the norm of all",
+            f"# until forces are of thermal size, {force:.3g} eV/A of an atom in the "
+            "root mean square; minimize takes the norm of all",
             "thermo          20",
             f"minimize        0.0 {norm:.6g} {most} {10 * most}",
         ]

@@ -163,6 +163,9 @@ def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ``model_about``, for each model a dict with ``cutoff_angstrom``, ``kind``,
         ``training_structures`` if its file says how many, and where there is a card
         beside the file ``title``, ``level_of_theory`` and ``source`` (of the data).
+        ``imported`` of a model that nequip trained: ``file`` and ``sha256`` of the
+        checkpoint, ``with`` the versions that read it, and ``fine_tuned``, whether it
+        was trained further since.
         ``link_atoms``, for each cap the particles inside and outside of the region.
         Without what there is none of.
     """
@@ -178,9 +181,20 @@ def about_model(model: Model, file: str | None) -> dict[str, Any]:
     structures = model.provenance.get("training_structures")
     about = {"cutoff_angstrom": model.config.cutoff, "kind": model.kind}
     about |= {} if structures is None else {"training_structures": structures}
+    about |= _imported(model.provenance)
     for name in ("title", "level_of_theory", "source") if card else ():
         about[name] = getattr(card, name)
     return about
+
+
+def _imported(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Say which checkpoint of nequip a model was, itself or before a fine-tuning."""
+    for found in (provenance, provenance.get("started_from", {})):
+        if "imported_from" in found:
+            names = {"file": "from", "sha256": "sha256", "with": "with"}
+            told = {name: found.get(f"imported_{key}") for name, key in names.items()}
+            return {"imported": told | {"fine_tuned": found is not provenance}}
+    return {}
 
 
 def _shortened(region: str) -> str:

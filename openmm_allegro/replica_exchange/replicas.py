@@ -23,9 +23,10 @@ from openmmtools.multistate import (
 from openmmtools.states import SamplerState
 from tqdm import tqdm
 
+from ..runs.minimization import minimization_words
 from ..simulate.checks import check_start
+from ..simulate.minimizer import minimize
 from ..simulate.platform import describe_hardware
-from ..simulate.start import MINIMIZER_TOLERANCE
 from ..simulate.topology_file import write_topology
 from ..utils.files import write_record
 from ..utils.process import CONTINUES, interruptible
@@ -95,7 +96,9 @@ class Replicas:
             check_start(SimpleNamespace(context=context))
         record["hardware"] = describe_hardware(context)
         if record["minimized"]:
-            openmm.LocalEnergyMinimizer.minimize(context, MINIMIZER_TOLERANCE, 200)
+            record |= minimize(context)
+            if not rank():
+                log.info("%s", minimization_words(record))
         start = context.getState(positions=True).getPositions(asNumpy=True)
         box = system.getDefaultPeriodicBoxVectors() if record["periodic"] else None
         on_first_rank(write_topology, self.paths["topology"], topology, start)

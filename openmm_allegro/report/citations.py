@@ -4,6 +4,8 @@
 WORKS = {
     "allegro": "A. Musaelian et al., Nat. Commun. 14, 579 (2023), "
     "doi:10.1038/s41467-023-36329-y",
+    "nequip": "C. W. Tan et al., arXiv:2504.16068 (2025), "
+    "doi:10.48550/arXiv.2504.16068",
     "openmm": "P. Eastman et al., J. Phys. Chem. B 128, 109 (2024), "
     "doi:10.1021/acs.jpcb.3c06662",
     "lammps": "A. P. Thompson et al., Comput. Phys. Commun. 271, 108171 (2022), "
@@ -20,6 +22,8 @@ WORKS = {
     "doi:10.1016/S0166-1280(03)00285-9",
     "ewald": "P. P. Ewald, Ann. Phys. 369, 253 (1921), doi:10.1002/andp.19213690304",
     "mesh": "U. Essmann et al., J. Chem. Phys. 103, 8577 (1995), doi:10.1063/1.470117",
+    "l-bfgs": "D. C. Liu and J. Nocedal, Math. Program. 45, 503 (1989), "
+    "doi:10.1007/BF01589116",
     "langevin-middle": "Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), "
     "doi:10.1021/acs.jpca.9b02771",
     "nose-hoover": "G. J. Martyna et al., J. Chem. Phys. 97, 2635 (1992), "

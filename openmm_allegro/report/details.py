@@ -5,7 +5,8 @@ import contextlib
 
 import numpy as np
 
-from ..runs.names import LAMMPS, VELOCITIES_DRAWN
+from ..runs.minimization import minimization_words
+from ..runs.names import LAMMPS, MINIMIZATION, VELOCITIES_DRAWN
 from .html import join, tag
 from .region import known_topology, link_atom_words, region_words
 
@@ -90,7 +91,7 @@ def details(run, production):
         ("Simulated", _finite(run.simulated, ".6g", " ps")),
         ("Written every", written, "report_interval"),
         ("Velocities every", velocities, "velocity_interval"),
-        ("Minimised first", _yes(record.get("minimized")), "minimized"),
+        ("Minimisation", _minimization(record), "minimized"),
         ("Went on at step", _list(record.get("resumed_at")), "resumed_at"),
         ("Seed", record.get("seed"), "seed"),
         ("Forces", _list(record.get("forces")), "forces"),
@@ -111,6 +112,13 @@ def details(run, production):
     # Files of another program have no record that could lack something.
     left = () if run.record_file is not None or run.table else _OF_RECORDS
     return [(name, value) for name, value, *_ in rows if name not in left] + others
+
+
+def _minimization(record):
+    """Say what a minimisation did, "not asked for", or nothing without a record."""
+    if record.get("minimized") is False and MINIMIZATION not in record:
+        return "not asked for"
+    return minimization_words(record)
 
 
 def _scalars(record):
@@ -135,6 +143,7 @@ def _model_rows(record, production):
         ("level_of_theory", "Level of theory", "{}"),
         ("source", "Training data", "{}"),
         ("training_structures", "Training structures", "{:,}"),
+        ("imported", "Imported from nequip", "{0[file]}"),
         ("cutoff_angstrom", "Cutoff", "{:g} Å"),
         ("kind", "Kind of model", "{}"),
     ):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..runs.minimization import minimization_words
 from ..runs.names import LAMMPS, RPMD, VELOCITIES_DRAWN
 from ..runs.run import Run
 from ..runs.species import masses_of
@@ -15,7 +16,6 @@ from .biased import bias_words, replica_words, surface_words
 from .citations import QUANTITIES, WORKS, find_integrator
 from .details import box_words
 from .downloads import plain_text
-from .force_field import force_field_words
 from .html import (
     Markup,
     download,
@@ -23,13 +23,10 @@ from .html import (
     section,
     tag,
 )
+from .models import model_words
 from .production import Findings, Production
 from .region import (
-    ALL,
-    border_words,
-    charge_words,
     known_topology,
-    region_words,
 )
 
 _BAROSTATS = {
@@ -181,7 +178,7 @@ def dynamics(
         text += f"; {record['steps']:,} steps were asked for"
     sentences = [
         f"{name} had {text}.",
-        "Energies were minimised first." if record.get("minimized") else "",
+        _minimization(paper, record),
         _of(
             "hydrogen_mass_da",
             record,
@@ -195,6 +192,13 @@ def dynamics(
         "" if "seed" in left else _of("seed", record, "The random seed was {}."),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _minimization(paper: Paper, record: Mapping[str, Any]) -> str:
+    words = minimization_words(record)
+    if "L-BFGS" in words:
+        words = words.replace("L-BFGS", f"L-BFGS{paper.cite('l-bfgs')}")
+    return words and f"Energies were {words}."
 
 
 def _written(_: Paper, run: Run) -> str:
@@ -227,73 +231,6 @@ def system_words(production: Production) -> str:
     volumes = lengths.prod(axis=1) * np.sqrt(1 - x**2 - y**2 - z**2 + 2 * x * y * z)
     density = _DA_PER_NM3 * masses_of(topology).sum() / volumes.mean()
     return f"{text} in a periodic box of {box}, at {density:.4g} g/cm³."
-
-
-def model_words(paper: Paper, run: Run, production: Production) -> str:
-    """Write where energies and forces came from."""
-    record = run.record
-    if not any(k in record for k in ("model", "model_weights_sha256", "model_about")):
-        return force_field_words(paper, record, production)
-    region = region_words(record, production)
-    computed = region or record.get("engine") == LAMMPS
-    if not computed and not any(f.startswith("Allegro") for f in _forces(record)):
-        # as where a model is still to be switched on
-        return force_field_words(paper, record, production)
-    whole = region in (ALL, "")
-    hashes = "model_sha256", "model_weights_sha256"
-    several = any(isinstance(record.get(name), list) for name in hashes)
-    about = record.get("model_about") or [{}]
-    kind = "a committee of Allegro models" if several else "an Allegro model"
-    text = (
-        f"Energies and forces {f'of {region} ' if region else ''}were those of {kind}"
-    )
-    if about[0].get("kind") == "delta":
-        text = f"{kind[0].upper()}{kind[1:]} corrected the force field of {region}"
-    text += paper.cite("allegro", *(["committee"] if several else []))
-    text += _parenthesis(record, about[0]) + _training(paper, about[0])
-    mixed = any(key.startswith("mixing_") for key in record)
-    alone = about[0].get("kind") == "total"
-    if not whole and (mixed or alone or record.get("embedding")):
-        embedding = record.get("embedding", "mechanical")
-        text += f", by {embedding} embedding{paper.cite('embedding')}"
-    part = record.get("mixing_lambda_interpolate")
-    if part not in (None, 1.0):
-        text += f", as a part of {part:g} beside {1 - part:g} of the force field's own"
-    sentences = [f"{text}.", force_field_words(paper, record, production)]
-    sentences.append(border_words(paper, record, production))
-    # Of a region by mechanical embedding they are among themselves, in vacuum.
-    summed = whole or record.get("embedding") == "electrostatic"
-    periodic = summed and bool(box_words(production))
-    sentences.append(charge_words(paper, record, periodic))
-    return " ".join(filter(None, sentences))
-
-
-def _forces(record: Mapping[str, Any]) -> list[str]:
-    return [force for force in record.get("forces") or [] if isinstance(force, str)]
-
-
-def _parenthesis(record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """Name, hash and cutoff of a model, in brackets."""
-    names, hashes = record.get("model"), record.get("model_sha256")
-    names = names if isinstance(names, list) else [names] if names else []
-    hashes = hashes if isinstance(hashes, list) else [hashes] if hashes else []
-    parts = [about["title"]] if about.get("title") else []
-    parts += [str(name).replace("\\", "/").rpartition("/")[2] for name in names]
-    parts += [f"SHA-256 {value[:12]}" for value in hashes if isinstance(value, str)]
-    if about.get("cutoff_angstrom"):
-        parts.append(f"cutoff {about['cutoff_angstrom']:g} Å")
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _training(paper: Paper, about: Mapping[str, Any]) -> str:
-    structures, level = about.get("training_structures"), about.get("level_of_theory")
-    if not structures and not level:
-        return ""
-    text = f" trained on {structures:,} structures" if structures else " trained"
-    if level:
-        text += f" {'labelled' if structures else 'on labels'} with {level}"
-    source = about.get("source", "")
-    return "," + text + (paper.cite(source) if source else "")
 
 
 def program_words(paper: Paper, run: Run) -> str:

@@ -14,11 +14,11 @@ from .html import Markup
 from .methods import (
     Paper,
     dynamics,
-    model_words,
     program_words,
     show_paper,
     system_words,
 )
+from .models import model_words
 from .production import make_production
 
 # What is measured, by the units of its items.

@@ -92,6 +92,8 @@ UMBRELLA = "umbrella_variables"
 RPMD, QTB = "rpmd", "qtb"
 # Whether a run drew velocities, or kept those that another one ended with.
 VELOCITIES_DRAWN = "velocities_drawn"
+# What a minimisation did; older records say no more than that it was asked for.
+MINIMIZATION = "minimization"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # What lists the temperatures in the folder of a series, each a protocol's folder.

@@ -23,7 +23,7 @@ from ..potential.description import ABOUT_NOTES, FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
 from ..reporters.trajectory import check_hdf5_writer
-from ..runs.names import VELOCITIES_DRAWN
+from ..runs.names import MINIMIZATION, VELOCITIES_DRAWN
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
 from .force_field import FORCE_FIELD_NOTES
@@ -40,7 +40,7 @@ RECORD_KEYS = frozenset(
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
-        *("degrees_of_freedom", VELOCITIES_DRAWN),
+        *("degrees_of_freedom", VELOCITIES_DRAWN, MINIMIZATION),
         *(*ABOUT_NOTES, *RECORDED, *FORCE_FIELD_NOTES),
     )
 )

@@ -22,6 +22,7 @@ from ..nuclei.ring_polymer import adopt, degrees_of_freedom
 from ..potential.description import about_models, notes_of
 from ..runs.names import (
     ENSEMBLES,
+    MINIMIZATION,
     VELOCITIES_DRAWN,
     adopt_former_names,
     check_output,
@@ -298,7 +299,7 @@ def _progress(
         "finished": False,
     }
     if checkpoint:
+        kept = (VELOCITIES_DRAWN, MINIMIZATION)
+        progress |= {name: before[name] for name in kept if name in before}
         progress["checkpoint_step"] = step
-        if VELOCITIES_DRAWN in before:
-            progress[VELOCITIES_DRAWN] = before[VELOCITIES_DRAWN]
     return progress

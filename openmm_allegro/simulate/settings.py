@@ -193,7 +193,9 @@ class RunSettings:
     )
     minimize: bool = setting(
         True,
-        about="Minimise the energy first, until forces are of thermal size",
+        about="Minimise the energy first, until forces are of thermal size (a root "
+        "mean square over atoms of 1,000 kJ/mol/nm): a frame of dynamics stays as it "
+        "is, and the run says so",
         recorded=False,
     )
     draw_velocities: bool = setting(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from ..bias.acting import VariablesReporter
 from ..nuclei.choices import QTB, RPMD
@@ -22,6 +22,7 @@ from ..reporters import (
 )
 from ..reporters.nuclei import BeadReporter, EnergyReporter, NucleiReporter
 from ..reporters.table import TableReporter
+from ..runs.minimization import minimization_words
 from ..runs.names import ENSEMBLES, VELOCITIES_DRAWN, remove_output
 from ..topology.pdb import read_pdb
 from ..utils.files import replace_file, write_record
@@ -32,17 +33,13 @@ from .file_sums import cut_files, with_keys_of
 from .integrators import start_temperature
 from .loop import Job, with_explanation
 from .masses import Ended, keep_kinetic_energies
+from .minimizer import minimize
 from .resume import hash_written, write_missing
 from .settings import RunSettings
 from .topology_file import write_topology
 from .watchdogs.watchdog import Watchdog, Watchdogs
 
 log = logging.getLogger(__name__)
-
-# A little below what a liquid has at 300 K (1250 for salt water, per atom, as OpenMM
-# measures it): contacts go, and an equilibrated liquid warms again within a picosecond.
-MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
-MINIMIZER_ITERATIONS = 200
 
 
 def check_reporters(reporters: Sequence[Any]) -> None:
@@ -124,9 +121,8 @@ def start(
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
         with with_explanation(job), log_if_long(log, "minimising"):
-            simulation.minimizeEnergy(
-                tolerance=MINIMIZER_TOLERANCE, maxIterations=MINIMIZER_ITERATIONS
-            )
+            record |= minimize(context)
+        log.info("%s", minimization_words(record))
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)
     record["files_sha256"] = hash_written(paths)

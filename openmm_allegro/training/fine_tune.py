@@ -333,9 +333,14 @@ def _shift_changes(
     return change
 
 
-def source_record(source: Model) -> dict[str, str]:
-    """Say which model a training starts from."""
-    record = {"digest": digest(source)}
+def source_record(source: Model) -> dict[str, Any]:
+    """Say which model a training starts from, and where that was imported from."""
+    of_nequip = {
+        key: value
+        for key, value in source.provenance.items()
+        if key.startswith("imported_")
+    }
+    record = {"digest": digest(source)} | of_nequip
     if source.origin is not None:
         name = Path(source.origin.path).name
         record = {"file": name, "sha256": source.origin.sha256} | record

@@ -38,3 +38,17 @@ def test_a_record_has_models_and_link_atoms_where_there_are_some():
     found = {"model_about": [KNOWN], "link_atoms": [[3, 9]]}
     assert about_models([force]) == json.loads(json.dumps(found))
     assert about_models([{"caps": []}]) == {}  # as of an earlier version
+
+
+def test_a_model_of_nequip_names_its_checkpoint_also_after_a_fine_tuning():
+    of_nequip = {
+        "imported_from": "best.ckpt",
+        "imported_sha256": "abc",
+        "imported_with": {"nequip": "0.19.1"},
+    }
+    told = {"file": "best.ckpt", "sha256": "abc", "with": {"nequip": "0.19.1"}}
+    for tuned, provenance in ((False, of_nequip), (True, {"started_from": of_nequip})):
+        model = SimpleNamespace(
+            config=SimpleNamespace(cutoff=4.5), kind="total", provenance=provenance
+        )
+        assert about_model(model, None)["imported"] == told | {"fine_tuned": tuned}

@@ -76,7 +76,7 @@ def test_methods_hold_every_setting_and_who_made_what(tmp_path):
         "attempted every 50 steps",
         "(friction 0.7 per ps)",
         "Hydrogens had a mass of 3 Da",
-        "Energies were minimised first.",
+        "Energies were minimised first.",  # a former record, which says no more
         "biased by well-tempered metadynamics",
         "of d (hills of 1.5 kJ/mol at first, every 100 steps, bias factor 8, widths "
         "0.2 Å)",
@@ -236,6 +236,57 @@ def test_methods_of_nve_say_where_velocities_and_no_thermostat_are_from(tmp_path
         assert words in text and "thermostat" not in text
     record["ensemble"] = "nvt"
     assert "thermostat" in methods_of(write_run(tmp_path / "nvt", **record))
+
+
+def test_methods_cite_nequip_for_a_model_that_it_trained(tmp_path):
+    imported = {
+        "file": "best.ckpt",
+        "sha256": "fedcba9876543210",
+        "with": {"nequip": "0.19.1", "nequip-allegro": "0.8.3"},
+    }
+    converted = (
+        ", and converted by openmm_allegro from its file (best.ckpt, SHA-256 "
+        "fedcba987654, read with nequip 0.19.1 and nequip-allegro 0.8.3)"
+    )
+    by = ", trained by nequip-allegro in nequip [1, 2]"
+    told = "on 1,200 structures labelled with revPBE0-D3 [3]"
+    for tuned, words in (
+        (False, f"{by} {told}{converted}."),
+        (True, f"{by}{converted}, then trained further {told}."),
+    ):
+        about = ABOUT | {"imported": imported | {"fine_tuned": tuned}}
+        text = methods_of(write_run(tmp_path / "run", model_about=[about]))
+        assert words in text and f"[2] {WORKS['nequip']}" in text
+    assert WORKS["nequip"] not in methods_of(
+        write_run(tmp_path / "own", model_about=[ABOUT])
+    )
+
+
+def test_methods_say_what_a_minimisation_did(tmp_path):
+    def measured(energy, largest, mean):
+        return {
+            "energy_kj_mol": energy,
+            "largest_force_kj_mol_nm": largest,
+            "rms_force_kj_mol_nm": mean,
+        }
+
+    first = measured(-1000.0, 15300.0, 1500.0)
+    for iterations, before, words in (
+        (12, first, "minimised first: 12 iterations of L-BFGS [3] lowered the energy"),
+        (12, first, "by 1,520 kJ/mol and took the largest force on an atom from 15,3"),
+        (200, first, "to 2,400 kJ/mol/nm, when the most iterations were done."),
+        (0, first, "Energies were not minimised: no step lowered the energy."),
+        (0, measured(0.0, 2000.0, 812.0), "were not minimised: the root mean square"),
+        (0, measured(0.0, 2000.0, 812.0), "812 kJ/mol/nm, was below the 1,000 at"),
+    ):
+        done = {
+            **{"iterations": iterations, "most_iterations": 200},
+            **{"tolerance_kj_mol_nm": 1000.0, "before": before},
+            "after": measured(-2520.0, 2400.0, 900.0) if iterations else before,
+        }
+        prefix = write_run(tmp_path / "run", minimized=True, minimization=done)
+        text = methods_of(prefix)
+        assert words in text and ("Liu" in text) == (iterations > 0)
 
 
 def test_methods_name_the_shift_of_charges_next_to_cut_bonds(tmp_path):

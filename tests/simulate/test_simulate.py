@@ -13,7 +13,9 @@ from openmm_helpers import harmonic_system, make_topology
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.potential.description import FORCE_NOTES
+from openmm_allegro.runs.minimization import minimization_words
 from openmm_allegro.simulate.checks import RECORD_KEYS
+from openmm_allegro.simulate.minimizer import minimize
 
 pytestmark = pytest.mark.small
 
@@ -113,13 +115,41 @@ def test_seed_repeats_the_run(small_run):
     assert abs(first[name] - other[name]).max() > 1e-3
 
 
-def test_minimization_lowers_the_energy(small_run):
+def test_minimization_lowers_the_energy(small_run, caplog):
+    caplog.set_level("INFO")
     name = "Potential_Energy_kJmole"
-    start = read_csv(small_run(minimize=False, steps=1, report_interval=1)["energies"])
-    relaxed = read_csv(
-        small_run(overwrite=True, steps=1, report_interval=1)["energies"]
-    )
+    paths = small_run(minimize=False, steps=1, report_interval=1)
+    assert "minimization" not in json.loads(paths["record"].read_text())
+    start = read_csv(paths["energies"])
+    paths = small_run(overwrite=True, steps=1, report_interval=1)
+    relaxed = read_csv(paths["energies"])
     assert relaxed[name] <= start[name] + 30.0
+    done = json.loads(paths["record"].read_text())["minimization"]
+    if done["iterations"]:
+        assert done["after"]["energy_kj_mol"] < done["before"]["energy_kj_mol"]
+    assert minimization_words({"minimization": done}) in caplog.text
+
+
+@pytest.mark.parametrize(("force", "iterations"), [(900.0, 0), (1100.0, 1)])
+def test_a_minimisation_ends_at_thermal_forces_and_says_so(force, iterations):
+    """The root mean square over atoms is compared: 3 of 4 have a force, 1 no mass."""
+    system = openmm.System()
+    spring = openmm.CustomExternalForce("500 * (x^2 + y^2 + z^2)")
+    for index in range(4):
+        system.addParticle(float(index < 3))
+        spring.addParticle(index)
+    system.addForce(spring)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    distance = force / 1000 * np.sqrt(4 / 3)
+    context.setPositions([[distance, 0, 0]] * 3 + [[9, 9, 9]])
+    done = minimize(context)["minimization"]
+    assert (done["iterations"] > 0) == (iterations > 0)
+    before, after = done["before"], done["after"]
+    assert before["rms_force_kj_mol_nm"] == pytest.approx(force)
+    assert before["largest_force_kj_mol_nm"] == pytest.approx(1000 * distance)
+    assert (after == before) == (not iterations)
+    assert iterations == 0 or after["rms_force_kj_mol_nm"] < 1000
 
 
 def test_nvt_temperature_and_equipartition(tmp_path):

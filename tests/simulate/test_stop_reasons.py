@@ -2,12 +2,12 @@
 """Why a run stopped is in its error and in its record, whatever raised it."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import openmm
 import pytest
 import torch
-from openmm import app
 from openmm_helpers import make_topology
 from run_helpers import Killer
 
@@ -85,11 +85,11 @@ def test_of_a_force(water, tmp_path, action, reason):
 
 @pytest.mark.parametrize("water", ["pythonforce"], indirect=True)
 def test_of_a_minimisation(water, tmp_path, monkeypatch):
-    def minimize(simulation, **options):
-        throw(simulation, 1e3)
-        simulation.context.getState(energy=True)
+    def minimize(context, *options):
+        throw(SimpleNamespace(context=context), 1e3)
+        context.getState(energy=True)
 
-    monkeypatch.setattr(app.Simulation, "minimizeEnergy", minimize)
+    monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", minimize)
     message, stopped = stop(water, tmp_path / "x", minimize=True)
     assert "unstable simulation after 0 steps" in message
     assert stopped.startswith(FLOWN)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Say in words what a minimisation did, as the record of a run holds it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..utils.words import digits
+from .names import MINIMIZATION
+
+
+def minimization_words(record: Mapping[str, Any]) -> str:
+    """Say what minimised the energy, or why it was not: without subject and full stop.
+
+    Parameters
+    ----------
+    record : mapping
+        Of a run.
+
+    Returns
+    -------
+    str
+        As ``"minimised first: 12 iterations of L-BFGS lowered the energy by 1,520
+        kJ/mol and took the largest force on an atom from 15,300 to 2,400 kJ/mol/nm"``,
+        or ``"not minimised: the root mean square force on atoms, ..."``. Empty where
+        nothing was to be minimised; older records say no more than that it was asked
+        for.
+    """
+    done = record.get(MINIMIZATION)
+    if not isinstance(done, Mapping):
+        return "minimised first" if record.get("minimized") else ""
+    before, after, limit = (done[k] for k in ("before", "after", "tolerance_kj_mol_nm"))
+    force = before["rms_force_kj_mol_nm"]
+    if not done["iterations"] and force <= limit:
+        return (
+            f"not minimised: the root mean square force on atoms, {digits(force)} "
+            f"kJ/mol/nm, was below the {digits(limit)} at which a minimisation ends, "
+            "the size of thermal forces"
+        )
+    if not done["iterations"]:
+        return "not minimised: no step lowered the energy"
+    lowered = before["energy_kj_mol"] - after["energy_kj_mol"]
+    largest = [digits(one["largest_force_kj_mol_nm"]) for one in (before, after)]
+    plural = "s" if done["iterations"] > 1 else ""
+    text = (
+        f"minimised first: {done['iterations']} iteration{plural} of L-BFGS lowered "
+        f"the energy by {digits(lowered)} kJ/mol and took the largest force on an atom "
+        f"from {largest[0]} to {largest[1]} kJ/mol/nm"
+    )
+    if done["iterations"] % done["most_iterations"] == 0:
+        text += ", when the most iterations were done"
+    return text

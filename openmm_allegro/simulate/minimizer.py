@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Minimise the energy until forces are of thermal size, and tell what that did."""
+
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import unit
+
+from ..runs.names import MINIMIZATION
+
+# A little below what a liquid has at 300 K (1250 for salt water, the root mean square
+# over atoms, which is what OpenMM compares): contacts go, and an equilibrated liquid
+# warms again within a picosecond.
+MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
+MINIMIZER_ITERATIONS = 200
+
+
+class _Counter(openmm.MinimizationReporter):
+    """Count iterations of all attempts."""
+
+    iterations = 0
+
+    def report(self, *_: Any) -> bool:
+        self.iterations += 1
+        return False
+
+
+def minimize(context: openmm.Context) -> dict[str, Any]:
+    """Minimise the energy of a Context, for a record.
+
+    Returns
+    -------
+    dict
+        ``minimization``: ``iterations`` of L-BFGS, 0 where forces are small enough at
+        first, ``most_iterations``, ``tolerance_kj_mol_nm``, and of before and after
+        ``energy_kj_mol``, ``largest_force_kj_mol_nm`` (on an atom) and
+        ``rms_force_kj_mol_nm`` (over atoms, which the tolerance is of).
+    """
+    counter, before = _Counter(), _measure(context)
+    openmm.LocalEnergyMinimizer.minimize(
+        context, MINIMIZER_TOLERANCE, MINIMIZER_ITERATIONS, counter
+    )
+    after = _measure(context) if counter.iterations else before
+    return {
+        MINIMIZATION: {
+            "iterations": counter.iterations,
+            "most_iterations": MINIMIZER_ITERATIONS,
+            "tolerance_kj_mol_nm": MINIMIZER_TOLERANCE._value,
+            "before": before,
+            "after": after,
+        }
+    }
+
+
+def _measure(context: openmm.Context) -> dict[str, float]:
+    """Energy and forces, those of particles without a mass left out."""
+    state = context.getState(energy=True, forces=True)
+    system = context.getSystem()
+    moving = [
+        system.getParticleMass(i)._value > 0 for i in range(system.getNumParticles())
+    ]
+    sizes = np.linalg.norm(state.getForces(asNumpy=True)._value, axis=1) * moving
+    return {
+        "energy_kj_mol": state.getPotentialEnergy()._value,
+        "largest_force_kj_mol_nm": float(sizes.max()),
+        "rms_force_kj_mol_nm": float(np.sqrt(np.mean(sizes**2))),
+    }
