@@ -16,7 +16,7 @@ from ..topology.elements import contradiction
 from ..topology.formats import FORMATS, format_of
 from ..topology.read import read_records
 from .bonds import add_bonds
-from .coordinates import box_of, read_coordinates, say_remarks
+from .coordinates import box_of, read_coordinates, say_changes, say_remarks
 from .ends import is_box, read_end
 from .settings import InputsConfig
 from .topologies import TopologyFile, read_topology
@@ -74,7 +74,7 @@ def read_atoms(
         named), or positions are of other atoms.
     """
     path, kind = folder / topology, format_of(topology)
-    given = None
+    given, asked = None, _box(config)
     if config.positions:
         given = _read_positions(folder / config.positions, config)
     if kind and FORMATS[kind].topology_alone:
@@ -85,7 +85,7 @@ def read_atoms(
                 "a CHARMM crd or a PDB file, the state or a frame of a run, say"
             )
         kind = format_of(path)
-        box = _box(config) or given.box
+        box = asked or given.box
         if given.state is not None and not is_box(given.state):
             box = None
         file = read_topology(path, kind, config.elements, box, gromacs_include)
@@ -116,7 +116,7 @@ def read_atoms(
                 "periodic if the run was"
             )
     if config.box_nm:
-        atoms.topology.setPeriodicBoxVectors(_box(config))
+        atoms.topology.setPeriodicBoxVectors(asked)
     if config.bonds == "distances":
         add_bonds(atoms.topology, atoms.positions)
     return atoms
@@ -185,7 +185,7 @@ def _read_positions(path: Path, config: InputsConfig) -> _Positions:
     residues = [records.residue_names[place] for place in records.residue_of]
     return _Positions(
         records.positions * unit.nanometer,
-        box_of(records.cell, path, kind),
+        box_of(records.cell, path, kind, records.vectors),
         list(zip(records.names, residues, strict=True)),
         records.stated,
     )
@@ -250,4 +250,6 @@ def _box(config: InputsConfig) -> Any:
             "expected angles of box_nm (--box) that span a cell, found "
             f"{', '.join(map(str, angles))} degrees"
         )
-    return reducePeriodicBoxVectors(standard_vectors(cell) * unit.nanometer)
+    box = reducePeriodicBoxVectors(standard_vectors(cell) * unit.nanometer)
+    say_changes(None, cell, box, "box_nm (--box)")
+    return box

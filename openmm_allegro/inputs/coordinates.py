@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Read a topology and its positions, each atom of the file and with its element."""
 
+import logging
 import re
 import warnings
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import numpy as np
 from openmm import app, unit
 from openmm.app.internal.unitcell import computePeriodicBoxVectors
 
+from ..topology.cells import changes_of_form
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
 from ..topology.formats import FORMATS, format_of
@@ -18,6 +20,8 @@ from ..topology.frames import OF_ASE
 from ..topology.names import SITE, is_polymer
 from ..topology.read import READ_HERE, read_records
 from ..topology.records import Records
+
+log = logging.getLogger(__name__)
 
 _CELL = re.compile(r"^_cell\.(length_[abc]|angle_\w+)[ \t]+(\S+)", re.MULTILINE)
 _CELL_ITEMS = ("length_a", "length_b", "length_c")
@@ -109,12 +113,21 @@ def read_coordinates(
     )
     say_remarks(records.remarks, records.models, path)
     topology = _make_topology(records, symbols)
-    topology.setPeriodicBoxVectors(box_of(records.cell, path, kind))
+    box = box_of(records.cell, path, kind, records.vectors)
+    topology.setPeriodicBoxVectors(box)
     return Coordinates(topology, records.positions * unit.nanometer)
 
 
-def box_of(cell: np.ndarray | None, path: Path, kind: str) -> Any:
+def box_of(
+    cell: np.ndarray | None,
+    path: Path,
+    kind: str,
+    vectors: np.ndarray | None = None,
+) -> Any:
     """Box vectors of lengths in nm and angles (6,), in OpenMM's form; None of none.
+
+    How vectors of the file (3, 3), or those that lengths and angles mean, were turned
+    and reduced to that form is logged.
 
     Raises
     ------
@@ -124,7 +137,24 @@ def box_of(cell: np.ndarray | None, path: Path, kind: str) -> Any:
     if cell is None:
         return None
     _check_cell(cell, path, "CRYST1" if kind == "pdb" else "the cell")
-    return computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
+    box = computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
+    say_changes(vectors, cell, box, str(path))
+    return box
+
+
+def say_changes(
+    vectors: np.ndarray | None, cell: np.ndarray, box: Any, where: str
+) -> None:
+    """Log how a cell was brought into OpenMM's form, if it was; see `box_of`."""
+    rows = np.array([list(vector) for vector in box.value_in_unit(unit.nanometer)])
+    changes = changes_of_form(vectors, cell, rows)
+    if changes:
+        log.info(
+            "%s: the cell was brought into the form that OpenMM needs (%s): the "
+            "lattice is the same",
+            where,
+            changes,
+        )
 
 
 def _check_cell(cell: np.ndarray, path: Path, item: str = "CRYST1") -> None:
@@ -201,6 +231,7 @@ def _read_cif(path: Path, elements: Mapping[str, str]) -> Coordinates:
     cell = _cell_of_cif(path)
     if cell is not None:
         _check_cell(cell, path, "the items _cell")
+        say_changes(None, cell, file.topology.getPeriodicBoxVectors(), str(path))
     topology = file.topology
     ids = [atom.id for atom in topology.atoms()]
     remarks = check_sites(sites, ids, str(path))

@@ -75,3 +75,44 @@ def turn(positions: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.nda
         vectors = -vectors
     parts = np.linalg.solve(vectors.T, positions.T).T
     return parts @ standard_vectors(cell), cell
+
+
+def changes_of_form(
+    vectors: np.ndarray | None, cell: np.ndarray, box: np.ndarray
+) -> str:
+    """Say how a cell was brought into the form that OpenMM needs: turned, reduced.
+
+    Parameters
+    ----------
+    vectors : (3, 3) array or None
+        Rows a, b and c as a file has them; None where it has lengths and angles.
+    cell : (6,) array
+        Their lengths, and angles in degrees.
+    box : (3, 3) array
+        The rows that are used, in the same unit.
+
+    Returns
+    -------
+    str
+        As ``"turned with the atoms, so that a is along x and b in the plane of x and y;
+        b + a stands for b"``; empty if nothing was changed.
+    """
+
+    def times(number: int) -> str:
+        return str(number) if number > 1 else ""
+
+    standard, parts = standard_vectors(cell), []
+    size = 1e-5 * np.abs(standard).max()
+    if vectors is not None and np.abs(vectors - standard).max() > size:
+        if np.linalg.det(vectors) < 0:
+            parts.append("-a, -b and -c stand for a, b and c, which were left-handed")
+        parts.append(
+            "turned with the atoms, so that a is along x and b in the plane of x and y"
+        )
+    numbers = np.rint(np.asarray(box) @ np.linalg.inv(standard)).astype(int)
+    for name, row in zip("bc", numbers[1:], strict=True):
+        others = [(n, x) for n, x in zip("abc", row, strict=True) if n != name and x]
+        if others:
+            terms = (f" {'-+'[int(x > 0)]} {times(abs(x))}{n}" for n, x in others)
+            parts.append(f"{name}{''.join(terms)} stands for {name}")
+    return "; ".join(parts)

@@ -219,6 +219,8 @@ def _records(
     if not np.isfinite(positions).all():
         raise ValueError(f"{where}: expected finite positions, found others")
     records = Records(positions=positions, bonds=bonds, cell=cell)
+    if cell is not None:
+        records.vectors = 0.1 * np.array(atoms.cell.array, dtype=float)
     records.chains.append("A")
     for index, symbol in enumerate(symbols):
         records.names.append(symbol)

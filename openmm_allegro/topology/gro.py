@@ -93,3 +93,4 @@ def _set_cell(records: Records, box: list[str], where: str) -> None:
             f"{where}: expected box vectors that span a volume, found {' '.join(box)}"
         )
     records.positions, records.cell = turn(records.positions, vectors)
+    records.vectors = vectors

@@ -59,6 +59,9 @@ class Records:
         Bonds that the file lists, each once.
     cell : (6,) array or None
         Lengths in nm and angles in degrees.
+    vectors : (3, 3) array or None
+        Rows a, b and c in nm as the file has them, if it has vectors; the atoms are
+        turned already, to what lengths and angles say.
     models : int
         Number of models in the file; the atoms are those of the first.
     left_out : dict of str to int
@@ -77,6 +80,7 @@ class Records:
     positions: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
     bonds: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=int))
     cell: np.ndarray | None = None
+    vectors: np.ndarray | None = None
     models: int = 1
     left_out: dict[str, int] = field(default_factory=dict)
     more_remarks: list[str] = field(default_factory=list)

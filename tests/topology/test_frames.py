@@ -96,6 +96,32 @@ def test_atoms_are_turned_and_never_mirrored():
         )
 
 
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ([[3, 0, 0], [0, 4, 0], [0, 0, 5]], ""),
+        ([[3, 0, 0], [-1.2, 3, 0], [0, 1, 5]], ""),
+        ([[0, 0, 3], [4, 0, 0], [0, 5, 0]], "(turned with the atoms, so that a is"),
+        ([[0, 3, 0], [3, 0, 0], [0, 0, 4]], "(-a, -b and -c stand for a, b and c, "),
+        (
+            [[3, 0, 0], [2.5, 3, 0], [-2.9, 2.8, 5]],
+            "(b - a stands for b; c + 2a - b stands for c): the lattice is the same",
+        ),
+    ],
+)
+def test_a_cell_that_is_turned_or_reduced_is_told(tmp_path, caplog, vectors, said):
+    caplog.set_level("INFO")
+    atoms = ase.Atoms("Cu2", [[0, 0, 0], [1, 1, 1]], cell=vectors, pbc=True)
+    ase.io.write(tmp_path / "POSCAR", atoms, format="vasp")
+    box = nm(read_coordinates(tmp_path / "POSCAR").topology.getPeriodicBoxVectors())
+    assert said in caplog.text and bool(caplog.text) == bool(said)
+    # the vectors that are used span the lattice of those that are turned
+    turned = standard_vectors(turn(np.zeros((1, 3)), np.array(vectors) / 10)[1])
+    numbers = box @ np.linalg.inv(turned)
+    np.testing.assert_allclose(numbers, np.rint(numbers), atol=1e-6)
+    assert abs(np.linalg.det(numbers)) == pytest.approx(1)
+
+
 def test_a_poscar_without_elements_asks(tmp_path, monkeypatch):
     """ASE takes them from the comment, or from a POTCAR that lies beside it."""
     (tmp_path / "POTCAR").write_text(" TITEL  = PAW_PBE Mg\n TITEL  = PAW_PBE S\n")
