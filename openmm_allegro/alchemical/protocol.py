@@ -10,6 +10,7 @@ from openmm import app
 
 from .._version import __version__
 from ..analysis.figures.states import plot_overlap, plot_works
+from ..forces import UNKNOWN, PlannedRun
 from ..runs.names import FREE_ENERGY
 from ..simulate.checks import check_notes
 from ..simulate.prepare import Prepared, prepare
@@ -47,7 +48,9 @@ class FreeEnergyFile(NamedTuple):
     switching: SwitchingSettings | None
 
 
-def read_free_energy(path: str | Path, *, trust: bool = False) -> FreeEnergyFile:
+def read_free_energy(
+    path: str | Path, *, trust: bool = False, run: PlannedRun = UNKNOWN
+) -> FreeEnergyFile:
     """Read a file with ``[system]`` and ``[exchange]``, ``[switching]`` or both.
 
     Parameters
@@ -57,6 +60,8 @@ def read_free_energy(path: str | Path, *, trust: bool = False) -> FreeEnergyFile
         without saying, or comes from an XML file and has ``lambda_interpolate``.
     trust : bool
         Whether the files that it names may run code, see ``read_protocol``.
+    run : PlannedRun
+        As ``read_protocol``.
 
     Raises
     ------
@@ -80,7 +85,9 @@ def read_free_energy(path: str | Path, *, trust: bool = False) -> FreeEnergyFile
     config = _with_lambda(read_system_table(content, path), path)
     ensembles = {given.ensemble for given in settings.values()}
     try:
-        prepared = prepare(config, path.parent, trust=trust, ensembles=ensembles)
+        prepared = prepare(
+            config, path.parent, trust=trust, ensembles=ensembles, run=run
+        )
         check_lambda(prepared.system)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path} [system]: {error}") from error

@@ -31,10 +31,12 @@ def free_energy(options: argparse.Namespace) -> None:
     """Compute the free energy, and print it with what makes it doubtful."""
     from ..alchemical import free_energy as compute
     from ..alchemical import read_free_energy
+    from ..simulate.backend import planned_run
 
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
     trust = Trust(**given_options(options, Trust)).trust
-    given = read_free_energy(options.file, trust=trust)
+    run = planned_run(execution, options.output)
+    given = read_free_energy(options.file, trust=trust, run=run)
     results = compute(
         given.prepared.topology,
         given.prepared.positions,

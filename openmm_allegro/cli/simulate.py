@@ -73,14 +73,16 @@ def _simulate_file(
     path: Path, options: argparse.Namespace, execution: Execution
 ) -> None:
     """Run a protocol, or one at several temperatures, and print what it wrote."""
+    from ..simulate.backend import planned_run
     from ..simulate.protocol import run_protocol
     from ..simulate.protocol_file import read_protocol
     from ..simulate.series import run_series
     from ..simulate.series_file import is_series, read_series
 
     trust = Trust(**given_options(options, Trust)).trust
-    several = is_series(path)
-    protocol = (read_series if several else read_protocol)(path, trust=trust)
+    several, run = is_series(path), planned_run(execution, options.output)
+    read = read_series if several else read_protocol
+    protocol = read(path, trust=trust, run=run)
     prepared = protocol.prepared
     run_stages: Callable[..., Any] = run_series if several else run_protocol
     more: dict[str, Any] = {}
@@ -115,6 +117,7 @@ def _simulate_file(
 def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
     from ..bias.bias_file import read_sampling
     from ..runs.names import check_output
+    from ..simulate.backend import planned_run
     from ..simulate.execute import execute
     from ..simulate.protocol_file import prepare
     from ..simulate.watchdogs.settings import Watchdogs
@@ -133,7 +136,10 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
                 f"expected an output other than the input, found {path} as both"
             )
     trust = Trust(**given_options(options, Trust)).trust
-    prepared = prepare(config, Path(), trust=trust, ensembles=[settings.ensemble])
+    run = planned_run(execution, options.output)
+    prepared = prepare(
+        config, Path(), trust=trust, ensembles=[settings.ensemble], run=run
+    )
     watchdogs = None
     if options.watchdogs:
         table = read_toml(options.watchdogs, {"watchdogs": Watchdogs})

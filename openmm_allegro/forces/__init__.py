@@ -10,7 +10,7 @@ from ..utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "backends": ("Choice", "choose_backend"),
+        "backends": ("UNKNOWN", "Choice", "PlannedRun", "choose_backend"),
         "module_force": (
             "BACKENDS",
             "allegro_module",

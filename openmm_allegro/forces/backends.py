@@ -15,6 +15,16 @@ from .torch_force import register_torch_force
 
 AUTO = "auto"
 CLASSES = {"torchforce": "TorchForce", "pythonforce": "PythonForce", "native": "native"}
+# Platforms of the processor.
+ON_PROCESSOR = ("CPU", "Reference")
+_SOONER = (
+    "on the Platform {} it starts in seconds, and TorchForce, the other choice "
+    "(backend='torchforce'), in most of a minute, for steps that are as fast"
+)
+_LATER = (
+    ", which takes most of a minute to start; the native force starts in seconds, but "
+    "cannot be used ({})"
+)
 
 
 class Choice(NamedTuple):
@@ -24,19 +34,43 @@ class Choice(NamedTuple):
     reason: str
 
 
+class PlannedRun(NamedTuple):
+    """What is known of the run that a force is made for; "auto" depends on it.
+
+    Attributes
+    ----------
+    platform : str
+        Name of its OpenMM Platform; empty if it is not known.
+    recorded : str
+        Backend with which it began, if it is to be resumed.
+    """
+
+    platform: str = ""
+    recorded: str = ""
+
+
+UNKNOWN = PlannedRun()
+
+
 def choose_backend(
     asked: str = AUTO,
     *,
     device: object = None,
     not_native: str = "",
     not_on_card: str = "",
+    run: PlannedRun = UNKNOWN,
 ) -> Choice:
     """Choose the backend that "auto" stands for; others are taken as they are.
 
-    It is TorchForce where openmm-torch is installed and works with this OpenMM, else
-    the native force, else PythonForce. Where OpenMM would use a card and the native
-    force has no kernels for its Platform, but torch can use CUDA, PythonForce comes
-    first.
+    A run that is resumed keeps the backend that it began with, if it is there. A run
+    on a Platform of the processor takes the native force, if there is one for the
+    model: its steps take as long as TorchForce's, its start seconds rather than most
+    of a minute.
+
+    In all other cases it is TorchForce where openmm-torch is installed and works with
+    this OpenMM, else the native force, else PythonForce. Where OpenMM would use a card
+    and the native force has no kernels for its Platform, but torch can use CUDA,
+    PythonForce comes first.
 
     Parameters
     ----------
@@ -48,6 +82,8 @@ def choose_backend(
         Why the native force cannot compute the model; empty if it can.
     not_on_card : str
         Why it cannot on a card; empty if it can where it has kernels.
+    run : PlannedRun
+        The run, where it is known before the force.
 
     Raises
     ------
@@ -58,10 +94,20 @@ def choose_backend(
         return Choice(asked, f"{CLASSES[asked]}, as asked for")
     if device is not None:
         return Choice("pythonforce", f"PythonForce: device={str(device)!r} asked for")
+    if run.recorded in CLASSES and not _obstacle_of(run.recorded, not_native):
+        began = f"{CLASSES[run.recorded]}, with which the run began"
+        return Choice(run.recorded, began)
+    no_native = ""
+    if run.platform in ON_PROCESSOR:
+        no_native = _obstacle_of("native", not_native)
+        if not no_native:
+            other = _obstacle_by_versions()  # torch is not loaded for that
+            return Choice("native", f"native: {other or _SOONER.format(run.platform)}")
     no_torch_force = _obstacle_of_torch_force()
     if not no_torch_force:
         version = installed_version("openmmtorch") or ""
-        return Choice("torchforce", f"TorchForce of openmm-torch {version}".rstrip())
+        reason = f"TorchForce of openmm-torch {version}".rstrip()
+        return Choice("torchforce", reason + (no_native and _LATER.format(no_native)))
     no_python_force = _obstacle_of_python_force()
     no_native = not_native or _obstacle_of_native()
     platform = _card_platform()
@@ -87,7 +133,17 @@ def choose_backend(
     )
 
 
-def _obstacle_of_torch_force() -> str:
+def _obstacle_of(backend: str, not_native: str) -> str:
+    """Why a backend cannot compute a model, which the native force may be unable to."""
+    if backend == "torchforce":
+        return _obstacle_of_torch_force()
+    if backend == "pythonforce":
+        return _obstacle_of_python_force()
+    return not_native or _obstacle_of_native()
+
+
+def _obstacle_by_versions() -> str:
+    """Why openmm-torch cannot work, as far as that is known without loading it."""
     if importlib.util.find_spec("openmmtorch") is None:
         return "openmm-torch is not installed"
     version = installed_version("openmmtorch") or ""
@@ -98,9 +154,13 @@ def _obstacle_of_torch_force() -> str:
             f"openmm-torch {version} crashes with OpenMM {openmm.__version__} when "
             "Systems are copied or read"
         )
-    reasons = installed_known_bad()
-    if reasons:
-        return reasons[0]
+    return next(iter(installed_known_bad()), "")
+
+
+def _obstacle_of_torch_force() -> str:
+    obstacle = _obstacle_by_versions()
+    if obstacle:
+        return obstacle
     try:
         register_torch_force()
     except ImportError as error:

@@ -12,8 +12,10 @@ import numpy as np
 import openmm
 
 from ..runs.names import PROTOCOL, paths_of
+from ..simulate.backend import planned_run
 from ..simulate.protocol import number_stages, run_protocol
 from ..simulate.protocol_file import make_protocol
+from ..simulate.settings import Execution
 from ..structure import Structure, read_structures
 from ..topology.elements import ATOMIC_NUMBERS
 from ..units import NM_TO_ANGSTROM
@@ -102,7 +104,9 @@ def _run(
     system = dataclasses.replace(
         settings.system, model=tuple(str(model.absolute()) for model in models)
     )
-    protocol = make_protocol(settings._replace(system=system), path)
+    execution = Execution(resume=(place / PROTOCOL).exists())
+    run = planned_run(execution, place)
+    protocol = make_protocol(settings._replace(system=system), path, run=run)
     outcome: dict[str, Any] = {"finished": True}
     try:
         run_protocol(
@@ -117,7 +121,7 @@ def _run(
             bias=protocol.sampling.bias,
             notes=protocol.prepared.notes,
             seed=seed,
-            resume=(place / PROTOCOL).exists(),
+            resume=execution.resume,
             progress=progress,
         )
     except (RuntimeError, ValueError, openmm.OpenMMException) as error:

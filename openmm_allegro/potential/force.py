@@ -11,6 +11,8 @@ from openmm import app
 
 from ..forces import (
     FORCE_NAME,
+    UNKNOWN,
+    PlannedRun,
     choose_backend,
     make_force,
     register_operators,
@@ -49,6 +51,7 @@ def model_force(
     images: str = "all",
     surroundings: Surroundings | None = None,
     device: "str | torch.device | None" = None,
+    reason: str = "",
 ) -> openmm.Force:
     """Make the force of one model, or of the mean of several.
 
@@ -71,6 +74,8 @@ def model_force(
         Charges of a force field around those of the models, which feel each other.
     device : str or torch.device, optional
         As ``forces.make_force``.
+    reason : str
+        Why the backend was chosen, where the caller did so.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def model_force(
         If there are no atoms, an element is unknown, or an option does not fit.
     """
     embedded = surroundings is not None
-    options, reason = resolve(models, options, device, embedded=embedded)
+    options, chosen_for = resolve(models, options, device, embedded=embedded)
     particles = list(range(len(symbols)) if atoms is None else atoms)
     particles = particles[: len(particles) - len(caps)]
     about = describe(
@@ -89,7 +94,7 @@ def model_force(
         region=None if atoms is None else particles,
         caps=caps,
         periodic=periodic,
-        reason=reason,
+        reason=reason or chosen_for,
         embedding="mechanical" if surroundings is None else "electrostatic",
     )
     if options.backend == "native":
@@ -136,6 +141,7 @@ def region_force(
     caps: Sequence[Cap],
     bonds: openmm.HarmonicBondForce,
     surroundings: Surroundings | None = None,
+    reason: str = "",
 ) -> openmm.Force:
     """Make the force of a region of a mixed System, in vacuum or among charges.
 
@@ -150,6 +156,7 @@ def region_force(
     bonds : openmm.HarmonicBondForce
         The topology's, periodic if the System is.
     surroundings : Surroundings, optional
+    reason : str
         As ``model_force``.
 
     Raises
@@ -168,6 +175,7 @@ def region_force(
         periodic=bonds.usesPeriodicBoundaryConditions(),
         images="all" if surroundings else images_in_vacuum(bonds, atoms),
         surroundings=surroundings,
+        reason=reason,
     )
 
 
@@ -186,6 +194,7 @@ def resolve(
     device: "str | torch.device | None" = None,
     *,
     embedded: bool = False,
+    run: PlannedRun = UNKNOWN,
 ) -> tuple[ForceOptions, str]:
     """Choose the backend that options leave open, and say why.
 
@@ -195,6 +204,8 @@ def resolve(
         As of ``model_force``.
     embedded : bool
         Whether charges are summed with those of a force field.
+    run : PlannedRun
+        As of ``forces.choose_backend``.
 
     Returns
     -------
@@ -221,6 +232,7 @@ def resolve(
         device=device,
         not_native=_obstacle(models, options),
         not_on_card=_OFF_CARD if embedded else "",
+        run=run,
     )
     return dataclasses.replace(options, backend=choice.backend), choice.reason
 

@@ -43,6 +43,7 @@ def make_mixed_system(
     remove_constraints: bool,
     link: str,
     force_group: int,
+    reason: str = "",
 ) -> openmm.System:
     """Make a System as ``AllegroPotential.create_mixed_system`` does.
 
@@ -55,6 +56,8 @@ def make_mixed_system(
     topology, mm_system, atoms, embedding, total_charge, screened_charges, interpolate
     remove_constraints, link, force_group
         As there.
+    reason : str
+        Its ``backend_reason``.
 
     Raises
     ------
@@ -91,6 +94,7 @@ def make_mixed_system(
         caps,
         bonds,
         surroundings,
+        reason,
     )
     return mixed_system(
         mm_system,

@@ -27,9 +27,11 @@ class ForceOptions:
         about="Class of the OpenMM force: TorchForce of openmm-torch, PythonForce of "
         "OpenMM alone, which runs with any torch, or the native AllegroForce, a plugin "
         "in C++ that needs no torch, is compiled on first use and runs on the CPU, or "
-        "on the card of OpenMM's CUDA, HIP or OpenCL Platform. auto is TorchForce "
-        "where openmm-torch works, else native, else PythonForce; the record of a run "
-        "has the choice and its reason",
+        "on the card of OpenMM's CUDA, HIP or OpenCL Platform. auto is native "
+        "for runs of the command on the processor, whose start it makes shorter; in "
+        "other cases TorchForce where openmm-torch works, else native, else "
+        "PythonForce. A run that is resumed keeps its backend. The record of a run has "
+        "the choice and its reason",
         choices=("auto", "torchforce", "pythonforce", "native"),
         may_change=True,
     )

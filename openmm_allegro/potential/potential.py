@@ -85,6 +85,7 @@ class AllegroPotential:
         periodic: bool | None = None,
         remove_cm_motion: bool = True,
         rigid_molecules: bool = True,
+        backend_reason: str = "",
     ) -> openmm.System:
         """Make an ordinary System in which the model is the only interaction.
 
@@ -109,6 +110,8 @@ class AllegroPotential:
             Whether a barostat's volume moves shift the molecules that the topology's
             bonds define as a whole. With False the bonds are left out and atoms move
             one by one: for solids, and where bonds form and break.
+        backend_reason : str
+            Why ``backend`` was chosen, for records, where the caller did so.
 
         Returns
         -------
@@ -122,19 +125,13 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(
-            backend=backend,
-            precision=precision,
-            kernel=kernel,
-            two_body=two_body,
-            skin=skin,
-            total_charge=total_charge,
-        )
+        options = ForceOptions(backend, precision, kernel, two_body, skin, total_charge)
         check_total(self.models[0], "create_system")
         symbols = topology_symbols(topology)
         periodic = is_periodic(self.models, topology, periodic)
-        force = model_force(self.models, symbols, options, periodic=periodic)
-
+        force = model_force(
+            self.models, symbols, options, periodic=periodic, reason=backend_reason
+        )
         system = openmm.System()
         for atom in topology.atoms():
             system.addParticle(atom.element.mass)
@@ -165,6 +162,7 @@ class AllegroPotential:
         total_charge: float | None = None,
         screened_charges: bool = False,
         force_group: int = 0,
+        backend_reason: str = "",
     ) -> openmm.System:
         """Make a System in which the model replaces a force field in a region (ML/MM).
 
@@ -211,6 +209,8 @@ class AllegroPotential:
         force_group : int
             Group of the Allegro force (or of the force that holds it, with
             ``interpolate``) and of the region's bonds without strength.
+        backend_reason : str
+            As ``create_system``.
 
         Returns
         -------
@@ -245,6 +245,7 @@ class AllegroPotential:
             remove_constraints=remove_constraints,
             link=link,
             force_group=force_group,
+            reason=backend_reason,
         )
 
     def add_to_system(
@@ -259,6 +260,7 @@ class AllegroPotential:
         two_body: str = "exact",
         total_charge: float = 0.0,
         periodic: bool | None = None,
+        backend_reason: str = "",
     ) -> openmm.System:
         """Copy a classical System and add a model of kind delta: E_MM + E_Allegro.
 
@@ -279,6 +281,8 @@ class AllegroPotential:
         periodic : bool, optional
             Whether atoms of the model interact with periodic images; by default,
             whether the System is periodic.
+        backend_reason : str
+            As ``create_system``.
 
         Returns
         -------
@@ -293,14 +297,7 @@ class AllegroPotential:
         ImportError
             If the backend's package is missing.
         """
-        options = ForceOptions(
-            backend=backend,
-            precision=precision,
-            kernel=kernel,
-            two_body=two_body,
-            skin=skin,
-            total_charge=total_charge,
-        )
+        options = ForceOptions(backend, precision, kernel, two_body, skin, total_charge)
         model = self.models[0]
         if model.kind != "delta":
             raise ValueError(
@@ -314,7 +311,9 @@ class AllegroPotential:
         if periodic is None:
             periodic = mm_system.usesPeriodicBoundaryConditions()
             warn_of_vacuum(self.models, periodic)
-        force = model_force(self.models, symbols, options, periodic=periodic)
+        force = model_force(
+            self.models, symbols, options, periodic=periodic, reason=backend_reason
+        )
         system = copy.deepcopy(mm_system)
         system.addForce(force)
         markers = bond_markers(topology, periodic)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Make the System of a run of what its settings name: files, a model, a force field."""
 
+import dataclasses
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +12,15 @@ import openmm
 from openmm import app
 
 from ..classical.serialized import read_system
+from ..forces import UNKNOWN, PlannedRun
 from ..inputs.atoms import Atoms, check_bonds, read_atoms
 from ..inputs.forcefield import force_field_system
 from ..inputs.regions import select_atoms
 from ..inputs.settings import InputsConfig
 from ..model.model import Model
 from ..modelfile.named import model_path
+from ..potential.force import resolve
+from ..potential.options import ForceOptions
 from ..potential.potential import AllegroPotential
 from ..runs.names import ENSEMBLES
 from ..utils.progress import log_if_long
@@ -55,6 +59,7 @@ def prepare(
     *,
     trust: bool = False,
     ensembles: Collection[str] = (),
+    run: PlannedRun = UNKNOWN,
 ) -> Prepared:
     """Build the System of a config, whose paths are relative to the folder.
 
@@ -66,6 +71,8 @@ def prepare(
         As ``read_protocol``.
     ensembles : collection of str
         Those of the stages; formats without bonds are refused where the volume changes.
+    run : PlannedRun
+        What is known of the run; see ``forces.choose_backend``.
 
     Raises
     ------
@@ -86,10 +93,11 @@ def prepare(
         notes |= file_notes("system_xml", [folder / config.system])
         return Prepared(atoms.topology, atoms.positions, system, (), notes, atoms.state)
     models = [model_path(name, folder) for name in config.model]
-    options = config.force_options
     with log_if_long(log, "reading the model and building the System"):
         potential = AllegroPotential(models)
-        system = _make_system(config, potential, atoms, folder, trust)
+        options, reason = _choose_backend(config, potential.models, run)
+        given = options | {"backend_reason": reason}
+        system = _make_system(config, potential, atoms, folder, trust, given)
     # The force says which backend was chosen, and why, and what charges there are.
     for name in ("backend", "total_charge"):
         options.pop(name)
@@ -109,19 +117,30 @@ def file_notes(name: str, paths: list[Path]) -> dict[str, Any]:
     return {name: names, f"{name}_sha256": hashes}
 
 
+def _choose_backend(
+    config: SystemConfig, models: Sequence[Model], run: PlannedRun
+) -> tuple[dict[str, Any], str]:
+    """Options of the force with the backend that they leave open, and why it is so."""
+    mixing = config.mixing
+    embedded = mixing is not None and mixing.embedding == "electrostatic"
+    given = ForceOptions(**config.force_options)
+    chosen, reason = resolve(models, given, embedded=embedded, run=run)
+    return dataclasses.asdict(chosen), reason
+
+
 def _make_system(
     config: SystemConfig,
     potential: AllegroPotential,
     atoms: Atoms,
     folder: Path,
     trust: bool,
+    options: dict[str, Any],
 ) -> openmm.System:
     """Make the System of a model alone, beside a force field, or in a region of one."""
     periodic = False if config.no_periodic else None
-    options = config.force_options
     is_delta = potential.models[0].kind == "delta"
     if config.mixing is not None:
-        return _make_mixed(config, potential, atoms, folder, trust)
+        return _make_mixed(config, potential, atoms, folder, trust, options)
     if not is_delta and config.given_names:
         raise ValueError(
             "expected a region of the model ([mixing] region, --region), or a model of "
@@ -158,9 +177,10 @@ def _make_mixed(
     atoms: Atoms,
     folder: Path,
     trust: bool,
+    options: dict[str, Any],
 ) -> openmm.System:
     """Make the System of a model in a region of a force field."""
-    mixing, options = config.mixing, config.force_options
+    mixing = config.mixing
     try:
         (region,) = select_atoms(atoms.topology, [mixing.region])
     except ValueError as error:
@@ -168,7 +188,7 @@ def _make_mixed(
     mm_system = force_field_system(
         config, atoms, folder, periodic=not config.no_periodic, trust=trust
     )
-    options["total_charge"] = mixing.region_charge
+    options = options | {"total_charge": mixing.region_charge}
     system = potential.create_mixed_system(
         atoms.topology,
         mm_system,

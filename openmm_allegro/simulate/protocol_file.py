@@ -10,6 +10,7 @@ import numpy as np
 from ..bias.bias_file import TABLES as SAMPLING_TABLES
 from ..bias.bias_file import sampling_of
 from ..bias.sampling import Sampling
+from ..forces import UNKNOWN, PlannedRun
 from ..inputs.settings import MixingConfig
 from ..utils.config import brief, brief_names, from_mapping, read_tables
 from ..utils.settings import check_value, settings_of
@@ -66,7 +67,9 @@ class Settings(NamedTuple):
     umbrella: Umbrella | None
 
 
-def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
+def read_protocol(
+    path: str | Path, *, trust: bool = False, run: PlannedRun = UNKNOWN
+) -> Protocol:
     """Read a protocol and build its System.
 
     The file has the tables ``[system]`` (SystemConfig), ``[[stages]]`` (Stage, in
@@ -76,7 +79,8 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
     ``[[restraints]]`` (Restraint), ``[bias]`` (Metadynamics, Opes or Plumed, by its
     ``kind``) and ``[umbrella]`` (Umbrella, whose windows follow the stages). With
     ``trust``, the Systems that it names may run code, see
-    ``read_system``; a table of the file cannot say so.
+    ``read_system``; a table of the file cannot say so. What is known of the ``run``
+    decides for ``backend = "auto"``, see ``forces.choose_backend``.
 
     Raises
     ------
@@ -86,10 +90,12 @@ def read_protocol(path: str | Path, *, trust: bool = False) -> Protocol:
         If a table, key or value is unknown, of a wrong type or out of range.
     """
     path = Path(path)
-    return make_protocol(read_settings(path), path, trust=trust)
+    return make_protocol(read_settings(path), path, trust=trust, run=run)
 
 
-def make_protocol(settings: Settings, path: Path, *, trust: bool = False) -> Protocol:
+def make_protocol(
+    settings: Settings, path: Path, *, trust: bool = False, run: PlannedRun = UNKNOWN
+) -> Protocol:
     """Build the System of a protocol from what ``read_settings`` gives.
 
     Raises
@@ -103,6 +109,7 @@ def make_protocol(settings: Settings, path: Path, *, trust: bool = False) -> Pro
             path.parent,
             trust=trust,
             ensembles=[stage.ensemble for stage in settings.stages],
+            run=run,
         )
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path} [system]: {error}") from error

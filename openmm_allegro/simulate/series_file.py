@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bias.sampling import Sampling
+from ..forces import UNKNOWN, PlannedRun
 from ..utils.config import from_mapping, read_tables
 from ..utils.settings import check_settings, documented, setting
 from .protocol_file import (
@@ -77,7 +78,9 @@ def is_series(path: str | Path) -> bool:
     return SERIES_TABLE in read_tables(path, (*TABLES, SERIES_TABLE))
 
 
-def read_series(path: str | Path, *, trust: bool = False) -> Series:
+def read_series(
+    path: str | Path, *, trust: bool = False, run: PlannedRun = UNKNOWN
+) -> Series:
     """Read a protocol with a table ``[series]`` and build its System.
 
     Stages run at each temperature of ``[series]``. A stage that says no
@@ -88,6 +91,7 @@ def read_series(path: str | Path, *, trust: bool = False) -> Series:
     ----------
     path : path
     trust : bool
+    run : PlannedRun
         As ``read_protocol``.
 
     Returns
@@ -114,7 +118,7 @@ def read_series(path: str | Path, *, trust: bool = False) -> Series:
             f"{path}: expected umbrella windows at one temperature, found the tables "
             f"[umbrella] and [{SERIES_TABLE}]"
         )
-    protocol = make_protocol(first, path, trust=trust)
+    protocol = make_protocol(first, path, trust=trust, run=run)
     return Series(protocol.prepared, stages, protocol.watchdogs, protocol.sampling)
 
 

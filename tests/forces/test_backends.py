@@ -2,6 +2,7 @@
 """``backend="auto"``: what it chooses under which conditions, and the reason."""
 
 import copy
+import os
 import sys
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from openmm_helpers import make_topology, skip_without
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.forces import (
+    PlannedRun,
     allegro_module,
     backends,
     choose_backend,
@@ -20,6 +22,9 @@ from openmm_allegro.plugin.library import plugin
 from openmm_allegro.potential.description import description
 from openmm_allegro.potential.force import resolve
 from openmm_allegro.potential.options import ForceOptions
+from openmm_allegro.simulate.backend import planned_run
+from openmm_allegro.simulate.settings import Execution
+from openmm_allegro.utils.files import write_record
 
 
 @pytest.fixture
@@ -61,6 +66,57 @@ def test_openmm_torch_comes_first(no_compiler):
     choice = choose_backend()
     assert choice.backend == "torchforce"
     assert choice.reason.startswith("TorchForce of openmm-torch 1.")
+
+
+def test_a_run_on_the_processor_starts_soon(model, monkeypatch):
+    """By the native force where it can compute the model, whatever else there is."""
+    monkeypatch.setattr(backends, "_obstacle_by_versions", lambda: "")
+    monkeypatch.setattr(backends, "register_torch_force", lambda: None)
+    for name in ("CPU", "Reference"):
+        options, reason = resolve([model], ForceOptions(), run=PlannedRun(name))
+        assert options.backend == "native"
+        assert reason.startswith(f"native: on the Platform {name} it starts in seconds")
+        assert "TorchForce, the other choice (backend='torchforce')" in reason
+    plain = ForceOptions(kernel="plain")
+    options, reason = resolve([model], plain, run=PlannedRun("CPU"))
+    assert options.backend == "torchforce"
+    assert reason.startswith("TorchForce of openmm-torch")
+    assert "cannot be used (kernel='plain' was asked for" in reason
+    for run in (PlannedRun(), PlannedRun("CUDA"), PlannedRun("OpenCL")):
+        assert resolve([model], ForceOptions(), run=run)[0].backend == "torchforce"
+
+
+def test_a_run_on_the_processor_without_openmm_torch(no_openmmtorch):
+    run = PlannedRun("CPU")
+    assert choose_backend(run=run).reason == "native: openmm-torch is not installed"
+
+
+def test_a_run_that_is_resumed_keeps_its_backend(tmp_path, monkeypatch):
+    """That of the record that was written last, where it can still be had."""
+    monkeypatch.setattr(backends, "_obstacle_by_versions", lambda: "")
+    monkeypatch.setattr(backends, "register_torch_force", lambda: None)
+    pytest.importorskip("torch")
+    execution = Execution("CPU", resume=True)
+    assert planned_run(execution, tmp_path) == ("CPU", "")
+    (tmp_path / "500K").mkdir()
+    classes = {"native": "native", "pythonforce": "PythonForce"}
+    for number, (name, shown) in enumerate(classes.items(), start=1):
+        path = tmp_path / "500K" / f"{number}-run.json"
+        write_record(path, {"backend": name})
+        os.utime(path, (number, number))
+        for output in (tmp_path, tmp_path / "500K", path.with_suffix("")):
+            run = planned_run(execution, output)
+            assert run == ("CPU", name)
+            assert choose_backend(run=run) == (
+                name,
+                f"{shown}, with which the run began",
+            )
+            assert choose_backend("torchforce", run=run).backend == "torchforce"
+    assert planned_run(Execution("CPU"), tmp_path) == ("CPU", "")
+    began = PlannedRun("CPU", "torchforce")
+    assert choose_backend(run=began).backend == "torchforce"
+    monkeypatch.setattr(backends, "_obstacle_by_versions", lambda: "it is gone")
+    assert choose_backend(run=began) == ("native", "native: it is gone")
 
 
 def test_no_openmm_torch(no_openmmtorch):

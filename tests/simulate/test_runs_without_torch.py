@@ -37,7 +37,6 @@ PROTOCOL = """
 [system]
 model = "model.safetensors"
 topology = "water.pdb"
-backend = "native"
 
 [watchdogs]
 temperature_k = [1.0, 1e6]
@@ -98,17 +97,18 @@ def test_commands(folder):
     statuses, messages = command(
         folder,
         run + "native --steps 10",
-        run + "native --steps 20 --resume",
-        "simulate protocol.toml --output protocol --threads 2",
+        run + "auto --steps 20 --resume",
+        "simulate protocol.toml --output protocol --threads 2 --platform CPU",
     )
     assert statuses == [0, 0, 0], messages
     assert "g/cm³; backend native, as asked for" in messages
+    assert "backend native, with which the run began" in messages
     assert "resuming after step 10" in messages
     steps = np.genfromtxt(folder / "x.csv", delimiter=",", skip_header=1)[:, 0]
     np.testing.assert_array_equal(steps, [5, 10, 15, 20])
     record = json.loads((folder / "x.json").read_text())
     assert record["finished"] and record["backend"] == "native"
-    assert record["backend_reason"] == "native, as asked for"
+    assert record["backend_reason"] == "native, with which the run began"
     assert "torch_threads" not in record["hardware"]
     assert json.loads((folder / "protocol" / "2-npt.json").read_text())["finished"]
 
