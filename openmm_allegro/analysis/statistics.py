@@ -298,9 +298,26 @@ def few_factor(values):
     return 2 * max(1.0, float(np.sqrt(FEW / independent)))
 
 
-def standard_error(values):
-    """Error of the mean of a time series (n,) by its inefficiency, not widened."""
-    return _mean_of(values, independent_values(values)).error
+def slow_mean(values, error=0.0):
+    """Mean of a series of rapid noise upon slow changes, and its error.
+
+    As `series_mean`, but of few independent values the range is that of ten blocks:
+    each value holds the rapid noise, as a kinetic energy of a few atoms does.
+
+    Parameters
+    ----------
+    values : (n,) array
+    error : float, optional
+        Another error of the mean, as from blocks: the larger one is taken.
+
+    Returns
+    -------
+    Estimate
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) >= FEW:
+        error = max(error, _mean_of(values, independent_values(values)).error)
+    return Estimate(float(values.mean()), widen(error, values))
 
 
 def _checked_series(values):

@@ -2,7 +2,7 @@
 """Angles between the neighbours of an atom."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..utils.settings import setting
 from .judgement import judge_independent
 from .measurement import Measurement, Part, Row, measure_items
 from .quantity import Quantity, Settings, blocks_setting
-from .shells import POSITIONS, first_shells, shell_radii
+from .shells import POSITIONS, first_shells, judge_shells, shell_radii
 from .subjects import default_pairs
 
 # Triplets where none is named: as many curves as a figure can show.
@@ -62,7 +62,9 @@ def measure_angles(
     """
     from ..analysis import angle_distribution, plot_angles
 
-    chosen = _with_radii(source, subjects, settings) if subjects else _default(source)
+    chosen, judged = (
+        _with_radii(source, subjects, settings) if subjects else _default(source)
+    )
     frames = source.frames(positions=POSITIONS)
 
     def measure(label, triplet):
@@ -89,7 +91,7 @@ def measure_angles(
         )
         return Part(curve, rows, {"r_ab": r_ab, "r_cb": r_cb}, warnings=warnings)
 
-    return measure_items(
+    measurement = measure_items(
         chosen,
         measure,
         plot_angles,
@@ -106,6 +108,7 @@ def measure_angles(
         },
         columns={"angle (°)": "angle", "density (1/°)": "density", "error": "error"},
     )
+    return replace(measurement, warnings=judged + measurement.warnings)
 
 
 QUANTITY = Quantity(
@@ -124,29 +127,34 @@ QUANTITY = Quantity(
 
 def _with_radii(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: AngleSettings
-) -> dict[str, Triplet]:
-    chosen = {}
+) -> tuple[dict[str, Triplet], list[str]]:
+    """Give triplets their radii, with warnings of those that are not well known."""
+    chosen, warnings = {}, []
     for label, (a, b, c) in subjects.items():
         if settings.shell:
             radii = (*settings.shell, *settings.shell)[:2]
         else:
-            radii = shell_radii(source, {"a": (b, a), "c": (b, c)}).values()
+            ends = [f"{label}, first neighbours", f"{label}, last neighbours"]
+            around = dict(zip(ends, ((b, a), (b, c)), strict=True))
+            found, judged = shell_radii(source, around)
+            radii = [found[end] for end in ends]
+            warnings += judged
         chosen[label] = Triplet((a, b, c), tuple(radii))
-    return chosen
+    return chosen, warnings
 
 
-def _default(source: Source) -> dict[str, Triplet]:
+def _default(source: Source) -> tuple[dict[str, Triplet], list[str]]:
     """Choose triplets around ions, or around molecules where there are no ions."""
     pairs = default_pairs(source)
     shells, _ = first_shells(source, pairs)
     shown = {label: pair for label, pair in pairs.items() if label in shells}
     centered = [k for k, pair in shown.items() if pair.solvation and len(pair.b) > 1]
     centered = centered or [k for k, pair in shown.items() if pair.like]
-    chosen = {}
+    centered, chosen = centered[:_MOST], {}
     for label in centered:
         pair, radius = shown[label], shells[label].r_max
         a, b = pair.names
         chosen[f"{b}-{a}-{b}"] = Triplet((pair.b, pair.a, pair.b), (radius, radius))
     if not chosen:
         raise ValueError("expected at least one first shell, found none")
-    return dict(list(chosen.items())[:_MOST])
+    return chosen, judge_shells({label: shells[label] for label in centered})

@@ -34,9 +34,8 @@ def with_temperature(
     drift : bool
         Whether the velocity of the centre of mass was kept.
     """
-    from ..analysis import series_mean
     from ..analysis.dynamics.velocities import kinetic_temperatures
-    from ..analysis.statistics import FEW
+    from ..analysis.statistics import FEW, slow_mean
 
     reason = _without_temperature(velocities, run)
     if not reason and len(velocities.values) < FEW:
@@ -47,11 +46,11 @@ def with_temperature(
         return replace(part, more=more, notes=notes)
     n = 0 if run.system is None else len(run.system.constraints)
     some, whole = kinetic_temperatures(velocities, drift=drift, constraints=n)
-    mean, of_all = series_mean(some), series_mean(whole)
+    mean, of_all = slow_mean(some), slow_mean(whole)
     rows = [*part.rows, Row(label, NAME, *mean, "K")]
     # Of all atoms there is nothing to compare.
     fewer = len(velocities.atoms) < len(velocities.all_masses)
-    apart = series_mean(some - whole) if fewer else (0.0, 0.0)
+    apart = slow_mean(some - whole) if fewer else (0.0, 0.0)
     warnings = judge_equipartition(label, mean, of_all, apart)
     more = part.more | {"temperature": mean, "temperature_of_all": of_all}
     return replace(part, rows=rows, more=more, warnings=[*part.warnings, *warnings])

@@ -25,6 +25,7 @@ from .shells import (
     R_MAX,
     count_distances,
     first_shell,
+    judge_shells,
     one_each,
     whole_shell,
     within_molecules,
@@ -32,8 +33,11 @@ from .shells import (
 from .subjects import TOTAL, all_element_pairs, default_pairs
 
 _ELEMENTS = "elements"
-_UNITS = dict.fromkeys(("r", "r_max", "r_peak", "bond"), "nm") | dict.fromkeys(
+_UNITS = dict.fromkeys(
+    ("r", "r_max", "r_peak", "r_range", "bond"), "nm"
+) | dict.fromkeys(
     (
+        "number_range",
         "g",
         "g_error",
         "g_peak",
@@ -45,6 +49,7 @@ _UNITS = dict.fromkeys(("r", "r_max", "r_peak", "bond"), "nm") | dict.fromkeys(
     ),
     "1",
 )
+_UNITS["growth"] = "1/nm"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def measure_rdf(
             Row(label, f"first peak{between}", shell.r_peak, None, "nm"),
             Row(label, "g at the peak", shell.g_peak, None, ""),
             Row(label, f"coordination number{between}", *number, ""),
-            Row(label, "within", shell.r_max, None, "nm"),
+            Row(label, "within", shell.r_max, _half(shell.r_range), "nm"),
+            Row(label, "more neighbours", 0.01 * shell.growth, None, "per 0.01 nm"),
         ]
     measurement = Measurement(
         rows,
@@ -124,7 +130,8 @@ def measure_rdf(
             for text in judge_independent(
                 label, "coordination number", shell.independent, shell.few
             )
-        ],
+        ]
+        + judge_shells(shells),
     )
     if settings.potential:
         return _with_potential(curves | apart, temperature, measurement)
@@ -175,6 +182,11 @@ def _count(
         except ValueError as error:  # the curve is worth having without it
             failed[label] = f"no coordination number, {error}"
     return curves, shells, failed, bonds, apart, mixed
+
+
+def _half(ends: tuple[float, float] | None) -> float | None:
+    """Half the width of the range of a radius; None of one that was given."""
+    return None if ends is None else 0.5 * (ends[1] - ends[0])
 
 
 def _highest_bond(counted: Any, between: Any) -> float:

@@ -17,6 +17,8 @@ from ..runs.source import Source
 POSITIONS = 4_000_000
 # End of g(r) in nm, in cells that are wider than twice that.
 R_MAX = 1.5
+# Part of a coordination number by which the end of its shell may leave it unknown.
+_KNOWN = 0.05
 
 
 def first_shells(
@@ -54,8 +56,14 @@ def shell_radii(
     given: Sequence[float] | None = None,
     *,
     apart: bool = False,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], list[str]]:
     """Choose the radius of the shell of each pair in nm: as given, or its first shell.
+
+    Returns
+    -------
+    radii : dict of str to float
+    warnings : list of str
+        See `judge_shells`.
 
     Raises
     ------
@@ -63,11 +71,31 @@ def shell_radii(
         If there are neither one nor as many radii as pairs, or g(r) shows no shell.
     """
     if given is not None:
-        return one_each(given, subjects, "--shell")
+        return one_each(given, subjects, "--shell"), []
     shells, failed = first_shells(source, subjects, apart=apart)
     for label, reason in failed.items():
         raise ValueError(f"{label}: {reason}")
-    return {label: shell.r_max for label, shell in shells.items()}
+    radii = {label: shell.r_max for label, shell in shells.items()}
+    return radii, judge_shells(shells)
+
+
+def judge_shells(shells: Mapping[str, Any]) -> list[str]:
+    """Judge whether the ends of first shells, of a Coordination each, are known."""
+    warnings = []
+    for label, shell in shells.items():
+        if shell.r_range is None:
+            continue
+        low, high = shell.number_range
+        known = max(shell.number_error, _KNOWN * shell.number)
+        if not 0.5 * (high - low) > known:
+            continue
+        warnings.append(
+            f"{label}: the end of the first shell is not well known: within its noise "
+            f"g(r) is lowest anywhere from {shell.r_range[0]:.3f} to "
+            f"{shell.r_range[1]:.3f} nm, where the coordination number is {low:.3g} to "
+            f"{high:.3g}. Give a longer run, or the radius with --shell."
+        )
+    return warnings
 
 
 def one_each(

@@ -19,7 +19,13 @@ from .quantity import (
     intermolecular_setting,
     shell_setting,
 )
-from .shells import POSITIONS, first_shells, judge_molecules, shell_radii
+from .shells import (
+    POSITIONS,
+    first_shells,
+    judge_molecules,
+    judge_shells,
+    shell_radii,
+)
 from .subjects import default_pairs, names_of
 
 
@@ -66,7 +72,9 @@ def measure_speciation(
     from ..analysis.statistics import holds_few, independent_values
     from ..analysis.structure.speciation import environments_by_frame, fractions
 
-    chosen = _of_pairs(source, subjects, settings) if subjects else _default(source)
+    chosen, unknown = (
+        _of_pairs(source, subjects, settings) if subjects else _default(source)
+    )
     frames = source.frames(positions=POSITIONS)
     molecules = source.molecules if settings.intermolecular else None
 
@@ -77,6 +85,7 @@ def measure_speciation(
     )
     rows, results, figures = [], {}, {}
     warnings = judge_molecules(source, subjects or {}, settings.intermolecular)
+    warnings += unknown
     for name, by_frame in parts.items():
         of_center = fractions(by_frame, settings.blocks)
         # Of the most frequent environment, the first.
@@ -146,7 +155,8 @@ def measure_clusters(
         raise ValueError(f"expected one pair such as Na-Cl, found {present}")
     ((label, pair),) = subjects.items()
     apart = settings.intermolecular
-    radius = shell_radii(source, subjects, settings.shell, apart=apart)[label]
+    radii, unknown = shell_radii(source, subjects, settings.shell, apart=apart)
+    radius = radii[label]
     sizes = clusters(
         source.frames(positions=POSITIONS),
         *pair[:2],
@@ -173,6 +183,7 @@ def measure_clusters(
         },
         lambda path: plot_clusters(sizes, path),
         warnings=judge_molecules(source, subjects, apart)
+        + unknown
         + (
             judge_independent(
                 label, "clusters", sizes.independent, sizes.few, "mean size"
@@ -206,8 +217,8 @@ CLUSTERS = Quantity(
 
 def _of_pairs(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: SpeciationSettings
-) -> dict[str, Environment]:
-    """Take the environment of the one centre of some pairs."""
+) -> tuple[dict[str, Environment], list[str]]:
+    """Take the environment of the one centre of some pairs, with warnings of radii."""
     names = {label: names_of(pair) for label, pair in subjects.items()}
     centers = {center for center, _ in names.values()}
     if len(centers) > 1:
@@ -216,7 +227,7 @@ def _of_pairs(
             + " ".join(subjects)
         )
     apart = settings.intermolecular
-    radii = shell_radii(source, subjects, settings.shell, apart=apart)
+    radii, warnings = shell_radii(source, subjects, settings.shell, apart=apart)
     ligands = {
         names[label][1]: (pair[1], radii[label]) for label, pair in subjects.items()
     }
@@ -225,14 +236,15 @@ def _of_pairs(
             f"expected each kind of neighbour once, found {' '.join(subjects)}"
         )
     first = next(iter(subjects.values()))
-    return {centers.pop(): Environment(first[0], ligands)}
+    return {centers.pop(): Environment(first[0], ligands)}, warnings
 
 
-def _default(source: Source) -> dict[str, Environment]:
+def _default(source: Source) -> tuple[dict[str, Environment], list[str]]:
     """Choose each ion that has a shell of solvent, and what has shells around it."""
     around = default_pairs(source)
     shells, _ = first_shells(source, around)
     chosen: dict[str, Environment] = {}
+    used = {}
     solvated = {p.names[0] for k, p in around.items() if p.solvation and k in shells}
     for label, pair in around.items():
         if pair.like or label not in shells:
@@ -242,6 +254,7 @@ def _default(source: Source) -> dict[str, Environment]:
             if center in solvated and (pair.solvation or ligand in solvated):
                 environment = chosen.setdefault(center, Environment(a, {}))
                 environment.ligands[ligand] = (b, shells[label].r_max)
+                used[label] = shells[label]
     if not chosen:
         raise ValueError("expected ions with a first shell, found none")
-    return chosen
+    return chosen, judge_shells(used)

@@ -21,7 +21,13 @@ from .quantity import (
     intermolecular_setting,
     max_lag_setting,
 )
-from .shells import POSITIONS, first_shells, judge_molecules, one_each
+from .shells import (
+    POSITIONS,
+    first_shells,
+    judge_molecules,
+    judge_shells,
+    one_each,
+)
 from .subjects import in_each_series, unlike_pairs
 
 # A contact breaks beyond so many times the first minimum of g(r).
@@ -82,7 +88,7 @@ def measure_survival(
     from ..analysis import contacts, plot_survival, survival
     from ..analysis.dynamics.kinetics import REMAINING
 
-    radii, without_shell = _radii(source, subjects, settings)
+    radii, without_shell, unknown = _radii(source, subjects, settings)
 
     def measure(label, item):
         series, name = item
@@ -132,7 +138,7 @@ def measure_survival(
     return replace(
         measurement,
         failed=without_shell | measurement.failed,
-        warnings=judged + measurement.warnings,
+        warnings=judged + unknown + measurement.warnings,
     )
 
 
@@ -153,8 +159,17 @@ QUANTITY = Quantity(
 
 def _radii(
     source: Source, subjects: Mapping[str, Sequence[Any]], settings: SurvivalSettings
-) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
-    """Choose the radii in nm at which contacts of each pair form and break."""
+) -> tuple[dict[str, tuple[float, float]], dict[str, str], list[str]]:
+    """Choose the radii in nm at which contacts of each pair form and break.
+
+    Returns
+    -------
+    radii : dict of str to (float, float)
+    failed : dict of str to str
+        Reasons of pairs without a shell.
+    warnings : list of str
+    """
+    warnings = []
     if not subjects:
         raise ValueError(
             "expected atoms of different elements, whose pairs are taken by default, "
@@ -171,6 +186,7 @@ def _radii(
         widest = source.frames(positions=POSITIONS).largest_radius()
         inner = {label: shell.r_peak for label, shell in shells.items()}
         outer = {k: min(BEYOND * shell.r_max, widest) for k, shell in shells.items()}
+        warnings = [] if settings.outer else judge_shells(shells)
     if settings.outer is not None:
         outer = one_each(settings.outer, subjects, "--outer")
-    return {label: (inner[label], outer[label]) for label in inner}, failed
+    return {label: (inner[label], outer[label]) for label in inner}, failed, warnings

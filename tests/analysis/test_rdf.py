@@ -160,7 +160,7 @@ def test_first_shell_is_found_in_noise():
 def test_no_shell_is_an_error():
     rng = np.random.default_rng(6)
     gas = make_trajectory(uniform_gas(CUBIC, 20, 60, rng), CUBIC, ["Ar"] * 60)
-    with pytest.raises(ValueError, match="give r_max"):
+    with pytest.raises(ValueError, match="--shell, r_max"):
         coordination_number(gas, "all", "all")
 
 

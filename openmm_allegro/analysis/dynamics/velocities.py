@@ -12,7 +12,7 @@ from ...utils.hdf5 import open_hdf5
 from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
 from ..frames import masses as element_masses
-from ..statistics import FEW, Estimate, block_mean, standard_error, widen
+from ..statistics import Estimate, block_mean, slow_mean
 from .correlation import block_correlations, correlation, green_kubo
 from .spectra import window_length
 
@@ -340,11 +340,8 @@ def _slow_error(velocities, function):
     """
     velocities = vectors_of_atoms(velocities, "velocities")
     series = np.einsum("fix,fix->f", velocities, velocities) / velocities.shape[1]
-    error = float(function.error[0])
-    if len(series) >= FEW:
-        error = max(error, standard_error(series))
-    error = widen(error, series)
-    missing = max(0.0, error**2 - float(function.error[0]) ** 2)
+    of_blocks = float(function.error[0])
+    missing = max(0.0, slow_mean(series, of_blocks).error ** 2 - of_blocks**2)
     return np.sqrt(missing) / max(float(function.values[0]), 1e-300)
 
 

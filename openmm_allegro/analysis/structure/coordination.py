@@ -14,11 +14,11 @@ from ..statistics import (
     sum_blocks,
     widen,
 )
+from .first_shell import first_minimum
 from .rdf import histograms
 
-# Width [nm] of the Gaussian that smooths g(r) before its extrema are looked for:
-# below the width of the sharpest ion-water peaks, above two default bins.
-_SMOOTHING = 0.01
+# Width [nm] on either side of the radius over which the number of neighbours grows.
+_AROUND = 0.01
 
 
 class Coordination(NamedTuple):
@@ -40,6 +40,14 @@ class Coordination(NamedTuple):
         Independent values of the number over time; fewer than 20 widen its error.
     few : bool
         Whether they are fewer.
+    r_range : (float, float) or None
+        Radii in nm between which g(r) is as low as in its first minimum, within its
+        noise; about 68 % of such ranges hold the minimum. None for a radius that was
+        given.
+    number_range : (float, float) or None
+        Mean numbers of atoms b closer than these.
+    growth : float
+        Mean number of atoms b per nm of the radius, at `r_max`.
     """
 
     number: float
@@ -49,6 +57,9 @@ class Coordination(NamedTuple):
     number_error: float = np.nan
     independent: float = np.nan
     few: bool = False
+    r_range: tuple[float, float] | None = None
+    number_range: tuple[float, float] | None = None
+    growth: float = np.nan
 
     @property
     def holds_more(self):
@@ -98,7 +109,8 @@ def coordination_number(
         Centres and neighbours, as in `rdf`.
     r_max : float, optional
         Radius of the shell in nm. Default: the first minimum of the smoothed g(r)
-        after its first peak; where g(r) is flat there, the middle of the flat part.
+        after its first peak that its noise does not explain; where g(r) is flat there,
+        the middle of the flat part.
     bin_width : float, optional
         Width in nm of the bins in which extrema of g(r) are looked for.
     n_blocks : int, optional
@@ -122,7 +134,13 @@ def coordination_of(histogram, *, first_shell=True, n_blocks=BLOCKS):
     """Coordination of a `rdf.Histogram`: of its first shell, or of all of it."""
     edges = histogram.edges
     counts, ideal = histogram.counts.sum(axis=0), histogram.ideal.sum(axis=0)
-    shell = _first_minimum(edges, counts, ideal) + 1 if first_shell else len(counts)
+    shell, r_range, number_range = len(counts), None, None
+    near = np.cumsum(counts) / histogram.exposure.sum()
+    if first_shell:
+        minimum = first_minimum(histogram, n_blocks)
+        shell, bins = minimum.bin + 1, [minimum.first, minimum.last]
+        r_range = tuple(map(float, edges[1:][bins]))
+        number_range = tuple(map(float, near[bins]))
     g = counts[:shell] / ideal[:shell]
     peak = int(np.argmax(g))
     number, error = _number(histogram, shell, n_blocks)
@@ -135,6 +153,9 @@ def coordination_of(histogram, *, first_shell=True, n_blocks=BLOCKS):
         number_error=widen(error, by_stretch),
         independent=independent_values(by_stretch),
         few=holds_few(by_stretch),
+        r_range=r_range,
+        number_range=number_range,
+        growth=_growth(edges, near, shell),
     )
 
 
@@ -163,6 +184,16 @@ def potential_of_mean_force(distribution, temperature):
     return PotentialOfMeanForce(distribution.r[known], -rt * np.log(g), rt * error / g)
 
 
+def _growth(edges, near, shell):
+    """Neighbours per nm at the end of a shell, of those closer than each edge."""
+    reach = max(1, round(_AROUND / (edges[1] - edges[0])))
+    last = min(shell + reach, len(near)) - 1
+    first = max(shell - reach - 1, 0)
+    return float(
+        (near[last] - near[first]) / max(edges[last + 1] - edges[first + 1], 1e-300)
+    )
+
+
 def _number(histogram, shell, n_blocks):
     """Mean neighbours in the first `shell` bins, and its error."""
     inside = histogram.counts[:, :shell].sum(axis=1)
@@ -171,46 +202,3 @@ def _number(histogram, shell, n_blocks):
         return float(inside.sum() / histogram.exposure.sum()), np.nan
     inside, exposure = (sum_blocks(x, blocks) for x in (inside, histogram.exposure))
     return jackknife(np.divide, inside, exposure)
-
-
-def _first_minimum(edges, counts, ideal):
-    """Bin of the first minimum after the first peak of the smoothed g(r).
-
-    The curve is walked outwards; a peak (minimum) is believed once g has fallen
-    (risen) from it by more than its noise and 5 % of the highest g so far, so ripples
-    of a few counts are passed over.
-    """
-    g, noise = _smooth(edges, counts, ideal)
-    peak = low = 0
-    falling = False
-    for i in range(1, len(g)):
-        extremum = low if falling else peak
-        step = max(0.05 * g[peak], 4 * np.hypot(noise[i], noise[extremum]))
-        if not falling:
-            if g[i] >= g[peak]:
-                peak = i
-            elif g[peak] - g[i] > step:
-                falling, low = True, i
-        elif g[i] < g[low]:
-            low = i
-        elif g[i] - g[low] > step:
-            # Between sharp shells g is zero over a stretch: cut in its middle.
-            flat = peak + np.flatnonzero(g[peak:i] <= g[low])
-            return int(flat[len(flat) // 2])
-    sought = "minimum after the first peak" if falling else "peak"
-    raise ValueError(
-        f"expected g(r) to have a first peak and a minimum, found no clear {sought} up "
-        f"to {edges[-1]:.4g} nm; give r_max, or more frames"
-    )
-
-
-def _smooth(edges, counts, ideal):
-    """g(r) smoothed by a Gaussian, and its standard deviation if counts are Poisson."""
-    width = edges[1] - edges[0]
-    reach = min(int(np.ceil(4 * _SMOOTHING / width)), (len(counts) - 1) // 2)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * width / _SMOOTHING) ** 2)
-    # Counts are smoothed, not g: bins near r = 0, of few counts, then weigh little.
-    expected = np.convolve(ideal, kernel, mode="same")
-    g = np.convolve(counts, kernel, mode="same") / expected
-    variance = np.convolve(np.maximum(counts, 1), kernel**2, mode="same")
-    return g, np.sqrt(variance) / expected
