@@ -67,6 +67,7 @@ _NAMES = {
         "plot_rdf",
         "plot_structure_factor",
     ),
+    "figures.temperatures": ("plot_temperatures",),
     "figures.traces": ("plot_kinetic_energies", "plot_series", "plot_temperature"),
     "free_energy.axes": ("Axis", "make_axis"),
     "free_energy.basins": (

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..units import EV_TO_KJ_PER_MOL
 from ..utils.settings import setting
+from ..utils.words import counted
 from .judgement import judge_line
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings
@@ -145,7 +146,7 @@ def _rows(item: str, line: Any, unit: str, predicted: Sequence[tuple]) -> list[R
             "χ²",
             line.chi_squared,
             None,
-            f"for {line.degrees_of_freedom} degrees of freedom",
+            f"for {counted(line.degrees_of_freedom, 'degree')} of freedom",
         ),
         Row(item, "probability of a larger χ²", line.p_value, None, ""),
     ]

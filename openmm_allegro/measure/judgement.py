@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..units import EV_TO_KJ_PER_MOL
+from ..utils.words import counted
 from .measurement import amount
 
 # Fewer breaks than this tell little of a lifetime.
@@ -361,7 +362,7 @@ def judge_line(label: str, line: Any) -> list[str]:
         return []
     return [
         f"{label}: the line misses its points: χ² {line.chi_squared:.3g} for "
-        f"{line.degrees_of_freedom} degrees of freedom, probability "
+        f"{counted(line.degrees_of_freedom, 'degree')} of freedom, probability "
         f"{line.p_value:.1g}. All errors are multiplied by {line.scale:.2g}; the "
         "errors given are too small, or the values are of no one line."
     ]

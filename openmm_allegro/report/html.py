@@ -118,14 +118,17 @@ def facts(rows):
 
 def download(label, kind, content):
     """Link that saves a text, as ``table.csv`` if no script gives it a better name."""
-    link = tag(
+    return tag("div", _link(label, kind, content), class_="tools")
+
+
+def _link(label, kind, content):
+    return tag(
         "a",
         label,
         class_="download",
         download=f"table.{kind}" if kind == "csv" else f"page.{kind}",
         href=data_uri(content, "plain" if kind == "txt" else kind),
     )
-    return tag("div", link, class_="tools")
 
 
 def _cell_attributes(cell, name):
@@ -148,17 +151,27 @@ def tiles(rows):
     )
 
 
-def figure(draw, folder, alt, caption=None, *, wide=False):
-    """Figure that ``draw(path)`` makes, inside the page as SVG."""
+def figure(draw, folder, alt, caption=None, *, wide=False, curves=None):
+    """Figure that ``draw(path)`` makes, inside the page as SVG.
+
+    ``curves`` is a CSV of what is drawn, to save beside it.
+    """
     path = folder / "figure.svg"
     draw(path)
     content = base64.b64encode(path.read_bytes()).decode()
     image = Markup(
         f'<img src="data:image/svg+xml;base64,{content}" alt="{html.escape(alt)}">'
     )
+    if wide:
+        image = tag("div", image, class_="wide-image")
     caption = tag("figcaption", caption) if caption else None
     # The script gives it the image as its address, which is not there twice.
-    saved = tag("div", tag("a", "SVG", class_="download svg"), class_="tools")
+    saved = tag(
+        "div",
+        tag("a", "SVG", class_="download svg"),
+        None if curves is None else _link("CSV", "csv", curves),
+        class_="tools",
+    )
     return tag("figure", image, caption, saved, class_="wide" if wide else "narrow")
 
 

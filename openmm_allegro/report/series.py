@@ -22,6 +22,8 @@ from .html import (
     tag,
     tiles,
 )
+from .production import make_production
+from .series_curves import curves_section
 from .series_methods import series_methods
 from .summary import command_line
 
@@ -68,25 +70,43 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
     command = command_line(folder, output, None, stage, {}, window, jumps)
     words = f"Molecular dynamics at {len(temperatures)} temperatures"
     title = Path(folder).absolute().name
+    measurement, reason = None, ""
     try:
         measurement = QUANTITY.measure(None, [str(folder)], settings)
     except SettingError:  # not of the data: what was asked for is wrong
         raise
     except ValueError as error:
-        measured_part = section("Activation energies", note(f"Not computed: {error}."))
-        made = section(_MADE, paragraph("Command: ", tag("code", command)))
-        sections = [_run_section(temperatures), measured_part, made]
-        return document(title, words, "", sections)
+        reason = str(error)
     with tempfile.TemporaryDirectory() as place:
+        productions = _productions(temperatures, Path(place), start)
+        curves = curves_section(
+            {f"{one.kelvin:g} K": productions[one.run.name] for one in temperatures}
+        )
+        methods = series_methods(temperatures, measurement, productions)
+        shown = [_run_section(temperatures), methods]
+        if measurement is None:
+            shown.append(
+                section("Activation energies", note(f"Not computed: {reason}."))
+            )
+            return document(title, words, "", [*shown, curves, _footer(None, command)])
         sections = [
-            _run_section(temperatures),
-            series_methods(temperatures, measurement, Path(place)),
+            *shown,
             _warning_section(measurement),
             _line_section(measurement, Path(place)),
             _temperature_section(measurement, temperatures),
+            curves,
             _footer(measurement, command),
         ]
     return document(title, words, _tiles(measurement), sections)
+
+
+def _productions(temperatures, folder, start):
+    """Each run by its name; what is measured is measured from the start."""
+    return {
+        run.name: make_production(run, folder, start=start if run is one.run else None)
+        for one in temperatures
+        for run in one.runs
+    }
 
 
 def _tiles(measurement):
@@ -182,12 +202,21 @@ def _temperature_section(measurement, temperatures):
             values.setdefault(key, {})[row.item] = row
     rows = []
     for (name, unit), of in values.items():
-        cells = [measured(of[x].value, of[x].error) if x in of else "" for x in columns]
+        scale = 1.0
+        if unit == "cm²/s":  # as on pages of runs
+            unit, scale = "10⁻⁵ cm²/s", 1e5
+        cells = [
+            measured(of[x].value, of[x].error, scale) if x in of else ""
+            for x in columns
+        ]
         rows.append((name if not unit else f"{name} ({unit})", *cells))
     return section("By temperature", table(("", *columns), rows))
 
 
 def _footer(measurement, command):
+    made = paragraph("Command: ", tag("code", command))
+    if measurement is None:
+        return section(_MADE, made)
     return section(
         _MADE,
         paragraph(
@@ -195,6 +224,6 @@ def _footer(measurement, command):
             "blocks of time. Jumps are between cores of sites, with memory of the last "
             "one; the manual's page on jumps has the definitions."
         ),
-        paragraph("Command: ", tag("code", command)),
+        made,
         *notes(measurement.remarks),
     )

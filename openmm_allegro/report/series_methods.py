@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Methods of a series of temperatures, in words for a paper."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..measure.measurement import Measurement
@@ -19,33 +18,30 @@ from .methods import (
     system_words,
 )
 from .models import model_words
-from .production import make_production
+from .production import Production
 
 # What is measured, by the units of its items.
 _BY_UNIT = {"cm²/s": "diffusion", "1/ps": "jumps", "S K/m": "conductivity"}
 
 
 def series_methods(
-    temperatures: Sequence[Any], measurement: Measurement, folder: Path
+    temperatures: Sequence[Any],
+    measurement: Measurement | None,
+    productions: Mapping[str, Production],
 ) -> Markup | None:
     """Show the methods of a series; None of runs without records.
 
     Parameters
     ----------
     temperatures : sequence of measure.series.Temperature
-    measurement : Measurement
-        Of the series.
-    folder : Path
-        For figures.
+    measurement : Measurement or None
+        Of the series; None where it cannot be measured.
+    productions : dict of str to Production
+        All runs by their names, with what the page shows of each.
     """
     if any(run.record_file is None for one in temperatures for run in one.runs):
         return None
     paper, first = Paper(), temperatures[0]
-    productions = {
-        run.name: make_production(run, folder)
-        for one in temperatures
-        for run in one.runs
-    }
     production = productions[first.run.name]
     system = system_words(production)
     if system:
@@ -56,7 +52,8 @@ def series_methods(
         program_words(paper, first.run),
     )
     paper.add(*_stages(paper, temperatures))
-    paper.add(*_analysis(paper, measurement))
+    shown = {name for one in productions.values() for name in one.measured}
+    paper.add(*_analysis(paper, measurement, shown))
     settings = [
         row
         for one in temperatures
@@ -97,19 +94,22 @@ def _at(run: Run, kelvin: str | None) -> str | None:
     return kelvin if run.target is not None else None
 
 
-def _analysis(paper: Paper, measurement: Measurement) -> list[str]:
-    units = set(measurement.units.values())
+def _analysis(
+    paper: Paper, measurement: Measurement | None, shown: Collection[str]
+) -> list[str]:
+    units = set(measurement.units.values()) if measurement else set()
+    names = [name for unit, name in _BY_UNIT.items() if unit in units]
+    names += [name for name in ("rdf", "diffusion") if name in shown]
     read, measured = paper.cite("mdtraj"), []
-    for unit, name in _BY_UNIT.items():
-        if unit in units:
-            words, works = QUANTITIES[name]
-            words = words.replace(", Haven ratio and transference numbers", "")
-            measured.append(words + paper.cite(*works))
+    for name in dict.fromkeys(names):
+        words, works = QUANTITIES[name]
+        words = words.replace(", Haven ratio and transference numbers", "")
+        measured.append(words + paper.cite(*works))
     if not measured:
         return []
+    lines = "; activation energies are slopes of ln x over 1 / T" if units else ""
     return [
-        f"Frames were read with mdtraj{read}. Measured were "
-        f"{listed(measured)}; activation energies are slopes of ln x over 1 / T. "
+        f"Frames were read with mdtraj{read}. Measured were {listed(measured)}{lines}. "
         "Errors are half-widths of 68 % intervals, by a jackknife over blocks"
         f"{paper.cite('jackknife')}."
     ]

@@ -11,6 +11,7 @@ from openmm_allegro.analysis import (
     plot_msd,
     plot_rdf,
     plot_temperature,
+    plot_temperatures,
 )
 
 
@@ -61,3 +62,13 @@ def test_plots_refuse_what_they_cannot_draw(tmp_path):
     with pytest.raises(ValueError, match="at least one diffusion"):
         plot_msd({}, tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
+
+
+def test_panels_are_coloured_by_temperature(tmp_path):
+    x = np.linspace(0.0, 1.0, 5)
+    panels = {"Li": {500.0: (x, x, 0.1 * x), 600.0: (x, 2 * x, None)}}
+    path = plot_temperatures(panels, tmp_path / "t.svg", {"xlabel": "x"}, title="T")
+    text = path.read_text()
+    assert text.count("#0072b2") >= 2 and text.count("#e0701a") >= 2
+    with pytest.raises(ValueError, match="at least one curve"):
+        plot_temperatures({}, tmp_path / "none.svg", {})

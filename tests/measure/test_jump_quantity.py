@@ -166,6 +166,8 @@ def test_pages_show_jumps_and_series(series, measurement, tmp_path, monkeypatch)
     asked = []
     made = SimpleNamespace(measure=lambda *words: asked.append(words) or measurement)
     monkeypatch.setattr(series_of_page, "QUANTITY", made)
+    # of all frames they take seconds; tests/report/test_series_curves.py has them
+    monkeypatch.setattr(series_of_page, "curves_section", lambda runs: None)
     page = report(series, jumps=JumpsSettings(sites=str(series / "sites.cif")))
     assert page == series / "report.html"
     assert asked[0][2].sites == str(series / "sites.cif")
@@ -215,6 +217,7 @@ def test_a_series_too_short_to_measure_has_a_page(series, tmp_path):
     page = path.read_text()
     assert "500 K" in page and "700 K" in page
     assert "Not computed: " in page and "--start 99.5" in page
+    assert "Radial distribution functions of" in page
 
 
 def test_a_series_tells_temperatures_that_thermostats_did_not_reach(series, tmp_path):

@@ -31,7 +31,8 @@ for (const width of %s) {
     const page = frame.contentDocument;
     const wide = [...page.querySelectorAll("body *")].filter(
       (x) => x.clientWidth && x.scrollWidth > x.clientWidth + 1
-        && getComputedStyle(x).display !== "inline");
+        && getComputedStyle(x).display !== "inline"
+        && !x.matches(".wide-image"));  // which is scrolled
     const links = [...page.querySelectorAll("a.download")];
     found[width] = {
       width: page.documentElement.scrollWidth,

@@ -45,8 +45,8 @@ def new_figure(path, title=None):
 
 
 @contextmanager
-def new_panels(path, count, *, wide=True):
-    """Make so many axes below each other; save to `path`.
+def new_panels(path, count, *, wide=True, columns=1):
+    """Make so many axes below each other, or in columns; save to `path`.
 
     Several are `wide`, with room to the right, or of one column each.
     """
@@ -72,10 +72,12 @@ def new_panels(path, count, *, wide=True):
     }
     with rc_context(style):
         width, height = SIZE
+        columns = min(count, columns)
+        rows = -(-count // columns)
         if count > 1 and wide:
             width, height = 2 * width, 0.8 * height
-        figure = Figure(figsize=(width, count * height), layout="constrained")
-        yield [figure.add_subplot(count, 1, k + 1) for k in range(count)]
+        figure = Figure(figsize=(width, rows * height), layout="constrained")
+        yield [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
         # The same data give the same bytes.
         dated = Path(path).suffix.lower() == ".svg"
         figure.savefig(path, dpi=300, metadata={"Date": None} if dated else None)
