@@ -16,7 +16,7 @@ class Case(NamedTuple):
     verb: str
     arguments: list[str]
     misspelt: str  # an option
-    json: str = ""  # where a program finds what is printed
+    files: str = ""  # for programs, beside that of --json
     # SIGINT is sent after a line with this text; None of verbs that are done at once.
     stop_after: str | None = None
 
@@ -93,9 +93,9 @@ CASES = [
     ),
     Case(
         "evaluate",
-        [_TRAINED, "ethanol.extxyz", "--json", "errors.json", "--force"],
+        [_TRAINED, "ethanol.extxyz", "--force"],
         "--jsno",
-        "`--json`, `--frames`",
+        "`--frames`",
         "frames of",
     ),
     Case(
@@ -106,7 +106,7 @@ CASES = [
         "fitting",
     ),
     Case("models", [], "nacl_aqq"),
-    Case("info", [_TRAINED], "--hepl", "prints JSON"),
+    Case("info", [_TRAINED], "--hepl", "prints it, too"),
     Case("export", [_TRAINED, "-o", "export/out.ckpt"], "--farce", "", "making"),
     Case(
         "import",
@@ -146,9 +146,9 @@ CASES = [
     ),
     Case(
         "analyze",
-        ["rdf", "runs/out/x", "O-H", "--r-max", "0.4", "--json", "rdf.json", "--force"],
+        ["rdf", "runs/out/x", "O-H", "--r-max", "0.4", "--force"],
         "--rmax",
-        "`--json`, `--csv`",
+        "`--csv`",
         "rdf of",
     ),
     Case("report", ["runs/out/x", "--force"], "--chargez", "", "a page"),

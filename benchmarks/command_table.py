@@ -3,9 +3,11 @@
 
 Each is run to its end, once more with an option that is spelled wrongly, and once more
 until SIGINT stops it. The table has what is said first and last, the longest time
-without a word, and what the interrupted command says.
+without a word, and what the interrupted command says. Each writes ``--json``, too.
 
 python benchmarks/command_table.py [--verbs train simulate] [--markdown]
+
+Rows of other verbs are kept; ``--markdown`` prints the table, and runs nothing.
 """
 
 import argparse
@@ -63,7 +65,8 @@ def run(arguments: list[str], folder: Path, stop_after: str | None = None) -> Se
 
 def look_at(case: Case, folder: Path) -> dict:
     """Run one verb in three ways, and collect what is seen of it."""
-    whole = run([case.verb, *case.arguments], folder)
+    written = folder / f"{case.verb}.json"
+    whole = run([case.verb, *case.arguments, "--json", written.name], folder)
     wrong = run([case.verb, *case.arguments, case.misspelt], folder)
     row = {
         "verb": case.verb,
@@ -73,7 +76,7 @@ def look_at(case: Case, folder: Path) -> dict:
         "silence_s": round(whole.silence, 1),
         "last": _last(whole),
         "seconds": round(whole.seconds, 1),
-        "json": case.json,
+        "json": written.is_file(),
         "did_you_mean": "did you mean" in " ".join(text for _, text in wrong.lines),
     }
     if case.stop_after is None:
@@ -114,9 +117,16 @@ def markdown(rows: list[dict]) -> str:
         if row["interrupted"] is not None:
             stopped = f"{row['interrupted_status']}, {_short(row['interrupted'])}"
         shown = row["verb"], _short(row["first"]), silence, _short(row["last"])
-        cells = *(f"`{row['verb']}`", *shown[1:]), row["json"] or "–", stopped
+        files = next(case.files for case in CASES if case.verb == row["verb"])
+        cells = f"`{row['verb']}`", *shown[1:], _files(row, files), stopped
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _files(row: dict, others: str) -> str:
+    # rows of earlier versions have a text, and were made without it
+    json_option = "no file" if row["json"] is False else "yes"
+    return f"{json_option}; {others}" if others else json_option
 
 
 def _short(text: str, size: int = 90) -> str:
@@ -130,18 +140,25 @@ def main() -> None:
     verbs = [case.verb for case in CASES]
     parser.add_argument("--verbs", nargs="+", choices=verbs, default=verbs)
     parser.add_argument("--output", type=Path, help="JSON (default results/)")
+    parser.add_argument("--markdown", action="store_true", help="of rows that are kept")
     options = parser.parse_args()
     output = options.output or HERE / "results" / "command_table.json"
-    content: dict = {"hardware": hardware(threads=1), "rows": []}
+    if options.markdown:
+        print(markdown(json.loads(output.read_text())["rows"]))
+        return
+    kept = json.loads(output.read_text())["rows"] if output.is_file() else []
+    rows = {row["verb"]: row for row in kept}
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder))
         for case in CASES:
             if case.verb in options.verbs:
-                content["rows"].append(look_at(case, Path(folder)))
-                print(f"{case.verb}: {content['rows'][-1]['seconds']} s", flush=True)
+                rows[case.verb] = look_at(case, Path(folder))
+                print(f"{case.verb}: {rows[case.verb]['seconds']} s", flush=True)
+                every = [rows[verb] for verb in verbs if verb in rows]
+                content = {"hardware": hardware(threads=1), "rows": every}
                 text = json.dumps(content, indent=1, ensure_ascii=False)
                 output.write_text(text + "\n")
-    print(markdown(content["rows"]))
+    print(markdown(every))
 
 
 if __name__ == "__main__":

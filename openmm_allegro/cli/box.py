@@ -4,15 +4,18 @@
 import argparse
 import io
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ..inputs.settings import InputsConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
+from .outcome import Outcome
 from .output import add_overwrite_option, check_free
 
 _ENDINGS = (".pdb", ".cif", ".mmcif")
+_UNITS = {"box": "nm"}
 _OF_CRYSTALS = ("positions", "frame", "atom_style", "box_nm", "elements")
 
 
@@ -58,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def box(options: argparse.Namespace) -> None:
+def box(options: argparse.Namespace) -> Outcome:
     """Make the box, write it, and print what it is and what to type next."""
     if options.output.suffix.lower() not in _ENDINGS:
         raise ValueError(
@@ -73,7 +76,11 @@ def box(options: argparse.Namespace) -> None:
     note = ", positions to 0.001 Å (.cif has more digits)" if rounded else ""
     print(f"written:  {options.output}{note}")
     path = shlex.quote(str(options.output))
-    print(f"simulate: openmm-allegro simulate MODEL {path} --output runs/NAME")
+    command = f"openmm-allegro simulate MODEL {path} --output runs/NAME"
+    print(f"simulate: {command}")
+    return Outcome(
+        _results(made.topology), _UNITS, files=[options.output], next=[command]
+    )
 
 
 def _counts(inputs: list[str]) -> list[tuple[str, int]]:
@@ -168,6 +175,20 @@ def _write(path: Path, topology: Any, positions: Any) -> None:
     text = io.StringIO()
     app.PDBxFile.writeFile(topology, positions, text, keepIds=True)
     replace_file(path, text.getvalue())
+
+
+def _results(topology: Any) -> dict[str, Any]:
+    """Atoms, molecules and box of what was made."""
+    from openmm import unit
+
+    vectors = topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)
+    return {
+        "atoms": topology.getNumAtoms(),
+        "elements": Counter(atom.element.symbol for atom in topology.atoms()),
+        "residues": Counter(residue.name for residue in topology.residues()),
+        "bonds": topology.getNumBonds(),
+        "box": [list(vector) for vector in vectors],
+    }
 
 
 def _described(topology: Any) -> str:

@@ -5,6 +5,7 @@ import argparse
 import logging
 import os
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, option_of
 from ..utils.words import counted, digits
 
+# Of what ``describe_data`` gives.
+UNITS_OF_DATA = {"force_rms": "eV/Å", "stress_rms": "eV/Å³"}
 log = logging.getLogger(__name__)
 
 
@@ -148,6 +151,23 @@ def print_summary(prepared: Any, hours: float) -> None:
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
         f"up to {counted(recipe.steps, 'step')} of {batch} in {digits(hours)} h"
     )
+
+
+def describe_data(prepared: Any) -> dict[str, Any]:
+    """Numbers of a data set, and the settings that were chosen for it."""
+    from ..report.data_words import remarks
+
+    survey = prepared.survey
+    names = ("files", "elements", "compositions", "periodic", "labelled")
+    return {
+        "frames": survey.frames,
+        "atoms": int(survey.sizes.sum()),
+        **{name: getattr(survey, name) for name in names},
+        "force_rms": {name or "all": rms for name, rms in survey.force_rms.items()},
+        "stress_rms": survey.stress_rms,
+        "look_at": remarks(survey),
+        "settings": tomllib.loads(prepared.text),
+    }
 
 
 def write_page(prepared: Any, path: Path) -> None:

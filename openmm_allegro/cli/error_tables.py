@@ -21,6 +21,10 @@ _COLUMNS = {
     "stress": ("meV/Å³", ("stress_mae", "stress_rmse")),
     "stress, GPa": ("GPa", ("stress_mae_gpa", "stress_rmse_gpa")),
 }
+# Units of metrics by their names; forces by element are as all forces.
+UNITS = {name: unit for unit, names in _COLUMNS.values() for name in names} | {
+    f"forces_{kind}_by_element": "meV/Å" for kind in ("mae", "rmse")
+}
 
 
 def error_table(rows: Mapping[str, dict[str, Any]]) -> str:

@@ -175,7 +175,7 @@ def show_errors(
     *,
     worst: int = 3,
     reference: str = "reference",
-) -> None:
+) -> dict[str, Any]:
     """Print errors and write them.
 
     Parameters
@@ -189,6 +189,11 @@ def show_errors(
         Number of the worst frames to print.
     reference : str
         Name of the labels.
+
+    Returns
+    -------
+    dict
+        What the JSON has.
     """
     from ..training.frames import frame_errors, write_frames
     from ..training.metrics import choose_frames
@@ -231,6 +236,7 @@ def show_errors(
         parity_plot(arrays, elements, outputs.plot, reference=reference)
     if outputs.calibration:
         reliability_plot(arrays, result["calibration"], outputs.calibration)
+    return record
 
 
 def _check(options: argparse.Namespace, outputs: Outputs, data: list[Path]) -> None:

@@ -5,6 +5,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from .outcome import UNITS_OF_MODELS, Outcome, describe_model
 from .output import add_overwrite_option, check_free, print_next, quoted
 
 _log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def export(options: argparse.Namespace) -> None:
+def export(options: argparse.Namespace) -> Outcome:
     """Write the checkpoint and print where it is."""
     from ..interop.nequip import export_model
     from ..modelfile import load_model
@@ -31,4 +32,9 @@ def export(options: argparse.Namespace) -> None:
     )
     path = export_model(model, options.output, overwrite=options.force)
     print(f"model: {path}")
-    print_next(f"import {quoted(path)} -o MODEL.safetensors")
+    return Outcome(
+        describe_model(model),
+        UNITS_OF_MODELS,
+        files=[path],
+        next=print_next(f"import {quoted(path)} -o MODEL.safetensors"),
+    )

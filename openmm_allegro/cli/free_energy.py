@@ -9,6 +9,7 @@ from ..simulate.settings import Execution
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
+from .outcome import Outcome
 from .output import add_overwrite_option, print_next, quoted
 
 
@@ -27,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def free_energy(options: argparse.Namespace) -> None:
+def free_energy(options: argparse.Namespace) -> Outcome:
     """Compute the free energy, and print it with what makes it doubtful."""
     from ..alchemical import free_energy as compute
     from ..alchemical import read_free_energy
@@ -59,8 +60,11 @@ def free_energy(options: argparse.Namespace) -> None:
     for text in dict.fromkeys(words):
         print(f"warning: {text}")
     print(f"files: {options.output}/free_energy.json, *.png")
+    folder, more = Path(options.output), []
     if "exchange" in results:
-        print_next(f"report {quoted(Path(options.output) / 'exchange')}")
+        more = print_next(f"report {quoted(folder / 'exchange')}")
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    return Outcome(results, files=files, next=more, warnings=words)
 
 
 def _print_exchange(result: dict[str, Any]) -> None:

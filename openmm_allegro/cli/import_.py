@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .outcome import UNITS_OF_MODELS, Outcome, describe_model
 from .output import add_overwrite_option, check_free, print_next, quoted
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def import_(options: argparse.Namespace) -> None:
+def import_(options: argparse.Namespace) -> Outcome:
     """Write the model file and print where it is."""
     from ..modelfile import save_model
 
@@ -70,9 +71,15 @@ def import_(options: argparse.Namespace) -> None:
         )
     _log.info("reading %s, and comparing with the model that is made", options.source)
     read = _read_own if options.source.suffix == ".safetensors" else _read_theirs
-    path = save_model(read(options), options.output)
+    model = read(options)
+    path = save_model(model, options.output)
     print(f"model: {path}")
-    print_next(f"simulate {quoted(path)} BOX.pdb --output runs/first")
+    return Outcome(
+        describe_model(model),
+        UNITS_OF_MODELS,
+        files=[path],
+        next=print_next(f"simulate {quoted(path)} BOX.pdb --output runs/first"),
+    )
 
 
 def _read_own(options: argparse.Namespace) -> "Model":

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .outcome import Outcome
+
 if TYPE_CHECKING:
     from ..model.model import Model
 
@@ -19,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="*.safetensors")
 
 
-def info(options: argparse.Namespace) -> None:
+def info(options: argparse.Namespace) -> Outcome:
     """Print the header."""
     from ..modelfile import load_model, read_header
     from ..modelfile.header import PROGRAMS
@@ -34,6 +36,7 @@ def info(options: argparse.Namespace) -> None:
     finally:  # of a file whose weights are damaged, too
         _shorten(header["provenance"])
         print(json.dumps(header, indent=2))
+    return Outcome(header)
 
 
 def _charges(model: "Model") -> dict[str, Any]:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from ..utils.files import replace_file
 from .datafiles import (
+    UNITS_OF_DATA,
     add_data_options,
     add_fine_tuning,
     check_files,
+    describe_data,
     prepare_files,
     write_page,
 )
+from .outcome import Outcome
 from .output import add_overwrite_option, check_free, print_next, quoted
 
 
@@ -33,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def init(options: argparse.Namespace) -> None:
+def init(options: argparse.Namespace) -> Outcome:
     """Write the settings and the page."""
     output = options.output or Path(options.data[0].stem + ".toml")
     if output.suffix != ".toml":
@@ -47,4 +50,9 @@ def init(options: argparse.Namespace) -> None:
     write_page(prepared, page)
     replace_file(output, prepared.text)
     print(f"settings: {output}\npage about the data: {page}")
-    print_next(f"train {quoted(output)}")
+    return Outcome(
+        describe_data(prepared),
+        UNITS_OF_DATA,
+        files=[output, page],
+        next=print_next(f"train {quoted(output)}"),
+    )

@@ -4,7 +4,6 @@
 import argparse
 import dataclasses
 import logging
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from .inputs import add_inputs, protocol_of, system_of
-from .output import add_overwrite_option
+from .outcome import Outcome
+from .output import add_overwrite_option, quoted
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ _NOT_OF_RUN = (
     *("dipole_interval", "charge_interval", "variable_interval"),
 )
 _OF_RUN = [name for name in settings_of(RunSettings) if name not in _NOT_OF_RUN]
+_BESIDE_RESUME = ("inputs", "resume", "steps", "verb", "debug", "json")
 _OF_SYSTEM = (
     *("precision", "two_body", "skin", "total_charge", "no_periodic", "elements"),
     *("positions", "frame", "atom_style", "bonds", "box_nm", "gromacs_include"),
@@ -77,11 +78,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(group, SystemConfig, _OF_SYSTEM)
 
 
-def lammps(options: argparse.Namespace) -> None:
+def lammps(options: argparse.Namespace) -> Outcome:
     """Write the folder, or let it continue, and print what to type next."""
     if options.resume:
-        _resume(options)
-        return
+        return _resume(options)
     from ..lammps.run import prepare_run
 
     if options.output is None:
@@ -105,17 +105,17 @@ def lammps(options: argparse.Namespace) -> None:
         seed=given_options(options, Execution).get("seed", 0),
         overwrite=options.force,
     )
-    _print_next(options.output, plan)
+    return _outcome(options.output, plan)
 
 
-def _resume(options: argparse.Namespace) -> None:
+def _resume(options: argparse.Namespace) -> Outcome:
     """Let the input of a folder continue."""
     from ..lammps.resume import resume
 
     given = [
         f"--{name.replace('_', '-')}"
         for name, value in vars(options).items()
-        if name not in ("inputs", "resume", "steps", "verb", "debug") and value
+        if name not in _BESIDE_RESUME and value
     ]
     if len(options.inputs) > 1 or given:
         raise ValueError(
@@ -125,7 +125,7 @@ def _resume(options: argparse.Namespace) -> None:
     folder = options.inputs[0]
     resumed = resume(folder, given_options(options, RunSettings).get("steps"))
     print(resumed.message)
-    _print_next(folder, resumed.plan, finished=resumed.begin is None)
+    return _outcome(folder, resumed.plan, finished=resumed.begin is None)
 
 
 def _single(
@@ -163,16 +163,25 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
     return config, stages, number_stages(stages)
 
 
-def _print_next(folder: Path, plan: Any, *, finished: bool = False) -> None:
-    """Print the lines to type next."""
+def _outcome(folder: Path, plan: Any, *, finished: bool = False) -> Outcome:
+    """What LAMMPS will run, and the lines to type next, which are printed."""
     from ..lammps.output import run_line
 
+    lines = {}
     if not finished:
-        print(f"run:      {run_line(folder)}")
-        print(f"continue: openmm-allegro lammps {shlex.quote(str(folder))} --resume")
+        lines["run"] = run_line(folder)
+        lines["continue"] = f"openmm-allegro lammps {quoted(folder)} --resume"
     if plan.frames:
-        prefix = shlex.quote(str(folder / plan.names[-1]))
-        print(f"analyse:  openmm-allegro analyze rdf {prefix}")
+        prefix = quoted(folder / plan.names[-1])
+        lines["analyse"] = f"openmm-allegro analyze rdf {prefix}"
     else:
-        prefix = shlex.quote(str(folder))
-        print(f"report:   openmm-allegro report {prefix}")
+        lines["report"] = f"openmm-allegro report {quoted(folder)}"
+    for name, line in lines.items():
+        print(f"{f'{name}:':<9} {line}")
+    results = {
+        "atoms": plan.atoms,
+        "finished": finished,
+        "stages": dict(zip(plan.names, plan.stages, strict=True)),
+    }
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    return Outcome(results, files=files, next=list(lines.values()))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from ..runs.names import LOOP_FILES
+from .outcome import Outcome
 from .output import add_overwrite_option, print_next, quoted
 
 
@@ -33,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def learn(options: argparse.Namespace) -> None:
+def learn(options: argparse.Namespace) -> Outcome:
     """Run the loop, write its page, and print the errors and the models."""
     from ..learn import learn as run_loop
     from ..report.learning import learning_page, read_errors
@@ -51,7 +52,8 @@ def learn(options: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     page = learning_page(output, output / "learning.html", options.compare)
-    for row in read_errors(output):
+    rounds = read_errors(output)
+    for row in rounds:
         print(
             f"round {row['round']:>2}  {row['frames']:>5} frames  forces RMSE "
             f"{row['forces_rmse_mev_a'] or '–':>7} meV/Å of the test frames  deviation "
@@ -60,7 +62,21 @@ def learn(options: argparse.Namespace) -> None:
         )
     print(f"the loop ended because {learnt.reason}")
     tables = [output / LOOP_FILES[name] for name in ("frames", "errors")]
-    for path in (*learnt.models, *tables, page):
+    files = [*learnt.models, *tables, page]
+    for path in files:
         print(path)
     models = " ".join(quoted(path) for path in learnt.models)
-    print_next(f"simulate {models} BOX.pdb --output runs/first")
+    numbers = [{name: _number(text) for name, text in row.items()} for row in rounds]
+    return Outcome(
+        {"ended_because": learnt.reason, "rounds": numbers},
+        files=files,
+        next=print_next(f"simulate {models} BOX.pdb --output runs/first"),
+    )
+
+
+def _number(text: str) -> float | str | None:
+    """Number of a table's cell, its text, or None of an empty one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text or None

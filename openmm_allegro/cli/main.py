@@ -2,7 +2,8 @@
 """Run the ``openmm-allegro`` command.
 
 Only the module of the verb that is asked for is imported. It has two functions:
-``add_options(parser)``, and one of the verb's name that takes the options' values.
+``add_options(parser)``, and one of the verb's name that takes the options' values and
+returns an ``Outcome``.
 """
 
 import contextlib
@@ -22,6 +23,13 @@ from .._version import __version__
 from ..utils.extras import naming_extras
 from ..utils.progress import log_if_long, note_lines
 from ..utils.quiet import quiet
+from .outcome import (
+    Outcome,
+    add_json_option,
+    check_json_option,
+    noted_warnings,
+    write_outcome,
+)
 from .parser import Parser
 
 _log = logging.getLogger(__name__)
@@ -68,6 +76,8 @@ _EXTRAS = {
     "report": "analysis",
 }
 
+# Verbs with a --json of another shape.
+_OWN_JSON = ("evaluate", "analyze")
 _ENDED = 128 + signal.SIGTERM
 
 
@@ -101,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 verb = options.verb
                 start = f"{verb}: loading libraries and reading its input"
                 with log_if_long(_log, f"{verb} is at work", start):
-                    run_verb(options)
+                    _run(run_verb, options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output has enough; Python would flush it once more.
@@ -121,6 +131,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"openmm-allegro: error: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(run_verb: Callable[..., Outcome], options: Any) -> None:
+    """Run a verb, and write what it ended with."""
+    if options.verb in _OWN_JSON:
+        run_verb(options)
+        return
+    check_json_option(options)
+    with noted_warnings() as warned:
+        outcome = run_verb(options)
+        write_outcome(options, outcome, warned)
 
 
 def _print_interrupted(known_options: Sequence[str]) -> None:
@@ -189,9 +210,11 @@ def _make_parser() -> Parser:
 def _add_options(verb: str, parser: Parser) -> None:
     add_options, _ = _functions_of(verb)
     add_options(parser)
+    if verb not in _OWN_JSON:
+        add_json_option(parser)
 
 
-def _functions_of(verb: str) -> tuple[Callable[..., None], Callable[..., None]]:
+def _functions_of(verb: str) -> tuple[Callable[..., None], Callable[..., Any]]:
     """``add_options`` of the verb's module, and what runs the verb."""
     # no module can be called "import"
     name = {"import": "import_"}.get(verb, verb.replace("-", "_"))

@@ -2,12 +2,16 @@
 """``openmm-allegro models``: the models that have a name, and what is known of each."""
 
 import argparse
+import dataclasses
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..modelfile.named import errors_of, model_path, named_models, read_card
 from ..utils.suggest import did_you_mean
+from .error_tables import UNITS
+from .outcome import Outcome
 from .output import print_next
 
 
@@ -21,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="one of the models")
 
 
-def models(options: argparse.Namespace) -> None:
+def models(options: argparse.Namespace) -> Outcome:
     """Print the table, or what the card of one model says.
 
     Raises
@@ -38,15 +42,25 @@ def models(options: argparse.Namespace) -> None:
                 f"{did_you_mean([options.name], cards)}"
             )
         _print_card(options.name, cards[options.name])
+        cards, more = {options.name: cards[options.name]}, []
     elif cards:
         heads = "model", "RMSE, meV/Å", "of", "level of theory"
         print(_aligned([heads, *map(_row, cards.items())]))
-        print_next("models NAME")
+        more = print_next("models NAME")
     else:
         print(
             "no models are installed; the package openmm-allegro-models has them "
             "(pip install ./systems in a checkout of the source)"
         )
+        more = []
+    known = {name: _described(name, path) for name, path in cards.items()}
+    return Outcome({"models": known}, UNITS, next=more)
+
+
+def _described(name: str, path: Path) -> dict[str, Any]:
+    """What the card of a model says, with its errors and the path of its file."""
+    card = dataclasses.asdict(read_card(path))
+    return card | {"file": model_path(name), "errors": errors_of(path)}
 
 
 def _row(item: tuple[str, Path]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Check and write the files of the command."""
 
+import dataclasses
 import json
 import math
 import shlex
@@ -29,10 +30,12 @@ def quoted(path: Path | str) -> str:
     return shlex.quote(str(path))
 
 
-def print_next(*commands: str) -> None:
-    """Print what to type next, after a job that took its time."""
-    for number, command in enumerate(commands):
-        print(f"{'      ' if number else 'next: '}openmm-allegro {command}")
+def print_next(*commands: str) -> list[str]:
+    """Print what to type next, after a job that took its time, and return the lines."""
+    lines = [f"openmm-allegro {command}" for command in commands]
+    for number, line in enumerate(lines):
+        print(f"{'      ' if number else 'next: '}{line}")
+    return lines
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -56,6 +59,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
     return str(value) if isinstance(value, Path) else value
 
 

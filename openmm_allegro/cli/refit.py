@@ -11,9 +11,11 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from ..utils.trust import Trust
 from .datafiles import described
+from .outcome import Outcome
 from .output import add_overwrite_option, check_free, print_next, quoted
 
 _log = logging.getLogger(__name__)
+_UNIT = "meV/atom"  # of energies that are compared
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def refit(options: argparse.Namespace) -> None:
+def refit(options: argparse.Namespace) -> Outcome:
     """Write the model with the refitted shifts and print the errors."""
     from ..modelfile import load_model, save_model
     from ..training.data import read_labelled
@@ -86,10 +88,16 @@ def refit(options: argparse.Namespace) -> None:
         if errors := result.report.get(f"{name}_energy_rmse"):
             print(
                 f"energy RMSE of {name}  {errors[0]:.3f} before, {errors[1]:.3f} after "
-                "the fit, meV/atom"
+                f"the fit, {_UNIT}"
             )
     if not result.report["accepted"]:
         print("the shifts stay as they are")
     path = save_model(result.model, options.output)
     print(f"model: {path}")
-    print_next(f"evaluate {quoted(path)} OTHER.extxyz")
+    units = dict.fromkeys(("training_energy_rmse", "validation_energy_rmse"), _UNIT)
+    return Outcome(
+        result.report,
+        units | {"offset": _UNIT},
+        files=[path],
+        next=print_next(f"evaluate {quoted(path)} OTHER.extxyz"),
+    )

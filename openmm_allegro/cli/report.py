@@ -10,6 +10,7 @@ from ..runs.window import Window
 from ..topology.elements import Naming
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
+from .outcome import Outcome
 from .output import add_overwrite_option
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite_option(parser)
 
 
-def report(options: argparse.Namespace) -> None:
+def report(options: argparse.Namespace) -> Outcome:
     """Write the page and print where it is."""
     from ..report import report as write
 
@@ -79,6 +80,7 @@ def report(options: argparse.Namespace) -> None:
         jumps=JumpsSettings(**jumps) if jumps else None,
     )
     print(f"report: {path}")
+    return Outcome({"page": path}, files=[path])
 
 
 def _charges(text: str) -> str:

@@ -13,6 +13,7 @@ from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
 from .inputs import add_inputs, protocol_of, system_of
+from .outcome import Outcome
 from .output import add_overwrite_option, print_next, quoted
 
 # A single run takes its model and topology as arguments, and follows no earlier run.
@@ -57,21 +58,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def simulate(options: argparse.Namespace) -> None:
+def simulate(options: argparse.Namespace) -> Outcome:
     """Run the simulation or the protocol, and print the files."""
     execution = Execution(**given_options(options, Execution), overwrite=options.force)
     path = protocol_of(
         options, [f"--{n}" for n in ("watchdogs", "bias") if getattr(options, n)]
     )
     if path is not None:
-        _simulate_file(path, options, execution)
-    else:
-        _simulate_one(options, execution)
+        return _simulate_file(path, options, execution)
+    return _simulate_one(options, execution)
 
 
 def _simulate_file(
     path: Path, options: argparse.Namespace, execution: Execution
-) -> None:
+) -> Outcome:
     """Run a protocol, or one at several temperatures, and print what it wrote."""
     from ..simulate.backend import planned_run
     from ..simulate.protocol import run_protocol
@@ -106,15 +106,18 @@ def _simulate_file(
         resume=execution.resume,
         **more,
     )
+    runs = {}
     for stages in written.values() if several else [written]:
         for name, paths in stages.items():
             prefix = paths["trajectory"].with_suffix("")
-            print(f"{f'{prefix.parent.name}/' if several else ''}{name}: {prefix}.*")
+            of_series = f"{prefix.parent.name}/" if several else ""
+            print(f"{of_series}{name}: {prefix}.*")
+            runs[f"{of_series}{name}"] = paths
     free = [f"analyze free-energy {quoted(prefix)}"] if _is_biased(paths) else []
-    print_next(f"report {quoted(options.output)}", *free)
+    return _outcome(runs, print_next(f"report {quoted(options.output)}", *free))
 
 
-def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
+def _simulate_one(options: argparse.Namespace, execution: Execution) -> Outcome:
     from ..bias.bias_file import read_sampling
     from ..runs.names import check_output
     from ..simulate.backend import planned_run
@@ -158,10 +161,21 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> None:
     )
     for name, path in paths.items():
         print(f"{name}: {path}")
-    prefix = quoted(options.output)
+    prefix, more = quoted(options.output), []
     if settings.steps:
         what = "free-energy" if _is_biased(paths) else "rdf"
-        print_next(f"report {prefix}", f"analyze {what} {prefix}")
+        more = print_next(f"report {prefix}", f"analyze {what} {prefix}")
+    return _outcome({Path(options.output).name: paths}, more)
+
+
+def _outcome(runs: dict[str, dict[str, Path]], more: list[str]) -> Outcome:
+    """Records of the runs, whose names end in units, and their files."""
+    from ..utils.files import read_record
+
+    records = {name: read_record(paths["record"]) for name, paths in runs.items()}
+    files = [path for paths in runs.values() for path in paths.values()]
+    written = [path for path in files if path.exists()]
+    return Outcome({"runs": records}, files=written, next=more)
 
 
 def _is_biased(paths: dict[str, Path]) -> bool:

@@ -26,7 +26,9 @@ from .datafiles import (
     prepare_files,
     write_page,
 )
+from .error_tables import UNITS
 from .evaluate import Outputs, show_errors
+from .outcome import Outcome
 from .output import add_overwrite_option, print_next, quoted
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
 
 
-def train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> Outcome:
     """Train, print the errors on the test frames, and name the model file."""
     started = time.monotonic()
     task = _task_of(options)
@@ -125,13 +127,19 @@ def train(options: argparse.Namespace) -> None:
     frames = test or validation
     with log_if_long(log, f"computing the errors on {counted(len(frames), 'frame')}"):
         shown = evaluate(model, frames)
-    show_errors(shown, model.config.elements, outputs)
+    errors = show_errors(shown, model.config.elements, outputs)
     path = output / "model.safetensors"
     print(f"model: {path}")
-    print_next(
-        f"simulate {quoted(path)} BOX.pdb --output runs/first",
-        *_of_a_frame(path, data, folder),
-        f"evaluate {quoted(path)} OTHER.extxyz --frames frames.csv",
+    written = [path, output / "log.csv", *filter(None, outputs)]
+    return Outcome(
+        {"errors_of": "test" if test else "validation", "errors": errors},
+        UNITS,
+        files=[file for file in written if file.exists()],
+        next=print_next(
+            f"simulate {quoted(path)} BOX.pdb --output runs/first",
+            *_of_a_frame(path, data, folder),
+            f"evaluate {quoted(path)} OTHER.extxyz --frames frames.csv",
+        ),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from cli_helpers import TOML, error_of
 from openmm import app, unit
 from openmm_helpers import make_topology
+from outcome_helpers import outcome_of
 
 from openmm_allegro import save_model
 from openmm_allegro.cli.main import main
@@ -31,8 +32,9 @@ def files(model, water_box, tmp_path):
 
 
 def test_info(files, model, capsys):
-    assert main(["info", files[0]]) == 0
+    outcome = outcome_of(files[2] / "info.json", "info", files[0])
     header = json.loads(capsys.readouterr().out)
+    assert outcome["results"] == header
     assert header["config"]["elements"] == ["H", "O"]
     assert header["units"] == {"length": "angstrom", "energy": "eV"}
     parameters = model.energy.parameters()
@@ -50,7 +52,11 @@ def test_simulate_then_analyze(files, capsys):
     table = np.genfromtxt(output + ".csv", delimiter=",", names=True)
     assert len(table) == 20
     assert "--force" in error_of(capsys, *simulate)
-    assert main([*simulate, "--force"]) == 0
+    outcome = outcome_of(folder / "x.json", *simulate, "--force")
+    record = json.loads(Path(output + ".json").read_text())
+    assert outcome["results"]["runs"] == {"water": record}
+    assert {Path(file).name for file in outcome["files"]} >= {"water.xtc", "water.csv"}
+    assert outcome["next"][0] == f"openmm-allegro report {output}"
 
     figure = folder / "rdf.png"
     analyze = ["analyze", "rdf", output + ".xtc", output + ".pdb", "O-H"]
@@ -98,7 +104,10 @@ def test_train_then_evaluate(tmp_path, capsys):
     rows = (output / "test_frames.csv").read_text().splitlines()
     assert len(rows) == 1 + json.loads((output / "test.json").read_text())["frames"]
     assert "--resume" in error_of(capsys, *train)
-    assert main([*train, "--force"]) == 0
+    outcome = outcome_of(tmp_path / "x.json", *train, "--force")
+    errors = json.loads((output / "test.json").read_text())
+    assert outcome["results"] == {"errors_of": "test", "errors": errors}
+    assert outcome["units"]["forces_rmse"] == "meV/Å"
 
     target = tmp_path / "errors.json"
     evaluate = ["evaluate", str(output / "model.safetensors"), str(data)]

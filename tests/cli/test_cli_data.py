@@ -13,6 +13,8 @@ from training_helpers import read_log, tiny_config
 
 pytest.importorskip("lightning")
 
+from outcome_helpers import outcome_of
+
 from openmm_allegro.cli.main import main
 from openmm_allegro.modelfile import read_header
 from openmm_allegro.training import clock, recipe, train
@@ -49,7 +51,12 @@ def data(tmp_path):
 
 def test_init_writes_settings_that_train(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["init", "salt.extxyz", *HOURS]) == 0
+    outcome = outcome_of("x.json", "init", "salt.extxyz", *HOURS)
+    assert (
+        outcome["results"]["frames"] == 24 and outcome["units"]["force_rms"] == "eV/Å"
+    )
+    assert outcome["results"]["settings"]["data"]["training"] == ["salt.extxyz"]
+    assert outcome["files"] == ["salt.toml", "salt.html"]
     shown = capsys.readouterr().out
     assert "salt.extxyz:7" in shown and "24 frames of 8 atoms" in shown
     page = (tmp_path / "salt.html").read_text()

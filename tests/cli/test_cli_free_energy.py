@@ -80,7 +80,11 @@ def test_both_methods_from_a_file(tmp_path, capsys):
     for name in ("overlap.png", "works.png"):
         assert (tmp_path / "out" / name).stat().st_size > 5000
     # nothing is left to do, and the result is the same
-    assert command(tmp_path, "--resume") == 0
+    path = tmp_path / "x.json"
+    assert command(tmp_path, "--resume", "--json", str(path)) == 0
+    outcome = json.loads(path.read_text())
+    assert outcome["results"] == record["results"]
+    assert outcome["next"] == [f"openmm-allegro report {tmp_path / 'out' / 'exchange'}"]
     again = json.loads((tmp_path / "out" / "free_energy.json").read_text())
     assert again["results"] == record["results"]
     assert command(tmp_path) == 2

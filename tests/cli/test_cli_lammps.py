@@ -8,6 +8,7 @@ import pytest
 from cli_helpers import error_of
 from openmm import app, unit
 from openmm_helpers import make_topology
+from outcome_helpers import outcome_of
 
 from openmm_allegro import save_model
 from openmm_allegro.cli.main import main
@@ -71,7 +72,10 @@ def write_protocol(inputs):
 def test_single_run_is_named_as_its_ensemble(command, tmp_path, capsys):
     folder = tmp_path / "run"
     options = ["--ensemble", "npt", "--steps", "50", "--replicate", "2", "2", "1"]
-    assert main([*command, *options, "--seed", "11", "--timestep", "0.25"]) == 0
+    options += ["--seed", "11", "--timestep", "0.25"]
+    outcome = outcome_of(tmp_path / "x.json", *command, *options)
+    assert outcome["results"]["stages"]["npt"]["steps"] == 50
+    assert outcome["next"][0] == f"mpirun -np 4 lmp -in {folder / 'in.lammps'}"
     assert capsys.readouterr().out.splitlines() == [
         f"run:      mpirun -np 4 lmp -in {folder / 'in.lammps'}",
         f"continue: openmm-allegro lammps {folder} --resume",
@@ -92,7 +96,10 @@ def test_single_run_is_named_as_its_ensemble(command, tmp_path, capsys):
 
 def test_protocol_numbers_its_stages(write_protocol, tmp_path, caplog):
     path = write_protocol(velocities=5, more="[watchdogs]\n")
-    assert main(["lammps", path, "--output", str(tmp_path / "run")]) == 0
+    words = ["lammps", path, "--output", tmp_path / "run"]
+    outcome = outcome_of(tmp_path / "x.json", *words)
+    assert "the watchdogs are left out" in outcome["warnings"][0]
+    assert len(outcome["warnings"]) == 2
     names = json.loads((tmp_path / "run/protocol.json").read_text())["stages"]
     assert names == ["1-melt", "2-nve"]
     text = (tmp_path / "run/in.lammps").read_text()

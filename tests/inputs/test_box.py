@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from input_files import CELL, waters, write
 from openmm import unit
+from outcome_helpers import outcome_of
 
 from openmm_allegro.cli.main import main
 from openmm_allegro.inputs import read_coordinates
@@ -65,7 +66,9 @@ def test_a_supercell_repeats_bonds_across_borders(tmp_path):
     atoms.wrap()  # molecules now lie on both sides of the cell
     write("POSCAR", tmp_path, atoms)
     out = tmp_path / "x.pdb"
-    assert box(tmp_path / "POSCAR", "--repeat", 2, 1, 3, "--output", out) == 0
+    words = ["box", tmp_path / "POSCAR", "--repeat", 2, 1, 3, "--output", out]
+    outcome = outcome_of(tmp_path / "x.json", *words)
+    assert outcome["results"]["atoms"] > 0 and outcome["units"] == {"box": "nm"}
     topology, positions = read_coordinates(out)
     assert topology.getNumAtoms() == 6 * 24 and topology.getNumBonds() == 6 * 16
     cell = CELL * np.array([2, 1, 3])[:, None]

@@ -26,6 +26,7 @@ from nequip_helpers import (
     write_checkpoint,
 )
 from openmm_helpers import make_topology
+from outcome_helpers import outcome_of
 
 from openmm_allegro import Model, load_model
 from openmm_allegro.cli.main import main
@@ -302,7 +303,8 @@ def test_bad_exports(model, tmp_path):
 
 def test_command_line(checkpoint, tmp_path, capsys):
     model = str(tmp_path / "model.safetensors")
-    assert main(["import", str(checkpoint), "-o", model]) == 0
+    outcome = outcome_of(tmp_path / "x.json", "import", checkpoint, "-o", model)
+    assert outcome["results"]["cutoff"] == 3.5 and outcome["units"]["cutoff"] == "Å"
     assert load_model(model).provenance["imported_from"] == "model.ckpt"
     assert main(["import", str(checkpoint), "-o", model]) == 2
     assert "--force" in capsys.readouterr().err
@@ -315,7 +317,8 @@ def test_command_line(checkpoint, tmp_path, capsys):
     back = tmp_path / "back.ckpt"
     mine = tmp_path / "back.extxyz"
     mine.write_text("my own data")
-    assert main(["export", model, "-o", str(back)]) == 0
+    outcome = outcome_of(tmp_path / "x.json", "export", model, "-o", back)
+    assert outcome["files"] == [str(back)]
     assert mine.read_text() == "my own data"
     assert main(["export", model, "-o", str(back)]) == 2
     back.unlink()

@@ -2,6 +2,7 @@
 """Models by name: the cards are true, and a name stands wherever a file does."""
 
 import pytest
+from outcome_helpers import outcome_of
 
 from openmm_allegro import AllegroPotential
 from openmm_allegro.cli.main import main
@@ -65,11 +66,15 @@ def test_what_is_neither(given, text):
         load_model(given)
 
 
-def test_command_lists_the_models(capsys):
-    assert main(["models"]) == 0
+def test_command_lists_the_models(tmp_path, capsys):
+    path = tmp_path / "models.json"
+    outcome = outcome_of(path, "models")
+    assert set(outcome["results"]["models"]) == set(CARDS)
+    assert outcome["next"] == ["openmm-allegro models NAME"]
     text = capsys.readouterr().out
     assert all(f"\n{name} " in text for name in CARDS)
-    assert main(["models", "nacl_aq"]) == 0
+    card = outcome_of(path, "models", "nacl_aq")["results"]["models"]["nacl_aq"]
+    assert card["errors"]["forces_rmse"] > 0 and "revPBE0" in card["level_of_theory"]
     text = capsys.readouterr().out
     assert "revPBE0-D3" in text and str(model_path("nacl_aq")) in text
     assert main(["models", "nacl"]) == 2

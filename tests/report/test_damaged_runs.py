@@ -3,9 +3,8 @@
 
 import pytest
 from cli_helpers import save_xtc
+from outcome_helpers import outcome_of
 from report_helpers import Page, salt_water, walk, write_run
-
-from openmm_allegro.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -19,8 +18,10 @@ def prefix(tmp_path):
 
 
 def page_of(prefix, *options):
-    assert main(["report", str(prefix), "--force", *options]) == 0
-    return Page(prefix.with_suffix(".html").read_text()).text
+    path = prefix.with_suffix(".html")
+    outcome = outcome_of(f"{prefix}.x.json", "report", prefix, "--force", *options)
+    assert outcome["files"] == [str(path)]
+    return Page(path.read_text()).text
 
 
 def test_a_damaged_frame_is_named_and_the_rest_of_the_page_stands(prefix):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from openmm import app
 from openmm_helpers import harmonic_system
+from outcome_helpers import outcome_of
 from run_helpers import Killed, check_complete, final_state
 
 from openmm_allegro.cli.main import main
@@ -155,7 +156,10 @@ def test_bad_series_files(folder, words, message):
 def test_the_command_runs_a_series_and_lammps_refuses_it(folder, capsys):
     output = str(folder / "out")
     words = [str(write(folder)), "--output", output, "--seed", "3"]
-    assert main(["simulate", *words, "--platform", "Reference"]) == 0
+    run = ["simulate", *words, "--platform", "Reference"]
+    runs = outcome_of(folder / "x.json", *run)["results"]["runs"]
+    assert list(runs)[:2] == ["600K/1-heat", "600K/2-keep"]
+    assert runs["600K/2-keep"]["temperature_k"] == 600
     assert "600K/1-heat: " in capsys.readouterr().out
     assert (folder / "out" / "500K" / "2-keep.xtc").exists()
     assert main(["lammps", *words]) == 2

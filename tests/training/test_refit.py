@@ -10,7 +10,8 @@ from training_helpers import ethanol, random_structure, tiny_model
 
 pytest.importorskip("lightning")
 
-from openmm_allegro.cli.main import main
+from outcome_helpers import outcome_of
+
 from openmm_allegro.modelfile import load_model, save_model
 from openmm_allegro.training.evaluate import evaluate
 from openmm_allegro.training.refit import RECORD, Residuals, least_change, refit_shifts
@@ -150,7 +151,9 @@ def test_the_command_writes_a_model_that_simulates(tmp_path, capsys):
     paths = [str(tmp_path / f) for f in ("model.safetensors", "train.extxyz")]
     options = ["-o", str(tmp_path / "new.safetensors")]
     options += ["--validation", str(tmp_path / "test.extxyz")]
-    assert main(["refit", *paths, *options]) == 0
+    outcome = outcome_of(tmp_path / "x.json", "refit", *paths, *options)
+    before, after = outcome["results"]["validation_energy_rmse"]
+    assert before > 10 * after and outcome["units"]["validation_energy_rmse"]
     assert "energy RMSE of validation" in capsys.readouterr().out
     new = load_model(tmp_path / "new.safetensors")
     found = np.subtract(new.statistics.shifts, model.statistics.shifts)
