@@ -14,7 +14,7 @@ from ..units import EV_TO_KJ_PER_MOL
 from ..utils.settings import setting
 from ..utils.words import counted
 from .judgement import judge_line
-from .measurement import Measurement, Row
+from .measurement import Measurement, Row, names
 from .quantity import Quantity, Settings
 
 # What is taken of a file where nothing is named: its first quantity of these.
@@ -47,15 +47,18 @@ def measure_arrhenius(
     """Fit Arrhenius lines to coefficients at several temperatures.
 
     Subjects are ``T=VALUE±ERROR``, or files that ``analyze --json`` wrote, as
-    ``[T=]FILE``. Results by item: fields of an Arrhenius, its points and predictions,
-    and ``activation_energy_ev``.
+    ``[T=]FILE``, whose warnings are this one's too. Results by item: fields of an
+    Arrhenius, its points and predictions, and ``activation_energy_ev``.
     """
     from ..analysis import plot_arrhenius
 
-    series, unit = _read(subjects, settings)
+    series, unit, warnings, notes = _read(subjects, settings)
     lines, measurement = fit_lines(series, unit, settings.at)
     return replace(
-        measurement, plot=lambda path: plot_arrhenius(lines, path, ylabel=_label(unit))
+        measurement,
+        plot=lambda path: plot_arrhenius(lines, path, ylabel=_label(unit)),
+        warnings=warnings + measurement.warnings,
+        notes=notes,
     )
 
 
@@ -154,9 +157,9 @@ def _rows(item: str, line: Any, unit: str, predicted: Sequence[tuple]) -> list[R
 
 
 def _read(items: Sequence[str], settings: ArrheniusSettings):
-    """Read points (T, value, error) by item, and the unit of the values."""
+    """Read points (T, value, error) by item, their unit, warnings and notes."""
     series: dict[str, list] = {}
-    units = set()
+    units, warnings, items_of_files = set(), [], set()
     for text in items:
         match = re.fullmatch(f"({_NUMBER})=({_NUMBER})(?:±|,|\\+-)({_NUMBER})", text)
         try:
@@ -165,7 +168,11 @@ def _read(items: Sequence[str], settings: ArrheniusSettings):
             raise ValueError(f"expected T=VALUE±ERROR, found {text!r}") from None
         unit = settings.unit
         if points is None:
-            points, unit = _read_file(text, settings.quantity_name, settings.item)
+            points, unit, judged, present = _read_file(
+                text, settings.quantity_name, settings.item
+            )
+            warnings += judged
+            items_of_files |= present
         units.add(unit)
         for item, point in points.items():
             series.setdefault(item, []).append(point)
@@ -179,11 +186,19 @@ def _read(items: Sequence[str], settings: ArrheniusSettings):
             f"expected an item that all {len(items)} files have, found none of "
             + ", ".join(series)
         )
-    return complete, units.pop()
+    # Not of items that have no line.
+    others = items_of_files - set(complete)
+    about = {text: {x for x in items_of_files if names(text, x)} for text in warnings}
+    kept = [text for text, of in about.items() if not of or of - others]
+    left_out = ", ".join(item for item in series if item not in complete)
+    notes = (
+        [f"Not in all files, and so without a line: {left_out}."] if left_out else []
+    )
+    return complete, units.pop(), kept, notes
 
 
 def _read_file(text: str, quantity: str | None, wanted: str | None):
-    """Read points by item of a file that ``--json`` wrote, and their unit."""
+    """Read points by item of a file that ``--json`` wrote; unit, warnings and items."""
     match = re.fullmatch(f"({_NUMBER})=(.+)", text)
     path = Path(match[2] if match else text)
     if not path.is_file():
@@ -194,6 +209,7 @@ def _read_file(text: str, quantity: str | None, wanted: str | None):
         content = json.loads(path.read_text(encoding="utf-8"))
         rows = [Row(*(row[k] for k in Row._fields)) for row in content["table"]]
         temperature = float(match[1]) if match else content["temperature_k"]
+        said = [str(text) for text in content.get("warnings", [])]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"expected a file that analyze --json wrote at {path}, found "
@@ -221,7 +237,8 @@ def _read_file(text: str, quantity: str | None, wanted: str | None):
         if unit == "ps":
             value, error, unit = 1 / value, error / value**2, "1/ps"
         points[row.item] = temperature, value, error
-    return points, unit
+    judged = [f"{temperature:g} K: {text}" for text in said]
+    return points, unit, judged, {row.item for row in rows}
 
 
 def _label(unit: str) -> str:

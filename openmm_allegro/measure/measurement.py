@@ -12,6 +12,7 @@ import numpy as np
 from ..runs.source import Source
 from ..runs.table import Unreadable
 from ..utils.config import SettingError
+from .sentences import say_once
 
 
 class Row(NamedTuple):
@@ -72,17 +73,22 @@ class Measurement:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def reasons(self) -> list[str]:
+        """Reasons of what could not be measured."""
+        failed = [f"{item}: {reason}." for item, reason in self.failed.items()]
+        return say_once(failed, self.failed)
+
+    @property
     def remarks(self) -> list[str]:
         """Notes, and the reasons of what could not be measured."""
-        failed = [f"{item}: {reason}." for item, reason in self.failed.items()]
-        return failed + self.notes
+        return self.reasons + say_once(self.notes, self.results)
 
     @property
     def table(self) -> list[dict[str, Any]]:
         """Rows as dicts, each with the warnings that name its item."""
         return [
             row._asdict()
-            | {"warnings": [x for x in self.warnings if _names(x, row.item)]}
+            | {"warnings": [x for x in self.warnings if names(x, row.item)]}
             for row in self.rows
         ]
 
@@ -168,7 +174,7 @@ def highest(
     ]
 
 
-def _names(warning: str, item: str) -> bool:
+def names(warning: str, item: str) -> bool:
     """Tell whether a warning is about an item, or about all."""
     return re.search(rf"(?<![\w-]){re.escape(item)}(?![\w-])", warning) is not None
 

@@ -13,6 +13,7 @@ from ..runs.source import Source
 from ..utils.progress import log_if_long
 from ..utils.settings import check_settings, setting
 from .measurement import Measurement, over_runs
+from .sentences import say_once
 from .subjects import centers_in, with_centers
 
 _log = logging.getLogger(__name__)
@@ -136,9 +137,12 @@ class Quantity:
             )
         with log_if_long(_log, f"measuring {self.name}"):
             measurement = self.compute(source, subjects, settings)
-        if source is None:
-            return measurement
-        return replace(measurement, rows=over_runs(measurement.rows, source))
+        rows, items = measurement.rows, [row.item for row in measurement.rows]
+        return replace(
+            measurement,
+            rows=rows if source is None else over_runs(rows, source),
+            warnings=say_once(measurement.warnings, [*items, *measurement.results]),
+        )
 
 
 def blocks_setting(default: int = BLOCKS) -> Any:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Section of the page: g(r), coordination, environments, angles, S(q), bonds."""
 
+from ..measure.sentences import starts_with
 from ..measure.subjects import TOTAL, default_pairs
 from .downloads import rounded
 from .further import further_parts
@@ -210,7 +211,7 @@ def warnings(measurement, item: str = "") -> list[Markup]:
     """Say what the run was too short for; with an item, of that alone."""
     texts = []
     for text in measurement.warnings:
-        if not item or text.startswith(f"{item}:"):
+        if not item or starts_with(text, item):
             for label in measurement.results:
                 text = text.replace(label, dashed(label))
             texts.append(text)
@@ -219,4 +220,7 @@ def warnings(measurement, item: str = "") -> list[Markup]:
 
 def failures(measurement) -> list[Markup]:
     """Say which items could not be measured, and why."""
-    return notes(f"{dashed(k)}: {reason}." for k, reason in measurement.failed.items())
+    reasons = measurement.reasons
+    for label in measurement.failed:
+        reasons = [text.replace(label, dashed(label)) for text in reasons]
+    return notes(reasons)
