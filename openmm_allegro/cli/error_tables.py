@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..modelfile.accuracy import accuracy_words
 from ..utils.files import short_names
 from ..utils.words import counted
 from .tables import format_columns
@@ -48,6 +49,12 @@ def error_table(rows: Mapping[str, dict[str, Any]]) -> str:
         cells = [_cell(errors, keys) for _, keys in columns.values()]
         lines.append([name, str(errors["frames"]), *cells])
     return format_columns(lines)
+
+
+def size_words(metrics: Mapping[str, Any]) -> str:
+    """Say how large errors are beside forces and heat; see `accuracy_words`."""
+    words = accuracy_words(metrics)
+    return "RMSE of all: " + ";\n".join(words) if words else ""
 
 
 def element_table(rows: Mapping[str, dict[str, Any]]) -> str:

@@ -207,6 +207,7 @@ def show_errors(
     rows = tables.file_rows(metrics, files)
     texts = [tables.heading(metrics, files), tables.error_table(rows)]
     texts.append(tables.element_table(rows))
+    texts.append(tables.size_words(metrics))
     if "members" in result:
         members = dict(zip(result["names"], result["members"], strict=True))
         record |= {"members": members, "calibration": result["calibration"]}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..modelfile.accuracy import accuracy_words
 from ..modelfile.named import errors_of, model_path, named_models, read_card
 from ..utils.suggest import did_you_mean
 from .error_tables import UNITS
@@ -77,20 +78,21 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def _print_card(name: str, path: Path) -> None:
     card, errors = read_card(path), errors_of(path)
-    shown = [f"forces {errors['forces_rmse']:.1f} meV/Å"]
-    if "energy_rmse" in errors:
-        shown.append(f"energies {errors['energy_rmse']:.2f} meV/atom")
     rows = {
         "model": f"{name}: {card.title}",
         "file": str(model_path(name)),
         "level of theory": card.level_of_theory,
         "domain": card.domain,
-        "errors": f"{', '.join(shown)} (RMSE on frames that were not trained on)",
+        "errors": f"{'; '.join(accuracy_words(errors))} (RMSE on frames that were not "
+        "trained on; how to read it: docs/evaluate.md)",
+        "checked": card.checked,
         "fails": card.fails,
         "licence": card.licence,
         "data": card.source,
     }
     for key, text in rows.items():
+        if not text:
+            continue
         # a path is copied, so it stays in one line
         lines = (
             [text] if key == "file" else textwrap.wrap(text, 71, break_on_hyphens=False)

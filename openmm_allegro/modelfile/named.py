@@ -10,6 +10,7 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..utils.config import from_mapping, read_tables
 from ..utils.suggest import did_you_mean
@@ -34,6 +35,8 @@ class Card:
         JSON of ``openmm-allegro evaluate`` for frames that were not trained on.
     fails : str
         Where the model is known to fail.
+    checked : str
+        What of simulations was compared, with what, and how near it was.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Card:
     source: str
     metrics: str
     fails: str
+    checked: str = ""
 
 
 def named_models() -> dict[str, Path]:
@@ -74,8 +78,8 @@ def read_card(path: Path) -> Card:
     return from_mapping(Card, read_tables(path, fields), str(path))
 
 
-def card_beside(path: str | Path) -> Card | None:
-    """Read the card of a model file that lies beside it; None where there is none."""
+def card_beside(path: str | Path) -> tuple[Path, Card] | None:
+    """Find the card of a model file that lies beside it; None where there is none."""
     path = Path(path)
     for card in sorted(path.parent.glob(f"*{_CARD}")):
         try:
@@ -83,20 +87,21 @@ def card_beside(path: str | Path) -> Card | None:
         except ValueError:  # of another program, or one that is being written
             continue
         if found.file == path.name:
-            return found
+            return card, found
     return None
 
 
-def errors_of(path: Path) -> dict[str, float]:
+def errors_of(path: Path) -> dict[str, Any]:
     """Errors on frames that the model of a card was not trained on.
 
     Returns
     -------
-    dict of str to float
-        ``forces_rmse`` in meV/Å, ``energy_rmse`` in meV/atom where it was measured.
+    dict
+        As ``openmm-allegro evaluate --json`` writes them: ``forces_rmse`` in meV/Å,
+        ``energy_rmse`` in meV/atom where it was measured. Empty without the file.
     """
-    metrics = json.loads((path.parent / read_card(path).metrics).read_text("utf-8"))
-    return {n: metrics[n] for n in ("forces_rmse", "energy_rmse") if n in metrics}
+    file = path.parent / read_card(path).metrics
+    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 
 def model_path(given: str | Path, folder: str | Path = "") -> Path:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..mixing.link_atoms import Cap
 from ..model.model import Model, digest
-from ..modelfile.named import card_beside
+from ..modelfile.accuracy import accuracy_words
+from ..modelfile.named import card_beside, errors_of
 from ..utils.ranges import as_ranges
 from .options import ForceOptions
 
@@ -162,7 +163,8 @@ def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     dict
         ``model_about``, for each model a dict with ``cutoff_angstrom``, ``kind``,
         ``training_structures`` if its file says how many, and where there is a card
-        beside the file ``title``, ``level_of_theory`` and ``source`` (of the data).
+        beside the file ``title``, ``level_of_theory``, ``source`` (of the data), and in
+        words ``errors`` (RMSE), ``checked`` and ``fails``.
         ``imported`` of a model that nequip trained: ``file`` and ``sha256`` of the
         checkpoint, ``with`` the versions that read it, and ``fine_tuned``, whether it
         was trained further since.
@@ -177,14 +179,19 @@ def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def about_model(model: Model, file: str | None) -> dict[str, Any]:
     """Say what a model is, by its file and the card beside it; see `about_models`."""
-    card = None if file is None else card_beside(file)
+    beside = None if file is None else card_beside(file)
     structures = model.provenance.get("training_structures")
     about = {"cutoff_angstrom": model.config.cutoff, "kind": model.kind}
     about |= {} if structures is None else {"training_structures": structures}
     about |= _imported(model.provenance)
-    for name in ("title", "level_of_theory", "source") if card else ():
-        about[name] = getattr(card, name)
-    return about
+    if beside is None:
+        return about
+    path, card = beside
+    for name in ("title", "level_of_theory", "source", "checked", "fails"):
+        if getattr(card, name):
+            about[name] = getattr(card, name)
+    errors = "; ".join(accuracy_words(errors_of(path)))
+    return about | ({"errors": errors} if errors else {})
 
 
 def _imported(provenance: dict[str, Any]) -> dict[str, Any]:

@@ -144,6 +144,9 @@ def _model_rows(record, production):
         ("source", "Training data", "{}"),
         ("training_structures", "Training structures", "{:,}"),
         ("imported", "Imported from nequip", "{0[file]}"),
+        ("errors", "RMSE on frames that were not trained on", "{}"),
+        ("checked", "Checked", "{}"),
+        ("fails", "Known to fail", "{}"),
         ("cutoff_angstrom", "Cutoff", "{:g} Å"),
         ("kind", "Kind of model", "{}"),
     ):

@@ -33,7 +33,8 @@ def error_metrics(
         ``energy_mae_without_offset`` and ``energy_rmse_without_offset``, what is left
         when that mean is subtracted from each error; ``energy_total_mae`` and
         ``energy_total_rmse`` (meV). ``forces_mae``, ``forces_rmse`` (meV/Å, over
-        components), ``forces_mae_by_element``, ``forces_rmse_by_element``.
+        components), ``forces_rms`` (of the labels' components, which says how large
+        these errors are), ``forces_mae_by_element``, ``forces_rmse_by_element``.
         ``stress_mae``, ``stress_rmse`` (meV/Å³), ``stress_mae_gpa``,
         ``stress_rmse_gpa``.
 
@@ -55,6 +56,8 @@ def error_metrics(
     forces = _known_errors(arrays, "forces")
     if forces.size:
         metrics |= _errors("forces", forces)
+        size = root_mean_square(arrays["forces_reference"])
+        metrics["forces_rms"] = float(1000 * size)
     metrics |= _by_element(arrays, elements)
     stress = _known_errors(arrays, "stress")
     if stress.size:

@@ -37,7 +37,8 @@ def test_card_and_file(name):
     assert "teacher" not in card.level_of_theory
     # who made the data, and not a bare DOI
     assert not card.source.startswith(("doi:", "http"))
-    for text in (card.title, card.level_of_theory, card.domain, card.fails):
+    texts = (card.title, card.level_of_theory, card.domain, card.fails, card.checked)
+    for text in texts:
         assert text and not text.endswith(".")
 
 
@@ -76,6 +77,7 @@ def test_command_lists_the_models(tmp_path, capsys):
     card = outcome_of(path, "models", "nacl_aq")["results"]["models"]["nacl_aq"]
     assert card["errors"]["forces_rmse"] > 0 and "revPBE0" in card["level_of_theory"]
     text = capsys.readouterr().out
+    assert "4.54 % of their root mean square, 881" in text and "checked" in text
     assert "revPBE0-D3" in text and str(model_path("nacl_aq")) in text
     assert main(["models", "nacl"]) == 2
     assert "did you mean nacl_aq" in capsys.readouterr().err

@@ -15,6 +15,7 @@ licence = "CC0"
 source = "doi:10.0000/data"
 metrics = "metrics.json"
 fails = "far away"
+checked = "density"
 """
 MODEL = SimpleNamespace(
     config=SimpleNamespace(cutoff=4.5),
@@ -28,7 +29,16 @@ def test_a_card_beside_the_file_tells_the_level_of_theory(tmp_path):
     (tmp_path / "any.card.toml").write_text(CARD)
     (tmp_path / "broken.card.toml").write_text("title = 1")
     told = {"title": "Salt", "level_of_theory": "PBE", "source": "doi:10.0000/data"}
+    told |= {"checked": "density", "fails": "far away"}
     assert about_model(MODEL, str(tmp_path / "salt.safetensors")) == KNOWN | told
+    metrics = {"forces_rmse": 53.24, "forces_rms": 660.0, "energy_rmse": 0.339}
+    metrics |= {"frames": 20, "atoms": 8320, "energy_total_rmse": 141.065}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    words = about_model(MODEL, str(tmp_path / "salt.safetensors"))["errors"]
+    assert words.startswith("forces 53.2 meV/Å, 8.07 % of their root mean square, 660 ")
+    # kT is 25.85 meV at 300 K, and √(3 · 416 / 2) is 25
+    assert "416 atoms, 141 meV, 5.46 kT at 300 K" in words
+    assert words.endswith("fluctuate by 25 kT")
     assert about_model(MODEL, str(tmp_path / "other.safetensors")) == KNOWN
     assert about_model(MODEL, None) == KNOWN
 

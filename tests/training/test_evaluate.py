@@ -46,6 +46,7 @@ def test_metrics_by_hand():
         "energy_total_rmse": pytest.approx(np.sqrt((36 + 16) / 2)),
         "forces_mae": pytest.approx(700 / 9),
         "forces_rmse": pytest.approx(1000 * np.sqrt(0.15 / 9)),
+        "forces_rms": pytest.approx(0),
         "forces_mae_by_element": {
             "H": pytest.approx(400 / 6),
             "O": pytest.approx(100),
@@ -65,6 +66,9 @@ def test_metrics_leave_out_what_is_unknown():
     metrics = error_metrics(arrays, ELEMENTS)
     assert metrics["energy_rmse"] == metrics["energy_mae"] == pytest.approx(3.0)
     assert metrics["forces_mae"] == pytest.approx(400 / 6)
+    arrays["forces_reference"][[0, 2]] = [0.3, 0.0, 0.4]
+    size = error_metrics(arrays, ELEMENTS)["forces_rms"]
+    assert size == pytest.approx(500 / np.sqrt(3))
     assert list(metrics["forces_mae_by_element"]) == ["H"]
     assert metrics["stress_mae"] == pytest.approx(1.0)
     assert metrics["stress_rmse"] == pytest.approx(3.0)
