@@ -17,7 +17,6 @@ from ..runs.source import Source
 from ..runs.window import Window
 from ..units import M2_TO_CM2, NM3_TO_M3
 from ..utils.settings import setting
-from ..utils.words import said_once
 from .arrhenius import fit_lines
 from .jumps import QUANTITY as JUMPS
 from .jumps import UNITS, JumpsSettings
@@ -143,10 +142,9 @@ def measure_series(
         mean, off_target = temperature_of(source, one.run)
         if mean is not None:
             rows.append(Row(name, "temperature", *mean, "K"))
-        warnings += [(name, text) for text in [*off_target, *part.warnings]]
-        notes += [(name, text) for text in [*part.remarks, *source.notes]]
+        warnings += [f"{name}: {text}" for text in [*off_target, *part.warnings]]
+        notes += [f"{name}: {text}" for text in [*part.remarks, *source.notes]]
         rows += _rows(name, measured[one.kelvin])
-    warnings, notes = said_once(warnings), said_once(notes)
     panels, results, units, curves = {}, {}, {}, {}
     for unit, series in _by_unit(measured).items():
         lines, fitted = fit_lines(series, unit, settings.at)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..measure.measurement import Measurement
+from ..measure.sentences import say_once
 from ..measure.subjects import TOTAL
-from ..utils.words import said_once
 from .downloads import table_csv
 from .html import Markup, attempt, figure, join, note, notes, section
 from .production import Production
@@ -86,7 +86,7 @@ def _curves(productions: Mapping[str, Production], what: _Curves) -> Markup:
                 kelvin = float(name.removesuffix(" K"))
                 panels.setdefault(dashed(label), {})[kelvin] = curve
         reasons += [
-            (name, f"{dashed(label)}: {reason}.")
+            f"{name}: {dashed(label)}: {reason}."
             for label, reason in measurement.failed.items()
             if label not in measurement.results
         ]
@@ -97,20 +97,20 @@ def _curves(productions: Mapping[str, Production], what: _Curves) -> Markup:
     return join(
         shown,
         note(rest) if rest else None,
-        *notes(said_once(reasons)),
+        *notes(say_once(reasons, productions)),
     )
 
 
 def _measure(
     productions: Mapping[str, Production], quantity: str
-) -> tuple[dict[str, Measurement], list[tuple[str, str]]]:
+) -> tuple[dict[str, Measurement], list[str]]:
     """Measure at each temperature; and why that could not be done."""
     measured, reasons = {}, []
     for name, production in productions.items():
         try:
             measured[name] = production.measure(quantity)
         except ValueError as error:
-            reasons.append((name, f"not computed, {error}."))
+            reasons.append(f"{name}: not computed, {error}.")
     return measured, reasons
 
 

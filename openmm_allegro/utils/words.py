@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Words of messages."""
 
-import re
-from collections.abc import Iterable, Iterator
-
-# A number on its own, with its sign; not that of a name, such as "48h" or "Li1".
-_NUMBER = re.compile(r"(?<![\w.,])[-−]?\d[\d,]*(?:\.\d+)?(?:e[-+−]?\d+)?(?![\w,.]*\w)")
+from collections.abc import Iterable
 
 
 def counted(number: int, noun: str) -> str:
@@ -40,42 +36,3 @@ def digits(value: float) -> str:
     ('0.0123', '12.3', '-1,000', '41,667')
     """
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-def said_once(texts: Iterable[tuple[str, str]]) -> list[str]:
-    """Join texts that differ in their numbers alone, naming what each is of.
-
-    Parameters
-    ----------
-    texts : iterable of (str, str)
-        What a text is of, such as "500 K", and the text.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> said_once([("500 K", "moved 0.1 nm"), ("600 K", "moved 0.2 nm")])
-    ['500 and 600 K: moved 0.1 and 0.2 nm']
-    """
-    groups: dict[str, dict[str, list[str]]] = {}
-    for name, text in texts:
-        # an error belongs to its own value
-        key = text if "±" in text else _NUMBER.sub("#", text)
-        groups.setdefault(key, {}).setdefault(text, []).append(name)
-    said = []
-    for of in groups.values():
-        names = [name for each in of.values() for name in each]
-        values = [_NUMBER.findall(text) for text in of for _ in of[text]]
-        each = iter(zip(*values, strict=True))
-
-        def joined(_: re.Match[str], each: Iterator[tuple[str, ...]] = each) -> str:
-            found = next(each)
-            return found[0] if len(set(found)) == 1 else listed(found)
-
-        units = {name.rpartition(" ")[2] for name in names}
-        if len(units) == 1:  # 500 and 600 K
-            names = [name.rpartition(" ")[0] for name in names[:-1]] + names[-1:]
-        said.append(f"{listed(names)}: {_NUMBER.sub(joined, next(iter(of)))}")
-    return said

@@ -53,5 +53,5 @@ def test_what_cannot_be_measured_is_said_once(tmp_path):
         for kelvin in (500, 600)
     }
     page = curves_section(productions)
-    assert page.count("500 and 600 K: not computed, expected") == 1
+    assert page.count("500 K, 600 K: not computed, expected") == 1
     assert "Radial distribution functions of" in page  # of one frame, without errors
