@@ -35,6 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     add_inputs(parser, "FOLDER")
     parser.usage += "\n       %(prog)s FOLDER --resume [--steps STEPS]"
+    parser.description += (
+        " Of a protocol at several temperatures ([series]), each has a folder in it."
+    )
     parser.add_argument("--output", type=Path, help="folder to write")
     parser.add_argument(
         "--replicate",
@@ -83,6 +86,8 @@ def lammps(options: argparse.Namespace) -> Outcome:
     if options.resume:
         return _resume(options)
     from ..lammps.run import prepare_run
+    from ..lammps.series import prepare_series
+    from ..simulate.series_file import is_series
 
     if options.output is None:
         raise ValueError(
@@ -90,27 +95,27 @@ def lammps(options: argparse.Namespace) -> Outcome:
             "--resume, found neither"
         )
     path = protocol_of(options)
-    if path is None:
-        what = _single(options)
-    else:
-        what = _protocol(path)
-    plan = prepare_run(
-        *what,
-        options.output,
-        folder="." if path is None else path.parent,
-        replicate=tuple(options.replicate or (1, 1, 1)),
-        state=options.state,
-        lammps=options.lammps,
-        lammps_sizes=options.lammps_sizes,
-        seed=given_options(options, Execution).get("seed", 0),
-        overwrite=options.force,
-    )
-    return _outcome(options.output, plan)
+    how = {
+        "folder": "." if path is None else path.parent,
+        "replicate": tuple(options.replicate or (1, 1, 1)),
+        "state": options.state,
+        "lammps": options.lammps,
+        "lammps_sizes": options.lammps_sizes,
+        "seed": given_options(options, Execution).get("seed", 0),
+        "overwrite": options.force,
+    }
+    if path is not None and is_series(path):
+        return _outcome_of_series(
+            options.output, prepare_series(*_series(path), options.output, **how)
+        )
+    what = _single(options) if path is None else _protocol(path)
+    return _outcome(options.output, prepare_run(*what, options.output, **how))
 
 
 def _resume(options: argparse.Namespace) -> Outcome:
     """Let the input of a folder continue."""
     from ..lammps.resume import resume
+    from ..lammps.series import is_series, resume_series
 
     given = [
         f"--{name.replace('_', '-')}"
@@ -122,8 +127,15 @@ def _resume(options: argparse.Namespace) -> Outcome:
             "expected the folder of a run beside --resume, and --steps at most, found "
             f"{', '.join([*map(str, options.inputs), *given])}"
         )
-    folder = options.inputs[0]
-    resumed = resume(folder, given_options(options, RunSettings).get("steps"))
+    folder, steps = options.inputs[0], given_options(options, RunSettings).get("steps")
+    if is_series(folder):
+        every = resume_series(folder, steps)
+        for name, one in every.items():
+            print(f"{name}: {one.message}")
+        begun = {name: one.plan for name, one in every.items()}
+        finished = [name for name, one in every.items() if one.begin is None]
+        return _outcome_of_series(folder, begun, finished)
+    resumed = resume(folder, steps)
     print(resumed.message)
     return _outcome(folder, resumed.plan, finished=resumed.begin is None)
 
@@ -148,19 +160,35 @@ def _protocol(path: Path) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]
     from ..simulate.protocol import number_stages
     from ..simulate.protocol_file import read_settings
 
-    config, stages, watchdogs, sampling, _ = read_settings(path)
-    if sampling:
+    settings = read_settings(path)
+    _check_protocol(settings, path)
+    return settings.system, settings.stages, number_stages(settings.stages)
+
+
+def _series(
+    path: Path,
+) -> tuple[SystemConfig, dict[float, list[Stage]], Sequence[str]]:
+    from ..simulate.protocol import number_stages
+    from ..simulate.series_file import read_series_settings
+
+    settings, stages = read_series_settings(path)
+    _check_protocol(settings, path)
+    return settings.system, stages, number_stages(settings.stages)
+
+
+def _check_protocol(settings: Any, path: Path) -> None:
+    """Refuse what OpenMM alone computes; name what LAMMPS leaves out."""
+    if settings.sampling:
         raise ValueError(
             f"{path}: expected for LAMMPS a protocol without variables, restraints and "
             "bias, which OpenMM alone computes, found some; leave the tables out"
         )
-    if watchdogs is not None:
+    if settings.watchdogs is not None:
         log.warning(
             "%s: the watchdogs are left out, for LAMMPS has none; it stops where atoms "
             "are lost, and `fix halt` stops it at values of your own",
             path,
         )
-    return config, stages, number_stages(stages)
 
 
 def _outcome(folder: Path, plan: Any, *, finished: bool = False) -> Outcome:
@@ -176,12 +204,41 @@ def _outcome(folder: Path, plan: Any, *, finished: bool = False) -> Outcome:
         lines["analyse"] = f"openmm-allegro analyze rdf {prefix}"
     else:
         lines["report"] = f"openmm-allegro report {quoted(folder)}"
+    return _finish(lines, _described(plan) | {"finished": finished}, [folder])
+
+
+def _outcome_of_series(
+    folder: Path, plans: dict[str, Any], finished: Sequence[str] = ()
+) -> Outcome:
+    """As ``_outcome``, of several temperatures by the names of their folders."""
+    from ..lammps.series import series_line
+
+    lines = {}
+    if len(finished) < len(plans):
+        left = [name for name in plans if name not in finished]
+        lines["run"] = series_line(folder, left)
+        lines["continue"] = f"openmm-allegro lammps {quoted(folder)} --resume"
+    lines["analyse"] = f"openmm-allegro analyze series {quoted(folder)}"
+    lines["report"] = f"openmm-allegro report {quoted(folder)}"
+    results = {
+        name: _described(plan) | {"finished": name in finished}
+        for name, plan in plans.items()
+    }
+    folders = [folder, *(folder / name for name in plans)]
+    return _finish(lines, {"temperatures": results}, folders)
+
+
+def _described(plan: Any) -> dict[str, Any]:
+    stages = dict(zip(plan.names, plan.stages, strict=True))
+    return {"atoms": plan.atoms, "stages": stages}
+
+
+def _finish(
+    lines: dict[str, str], results: dict[str, Any], folders: Sequence[Path]
+) -> Outcome:
+    """Print the lines to type next."""
     for name, line in lines.items():
         print(f"{f'{name}:':<9} {line}")
-    results = {
-        "atoms": plan.atoms,
-        "finished": finished,
-        "stages": dict(zip(plan.names, plan.stages, strict=True)),
-    }
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
-    return Outcome(results, files=files, next=list(lines.values()))
+    files = [path for each in folders for path in sorted(each.iterdir())]
+    written = [path for path in files if path.is_file()]
+    return Outcome(results, files=written, next=list(lines.values()))

@@ -22,14 +22,14 @@ PLAN = "plan.json"
 INPUT = "in.lammps"
 DATA = "system.data"
 LOG = "lammps.log"
+LAUNCHER = "mpirun -np 4 lmp -in"
 
 
 def run_line(folder: Path) -> str:
     """Command that runs LAMMPS, with a shell's quotes."""
-    command = "mpirun -np 4 lmp -in"
     if not is_plain(folder):
-        return f"cd {shlex.quote(str(folder))} && {command} {INPUT}"
-    return f"{command} {shlex.quote(str(folder / INPUT))}"
+        return f"cd {shlex.quote(str(folder))} && {LAUNCHER} {INPUT}"
+    return f"{LAUNCHER} {shlex.quote(str(folder / INPUT))}"
 
 
 def is_plain(folder: Path) -> bool:

@@ -152,7 +152,7 @@ def read_settings(path: str | Path) -> Settings:
     if SERIES_TABLE in content:
         raise ValueError(
             f"{path}: expected a protocol of one temperature, found the table "
-            f"[{SERIES_TABLE}], which simulate (run_series) runs"
+            f"[{SERIES_TABLE}], which simulate (run_series) and lammps run"
         )
     return settings_of_tables(content, path)
 

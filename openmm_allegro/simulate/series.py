@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 # Between the seeds of two temperatures, so that stages can be added to each.
 SEEDS_APART = 1000
+SERIES_EXISTS = (
+    "expected no series yet in {folder}, found {path}; use another folder, "
+    "overwrite=True (--force), or resume=True (--resume) to continue it"
+)
 
 
 def run_series(
@@ -83,13 +87,11 @@ def run_series(
     Execution(platform, threads, seed, overwrite, resume, progress)
     names = name_temperatures(list(stages))
     if path.exists() and not (overwrite or resume):
-        raise FileExistsError(
-            f"expected no series yet in {folder}, found {path}; use another folder, "
-            "overwrite=True (--force), or resume=True (--resume) to continue it"
-        )
+        raise FileExistsError(SERIES_EXISTS.format(folder=folder, path=path))
     files = {}
     with lock_output(folder / "series"):
-        record = _begin(path, names, seed, resume)
+        record = begin_series(path, names, seed, resume) | {"finished": False}
+        write_record(path, record)
         for kelvin, name in names.items():
             log.info("temperature %g K", kelvin)
             files[kelvin] = run_protocol(
@@ -131,17 +133,22 @@ def name_temperatures(temperatures: Sequence[float]) -> dict[float, str]:
     return names
 
 
-def _begin(
-    path: Path, names: Mapping[float, str], seed: int, resume: bool
+def begin_series(
+    path: Path, names: Mapping[float, str], seed: int, resume: bool = False
 ) -> dict[str, Any]:
-    """Write the record of a series and return it.
+    """Make the record of a series: temperatures, folders and their seeds.
 
     Raises
     ------
     ValueError
-        If a temperature that the folder has is missing.
+        If a temperature that the folder has is missing, or LAMMPS runs the series.
     """
     before = read_record(path) if resume and path.exists() else {}
+    if "engine" in before:
+        raise ValueError(
+            f"expected a series in OpenMM, found in {path} one of LAMMPS; "
+            "openmm-allegro lammps FOLDER --resume continues it, or use another folder"
+        )
     seeds = dict(before.get("seeds", {}))
     if missing := [name for name in seeds if name not in names.values()]:
         raise ValueError(
@@ -152,12 +159,9 @@ def _begin(
     first = choose_seed(seed or before.get("seed", 0), count)
     for name in names.values():
         seeds.setdefault(name, first + SEEDS_APART * len(seeds))
-    record = {
+    return {
         "temperatures_k": list(names),
         "folders": list(names.values()),
         "seed": first,
         "seeds": seeds,
-        "finished": False,
     }
-    write_record(path, record)
-    return record

@@ -13,6 +13,7 @@ from .protocol_file import (
     SERIES_TABLE,
     TABLES,
     Prepared,
+    Settings,
     make_protocol,
     settings_of_tables,
 )
@@ -104,6 +105,27 @@ def read_series(
         As ``read_protocol``, or if no stage has the temperature of the series.
     """
     path = Path(path)
+    first, stages = read_series_settings(path)
+    protocol = make_protocol(first, path, trust=trust, run=run)
+    return Series(protocol.prepared, stages, protocol.watchdogs, protocol.sampling)
+
+
+def read_series_settings(path: str | Path) -> tuple[Settings, dict[float, list[Stage]]]:
+    """Read the tables of a protocol at several temperatures, and nothing they name.
+
+    Returns
+    -------
+    settings : Settings
+        With the stages at the first temperature.
+    stages : dict of float to list of Stage
+        By temperature in K.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_series``.
+    """
+    path = Path(path)
     content = read_tables(path, (*TABLES, SERIES_TABLE))
     table = content.pop(SERIES_TABLE, {})
     config = from_mapping(SeriesConfig, table, f"{path} [{SERIES_TABLE}]")
@@ -111,15 +133,13 @@ def read_series(
         kelvin: settings_of_tables(_at(content, kelvin, path), path)
         for kelvin in config.temperatures_k
     }
-    stages = {kelvin: of_file.stages for kelvin, of_file in settings.items()}
     first = next(iter(settings.values()))
     if first.umbrella is not None:
         raise ValueError(
             f"{path}: expected umbrella windows at one temperature, found the tables "
             f"[umbrella] and [{SERIES_TABLE}]"
         )
-    protocol = make_protocol(first, path, trust=trust, run=run)
-    return Series(protocol.prepared, stages, protocol.watchdogs, protocol.sampling)
+    return first, {kelvin: one.stages for kelvin, one in settings.items()}
 
 
 def _at(content: dict[str, Any], kelvin: float, path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 import json
 import logging
+import subprocess
 
 import pytest
 from cli_helpers import error_of
@@ -173,3 +174,59 @@ def test_errors_of_inputs(command, write_protocol, tmp_path, capsys):
     message = error_of(capsys, "lammps", path, *output, "--steps", "5")
     assert "--steps beside it" in message
     assert not (tmp_path / "run").exists()
+
+
+SERIES = """
+[system]
+model = "model.safetensors"
+topology = "water.pdb"
+
+[series]
+temperatures_k = [600, 500]
+
+[[stages]]
+name = "heat"
+steps = 10
+report_interval = 5
+temperature_k = [50, "T"]
+
+[[stages]]
+name = "hold"
+steps = 20
+report_interval = 10
+"""
+
+
+def test_a_series_has_a_folder_for_each_temperature(inputs, tmp_path, capsys):
+    """As simulate has them, so that analyses read it; one line runs them all."""
+    (inputs / "series.toml").write_text(SERIES)
+    folder = tmp_path / "my series"
+    words = ["lammps", inputs / "series.toml", "--output", folder, "--seed", "7"]
+    outcome = outcome_of(tmp_path / "x.json", *words)
+    line = f"for t in 600K 500K; do mpirun -np 4 lmp -in '{folder}'/$t/in.lammps"
+    assert outcome["next"][0] == f"{line} || break; done"
+    record = json.loads((folder / "series.json").read_text())
+    assert record["temperatures_k"] == [600, 500] and record["engine"] == "lammps"
+    assert record["seeds"] == {"600K": 7, "500K": 1007}
+    for kelvin in (600, 500):
+        text = (folder / f"{kelvin}K" / "in.lammps").read_text()
+        assert f" 50 {kelvin} " in text and f" {kelvin} {kelvin} " in text
+        assert (folder / f"{kelvin}K" / "2-hold.json").is_file()
+    shown = subprocess.run(
+        ["bash", "-c", outcome["next"][0].replace("mpirun -np 4 lmp -in", "ls")],
+        capture_output=True,
+        text=True,
+    )
+    assert len(shown.stdout.splitlines()) == 2, shown.stderr
+    capsys.readouterr()
+    assert main(["lammps", str(folder), "--resume", "--steps", "40"]) == 0
+    printed = capsys.readouterr().out
+    assert "600K: 1-heat begins\n500K: 1-heat begins\nrun:      for t in" in printed
+    assert (
+        json.loads((folder / "500K" / "plan.json").read_text())["stages"][1]["steps"]
+        == 40
+    )
+    assert "--force" in error_of(capsys, *words)
+    run = ["simulate", *words[1:4], "--resume"]
+    assert "lammps FOLDER --resume continues it" in error_of(capsys, *run)
+    assert json.loads((folder / "series.json").read_text()) == record

@@ -153,7 +153,7 @@ def test_bad_series_files(folder, words, message):
         read_series(write(folder, **words))
 
 
-def test_the_command_runs_a_series_and_lammps_refuses_it(folder, capsys):
+def test_the_command_runs_a_series_and_lammps_does_not_continue_it(folder, capsys):
     output = str(folder / "out")
     words = [str(write(folder)), "--output", output, "--seed", "3"]
     run = ["simulate", *words, "--platform", "Reference"]
@@ -163,4 +163,6 @@ def test_the_command_runs_a_series_and_lammps_refuses_it(folder, capsys):
     assert "600K/1-heat: " in capsys.readouterr().out
     assert (folder / "out" / "500K" / "2-keep.xtc").exists()
     assert main(["lammps", *words]) == 2
-    assert r"one temperature, found the table [series]" in capsys.readouterr().err
+    assert "expected no series yet" in capsys.readouterr().err
+    assert main(["lammps", output, "--resume"]) == 2
+    assert "which openmm-allegro simulate continues" in capsys.readouterr().err
