@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learned": LEARNED,
     "learned, from smaller charges": LEARNED | {"charge_start": SMALLER},
     "learned, α 0.25 1/Å": LEARNED | {"charge_alpha": 0.25},
+    "learned, charge_scale 0.1": LEARNED | {"charge_scale": 0.1},
 }
 
 

@@ -13,10 +13,6 @@ from torch import Tensor
 from .config import AllegroConfig
 from .statistics import Statistics
 
-# Of the raw charges of a network with its initial weights, e; see ``Charges``.
-CHARGE_SCALE = 0.3
-
-
 class Charges(torch.nn.Module):
     """Charges of the elements, and the factors of the readout's second output.
 
@@ -35,7 +31,7 @@ class Charges(torch.nn.Module):
         self.start = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
         neighbors = torch.tensor(statistics.mean_neighbors, dtype=torch.float64)
         # as those of energies, so that an output of 1 for each pair does the same
-        factors = CHARGE_SCALE * (2.0 * neighbors).rsqrt()
+        factors = config.charge_scale * (2.0 * neighbors).rsqrt()
         self.register_buffer("factors", factors, persistent=False)
         self.alpha: float = config.alpha
 

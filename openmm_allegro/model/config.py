@@ -21,6 +21,7 @@ LARGEST_DEGREE = 4
 LARGEST_CORE = 16  # rates
 LEAST_ALPHA = 0.05  # 1/Å
 LARGEST_CHARGE = 10.0  # of an element, e
+CHARGE_SCALE = 0.3  # e; of charged models from before there was a setting
 _NONLINEARITY = {"choices": (*NONLINEARITIES, "none")}
 
 
@@ -190,6 +191,14 @@ class AllegroConfig:
         minimum=0,
         maximum=2,
     )
+    charge_scale: float = setting(
+        CHARGE_SCALE,
+        about="Size of the charges that the network adds to those of the start; with "
+        "less of it they change more slowly in a training",
+        unit="e",
+        minimum=1e-3,
+        maximum=10,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "model config")
@@ -253,6 +262,8 @@ def recorded(config: AllegroConfig) -> dict[str, Any]:
     if not config.is_charged:
         for name in ("charges", "charge_start", "charge_alpha"):
             del table[name]
+    if config.charge_scale == CHARGE_SCALE:
+        del table["charge_scale"]
     return table
 
 
@@ -293,6 +304,8 @@ def _check_charges(config: AllegroConfig) -> None:
     if not config.is_charged:
         found = {"charge_start": start, "charge_alpha": alpha}
         given = {name: value for name, value in found.items() if value}
+        if config.charge_scale != CHARGE_SCALE:
+            given["charge_scale"] = config.charge_scale
         _require(not given, "charges of 'constant' or 'learned' beside", given)
         return
     _require(

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # Settings of the network that a fine-tuned model may have others of than its source.
 _MAY_DIFFER = ("elements", "pair_cutoffs", "shifts", "charge_start")
 # Settings of charges, which a model without them may be given.
-_OF_CHARGES = ("charges", "charge_alpha")
+_OF_CHARGES = ("charges", "charge_alpha", "charge_scale")
 # meV/atom, by which energies of old and new frames may differ after a common fit.
 LARGEST_OFFSET = 100.0
 

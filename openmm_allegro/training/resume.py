@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..model.config import CHARGE_SCALE
 from ..model.model import Model
 from ..structure import Structure
 from ..structure.structure import CHARGE_LABELS
@@ -54,6 +55,7 @@ _DEFAULTS = {
     "charges": "none",
     "charge_start": {},
     "charge_alpha": 0.0,
+    "charge_scale": CHARGE_SCALE,
 }
 _FORMER = {
     "optimizer": "adam",

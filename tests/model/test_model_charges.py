@@ -241,6 +241,24 @@ def test_model_file_without_charges_is_as_before(tmp_path):
     assert not [name for name in header["config"] if name.startswith("charge")]
 
 
+def test_charge_scale(tmp_path):
+    """What the network adds to the charges is proportional to it; files keep it."""
+    from openmm_allegro.model.config import CHARGE_SCALE
+
+    atoms = random_atoms("tiny")
+    raw = {}
+    for scale in (CHARGE_SCALE, CHARGE_SCALE / 3):
+        model = charged_model(tiny_config(**CHARGED, charge_scale=scale))
+        path = save_model(model, tmp_path / f"{scale}.safetensors")
+        kept = {} if scale == CHARGE_SCALE else {"charge_scale": scale}
+        config = read_header(path)["config"]
+        assert {k: v for k, v in config.items() if k == "charge_scale"} == kept
+        loaded = load_model(path)
+        _, raw[scale] = raw_charges(loaded.energy, loaded.config, *atoms)
+    close(raw[CHARGE_SCALE], 3 * raw[CHARGE_SCALE / 3], rtol=1e-9, atol=1e-12)
+    assert raw[CHARGE_SCALE].abs().max() > 1e-3
+
+
 def test_model_file_of_absurd_charges(tmp_path):
     model = charged_model(tiny_config(**CHARGED))
     with torch.no_grad():
@@ -268,6 +286,8 @@ def test_programs_of_nequip_have_no_charges():
         ),
         (CHARGED | {"charges": "none"}, "charges of 'constant' or 'learned' beside"),
         ({"charge_alpha": 0.4}, "charges of 'constant' or 'learned' beside"),
+        ({"charge_scale": 0.1}, "charges of 'constant' or 'learned' beside"),
+        (CHARGED | {"charge_scale": 0.0}, "charge_scale of at least 0.001"),
         (CHARGED | {"charge_alpha": 0.01}, "charge_alpha of 0 or at least 0.05"),
         (CHARGED | {"charge_alpha": 3.0}, "charge_alpha of at least 0 and at most 2"),
     ],
