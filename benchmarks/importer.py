@@ -21,6 +21,8 @@ from pathlib import Path
 from hardware import hardware
 from peers import RESULTS
 
+from openmm_allegro.utils.process import keep_freed_memory
+
 STEPS = ("export", "import", "load", "network")
 
 
@@ -76,6 +78,7 @@ def _shape(options: argparse.Namespace) -> dict[str, int]:
 def _measured(options: argparse.Namespace) -> dict[str, float]:
     theirs = options.folder / "model.ckpt"
     ours = options.folder / "model.safetensors"
+    keep_freed_memory()  # as the command does
     started = time.process_time()
     if options.step == "export":
         from openmm_allegro.interop.nequip import export_model

@@ -106,7 +106,9 @@ def evaluate(options: argparse.Namespace) -> None:
     from ..training.data import read_labelled
     from ..training.evaluate import evaluate
     from ..training.seen import describe_structures
+    from ..utils.process import keep_freed_memory
 
+    keep_freed_memory()
     paths = [options.model, *options.data]
     known = named_models()
     of_models = [p for p in paths if p.suffix == _SUFFIX or str(p) in known]

@@ -22,6 +22,7 @@ def export(options: argparse.Namespace) -> Outcome:
     """Write the checkpoint and print where it is."""
     from ..interop.nequip import export_model
     from ..modelfile import load_model
+    from ..utils.process import keep_freed_memory
 
     check_free(options.output, options.force)
     model = load_model(options.model)
@@ -30,6 +31,7 @@ def export(options: argparse.Namespace) -> Outcome:
         options.model,
         f"{model.num_weights:,}",
     )
+    keep_freed_memory()  # as import does
     path = export_model(model, options.output, overwrite=options.force)
     print(f"model: {path}")
     return Outcome(

@@ -99,7 +99,9 @@ def _read_own(options: argparse.Namespace) -> "Model":
 
 def _read_theirs(options: argparse.Namespace) -> "Model":
     from ..interop.nequip import import_model
+    from ..utils.process import keep_freed_memory
 
+    keep_freed_memory()  # two thirds of the time that the comparison takes else
     return import_model(
         options.source,
         length_unit=options.length_unit,

@@ -70,7 +70,9 @@ def refit(options: argparse.Namespace) -> Outcome:
     from ..training.data import read_labelled
     from ..training.inner import add_inner_cutoffs
     from ..training.refit import refit_shifts
+    from ..utils.process import keep_freed_memory
 
+    keep_freed_memory()
     check_free(options.output, options.force)
     model = load_model(options.model)
     trust = Trust(**given_options(options, Trust)).trust

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The comparison with nequip takes memory for a few clusters, not for all at once."""
 
+import itertools
+
+import numpy as np
 import pytest
 
 pytest.importorskip("allegro")
@@ -27,6 +30,21 @@ def test_clusters_are_compared_a_few_at_a_time(tmp_path, monkeypatch):
         weights.append(model.num_weights)
     assert atoms == [6 * 4, *[4] * 6]  # pairs of three elements, four atoms each
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "quadruples", "partners"), [(3, 6, 3), (12, 78, 12), (13, 13, 7), (89, 89, 7)]
+)
+def test_elements_of_the_clusters(count, quadruples, partners):
+    """All pairs of few elements; of many, each beside itself and six others."""
+    found = check.quadruples(count, np.random.default_rng(0))
+    assert found.shape == (quadruples, 4)
+    near = np.zeros((count, count), dtype=bool)
+    for one, other in itertools.permutations(range(4), 2):
+        near[found[:, one], found[:, other]] = True
+    assert near.diagonal().all() and (near == near.T).all()
+    least = near.sum(axis=1).min()
+    assert least == partners
 
 
 def test_room_for_clusters_depends_on_the_operators(tmp_path):

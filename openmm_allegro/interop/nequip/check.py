@@ -19,8 +19,8 @@ from .load import nequip_state
 # the largest of its kind or of 0.01 (eV, Å). A float32 model is compared in float64,
 # but its Wigner 3j symbols and norms are rounded already.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
-_MOST_CLUSTERS = 500
-MOST_NUMBERS = 10**7  # in the operators of a layer, for the clusters of one call
+_ALL_PAIRS = 12  # elements
+MOST_NUMBERS = 3 * 10**6  # in the operators of a layer, for the clusters of one call
 _COMPARED = ("atomic_energy", "total_energy", "edge_energy", "forces")
 
 
@@ -134,10 +134,10 @@ def _relative(mine: Tensor, other: Tensor, rounding: float) -> float:
 
 
 def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
-    """Build clusters of four atoms, far apart: one around each pair of elements.
+    """Build clusters of four atoms, far apart, with the elements of ``quadruples``.
 
-    The two atoms of the pair are half their cutoff apart, the others at random places
-    about them. With very many elements, 500 pairs are chosen at random.
+    The first two atoms are half their cutoff apart, the others at random places about
+    them.
 
     Returns
     -------
@@ -146,14 +146,10 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
         The cluster of each atom.
     """
     random = np.random.default_rng(0)
-    count = len(config.elements)
     table = config.cutoff_table()
-    pairs = list(itertools.combinations_with_replacement(range(count), 2))
-    if len(pairs) > _MOST_CLUSTERS:
-        chosen = random.choice(len(pairs), _MOST_CLUSTERS, replace=False)
-        pairs = [pairs[i] for i in chosen]
-    types, positions = [], []
-    for index, (a, b) in enumerate(pairs):
+    kinds = quadruples(len(config.elements), random)
+    positions = []
+    for index, (a, b, _, _) in enumerate(kinds):
         reach = min(table[a, b], table[b, a])
         directions = random.normal(size=(3, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -165,12 +161,31 @@ def clusters(config: AllegroConfig) -> tuple[Structure, np.ndarray]:
         places[3] = places[1] - directions[2] * 0.55 * reach
         places[:, 0] += 4.0 * config.cutoff * index
         positions.append(places)
-        types += [a, b, *random.integers(count, size=2)]
-    symbols = tuple(config.elements[t] for t in types)
+    symbols = tuple(config.elements[t] for t in kinds.flatten())
     structure = Structure(
         symbols, np.concatenate(positions), np.zeros((3, 3)), np.zeros(3, dtype=bool)
     )
-    return structure, np.repeat(np.arange(len(pairs)), 4)
+    return structure, np.repeat(np.arange(len(kinds)), 4)
+
+
+def quadruples(count: int, random: np.random.Generator) -> np.ndarray:
+    """Choose the elements of clusters of four atoms.
+
+    Up to ``_ALL_PAIRS`` elements, a cluster for each pair of them, its other two atoms
+    at random. With more, whose pairs would take minutes, one for each element: those 0,
+    0, 1 and 4 places on in a circle of the elements at random, so that each is met, as
+    centre and as neighbour, beside itself and six others.
+
+    Returns
+    -------
+    ndarray [C, 4], int
+    """
+    if count <= _ALL_PAIRS:
+        pairs = list(itertools.combinations_with_replacement(range(count), 2))
+        others = random.integers(count, size=(len(pairs), 2))
+        return np.concatenate([pairs, others], axis=1)
+    circle = random.permutation(count)
+    return circle[(np.arange(count)[:, None] + [0, 0, 1, 4]) % count]
 
 
 def _our_energies(energy: AllegroEnergy, batch, count: int) -> tuple[Tensor, Tensor]:
