@@ -13,6 +13,7 @@ from torch import Tensor
 from .config import AllegroConfig
 from .statistics import Statistics
 
+
 class Charges(torch.nn.Module):
     """Charges of the elements, and the factors of the readout's second output.
 

@@ -33,7 +33,8 @@ def test_clusters_are_compared_a_few_at_a_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("count", "quadruples", "partners"), [(3, 6, 3), (12, 78, 12), (13, 13, 7), (89, 89, 7)]
+    ("count", "quadruples", "partners"),
+    [(3, 6, 3), (12, 78, 12), (13, 13, 7), (89, 89, 7)],
 )
 def test_elements_of_the_clusters(count, quadruples, partners):
     """All pairs of few elements; of many, each beside itself and six others."""
