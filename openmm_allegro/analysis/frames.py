@@ -132,14 +132,15 @@ def largest_radius(cells):
     return float(0.5 / np.linalg.norm(normals, axis=-1).max())
 
 
-def check_radius(radius, cells, name="r_max"):
+def check_radius(radius, cells, name="--r-max, --shell, r_max"):
     """Refuse a radius in nm within which the minimum image misses neighbours."""
     allowed = largest_radius(cells)
     # Cells are stored in float32, so exactly half a box may come out a little larger.
     if not 0 < radius <= allowed * (1 + 1e-6):
         raise SettingError(
-            f"expected 0 < {name} <= {allowed:.6g} nm, half the smallest perpendicular "
-            f"width of the cell over all frames, found {radius:.6g} nm",
+            f"expected a radius ({name}) above 0 and up to {allowed:.6g} nm, half the "
+            "smallest perpendicular width of the cell over all frames, found "
+            f"{radius:.6g} nm",
             "r_max",
             "shell",
             "outer",

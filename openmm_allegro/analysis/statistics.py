@@ -11,6 +11,8 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import stdtrit  # scipy.stats takes long to import
 
+from ..utils.config import SettingError
+
 _CONFIDENCE = 0.682689492
 # Of fewer independent values the range of a series says more than any standard error:
 # one much shorter than its own correlation time looks as if it had some five to ten.
@@ -86,7 +88,7 @@ def jackknife(estimator, *blocks):
     """
     n = len(blocks[0])
     if n < 2:
-        raise ValueError(f"expected at least 2 blocks, found {n}")
+        raise ValueError(f"expected at least 2 blocks (--blocks, n_blocks), found {n}")
     blocks = [np.asarray(block, dtype=float) for block in blocks]
     totals = [block.sum(axis=0) for block in blocks]
     # What is not defined, as a ratio of nothing to nothing, is NaN.
@@ -134,12 +136,40 @@ def replica_mean(estimates):
 
 def sum_blocks(values, n_blocks):
     """Sum consecutive rows of `values` (n, ...) into (n_blocks, ...) of like length."""
-    if not 2 <= n_blocks <= len(values):
-        raise ValueError(
-            f"expected 2 <= n_blocks <= {len(values)}, the stretches of frames there "
-            f"are, found {n_blocks}"
-        )
+    check_blocks(n_blocks, len(values), "groups of frames")
     return np.add.reduceat(values, block_edges(len(values), n_blocks)[:-1], axis=0)
+
+
+def check_blocks(n_blocks, present, what="frames", each=1):
+    """Refuse blocks that errors cannot come from.
+
+    Parameters
+    ----------
+    n_blocks : int
+    present : int
+        Frames that there are, or groups of them.
+    what : str, optional
+        What these are.
+    each : int, optional
+        Frames that a block needs.
+
+    Raises
+    ------
+    SettingError
+        If there are less than two blocks, or too few frames for them.
+    """
+    if n_blocks < 2:
+        raise SettingError(
+            f"expected at least 2 blocks (--blocks, n_blocks), found {n_blocks}",
+            "blocks",
+        )
+    if present < each * n_blocks:
+        raise SettingError(
+            f"expected at least {each * n_blocks} {what} for errors from {n_blocks} "
+            f"blocks, found {present}; give a longer run, frames at shorter intervals "
+            "or fewer --blocks (n_blocks)",
+            "blocks",
+        )
 
 
 def block_edges(n, n_blocks):
@@ -326,7 +356,10 @@ def _checked_series(values):
     if values.ndim != 1:
         raise ValueError(f"expected one series of values, found shape {values.shape}")
     if len(values) < 10:
-        raise ValueError(f"expected at least 10 values, found {len(values)}")
+        raise ValueError(
+            f"expected at least 10 values over time, found {len(values)}; give a "
+            "longer run, or values at shorter intervals"
+        )
     if not np.isfinite(values).all():
         raise ValueError("expected finite values, found NaN or infinity")
     return values

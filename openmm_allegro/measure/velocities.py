@@ -270,8 +270,9 @@ def longest_lag(velocities: Any, settings: Any) -> float:
     block = len(velocities.values) // settings.blocks
     if block < 3:
         raise ValueError(
-            f"expected at least {3 * settings.blocks} frames with velocities, found "
-            f"{len(velocities.values)}"
+            f"expected at least {3 * settings.blocks} frames with velocities for "
+            f"errors from {settings.blocks} blocks, found {len(velocities.values)}; "
+            "give a longer run, or fewer --blocks"
         )
     return min(_LAG, (block - 1) * velocities.time_step)
 

@@ -59,5 +59,5 @@ def test_bent_molecules_across_the_boundary():
     assert found.n_angles == 40
     with pytest.raises(ValueError, match="two neighbours"):
         angle_distribution(trajectory, [0], [1], [2], 0.01)
-    with pytest.raises(ValueError, match="r_ab and r_cb <= 1"):
+    with pytest.raises(ValueError, match=r"r_ab and r_cb\) above 0 and up to 1"):
         angle_distribution(trajectory, [0], [1], [2], 1.6)

@@ -121,9 +121,9 @@ def test_a_stream_of_chunks_is_the_trajectory(tmp_path):
     with pytest.raises(ValueError, match="chunks of 51 atoms, found one of 50"):
         rdf([stored, stored.atom_slice(range(50))], "all", "all", r_max=1.0)
     smaller = make_trajectory(stored.xyz, 0.7 * CUBIC, ["Ar"] * 51)
-    with pytest.raises(ValueError, match=r"r_max <= 1\.05 nm"):
+    with pytest.raises(ValueError, match=r"up to 1\.05 nm"):
         rdf([stored, smaller], "all", "all", r_max=1.2)
-    with pytest.raises(ValueError, match="n_blocks <= 30"):
+    with pytest.raises(ValueError, match="fewer --blocks"):
         radial_distributions(stored, pairs, n_blocks=31)
     with pytest.raises(ValueError, match="at least one pair of selections"):
         radial_distributions(stored, {})

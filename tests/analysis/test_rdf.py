@@ -172,7 +172,7 @@ def test_r_max_is_guarded_by_perpendicular_width(cell):
     rdf(trajectory, "all", "all", r_max=allowed)
     r, _ = rdf(trajectory, "all", "all")
     assert r[-1] < allowed < r[-1] + 0.005
-    with pytest.raises(ValueError, match=rf"<= {allowed:.4g}.* nm"):
+    with pytest.raises(ValueError, match=rf"up to {allowed:.4g}.* nm"):
         rdf(trajectory, "all", "all", r_max=1.01 * allowed)
 
 

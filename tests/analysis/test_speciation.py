@@ -37,7 +37,7 @@ def test_environments_are_counted():
     assert found[0, 0].value == pytest.approx(1 / 12)
     anions = speciation(trajectory, "element Cl", {"Na": ("element Na", 0.4)})
     assert [list(anions), anions[2,].value] == [[(2,), (1,), (0,)], 0.5]
-    with pytest.raises(ValueError, match="r_max <= 1.5 nm".replace(".", r"\.")):
+    with pytest.raises(ValueError, match="up to 1.5 nm".replace(".", r"\.")):
         speciation(trajectory, "element Cl", {"Na": ("element Na", 1.6)})
     with pytest.raises(ValueError, match="one kind"):
         speciation(trajectory, "element Cl", {})

@@ -48,9 +48,9 @@ def test_blocks_of_origins_sum_to_the_direct_correlation():
         direct = np.sum(a[: 47 - lag] * b[lag:])
         assert sums[:, lag].sum() == pytest.approx(direct)
         assert counts[:, lag].sum() == 47 - lag
-    with pytest.raises(ValueError, match=r"max_lag from 0\.5 to 4 ps"):
+    with pytest.raises(ValueError, match=r"--max-lag, max_lag\) from 0\.5 to 4 ps"):
         block_correlations(a, b, 0.5, 4.5, n_blocks=5)
-    with pytest.raises(ValueError, match="at least 2 blocks"):
+    with pytest.raises(ValueError, match="at least 10 frames for errors from 5 blocks"):
         block_correlations(a[:3], b[:3], 0.5, n_blocks=5)
 
 

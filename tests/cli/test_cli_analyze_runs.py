@@ -338,7 +338,7 @@ def test_stability_says_which_column_is_missing(tmp_path, capsys):
     [
         (
             ("rdf", "--start", 0, "--r-max", -1),
-            "0 < r_max <= 1.5 nm, half the smallest",
+            "above 0 and up to 1.5 nm, half the smallest",
         ),
         (("rdf", "--bin-width", -1), "expected --bin-width above 0 nm, found -1.0 nm"),
         (("rdf", "--stride", 0), "expected --stride of at least 1, found 0"),

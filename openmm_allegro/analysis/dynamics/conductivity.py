@@ -358,7 +358,7 @@ def _start(lags, sums, n_frames, paths, fit_start, time_step):
         raise ValueError(
             f"expected at least 3 of the lag times up to {lags[-1] * time_step:.6g} ps "
             f"in the fit, found {max(0, len(lags) - start)}; give more frames, a "
-            "longer max_lag or an earlier fit_start"
+            "longer --max-lag (max_lag) or an earlier --fit-start (fit_start)"
         )
     return start
 

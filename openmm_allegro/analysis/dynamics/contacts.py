@@ -86,7 +86,9 @@ def contacts(
     r_out = r_in if r_out is None else r_out
     if not 0 < r_in <= r_out:
         raise SettingError(
-            f"expected 0 < r_in <= r_out, found {r_in:.6g}, {r_out:.6g}",
+            "expected a radius at which contacts form (--shell, r_in) above 0 and no "
+            f"larger than that at which they break (--outer, r_out), found {r_in:.6g} "
+            f"and {r_out:.6g} nm",
             "shell",
             "outer",
         )
@@ -101,7 +103,7 @@ def contacts(
     touching, times, held = [], [], np.array([], dtype=np.int64)
     for chunk in chunks:
         cells = cell_vectors(chunk)
-        check_radius(r_out, cells, "r_out")
+        check_radius(r_out, cells, "--outer, r_out")
         times.append(chunk.time)
         for positions, cell in zip(chunk.xyz, cells, strict=True):
             near_pairs = neighbor_pairs(

@@ -10,7 +10,7 @@ from scipy.integrate import cumulative_trapezoid
 
 from ...utils.config import SettingError
 from ..defaults import BLOCKS
-from ..statistics import Estimate, block_edges, block_mean, jackknife
+from ..statistics import Estimate, block_edges, block_mean, check_blocks, jackknife
 
 # A correlation function is noise where its mean size is below this many of its errors;
 # the mean size of Gaussian noise is 0.8.
@@ -189,21 +189,17 @@ def block_correlations(first, second, time_step, max_lag=None, n_blocks=BLOCKS):
 
 def frame_lags(n_frames, time_step, max_lag, n_blocks):
     """Lags (n_lags,) in frames from 0 to `max_lag` ps, shorter than a block."""
+    check_blocks(n_blocks, n_frames, each=2)
     block = n_frames // n_blocks
-    if n_blocks < 2 or block < 2:
-        raise SettingError(
-            f"expected at least 2 blocks of at least 2 frames, found {n_blocks} of "
-            f"{block}",
-            "blocks",
-        )
     if max_lag is None:
         last = max(1, n_frames // 20)
     elif time_step * (1 - 1e-6) <= max_lag <= (block - 1) * time_step * (1 + 1e-6):
         last = int(max_lag / time_step * (1 + 1e-6))
     else:
         raise SettingError(
-            f"expected max_lag from {time_step:.6g} to {(block - 1) * time_step:.6g} "
-            f"ps, less than each of {n_blocks} blocks, found {max_lag:.6g} ps",
+            f"expected a longest lag (--max-lag, max_lag) from {time_step:.6g} to "
+            f"{(block - 1) * time_step:.6g} ps, less than each of {n_blocks} blocks "
+            f"(--blocks, n_blocks), found {max_lag:.6g} ps",
             "max_lag",
             "blocks",
         )

@@ -116,7 +116,7 @@ def line_weights(lags, n_frames):
     if len(lags) < 2:
         raise ValueError(
             f"expected at least 2 lag times in a fit, found {len(lags)}; give more "
-            "frames or a longer max_lag"
+            "frames or a longer --max-lag (max_lag)"
         )
     covariance = brownian_covariance(lags, n_frames)
     design = np.stack([lags, np.ones(len(lags))], axis=1).astype(float)

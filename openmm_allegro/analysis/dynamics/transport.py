@@ -10,7 +10,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from ...units import NM2_PER_PS_TO_CM2_PER_S
 from ...utils.config import SettingError
 from ..defaults import LONG_BLOCKS
-from ..statistics import block_edges, jackknife
+from ..statistics import block_edges, check_blocks, jackknife
 from .linear import later_slopes, line_weights, linear_start
 from .regime import find_regime, slope_error
 from .unwrap import follow
@@ -119,7 +119,10 @@ def diffusion(
     paths = follow(trajectory, selection, reference=reference, time_step=time_step)
     n_frames = len(paths.positions)
     if n_frames < _MIN_FRAMES:
-        raise ValueError(f"expected at least {_MIN_FRAMES} frames, found {n_frames}")
+        raise ValueError(
+            f"expected at least {_MIN_FRAMES} frames, found {n_frames}; give a longer "
+            "run, or frames at shorter intervals"
+        )
     lags = _lags(n_frames, paths.time_step, max_lag)
     edges = _block_edges(n_frames, lags[-1], n_blocks)
     sums = [x[:, lags] for x in _squares(paths.positions, lags[-1], edges)]
@@ -179,8 +182,9 @@ def _fit(lags, squares, counts, paths, fit_start):
     fitted = lag_times >= fit_start * (1 - 1e-6)
     if fitted.sum() < 3:
         raise SettingError(
-            f"expected at least 3 lag times from fit_start = {fit_start:.6g} ps to the "
-            f"longest, {lag_times[-1]:.6g} ps, found {fitted.sum()}",
+            "expected at least 3 lag times from the start of the fit (--fit-start, "
+            f"fit_start), {fit_start:.6g} ps, to the longest (--max-lag, max_lag), "
+            f"{lag_times[-1]:.6g} ps, found {fitted.sum()}",
             "fit_start",
             "max_lag",
         )
@@ -225,8 +229,8 @@ def _lags(n_frames, time_step, max_lag):
         last = min(int(max_lag / time_step * (1 + 1e-6)), n_frames - 2)
     else:
         raise SettingError(
-            f"expected max_lag from {3 * time_step:.6g} to {longest:.6g} ps, found "
-            f"{max_lag:.6g} ps",
+            f"expected a longest lag (--max-lag, max_lag) from {3 * time_step:.6g} to "
+            f"{longest:.6g} ps, found {max_lag:.6g} ps",
             "max_lag",
         )
     return np.unique(np.linspace(1, last, min(last, _MAX_LAGS)).round().astype(int))
@@ -234,12 +238,7 @@ def _lags(n_frames, time_step, max_lag):
 
 def _block_edges(n_frames, longest, n_blocks):
     """Edges of blocks of time origins, of which two at least have all lags."""
-    if not 2 <= n_blocks <= n_frames // 2:
-        raise SettingError(
-            f"expected 2 <= n_blocks <= {n_frames // 2}, half the frames, found "
-            f"{n_blocks}",
-            "blocks",
-        )
+    check_blocks(n_blocks, n_frames, each=2)
     edges = block_edges(n_frames, n_blocks)
     origins = n_frames - longest
     if origins > edges[1]:

@@ -239,7 +239,8 @@ def _edges(r_max, bin_width):
     """Edges in nm of bins of about the width, which is checked."""
     if not 0 < bin_width <= r_max:
         raise SettingError(
-            f"expected 0 < bin_width <= r_max = {r_max:.6g} nm, found {bin_width:.6g}",
+            "expected bins (--bin-width, bin_width) wider than 0 and up to "
+            f"{r_max:.6g} nm, the largest distance, found {bin_width:.6g} nm",
             "bin_width",
             "r_max",
         )

@@ -17,7 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.constants import gas_constant
 
-from ..statistics import block_edges, few_factor, independent_values, student_factor
+from ..statistics import (
+    block_edges,
+    check_blocks,
+    few_factor,
+    independent_values,
+    student_factor,
+)
 from .axes import flat_bins, shape_of, volume_of
 
 GAS_CONSTANT = 1e-3 * gas_constant  # kJ/mol/K
@@ -326,11 +332,7 @@ def widening(groups):
 
 def check_length(length, n_blocks):
     """Refuse fewer samples than blocks."""
-    if not 2 <= n_blocks <= length:
-        raise ValueError(
-            f"expected at least 2 blocks, and a sample for each, found {n_blocks} "
-            f"blocks and {length} samples"
-        )
+    check_blocks(n_blocks, length, "samples")
 
 
 def check_inside(density, axes):

@@ -51,8 +51,8 @@ def density_sites(fractional, cell, *, spread=0.03, separation=0.1):
     """
     if not 0 < spread <= separation:
         raise SettingError(
-            f"expected 0 < spread <= separation, found {spread:.4g} and "
-            f"{separation:.4g} nm",
+            "expected a spread (--spread) above 0 and up to the separation of sites "
+            f"(--separation), found {spread:.4g} and {separation:.4g} nm",
             "spread",
             "separation",
         )

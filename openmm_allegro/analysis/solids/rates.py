@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...units import NM2_PER_PS_TO_CM2_PER_S
-from ...utils.config import SettingError
 from ..defaults import LONG_BLOCKS
-from ..statistics import Estimate, block_edges, jackknife
+from ..statistics import Estimate, block_edges, check_blocks, jackknife
 
 # Lengths of jumps in nm between which so large a gap lies are of different kinds.
 _GAP = 0.02
@@ -128,10 +127,7 @@ def jumps(stays, sites, *, edges=None, n_blocks=LONG_BLOCKS):
             f"expected jumps between sites, found none in {stays.n_frames} frames of "
             f"{stays.n_ions} ions"
         )
-    if not 2 <= n_blocks <= stays.n_frames:
-        raise SettingError(
-            f"expected 2 <= n_blocks <= {stays.n_frames}, found {n_blocks}", "blocks"
-        )
+    check_blocks(n_blocks, stays.n_frames)
     blocks = block_edges(stays.n_frames, n_blocks)
     vectors = stays.places[before + 1] - stays.places[before]
     lengths = np.linalg.norm(vectors, axis=1)

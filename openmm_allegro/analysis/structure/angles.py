@@ -84,7 +84,7 @@ def angle_distribution(
     counts = []
     for chunk in chunks:
         cells = cell_vectors(chunk)
-        check_radius(max(r_ab, r_cb), cells, "r_ab and r_cb")
+        check_radius(max(r_ab, r_cb), cells, "--shell, r_ab and r_cb")
         for positions, cell in zip(chunk.xyz, cells, strict=True):
             arms_a = neighbor_pairs(positions, cell, b, a, r_ab)
             arms_c = arms_a if like else neighbor_pairs(positions, cell, b, c, r_cb)

@@ -125,7 +125,8 @@ def charge_structure_factor(
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
     if not 0 < bin_width < q_max:
         raise ValueError(
-            f"expected 0 < bin_width < q_max, found {bin_width:.6g} and {q_max:.6g}"
+            "expected bins (--bin-width, bin_width) wider than 0 and narrower than the "
+            f"largest q (--q-max, q_max), found {bin_width:.6g} and {q_max:.6g} 1/nm"
         )
     first, chunks = chunked(source)
     cell = cell_vectors(first)[0]

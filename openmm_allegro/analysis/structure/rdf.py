@@ -221,8 +221,8 @@ def histograms(
         check_radius(radius, cell_vectors(first))
         if not 0 < bin_width <= radius:
             raise SettingError(
-                f"expected 0 < bin_width <= r_max = {radius:.6g} nm, found "
-                f"{bin_width:.6g}",
+                "expected bins (--bin-width, bin_width) wider than 0 and up to "
+                f"{radius:.6g} nm, the largest distance, found {bin_width:.6g} nm",
                 "bin_width",
                 "r_max",
             )

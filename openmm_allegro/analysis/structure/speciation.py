@@ -185,7 +185,7 @@ def _frames(chunks, radii):
     for chunk in chunks:
         cells = cell_vectors(chunk)
         for radius in radii:
-            check_radius(radius, cells)
+            check_radius(radius, cells, "--shell, r_max")
         yield from zip(chunk.xyz, cells, strict=True)
 
 

@@ -103,7 +103,8 @@ def structure_factor(
         )
     if not 0 < bin_width < q_max:
         raise ValueError(
-            f"expected 0 < bin_width < q_max, found {bin_width:.6g} and {q_max:.6g}"
+            "expected bins (--bin-width, bin_width) wider than 0 and narrower than the "
+            f"largest q (--q-max, q_max), found {bin_width:.6g} and {q_max:.6g} 1/nm"
         )
     first, chunks = chunked(source)
     symbols = np.array([atom.element.symbol for atom in first.topology.atoms])

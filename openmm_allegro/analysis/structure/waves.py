@@ -51,7 +51,8 @@ def wave_indices(cell, q_max, bin_width, n_bins, per_bin, seed):
         kept, bins, keys = kept[order], bins[order], keys[order]
     if len(kept) == 0:
         raise ValueError(
-            f"expected a wave vector below q_max = {q_max:.6g}, found none"
+            f"expected a wave vector below {q_max:.6g} 1/nm (--q-max, q_max), found "
+            "none"
         )
     return kept
 
