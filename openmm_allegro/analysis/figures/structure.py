@@ -14,6 +14,7 @@ from .figure import (
     draw_references,
     new_figure,
     plot_curves,
+    with_error,
     writes_figure,
 )
 
@@ -60,7 +61,8 @@ def plot_rdf(
         for label, (r, g, *errors), color in colored(results):
             shell = coordination.get(label)
             if shell is not None:
-                label = f"{label}, $n$ = {shell.number:.2f}"
+                number = with_error(shell.number, shell.number_error)
+                label = f"{label}, $n$ = {number}"
                 _mark_radius(axes, shell.r_max, color)
             band(axes, r, g, errors[0] if errors else None, color, label=label)
         if reference:

@@ -42,7 +42,7 @@ class Coordination(NamedTuple):
         Whether they are fewer.
     r_range : (float, float) or None
         Radii in nm between which g(r) is as low as in its first minimum, within its
-        noise; about 68 % of such ranges hold the minimum. None for a radius that was
+        noise; 68 % of such ranges hold it at least. None for a radius that was
         given.
     number_range : (float, float) or None
         Mean numbers of atoms b closer than these.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..defaults import BLOCKS
-from ..statistics import sum_blocks
+from ..statistics import few_factor, sum_blocks
 
 # Widths [nm] of the Gaussians that smooth g(r) before its extrema are looked for: the
 # first is below the width of the sharpest ion-water peaks and above two default bins,
@@ -58,7 +58,8 @@ def first_minimum(histogram, n_blocks=BLOCKS):
     -------
     Minimum
         With all bins from the peak to the next maximum where g is as low as in the
-        lowest within its noise.
+        lowest within its noise, which is doubled at least where the frames hold few
+        independent values.
 
     Raises
     ------
@@ -67,21 +68,28 @@ def first_minimum(histogram, n_blocks=BLOCKS):
     """
     minima, errors = [], []
     for width in _SMOOTHING:
-        smoothed = _smooth(histogram, width, n_blocks)
+        g, noise = _smooth(histogram, width, n_blocks)
         try:
-            minima.append(_walk(*smoothed, histogram.edges, width))
+            peak, low, end = _walk(g, noise, histogram.edges)
         except ValueError as error:
             errors.append(error)
+            continue
+        inside = histogram.counts[:, : low + 1].sum(axis=1) / histogram.exposure
+        noise = noise * few_factor(inside)
+        minima.append(_lowest(g, noise, peak, low, end, histogram.edges, width))
     if not minima:
         raise errors[0]
     earliest = min(minima, key=lambda one: one.bin)
-    return next(one for one in minima if one.bin <= earliest.last)
+    chosen = next(one for one in minima if one.bin <= earliest.last)
+    # Where noise hides which smoothing is right, it may be any of them.
+    alike = [x for x in minima if x.first <= chosen.last and x.last >= chosen.first]
+    first, last = min(x.first for x in alike), max(x.last for x in alike)
+    return Minimum(chosen.bin, first, last)
 
 
-def _walk(g, noise, edges, width):
-    """Walk outwards to the Minimum of a smoothed g(r)."""
+def _walk(g, noise, edges):
+    """Walk outwards to the bins of a peak, a minimum and where g has risen again."""
     peak = low = 0
-    gap = max(1, round(_APART / (edges[1] - edges[0])))
     falling = False
     for i in range(1, len(g)):
         extremum = low if falling else peak
@@ -94,23 +102,29 @@ def _walk(g, noise, edges, width):
         elif g[i] < g[low]:
             low = i
         elif g[i] - g[low] > max(_PART * max(g[low], min(g[peak], _HIGH)), step):
-            distances = (np.arange(peak, i) - low) * (edges[1] - edges[0])
-            # Neighbours share most of the counts that they are smoothed of.
-            shared = np.exp(-0.25 * (distances / width) ** 2) * noise[low]
-            apart = noise[peak:i] ** 2 + noise[low] ** 2 - 2 * shared * noise[peak:i]
-            as_low = g[peak:i] - g[low] <= _AS_LOW * np.sqrt(np.maximum(apart, 0))
-            inside = peak + np.flatnonzero(as_low)
-            # Of two dips that are as low within noise the shell ends in the first.
-            first = np.split(inside, np.flatnonzero(np.diff(inside) > gap) + 1)[0]
-            # Between sharp shells g is zero over a stretch: cut in its middle.
-            flat = first[g[first] <= g[first].min()]
-            return Minimum(int(flat[len(flat) // 2]), int(inside[0]), int(inside[-1]))
+            return peak, low, i
     sought = "minimum after the first peak" if falling else "peak"
     raise ValueError(
         f"expected g(r) to have a first peak and a minimum, found no clear {sought} up "
         f"to {edges[-1]:.4g} nm; give the radius of the shell (--shell, r_max), or "
         "more frames"
     )
+
+
+def _lowest(g, noise, peak, low, end, edges, width):
+    """Make the Minimum of the bins from a peak to a rise where g is lowest."""
+    distances = (np.arange(peak, end) - low) * (edges[1] - edges[0])
+    # Neighbours share most of the counts that they are smoothed of.
+    shared = np.exp(-0.25 * (distances / width) ** 2) * noise[low]
+    apart = noise[peak:end] ** 2 + noise[low] ** 2 - 2 * shared * noise[peak:end]
+    as_low = g[peak:end] - g[low] <= _AS_LOW * np.sqrt(np.maximum(apart, 0))
+    inside = peak + np.flatnonzero(as_low)
+    # Of two dips that are as low within noise the shell ends in the first.
+    gap = max(1, round(_APART / (edges[1] - edges[0])))
+    first = np.split(inside, np.flatnonzero(np.diff(inside) > gap) + 1)[0]
+    # Between sharp shells g is zero over a stretch: cut in its middle.
+    flat = first[g[first] <= g[first].min()]
+    return Minimum(int(flat[len(flat) // 2]), int(inside[0]), int(inside[-1]))
 
 
 def _smooth(histogram, smoothing, n_blocks):
