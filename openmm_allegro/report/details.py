@@ -72,6 +72,11 @@ def details(run, production):
         ("Composition", composition(production)),
         ("Atoms", number(record.get("atoms"), ",d"), "atoms"),
         ("Box", box_words(production)),
+        (
+            "Periodic images",
+            "left out" if record.get("no_periodic") else "",
+            "no_periodic",
+        ),
         ("Run in", engine if "engine" in record else "", "engine"),
         ("Ensemble", run.ensemble.upper(), "ensemble"),
         ("Integrator", record.get("integrator", "not recorded"), "integrator"),

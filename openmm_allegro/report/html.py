@@ -10,10 +10,12 @@ import numpy as np
 
 from ..measure.measurement import amount
 from ..utils.extras import naming_extras, remedy
-from .downloads import Shown, data_uri, table_csv
+from .downloads import Shown, data_uri, plain_text, table_csv
 
 # Columns for which there is room on a telephone.
 _COLUMNS = 3
+# Characters of a value that has a line of its own.
+_LONG = 70
 
 
 class Markup(str):
@@ -69,12 +71,20 @@ def note(*content, kind="note"):
 
 
 def notes(texts, kind="note"):
-    """Remarks in a box: one, or a list of them; nothing where there is none."""
-    texts = list(texts)
+    """Remarks in a box: one, or a list of them; nothing where there is none.
+
+    What is of all atoms is said without the item, "all".
+    """
+    texts = [_without_all(text) for text in texts]
     if len(texts) < 2:
         return [note(text, kind=kind) for text in texts]
     listed = tag("ul", *(tag("li", text) for text in texts))
     return [tag("div", listed, class_=f"box {kind} several")]
+
+
+def _without_all(text):
+    rest = text.removeprefix("all: ")
+    return text if rest == text else f"{rest[:1].upper()}{rest[1:]}"
 
 
 def table(header, rows, *, caption=None, long=False):
@@ -112,7 +122,16 @@ def table(header, rows, *, caption=None, long=False):
 def facts(rows):
     """List of names and values; those without a value are left out."""
     rows = [(name, value) for name, value in rows if value not in (None, "")]
-    listed = tag("dl", *(tag("div", tag("dt", n), tag("dd", v)) for n, v in rows))
+    places = [
+        tag(
+            "div",
+            tag("dt", name),
+            tag("dd", value),
+            **({"class_": "long"} if len(plain_text(value)) > _LONG else {}),
+        )
+        for name, value in rows
+    ]
+    listed = tag("dl", *places)
     return join(listed, download("CSV", "csv", table_csv(("setting", "value"), rows)))
 
 

@@ -139,7 +139,7 @@ def test_the_card_has_notes_and_no_bookkeeping(tmp_path):
     notes = {"no_periodic": False, "barostat_interval": 25}
     run = read_run(write_run(tmp_path / "nvt", **record, **notes))
     rows = dict(details.details(run, make_production(run, tmp_path)))
-    assert (rows["No periodic"], rows["Barostat interval"]) == ("no", 25)
+    assert (rows["Periodic images"], rows["Barostat interval"]) == ("", 25)
     assert rows["Velocities every"] == ""
     assert (rows["Seed"], rows["Time step"]) == (3, "1 fs")
     hidden = {details.named(key, "")[0].capitalize() for key in record}
