@@ -135,6 +135,8 @@ def _with_radii(
             radii = (*settings.shell, *settings.shell)[:2]
         else:
             ends = [f"{label}, first neighbours", f"{label}, last neighbours"]
+            if isinstance(a, str) and a == c:
+                ends = [label, label]
             around = dict(zip(ends, ((b, a), (b, c)), strict=True))
             found, judged = shell_radii(source, around)
             radii = [found[end] for end in ends]
