@@ -18,7 +18,7 @@ from ..runs.source import Source
 from ..runs.window import Window
 from ..topology.elements import Naming
 from ..utils import settings
-from .output import add_overwrite_option, check_free, write_json
+from .output import add_overwrite_option, check_apart, check_free, files_of, write_json
 from .parser import Parser
 from .tables import format_rows, write_csv
 
@@ -46,11 +46,7 @@ def add_options(parser: Parser) -> None:
 def analyze(options: argparse.Namespace) -> None:
     """Measure what was asked for, print it and write what is to be written."""
     quantity: Quantity = options.measured
-    check_free(options.json, options.force)
-    check_free(options.csv, options.force)
-    check_free(options.plot, options.force, image=True)
-    for name in quantity.figures:
-        check_free(getattr(options, f"plot_{name}"), options.force, image=True)
+    _check_outputs(options, quantity)
     chosen = quantity.settings(**settings.given_options(options, quantity.settings))
     source, words = None, options.inputs
     if quantity.needs_runs:
@@ -72,6 +68,20 @@ def analyze(options: argparse.Namespace) -> None:
     for note in notes:
         print(note)
     _write(options, quantity, source, chosen, measurement, notes)
+
+
+def _check_outputs(options: argparse.Namespace, quantity: Quantity) -> None:
+    """Refuse files that cannot or should not be written, before any work."""
+    tables = {"--json": options.json, "--csv": options.csv}
+    names = {"--plot": "plot"} | {
+        f"--plot-{name.replace('_', '-')}": f"plot_{name}" for name in quantity.figures
+    }
+    images = {option: getattr(options, name) for option, name in names.items()}
+    for path in tables.values():
+        check_free(path, options.force)
+    for path in images.values():
+        check_free(path, options.force, image=True)
+    check_apart(tables | images, files_of(options.inputs))
 
 
 def _add_parser(quantities: Any, quantity: Quantity) -> None:

@@ -18,7 +18,14 @@ from ..utils.trust import Trust
 from ..utils.words import counted
 from . import error_tables as tables
 from .datafiles import check_once, described
-from .output import add_overwrite_option, check_free, print_next, quoted, write_json
+from .output import (
+    add_overwrite_option,
+    check_apart,
+    check_free,
+    print_next,
+    quoted,
+    write_json,
+)
 
 _log = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
@@ -156,18 +163,14 @@ class Outputs(NamedTuple):
     plot: Path | None
     calibration: Path | None = None
 
-    def check(self, overwrite: bool) -> None:
-        """Refuse files that cannot or should not be written."""
+    def check(self, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+        """Refuse files that cannot or should not be written, such as inputs."""
         check_free(self.json, overwrite)
         check_free(self.frames, overwrite)
         check_free(self.plot, overwrite, image=True)
         check_free(self.calibration, overwrite, image=True)
-        paths = [path for path in self if path is not None]
-        twice = [path for path in paths if paths.count(path) > 1]
-        if twice:
-            raise ValueError(
-                f"expected a file of its own for each output, found {twice[0]} twice"
-            )
+        outputs = {f"--{name}": path for name, path in self._asdict().items()}
+        check_apart(outputs, inputs)
 
 
 def show_errors(
@@ -244,7 +247,8 @@ def show_errors(
 
 def _check(options: argparse.Namespace, outputs: Outputs, data: list[Path]) -> None:
     """Refuse what cannot be, before any work."""
-    outputs.check(options.force)
+    named = options.model, *options.data, *options.training, *options.baseline
+    outputs.check(options.force, named)
     if options.model.suffix != _SUFFIX:
         raise ValueError(
             f"expected a model file (*{_SUFFIX}) first, found {options.model}"

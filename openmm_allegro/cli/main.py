@@ -138,10 +138,10 @@ def _run(run_verb: Callable[..., Outcome], options: Any) -> None:
     if options.verb in _OWN_JSON:
         run_verb(options)
         return
-    check_json_option(options)
+    before = check_json_option(options)
     with noted_warnings() as warned:
         outcome = run_verb(options)
-        write_outcome(options, outcome, warned)
+        write_outcome(options, outcome, warned, before)
 
 
 def _print_interrupted(known_options: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ These have a shape of their own, which is older; their module makes it.
 
 import argparse
 import contextlib
+import itertools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._version import __version__
-from .output import add_overwrite_option, check_free, write_json
+from ..runs.names import FREE_ENERGY, LOOP_FILES, PROTOCOL, SERIES, paths_of
+from ..utils.files import read_record
+from .output import add_overwrite_option, check_apart, check_free, files_of, write_json
 
 if TYPE_CHECKING:
     from ..model.model import Model
 
 # Options that are not about what a verb does.
 _OF_COMMAND = ("verb", "json", "debug")
+_RUNS = ("inputs", "run")  # options that may be prefixes of runs
 UNITS_OF_MODELS = {"cutoff": "Å"}  # of ``describe_model``
 
 
@@ -71,22 +75,68 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
         add_overwrite_option(parser)
 
 
-def check_json_option(options: argparse.Namespace) -> None:
+def check_json_option(options: argparse.Namespace) -> Any:
     """Refuse a file that cannot or should not be written, before any work.
+
+    Returns
+    -------
+    tuple or None
+        By which ``write_outcome`` knows the file that was there.
 
     Raises
     ------
     FileExistsError, PermissionError, ValueError
     """
     path = options.json
-    again = options.force or getattr(options, "resume", False)
-    check_free(path, again)
-    if path is not None and path == getattr(options, "output", None):
-        raise ValueError(f"expected a file of its own for --json, found {path} twice")
+    if path is None:
+        return None
+    given = {n: v for n, v in vars(options).items() if n not in _OF_COMMAND}
+    words = {name: _words(value) for name, value in given.items()}
+    read = (files_of(w) if n in _RUNS else w for n, w in words.items() if n != "output")
+    check_apart({"--json": path}, itertools.chain.from_iterable(read))
+    output = getattr(options, "output", None)
+    if output is not None and path.resolve() in map(Path.resolve, _records_of(output)):
+        raise ValueError(
+            f"expected a file of its own for --json, found {path}, which is the output "
+            "of the verb or its record"
+        )
+    check_free(path, options.force or _is_outcome(options))
+    return _mark(path)
+
+
+def _mark(path: Path) -> Any:
+    """What changes as a file is written."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _words(value: Any) -> list[Path | str]:
+    """Values of an option that may name files."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each for each in values if isinstance(each, Path | str)]
+
+
+def _records_of(output: Path | str) -> list[Path]:
+    """Output of a verb, and the records at it, if it is a prefix or a folder."""
+    in_folder = PROTOCOL, SERIES, LOOP_FILES["record"], FREE_ENERGY["results"]
+    path = Path(output)
+    return [path, *paths_of(output).values(), *(path / name for name in in_folder)]
+
+
+def _is_outcome(options: argparse.Namespace) -> bool:
+    """Tell whether a job that is resumed finds an outcome that it wrote before."""
+    if not getattr(options, "resume", False):
+        return False
+    try:
+        return read_record(options.json).get("verb") == options.verb
+    except (OSError, ValueError):
+        return False
 
 
 def write_outcome(
-    options: argparse.Namespace, outcome: Outcome, warned: Sequence[str]
+    options: argparse.Namespace, outcome: Outcome, warned: Sequence[str], before: Any
 ) -> None:
     """Write what a verb ended with, if ``--json`` asks for it.
 
@@ -97,9 +147,21 @@ def write_outcome(
     outcome : Outcome
     warned : sequence of str
         What was logged as warning.
+    before : tuple or None
+        Of ``check_json_option``.
+
+    Raises
+    ------
+    ValueError
+        If the verb itself wrote the file.
     """
     if options.json is None:
         return
+    if _mark(options.json) != before:
+        raise ValueError(
+            f"expected a file of its own for --json, found {options.json}, which "
+            f"{options.verb} wrote; it stays"
+        )
     given = {
         name: value
         for name, value in vars(options).items()

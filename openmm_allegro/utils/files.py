@@ -17,8 +17,10 @@ def check_new_file(path: Path, overwrite: bool) -> None:
 
     Raises
     ------
-    FileExistsError, PermissionError
+    FileExistsError, PermissionError, ValueError
     """
+    if str(path) == "-":
+        raise ValueError("expected the name of a file to write, found -")
     if path.is_dir():
         raise FileExistsError(f"expected to write a file at {path}, found a folder")
     check_folder(path.parent)
