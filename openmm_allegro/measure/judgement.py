@@ -4,8 +4,7 @@
 One function for each kind of criterion. Each gives the sentences that a reader has to
 know of a result; ``analyze`` prints them and writes them to its JSON, ``report`` shows
 them, and errors have been widened for the same reasons where they are made, in
-`analysis`. What no error could hold is withheld: `check_flight`,
-`check_steps`, `check_fluctuation`.
+`analysis`. What no error could hold is withheld by the functions named ``check_…``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -127,9 +126,14 @@ def judge_few(numbers: Mapping[str, int]) -> list[str]:
 
 def judge_size(name: str, value: float, error: float, reason: str = "") -> list[str]:
     """Judge whether a number is known to better than half its value."""
-    if not error > 0.5 * abs(value):
+    if is_known(value, error):
         return []
     return [f"{name} is known to half its value at best{reason}."]
+
+
+def is_known(value: float, error: float) -> bool:
+    """Tell whether a number is known to better than half its value."""
+    return not error > 0.5 * abs(value)
 
 
 def judge_independent(
@@ -353,19 +357,20 @@ def judge_jumps(
 
 
 def judge_line(label: str, line: Any) -> list[str]:
-    """Judge whether a line of `arrhenius` goes through its points."""
+    """Judge whether a line of `arrhenius` is known, and goes through its points."""
+    warnings = judge_size(f"{label}: the activation energy", *line.activation_energy)
     if line.degrees_of_freedom == 0:
-        return [
+        warnings.append(
             f"{label}: two temperatures do not show whether ln x is a line over 1 / T."
-        ]
-    if line.p_value >= _UNLIKELY:
-        return []
-    return [
-        f"{label}: the line misses its points: χ² {line.chi_squared:.3g} for "
-        f"{counted(line.degrees_of_freedom, 'degree')} of freedom, probability "
-        f"{line.p_value:.1g}. All errors are multiplied by {line.scale:.2g}; the "
-        "errors given are too small, or the values are of no one line."
-    ]
+        )
+    elif line.p_value < _UNLIKELY:
+        warnings.append(
+            f"{label}: the line misses its points: χ² {line.chi_squared:.3g} for "
+            f"{counted(line.degrees_of_freedom, 'degree')} of freedom, probability "
+            f"{line.p_value:.1g}. All errors are multiplied by {line.scale:.2g}; the "
+            "errors given are too small, or the values are of no one line."
+        )
+    return warnings
 
 
 def judge_windows(groups: Sequence[Sequence[int]], names: Sequence[str]) -> list[str]:

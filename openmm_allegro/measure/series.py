@@ -202,7 +202,8 @@ def _at_temperature(kelvin: float, part: Measurement, source: Source) -> dict[st
             points[_D][name] = result[key]
     rates = result["rates"]
     for k, kind in enumerate(result["kinds"]):
-        points[_RATE][kind] = float(rates.value[k]), float(rates.error[k])
+        name = name_rate(label, kind)
+        points[_RATE][name] = float(rates.value[k]), float(rates.error[k])
     factor = _conductivity_over_d(label, source)
     charge = result["charge_diffusion"]
     conductivity = None
@@ -211,6 +212,14 @@ def _at_temperature(kelvin: float, part: Measurement, source: Source) -> dict[st
         points[_SIGMA_T][f"σT of {label}"] = tuple(factor * x for x in charge)
     results = result | {"conductivity": conductivity, "label": label}
     return {"points": points, "results": results, "label": label}
+
+
+def name_rate(label: str, kind: str) -> str:
+    """Name the rate of a kind of jumps; sites of a density have no kinds."""
+    from ..analysis.solids.density import KIND
+
+    more = kind.removeprefix(f"{KIND}-{KIND}").removeprefix(", ").strip()
+    return f"rate of jumps of {label}" + (f", {more}" if more else "")
 
 
 def _conductivity_over_d(label: str, source: Source) -> float | None:
@@ -254,6 +263,8 @@ def _left_out(measured: Mapping[float, dict]) -> str:
 
 def _rows(name: str, one: dict[str, Any]) -> list[Row]:
     """Rows of one temperature."""
+    from ..analysis.solids.density import KIND
+
     result, rows = one["results"], []
     for unit, items in one["points"].items():
         if unit != _SIGMA_T:
@@ -267,5 +278,6 @@ def _rows(name: str, one: dict[str, Any]) -> list[Row]:
         if result[key] is not None:
             rows.append(Row(name, text, *result[key], ""))
     for kind, stay in result["residences"].items():
-        rows.append(Row(name, f"residence time at {kind}", *stay["time"], "ps"))
+        site = "a site" if kind == KIND else kind
+        rows.append(Row(name, f"residence time at {site}", *stay["time"], "ps"))
     return rows

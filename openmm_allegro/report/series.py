@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
+from ..measure.judgement import is_known
 from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
 from ..runs.window import Window
 from ..utils.config import SettingError
@@ -97,7 +98,7 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
             curves,
             _footer(measurement, command),
         ]
-    return document(title, words, _tiles(measurement), sections)
+    return document(title, words, energy_tiles(measurement), sections)
 
 
 def _productions(temperatures, folder, start):
@@ -109,14 +110,20 @@ def _productions(temperatures, folder, start):
     }
 
 
-def _tiles(measurement):
-    """Activation energies of D and of the conductivity."""
-    rows = [
-        (measured(row.value, row.error), "eV", f"activation energy, {row.item}")
+def energy_tiles(measurement):
+    """Activation energies of D and of the conductivity that are known, best first."""
+    known = [
+        row
         for row in measurement.rows
-        if row.quantity == _ENERGIES[1] and not _is_rate(measurement, row.item)
+        if row.quantity == _ENERGIES[1]
+        and not _is_rate(measurement, row.item)
+        and is_known(row.value, row.error)
     ]
-    return tiles(rows)
+    known.sort(key=lambda row: row.error / abs(row.value))
+    return tiles(
+        (measured(row.value, row.error), "eV", f"activation energy, {row.item}")
+        for row in known
+    )
 
 
 def _is_rate(measurement, item):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Section of the page: g(r), coordination, environments, angles, S(q), bonds."""
 
+from ..measure.measurement import Row
 from ..measure.sentences import starts_with
 from ..measure.subjects import TOTAL, default_pairs
 from .downloads import rounded
@@ -21,6 +22,14 @@ from .html import (
 from .production import Findings, Production
 
 _CURVES = 6  # in one figure
+# Quantities of first shells, as `analyze rdf` names them, and their units.
+_OF_SHELLS = {
+    "first peak": " (nm)",
+    "g at the peak": "",
+    "coordination number": "",
+    "within": " (nm)",
+    "more neighbours": " (per 0.01 nm)",
+}
 
 
 def structure_section(production: Production, findings: Findings) -> Markup:
@@ -96,28 +105,26 @@ def _curves(production, curves):
 
 def _coordination(production):
     measurement = production.measure("rdf")
-    shells = {
-        label: result["coordination"]
-        for label, result in measurement.results.items()
-        if result["coordination"] is not None
-    }
+    of_pairs: dict[str, dict[str, Row]] = {}
+    for row in measurement.rows:
+        name = row.quantity.removesuffix(" between molecules")
+        of_pairs.setdefault(row.item, {})[name] = row
     rows = [
         (
             dashed(label),
-            rounded(shell.r_peak, ".3f"),
-            rounded(shell.g_peak, ".2f"),
-            rounded(shell.r_max, ".3f"),
-            measured(shell.number, shell.number_error),
+            *(measured(of[name].value, of[name].error) for name in _OF_SHELLS),
         )
-        for label, shell in shells.items()
+        for label, of in of_pairs.items()
     ]
-    header = "pair", "peak (nm)", "g", "minimum (nm)", "neighbours"
+    header = ("pair", *(f"{name}{unit}" for name, unit in _OF_SHELLS.items()))
     return join(
         table(
             header,
             rows,
-            caption="First peak and first minimum of g(r) of a pair A–B, and the mean "
-            "number of neighbours B of an A within that minimum.",
+            caption="First peak of g(r) of a pair A–B, and the mean number of "
+            "neighbours B of an A within its first minimum. The error of that distance "
+            "is half the range in which noise leaves g(r) as low; of elements that are "
+            "bonded, all is of pairs in different molecules.",
         )
         if rows
         else None,

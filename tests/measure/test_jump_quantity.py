@@ -14,7 +14,7 @@ from kmc_helpers import CUBIC, TRICLINIC, solid, walk
 from openmm_allegro.cli.main import main
 from openmm_allegro.measure.jumps import JumpsSettings
 from openmm_allegro.measure.quantities import QUANTITIES
-from openmm_allegro.measure.series import SeriesSettings
+from openmm_allegro.measure.series import SeriesSettings, name_rate
 from openmm_allegro.report import report
 from openmm_allegro.report import series as series_of_page
 from openmm_allegro.report.further import further_parts
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("read_here")
 STEP = 0.2  # ps
 ENERGY, ATTEMPTS = 0.2, 1.0  # eV; 1/ps to each neighbour
 KIND = "Li1-Li1, below 1 nm"
+RATE = f"rate of jumps of Li, {KIND}"
 CIF = """data_cell
 _cell_length_a {a}
 _cell_length_b {b}
@@ -143,7 +144,7 @@ def measurement(series):
 
 
 def test_a_series_has_the_activation_energy_of_its_rates(measurement):
-    rates = measurement.results[KIND]
+    rates = measurement.results[RATE]
     value, error = rates["activation_energy_ev"]
     # frames hide some jumps at the higher temperature
     assert value == pytest.approx(ENERGY, abs=3 * error + 0.006) and error < 0.02
@@ -159,7 +160,10 @@ def test_a_series_has_the_activation_energy_of_its_rates(measurement):
     exact = density * 1.602176634e-19**2 / (1.380649e-23 * 700) * 1e-4
     ratio = at_700["conductivity"][0] / at_700["charge_diffusion"].value
     assert ratio == pytest.approx(exact, rel=1e-4)
-    assert measurement.units[KIND] == "1/ps"
+    assert measurement.units[RATE] == "1/ps"
+    # sites that a density has shown have no kinds that a reader knows
+    assert name_rate("Li", "site-site") == "rate of jumps of Li"
+    assert name_rate("Li", "site-site, 0.30 nm") == "rate of jumps of Li, 0.30 nm"
 
 
 def test_pages_show_jumps_and_series(series, measurement, tmp_path, monkeypatch):

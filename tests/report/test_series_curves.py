@@ -3,6 +3,7 @@
 
 import base64
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +11,11 @@ pytest.importorskip("mdtraj")
 
 from report_helpers import salt_water, walk, write_run
 
+from openmm_allegro.measure.measurement import Measurement, Row
 from openmm_allegro.report.production import make_production
+from openmm_allegro.report.series import energy_tiles
 from openmm_allegro.report.series_curves import curves_section
+from openmm_allegro.report.structure import _coordination
 from openmm_allegro.runs.run import read_run
 
 pytestmark = pytest.mark.usefixtures("undrawn", "read_here")
@@ -55,3 +59,31 @@ def test_what_cannot_be_measured_is_said_once(tmp_path):
     page = curves_section(productions)
     assert page.count("500 K, 600 K: not computed, expected") == 1
     assert "Radial distribution functions of" in page  # of one frame, without errors
+
+
+def test_tiles_are_of_energies_that_are_known_best_first():
+    name = "activation energy in eV"
+    rows = [
+        Row("D of Li", name, 0.10, 0.25, "eV"),
+        Row("σT of Li", name, 0.20, 0.05, "eV"),
+        Row("D of Li by jumps", name, 0.30, 0.02, "eV"),
+        Row("rate of jumps of Li", name, 0.3, 0.01, "eV"),
+    ]
+    shown = energy_tiles(Measurement(rows, {}, {"rate of jumps of Li": "1/ps"}))
+    items = re.findall(r"activation energy, ([^<]+)", shown)
+    assert items == ["D of Li by jumps", "σT of Li"]
+
+
+def test_shells_on_a_page_are_those_of_analyze_with_the_error_of_their_radius():
+    rows = [
+        Row("Na-O", "highest within molecules, at", 0.11, None, "nm"),
+        Row("Na-O", "first peak between molecules", 0.24, None, "nm"),
+        Row("Na-O", "g at the peak", 7.5, None, ""),
+        Row("Na-O", "coordination number between molecules", 5.7, 0.1, ""),
+        Row("Na-O", "within", 0.31, 0.02, "nm"),
+        Row("Na-O", "more neighbours", 0.17, None, "per 0.01 nm"),
+    ]
+    measured = Measurement(rows, {}, {})
+    shown = _coordination(SimpleNamespace(measure=lambda name: measured))
+    assert "<td" in shown and "0.310 ± 0.020" in shown and "5.70 ± 0.10" in shown
+    assert "within (nm)" in shown and "coordination number" in shown
