@@ -25,7 +25,7 @@ from openmm_allegro.analysis import (
     hills_surface,
     reweighted_surface,
 )
-from openmm_allegro.analysis.free_energy.surface import GAS_CONSTANT
+from openmm_allegro.units import GAS_CONSTANT
 
 KELVIN = 300.0
 RT = GAS_CONSTANT * KELVIN

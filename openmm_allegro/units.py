@@ -2,13 +2,17 @@
 """Conversion constants; there are no others in the package, prefixes (kilo) aside.
 
 The model side works in Å and eV, OpenMM in nm and kJ/mol. From the exact SI (2019)
-values of the elementary charge and Avogadro's number, doi:10.1103/RevModPhys.93.025010.
+values of the elementary charge, Boltzmann's constant and Avogadro's number,
+doi:10.1103/RevModPhys.93.025010.
 """
 
 EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0  # 96.4853321233...
 NM_TO_ANGSTROM = 10.0
 KJ_PER_MOL_NM3_TO_BAR = 1e25 / 6.02214076e23  # 16.6053906717...
 EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM = EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM
+GAS_CONSTANT = 1.380649e-23 * 6.02214076e23 / 1000.0  # kJ/mol/K
+# As OpenMM has it for quantum nuclei (CODATA: 1.054571817), in kJ/mol ps.
+HBAR = 1.054571628e-34 * 6.02214076e23 / (1000 * 1e-12)
 BOLTZMANN_EV = 1.380649e-23 / 1.602176634e-19  # eV/K
 
 # To SI and to the units of tables, for the analysis.

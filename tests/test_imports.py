@@ -4,6 +4,7 @@
 import ast
 import functools
 import importlib
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -161,6 +162,14 @@ def test_nothing_imports_systems_or_benchmarks():
     for name, path in modules().items():
         outside = {"systems", "benchmarks", "examples", "tests"}
         assert not foreign_imports(path) & outside, name
+
+
+def test_constants_of_nature_stand_in_one_place():
+    digits = re.compile(r"1\.380649|6\.02214|1\.602176|8\.31446|MOLAR_GAS")
+    there = [
+        path.name for path in modules().values() if digits.search(path.read_text())
+    ]
+    assert there == ["units.py"]
 
 
 def test_public_names():

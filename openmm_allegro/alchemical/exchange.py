@@ -11,7 +11,6 @@ from openmm import app, unit
 from ..analysis.states import overlap_warnings, state_free_energies
 from ..replica_exchange.free_energy import thin
 from ..replica_exchange.samples import (
-    GAS_CONSTANT,
     by_temperature,
     exchanges,
     read_arrays,
@@ -19,6 +18,7 @@ from ..replica_exchange.samples import (
 from ..replica_exchange.sampling import exchange_states
 from ..simulate.arguments import without_units
 from ..simulate.settings import Execution
+from ..units import GAS_CONSTANT
 from .settings import LambdaSettings
 from .systems import at_lambda, check_lambda
 

@@ -14,8 +14,8 @@ from ..analysis.states import (
     work_warnings,
 )
 from ..analysis.statistics import Estimate
-from ..replica_exchange.samples import GAS_CONSTANT
 from ..runs.names import switching_paths_of
+from ..units import GAS_CONSTANT
 from ..utils.files import read_record
 from .exchange import LambdaFreeEnergies
 from .works import read_works

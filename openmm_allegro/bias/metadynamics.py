@@ -13,6 +13,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from ..units import GAS_CONSTANT
 from .grid import (
     axes_record,
     ends_of,
@@ -23,7 +24,7 @@ from .grid import (
 )
 from .settings import Metadynamics
 from .table import GrowingTable
-from .variables import GAS_CONSTANT, Resolved, make_force
+from .variables import Resolved, make_force
 
 
 class MetadynamicsBias:

@@ -11,11 +11,12 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..units import GAS_CONSTANT
 from ..utils.extras import naming_extras
 from .grid import axes_record, ends_of, make_axes
 from .settings import Opes
 from .table import GrowingTable
-from .variables import GAS_CONSTANT, Resolved, make_force
+from .variables import Resolved, make_force
 
 _LOOKS = 20  # at the variables between two kernels, to measure their variance
 

@@ -6,15 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from ..inputs.regions import select_atoms
 from ..units import NM_TO_ANGSTROM
 from .settings import Variable, check_groups
 
-GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
-    unit.kilojoule_per_mole / unit.kelvin
-)
 # Further columns of the files that variables are in.
 _TAKEN = ("step", "time_ps", "bias_kj_mol", "restraints_kj_mol")
 _TAKEN += ("height_kj_mol", "bias_factor", "kernels", "rct_kj_mol")

@@ -19,6 +19,7 @@ from ..runs.names import EQUILIBRATION, UMBRELLA
 from ..runs.run import Run
 from ..runs.source import Source
 from ..runs.window import Window
+from ..units import GAS_CONSTANT
 from .free_energy_axes import axes_of, grid_ends
 from .free_energy_remarks import remarks
 from .judgement import judge_independent
@@ -258,7 +259,7 @@ def _by_hills(
 
 def _by_reweighting(source: Source, names: tuple[str, ...], settings: Any) -> Estimated:
     from ..analysis import reweighted_surface
-    from ..analysis.free_energy.surface import GAS_CONSTANT, balance
+    from ..analysis.free_energy.surface import balance
 
     kelvin = _one_temperature(source, source.runs)
     series, logs, starts = [], [], []

@@ -11,7 +11,7 @@ from ..runs.nuclei import Nuclei
 from ..runs.run import Run
 from ..runs.selections import no_words
 from ..runs.source import Source
-from ..units import EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
+from ..units import EV_TO_KJ_PER_MOL, GAS_CONSTANT, NM_TO_ANGSTROM
 from .judgement import judge_independent
 from .measurement import Measurement, Row
 from .quantity import Quantity, Settings
@@ -40,8 +40,6 @@ def measure_kinetic_energies(
     gyration), each with an error, ``classical`` (3/2 k T), and ``temperature``, at
     which a classical nucleus would have that energy.
     """
-    from scipy.constants import gas_constant
-
     from ..analysis import plot_kinetic_energies
 
     rows: list[Row] = []
@@ -50,7 +48,7 @@ def measure_kinetic_energies(
     for run in source.runs:
         times, elements = source.nuclei(run)
         suffix = f" ({run.name})" if len(source.runs) > 1 else ""
-        classical = 1.5e-3 * gas_constant * source.temperature(run) / _MEV
+        classical = 1.5 * GAS_CONSTANT * source.temperature(run) / _MEV
         notes.append(_how(run))
         for element, nuclei in elements.items():
             label = element + suffix
@@ -85,13 +83,11 @@ QUANTITY = Quantity(
 
 
 def _of_element(nuclei: Nuclei, classical: float) -> dict[str, Any]:
-    from scipy.constants import gas_constant
-
     from ..analysis import series_mean
 
     kinetic = series_mean(nuclei.kinetic / _MEV)
     values: dict[str, Any] = {"kinetic": kinetic, "classical": classical}
-    warm = 2 / 3 * 1e3 * _MEV / gas_constant
+    warm = 2 / 3 * _MEV / GAS_CONSTANT
     values["temperature"] = kinetic.value * warm
     if nuclei.primitive is not None:
         values["primitive"] = series_mean(nuclei.primitive / _MEV)

@@ -7,9 +7,7 @@ temperature T.
 
 import numpy as np
 
-# As OpenMM has them, in kJ/mol/K, and in kJ/mol ps.
-BOLTZMANN = 1.380649e-23 * 6.02214076e23 / 1000
-HBAR = 1.054571628e-34 * 6.02214076e23 / (1000 * 1e-12)
+from ..units import GAS_CONSTANT, HBAR
 
 
 def virial_kinetic_energy(
@@ -34,7 +32,7 @@ def virial_kinetic_energy(
     """
     apart = positions - positions.mean(axis=0)
     virial = np.einsum("pnx,pnx->n", apart, forces) / len(positions)
-    return 1.5 * BOLTZMANN * kelvin - 0.5 * virial
+    return 1.5 * GAS_CONSTANT * kelvin - 0.5 * virial
 
 
 def primitive_kinetic_energy(
@@ -56,7 +54,7 @@ def primitive_kinetic_energy(
     -------
     [N], kJ/mol
     """
-    beads, thermal = len(positions), BOLTZMANN * kelvin
+    beads, thermal = len(positions), GAS_CONSTANT * kelvin
     steps = np.square(positions - np.roll(positions, -1, axis=0)).sum(axis=(0, 2))
     springs = masses * beads * (thermal / HBAR) ** 2 / 2 * steps
     return 1.5 * beads * thermal - springs
@@ -106,7 +104,7 @@ def oscillator_energy(frequency: float, kelvin: float, beads: int = 0) -> float:
     -------
     float, kJ/mol
     """
-    thermal = BOLTZMANN * kelvin
+    thermal = GAS_CONSTANT * kelvin
     if beads == 0:
         quantum = HBAR * frequency
         return float(quantum / 4 / np.tanh(quantum / (2 * thermal)))

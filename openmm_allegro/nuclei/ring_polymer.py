@@ -15,7 +15,8 @@ import numpy as np
 import openmm
 from openmm import app
 
-from .estimators import BOLTZMANN, resample
+from ..units import GAS_CONSTANT
+from .estimators import resample
 
 _STEPS = 10  # between stops of the drift
 _ALL = 2**32 - 1  # groups of forces; OpenMM has -1 for them, too
@@ -184,7 +185,7 @@ class RingPolymerContext(openmm.Context):
         within = random.normal(size=positions.shape)
         heavy = self._masses > 0
         within[:, ~heavy] = 0.0
-        spread = np.sqrt(count * BOLTZMANN * kelvin / self._masses[heavy])
+        spread = np.sqrt(count * GAS_CONSTANT * kelvin / self._masses[heavy])
         within[:, heavy] *= spread[:, None]
         if earlier is not None:
             apart = resample(earlier.positions, count)

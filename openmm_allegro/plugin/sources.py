@@ -33,7 +33,13 @@ def module_name() -> str:
 
 
 def own_statics(compiler: Sequence[str]) -> list[str]:
-    """Flags of a compiler for statics that no other library shares; GCC has one."""
+    """Flags of a compiler for statics that no other library shares; GCC has one.
+
+    None of a compiler that is not there, so that an installation goes on without one.
+    """
     command = [*compiler, _OWN_STATICS, "-E", "-x", "c++", os.devnull]
-    tried = subprocess.run(command, capture_output=True, check=False)
+    try:
+        tried = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        return []
     return [] if tried.returncode else [_OWN_STATICS]

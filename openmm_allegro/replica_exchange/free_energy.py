@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..units import GAS_CONSTANT
 from ..utils.quiet import quiet
-from .samples import GAS_CONSTANT, Samples, by_temperature, read_samples
+from .samples import Samples, by_temperature, read_samples
 
 _LEAST_SAMPLES = 10
 _REMEDY = "go on with more iterations and resume=True (--resume)"

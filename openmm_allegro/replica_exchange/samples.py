@@ -6,19 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from openmm import unit
 
 from ..runs.names import REPLICA_SUFFIXES, replica_paths_of
 from ..runs.topology import load_topology
+from ..units import GAS_CONSTANT
 from ..utils.files import read_record, replacing
 from .states import values_of_states
 
 if TYPE_CHECKING:
     import mdtraj
-
-GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
-    unit.kilojoule_per_mole / unit.kelvin
-)
 
 
 class Samples(NamedTuple):

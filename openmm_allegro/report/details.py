@@ -23,6 +23,28 @@ _UNITS = {
 }
 # Programs that take the steps, by their names in a record.
 _ENGINES = {"openmm": "OpenMM", LAMMPS: "LAMMPS"}
+# Keys whose words are no name of what they mean, with the unit of their values.
+_TITLES = {
+    "backend_reason": ("reason for the backend", ""),
+    "two_body": ("two-body terms", ""),
+    "kernel": ("code of the network", ""),
+    "skin": ("list of pairs beyond the cutoff", "Å"),
+    "charges": ("charges of the model", ""),
+    "charge_alpha": ("width of charges, α", "1/Å"),
+    "total_charge": ("total charge", "e"),
+    "flexible_molecules": ("volume moves shift atoms, not molecules", ""),
+    "velocities_drawn": ("velocities drawn at the start", ""),
+    "forcefield": ("force field", ""),
+    "mixing_region": ("selection of the region", ""),
+    "system_xml": ("System XML", ""),
+    "system_xml_sha256": ("SHA-256 of the System XML", ""),
+    "positions_sha256": ("SHA-256 of the positions", ""),
+    "variable_interval": ("variables every", "steps"),
+    "dipole_interval": ("dipoles every", "steps"),
+    "charge_interval": ("charges every", "steps"),
+    "bead_interval": ("beads every", "steps"),
+    "barostat_interval": ("volume moves every", "steps"),
+}
 # Rows that say what a record lacks.
 _OF_RECORDS = ("Integrator", "Steps", "Versions")
 # Keys of a record that tell a reader of the page nothing, or nothing that its warnings
@@ -35,6 +57,9 @@ _HIDDEN = {
 
 def named(key, value):
     """Write a key of a record with its unit: ``height_kj_mol`` 1, height 1 kJ/mol."""
+    if key in _TITLES:
+        name, unit = _TITLES[key]
+        return name, f"{value} {unit}" if unit else value
     for ending, unit in _UNITS.items():
         if key.endswith(ending):
             return key.removesuffix(ending).replace("_", " "), f"{value} {unit}"
@@ -112,7 +137,7 @@ def details(run, production):
     others = [
         _capitalized(*named(key, _yes(value) if isinstance(value, bool) else value))
         for key, value in _scalars(record).items()
-        if key not in shown
+        if key not in shown and (value or not key.endswith("_interval"))
     ]
     # Files of another program have no record that could lack something.
     left = () if run.record_file is not None or run.table else _OF_RECORDS

@@ -14,13 +14,12 @@ import openmm
 from openmm import app, unit
 
 from ..nuclei.estimators import (
-    BOLTZMANN,
-    HBAR,
     primitive_kinetic_energy,
     virial_kinetic_energy,
 )
 from ..nuclei.ring_polymer import RingPolymerContext, degrees_of_freedom, masses_of
 from ..runs.table import ENERGY_COLUMNS, SPEED
+from ..units import GAS_CONSTANT, HBAR
 from .table import TableReporter, check_interval, next_report
 from .trajectory import append_bytes, xtc_frame
 
@@ -72,7 +71,7 @@ class EnergyReporter(TableReporter):
         if isinstance(context, RingPolymerContext):
             kelvin = context.ring.getTemperature()._value
             freedom = degrees_of_freedom(simulation.system)
-            values["temperature"] = 2 * kinetic / (freedom * BOLTZMANN)
+            values["temperature"] = 2 * kinetic / (freedom * GAS_CONSTANT)
             of_atoms = _virial_of_atoms(context, kelvin)
             kinetic = float(of_atoms[masses > 0].sum())
         values |= {"kinetic": kinetic, "total": potential + kinetic}
@@ -188,7 +187,7 @@ def ring_energy(
     """Compute the energy of all beads and springs over the number of beads, kJ/mol."""
     positions, velocities = context.beads()
     count = len(positions)
-    stiff = masses * (count * BOLTZMANN * kelvin / HBAR) ** 2
+    stiff = masses * (count * GAS_CONSTANT * kelvin / HBAR) ** 2
     steps = np.square(positions - np.roll(positions, -1, axis=0)).sum(axis=(0, 2))
     speeds = np.square(velocities).sum(axis=(0, 2))
     energy = 0.5 * (stiff @ steps + masses @ speeds)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..units import GAS_CONSTANT
 from .run import Run
 from .table import ENERGY_COLUMNS, Table, Unreadable, read_table
 from .times import repeated
@@ -137,10 +138,8 @@ def _begin(times: np.ndarray) -> float:
 
 def degrees_of_freedom(table: Table) -> int:
     """Count what kinetic energy and temperature were reported with: 2 E = N R T."""
-    from scipy.constants import gas_constant
-
     warm = table["temperature"] > 0
     if "kinetic" not in table or not warm.any():
         raise ValueError("expected kinetic energies at a temperature, found none")
     ratio = table["kinetic"][warm] / table["temperature"][warm]
-    return round(float(np.median(ratio)) * 2e3 / gas_constant)
+    return round(float(np.median(ratio)) * 2 / GAS_CONSTANT)

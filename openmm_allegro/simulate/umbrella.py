@@ -20,8 +20,9 @@ from openmm import app
 
 from ..bias.settings import Restraint, Variable
 from ..bias.values import VariableValues
-from ..bias.variables import GAS_CONSTANT, resolve
+from ..bias.variables import resolve
 from ..runs.names import EQUILIBRATION, UMBRELLA
+from ..units import GAS_CONSTANT
 from ..utils.extras import naming_extras
 from ..utils.settings import check_settings, documented, setting
 from .acting import references_of

@@ -27,7 +27,6 @@ from openmm_allegro.analysis import (
     plot_profiles,
     plot_surface,
 )
-from openmm_allegro.analysis.free_energy.surface import GAS_CONSTANT
 from openmm_allegro.bias import Metadynamics, Opes, Variable
 from openmm_allegro.measure.free_energy import FreeEnergySettings
 from openmm_allegro.measure.free_energy_runs import estimate
@@ -40,6 +39,7 @@ from openmm_allegro.replica_exchange import (
 )
 from openmm_allegro.runs.run import read_run
 from openmm_allegro.runs.source import Source
+from openmm_allegro.units import GAS_CONSTANT
 
 FOLDER = Path(__file__).parent
 EDGE, CUTOFF = 18.6, 7.5  # Å, of the box before it is equilibrated, and of its pairs

@@ -17,12 +17,12 @@ from openmm_allegro.analysis.free_energy.hills import (
     sum_hills,
 )
 from openmm_allegro.analysis.free_energy.surface import (
-    GAS_CONSTANT,
     balance,
     reweighted_surface,
 )
 from openmm_allegro.analysis.free_energy.windows import combine_windows
 from openmm_allegro.measure.free_energy_remarks import remarks
+from openmm_allegro.units import GAS_CONSTANT
 
 KELVIN = 300.0
 RT = GAS_CONSTANT * KELVIN

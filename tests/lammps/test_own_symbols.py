@@ -9,7 +9,7 @@ import pytest
 
 from openmm_allegro.lammps.build import build_plugin
 from openmm_allegro.plugin.build import plugin_path
-from openmm_allegro.plugin.sources import SOURCES
+from openmm_allegro.plugin.sources import SOURCES, own_statics
 
 pytestmark = [
     pytest.mark.small,
@@ -35,3 +35,7 @@ def test_plugin_of_openmm():
     declared = set(re.findall(r"\b(allegro_\w+)\(", header))
     of_openmm = {"registerPlatforms", "registerKernelFactories"}
     assert exported(plugin_path()) == declared | of_openmm
+
+
+def test_an_installation_without_a_compiler_goes_on():
+    assert own_statics(["/no/such/compiler"]) == []

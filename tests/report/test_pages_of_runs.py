@@ -136,10 +136,13 @@ def test_parallel_tempering_has_exchanges_and_no_kinetics(tmp_path):
 def test_the_card_has_notes_and_no_bookkeeping(tmp_path):
     record = {"stochastic_thermostat": True, "checkpoint_step": 7, "finished": True}
     record |= {"velocity_interval": 0}
-    notes = {"no_periodic": False, "barostat_interval": 25}
+    notes = {"no_periodic": False, "barostat_interval": 25, "dipole_interval": 0}
+    notes |= {"two_body": "exact", "backend_reason": "native, as asked for"}
     run = read_run(write_run(tmp_path / "nvt", **record, **notes))
     rows = dict(details.details(run, make_production(run, tmp_path)))
-    assert (rows["Periodic images"], rows["Barostat interval"]) == ("", 25)
+    assert (rows["Periodic images"], rows["Volume moves every"]) == ("", "25 steps")
+    assert rows["Reason for the backend"] == "native, as asked for"
+    assert rows["Two-body terms"] == "exact" and "Dipoles every" not in rows
     assert rows["Velocities every"] == ""
     assert (rows["Seed"], rows["Time step"]) == (3, "1 fs")
     hidden = {details.named(key, "")[0].capitalize() for key in record}

@@ -27,13 +27,13 @@ from run_helpers import (
 from openmm_allegro import AllegroPotential, Stage, Watchdogs, run, run_protocol
 from openmm_allegro.bias.settings import Variable
 from openmm_allegro.forces import copy_system
-from openmm_allegro.nuclei.estimators import BOLTZMANN
 from openmm_allegro.nuclei.prepare import make_ring_polymer
 from openmm_allegro.nuclei.ring_polymer import adopt
 from openmm_allegro.reporters import PressureReporter, UncertaintyReporter, pressure
 from openmm_allegro.runs.table import read_columns
 from openmm_allegro.simulate.checkpoint import read_checkpoint
 from openmm_allegro.simulate.protocol_file import read_settings
+from openmm_allegro.units import GAS_CONSTANT
 
 pytestmark = pytest.mark.small
 DISTANCE = Variable("r", "distance", atoms=(0, 1))
@@ -125,7 +125,7 @@ def ideal_gas(count=8):
 
 def start_gas(output, **options):
     """Start 8 atoms at 8 k T / 8 nm³ with a barostat."""
-    pressure = BOLTZMANN * 300 * unit.kilojoule_per_mole / unit.nanometer**3
+    pressure = GAS_CONSTANT * 300 * unit.kilojoule_per_mole / unit.nanometer**3
     settings = {
         "ensemble": "npt",
         "integrator": "rpmd",
@@ -160,7 +160,7 @@ def test_barostat_of_ring_polymers_holds_the_pressure_of_a_gas(tmp_path):
     volume = read_columns(paths["energies"], "energies")["Box Volume (nm^3)"]
     table = read_columns(tmp_path / "p.csv", "pressures")
     product = (table["Pressure (bar)"] * table["Box Volume (nm^3)"]).mean()
-    ideal = 8 * BOLTZMANN * 300 * 16.6054
+    ideal = 8 * GAS_CONSTANT * 300 * 16.6054
     assert volume.std() > 0.5
     assert volume.mean() == pytest.approx(9.0, rel=0.3)
     assert product == pytest.approx(ideal, rel=0.3)

@@ -271,6 +271,6 @@ def test_unknown_variable(tmp_path):
 
 def test_thermal_energy():
     """RT of the analysis is kT of the simulation."""
-    from openmm_allegro.analysis.free_energy.surface import GAS_CONSTANT
+    from openmm_allegro.units import GAS_CONSTANT
 
     assert GAS_CONSTANT * 300.0 == pytest.approx(KT, rel=1e-9)

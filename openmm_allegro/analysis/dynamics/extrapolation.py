@@ -4,10 +4,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import Boltzmann, gas_constant
+from scipy.constants import Boltzmann
 from scipy.special import chdtrc
 
-from ...units import M2_TO_CM2, MPA_S_TO_PA_S, NM_TO_M
+from ...units import GAS_CONSTANT, M2_TO_CM2, MPA_S_TO_PA_S, NM_TO_M
 from ..statistics import Estimate
 
 # Sum over the images of a cubic lattice, doi:10.1021/jp0477147.
@@ -130,7 +130,7 @@ def arrhenius(temperatures, values, errors):
 
 def _rt(temperature):
     """RT in kJ/mol."""
-    return 1e-3 * gas_constant * np.asarray(temperature, dtype=float)
+    return GAS_CONSTANT * np.asarray(temperature, dtype=float)
 
 
 def _checked(temperatures, values, errors):

@@ -4,10 +4,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import gas_constant
 from scipy.signal import welch
 
-from ...units import NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
+from ...units import GAS_CONSTANT, NM2_PER_PS_TO_CM2_PER_S, THZ_TO_WAVENUMBER
 from ...utils.hdf5 import open_hdf5
 from ..defaults import BLOCKS, LONG_BLOCKS
 from ..frames import frame_interval, select_atoms, vectors_of_atoms
@@ -161,6 +160,11 @@ def kinetic_temperatures(velocities, *, drift=False, constraints=0):
     -------
     some, whole : (n_frames,) arrays
         In K.
+
+    Raises
+    ------
+    ValueError
+        If no atom with mass is free to move.
     """
     masses, total = velocities.masses, velocities.all_masses.sum()
     lost = 0.0 if drift else 1.0
@@ -169,8 +173,8 @@ def kinetic_temperatures(velocities, *, drift=False, constraints=0):
     if not (freedom > 1e-6 and of_all > 0):
         raise ValueError("expected atoms with mass that move, found none")
     squares = np.einsum("fix,fix,i->f", *[velocities.values] * 2, masses)
-    unit = 1e-3 * gas_constant
-    return squares / (unit * freedom), 2 * velocities.kinetic / (unit * of_all)
+    some, whole = squares / freedom, 2 * velocities.kinetic / of_all
+    return some / GAS_CONSTANT, whole / GAS_CONSTANT
 
 
 def velocity_autocorrelation(velocities, time_step, *, max_lag=None, n_blocks=BLOCKS):

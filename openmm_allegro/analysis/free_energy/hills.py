@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...units import GAS_CONSTANT
 from ..statistics import block_edges
 from .axes import shape_of
 from .surface import (
-    GAS_CONSTANT,
     Replicates,
     check_length,
     make_surface,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import gas_constant
 
+from ...units import GAS_CONSTANT
 from ..statistics import (
     block_edges,
     check_blocks,
@@ -26,7 +26,6 @@ from ..statistics import (
 )
 from .axes import flat_bins, shape_of, volume_of
 
-GAS_CONSTANT = 1e-3 * gas_constant  # kJ/mol/K
 # Blocks of a run in which a bin was visited, below which its error is not known.
 LEAST_BLOCKS = 3
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...units import GAS_CONSTANT
 from ..states import LEAST_OVERLAP, state_free_energies
 from ..statistics import block_edges, statistical_inefficiency
 from .axes import flat_bins, shape_of
 from .surface import (
-    GAS_CONSTANT,
     LEAST_BLOCKS,
     Replicates,
     Surface,

@@ -4,8 +4,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import gas_constant
 
+from ...units import GAS_CONSTANT
 from ..defaults import BIN_WIDTH, BLOCKS
 from ..statistics import (
     holds_few,
@@ -178,7 +178,7 @@ def potential_of_mean_force(distribution, temperature):
     """
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0 K, found {temperature:.6g} K")
-    rt = 1e-3 * gas_constant * temperature
+    rt = GAS_CONSTANT * temperature
     known = distribution.g > 0
     g, error = distribution.g[known], distribution.g_error[known]
     return PotentialOfMeanForce(distribution.r[known], -rt * np.log(g), rt * error / g)

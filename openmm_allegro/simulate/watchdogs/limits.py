@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from ...plugin.search import find_pairs
 from ...potential.computation import model_particles
 from ...reporters.uncertainty import committee_of
-from ...units import NM_TO_ANGSTROM
+from ...units import GAS_CONSTANT, NM_TO_ANGSTROM
 from .settings import Watchdogs
 
 
@@ -95,13 +95,10 @@ def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
         freedom -= 3
     if freedom < 1:
         raise ValueError(f"temperature_k: expected degrees of freedom, found {freedom}")
-    gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
-        unit.kilojoule_per_mole / unit.kelvin
-    )
 
     def limit(frame: Frame) -> str | None:
         kelvin = masses @ np.square(frame.velocities).sum(axis=1)
-        kelvin /= freedom * gas_constant
+        kelvin /= freedom * GAS_CONSTANT
         if lowest <= kelvin <= highest:
             return None
         return (
