@@ -22,10 +22,15 @@ _COLUMNS = {
     "stress": ("meV/Å³", ("stress_mae", "stress_rmse")),
     "stress, GPa": ("GPa", ("stress_mae_gpa", "stress_rmse_gpa")),
 }
+_OF_CHARGES = {"charge": "e", "dipole": "e Å"}
+_KINDS = ("mae", "rmse")
 # Units of metrics by their names; forces by element are as all forces.
-UNITS = {name: unit for unit, names in _COLUMNS.values() for name in names} | {
-    f"forces_{kind}_by_element": "meV/Å" for kind in ("mae", "rmse")
-}
+UNITS = (
+    {name: unit for unit, names in _COLUMNS.values() for name in names}
+    | {f"forces_{kind}_by_element": "meV/Å" for kind in _KINDS}
+    | {f"{name}_{kind}": unit for name, unit in _OF_CHARGES.items() for kind in _KINDS}
+    | {"forces_rms": "meV/Å", "charges": "e", "molecule_charges": "e"}
+)
 
 
 def error_table(rows: Mapping[str, dict[str, Any]]) -> str:
@@ -170,9 +175,9 @@ def charge_table(metrics: Mapping[str, Any]) -> str:
         if name not in metrics["charges"]:
             lines.append([name, *_charge(values), f"{values['count']:,}"])
     errors = []
-    for name, unit in (("charge", "e"), ("dipole", "e Å")):
+    for name, unit in _OF_CHARGES.items():
         if f"{name}_mae" in metrics:
-            numbers = (short(metrics[f"{name}_{kind}"]) for kind in ("mae", "rmse"))
+            numbers = (short(metrics[f"{name}_{kind}"]) for kind in _KINDS)
             errors.append(f"{name} MAE / RMSE {' / '.join(numbers)} {unit}")
     return "\n".join([format_columns(lines), *errors])
 

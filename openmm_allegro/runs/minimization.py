@@ -47,5 +47,5 @@ def minimization_words(record: Mapping[str, Any]) -> str:
         f"from {largest[0]} to {largest[1]} kJ/mol/nm"
     )
     if done["iterations"] % done["most_iterations"] == 0:
-        text += ", when the most iterations were done"
+        text += f", and ended at the limit of {done['most_iterations']} iterations"
     return text

@@ -87,8 +87,7 @@ def test_there_and_back(shape, dtype, tmp_path):
         theirs = load(path, None)
         for periodic in (True, False):
             atoms = crystal(periodic)
-            expected = our_result(model, atoms)
-            found = nequip_result(theirs, atoms)
+            expected, found = our_result(model, atoms), nequip_result(theirs, atoms)
             assert found[0] == pytest.approx(expected[0], abs=1e-9)
             np.testing.assert_allclose(found[1], expected[1], atol=1e-9)
 
@@ -314,8 +313,7 @@ def test_command_line(checkpoint, tmp_path, capsys):
     assert main(["import", str(checkpoint), "-o", model, "--element", "H"]) == 2
     assert main(["import", str(checkpoint), "-o", str(checkpoint), "--force"]) == 2
     assert "other than the input" in capsys.readouterr().err
-    back = tmp_path / "back.ckpt"
-    mine = tmp_path / "back.extxyz"
+    back, mine = tmp_path / "back.ckpt", tmp_path / "back.extxyz"
     mine.write_text("my own data")
     outcome = outcome_of(tmp_path / "x.json", "export", model, "-o", back)
     assert outcome["files"] == [str(back)]

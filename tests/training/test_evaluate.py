@@ -8,6 +8,7 @@ import pytest
 import torch
 from training_helpers import ethanol, liquid, random_structure, tiny_model, without
 
+from openmm_allegro.cli.error_tables import UNITS
 from openmm_allegro.training.evaluate import error_metrics, evaluate
 from openmm_allegro.training.parity import parity_plot
 from openmm_allegro.training.predict import predict
@@ -70,6 +71,7 @@ def test_metrics_leave_out_what_is_unknown():
     size = error_metrics(arrays, ELEMENTS)["forces_rms"]
     assert size == pytest.approx(500 / np.sqrt(3))
     assert list(metrics["forces_mae_by_element"]) == ["H"]
+    assert set(metrics) - set(UNITS) == {"frames", "atoms"}
     assert metrics["stress_mae"] == pytest.approx(1.0)
     assert metrics["stress_rmse"] == pytest.approx(3.0)
     assert metrics["stress_rmse_gpa"] == pytest.approx(0.48065, rel=1e-4)
