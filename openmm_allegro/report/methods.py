@@ -160,7 +160,7 @@ def dynamics(
     named : bool
         Whether its name is told, as of a stage.
     left : collection of str
-        What is told elsewhere: "seed", or of `_SHARED`.
+        What is told elsewhere: "seed", numbers of a "minimization", or of `_SHARED`.
     kelvin : str, optional
         The temperatures, where the sentence is about several runs.
     """
@@ -178,7 +178,7 @@ def dynamics(
         text += f"; {record['steps']:,} steps were asked for"
     sentences = [
         f"{name} had {text}.",
-        _minimization(paper, record),
+        _minimization(paper, record, brief="minimization" in left),
         _of(
             "hydrogen_mass_da",
             record,
@@ -194,8 +194,10 @@ def dynamics(
     return " ".join(filter(None, sentences))
 
 
-def _minimization(paper: Paper, record: Mapping[str, Any]) -> str:
+def _minimization(paper: Paper, record: Mapping[str, Any], *, brief: bool) -> str:
     words = minimization_words(record)
+    if brief:
+        words = words.partition(":")[0]
     if "L-BFGS" in words:
         words = words.replace("L-BFGS", f"L-BFGS{paper.cite('l-bfgs')}")
     return words and f"Energies were {words}."

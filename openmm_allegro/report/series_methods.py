@@ -51,7 +51,7 @@ def series_methods(
         model_words(paper, first.run, production),
         program_words(paper, first.run),
     )
-    paper.add(*_stages(paper, temperatures))
+    paper.add(*stage_words(paper, temperatures))
     shown = {name for one in productions.values() for name in one.measured}
     paper.add(*_analysis(paper, measurement, shown))
     settings = [
@@ -63,17 +63,25 @@ def series_methods(
     return show_paper(paper, settings)
 
 
-def _stages(paper: Paper, temperatures: Sequence[Any]) -> list[str]:
-    """Write the stages once where they differ in temperature and seed alone."""
+def stage_words(paper: Paper, temperatures: Sequence[Any]) -> list[str]:
+    """Write the stages once where they differ in temperature and seed alone.
+
+    Numbers of a minimisation, which forces of several threads may change a little, are
+    left to the settings where they differ.
+    """
     all_of_them = listed(f"{one.kelvin:g}" for one in temperatures)
 
-    def texts(one: Any, kelvin: str | None) -> list[str]:
+    def texts(paper: Paper, one: Any, kelvin: str | None, *left: str) -> list[str]:
+        given = {"named": True, "left": ("seed", *left)}
         return [
-            dynamics(paper, run, named=True, left=("seed",), kelvin=_at(run, kelvin))
-            for run in one.runs
+            dynamics(paper, run, kelvin=_at(run, kelvin), **given) for run in one.runs
         ]
 
-    each = [texts(one, all_of_them) for one in temperatures]
+    def are_alike(*left: str) -> bool:
+        draft = Paper()  # whose numbers are not those of the text
+        first, *others = (texts(draft, x, all_of_them, *left) for x in temperatures)
+        return all(text == first for text in others)
+
     seeds = [
         f"{run.record['seed']} (stage {run.stage}, {one.kelvin:g} K)"
         for one in temperatures
@@ -81,11 +89,13 @@ def _stages(paper: Paper, temperatures: Sequence[Any]) -> list[str]:
         if "seed" in run.record
     ]
     seeds = [f"Random seeds were {listed(seeds)}."] if seeds else []
-    if all(text == each[0] for text in each):
-        return ["At each temperature by itself:", *each[0], *seeds]
+    for left in ((), ("minimization",)):
+        if are_alike(*left):
+            words = texts(paper, temperatures[0], all_of_them, *left)
+            return ["At each temperature by itself:", *words, *seeds]
     sentences = []
     for one in temperatures:
-        sentences += [f"At {one.kelvin:g} K:", *texts(one, None)]
+        sentences += [f"At {one.kelvin:g} K:", *texts(paper, one, None)]
     return sentences + seeds
 
 

@@ -12,9 +12,12 @@ pytest.importorskip("mdtraj")
 from report_helpers import salt_water, walk, write_run
 
 from openmm_allegro.measure.measurement import Measurement, Row
+from openmm_allegro.measure.series import Temperature
+from openmm_allegro.report.methods import Paper
 from openmm_allegro.report.production import make_production
 from openmm_allegro.report.series import energy_tiles
 from openmm_allegro.report.series_curves import curves_section
+from openmm_allegro.report.series_methods import stage_words
 from openmm_allegro.report.structure import _coordination
 from openmm_allegro.runs.run import read_run
 
@@ -87,3 +90,20 @@ def test_shells_on_a_page_are_those_of_analyze_with_the_error_of_their_radius():
     shown = _coordination(SimpleNamespace(measure=lambda name: measured))
     assert "<td" in shown and "0.310 ± 0.020" in shown and "5.70 ± 0.10" in shown
     assert "within (nm)" in shown and "coordination number" in shown
+
+
+def test_stages_of_a_series_are_told_once_beside_numbers_of_minimisations(tmp_path):
+    temperatures = []
+    for kelvin, iterations in ((500.0, 12), (600.0, 13)):
+        done = {"energy_kj_mol": 0.0, "rms_force_kj_mol_nm": 2000.0}
+        done = {"before": done | {"largest_force_kj_mol_nm": 3e4}}
+        done |= {"after": done["before"], "tolerance_kj_mol_nm": 1000.0}
+        done |= {"iterations": iterations, "most_iterations": 200}
+        given = {"temperature": kelvin, "minimization": done}
+        run = read_run(write_run(tmp_path / f"{kelvin:g}" / "nvt", **given))
+        temperatures.append(Temperature(kelvin, [run], run))
+    words = " ".join(stage_words(Paper(), temperatures))
+    assert words.startswith("At each temperature by itself: Stage nvt had")
+    assert words.count("Energies were minimised first.") == 1
+    words = " ".join(stage_words(Paper(), [temperatures[0], temperatures[0]]))
+    assert "minimised first: 12 iterations of L-BFGS" in words
