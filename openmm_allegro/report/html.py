@@ -10,6 +10,7 @@ import numpy as np
 
 from ..measure.measurement import amount
 from ..utils.extras import naming_extras, remedy
+from ..utils.progress import name_stage
 from .downloads import Shown, data_uri, plain_text, table_csv
 
 # Columns for which there is room on a telephone.
@@ -213,6 +214,7 @@ def attempt(title, function, *arguments):
     the package of an extra is missing: any other error is a mistake of ours, and is
     not caught.
     """
+    name_stage(f"the part “{title}” of the page")
     try:
         with naming_extras("analysis"):
             content = function(*arguments)

@@ -15,6 +15,7 @@ from ..runs.source import Source
 from ..runs.species import Kind
 from ..runs.table import Unreadable
 from ..runs.window import Window
+from ..utils.progress import name_stage
 
 
 @dataclass
@@ -166,6 +167,7 @@ def check_frames(production: Production) -> None:
             f"{run.name}{SUFFIXES['topology']}, or no frames in "
             f"{run.name}{SUFFIXES['trajectory']} or {WITH_TOPOLOGY[0]}"
         )
+    name_stage("reading the frames")
     for _ in production.source.frames():  # all of it can be read
         pass
     if production.charges_given is not None:

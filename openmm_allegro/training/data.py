@@ -14,6 +14,8 @@ from ..classical.baseline import by_composition, subtract_baseline
 from ..classical.serialized import read_system
 from ..structure import Structure, read_structures
 from ..structure.labels.settings import LabelSettings
+from ..utils.files import short_names
+from ..utils.progress import log_if_long
 from ..utils.words import counted
 from .config import DataConfig, TrainConfig
 from .frames import place_of
@@ -179,7 +181,10 @@ def read_labelled(
     """
     systems = [read_system(path, trust=trust) for path in baseline]
     settings = dataclasses.asdict(labels or LabelSettings())
-    structures = read_structures(files, **settings)
+    with log_if_long(
+        log, f"reading {', '.join(short_names(map(str, files)).values())}"
+    ):
+        structures = read_structures(files, **settings)
     return (
         subtract_baseline(structures, by_composition(systems))
         if systems

@@ -10,8 +10,19 @@ from collections.abc import Iterator
 
 # Seconds of silence before the first line, and at most between others.
 FIRST, NEXT = 3.0, 30.0
-# What is being done, the innermost last, which alone is told.
-_jobs: list[object] = []
+_PACKAGE = __name__.partition(".")[0]
+
+
+class _Job:
+    """What is being done, and which part of it."""
+
+    def __init__(self) -> None:
+        self.stage: str | None = None  # that was named, and is being done
+        self.ended: str | None = None  # last one within it that has ended
+
+
+# The innermost last, which alone is told.
+_jobs: list[_Job] = []
 _last_line = float("-inf")  # when something was logged
 
 
@@ -37,8 +48,10 @@ def log_if_long(
 ) -> Iterator[None]:
     """Log a text where what follows is silent for three seconds, and again later.
 
-    Of jobs within one another the innermost is told. A bar that shows progress is no
-    silence, nor are lines that are logged, where ``note_lines`` was called.
+    Of jobs within one another the innermost is told, with what it is at: a package that
+    is being loaded, what ``name_stage`` said, or the last job within it that has ended.
+    A bar that shows progress is no silence, nor are lines that are logged, where
+    ``note_lines`` was called.
 
     Parameters
     ----------
@@ -52,8 +65,8 @@ def log_if_long(
     if not log.isEnabledFor(logging.INFO):
         yield
         return
-    ended, job = threading.Event(), object()
-    started = time.monotonic()
+    ended, job = threading.Event(), _Job()
+    started, thread_id = time.monotonic(), threading.get_ident()
 
     def tell() -> None:
         told = False
@@ -67,7 +80,8 @@ def log_if_long(
                 seconds = time.monotonic() - started
                 since = f", since {seconds:.0f} s" if told else ""
                 is_first = first is not None and _last_line < started
-                log.info("%s%s", first if is_first else text, since)
+                words = first if is_first else text + _stage_words(job, thread_id)
+                log.info("%s%s", words, since)
                 silent_from, told = time.monotonic(), True
                 pause = min(max(2 * seconds, FIRST), NEXT)
 
@@ -79,7 +93,37 @@ def log_if_long(
     finally:
         ended.set()
         _jobs.remove(job)
+        if _jobs:
+            _jobs[-1].ended, _jobs[-1].stage = text, None
         thread.join()
+
+
+def name_stage(text: str) -> None:
+    """Name what the innermost job does from now on, as ``"reading the energies"``."""
+    if _jobs:
+        _jobs[-1].stage = text
+
+
+def _stage_words(job: _Job, thread_id: int) -> str:
+    """Say what a job is at, as far as it is known."""
+    package = _loaded_package(thread_id)
+    if package:
+        return f": loading {package}"
+    if job.stage:
+        return f": {job.stage}"
+    return f": after {job.ended}" if job.ended else ""
+
+
+def _loaded_package(thread_id: int) -> str:
+    """Name the package of others that a thread is importing; empty if it is not."""
+    frame, package = sys._current_frames().get(thread_id), ""
+    while frame is not None:  # the outermost one counts, not what that imports
+        if frame.f_code.co_name == "_find_and_load":
+            name = str(frame.f_locals.get("name", "")).partition(".")[0]
+            if name not in (_PACKAGE, "") and name not in sys.stdlib_module_names:
+                package = name
+        frame = frame.f_back
+    return package
 
 
 def _until(due: float) -> float:

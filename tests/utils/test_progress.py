@@ -53,3 +53,37 @@ def test_the_innermost_job_is_told_and_lines_are_no_silence(caplog, monkeypatch)
             while "inner" not in caplog.messages and time.monotonic() < deadline:
                 time.sleep(0.01)
     assert caplog.messages == [*["a line"] * 6, "inner"]
+
+
+def test_a_job_says_what_it_is_at(caplog, monkeypatch, tmp_path):
+    monkeypatch.setattr(progress, "FIRST", 0.02)
+    monkeypatch.setattr(progress, "NEXT", 0.02)
+    slow = "import time\nuntil = time.monotonic() + 10\n"
+    slow += "while time.monotonic() < until and not done(): time.sleep(0.01)\n"
+    (tmp_path / "slow_to_load.py").write_text(f"from builtins import done\n{slow}")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def wait(text):
+        deadline = time.monotonic() + 10
+        while not said(text) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def said(text):
+        return any(message.startswith(text) for message in caplog.messages)
+
+    monkeypatch.setattr(
+        "builtins.done", lambda: said("at work: loading"), raising=False
+    )
+    with (
+        caplog.at_level(logging.INFO, "openmm_allegro.test"),
+        progress.log_if_long(log, "at work"),
+    ):
+        import slow_to_load  # noqa: F401
+
+        progress.name_stage("reading frames")
+        wait("at work: reading frames")
+        with progress.log_if_long(log, "measuring"):
+            pass
+        wait("at work: after measuring")
+    stages = "loading slow_to_load", "reading frames", "after measuring"
+    assert all(said(f"at work: {stage}") for stage in stages)
