@@ -37,12 +37,17 @@ def check_copy(system: openmm.System) -> None:
     ImportError
         With openmm 8.6, if the System holds a TorchForce.
     """
-    # No process has a TorchForce that has not imported its package.
-    if "openmmtorch" not in sys.modules or not installed_known_bad():
-        return
-    TorchForce = register_torch_force()
-    if any(TorchForce.isinstance(force) for force in with_variables(system)):
+    if installed_known_bad() and holds_torch_force(system):
         raise ImportError(installed_known_bad()[0])
+
+
+def holds_torch_force(system: openmm.System) -> bool:
+    """Tell whether a System has a TorchForce."""
+    # No process has one that has not imported its package.
+    if "openmmtorch" not in sys.modules:
+        return False
+    TorchForce = register_torch_force()
+    return any(TorchForce.isinstance(force) for force in with_variables(system))
 
 
 def with_variables(system: openmm.System) -> list[openmm.Force]:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..utils.words import digits
+from ..utils.words import counted, digits
 from .names import MINIMIZATION
 
 
@@ -30,22 +30,26 @@ def minimization_words(record: Mapping[str, Any]) -> str:
         return "minimised first" if record.get("minimized") else ""
     before, after, limit = (done[k] for k in ("before", "after", "tolerance_kj_mol_nm"))
     force = before["rms_force_kj_mol_nm"]
-    if not done["iterations"] and force <= limit:
+    iterations = done["iterations"]
+    if iterations == 0 and force <= limit:
         return (
             f"not minimised: the root mean square force on atoms, {digits(force)} "
             f"kJ/mol/nm, was below the {digits(limit)} at which a minimisation ends, "
             "the size of thermal forces"
         )
-    if not done["iterations"]:
+    if iterations == 0:
         return "not minimised: no step lowered the energy"
     lowered = before["energy_kj_mol"] - after["energy_kj_mol"]
     largest = [digits(one["largest_force_kj_mol_nm"]) for one in (before, after)]
-    plural = "s" if done["iterations"] > 1 else ""
+    if iterations is None:
+        count = f"at most {done['most_iterations']} iterations"
+    else:
+        count = counted(iterations, "iteration")
     text = (
-        f"minimised first: {done['iterations']} iteration{plural} of L-BFGS lowered "
-        f"the energy by {digits(lowered)} kJ/mol and took the largest force on an atom "
-        f"from {largest[0]} to {largest[1]} kJ/mol/nm"
+        f"minimised first: {count} of L-BFGS lowered the energy by {digits(lowered)} "
+        f"kJ/mol and took the largest force on an atom from {largest[0]} to "
+        f"{largest[1]} kJ/mol/nm"
     )
-    if done["iterations"] % done["most_iterations"] == 0:
+    if iterations and iterations % done["most_iterations"] == 0:
         text += f", and ended at the limit of {done['most_iterations']} iterations"
     return text

@@ -7,6 +7,7 @@ import numpy as np
 import openmm
 from openmm import unit
 
+from ..forces.systems import holds_torch_force
 from ..runs.names import MINIMIZATION
 
 # A little below what a liquid has at 300 K (1250 for salt water, the root mean square
@@ -33,18 +34,32 @@ def minimize(context: openmm.Context) -> dict[str, Any]:
     -------
     dict
         ``minimization``: ``iterations`` of L-BFGS, 0 where forces are small enough at
-        first, ``most_iterations``, ``tolerance_kj_mol_nm``, and of before and after
+        first and None where there were some that could not be counted,
+        ``most_iterations``, ``tolerance_kj_mol_nm``, and of before and after
         ``energy_kj_mol``, ``largest_force_kj_mol_nm`` (on an atom) and
         ``rms_force_kj_mol_nm`` (over atoms, which the tolerance is of).
+
+    Raises
+    ------
+    RuntimeError
+        If the energy or a force is not finite, before or after.
     """
-    counter, before = _Counter(), _measure(context)
+    before = _measure(context)
+    # OpenMM keeps Python's lock where it reports, with which torch's derivatives crash.
+    counter = None if holds_torch_force(context.getSystem()) else _Counter()
     openmm.LocalEnergyMinimizer.minimize(
         context, MINIMIZER_TOLERANCE, MINIMIZER_ITERATIONS, counter
     )
-    after = _measure(context) if counter.iterations else before
+    after = before
+    if counter is None or counter.iterations:
+        after = _measure(context)
+    counted = None
+    is_thermal = before["rms_force_kj_mol_nm"] <= MINIMIZER_TOLERANCE._value
+    if is_thermal or after["energy_kj_mol"] >= before["energy_kj_mol"]:
+        counted = 0
     return {
         MINIMIZATION: {
-            "iterations": counter.iterations,
+            "iterations": counted if counter is None else counter.iterations,
             "most_iterations": MINIMIZER_ITERATIONS,
             "tolerance_kj_mol_nm": MINIMIZER_TOLERANCE._value,
             "before": before,
@@ -60,9 +75,16 @@ def _measure(context: openmm.Context) -> dict[str, float]:
     moving = [
         system.getParticleMass(i)._value > 0 for i in range(system.getNumParticles())
     ]
-    sizes = np.linalg.norm(state.getForces(asNumpy=True)._value, axis=1) * moving
+    sizes = np.linalg.norm(state.getForces(asNumpy=True)._value, axis=1)[moving]
+    energy = state.getPotentialEnergy()._value
+    if not np.isfinite([energy, *sizes]).all():
+        raise RuntimeError(
+            "positions: expected a finite energy and finite forces for a minimisation, "
+            f"found an energy of {energy:g} kJ/mol and forces up to "
+            f"{max(sizes, default=0.0):g} kJ/mol/nm"
+        )
     return {
-        "energy_kj_mol": state.getPotentialEnergy()._value,
-        "largest_force_kj_mol_nm": float(sizes.max()),
-        "rms_force_kj_mol_nm": float(np.sqrt(np.mean(sizes**2))),
+        "energy_kj_mol": energy,
+        "largest_force_kj_mol_nm": float(max(sizes, default=0.0)),
+        "rms_force_kj_mol_nm": float(np.sqrt(np.sum(sizes**2) / len(moving))),
     }

@@ -13,6 +13,8 @@ from run_helpers import Killer
 
 from openmm_allegro import AllegroPotential, run
 from openmm_allegro.interop.ase import AllegroCalculator
+from openmm_allegro.runs.minimization import minimization_words
+from openmm_allegro.simulate.minimizer import minimize
 from openmm_allegro.utils.reasons import reason_of
 
 FLOWN = "Allegro: expected atoms at most 127 box lengths apart, found"
@@ -93,6 +95,44 @@ def test_of_a_minimisation(water, tmp_path, monkeypatch):
     message, stopped = stop(water, tmp_path / "x", minimize=True)
     assert "unstable simulation after 0 steps" in message
     assert stopped.startswith(FLOWN)
+
+
+def test_of_a_minimisation_whose_forces_are_not_finite():
+    system = openmm.System()
+    system.addParticle(1.0)
+    force = openmm.CustomExternalForce("sqrt(x - 5)")
+    force.addParticle(0)
+    system.addForce(force)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions([[1, 0, 0]])
+    with pytest.raises(RuntimeError, match=r"finite energy .* found .* nan kJ/mol "):
+        minimize(context)
+
+
+def test_torch_minimises_without_a_reporter(model, water_box, monkeypatch):
+    """OpenMM reports with Python's lock, which crashes the derivatives of torch."""
+    pytest.importorskip("openmmtorch")
+    symbols, positions, box = water_box
+    topology = make_topology(symbols[:6], box, waters=True)
+    made = AllegroPotential(model).create_system(
+        topology, backend="torchforce", kernel="plain"
+    )
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(made, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions[:6])
+    run_openmm, reporters = openmm.LocalEnergyMinimizer.minimize, []
+
+    def run_unless_it_crashes(context, tolerance, iterations, reporter):
+        reporters.append(reporter)
+        if reporter is None:
+            run_openmm(context, 1e-3 * tolerance, iterations)
+
+    monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", run_unless_it_crashes)
+    done = minimize(context)
+    assert reporters == [None] and done["minimization"]["iterations"] in (0, None)
+    done["minimization"]["iterations"] = None
+    assert "at most 200 iterations of L-BFGS lowered" in minimization_words(done)
 
 
 @pytest.mark.parametrize("water", ["pythonforce"], indirect=True)
