@@ -79,11 +79,13 @@ def measure_angles(
         )
         mean = float(np.sum(curve.angle * curve.density) * 180.0 / settings.bins)
         top = float(curve.angle[np.argmax(curve.density)])
+        radii = {"neighbours within": r_ab}
+        if r_ab != r_cb:
+            radii = {"first neighbour within": r_ab, "last neighbour within": r_cb}
         rows = [
             Row(label, "mean angle", mean, None, "°"),
             Row(label, "most frequent", top, None, "°"),
-            Row(label, "within", r_ab, None, "nm"),
-            Row(label, "and", r_cb, None, "nm"),
+            *(Row(label, name, radius, None, "nm") for name, radius in radii.items()),
             Row(label, "angles", curve.n_angles, None, ""),
         ]
         warnings = judge_independent(

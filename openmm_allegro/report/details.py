@@ -39,6 +39,8 @@ _TITLES = {
     "system_xml": ("System XML", ""),
     "system_xml_sha256": ("SHA-256 of the System XML", ""),
     "positions_sha256": ("SHA-256 of the positions", ""),
+    "frame": ("frame of the first positions", ""),
+    "bonds": ("bonds found by", ""),
     "variable_interval": ("variables every", "steps"),
     "dipole_interval": ("dipoles every", "steps"),
     "charge_interval": ("charges every", "steps"),

@@ -55,7 +55,9 @@ def test_what_is_measured_where_nothing_is_named(run):
     assert list(default_species(source)) == ["water, O", "Na", "Cl"]
     # Of three ions of a kind g(r) among them is noise.
     assert list(default_pairs(source)) == ["Na-O", "Cl-O", "Na-Cl", "O-O"]
-    assert set(QUANTITIES["angles"].measure(source).results) == {"O-Na-O", "O-Cl-O"}
+    angles = QUANTITIES["angles"].measure(source)
+    assert set(angles.results) == {"O-Na-O", "O-Cl-O"}
+    assert [row.quantity for row in angles.rows[2:4]] == ["neighbours within", "angles"]
     # So few Na and Cl show no shell of each other.
     environments = QUANTITIES["speciation"].measure(source).results
     kinds = {k: x["kinds"] for k, x in environments.items()}
