@@ -23,6 +23,8 @@ __all__, __getattr__, __dir__ = lazy_names(
             "NAMES",
             "check_copy",
             "copy_system",
+            "degrees_of_freedom",
+            "masses_of",
             "with_variables",
         ),
         "torch_force": ("register_operators", "register_torch_force"),

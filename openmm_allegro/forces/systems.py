@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Copy Systems, and list their forces, whatever plugins these are of."""
+"""Copy Systems, and list their forces and masses, whatever plugins these are of."""
 
 import copy
 import sys
 
+import numpy as np
 import openmm
 
 from ..utils.compatibility import installed_known_bad
@@ -58,3 +59,16 @@ def with_variables(system: openmm.System) -> list[openmm.Force]:
             count = force.getNumCollectiveVariables()
             forces += [force.getCollectiveVariable(i) for i in range(count)]
     return forces
+
+
+def masses_of(system: openmm.System) -> np.ndarray:
+    """Masses of all particles in Da, [N]."""
+    count = system.getNumParticles()
+    return np.array([system.getParticleMass(i)._value for i in range(count)])
+
+
+def degrees_of_freedom(system: openmm.System) -> int:
+    """Degrees of freedom of what moves, without those that constraints take."""
+    moving = int(np.count_nonzero(masses_of(system)))
+    drift = any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces())
+    return 3 * moving - system.getNumConstraints() - 3 * drift

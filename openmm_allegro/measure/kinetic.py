@@ -22,7 +22,7 @@ def with_temperature(
 
     Results: ``temperature`` of these atoms and ``temperature_of_all`` atoms of the run,
     each with its error, in K; None where constraints, masses held in place or a quantum
-    thermal bath leave no such temperature.
+    thermal bath leave no such temperature, or the frames are few.
 
     Parameters
     ----------

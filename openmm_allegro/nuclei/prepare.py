@@ -7,10 +7,10 @@ import openmm
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
-from ..forces import NAMES
+from ..forces import NAMES, masses_of
 from ..plugin.engine import is_native
 from .choices import QTB, RPMD
-from .ring_polymer import RingPolymerIntegrator, masses_of
+from .ring_polymer import RingPolymerIntegrator
 
 _GROUPS = 32
 _NEVER = 2**31 - 1  # steps

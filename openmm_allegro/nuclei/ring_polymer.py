@@ -15,6 +15,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from ..forces import masses_of
 from ..units import GAS_CONSTANT
 from .estimators import resample
 
@@ -228,18 +229,6 @@ def adopt(simulation: app.Simulation) -> None:
     context.moved()
     context._shadow = _make_shadow(context)
     integrator._context = weakref.ref(context)
-
-
-def masses_of(system: openmm.System) -> np.ndarray:
-    """Masses of all particles in Da, [N]."""
-    count = system.getNumParticles()
-    return np.array([system.getParticleMass(i)._value for i in range(count)])
-
-
-def degrees_of_freedom(system: openmm.System) -> int:
-    """Degrees of freedom of a centroid without constraints."""
-    drift = any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces())
-    return 3 * int(np.count_nonzero(masses_of(system))) - 3 * drift
 
 
 def _make_shadow(context: openmm.Context) -> openmm.Context:

@@ -9,6 +9,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..forces import masses_of
 from ..potential.charges import charged_computation
 from ..potential.computation import Computation, computations
 from ..utils.charge_records import header, record_type
@@ -82,9 +83,7 @@ class DipoleReporter(TableReporter):
         system, topology = simulation.system, simulation.topology
         check_charges(system)
         model = charged_computation(simulation.context)
-        count = system.getNumParticles()
-        masses = [system.getParticleMass(i)._value for i in range(count)]
-        self._molecules = Molecules(topology, np.array(masses))
+        self._molecules = Molecules(topology, masses_of(system))
         symbols = np.array([atom.element.symbol for atom in topology.atoms()])
         self._elements = {s: np.flatnonzero(symbols == s) for s in np.unique(symbols)}
         self._periodic = system.usesPeriodicBoundaryConditions()

@@ -13,11 +13,12 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..forces import degrees_of_freedom, masses_of
 from ..nuclei.estimators import (
     primitive_kinetic_energy,
     virial_kinetic_energy,
 )
-from ..nuclei.ring_polymer import RingPolymerContext, degrees_of_freedom, masses_of
+from ..nuclei.ring_polymer import RingPolymerContext
 from ..runs.table import ENERGY_COLUMNS, SPEED
 from ..units import GAS_CONSTANT, HBAR
 from .table import TableReporter, check_interval, next_report

@@ -9,6 +9,7 @@ from openmm import app, unit
 
 from ..classical.bonds import BOND_MARKERS
 from ..classical.parameters import WITHOUT_ENERGY
+from ..forces import masses_of
 from ..nuclei.ring_polymer import RingPolymerContext
 from ..potential.computation import Computation, computation
 from ..units import EV_TO_KJ_PER_MOL, KJ_PER_MOL_NM3_TO_BAR, NM_TO_ANGSTROM
@@ -98,8 +99,7 @@ def _describe(context: openmm.Context) -> _System:
     molecules = np.empty(count, dtype=int)
     for number, atoms in enumerate(context.getMolecules()):
         molecules[list(atoms)] = number
-    masses = np.array([system.getParticleMass(i)._value for i in range(count)])
-    return _System(molecules, masses, _only_interaction(context))
+    return _System(molecules, masses_of(system), _only_interaction(context))
 
 
 def _only_interaction(context: openmm.Context) -> Computation | None:

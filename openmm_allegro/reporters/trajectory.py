@@ -13,6 +13,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from ..forces import masses_of
 from ..runs.names import parts_of
 from ..utils.files import replacing
 from ..utils.hdf5 import check_hdf5, open_hdf5
@@ -123,10 +124,7 @@ class HDF5Reporter:
 
             self._topology = mdtraj.Topology.from_openmm(simulation.topology)
             # They may be others than those of the elements.
-            self._masses = [
-                simulation.system.getParticleMass(i)._value
-                for i in range(simulation.system.getNumParticles())
-            ]
+            self._masses = masses_of(simulation.system)
         frame = {
             "coordinates": state.getPositions(asNumpy=True)._value,
             "velocities": state.getVelocities(asNumpy=True)._value,

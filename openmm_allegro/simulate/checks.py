@@ -18,6 +18,7 @@ import openmm
 from openmm import app, unit
 
 from ..bias.sampling import RECORDED, Sampling
+from ..forces import degrees_of_freedom
 from ..nuclei.choices import QTB, RPMD
 from ..potential.description import ABOUT_NOTES, FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
@@ -166,10 +167,7 @@ def check_seeds(seed: int, count: int) -> None:
 
 def check_freedom(system: openmm.System) -> None:
     """Refuse a System in which nothing can move; its temperature has no meaning."""
-    masses = [system.getParticleMass(i)._value for i in range(system.getNumParticles())]
-    freedom = 3 * sum(mass > 0 for mass in masses) - system.getNumConstraints()
-    if any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces()):
-        freedom -= 3
+    freedom = degrees_of_freedom(system)
     if freedom < 1:
         raise ValueError(
             f"expected at least one degree of freedom, found {freedom} for "

@@ -17,8 +17,9 @@ from openmm import app, unit
 from .._version import __version__
 from ..bias.acting import ActingBias
 from ..bias.sampling import Sampling
+from ..forces import degrees_of_freedom
 from ..nuclei.choices import QTB, RPMD
-from ..nuclei.ring_polymer import adopt, degrees_of_freedom
+from ..nuclei.ring_polymer import adopt
 from ..potential.description import about_models, notes_of
 from ..runs.names import (
     ENSEMBLES,

@@ -9,7 +9,8 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ..nuclei.ring_polymer import Beads, masses_of
+from ..forces import masses_of
+from ..nuclei.ring_polymer import Beads
 from .checks import name_stage
 from .settings import Stage
 

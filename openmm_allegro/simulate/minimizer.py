@@ -7,7 +7,7 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from ..forces.systems import holds_torch_force
+from ..forces.systems import holds_torch_force, masses_of
 from ..runs.names import MINIMIZATION
 
 # A little below what a liquid has at 300 K (1250 for salt water, the root mean square
@@ -71,10 +71,7 @@ def minimize(context: openmm.Context) -> dict[str, Any]:
 def _measure(context: openmm.Context) -> dict[str, float]:
     """Energy and forces, those of particles without a mass left out."""
     state = context.getState(energy=True, forces=True)
-    system = context.getSystem()
-    moving = [
-        system.getParticleMass(i)._value > 0 for i in range(system.getNumParticles())
-    ]
+    moving = masses_of(context.getSystem()) > 0
     sizes = np.linalg.norm(state.getForces(asNumpy=True)._value, axis=1)[moving]
     energy = state.getPotentialEnergy()._value
     if not np.isfinite([energy, *sizes]).all():

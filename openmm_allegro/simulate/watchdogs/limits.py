@@ -8,6 +8,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from ...forces import degrees_of_freedom, masses_of
 from ...plugin.search import find_pairs
 from ...potential.computation import model_particles
 from ...reporters.uncertainty import committee_of
@@ -88,11 +89,7 @@ def find_nan(frame: Frame) -> str | None:
 
 
 def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
-    count = system.getNumParticles()
-    masses = np.array([system.getParticleMass(i)._value for i in range(count)])
-    freedom = 3 * np.count_nonzero(masses) - system.getNumConstraints()
-    if any(isinstance(f, openmm.CMMotionRemover) for f in system.getForces()):
-        freedom -= 3
+    masses, freedom = masses_of(system), degrees_of_freedom(system)
     if freedom < 1:
         raise ValueError(f"temperature_k: expected degrees of freedom, found {freedom}")
 
