@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..inputs.settings import InputsConfig
+from ..simulate.settings import PACKED_TOLERANCE
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options
 from .outcome import Outcome
@@ -77,6 +78,8 @@ def box(options: argparse.Namespace) -> Outcome:
     print(f"written:  {options.output}{note}")
     path = shlex.quote(str(options.output))
     command = f"openmm-allegro simulate MODEL {path} --output runs/NAME"
+    if _counts(options.inputs):  # packed molecules repel each other
+        command += f" --minimize-tolerance {PACKED_TOLERANCE}"
     print(f"simulate: {command}")
     return Outcome(
         _results(made.topology), _UNITS, files=[options.output], next=[command]

@@ -145,7 +145,7 @@ def _single(
 ) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]:
     """System of a run, and the run as a stage that is named as its ensemble."""
     given = given_options(options, RunSettings)
-    if options.state is not None:
+    if options.state is not None and "minimize_tolerance_kj_mol_nm" not in given:
         given = {"minimize": False} | given
     settings = RunSettings(**given)
     values: dict[str, Any] = {

@@ -128,7 +128,8 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> Outcome:
 
     config, pdb = system_of(options), options.inputs[-1]
     given = given_options(options, RunSettings)
-    if config.positions.lower().endswith(".xml"):  # a State, which is not minimised
+    of_state = config.positions.lower().endswith(".xml")  # which is not minimised
+    if of_state and "minimize_tolerance_kj_mol_nm" not in given:
         given = {"minimize": False} | given
     settings = RunSettings(**given)
     sampling = read_sampling(options.bias) if options.bias else None

@@ -7,7 +7,7 @@ import zlib
 
 from ..runs.names import lammps_paths_of, paths_of
 from ..simulate.integrators import choose_integrator, start_temperature
-from ..simulate.minimizer import MINIMIZER_ITERATIONS, MINIMIZER_TOLERANCE
+from ..simulate.minimizer import MINIMIZER_TOLERANCE, most_iterations
 from ..units import EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
 from .ensembles import Segment, fixes, segments
 from .plan import Begin, Plan
@@ -101,13 +101,14 @@ def _start(plan: Plan, number: int) -> list[str]:
     """Minimise and draw velocities, as a stage does before its first step."""
     stage, lines = plan.stages[number], []
     if stage.minimize:
-        unit = EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
-        force = MINIMIZER_TOLERANCE._value / unit
+        tolerance = stage.minimize_tolerance_kj_mol_nm or MINIMIZER_TOLERANCE
+        force = tolerance / EV_PER_ANGSTROM_TO_KJ_PER_MOL_NM
         norm = force * math.sqrt(plan.atoms)
-        most = MINIMIZER_ITERATIONS
+        most = most_iterations(tolerance)
+        thermal = "of thermal size, " if tolerance == MINIMIZER_TOLERANCE else ""
         lines += [
-            f"# until forces are of thermal size, {force:.3g} eV/A of an atom in the "
-            "root mean square; minimize takes the norm of all",
+            f"# until forces are {thermal}{force:.3g} eV/A of an atom in the root mean "
+            "square; minimize takes the norm of all",
             "thermo          20",
             f"minimize        0.0 {norm:.6g} {most} {10 * most}",
         ]

@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 
 from ..runs.minimization import minimization_words
-from ..runs.names import LAMMPS, MINIMIZATION, VELOCITIES_DRAWN
+from ..runs.names import LAMMPS, MINIMIZATION, VELOCITIES_DRAWN, WARNINGS
 from .html import join, tag
 from .region import known_topology, link_atom_words, region_words
 
@@ -53,7 +53,7 @@ _OF_RECORDS = ("Integrator", "Steps", "Versions")
 # and remarks do not tell.
 _HIDDEN = {
     *("checkpoint_interval", "checkpoint_step", "finished", "stopped"),
-    "stochastic_thermostat",
+    *("stochastic_thermostat", "first_part_watched", WARNINGS),
 }
 
 

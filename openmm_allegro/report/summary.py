@@ -10,6 +10,7 @@ import numpy as np
 
 from .._version import __version__
 from ..runs.events import read_events
+from ..runs.names import WARNINGS
 from ..utils.settings import option_of, settings_of
 from .details import details, temperature_words
 from .downloads import rounded
@@ -57,6 +58,7 @@ def alert_list(runs, findings):
             first.append(f"{run.stage} was stopped: {run.record['stopped']}.")
         if run.done < run.record.get("steps", 0):
             first.append(f"{run.stage} is unfinished: {run.progress} steps.")
+        first += [f"{run.stage}: {text}" for text in run.record.get(WARNINGS, [])]
         last += _of_bias(run)
         if not run.table and run.simulated > 0 and not run.tempered:
             last.append(f"{run.stage}: no table of energies that can be read.")

@@ -94,6 +94,8 @@ RPMD, QTB = "rpmd", "qtb"
 VELOCITIES_DRAWN = "velocities_drawn"
 # What a minimisation did; older records say no more than that it was asked for.
 MINIMIZATION = "minimization"
+# Sentences that a run logged as warnings of itself; older records have none.
+WARNINGS = "warnings"
 # What lists the stages in the folder of a protocol.
 PROTOCOL = "protocol.json"
 # What lists the temperatures in the folder of a series, each a protocol's folder.

@@ -18,6 +18,7 @@ UNITS = {
     "1/ps": unit.picosecond**-1,
     "bar": unit.bar,
     "Da": unit.dalton,
+    "kJ/mol/nm": unit.kilojoule_per_mole / unit.nanometer,
 }
 
 

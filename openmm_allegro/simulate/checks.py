@@ -24,9 +24,10 @@ from ..potential.description import ABOUT_NOTES, FORCE_NOTES, REASON
 from ..potential.options import DEFAULT_OPTIONS, ForceOptions
 from ..reporters.charges import check_charges
 from ..reporters.trajectory import check_hdf5_writer
-from ..runs.names import MINIMIZATION, VELOCITIES_DRAWN
+from ..runs.names import MINIMIZATION, VELOCITIES_DRAWN, WARNINGS
 from ..utils.reasons import reason_of
 from ..utils.settings import settings_of
+from .first_part import WATCHED
 from .force_field import FORCE_FIELD_NOTES
 from .integrators import check_package, choose_integrator
 from .settings import Execution, RunSettings
@@ -41,7 +42,7 @@ RECORD_KEYS = frozenset(
         *("platform", "platform_properties", "hardware", "forces"),
         *("completed_steps", "checkpoint_step", "resumed_at", "finished", "stopped"),
         *("ns_per_day", "stochastic_thermostat", "identity", "files_sha256"),
-        *("degrees_of_freedom", VELOCITIES_DRAWN, MINIMIZATION),
+        *("degrees_of_freedom", VELOCITIES_DRAWN, MINIMIZATION, WARNINGS, WATCHED),
         *(*ABOUT_NOTES, *RECORDED, *FORCE_FIELD_NOTES),
     )
 )

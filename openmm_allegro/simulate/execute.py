@@ -25,6 +25,7 @@ from ..runs.names import (
     ENSEMBLES,
     MINIMIZATION,
     VELOCITIES_DRAWN,
+    WARNINGS,
     adopt_former_names,
     check_output,
     paths_of,
@@ -42,6 +43,7 @@ from .checks import (
 )
 from .contents import check_contents
 from .differences import Asked
+from .first_part import WATCHED
 from .force_field import about_force_field
 from .identity import Identity, box_of, identify
 from .integrators import is_stochastic, make_integrator
@@ -300,7 +302,7 @@ def _progress(
         "finished": False,
     }
     if checkpoint:
-        kept = (VELOCITIES_DRAWN, MINIMIZATION)
+        kept = (VELOCITIES_DRAWN, MINIMIZATION, WARNINGS, WATCHED)
         progress |= {name: before[name] for name in kept if name in before}
         progress["checkpoint_step"] = step
     return progress

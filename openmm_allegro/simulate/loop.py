@@ -26,6 +26,7 @@ from ..utils.reasons import reason_of
 from .barostat import BarostatWatch
 from .checkpoint import make_checkpoint, write_checkpoint
 from .file_sums import Sums, growing_files, sha256_of, sum_files
+from .first_part import FirstPart
 from .integrators import set_temperature, temperature_at
 from .watchdogs.watchdog import StopSimulation, Watchdog
 
@@ -109,6 +110,7 @@ def run_steps(job: Job, progress: bool) -> None:
         interruptible() as interrupted,
         with_explanation(job),
     ):
+        first = FirstPart(simulation.context, record)
         if "checkpoint_step" not in record:
             save(job)
         while simulation.currentStep < steps:
@@ -122,6 +124,8 @@ def run_steps(job: Job, progress: bool) -> None:
             bar.update(done - record["completed_steps"])
             bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
             record |= {"completed_steps": done, "ns_per_day": round(speed, 5)}
+            if not first.ended and first.look(done):
+                write_record(job.paths["record"], record)
             late = job.save_after and time.monotonic() - job.saved > job.save_after
             due = done % record["checkpoint_interval"] == 0 or done == steps
             if due or late or interrupted():

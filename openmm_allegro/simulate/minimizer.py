@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Minimise the energy until forces are of thermal size, and tell what that did."""
+"""Minimise the energy until forces are small, and tell what that did."""
 
 from typing import Any
 
 import numpy as np
 import openmm
-from openmm import unit
 
 from ..forces.systems import holds_torch_force, masses_of
 from ..runs.names import MINIMIZATION
@@ -13,8 +12,14 @@ from ..runs.names import MINIMIZATION
 # A little below what a liquid has at 300 K (1250 for salt water, the root mean square
 # over atoms, which is what OpenMM compares): contacts go, and an equilibrated liquid
 # warms again within a picosecond.
-MINIMIZER_TOLERANCE = 1000.0 * unit.kilojoule_per_mole / unit.nanometer
-MINIMIZER_ITERATIONS = 200
+MINIMIZER_TOLERANCE = 1000.0  # kJ/mol/nm
+# Most iterations down to that, and further down.
+_ITERATIONS, _MORE_ITERATIONS = 200, 2000
+
+
+def most_iterations(tolerance: float) -> int:
+    """Choose the most iterations down to a force in kJ/mol/nm."""
+    return _ITERATIONS if tolerance >= MINIMIZER_TOLERANCE else _MORE_ITERATIONS
 
 
 class _Counter(openmm.MinimizationReporter):
@@ -27,8 +32,15 @@ class _Counter(openmm.MinimizationReporter):
         return False
 
 
-def minimize(context: openmm.Context) -> dict[str, Any]:
+def minimize(context: openmm.Context, tolerance: float | None = None) -> dict[str, Any]:
     """Minimise the energy of a Context, for a record.
+
+    Parameters
+    ----------
+    context : openmm.Context
+    tolerance : float, optional
+        Root mean square force on atoms, kJ/mol/nm, at which it ends; by default
+        ``MINIMIZER_TOLERANCE``.
 
     Returns
     -------
@@ -45,23 +57,23 @@ def minimize(context: openmm.Context) -> dict[str, Any]:
         If the energy or a force is not finite, before or after.
     """
     before = _measure(context)
+    limit = MINIMIZER_TOLERANCE if tolerance is None else tolerance
+    most = most_iterations(limit)
     # OpenMM keeps Python's lock where it reports, with which torch's derivatives crash.
     counter = None if holds_torch_force(context.getSystem()) else _Counter()
-    openmm.LocalEnergyMinimizer.minimize(
-        context, MINIMIZER_TOLERANCE, MINIMIZER_ITERATIONS, counter
-    )
+    openmm.LocalEnergyMinimizer.minimize(context, limit, most, counter)
     after = before
     if counter is None or counter.iterations:
         after = _measure(context)
     counted = None
-    is_thermal = before["rms_force_kj_mol_nm"] <= MINIMIZER_TOLERANCE._value
-    if is_thermal or after["energy_kj_mol"] >= before["energy_kj_mol"]:
+    is_small = before["rms_force_kj_mol_nm"] <= limit
+    if is_small or after["energy_kj_mol"] >= before["energy_kj_mol"]:
         counted = 0
     return {
         MINIMIZATION: {
             "iterations": counted if counter is None else counter.iterations,
-            "most_iterations": MINIMIZER_ITERATIONS,
-            "tolerance_kj_mol_nm": MINIMIZER_TOLERANCE._value,
+            "most_iterations": most,
+            "tolerance_kj_mol_nm": limit,
             "before": before,
             "after": after,
         }

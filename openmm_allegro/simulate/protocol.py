@@ -33,7 +33,7 @@ __all__ = ["Stage", "run_protocol"]
 
 log = logging.getLogger(__name__)
 
-_LATER = ("bias", "variable_interval", *NAMES)
+_LATER = ("bias", "variable_interval", "minimize_tolerance_kj_mol_nm", *NAMES)
 
 
 def run_protocol(

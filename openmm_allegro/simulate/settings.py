@@ -32,6 +32,9 @@ _INTERVALS = (
     *("dipole_interval", "charge_interval"),
     *("variable_interval", "bead_interval"),
 )
+# Root mean square force, kJ/mol/nm, down to which a packed box is minimised: what
+# packing leaves above that is less than a tenth of the kinetic energy at 300 K.
+PACKED_TOLERANCE = 100
 # Steps between checkpoints by default, but for whole report intervals.
 _CHECKPOINT_STEPS = 2000
 
@@ -196,6 +199,17 @@ class RunSettings:
         about="Minimise the energy first, until forces are of thermal size (a root "
         "mean square over atoms of 1,000 kJ/mol/nm): a frame of dynamics stays as it "
         "is, and the run says so",
+        recorded=False,
+    )
+    minimize_tolerance_kj_mol_nm: float | None = setting(
+        None,
+        about="Root mean square force on atoms at which the minimisation ends; 1,000 "
+        f"if not given. A freshly packed box takes {PACKED_TOLERANCE}: at forces of "
+        "thermal size the energy of packing stays, and heats the run",
+        unit="kJ/mol/nm",
+        above=0.0,
+        maximum=1e6,
+        option="minimize-tolerance",
         recorded=False,
     )
     draw_velocities: bool = setting(
@@ -365,6 +379,12 @@ def _check_together(settings: RunSettings) -> None:
             f"expected charge_interval in whole report intervals of "
             f"{settings.report_interval}, found {settings.charge_interval}: charges "
             "are of frames"
+        )
+    of_stage, tolerance = settings._where, settings.minimize_tolerance_kj_mol_nm
+    if tolerance is not None and not settings.minimize and not of_stage:
+        raise ValueError(
+            f"expected minimize beside minimize_tolerance = {tolerance:g} kJ/mol/nm, "
+            "found no minimisation"
         )
     if not settings.temperature_k:
         raise ValueError("expected a temperature, found none")

@@ -48,6 +48,7 @@ def run(
     restraints: Sequence[Restraint] = (),
     bias: Bias | None = None,
     minimize: bool = True,
+    minimize_tolerance: unit.Quantity | None = None,
     state: openmm.State | None = None,
     draw_velocities: bool = False,
     platform: str | None = None,
@@ -126,6 +127,9 @@ def run(
         A bias of variables that learns as the run goes on.
     minimize : bool
         Whether to minimise the energy first, until forces are of thermal size.
+    minimize_tolerance : Quantity, optional
+        Root mean square force on atoms at which that ends: for a packed box ``100 *
+        kilojoule_per_mole / nanometer``, 1,000 of them by default.
     state : openmm.State, optional
         End of another run: its positions, velocities and box replace ``positions``, the
         System's box and velocities that are drawn. With other masses than there, draw
@@ -198,6 +202,7 @@ def run(
             "qtb_adaptation": qtb_adaptation,
             "checkpoint_interval": checkpoint_interval,
             "minimize": bool(minimize),
+            "minimize_tolerance": minimize_tolerance,
             "draw_velocities": bool(draw_velocities),
             "platform": platform,
             "threads": threads,

@@ -121,7 +121,7 @@ def start(
     if settings.minimize:
         log.info("minimising on the %s platform", context.getPlatform().getName())
         with with_explanation(job), log_if_long(log, "minimising"):
-            record |= minimize(context)
+            record |= minimize(context, settings.minimize_tolerance_kj_mol_nm)
         log.info("%s", minimization_words(record))
     positions = context.getState(positions=True).getPositions()
     write_topology(paths["topology"], simulation.topology, positions)

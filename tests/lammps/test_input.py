@@ -2,6 +2,7 @@
 """The input of LAMMPS: what is said of each stage, and where it begins."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from lammps_folders import plan_of
@@ -45,6 +46,11 @@ def test_stages_follow_each_other(plan, tmp_path):
     first, second, third = (stage_of(text, name) for name in NAMES)
     assert [name for name, _ in first][:3] == ["thermo", "minimize", "velocity"]
     assert ("velocity", "all create 300 7 mom yes dist gaussian") in first
+    stage = replace(STAGES[0], minimize_tolerance_kj_mol_nm=10.0)
+    tight = replace(plan, names=NAMES[:1], stages=(stage,))
+    texts = text, input_text(tight, tmp_path)
+    norms = [dict(stage_of(t, "1-melt"))["minimize"].split()[1] for t in texts]
+    assert float(norms[0]) == pytest.approx(100 * float(norms[1]), rel=1e-5)
     assert ("timestep", "0.0005") in first
     assert ("run", "60 upto") in first
     # those of hydrogens change, and velocities go on
