@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import openmm
 
+from ..forces import degrees_of_freedom, masses_of
 from ..nuclei.choices import QTB, RPMD
-from ..nuclei.ring_polymer import degrees_of_freedom, masses_of
 from ..runs.names import WARNINGS
-from ..units import BOLTZMANN_EV, EV_TO_KJ_PER_MOL
+from ..units import GAS_CONSTANT
 from .integrators import temperature_at
 from .settings import PACKED_TOLERANCE
 
@@ -24,7 +24,6 @@ FIRST_PART = 0.5
 _FAR, _DEVIATIONS = 1.2, 5.0
 # Friction in 1/ps that takes heat away within the time in which it comes.
 _STRONG = 20
-_BOLTZMANN = BOLTZMANN_EV * EV_TO_KJ_PER_MOL  # kJ/mol/K
 # Whether the run began at a temperature of the thermostat, so that it is watched.
 WATCHED = "first_part_watched"
 
@@ -44,7 +43,7 @@ class FirstPart:
         system = context.getSystem()
         self._context, self._record = context, record
         self._masses = masses_of(system)
-        self._freedom = degrees_of_freedom(system) - system.getNumConstraints()
+        self._freedom = degrees_of_freedom(system)
         if WATCHED not in record and record["completed_steps"] == 0:
             record[WATCHED] = self._is_of_thermostat() and not self._is_hot()
         self.ended = not record.get(WATCHED) or WARNINGS in record
@@ -85,7 +84,7 @@ class FirstPart:
     def _temperature(self) -> float:
         state = self._context.getState(velocities=True)
         squares = np.sum(state.getVelocities(asNumpy=True)._value ** 2, axis=1)
-        return float(self._masses @ squares) / (self._freedom * _BOLTZMANN)
+        return float(self._masses @ squares) / (self._freedom * GAS_CONSTANT)
 
     def _sentence(self, time: float) -> str:
         """Say what became hot, and what to do."""
