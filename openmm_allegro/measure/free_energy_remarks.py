@@ -7,7 +7,7 @@ import numpy as np
 
 
 def remarks(surface: Any, left_out: list[tuple[float, ...]]) -> list[str]:
-    """Say which minima are not listed, and how many bins have no error."""
+    """Say which minima are not listed, and how many bins have no value or no error."""
     notes, names = [], ", ".join(axis.name for axis in surface.axes)
     if left_out:
         places = [" ".join(f"{x:.3g}" for x in place) for place in left_out[:3]]
@@ -27,5 +27,10 @@ def remarks(surface: Any, left_out: list[tuple[float, ...]]) -> list[str]:
             f"{without} of {np.count_nonzero(visited)} visited bins of {names} have no "
             "error: too few blocks of the run visited them; a longer run, or fewer "
             "--bins, would tell."
+        )
+    if not visited.all():
+        notes.append(
+            f"{np.count_nonzero(~visited)} of {visited.size} bins of {names} were not "
+            "visited: nothing is known of them, and tables have nan there."
         )
     return notes

@@ -242,7 +242,11 @@ def _by_hills(
     every = tuple(hills.names)
     axes = axes_of(every, [series], settings, asked=names, ends=grid_ends(run))
     surface = hills_surface(
-        kept, axes, source.temperature(run), n_blocks=_ten(settings)
+        kept,
+        axes,
+        source.temperature(run),
+        n_blocks=_ten(settings),
+        samples=series.columns(every),
     )
     if len(every) > len(names):
         surface = surface.marginal(every.index(names[0]))

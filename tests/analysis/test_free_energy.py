@@ -209,6 +209,36 @@ def test_metadynamics_of_a_double_well():
     assert by_hills[-1].values == pytest.approx(1.25 * (bias.max() - bias), abs=1e-9)
 
 
+def test_hills_tell_nothing_beyond_where_the_run_was():
+    """Bins under the foot of hills alone have neither a free energy nor an error."""
+    rng = np.random.default_rng(5)
+    centers = rng.normal(0.0, 0.2, (200, 2)).clip(-0.59, 0.59)
+    hills = Hills(centers, np.full((200, 2), 0.4), np.full(200, 0.1), 8.0)
+    axes = tuple(make_axis(n, "", [], limits=(-1.5, 1.5), bins=15) for n in "xy")
+    surface = hills_surface(hills, axes, KELVIN)
+    bins = [
+        np.unique(axis.bins(column))
+        for axis, column in zip(axes, centers.T, strict=True)
+    ]
+    for one, kept in ((surface, None), (surface.marginal(0), bins[0])):
+        known = np.isfinite(one.values)
+        if kept is None:
+            assert 20 < known.sum() <= len(bins[0]) * len(bins[1])
+        else:
+            assert np.flatnonzero(known).tolist() == kept.tolist()
+        assert not np.isfinite(one.errors[~known]).any()
+        assert np.isfinite(one.errors).any()
+    assert "of 225 bins of x, y were not visited" in remarks(surface, [])[-1]
+    # a bin that the run crossed once between hills has a value, but no error
+    crossed = np.zeros((1000, 2))
+    crossed[500] = 1.3
+    surface = hills_surface(hills, axes, KELVIN, samples=crossed)
+    assert np.isfinite(surface.values[14, 14]) and np.isnan(surface.errors[14, 14])
+    with pytest.raises(ValueError, match="expected samples within"):
+        far = tuple(make_axis(n, "", [], limits=(3.0, 4.0)) for n in "xy")
+        hills_surface(hills, far, KELVIN)
+
+
 def test_hills_are_periodic():
     """A hill beside the end of an angle acts at the other end, too."""
     axis = make_axis("phi", "°", [], period=360.0, bins=36)

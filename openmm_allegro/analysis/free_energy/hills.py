@@ -19,14 +19,13 @@ from ..statistics import block_edges
 from .axes import shape_of
 from .surface import (
     Replicates,
+    check_inside,
     check_length,
     make_surface,
     series_of,
+    visits_of,
     widening,
 )
-
-# Hills of full height, in units of one, that a bin must have to be visited.
-_VISITED = 0.5
 
 
 class Hills(NamedTuple):
@@ -89,8 +88,12 @@ def bias_offsets(hills, axes, temperature):
     return np.array(offsets)
 
 
-def hills_surface(hills, axes, temperature, *, n_blocks=10):
+def hills_surface(hills, axes, temperature, *, n_blocks=10, samples=None):
     r"""Free energy surface from the sum of hills.
+
+    It is known in bins that the run was in. Hills are wider than these, but the foot of
+    a hill beside them only says that the run has not been there yet, and blocks agree
+    on that: errors from it would be the smallest of all.
 
     Errors are by the jackknife over blocks of hills. What blocks add up to is
     :math:`u = \exp(V / R \Delta T)`, which grows in proportion to the number of
@@ -109,6 +112,9 @@ def hills_surface(hills, axes, temperature, *, n_blocks=10):
     temperature : float
         In K.
     n_blocks : int
+    samples : (m, d) array, optional
+        Where the run was at equal intervals of time, from the first hill to the last.
+        Default: at the centres of the hills alone.
 
     Returns
     -------
@@ -117,7 +123,8 @@ def hills_surface(hills, axes, temperature, *, n_blocks=10):
     Raises
     ------
     ValueError
-        If there are fewer hills than blocks, or the bias factor is not above 1.
+        If there are fewer hills than blocks, the bias factor is not above 1, or the run
+        was in none of the bins.
     """
     factor, number = hills.bias_factor, len(hills.heights)
     check_length(number, n_blocks)
@@ -125,19 +132,22 @@ def hills_surface(hills, axes, temperature, *, n_blocks=10):
         raise ValueError(f"expected a bias factor above 1, found {factor:g}")
     thermal = GAS_CONSTANT * temperature
     edges = block_edges(number, n_blocks)[1:]
-    bias, visits, grown = np.zeros(shape_of(axes)), np.zeros(shape_of(axes)), []
+    visits = visits_of(hills.centers, axes, n_blocks)
+    if samples is not None:
+        visits |= visits_of(np.asarray(samples, dtype=float), axes, n_blocks)
+    check_inside(visits, axes)
+    bias, grown = np.zeros(shape_of(axes)), []
     for count, hill in enumerate(_each(hills, axes), start=1):
         bias += hill
-        visits += hill / hills.heights[count - 1]
         if count in edges:
             grown.append(np.exp(bias / ((factor - 1) * thermal)))
-    visited = visits > _VISITED
+    visited = visits.any(axis=0)
     added = np.diff([np.ones(bias.shape), *grown], axis=0)
     values = np.where(visited, -factor / (factor - 1) * bias, np.nan)
     parts = np.where(visited, -factor * thermal * np.log(grown[-1] - added), np.nan)
     factors, independent = widening([series_of(hills.centers, axes)])
     factors = factors / np.cbrt(factor)
-    replicates = Replicates(parts, np.zeros(n_blocks, dtype=int), factors)
+    replicates = Replicates(parts, np.zeros(n_blocks, dtype=int), factors, visits)
     return make_surface(
         tuple(axes), values, temperature, replicates, independent=float(independent[0])
     )

@@ -41,11 +41,14 @@ class Replicates(NamedTuple):
         The run or window that each has left a block of out.
     factors : (groups,) array
         By which the errors of each group are wider than the spread of `values` tells.
+    visits : (n, ...) array of bool
+        Bins that the run was in during the block that is left out.
     """
 
     values: np.ndarray
     groups: np.ndarray
     factors: np.ndarray
+    visits: np.ndarray
 
     def error(self, values):
         """Half-width of the 68 % interval of what was computed of each replicate.
@@ -140,7 +143,10 @@ class Surface:
             )
 
         values = integrate(self.values)
-        replicates = self.replicates._replace(values=integrate(self.replicates.values))
+        replicates = self.replicates._replace(
+            values=integrate(self.replicates.values),
+            visits=self.replicates.visits.any(axis=-1 - axis),
+        )
         return make_surface(
             (self.axes[axis],),
             values,
@@ -201,7 +207,7 @@ def make_surface(axes, values, temperature, replicates, *, errors=None, **more):
         In K.
     replicates : Replicates
     errors : array, optional
-        Default: those of the replicates.
+        Default: those of the replicates, but in bins that too few blocks visited.
     **more
         Further fields of a Surface.
     """
@@ -210,7 +216,9 @@ def make_surface(axes, values, temperature, replicates, *, errors=None, **more):
         volume = volume_of(axes)
         parts = [_normalised(x, thermal, volume) for x in replicates.values]
         errors = np.array(replicates.error(parts))
-        errors[np.isnan(values)] = np.nan
+        visits = np.sum(replicates.visits, axis=0)
+        least = min(LEAST_BLOCKS, len(replicates.values))
+        errors[np.isnan(values) | (visits < least)] = np.nan
     lowest = np.nanmin(values)
     return Surface(axes, values - lowest, errors, temperature, replicates, **more)
 
@@ -248,6 +256,7 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
     total = squares = 0.0
     for number, (run, logs) in enumerate(zip(runs, log_weights, strict=True)):
         check_length(len(run), n_blocks)
+        visits.append(visits_of(run, axes, n_blocks))
         weights, places = np.exp(logs - highest), flat_bins(axes, run)
         total, squares = total + weights.sum(), squares + (weights**2).sum()
         edges = block_edges(len(run), n_blocks)
@@ -256,7 +265,6 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
             at, w = places[low:high][inside], weights[low:high][inside]
             size = int(np.prod(shape))
             counts.append(np.bincount(at, w, size).reshape(shape))
-            visits.append(np.bincount(at, minlength=size).reshape(shape) > 0)
             groups.append(number)
     counts = np.array(counts)
     whole = counts.sum(axis=0)
@@ -265,8 +273,10 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
     # what is left by rounding of a bin that only one block has visited
     parts[parts < 1e-12 * whole] = 0.0
     factors, independent = widening([series_of(run, axes) for run in runs])
-    replicates = Replicates(free_energy(parts, thermal), np.array(groups), factors)
-    surface = make_surface(
+    replicates = Replicates(
+        free_energy(parts, thermal), np.array(groups), factors, np.concatenate(visits)
+    )
+    return make_surface(
         tuple(axes),
         free_energy(whole, thermal),
         temperature,
@@ -274,8 +284,27 @@ def reweighted_surface(runs, axes, temperature, *, log_weights=None, n_blocks=10
         independent=float(np.sum(independent)),
         effective=float(total**2 / squares),
     )
-    surface.errors[np.sum(visits, axis=0) < min(LEAST_BLOCKS, n_blocks)] = np.nan
-    return surface
+
+
+def visits_of(run, axes, n_blocks):
+    """Bins that each block of a run was in.
+
+    Parameters
+    ----------
+    run : (n, d) array
+        The variables along it.
+    axes : tuple of d Axis
+    n_blocks : int
+
+    Returns
+    -------
+    (n_blocks, ...) array of bool
+    """
+    places, visits = flat_bins(axes, run), []
+    for low, high in itertools.pairwise(block_edges(len(run), n_blocks)):
+        inside = places[low:high][places[low:high] >= 0]
+        visits.append(np.bincount(inside, minlength=int(np.prod(shape_of(axes)))) > 0)
+    return np.reshape(visits, (n_blocks, *shape_of(axes)))
 
 
 def balance(log_weights, groups):

@@ -13,7 +13,6 @@ from ..states import LEAST_OVERLAP, state_free_energies
 from ..statistics import block_edges, statistical_inefficiency
 from .axes import flat_bins, shape_of
 from .surface import (
-    LEAST_BLOCKS,
     Replicates,
     Surface,
     check_inside,
@@ -21,6 +20,7 @@ from .surface import (
     free_energy,
     make_surface,
     series_of,
+    visits_of,
     widening,
 )
 
@@ -112,12 +112,13 @@ def combine_windows(runs, energies, axes, temperature, *, states=None, n_blocks=
     series = [series_of(run, axes) for run in runs]
     inefficiency = np.array([max(map(statistical_inefficiency, x)) for x in series])
     thermal = GAS_CONSTANT * temperature
-    parts = []
+    parts, kept = [], []
     for number, (run, energy) in enumerate(zip(runs, energies, strict=True)):
         check_length(len(run), n_blocks)
         stride = min(int(0.5 * inefficiency[number]), len(run) // (2 * n_blocks))
         chosen = slice(None, None, max(1, stride))
-        places = flat_bins(axes, run[chosen])
+        kept.append(run[chosen])
+        places = flat_bins(axes, kept[-1])
         blocks = np.diff(block_edges(len(places), n_blocks))
         blocks = np.repeat(np.arange(n_blocks), blocks)
         codes = states[number], number
@@ -128,7 +129,9 @@ def combine_windows(runs, energies, axes, temperature, *, states=None, n_blocks=
     without = [solved.without(r, b) for r in range(len(runs)) for b in range(n_blocks)]
     groups = np.repeat(np.arange(len(runs)), n_blocks)
     factors, independent = widening(series)
-    replicates = Replicates(np.array([x for x, _ in without]), groups, factors)
+    visits = np.concatenate([visits_of(run, axes, n_blocks) for run in kept])
+    values_without = np.array([x for x, _ in without])
+    replicates = Replicates(values_without, groups, factors, visits)
     independent = np.bincount(states, independent)
     surface = make_surface(
         tuple(axes),
@@ -137,7 +140,6 @@ def combine_windows(runs, energies, axes, temperature, *, states=None, n_blocks=
         replicates,
         independent=float(independent.min()),
     )
-    surface.errors[solved.visits() < LEAST_BLOCKS] = np.nan
     errors = replicates.error(np.array([x for _, x in without]))
     return Windows(surface, free, errors, solved.overlap, inefficiency, independent)
 
@@ -185,14 +187,6 @@ class _Pieces:
                 slope[1:, 1:], (sums - counts)[1:], rcond=None
             )[0]
         return self._surface(left, counts * np.exp(shift), shift)
-
-    def visits(self):
-        """Numbers of blocks of runs that have visited each bin."""
-        inside = self._places >= 0
-        codes = self._runs * (self._blocks.max() + 1) + self._blocks
-        pairs = np.unique(np.stack([self._places, codes])[:, inside], axis=1)
-        size = int(np.prod(self._shape))
-        return np.bincount(pairs[0], minlength=size).reshape(self._shape)
 
     def _surface(self, chosen, factors, shift=0.0):
         """Surface with the weight of each sample in the ensemble without restraints."""
