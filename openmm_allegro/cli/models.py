@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modelfile.accuracy import accuracy_words
+from ..modelfile.header import read_header
 from ..modelfile.named import errors_of, model_path, named_models, read_card
 from ..utils.suggest import did_you_mean
 from .error_tables import UNITS
@@ -45,7 +46,7 @@ def models(options: argparse.Namespace) -> Outcome:
         _print_card(options.name, cards[options.name])
         cards, more = {options.name: cards[options.name]}, []
     elif cards:
-        heads = "model", "RMSE, meV/Å", "of", "level of theory"
+        heads = "model", "elements", "RMSE, meV/Å", "of", "level of theory"
         print(_aligned([heads, *map(_row, cards.items())]))
         more = print_next("models NAME")
     else:
@@ -61,14 +62,18 @@ def models(options: argparse.Namespace) -> Outcome:
 def _described(name: str, path: Path) -> dict[str, Any]:
     """What the card of a model says, with its errors and the path of its file."""
     card = dataclasses.asdict(read_card(path))
-    return card | {"file": model_path(name), "errors": errors_of(path)}
+    network = read_header(model_path(name))["config"]
+    known = {key: network[key] for key in ("elements", "cutoff")}
+    return card | known | {"file": model_path(name), "errors": errors_of(path)}
 
 
 def _row(item: tuple[str, Path]) -> tuple[str, ...]:
     name, path = item
     card = read_card(path)
     level = card.level_of_theory.partition(" (")[0]
-    return name, f"{errors_of(path)['forces_rmse']:.1f}", card.title, level
+    elements = " ".join(read_header(model_path(name))["config"]["elements"])
+    error = f"{errors_of(path)['forces_rmse']:.1f}"
+    return name, elements, error, card.title, level
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -78,8 +83,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def _print_card(name: str, path: Path) -> None:
     card, errors = read_card(path), errors_of(path)
+    network = read_header(model_path(name))["config"]
     rows = {
         "model": f"{name}: {card.title}",
+        "elements": f"{', '.join(network['elements'])}; cutoff {network['cutoff']} Å",
         "file": str(model_path(name)),
         "level of theory": card.level_of_theory,
         "domain": card.domain,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OF_COMMAND = ("verb", "json", "debug")
 _RUNS = ("inputs", "run")  # options that may be prefixes of runs
 UNITS_OF_MODELS = {"cutoff": "Å"}  # of ``describe_model``
+_COMPARED = ("difference_from_nequip",)  # of an imported model, relative
 
 
 class Outcome(NamedTuple):
@@ -59,6 +60,7 @@ def describe_model(model: "Model") -> dict[str, Any]:
         "kind": model.kind,
         "charges": config.charges,
         "num_weights": model.num_weights,
+        **{k: model.provenance[k] for k in _COMPARED if k in model.provenance},
     }
 
 

@@ -70,9 +70,17 @@ def read_header(path: str | Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: expected a model file in the safetensors format, found a file "
-            f"that is truncated or of another kind ({error})"
+            f"that is truncated or of another kind ({error}){_hint(path)}"
         ) from error
     return describe(content, path).header
+
+
+def _hint(path: Path) -> str:
+    if path.suffix in (".ckpt", ".zip"):
+        return (
+            f"; openmm-allegro import {path} -o MODEL.safetensors reads one of nequip"
+        )
+    return ""
 
 
 def describe(content: bytes, path: Path) -> Description:

@@ -54,6 +54,13 @@ def test_file_comes_before_a_name(tmp_path):
         load_model("nacl_aq")
 
 
+def test_checkpoint_of_nequip_is_imported_first(tmp_path, capsys):
+    path = tmp_path / "best.ckpt"
+    path.write_bytes(b"PK\x03\x04" * 64)
+    assert main(["info", str(path)]) == 2
+    assert f"openmm-allegro import {path} -o MODEL" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "given, text",
     [
@@ -74,7 +81,9 @@ def test_command_lists_the_models(tmp_path, capsys):
     assert outcome["next"] == ["openmm-allegro models NAME"]
     text = capsys.readouterr().out
     assert all(f"\n{name} " in text for name in CARDS)
+    assert " H O Na Cl " in text
     card = outcome_of(path, "models", "nacl_aq")["results"]["models"]["nacl_aq"]
+    assert card["elements"] == ["H", "O", "Na", "Cl"] and card["cutoff"] == 5.0
     assert card["errors"]["forces_rmse"] > 0 and "revPBE0" in card["level_of_theory"]
     text = capsys.readouterr().out
     assert "4.54 % of their root mean square, 881" in text and "checked" in text
