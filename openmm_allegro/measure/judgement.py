@@ -30,9 +30,6 @@ _WIDE = 2.0
 # Part of the width of a cell that atoms may move between frames: of a Gaussian the
 # tails then reach half the cell, where the image cannot be told, in 1 of 250 steps.
 _STEP = 0.3
-# Part of the positions of ions that should be in cores of sites, and that may share a
-# site; mean stay at a site in frames, below which jumps are missed.
-_IN_CORES, _SHARED, _FRAMES = 0.25, 0.05, 5
 
 _MOTION = {
     "caged": "{label} moved by no more than {moved:.2f} nm within {longest:.3g} ps, so "
@@ -159,6 +156,19 @@ def judge_independent(
         f"{label}: too short for the {name}: {independent:.2g} independent values{of} "
         "are few, and may be none where it changes more slowly than the run is long; "
         "its error is a lower bound."
+    ]
+
+
+def judge_range(name: str, series: np.ndarray) -> list[str]:
+    """Judge whether the error of a mean over time is the range of so few values."""
+    from ..analysis.statistics import FEW, independent_values
+
+    independent = independent_values(series)
+    if independent >= FEW:
+        return []
+    return [
+        f"Too short for the {name}: its error is the range of the series, of "
+        f"{independent:.2g} independent values."
     ]
 
 
@@ -311,48 +321,6 @@ def judge_contacts(label: str, curve: Any) -> list[str]:
             "the contacts outlast its integral. Give a longer --max-lag, which takes "
             "fewer --blocks or a longer run where it is already nearly a block."
         )
-    return warnings
-
-
-def judge_jumps(
-    label: str, result: Any, stays: Any, spread: float, allowed: float
-) -> list[str]:
-    """Judge whether jumps are many, seen one by one, and between sites of a lattice.
-
-    Parameters
-    ----------
-    result, stays
-        A Jumps, and the Stays that it is of.
-    spread, allowed : float
-        Distance in nm of the host's atoms from their places, and what it may be.
-    """
-    warnings = []
-    total = int(result.numbers.sum())
-    if total < BREAKS:
-        warnings.append(f"{label}: {total} jumps tell little of rates.")
-    if spread > allowed:
-        warnings.append(
-            f"{label}: atoms of the host are {spread:.2g} nm from their mean places "
-            "(root mean square): they are no lattice, or not all of them; name those "
-            "that are with --host."
-        )
-    if stays.inside < _IN_CORES:
-        warnings.append(
-            f"{label}: ions are in the core of a site in {stays.inside:.0%} of their "
-            "positions: there may be other sites, or cores are too small."
-        )
-    if stays.shared > _SHARED:
-        warnings.append(
-            f"{label}: in {stays.shared:.0%} of the positions another ion is at the "
-            "same site: two sites may count as one."
-        )
-    for kind, stay in result.residences.items():
-        if stay.time.value < _FRAMES * stays.time_step:
-            warnings.append(
-                f"{label}: stays at {kind} last {stay.time.value:.2g} ps, frames are "
-                f"{stays.time_step:.2g} ps apart: rates are lower bounds, for jumps to "
-                "and fro between frames are not seen."
-            )
     return warnings
 
 

@@ -5,24 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..analysis.defaults import LONG_BLOCKS
 from ..runs.selections import selections
 from ..runs.source import Source
-from ..units import M2_TO_CM2, NM3_TO_M3
 from ..utils.settings import setting
 from .diffusion import fit_start_setting
-from .judgement import judge_jumps, judge_motion
+from .jump_judgement import judge_jumps
+from .jump_motion import Motion, measure_motion, ratio
 from .lattice import LATTICE, MOBILE, has_lattice, mobile_ions
 from .measurement import Measurement, Row, each
 from .quantity import MOTION, Quantity, Settings, blocks_setting, max_lag_setting
 from .subjects import in_each_series
 
-# The Haven ratio does not depend on the temperature, in K, nor does D of the charge.
-_ANY = 300.0
 UNITS = {
     "rates": "1/ps",
     "lengths": "nm",
@@ -118,25 +116,7 @@ class JumpsSettings(Settings):
         "of one ion's motion a fifth, of all charge a twentieth"
     )
     fit_start: float | None = fit_start_setting()
-    blocks: int = blocks_setting(LONG_BLOCKS)
-
-
-class Motion(NamedTuple):
-    """Coefficients beside those of the jumps.
-
-    Attributes
-    ----------
-    tracer, charge : Estimate
-        D of single ions, and of all charge together, in cm²/s.
-    haven : Estimate
-        Ratio of the two.
-    warnings : list of str
-    """
-
-    tracer: Any
-    charge: Any
-    haven: Any
-    warnings: list
+    blocks: int = blocks_setting(LONG_BLOCKS, "; D of the charge has twice as many")
 
 
 def measure_jumps(
@@ -213,20 +193,16 @@ def _measure(source: Source, settings: JumpsSettings, label: str, item: Any) -> 
     if lengths is None and settings.sites is None:
         lengths = ()
     result = jumps(stays, sites, edges=lengths, n_blocks=settings.blocks)
-    withheld = []
-    motion = None
-    try:
-        motion = _motion(label, series, paths, settings)
-    except ValueError as error:
-        withheld.append(f"{label}: no D of single ions and of charge, {error}.")
-    factor = _ratio(motion.tracer, result.diffusion) if motion else None
+    motion = measure_motion(label, series, paths, settings)
+    tracer = motion.tracer
+    factor = None if tracer is None else ratio(tracer, result.diffusion)
     results = result._asdict() | {
         "residences": {k: x._asdict() for k, x in result.residences.items()},
         "jump_diffusion": result.diffusion,
-        "tracer_diffusion": motion and motion.tracer,
-        "charge_diffusion": motion and motion.charge,
+        "tracer_diffusion": motion.tracer,
+        "charge_diffusion": motion.charge,
         "correlation_factor": factor,
-        "haven_ratio": motion and motion.haven,
+        "haven_ratio": motion.haven,
         "sites": sites._asdict() | {"occupation": stays.occupation},
         "cores": core_radii(sites, settings.core),
         "cell": sites.cell,
@@ -242,9 +218,8 @@ def _measure(source: Source, settings: JumpsSettings, label: str, item: Any) -> 
         "results": results,
         "notes": _notes(label, sites, distance, paths, settings),
         "warnings": [
-            *withheld,
             *judge_jumps(label, result, stays, paths.host_spread, LATTICE),
-            *(motion.warnings if motion else []),
+            *motion.warnings,
         ],
         "jumps": result,
         "sites": sites,
@@ -286,55 +261,17 @@ def _sites(paths: Any, topology: Any, settings: JumpsSettings) -> tuple[Any, flo
     )
 
 
-def _motion(label: str, series: Any, paths: Any, settings: JumpsSettings) -> Motion:
-    """D of single ions and of their charge, relative to the host."""
-    from scipy.constants import Boltzmann, elementary_charge
-
-    from ..analysis import conductivity, diffusion
-    from ..analysis.statistics import Estimate
-
-    common = {"max_lag": settings.max_lag, "fit_start": settings.fit_start}
-    common["reference"] = paths.host
-    curve = diffusion(series.frames, paths.ions, n_blocks=settings.blocks, **common)
-    charges = np.zeros(series.frames.topology.n_atoms)
-    charges[paths.ions] = 1.0
-    current = conductivity(
-        series.frames, charges, _ANY, species={label: paths.ions}, **common
-    )
-    per_ion = elementary_charge**2 * len(paths.ions) / (Boltzmann * _ANY)
-    volume = abs(float(np.linalg.det(paths.cell))) * NM3_TO_M3
-    charge = [M2_TO_CM2 * x * volume / per_ion for x in current.einstein]
-    longest = float(curve.lag_times[-1])
-    warnings = judge_motion(
-        label, "D", curve.regime, curve.displacement, curve.exponent, longest
-    )
-    return Motion(
-        Estimate(curve.coefficient, curve.error),
-        Estimate(*charge),
-        current.haven_ratio,
-        warnings,
-    )
-
-
-def _ratio(above: Any, below: Any) -> Any:
-    """Quotient of two estimates that are taken to be independent."""
-    from ..analysis.statistics import Estimate
-
-    value = above.value / below.value
-    relative = np.hypot(above.error / above.value, below.error / below.value)
-    return Estimate(float(value), float(abs(value) * relative))
-
-
 def _rows(
-    label: str, result: Any, motion: Motion | None, factor: Any, suffix: str
+    label: str, result: Any, motion: Motion, factor: Any, suffix: str
 ) -> list[Row]:
     rows = []
-    if motion:
+    if motion.tracer is not None:
         rows.append(Row(label, "D", *motion.tracer, "cm²/s"))
     rows.append(Row(label, "D by jumps", *result.diffusion, "cm²/s"))
-    if motion:
+    if factor is not None:
+        rows.append(Row(label, "correlation factor", *factor, ""))
+    if motion.charge is not None:
         rows += [
-            Row(label, "correlation factor", *factor, ""),
             Row(label, "D of charge", *motion.charge, "cm²/s"),
             Row(label, "Haven ratio", *motion.haven, ""),
         ]

@@ -226,7 +226,7 @@ def each(
         except Unreadable:
             raise
         except SettingError as error:
-            if len(subjects) > 1 and _is_asked(settings, error.names):
+            if len(subjects) > 1 and is_asked(settings, error.names):
                 raise SettingError(f"{label}: {error}", *error.names) from error
             failed[label] = str(error)
             first = first or error
@@ -238,7 +238,7 @@ def each(
     return results, failed
 
 
-def _is_asked(settings: Any, names: Sequence[str]) -> bool:
+def is_asked(settings: Any, names: Sequence[str]) -> bool:
     """Tell whether one of some settings was asked for, and is not the default."""
     return any(
         known.name in names and getattr(settings, known.name) != known.default

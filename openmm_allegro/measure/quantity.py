@@ -145,12 +145,12 @@ class Quantity:
         )
 
 
-def blocks_setting(default: int = BLOCKS) -> Any:
+def blocks_setting(default: int = BLOCKS, more: str = "") -> Any:
     """Declare the number of blocks that errors come from."""
     return setting(
         default,
         about="Blocks of frames that errors come from, each longer than what is "
-        "measured stays correlated",
+        "measured stays correlated" + more,
         minimum=1,
         metavar="N",
     )

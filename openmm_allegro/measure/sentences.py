@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.]*\w)")
+_TO = re.compile(r"(?: [^\s\1\0]+)? to ")  # between the ends of a range
 _LEVEL = re.compile(r"\d+(?:\.\d+)? K(?=: )")  # a temperature of a series
 
 
@@ -68,7 +69,12 @@ def _fits(
     if label in [name for name, _ in members]:
         return False
     columns = zip(numbers, *(row for _, row in members), strict=True)
-    return sum(len(set(column)) > 1 for column in columns) <= (0 if "±" in form else 2)
+    vary = [len(set(column)) > 1 for column in columns]
+    # A range of ranges would read as one of three ends.
+    for k, between in enumerate(form.split("\1")[1:-1]):
+        if _TO.fullmatch(between) and (vary[k] or vary[k + 1]):
+            return False
+    return sum(vary) <= (0 if "±" in form else 2)
 
 
 def _merged(form: str, members: list[tuple[str, list[str]]]) -> str:

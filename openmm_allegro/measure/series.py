@@ -3,29 +3,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..runs.charges import FORMAL
-from ..runs.names import PROTOCOL, SERIES
-from ..runs.records import read_run_record
-from ..runs.run import Run, read_stages
 from ..runs.selections import selections
 from ..runs.source import Source
+from ..runs.table import Unreadable
 from ..runs.window import Window
 from ..units import M2_TO_CM2, NM3_TO_M3
+from ..utils.config import SettingError
 from ..utils.settings import setting
 from .arrhenius import fit_lines
 from .jumps import QUANTITY as JUMPS
 from .jumps import UNITS, JumpsSettings
-from .measurement import Measurement, Row
+from .measurement import Measurement, Row, is_asked
 from .quantity import Quantity
+from .series_runs import read_series
 from .stability import temperature_of
 
 # Units of what is measured, in the order of the figure's panels, and their labels.
 _D, _RATE, _SIGMA_T = "cm²/s", "1/ps", "S K/m"
+BY_JUMPS = " by jumps"  # end of the names of coefficients
 _LABELS = {_D: "$D$ (cm²/s)", _RATE: "Rate (1/ps)", _SIGMA_T: r"$\sigma T$ (S K/m)"}
 
 
@@ -38,7 +38,8 @@ class SeriesSettings(JumpsSettings):
     )
     stage: str | None = setting(
         None,
-        about="Stage of the protocols that is measured (default: the last with frames)",
+        about="Stage of the protocols that is measured, the same at all temperatures "
+        "(default: the last of which one has frames)",
         metavar="NAME",
     )
     start: float | None = setting(
@@ -57,69 +58,6 @@ class SeriesSettings(JumpsSettings):
         return JumpsSettings(**{name: getattr(self, name) for name in names})
 
 
-class Temperature(NamedTuple):
-    """Run of a series at one temperature.
-
-    Attributes
-    ----------
-    kelvin : float
-    runs : list of Run
-        Stages that have begun.
-    run : Run
-        The one that is measured.
-    """
-
-    kelvin: float
-    runs: list
-    run: Run
-
-
-def is_series(folder: str | Path) -> bool:
-    """Tell whether a folder is that of a series of temperatures."""
-    return (Path(folder) / SERIES).is_file()
-
-
-def read_temperatures(folder: str | Path, stage: str | None = None) -> list:
-    """Read the runs of a series, those that have frames, in ascending order.
-
-    Returns
-    -------
-    list of Temperature
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no series in the folder.
-    ValueError
-        If less than two temperatures have frames, or a stage is unknown.
-    """
-    path = Path(folder) / SERIES
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected the folder of a series of temperatures, found no {path}"
-        )
-    record = read_run_record(path)
-    found = []
-    for kelvin, name in zip(
-        record.get("temperatures_k", []), record.get("folders", []), strict=True
-    ):
-        place = path.parent / Path(str(name)).name
-        if not (place / PROTOCOL).is_file():
-            continue
-        runs = read_stages(place)
-        complete = [run for run in runs if run.has_frames]
-        if stage is not None:
-            complete = [run for run in complete if run.stage == stage]
-        if complete:
-            found.append(Temperature(float(kelvin), runs, complete[-1]))
-    if len(found) < 2:
-        raise ValueError(
-            f"expected frames of {stage or 'a stage'} at two temperatures at least in "
-            f"{folder}, found them at {len(found)}"
-        )
-    return sorted(found)
-
-
 def measure_series(
     source: None, subjects: Sequence[str], settings: SeriesSettings
 ) -> Measurement:
@@ -132,12 +70,22 @@ def measure_series(
     from ..analysis import plot_arrhenius_panels
 
     folder, *words = subjects
-    temperatures = read_temperatures(folder, settings.stage)
-    measured, warnings, notes, rows = {}, [], [], []
-    for one in temperatures:
+    series = read_series(folder, settings.stage)
+    warnings, notes, rows = series.warnings, [], []
+    measured, reasons = {}, []
+    for one in series.temperatures:
         name = f"{one.kelvin:g} K"
         source = Source([one.run], Window(start=settings.start))
-        part = JUMPS.measure(source, selections(words), settings.of_jumps)
+        try:
+            part = JUMPS.measure(source, selections(words), settings.of_jumps)
+        except Unreadable:
+            raise
+        except ValueError as error:
+            if isinstance(error, SettingError) and is_asked(settings, error.names):
+                raise
+            reasons.append(f"{name}: {error}")
+            warnings.append(f"{name}: left out, {error}.")
+            continue
         measured[one.kelvin] = _at_temperature(one.kelvin, part, source)
         mean, off_target = temperature_of(source, one.run)
         if mean is not None:
@@ -145,6 +93,11 @@ def measure_series(
         warnings += [f"{name}: {text}" for text in [*off_target, *part.warnings]]
         notes += [f"{name}: {text}" for text in [*part.remarks, *source.notes]]
         rows += _rows(name, measured[one.kelvin])
+    if len(measured) < 2:
+        raise ValueError(
+            f"expected two temperatures at least of {folder} that can be measured, "
+            f"found {len(measured)}: " + "; ".join(reasons)
+        )
     panels, results, units, curves = {}, {}, {}, {}
     for unit, series in _by_unit(measured).items():
         lines, fitted = fit_lines(series, unit, settings.at)
@@ -194,7 +147,7 @@ def _at_temperature(kelvin: float, part: Measurement, source: Source) -> dict[st
     points: dict[str, dict[str, Any]] = {_D: {}, _RATE: {}, _SIGMA_T: {}}
     names = {
         "tracer_diffusion": f"D of {label}",
-        "jump_diffusion": f"D of {label} by jumps",
+        "jump_diffusion": f"D of {label}{BY_JUMPS}",
         "charge_diffusion": f"D of the charge of {label}",
     }
     for key, name in names.items():

@@ -16,7 +16,7 @@ from ..runs.selections import no_words
 from ..runs.source import Source
 from ..utils.settings import setting
 from .canonical import judge_variance
-from .judgement import judge_drift, judge_independent, judge_target
+from .judgement import judge_drift, judge_independent, judge_range, judge_target
 from .measurement import Measurement, Row, each
 from .quantity import Quantity, Settings
 
@@ -132,10 +132,14 @@ def temperature_of(
     if run.energies is None:
         return None, []
     try:
-        check = _of_energies(source, run, StabilitySettings())[0]["temperature"]
+        results, _, table = _of_energies(source, run, StabilitySettings())
     except ValueError:
         return None, []
-    return check["mean"], judge_target(run.stage, check) if "target" in check else []
+    check = results["temperature"]
+    warnings = judge_range("temperature", table["temperature"])
+    if "target" in check:
+        warnings += judge_target(run.stage, check)
+    return check["mean"], warnings
 
 
 def _of_energies(source: Source, run: Run, settings: StabilitySettings):

@@ -83,6 +83,13 @@ def notes(texts, kind="note"):
     return [tag("div", listed, class_=f"box {kind} several")]
 
 
+def options_of(verb, texts):
+    """Say whose options texts name, which pages have few of; None where they do not."""
+    if not any(" --" in text for text in texts):
+        return None
+    return paragraph("Options named above are those of ", tag("code", verb), ".")
+
+
 def _without_all(text):
     rest = text.removeprefix("all: ")
     return text if rest == text else f"{rest[:1].upper()}{rest[1:]}"

@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..measure.judgement import is_known
-from ..measure.series import QUANTITY, SeriesSettings, read_temperatures
+from ..measure.series import BY_JUMPS, QUANTITY, SeriesSettings
+from ..measure.series_runs import read_series
 from ..runs.window import Window
 from ..utils.config import SettingError
 from .details import number
@@ -17,6 +18,7 @@ from .html import (
     measured,
     note,
     notes,
+    options_of,
     paragraph,
     section,
     table,
@@ -54,7 +56,7 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
     Raises
     ------
     FileNotFoundError, ValueError
-        As `read_temperatures`, or if one of `others` is given.
+        As `read_series`, or if one of `others` is given.
     """
     for name, value in (others or {}).items():
         if value:
@@ -66,7 +68,8 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
     if jumps is not None:
         given = {x.name: getattr(jumps, x.name) for x in fields(jumps)}
     settings = SeriesSettings(**given, start=start, stage=stage)
-    temperatures = read_temperatures(folder, stage)
+    series = read_series(folder, stage)
+    temperatures = series.temperatures
     window = Window(start=start)
     command = command_line(folder, output, None, stage, {}, window, jumps)
     words = f"Molecular dynamics at {len(temperatures)} temperatures"
@@ -86,13 +89,14 @@ def series_page(folder, output, jumps=None, start=None, stage=None, others=None)
         methods = series_methods(temperatures, measurement, productions)
         shown = [_run_section(temperatures), methods]
         if measurement is None:
-            shown.append(
-                section("Activation energies", note(f"Not computed: {reason}."))
-            )
+            shown += [
+                _warning_section(series.warnings) if series.warnings else None,
+                section("Activation energies", note(f"Not computed: {reason}.")),
+            ]
             return document(title, words, "", [*shown, curves, _footer(None, command)])
         sections = [
             *shown,
-            _warning_section(measurement),
+            _warning_section(measurement.warnings),
             _line_section(measurement, Path(place)),
             _temperature_section(measurement, temperatures),
             curves,
@@ -117,6 +121,7 @@ def energy_tiles(measurement):
         for row in measurement.rows
         if row.quantity == _ENERGIES[1]
         and not _is_rate(measurement, row.item)
+        and not _is_doubtful(measurement, row.item)
         and is_known(row.value, row.error)
     ]
     known.sort(key=lambda row: row.error / abs(row.value))
@@ -128,6 +133,12 @@ def energy_tiles(measurement):
 
 def _is_rate(measurement, item):
     return measurement.units.get(item) == "1/ps"
+
+
+def _is_doubtful(measurement, item):
+    """Whether an item is of jumps that a temperature is too short for."""
+    doubts = [x for one in measurement.results.values() for x in one.get("doubts", ())]
+    return bool(doubts) and item.endswith(BY_JUMPS)
 
 
 def _run_section(temperatures):
@@ -156,11 +167,12 @@ def _run_section(temperatures):
     return section("What was run", table(header, rows))
 
 
-def _warning_section(measurement):
-    boxes = notes(measurement.warnings, "warning")
+def _warning_section(warnings):
+    boxes = notes(warnings, "warning")
     if not boxes:
         boxes = [note("No check of this page found a fault.", kind="good")]
-    return section("Warnings", *boxes)
+    options = options_of("openmm-allegro analyze series", warnings)
+    return section("Warnings", *boxes, options)
 
 
 def _line_section(measurement, folder):
@@ -187,7 +199,7 @@ def _line_section(measurement, folder):
             folder,
             f"Arrhenius lines: {words}",
             "Coefficients, rates and conductivity times temperature over inverse "
-            "temperature.",
+            "temperature; triangles are upper bounds, whose errors hold 0.",
             wide=True,
         ),
         table(

@@ -14,7 +14,18 @@ from ..runs.names import WARNINGS
 from ..utils.settings import option_of, settings_of
 from .details import details, temperature_words
 from .downloads import rounded
-from .html import Markup, facts, join, note, notes, paragraph, section, table, tag
+from .html import (
+    Markup,
+    facts,
+    join,
+    note,
+    notes,
+    options_of,
+    paragraph,
+    section,
+    table,
+    tag,
+)
 
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 
@@ -72,7 +83,8 @@ def alert_list(runs, findings):
         boxes = [
             note("No watchdog, and no check of this page, found a fault.", kind="good")
         ]
-    return section("Warnings", *boxes)
+    options = options_of("openmm-allegro analyze", first + last)
+    return section("Warnings", *boxes, options)
 
 
 def _of_bias(run):

@@ -239,6 +239,15 @@ def read_run(prefix: str | Path) -> Run:
     )
 
 
+def begun_stages(folder: str | Path) -> tuple[list[str], list[Run]]:
+    """List the names of a protocol's stages, and read those that have begun."""
+    protocol = Path(folder) / PROTOCOL
+    stages = stage_names(read_record(protocol), protocol)
+    prefixes = [protocol.parent / name for name in stages]
+    runs = [read_run(x) for x in prefixes if existing_file(x, SUFFIXES["record"])]
+    return stages, [run for run in runs if run.begun]
+
+
 def read_stages(path: str | Path) -> list[Run]:
     """Read the stages of a protocol's folder, or the one run of a prefix.
 
@@ -264,16 +273,7 @@ def read_stages(path: str | Path) -> list[Run]:
             f"expected {PROTOCOL} in the folder {path}, found none; of the runs "
             f"there give one: {', '.join(names) or 'none found'}"
         )
-    stages = stage_names(read_record(protocol), protocol)
-    # A protocol that is under way has not begun all of its stages.
-    runs = [
-        read_run(path / name)
-        for name in stages
-        if existing_file(path / name, SUFFIXES["record"])
-    ]
-    if not runs:
-        raise ValueError(f"expected a record of at least one stage in {path}")
-    begun = [run for run in runs if run.begun]
+    stages, begun = begun_stages(path)
     if not begun:
         raise ValueError(
             f"expected a stage of {path} that has begun, found none of "

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from openmm_allegro.measure.measurement import amount
 from openmm_allegro.measure.quantities import QUANTITIES
-from openmm_allegro.measure.series import SeriesSettings, read_temperatures
+from openmm_allegro.measure.series import SeriesSettings
+from openmm_allegro.measure.series_runs import read_temperatures
 from openmm_allegro.runs.source import Source
 
 HERE = Path(__file__).parent

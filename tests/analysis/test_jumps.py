@@ -46,7 +46,7 @@ def test_rates_residence_and_diffusion_are_those_of_the_walk(lattice):
     stays = find_stays(paths, sites)
     result = jumps(stays, sites, edges=())
     (rate,), (error,) = result.rates
-    assert result.kinds == ("Li1-Li1",)
+    assert result.kinds == ("Li1-Li1",) and result.doubts == ()
     # a jump and the next within a frame are one jump, or none
     assert rate == pytest.approx(6 * RATE, abs=3 * error + 0.02 * 6 * RATE)
     assert 0.002 < error < 0.02

@@ -275,7 +275,9 @@ def test_the_page_and_the_command_judge_alike(runs, tmp_path, undrawn):
         out = tmp_path / f"{name}.json"
         analyze(name, runs["short"], "--start", 0, "--json", out)
         for text in json.loads(out.read_text())["warnings"]:
-            assert " ".join(text.split()) in " ".join(page.split())
+            # pages name no item where all atoms are meant
+            words = " ".join(text.removeprefix("all: ").split())
+            assert words.lower() in " ".join(page.split()).lower()
     assert "the run is too short for the compressibility" in page
 
 

@@ -45,6 +45,11 @@ pytestmark = pytest.mark.small
             ["Li"],
             ["500 K, 600 K: Li: 12 to 15 jumps tell little."],
         ),
+        (  # a range of ranges would have three ends
+            ["Na: expected 0.02 to 0.08 ps.", "Cl: expected 0.02 to 0.12 ps."],
+            ["Na", "Cl"],
+            ["Na: expected 0.02 to 0.08 ps.", "Cl: expected 0.02 to 0.12 ps."],
+        ),
         (["Na: the same."] * 3, ["Na"], ["Na: the same."]),
         (["Na: 2 of O.", "Na: 3 of O."], ["Na", "O"], ["Na: 2 of O.", "Na: 3 of O."]),
     ],

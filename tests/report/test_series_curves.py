@@ -12,7 +12,7 @@ pytest.importorskip("mdtraj")
 from report_helpers import salt_water, walk, write_run
 
 from openmm_allegro.measure.measurement import Measurement, Row
-from openmm_allegro.measure.series import Temperature
+from openmm_allegro.measure.series_runs import Temperature
 from openmm_allegro.report.methods import Paper
 from openmm_allegro.report.production import make_production
 from openmm_allegro.report.series import energy_tiles

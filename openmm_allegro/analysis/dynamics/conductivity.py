@@ -154,7 +154,7 @@ def conductivity(
     lags = frame_lags(n_frames, time_step, max_lag, n_blocks)[1:]
     lags = np.unique(np.linspace(1, lags[-1], min(_MAX_LAGS, len(lags))).astype(int))
     sums = charge_displacements(moved, lags, n_blocks)
-    start = _start(lags, sums, n_frames, moved, fit_start, time_step)
+    start = _start(lags, sums, n_frames, moved, fit_start, time_step, n_blocks)
     weights, _ = slope_weights(lags[start:], n_frames)
     unit = _CHARGE_FLOW / (6 * Boltzmann * temperature * paths.volume * time_step)
     weights *= unit
@@ -341,7 +341,7 @@ def _widened(parts, doubts):
     return widened
 
 
-def _start(lags, sums, n_frames, paths, fit_start, time_step):
+def _start(lags, sums, n_frames, paths, fit_start, time_step, n_blocks):
     """Index of the first lag of the fit."""
     together, alone, origins = sums
     terms = origins.sum(axis=0)
@@ -355,10 +355,19 @@ def _start(lags, sums, n_frames, paths, fit_start, time_step):
     else:
         start = int(np.searchsorted(lags, fit_start / time_step * (1 - 1e-6)))
     if len(lags) - start < 3:
+        advice = ["more frames"]
+        longest = n_frames // n_blocks - 1  # of lags shorter than a block
+        if longest > lags[-1]:
+            advice.append(
+                f"a --max-lag (max_lag) up to {longest * time_step:.6g} ps, which is "
+                f"less than each of {n_blocks} blocks (--blocks, n_blocks)"
+            )
+        if fit_start is not None:
+            advice.append("an earlier --fit-start (fit_start)")
         raise ValueError(
             f"expected at least 3 of the lag times up to {lags[-1] * time_step:.6g} ps "
-            f"in the fit, found {max(0, len(lags) - start)}; give more frames, a "
-            "longer --max-lag (max_lag) or an earlier --fit-start (fit_start)"
+            f"in the fit, found {max(0, len(lags) - start)}; give "
+            + ", or ".join(advice)
         )
     return start
 

@@ -193,11 +193,29 @@ def _draw_lines(axes, results, ylabel):
         if line.degrees_of_freedom:
             squared, freedom = line.chi_squared, line.degrees_of_freedom
             text += rf", $\chi^2$ {squared:.3g} of {freedom}"
-        mark(axes, inverse, values, errors, color, text)
+        _mark_above(axes, inverse, np.asarray(values), np.asarray(errors), color, text)
         drawn = np.linspace(inverse.min(), inverse.max(), 50)
-        heights = np.array([line.at(1000 / x) for x in drawn])
-        band(axes, drawn, *heights.T, color, style={"linewidth": 0.9})
+        heights, widths = np.array([line.at(1000 / x) for x in drawn]).T
+        # The line is one of ln x, whose error is the relative one of x.
+        factors = np.exp(widths / heights)
+        axes.fill_between(
+            drawn,
+            heights / factors,
+            heights * factors,
+            color=color,
+            alpha=0.25,
+            linewidth=0,
+        )
+        axes.plot(drawn, heights, color=color, linewidth=0.9)
     axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
+
+
+def _mark_above(axes, x, values, errors, color, label):
+    """Mark points on a logarithmic axis; errors that reach 0 have their upper half."""
+    holds_zero = errors >= values
+    mark(axes, x, values, [np.where(holds_zero, 0.0, errors), errors], color, label)
+    style = {"marker": "v", "linestyle": "", "markersize": 6, "markerfacecolor": "none"}
+    axes.plot(x[holds_zero], values[holds_zero], color=color, **style)
 
 
 def _last_wavenumber(spectrum):

@@ -9,11 +9,15 @@ import numpy as np
 from ...units import NM2_PER_PS_TO_CM2_PER_S
 from ..defaults import LONG_BLOCKS
 from ..statistics import Estimate, block_edges, check_blocks, jackknife
+from .density import KIND
 
 # Lengths of jumps in nm between which so large a gap lies are of different kinds.
 _GAP = 0.02
 # Places in nm that are the same.
 _SAME = 1e-4
+# Fewer jumps tell little of rates; fewer stays at a site of a density, on average, do
+# not show that it is one.
+_FEW, _FEW_STAYS = 20, 5
 # Points of survival functions.
 _MOST_TIMES = 100
 
@@ -69,6 +73,11 @@ class Jumps(NamedTuple):
         Mean cosine of the angle between an ion's successive jumps, 0 of a random walk.
     returns : Estimate
         Part of the jumps that lead back to where the one before came from.
+    doubts : tuple of str
+        ``"few"`` jumps, fewer than 20; ``"sparse"`` stays, fewer than 5 at a site on
+        average, of sites that a density has shown; a ``"brief"`` run, in which ions
+        stay longer than it lasts. Of the first two the errors of rates, of their times
+        and of the diffusion hold 0 too.
     """
 
     kinds: tuple
@@ -81,6 +90,7 @@ class Jumps(NamedTuple):
     occupations: dict
     cosine: Estimate
     returns: Estimate
+    doubts: tuple
 
 
 def jumps(stays, sites, *, edges=None, n_blocks=LONG_BLOCKS):
@@ -100,8 +110,8 @@ def jumps(stays, sites, *, edges=None, n_blocks=LONG_BLOCKS):
     doi:10.1080/01621459.1958.10501452), in which one whose end was not counts as long
     as it was seen.
 
-    Errors are a jackknife over blocks of time, and of rates and times at least those of
-    so many independent jumps.
+    Errors are a jackknife over blocks of time, and at least those of so many
+    independent jumps; see `Jumps` for where they hold 0 too.
 
     Parameters
     ----------
@@ -141,20 +151,40 @@ def jumps(stays, sites, *, edges=None, n_blocks=LONG_BLOCKS):
     parts = jackknife(_part, squares, spent.sum(axis=1))
     diffusion = jackknife(lambda a, t: _part(a.sum(), t), squares, spent.sum(axis=1))
     total = numbers.sum(axis=0)
+    doubts = _doubts(stays, sites)
+    # A long jump counts for several short ones.
+    in_all = (lengths**2).sum() ** 2 / (lengths**4).sum()
+    if doubts in ((), ("brief",)):
+        events, left = total, np.inf
+    else:
+        events, in_all, left = np.ones_like(total), 1, 1
     return Jumps(
         kinds=_labels(names),
-        rates=_at_least(rates, total),
+        rates=_at_least(rates, events),
         numbers=total.astype(int),
         lengths=np.sqrt(squares.sum(axis=0) / total),
-        parts=_at_least(parts, total),
-        diffusion=diffusion,
-        residences=_residences(stays, sites, blocks, spent),
+        parts=_at_least(parts, events),
+        diffusion=_at_least(diffusion, in_all),
+        residences=_residences(stays, sites, blocks, spent, left),
+        doubts=doubts,
         occupations={
             name: float(stays.occupation[sites.numbers == k].mean())
             for k, name in enumerate(sites.names)
         },
         **_memory(stays, before, vectors, lengths, block, n_blocks),
     )
+
+
+def _doubts(stays, sites):
+    """Name what makes rates doubtful, see `Jumps`."""
+    n_jumps, n_stays = len(stays.jumps), len(stays.ions)
+    at_sites = (stays.stops - stays.starts).sum()
+    present = {
+        "few": n_jumps < _FEW,
+        "sparse": sites.names == [KIND] and n_stays < _FEW_STAYS * len(sites.kinds),
+        "brief": at_sites > n_jumps * stays.n_frames,
+    }
+    return tuple(name for name, holds in present.items() if holds)
 
 
 def _part(squares, time):
@@ -242,7 +272,8 @@ def _time_spent(stays, sites, blocks):
 def _at_least(estimate, numbers):
     """Errors of at least those of so many independent events."""
     floor = np.abs(estimate.value) / np.sqrt(np.maximum(numbers, 1))
-    return Estimate(estimate.value, np.fmax(estimate.error, floor))
+    error = np.fmax(estimate.error, floor)
+    return Estimate(estimate.value, error if np.ndim(error) else float(error))
 
 
 def _memory(stays, before, vectors, lengths, block, n_blocks):
@@ -263,8 +294,8 @@ def _memory(stays, before, vectors, lengths, block, n_blocks):
     }
 
 
-def _residences(stays, sites, blocks, spent):
-    """Residence of each kind of site, by its name."""
+def _residences(stays, sites, blocks, spent, most):
+    """Residence of each kind of site, by its name; errors of `most` departures."""
     kinds = sites.numbers[stays.sites]
     n_blocks = len(blocks) - 1
     residences = {}
@@ -275,8 +306,7 @@ def _residences(stays, sites, blocks, spent):
         time = Estimate(np.nan, np.nan)
         if departures.any():
             mean = jackknife(np.divide, spent[:, k], departures)
-            floor = mean.value / np.sqrt(departures.sum())
-            time = Estimate(mean.value, float(np.fmax(mean.error, floor)))
+            time = _at_least(mean, min(departures.sum(), most))
         whole = at & stays.begun
         residences[name] = Residence(
             time, *_survival(stays, whole, blocks), *_censored(stays, whole)
