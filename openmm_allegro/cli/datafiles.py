@@ -15,7 +15,7 @@ from ..structure.labels.settings import LabelSettings
 from ..training.budget import Budget
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, option_of
-from ..utils.words import counted, digits
+from ..utils.words import counted
 
 # Of what ``describe_data`` gives.
 UNITS_OF_DATA = {"force_rms": "eV/Å", "stress_rms": "eV/Å³"}
@@ -131,11 +131,11 @@ def prepare_files(
         replay=options.replay,
         started=started,
     )
-    print_summary(prepared, hours)
+    print_summary(prepared)
     return prepared
 
 
-def print_summary(prepared: Any, hours: float) -> None:
+def print_summary(prepared: Any) -> None:
     """Print numbers of a data set and the settings for it."""
     from ..report.data_words import remarks, summary_lines
 
@@ -149,7 +149,7 @@ def print_summary(prepared: Any, hours: float) -> None:
     batch = counted(train.batch_size, "frame")
     print(
         f"network: cutoff {model.cutoff:g} Å, l_max {model.l_max}, {size} features; "
-        f"up to {counted(recipe.steps, 'step')} of {batch} in {digits(hours)} h"
+        f"{recipe.pace}, of {batch} each"
     )
 
 

@@ -3,10 +3,12 @@
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..modelfile.accuracy import poor_forces
 from ..modelfile.named import named_models
 from ..potential.options import ForceOptions
 from ..structure.labels.settings import LabelSettings
@@ -148,9 +150,11 @@ def evaluate(options: argparse.Namespace) -> None:
     if len(models) > 1:
         result = committee_result(results, elements)
         result["names"] = list(short_names(map(str, named)).values())
-    show_errors(
+    shown = show_errors(
         result, elements, outputs, worst=options.worst, reference=options.reference
     )
+    if "warnings" in shown:
+        return
     print()
     print_next(f"simulate {quoted(options.model)} BOX.pdb --output runs/first")
 
@@ -233,7 +237,13 @@ def show_errors(
         texts.append(tables.outside_table(tables.file_rows(record, record["files"])))
     else:
         texts.append(_UNKNOWN)
+    poor = poor_forces(metrics)
+    if poor:
+        record["warnings"] = [poor]
     print(*filter(None, texts), sep="\n\n")
+    if poor:
+        sys.stdout.flush()
+        _log.warning("%s", poor)
     if outputs.json:
         write_json(outputs.json, record)
     if outputs.frames:

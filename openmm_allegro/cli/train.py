@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..modelfile.provenance import TEST_ERRORS
 from ..training.budget import Budget
 from ..utils.files import replace_file
 from ..utils.progress import log_if_long
@@ -92,13 +93,15 @@ def train(options: argparse.Namespace) -> Outcome:
     network, settings, source = _configs(
         tables, task.config, [*training, *validation, *test, *replay]
     )
+    if _has_more_hours(options):  # the deadline is the only limit
+        settings = dataclasses.replace(settings, max_hours=0.0)
     for structure in test:  # before the training, not after it
         element_types(structure.symbols, network.elements, structure.source)
     report_repeated("replay", replay, [*training, *validation])
     report_repeated("test", test, [*training, *validation, *replay])
     if test and all(structure.is_isolated for structure in test):
         raise ValueError("test: expected structures of more atoms, found isolated ones")
-    names = "test.json", "test_frames.csv", "parity.png"
+    names = TEST_ERRORS, "test_frames.csv", "parity.png"
     outputs = Outputs(*(output / name for name in names))
     # where there is a model or no folder can be, train_model says what to do
     if test and output.is_dir() and not (output / "model.safetensors").exists():
@@ -128,19 +131,45 @@ def train(options: argparse.Namespace) -> Outcome:
     with log_if_long(log, f"computing the errors on {counted(len(frames), 'frame')}"):
         shown = evaluate(model, frames)
     errors = show_errors(shown, model.config.elements, outputs)
+    units = {name: unit for name, unit in UNITS.items() if name in errors}
     path = output / "model.safetensors"
     print(f"model: {path}")
     written = [path, output / "log.csv", *filter(None, outputs)]
     return Outcome(
         {"errors_of": "test" if test else "validation", "errors": errors},
-        UNITS,
+        units,
         files=[file for file in written if file.exists()],
         next=print_next(
+            *_going_on(options, task, model, poor="warnings" in errors),
             f"simulate {quoted(path)} BOX.pdb --output runs/first",
             *_of_a_frame(path, data, folder),
             f"evaluate {quoted(path)} OTHER.extxyz --frames frames.csv",
         ),
     )
+
+
+def _going_on(
+    options: argparse.Namespace, task: _Task, model: Any, *, poor: bool
+) -> list[str]:
+    """Command that trains a model further that has learnt too little, or none."""
+    from ..training.finish import CUT
+
+    known = model.provenance
+    cut, seconds = known.get(CUT), known["training_seconds"]
+    if not cut and not poor:
+        return []
+    files = " ".join(map(quoted, options.inputs))
+    given = Budget(**given_options(options, Budget)).hours
+    if cut:
+        rest = (cut["planned_steps"] - cut["steps"]) * seconds / max(known["step"], 1)
+        hours = max(given, 1.2 * rest / 3600)
+        return [
+            f"train {files} --output {quoted(task.output)} --resume --hours {hours:.2g}"
+        ]
+    longer = task.output.with_name(f"{task.output.name}-longer")
+    if task.prepared is None:
+        return []  # its TOML has the epochs
+    return [f"train {files} --output {quoted(longer)} --hours {4 * given:.2g}"]
 
 
 def _of_a_frame(model: Path, data: Any, folder: Path) -> list[str]:
@@ -157,10 +186,15 @@ def _deadline(
     """Time at which all is done, where hours for it were given: not with a TOML."""
     from ..training.pace import Deadline
 
-    if task.prepared is None:
+    if task.prepared is None and not _has_more_hours(options):
         return None
     whole = 3600 * Budget(**given_options(options, Budget)).hours
     return Deadline(started + whole, whole, frames)
+
+
+def _has_more_hours(options: argparse.Namespace) -> bool:
+    """Tell whether a training is resumed with hours that begin now."""
+    return options.resume and bool(given_options(options, Budget))
 
 
 def _task_of(options: argparse.Namespace) -> _Task:
@@ -175,7 +209,7 @@ def _task_of(options: argparse.Namespace) -> _Task:
             f"{', '.join(map(str, options.inputs))}; the files of a training are named "
             "in [data] of its TOML"
         )
-    given = given_data_options(options)
+    given = _fixed_options(options)
     if given:
         raise ValueError(
             f"expected the settings of a training in {first}, found {', '.join(given)} "
@@ -191,7 +225,7 @@ def _task_of_files(options: argparse.Namespace, output: Path) -> _Task:
     check_files(options.inputs)
     path = output / CONFIG
     if options.resume and path.is_file():
-        given = given_data_options(options)
+        given = _fixed_options(options)
         if given:
             raise ValueError(
                 f"expected the settings of {path} to resume the training, found "
@@ -212,6 +246,12 @@ def _task_of_files(options: argparse.Namespace, output: Path) -> _Task:
     replace_file(path, prepared.text)
     print(f"settings: {path}\npage about the data: {output / PAGE}", flush=True)
     return _Task(path, output, False, prepared)
+
+
+def _fixed_options(options: argparse.Namespace) -> list[str]:
+    """Options of the data that stand in a TOML; hours are more, to resume with."""
+    given = given_data_options(options)
+    return [name for name in given if not (options.resume and name == "--hours")]
 
 
 def _check_same_files(

@@ -9,6 +9,7 @@ from ..units import BOLTZMANN_EV
 from ..utils.words import digits
 
 _KELVIN = 300
+_HARDLY = 0.8  # of the forces' root mean square, from which errors are said to be large
 
 
 def accuracy_words(metrics: Mapping[str, Any]) -> list[str]:
@@ -49,3 +50,22 @@ def accuracy_words(metrics: Mapping[str, Any]) -> list[str]:
             f"fluctuate by {digits(math.sqrt(1.5 * atoms))} kT"
         )
     return words
+
+
+def poor_forces(metrics: Mapping[str, Any]) -> str:
+    """Say that forces are no better than zeros, or hardly; empty where they are.
+
+    Parameters
+    ----------
+    metrics : mapping
+        As of `accuracy_words`.
+    """
+    error, size = metrics.get("forces_rmse"), metrics.get("forces_rms")
+    if error is None or not size or error < _HARDLY * size:
+        return ""
+    how = "no better" if error >= size else "hardly better"
+    return (
+        f"the model's forces are {how} than zeros: their RMSE, {digits(error)} meV/Å, "
+        f"is {digits(100 * error / size)} % of their root mean square; a simulation "
+        "with it means nothing"
+    )

@@ -13,6 +13,7 @@ from ..mixing.link_atoms import Cap
 from ..model.model import Model, digest
 from ..modelfile.accuracy import accuracy_words
 from ..modelfile.named import card_beside, errors_of
+from ..modelfile.provenance import own_errors, training_words
 from ..utils.ranges import as_ranges
 from .options import ForceOptions
 
@@ -162,7 +163,9 @@ def about_models(forces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     -------
     dict
         ``model_about``, for each model a dict with ``cutoff_angstrom``, ``kind``,
-        ``training_structures`` if its file says how many, and where there is a card
+        ``architecture`` in words, ``training_structures`` and ``training`` (settings in
+        words) if its file has them, ``errors`` (RMSE, in words) of test frames or of
+        those of the validation, and where there is a card
         beside the file ``title``, ``level_of_theory``, ``source`` (of the data), and in
         words ``errors`` (RMSE), ``checked`` and ``fails``.
         ``imported`` of a model that nequip trained: ``file`` and ``sha256`` of the
@@ -182,6 +185,7 @@ def about_model(model: Model, file: str | None) -> dict[str, Any]:
     beside = None if file is None else card_beside(file)
     structures = model.provenance.get("training_structures")
     about = {"cutoff_angstrom": model.config.cutoff, "kind": model.kind}
+    about |= training_words(model) | own_errors(model, file)
     about |= {} if structures is None else {"training_structures": structures}
     about |= _imported(model.provenance)
     if beside is None:

@@ -56,6 +56,8 @@ _HIDDEN = {
     *("stochastic_thermostat", "first_part_watched", WARNINGS),
 }
 
+_NO_LEVEL = "not given; a card beside the model's file, NAME.card.toml, gives it"
+
 
 def named(key, value):
     """Write a key of a record with its unit: ``height_kj_mol`` 1, height 1 kJ/mol."""
@@ -174,7 +176,9 @@ def _model_rows(record, production):
         ("title", "Model's title", "{}"),
         ("level_of_theory", "Level of theory", "{}"),
         ("source", "Training data", "{}"),
+        ("architecture", "Architecture", "{}"),
         ("training_structures", "Training structures", "{:,}"),
+        ("training", "Training", "{}"),
         ("imported", "Imported from nequip", "{0[file]}"),
         ("errors", "RMSE on frames that were not trained on", "{}"),
         ("checked", "Checked", "{}"),
@@ -183,6 +187,8 @@ def _model_rows(record, production):
         ("kind", "Kind of model", "{}"),
     ):
         values = [form.format(each[name]) for each in about if name in each]
+        if name == "level_of_theory" and any("training" in each for each in about):
+            values = values or [_NO_LEVEL]
         rows.append((title, ", ".join(dict.fromkeys(values))))
     region, words = record.get("ml_region", ""), region_words(record, production)
     shown = words if words == region else f"{words}: {region.split(': ')[1]}"

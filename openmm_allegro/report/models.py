@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Write where energies and forces came from: models, their training and region."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runs.names import LAMMPS
@@ -44,7 +44,11 @@ def model_words(paper: Any, run: Run, production: Production) -> str:
     part = record.get("mixing_lambda_interpolate")
     if part not in (None, 1.0):
         text += f", as a part of {part:g} beside {1 - part:g} of the force field's own"
-    sentences = [f"{text}.", force_field_words(paper, record, production)]
+    sentences = [
+        f"{text}.",
+        *_training_sentences(about),
+        force_field_words(paper, record, production),
+    ]
     sentences.append(border_words(paper, record, production))
     # Of a region by mechanical embedding they are among themselves, in vacuum.
     summed = whole or record.get("embedding") == "electrostatic"
@@ -86,6 +90,20 @@ def _imported(paper: Any, about: Mapping[str, Any]) -> str:
     if imported.get("fine_tuned"):
         return text + here + training.replace(" trained", " then trained further", 1)
     return text + training.replace(", trained", "", 1) + here
+
+
+def _training_sentences(about: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Architecture, training and errors, where all models have the same words."""
+    sentences = []
+    for name, form in (
+        ("architecture", "The network has {}."),
+        ("training", "The training took {}."),
+        ("errors", "Root mean square errors on frames that were not trained on: {}."),
+    ):
+        words = {each.get(name) for each in about}
+        if len(words) == 1 and (found := words.pop()):
+            sentences.append(form.format(found))
+    return sentences
 
 
 def _training(paper: Any, about: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """First and last section of the page: what was run, and how to make the page again."""
 
+import logging
 import platform
 import shlex
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,8 @@ from .html import (
     table,
     tag,
 )
+
+log = logging.getLogger(__name__)
 
 _USED = ("numpy", "scipy", "mdtraj", "freud-analysis", "matplotlib")
 
@@ -75,6 +78,8 @@ def alert_list(runs, findings):
             last.append(f"{run.stage}: no table of energies that can be read.")
     first += [message for kind, message in findings.alerts if kind == "warning"]
     last = [message for kind, message in findings.alerts if kind == "note"] + last
+    for message in dict.fromkeys(map(str, first)):
+        log.warning("%s", message)  # on screen, and in what the command writes as JSON
     boxes = [*notes(first, "warning"), *notes(last)]
     events = [(run.stage, event) for run in runs for event in read_events(run)]
     if events:

@@ -26,11 +26,11 @@ from ..structure import Structure
 from .config import TrainConfig
 from .data import check_labels
 from .divergence import Divergence
+from .finish import finished_model
 from .graph_step import GraphStep
 from .module import TrainingModule
 from .predict import predict_labels
 from .record import CURRENT, TrainingLog, better_weights
-from .refit import finished_model
 from .resume import (
     STATE,
     check_same,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 
+from .budget import frames_after
 from .config import TrainConfig
 from .recipe import FINISH
 from .record import TrainingRecord
@@ -21,6 +22,10 @@ _RECENT = 5  # epochs whose mean is the time that an epoch takes
 _STEPS = 20  # and steps
 _OF_STEP = 0.5  # of a step's time for its frames, in which a validation predicts them
 _LOOK = 0.01  # part of the time after which the steps that remain are counted again
+_ENERGY = 0.5  # of the time of a frame's forces, in which its energy is predicted
+# A training is cut short if it ends before this part of the steps that were planned,
+# or of those that were left when its rate began to fall faster.
+_SHORT, _ABRUPT = 0.5, 0.9
 
 
 class Course(NamedTuple):
@@ -48,10 +53,20 @@ class Deadline(NamedTuple):
     time: float  # of ``time.monotonic``
     whole: float  # seconds from the beginning to then
     frames: int = 0  # that are predicted at the end, beside those of the validation
+    learnt: tuple[int, ...] = ()  # frames of sets of which energies are, see refit
 
-    def seconds_left(self, a_frame: float) -> float:
-        """Seconds for steps, if the prediction of a frame takes so many."""
-        ending = min(FINISH, 0.3 * self.whole) + self.frames * a_frame
+    def seconds_left(self, a_frame: float, trained: int = 0) -> float:
+        """Seconds for steps, if the prediction of a frame takes so many.
+
+        Parameters
+        ----------
+        a_frame : float
+        trained : int
+            Frames of the steps so far.
+        """
+        energies = sum(min(count, frames_after(trained)) for count in self.learnt)
+        frames = self.frames + _ENERGY * energies
+        ending = min(FINISH, 0.3 * self.whole) + frames * a_frame
         return self.time - time.monotonic() - ending
 
 
@@ -91,6 +106,8 @@ class Pace(pl.Callback):
         self.durations: list[float] = []  # seconds of the epochs of this process
         self.steps: list[float] = []  # and of its last steps
         self.validation = 0.0  # seconds of the last one
+        self.trained = 0  # frames of the steps so far
+        self.is_abrupt = False  # whether the end came before the rate had fallen
         self.mark = self.step_mark = self.looked = time.monotonic()
         self.is_limited = config.max_hours > 0 or deadline is not None
 
@@ -130,7 +147,10 @@ class Pace(pl.Callback):
         if not self.is_limited:
             return
         step = trainer.global_step
+        self.trained = step * self.config.batch_size
         last, ends = trainer.strategy.broadcast(self._last_step(module, step, now))
+        if ends:
+            self.is_abrupt = step < _ABRUPT * module.course.last
         if last != module.course.last:
             self.course = module.course = module.course.ending(step, last)
         if ends:
@@ -176,9 +196,18 @@ class Pace(pl.Callback):
         """Seconds of the training, as ``record`` counts them, before its last check."""
         limits = [3600 * self.config.max_hours] if self.config.max_hours else []
         if self.deadline is not None:
-            left = self.deadline.seconds_left(self.validation / self.validated)
+            a_frame = self.validation / self.validated
+            left = self.deadline.seconds_left(a_frame, self.trained)
             limits.append(self.record.elapsed + left)
         return min(limits, default=float("inf"))
+
+    def cut(self, steps: int, steps_per_epoch: int) -> dict[str, int] | None:
+        """Steps made and planned, of a training that time has cut short."""
+        planned = self.config.max_epochs * steps_per_epoch
+        is_short = self.epochs < self.config.max_epochs or self.course is not None
+        if self.is_abrupt or (is_short and steps < _SHORT * planned):
+            return {"steps": steps, "planned_steps": planned}
+        return None
 
     def on_validation_start(self, trainer: pl.Trainer, module: Any) -> None:
         """Begin to measure a validation."""

@@ -118,7 +118,10 @@ def prepare(
             replayed=bool(others),
             spent=time.monotonic() - started,
             can_compile=_can_compile(),
+            tested=len(tests),
         )
+    if recipe.warning:
+        log.warning("%s", recipe.warning)
     text = config_text(recipe, _heading(surveyed, hours))
     return Prepared(structures, tests, others, surveyed, recipe, text)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model import AllegroConfig
 from ..utils.words import counted, digits
-from .budget import Budget
+from .budget import Budget, few_steps_words, steps_words
 from .config import DataConfig, TrainConfig
 from .survey import Survey
 
@@ -29,7 +29,8 @@ class Rung(NamedTuple):
 
 
 # From small to large: each is more accurate than the one before if there is time for
-# its steps, and less so if there is not.
+# its steps, and less so if there is not. One below (l_max 1, one layer, 32/16) is no
+# better where there are few: 198 against 140 meV/Å after 150 steps on water.
 LADDER = (
     Rung(2, 32, 16, 64, 0),
     Rung(2, 64, 32, 64, 4_000),
@@ -62,6 +63,8 @@ FINISH = 15.0  # seconds to read the best model again and to test it
 COMPILED = 0.65  # of the time of a step, once it is compiled
 COMPILING = 120.0  # seconds
 GAIN = 3.0  # compile where it saves this many times its seconds
+# Below so many steps a network, or one that was trained before, has learnt little.
+FEW_STEPS, FEW_STEPS_MORE = 1_000, 200
 
 
 class Cost(NamedTuple):
@@ -84,7 +87,9 @@ class Recipe(NamedTuple):
     model: AllegroConfig
     train: TrainConfig
     reasons: dict[str, str]  # by the names of settings
-    steps: int  # that are planned
+    steps: int  # that are planned, as fast as the machine can make them
+    pace: str  # how many steps are expected, as fast as they were measured
+    warning: str = ""  # where there is time for few of them
 
     def tables(self) -> dict[str, Any]:
         """Tables of the TOML, by name."""
@@ -101,6 +106,7 @@ def choose(
     replayed: bool = False,
     spent: float = 0.0,
     can_compile: bool = False,
+    tested: int = 0,
 ) -> Recipe:
     """Choose settings; the same numbers give the same settings.
 
@@ -122,6 +128,8 @@ def choose(
         Seconds that are gone.
     can_compile : bool
         Whether there is what ``compile`` needs.
+    tested : int
+        Frames whose errors are computed at the end, beside the validation's.
 
     Raises
     ------
@@ -145,7 +153,8 @@ def choose(
     for rung in LADDER if network is None else LADDER[:1]:
         config = _sized(model, rung) if network is None else network
         cost = clock(config, train)
-        plan = _plan(frames, train, data, cost, seconds, compiles)
+        ending = min(tested * cost.validation, 0.9 * seconds)
+        plan = _plan(frames, train, data, cost, seconds - ending, compiles)
         # beside other work there will be fewer steps than are planned
         if plans and plan.usual < rung.steps:
             break
@@ -154,7 +163,16 @@ def choose(
     if network is None:
         _explain_size(rung, plan, hours, reasons)
     train = _timed(train, plan, frames, limit, reasons)
-    return Recipe(data, model, train, reasons, plan.steps)
+    few = FEW_STEPS if network is None else FEW_STEPS_MORE
+    warning = ""
+    if plan.usual < few:
+        rest = spent + FINISH + tested * cost.validation
+        needed = rest + few * plan.measured * (1 + 2 * CHECKING)
+        given = hours, plan.usual, plan.measured, spent
+        warning = few_steps_words(*given, few=few, needed=needed / (1 - MARGIN))
+    return Recipe(
+        data, model, train, reasons, plan.steps, _pace_words(plan, hours), warning
+    )
 
 
 class _Plan(NamedTuple):
@@ -164,6 +182,7 @@ class _Plan(NamedTuple):
     compile: bool
     step: float  # seconds
     usual: int  # steps in that time as fast as they were measured, beside other work
+    measured: float  # seconds of those
 
 
 def _network(survey: Survey, reasons: dict[str, str]) -> AllegroConfig:
@@ -297,8 +316,9 @@ def _plan(
         in_epoch = min(in_epoch, MOST_STEPS // epochs)
         size = in_epoch * train.batch_size
     steps = epochs * in_epoch
-    usual = int(steps * cost.fastest / cost.step)
-    return _Plan(steps, epochs, size, compile, step, usual)
+    slower = max(cost.step / cost.fastest, 1.0)
+    usual = max(int(steps / slower), 1)
+    return _Plan(steps, epochs, size, compile, step, usual, step * slower)
 
 
 def _timed(
@@ -310,8 +330,11 @@ def _timed(
 ) -> TrainConfig:
     passes = plan.epochs * (plan.epoch_size or frames) / frames
     reasons["max_epochs"] = (
-        f"{counted(plan.steps, 'step')} of {plan.step:.3g} s, {digits(passes)} passes "
-        "over the training frames"
+        f"at most {counted(plan.steps, 'step')}, {digits(passes)} passes over the "
+        f"training frames, of {plan.step:.3g} s if nothing else runs"
+        if plan.usual < 0.8 * plan.steps
+        else f"{counted(plan.steps, 'step')} of {plan.step:.3g} s, {digits(passes)} "
+        "passes over the training frames"
     )
     reasons["max_hours"] = "the rest of --hours; fewer epochs if they take longer"
     if plan.epoch_size:
@@ -329,6 +352,10 @@ def _timed(
     )
 
 
+def _pace_words(plan: _Plan, hours: float) -> str:
+    return steps_words(plan.steps, plan.usual, plan.measured, hours)
+
+
 def _explain_size(
     rung: Rung, plan: _Plan, hours: float, reasons: dict[str, str]
 ) -> None:
@@ -336,11 +363,8 @@ def _explain_size(
     reasons |= dict.fromkeys(
         ("two_body_width", "latent_width", "readout_width"), hidden
     )
-    steps = f"{plan.steps:,} in {digits(hours)} h"
-    if plan.usual < 0.8 * plan.steps:
-        steps += f", about {plan.usual:,} beside what else the machine does"
     larger = LADDER[LADDER.index(rung) + 1 :]
     reasons["num_scalar_features"] = (
-        f"the largest network with time for its steps ({steps}"
+        f"the largest network with time for its steps ({_pace_words(plan, hours)}"
         + (f"; the next one wants {larger[0].steps:,})" if larger else ")")
     )

@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import logging
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,20 +17,15 @@ import torch
 from lightning.pytorch.utilities import move_data_to_device
 
 from ..model.model import Model, Stored, weights
-from ..modelfile import load_model, save_model
 from ..structure import Structure
-from .config import TrainConfig
+from .budget import MOST_AFTER
 from .evaluate import check_comparable
-from .outside import RECORD as SEEN
+from .latents import recording
 from .predict import predict
-from .record import MODEL
 from .samples import Sample, collate, make_samples
-from .seen import describe_training
-from .terms import subtract_terms
 
 log = logging.getLogger(__name__)
 
-MOST_FRAMES = 2000  # drawn evenly from more
 RECORD = "refitted_shifts"  # key of the provenance
 # A combination of shifts is changed if the frames show it by so many standard errors.
 SIGNIFICANT = 3.0
@@ -143,6 +137,8 @@ def refit_samples(
     fixed: Collection[str] = (),
     per_atom: bool = True,
     device: str = "cpu",
+    most: int = MOST_AFTER,
+    latents: dict[int, np.ndarray] | None = None,
 ) -> Refit:
     """Do what ``refit_shifts`` does with samples, whose labels are of the right kind.
 
@@ -155,10 +151,14 @@ def refit_samples(
         Whether errors of energies per atom are squared, as in the loss.
     device : str
         Device to compute energies on.
+    most : int
+        Frames of a set, drawn evenly from more.
+    latents : dict, optional
+        Gets latents of the frames, see ``energy_residuals``.
     """
 
     def residuals_of(samples: Sequence[Sample]) -> Residuals:
-        residuals = energy_residuals(model, samples, device)
+        residuals = energy_residuals(model, samples, device, latents)
         return residuals if per_atom else residuals.for_totals()
 
     elements = model.config.elements
@@ -169,7 +169,7 @@ def refit_samples(
             f"{', '.join(sorted(unknown))}"
         )
     kept = {*isolated_elements(model), *fixed}
-    residuals = residuals_of(drawn(training))
+    residuals = residuals_of(drawn(training, most))
     if not len(residuals.errors):
         raise ValueError(
             "refit: expected structures with an energy and a weight above 0, found "
@@ -188,7 +188,7 @@ def refit_samples(
         log.info("energy shifts stay as they are: %s", _why_none(report, free))
         return Refit(model, report)
     judge, name = residuals, "training"
-    held_out = drawn(validation)
+    held_out = drawn(validation, most)
     if held_out:
         judge, name = residuals_of(held_out), "validation"
     before, after = judge.rmse(), judge.changed(change).rmse()
@@ -218,46 +218,6 @@ def refit_samples(
 def isolated_elements(model: Model) -> set[str]:
     """Elements whose shifts are known energies of isolated atoms."""
     return {*model.provenance.get("isolated_atoms", ()), *model.config.shifts}
-
-
-def finished_model(
-    output: Path,
-    config: TrainConfig,
-    training: Sequence[Sample],
-    validation: Sequence[Sample],
-    device: str = "cpu",
-) -> Model:
-    """Read the best model of a training that has ended, and finish its file.
-
-    Its shifts are refitted if energies have a weight and ``refit_shifts`` is set, and
-    it gets programs.
-
-    Parameters
-    ----------
-    output : Path
-        Folder of the training.
-    config : TrainConfig
-    training, validation : sequence of Sample
-        See ``start.Start``.
-    device : str
-        Device to compute energies on.
-    """
-    path = output / MODEL
-    model = load_model(path)
-    if model.stored.programs is not None:
-        return model
-    has_weight = config.refit_shifts and config.stages()[-1].energy > 0
-    if RECORD not in model.provenance and has_weight and drawn(training):
-        terms = model.energy.terms
-        sets = (subtract_terms(part, terms, -1.0) for part in (training, validation))
-        model, report = refit_samples(
-            *(model, *sets), per_atom=config.energy_per_atom, device=device
-        )
-        model.provenance[RECORD] = report
-        model.provenance["validation"] |= report.get("validation", {})
-    model.provenance |= {SEEN: describe_training(model, training)}
-    save_model(model, path)
-    return load_model(path)
 
 
 def shifts_of_training(header: dict[str, Any]) -> dict[str, Any]:
@@ -322,28 +282,49 @@ def _variances(left: np.ndarray, rest: np.ndarray, chosen: np.ndarray) -> np.nda
     return (left**2).T @ squares
 
 
-def drawn(samples: Sequence[Sample]) -> list[Sample]:
+def drawn(samples: Sequence[Sample], most: int = MOST_AFTER) -> list[Sample]:
     """Samples with an energy that counts, or some drawn evenly from many."""
     labelled = [
         s
         for s in samples
         if s.energy is not None and s.weights[0] > 0 and not s.is_isolated
     ]
-    count = min(len(labelled), MOST_FRAMES)
+    count = min(len(labelled), most)
     rows = np.linspace(0, len(labelled) - 1, count).round().astype(int)
     return [labelled[row] for row in rows]
 
 
-def energy_residuals(model: Model, samples: Sequence[Sample], device: str) -> Residuals:
-    """Compute what the model leaves of the energies of samples."""
+def energy_residuals(
+    model: Model,
+    samples: Sequence[Sample],
+    device: str,
+    latents: dict[int, np.ndarray] | None = None,
+) -> Residuals:
+    """Compute what the model leaves of the energies of samples.
+
+    Parameters
+    ----------
+    model : Model
+    samples : sequence of Sample
+    device : str
+    latents : dict, optional
+        Gets what ``latents.recording`` records of each sample, by its ``id``.
+    """
     dtype = getattr(torch, model.dtype)
     energy = copy.deepcopy(model.energy).set_dtype(dtype).to(device)
     errors = [torch.zeros(0, dtype=torch.float64)]
-    for start in range(0, len(samples), _BATCH):
-        batch = collate(samples[start : start + _BATCH], model.config)
-        batch = move_data_to_device(batch, device)
-        predicted = predict(energy, batch, forces=False, stress=False).energies
-        errors.append((batch.energies - predicted).cpu())
+    # recorded in any case, since a network that is not in training is faster
+    with recording(energy) as recorder:
+        for start in range(0, len(samples), _BATCH):
+            some = samples[start : start + _BATCH]
+            batch = move_data_to_device(collate(some, model.config), device)
+            predicted = predict(energy, batch, forces=False, stress=False).energies
+            errors.append((batch.energies - predicted).cpu())
+            taken = recorder.take(batch)
+            if latents is not None:
+                ends = np.cumsum([len(sample.types) for sample in some])[:-1]
+                parts = np.split(taken, ends)
+                latents |= dict(zip(map(id, some), parts, strict=True))
     count = len(model.config.elements)
     return Residuals(
         np.array(

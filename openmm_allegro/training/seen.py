@@ -2,7 +2,7 @@
 """Describe what a training saw, in its model file; ``outside`` compares with it."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,19 @@ from .statistics import pair_index, pair_name
 
 _WIDTH = 0.01  # Å, of the bins of distances
 _GAP = 5  # bins in a row without a distance that part two ranges
-_FRAMES = 1000  # at most, of which latents are described
+FRAMES = 1000  # at most, of which latents are described
 _DIRECTIONS = 16  # at most, of latents
 _SAMPLES = 20  # latents for each of them
 _LARGER = 1.001
 
 
 def describe_training(
-    model: Model, samples: Sequence[Sample], *, batch_size: int = 4
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int = 4,
+    most: int = FRAMES,
+    known: Mapping[int, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Describe what a model was trained on, for its file (``provenance["seen"]``).
 
@@ -38,6 +43,10 @@ def describe_training(
     samples : sequence of Sample
         Of the training.
     batch_size : int
+    most : int
+        Frames of which latents are described.
+    known : mapping of int to ndarray, optional
+        Latents of samples by their ``id``, which are not computed again.
 
     Returns
     -------
@@ -49,11 +58,15 @@ def describe_training(
         along them and that of the ``rest``, and the ``largest`` distance
         (``mahalanobis``).
     """
-    step = max(1, -(-len(samples) // _FRAMES))
+    step = max(1, -(-len(samples) // min(most, FRAMES)))
+    known = known or {}
+    chosen = samples[::step]
+    if step > 1 and len(known) > len(chosen) // 2:  # others than every n-th
+        chosen = [sample for sample in samples if id(sample) in known]
     return {
         "distances": _distances(samples, model.config),
         "neighbors": _neighbors(samples, model.config),
-        "latent": _latents(model, samples[::step], batch_size),
+        "latent": _latents(model, chosen, batch_size, known),
     }
 
 
@@ -103,10 +116,17 @@ def _neighbors(
 
 
 def _latents(
-    model: Model, samples: Sequence[Sample], batch_size: int
+    model: Model,
+    samples: Sequence[Sample],
+    batch_size: int,
+    known: Mapping[int, np.ndarray],
 ) -> dict[str, dict[str, Any]]:
-    energy = copy.deepcopy(model.energy).set_dtype(samples[0].vectors.dtype).cpu()
-    parts, types = [], []
+    dtype = samples[0].vectors.dtype
+    energy = copy.deepcopy(model.energy).set_dtype(dtype).cpu()
+    ready = [sample for sample in samples if id(sample) in known]
+    samples = [sample for sample in samples if id(sample) not in known]
+    parts = [known[id(sample)] for sample in ready]
+    types = [sample.types.numpy() for sample in ready]
     with torch.no_grad(), recording(energy) as recorder:
         for start in range(0, len(samples), batch_size):
             batch = collate(samples[start : start + batch_size], model.config)

@@ -27,10 +27,10 @@ from .config import DataConfig, TrainConfig
 from .data import check_labels, read_data, read_replay, read_test
 from .devices import SharedBatches, check_devices, several_devices, shared_part
 from .divergence import DivergenceCheck
+from .finish import finished_model
 from .module import EpochOrder, TrainingModule
 from .pace import Deadline, Pace
 from .record import MODEL, MONITOR, TrainingLog, TrainingRecord
-from .refit import MOST_FRAMES, finished_model
 from .replay import ReplayOrder
 from .resume import (
     CHECKPOINTS,
@@ -146,7 +146,7 @@ def train(
         if overwrite:
             remove_training(output)
         with log_if_long(log, "training"):
-            fit(
+            cut = fit(
                 *(0, start, loaders, train_config, output, checkpoint),
                 progress=progress,
                 deadline=_with_refit(deadline, start),
@@ -156,7 +156,14 @@ def train(
         learnt = [*start.training, *start.replay]
         with log_if_long(log, "refitting energy shifts, and writing the model"):
             sets = learnt, start.validation
-            return finished_model(output, train_config, *sets, device)
+            model = finished_model(output, train_config, *sets, device, cut)
+        if cut:
+            log.warning(
+                "the time was over after %s of %s planned: the model is not what its "
+                "settings are for; resume=True (--resume), with more hours, goes on",
+                *(counted(cut["steps"], "step"), f"{cut['planned_steps']:,}"),
+            )
+        return model
 
 
 def _with_refit(deadline: Deadline | None, start: Start) -> Deadline | None:
@@ -164,10 +171,9 @@ def _with_refit(deadline: Deadline | None, start: Start) -> Deadline | None:
     if deadline is None:
         return None
     counts = len(start.training) + len(start.replay), len(start.validation)
-    energies = sum(min(count, MOST_FRAMES) for count in counts)
     # the last validation may be of two sets of weights
-    frames = deadline.frames + energies + len(start.validation)
-    return deadline._replace(frames=frames)
+    frames = deadline.frames + len(start.validation)
+    return deadline._replace(frames=frames, learnt=counts)
 
 
 def _describe(start: Start, config: TrainConfig, device: str) -> str:
@@ -232,7 +238,7 @@ def fit(
     *,
     progress: bool,
     deadline: Deadline | None = None,
-) -> None:
+) -> dict[str, int] | None:
     """Fit with Lightning, in one of the processes of ``config.devices``.
 
     Parameters
@@ -250,6 +256,11 @@ def fit(
         Whether to show a progress bar.
     deadline : Deadline, optional
         Of the first process.
+
+    Returns
+    -------
+    dict or None
+        Steps made and planned, if the time cut the training short.
     """
     device = choose_device(config.device)
     job = start, config, output, checkpoint
@@ -270,6 +281,8 @@ def fit(
             num_sanity_val_steps=0,
         )
         _fit(trainer, module, loaders, checkpoint)
+        pace = next(each for each in callbacks if isinstance(each, Pace))
+        return pace.cut(trainer.global_step, module.steps_per_epoch)
 
 
 def _loaders(start: Start, config: TrainConfig, rank: int = 0) -> list[DataLoader]:

@@ -16,8 +16,8 @@ pytest.importorskip("lightning")
 from outcome_helpers import outcome_of
 
 from openmm_allegro.cli.main import main
-from openmm_allegro.modelfile import read_header
-from openmm_allegro.training import clock, recipe, train
+from openmm_allegro.modelfile import accuracy, read_header
+from openmm_allegro.training import clock, pace, recipe, train
 from openmm_allegro.training import data as reading
 from openmm_allegro.training.config import TrainConfig
 
@@ -124,8 +124,8 @@ def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, undrawn, epoc
     text = (tmp_path / "run" / "config.toml").read_text()
     found = error_of(capsys, *command, *HOURS)  # which would choose other settings
     assert "--resume" in found and "--force" in found
-    found = error_of(capsys, *command, "--resume", "--hours", "1")
-    assert "--hours" in found and "config.toml" in found
+    found = error_of(capsys, *command, "--resume", "--energy-key", "E")
+    assert "--energy-key" in found and "config.toml" in found
     other = write_extxyz(tmp_path / "other.extxyz", made_up(SYMBOLS, 24))
     found = error_of(capsys, "train", other, *command[2:], "--resume")
     assert "salt.extxyz" in found and "other.extxyz" in found
@@ -134,6 +134,40 @@ def test_a_kill_loses_nothing(data, tmp_path, monkeypatch, capsys, undrawn, epoc
     header = read_header(tmp_path / "run" / "model.safetensors")
     settings = TrainConfig(**header["provenance"]["train"])
     assert len(read_log(tmp_path / "run")) == settings.max_epochs > 2
+
+
+def test_a_training_that_time_cut_short_says_so_and_goes_on(
+    data, tmp_path, monkeypatch, capsys, undrawn
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["train", "salt.extxyz", "--output", "run"]
+    with monkeypatch.context() as patch:
+        patch.setattr(pace.Deadline, "seconds_left", lambda *_: -1.0)
+        patch.setattr(accuracy, "_HARDLY", 0.0)
+        outcome = outcome_of("x.json", *command, *HOURS)
+    first = outcome["next"][0]
+    assert first.startswith(f"openmm-allegro {' '.join(command)} --resume --hours")
+    (cut,) = [w for w in outcome["warnings"] if "the time was over" in w]
+    assert cut.startswith("the time was over after 1 step of")
+    assert any("too few to learn forces from" in w for w in outcome["warnings"])
+    # as forces without a training are
+    assert any("better than zeros" in w for w in outcome["warnings"])
+    monkeypatch.undo()
+    outcome = outcome_of(
+        tmp_path / "y.json",
+        "train",
+        data,
+        "--output",
+        tmp_path / "run",
+        "--resume",
+        "--hours",
+        "0.3",
+    )
+    assert not any("the time was over" in w for w in outcome["warnings"])
+    header = read_header(tmp_path / "run" / "model.safetensors")
+    assert "ended_early" not in header["provenance"]
+    planned = header["provenance"]["train"]["max_epochs"]
+    assert len(read_log(tmp_path / "run")) == planned > 1
 
 
 def test_bad_input_ends_before_long_work(data, tmp_path, monkeypatch, capsys):

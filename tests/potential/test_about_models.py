@@ -4,6 +4,7 @@
 import json
 from types import SimpleNamespace
 
+from openmm_allegro.model import AllegroConfig
 from openmm_allegro.potential.description import about_model, about_models
 
 CARD = """\
@@ -18,11 +19,18 @@ fails = "far away"
 checked = "density"
 """
 MODEL = SimpleNamespace(
-    config=SimpleNamespace(cutoff=4.5),
+    config=AllegroConfig(
+        ("Na",), 4.5, num_layers=1, num_scalar_features=16, num_tensor_features=8
+    ),
     kind="delta",
     provenance={"training_structures": 7},
 )
-KNOWN = {"cutoff_angstrom": 4.5, "kind": "delta", "training_structures": 7}
+KNOWN = {
+    "cutoff_angstrom": 4.5,
+    "kind": "delta",
+    "training_structures": 7,
+    "architecture": "l_max 2, 1 layer, 16 scalar and 8 tensor features",
+}
 
 
 def test_a_card_beside_the_file_tells_the_level_of_theory(tmp_path):
@@ -43,6 +51,37 @@ def test_a_card_beside_the_file_tells_the_level_of_theory(tmp_path):
     assert about_model(MODEL, None) == KNOWN
 
 
+def test_a_model_of_ones_own_tells_its_training_and_its_errors(tmp_path):
+    trained = {
+        "train": {
+            "optimizer": "muon",
+            "learning_rate": 0.005,
+            "batch_size": 2,
+            "energy_weight": 1.0,
+            "forces_weight": 10.0,
+        },
+        "step": 400,
+        "test_files": {"test.extxyz": "00"},
+        # of labels less a core
+        "validation": {"frames": 12, "forces_rmse": 87.5, "forces_rms": 99.0},
+    }
+    model = SimpleNamespace(**vars(MODEL) | {"provenance": trained})
+    file = tmp_path / "model.safetensors"
+    about = about_model(model, str(file))
+    assert about["training"] == (
+        "Muon with a learning rate of 0.005, 400 steps of 2 frames, weights of the "
+        "loss: energy 1, forces 10"
+    )
+    validated = "forces 87.5 meV/Å; of 12 validation frames, which chose the epoch"
+    assert about["errors"] == validated
+    metrics = {"forces_rmse": 88.5, "forces_rms": 817.0, "frames": 80, "atoms": 15360}
+    (tmp_path / "test.json").write_text(json.dumps(metrics))
+    errors = about_model(model, str(file))["errors"]
+    assert errors.startswith("forces 88.5 meV/Å, 10.8 %") and "80 test frames" in errors
+    (tmp_path / "test.json").write_text("[]")
+    assert about_model(model, str(file))["errors"] == validated
+
+
 def test_a_record_has_models_and_link_atoms_where_there_are_some():
     force = {"about": [KNOWN], "caps": [[3, 9, 0.7]]}
     found = {"model_about": [KNOWN], "link_atoms": [[3, 9]]}
@@ -59,6 +98,6 @@ def test_a_model_of_nequip_names_its_checkpoint_also_after_a_fine_tuning():
     told = {"file": "best.ckpt", "sha256": "abc", "with": {"nequip": "0.19.1"}}
     for tuned, provenance in ((False, of_nequip), (True, {"started_from": of_nequip})):
         model = SimpleNamespace(
-            config=SimpleNamespace(cutoff=4.5), kind="total", provenance=provenance
+            config=MODEL.config, kind="total", provenance=provenance
         )
         assert about_model(model, None)["imported"] == told | {"fine_tuned": tuned}

@@ -29,6 +29,9 @@ ABOUT = {
     "training_structures": 1200,
     "level_of_theory": "revPBE0-D3",
     "source": "doi:10.0000/data",
+    "architecture": "l_max 2, 2 layers, 64 scalar and 32 tensor features",
+    "training": "Muon with a learning rate of 0.005, 400 steps of 2 frames",
+    "errors": "forces 88.5 meV/Å; of 80 test frames",
 }
 
 
@@ -80,6 +83,9 @@ def test_methods_hold_every_setting_and_who_made_what(tmp_path):
         "biased by well-tempered metadynamics",
         "of d (hills of 1.5 kJ/mol at first, every 100 steps, bias factor 8, widths "
         "0.2 Å)",
+        "The network has l_max 2, 2 layers, 64 scalar and 32 tensor features.",
+        "The training took Muon with a learning rate of 0.005, 400 steps of 2 frames.",
+        "frames that were not trained on: forces 88.5 meV/Å; of 80 test frames.",
         "Frames were written every 100 steps.",
         "The random seed was 3.",
         "Frames of npt from 0 ps on (as asked)",

@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -137,6 +138,20 @@ def test_a_busy_machine_gets_a_smaller_network_and_as_many_epochs():
     assert beside.steps * cost.step > 0.75 * 7200
     assert "beside what else the machine does" in beside.reasons[features]
     assert "beside" not in alone.reasons[features]
+    # one number, wherever it is said
+    assert beside.pace in beside.reasons[features] and beside.pace.startswith("about")
+    assert not alone.warning
+
+
+def test_hours_that_are_nearly_gone_are_told_with_those_that_are_enough():
+    """Most of the hours were spent before the first step."""
+    one, speed = many("liquid", 800), clock()
+    cost = speed(choose(one, DATA, 1.0, speed).model, TrainConfig())
+    chosen = choose(one, DATA, 0.06, speed, spent=200.0, tested=80)
+    assert "took 200 of its 216 s" in chosen.warning
+    enough = float(re.search(r"at least --hours (\S+),", chosen.warning)[1])
+    again = choose(one, DATA, enough, speed, spent=200.0, tested=80)
+    assert not again.warning and enough < 2 * (1000 * cost.step + 300) / 3600
 
 
 def test_slow_steps_are_few():
