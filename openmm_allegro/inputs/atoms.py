@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import openmm
 from openmm import app, unit
-from openmm.app.internal.unitcell import reducePeriodicBoxVectors
 
-from ..topology.cells import standard_vectors
+from ..topology.cells import reduced, standard_vectors
 from ..topology.elements import contradiction
 from ..topology.formats import FORMATS, format_of
 from ..topology.read import read_records
@@ -250,6 +249,6 @@ def _box(config: InputsConfig) -> Any:
             "expected angles of box_nm (--box) that span a cell, found "
             f"{', '.join(map(str, angles))} degrees"
         )
-    box = reducePeriodicBoxVectors(standard_vectors(cell) * unit.nanometer)
+    box = reduced(standard_vectors(cell)) * unit.nanometer
     say_changes(None, cell, box, "box_nm (--box)")
     return box

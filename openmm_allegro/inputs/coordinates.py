@@ -12,7 +12,7 @@ import numpy as np
 from openmm import app, unit
 from openmm.app.internal.unitcell import computePeriodicBoxVectors
 
-from ..topology.cells import changes_of_form
+from ..topology.cells import changes_of_form, reduced
 from ..topology.cif import check_sites, read_atom_sites
 from ..topology.elements import find_elements
 from ..topology.formats import FORMATS, format_of
@@ -137,7 +137,9 @@ def box_of(
     if cell is None:
         return None
     _check_cell(cell, path, "CRYST1" if kind == "pdb" else "the cell")
-    box = computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
+    found = computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
+    nm = unit.nanometer
+    box = reduced([list(row) for row in found.value_in_unit(nm)]) * nm
     say_changes(vectors, cell, box, str(path))
     return box
 

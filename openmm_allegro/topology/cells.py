@@ -77,6 +77,30 @@ def turn(positions: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.nda
     return parts @ standard_vectors(cell), cell
 
 
+def reduced(vectors: np.ndarray) -> np.ndarray:
+    """Reduce a cell to the form that OpenMM takes, which refuses any rounding of it.
+
+    Parameters
+    ----------
+    vectors : (3, 3) array
+        Rows a along x, b in the plane of x and y, and c.
+
+    Returns
+    -------
+    (3, 3) array
+        Vectors of the same lattice: b and c along x, and c along y, are at most half of
+        a and b.
+    """
+    a, b, c = np.array(vectors, dtype=float)
+    c = c - b * np.rint(c[1] / b[1])
+    c = c - a * np.rint(c[0] / a[0])
+    b = b - a * np.rint(b[0] / a[0])
+    # half of a vector may be more than half of it in its last bit
+    b[0], c[0] = np.clip([b[0], c[0]], -a[0] / 2, a[0] / 2)
+    c[1] = np.clip(c[1], -b[1] / 2, b[1] / 2)
+    return np.array([a, b, c])
+
+
 def changes_of_form(
     vectors: np.ndarray | None, cell: np.ndarray, box: np.ndarray
 ) -> str:

@@ -93,6 +93,7 @@ def lock_output(output: str | Path, *, wait: bool = False) -> Iterator[bool]:
         If nothing can be written there.
     """
     path = Path(f"{output}.lock")
+    check_folder(path.parent)
     waited = False
     while True:
         try:
@@ -100,7 +101,7 @@ def lock_output(output: str | Path, *, wait: bool = False) -> Iterator[bool]:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise OSError(
-                error.errno, f"expected to write to {path.parent}, found {error}"
+                f"expected to write to {path.parent}, found {error.strerror or error}"
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

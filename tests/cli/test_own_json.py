@@ -10,6 +10,7 @@ from cli_helpers import error_of
 from openmm_allegro.cli import models
 from openmm_allegro.cli.main import main
 from openmm_allegro.cli.outcome import Outcome
+from openmm_allegro.utils.files import lock_output
 
 WATER = "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
 
@@ -60,3 +61,9 @@ def test_json_of_a_name_that_is_no_text(tmp_path):
     assert main(made) == 0
     outcome = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
     assert outcome["files"] == [name] and (tmp_path / name).is_file()
+
+
+def test_an_output_below_a_file_is_refused_in_words():
+    with pytest.raises(FileExistsError, match=r"^expected a folder at .*water\.xyz"):
+        with lock_output("water.xyz/x"):
+            pass

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import openmm
 import pytest
 from input_files import CELL, waters, write
 from openmm import unit
+from openmm_helpers import make_topology
 from outcome_helpers import outcome_of
 
 from openmm_allegro.cli.main import main
 from openmm_allegro.inputs import read_coordinates
+from openmm_allegro.inputs.coordinates import box_of
 from openmm_allegro.inputs.supercell import supercell
+from openmm_allegro.topology.cells import lengths_and_angles
 
 has_packmol = shutil.which("packmol", path=Path(sys.executable).parent)
 has_packmol = has_packmol or shutil.which("packmol")
@@ -140,3 +144,28 @@ def test_without_rdkit_its_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rdkit", None)
     assert box("smiles:CCO=2", "--density", 0.9, "--output", tmp_path / "x.pdb") == 2
     assert "pip install 'openmm-allegro[smiles]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        [[1.4, 0, 0], [1.2, 1.35, 0], [0.9, -0.8, 1.5]],  # c ends at half of a
+        [[1, 0, 0], [-0.5, 0.75**0.5, 0], [0, 0, 1.6]],
+        [[0, 1, 1], [1, 0, 1], [1, 1, 0]],
+    ],
+)
+def test_cells_with_halves_are_taken_by_openmm(vectors):
+    """At any size, and repeated: it refuses half of a vector with a rounding error."""
+    topology = make_topology(["Ar"], None)
+    for size in np.linspace(0.7, 1.3, 20):
+        cell = lengths_and_angles(size * np.array(vectors))
+        box = box_of(cell, Path("a.POSCAR"), "poscar")
+        topology.setPeriodicBoxVectors(box)
+        whole = supercell(topology, [[0, 0, 0]] * unit.nanometer, (2, 3, 1)).topology
+        for made, times in ((topology, 1), (whole, 6)):
+            system = openmm.System()
+            system.setDefaultPeriodicBoxVectors(*made.getPeriodicBoxVectors())
+            box = system.getDefaultPeriodicBoxVectors()
+            rows = np.array([row.value_in_unit(unit.nanometer) for row in box])
+            volume = times * abs(np.linalg.det(size * np.array(vectors)))
+            assert np.linalg.det(rows) == pytest.approx(volume)
