@@ -331,8 +331,10 @@ def few_factor(values):
 def slow_mean(values, error=0.0):
     """Mean of a series of rapid noise upon slow changes, and its error.
 
-    As `series_mean`, but of few independent values the range is that of ten blocks:
-    each value holds the rapid noise, as a kinetic energy of a few atoms does.
+    As `series_mean`, but each value holds the rapid noise, as a kinetic energy of a few
+    atoms does, so that no range is an error: of fewer than 20 independent values half
+    as many count, and of fewer than 10 a third, since a series that is short against
+    its own slow changes shows too many.
 
     Parameters
     ----------
@@ -345,9 +347,13 @@ def slow_mean(values, error=0.0):
     Estimate
     """
     values = np.asarray(values, dtype=float)
-    if len(values) >= FEW:
-        error = max(error, _mean_of(values, independent_values(values)).error)
-    return Estimate(float(values.mean()), widen(error, values))
+    if len(values) < FEW:
+        return Estimate(float(values.mean()), widen(error, values))
+    independent = independent_values(values)
+    if independent < ENOUGH and np.ptp(values) > 0:
+        independent /= 2 if independent >= FEW else 3
+    mean = _mean_of(values, independent)
+    return mean._replace(error=max(error, mean.error))
 
 
 def _checked_series(values):

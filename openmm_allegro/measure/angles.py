@@ -86,7 +86,7 @@ def measure_angles(
             Row(label, "mean angle", mean, None, "°"),
             Row(label, "most frequent", top, None, "°"),
             *(Row(label, name, radius, None, "nm") for name, radius in radii.items()),
-            Row(label, "angles", curve.n_angles, None, ""),
+            Row(label, "angles", int(curve.n_angles), None, ""),
         ]
         warnings = judge_independent(
             label, "angles", curve.independent, curve.few, "number of the most frequent"

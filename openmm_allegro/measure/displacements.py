@@ -9,7 +9,7 @@ from ..runs.selections import pairs, selections
 from ..runs.source import Series, Source
 from ..utils.settings import setting
 from .judgement import judge_blocks
-from .measurement import Measurement, Part, highest, measure_items
+from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import (
     MOTION,
     Quantity,
@@ -129,6 +129,11 @@ def measure_non_gaussian(
             n_blocks=settings.blocks,
         )
         times, values, error = curve
+        if not values.max() > 0:
+            last = float(values[-1]), float(error[-1])
+            rows = [Row(label, f"α₂ at {times[-1]:.3g} ps", *last, "")]
+            notes = [f"α₂ of {label} is nowhere above 0: it has no highest value."]
+            return Part(curve, rows, notes=notes)
         return Part(curve, highest(label, "highest α₂", times, values, error, "", "ps"))
 
     return measure_items(

@@ -20,9 +20,6 @@ from .measurement import amount
 BREAKS = 20
 # Errors from a target, or from no drift, at which one is warned.
 _FAR = 2.0
-# Errors from the temperature of all atoms, of which several elements are compared, and
-# the part of it by which velocities of half steps may be warmer.
-_APART, _SAME = 3.0, 0.01
 # Probability below which residuals are not those of the errors given.
 _UNLIKELY = 0.05
 # Width of a line in THz to which a short run may widen it unsaid.
@@ -248,38 +245,16 @@ def judge_target(stage: str, check: dict[str, Any]) -> list[str]:
     deviation = check["deviation"]
     if abs(deviation) <= _FAR:
         return []
-    return [
+    text = (
         f"The mean temperature of {stage}, {amount(*check['mean'])} K, is "
-        f"{abs(deviation):.1f} errors from the {check['target']:g} K of the thermostat."
-    ]
-
-
-def judge_equipartition(
-    label: str,
-    mean: tuple[float, float],
-    of_all: tuple[float, float],
-    apart: tuple[float, float],
-) -> list[str]:
-    """Judge whether atoms have the temperature of all atoms of the run.
-
-    Parameters
-    ----------
-    label : str
-    mean, of_all, apart : (float, float)
-        Kinetic temperature of the atoms in K, that of all, and the mean of their
-        difference, with errors.
-    """
-    difference, error = apart
-    far = max(_APART * error, _SAME * of_all[0])
-    if abs(difference) <= far:
-        return []
-    side = "above" if difference > 0 else "below"
+        f"{abs(deviation):.1f} errors from the {check['target']:g} K of the thermostat"
+    )
+    slope, error = check["drift"]
+    if abs(slope) <= _FAR * error:
+        return [f"{text}."]
     return [
-        f"{label}: the kinetic temperature, {amount(*mean)} K, is "
-        f"{amount(abs(difference), error)} K {side} that of all atoms, "
-        f"{amount(*of_all)} K: the run is not equilibrated, its thermostat acts "
-        f"unevenly, or its time step is long. What is measured of {label} is of its "
-        "own temperature."
+        f"{text}, and changes by {amount(slope, error)} K/ps: it is not yet "
+        "equilibrated. Leave out more of its start (--start), or make the run longer."
     ]
 
 

@@ -183,6 +183,8 @@ def amount(value: float, error: float | None) -> str:
     """Write ``2.31 ± 0.04``, or ``(2.31 ± 0.04)e-5`` where that reads better."""
     from ..analysis.figures.figure import with_error
 
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
     if error is None or not np.isfinite(error) or not np.isfinite(value):
         return f"{value:.4g}"
     size = max(abs(value), abs(error))

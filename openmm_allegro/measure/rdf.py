@@ -103,7 +103,7 @@ def measure_rdf(
             Row(label, f"first peak{between}", shell.r_peak, None, "nm"),
             Row(label, "g at the peak", shell.g_peak, None, ""),
             Row(label, f"coordination number{between}", *number, ""),
-            Row(label, "within", shell.r_max, _half(shell.r_range), "nm"),
+            Row(label, "within", shell.r_max, _farthest(shell), "nm"),
             Row(label, "more neighbours", 0.01 * shell.growth, None, "per 0.01 nm"),
         ]
     measurement = Measurement(
@@ -184,9 +184,11 @@ def _count(
     return curves, shells, failed, bonds, apart, mixed
 
 
-def _half(ends: tuple[float, float] | None) -> float | None:
-    """Half the width of the range of a radius; None of one that was given."""
-    return None if ends is None else 0.5 * (ends[1] - ends[0])
+def _farthest(shell: Any) -> float | None:
+    """How far the range of a radius reaches from it; None of one that was given."""
+    if shell.r_range is None:
+        return None
+    return max(abs(end - shell.r_max) for end in shell.r_range)
 
 
 def _highest_bond(counted: Any, between: Any) -> float:

@@ -178,7 +178,8 @@ class _Judged:
             check_least(name, value, least, unit)
         except ValueError as error:
             self.failed[f"{name} of {self.label}"] = str(error)
-            self.warnings.append(f"{self.label}: the {name} is withheld.")
+            said = name.replace(", C_", " C_")
+            self.warnings.append(f"{self.label}: the {said} is withheld.")
             return
         self.values[key] = name, value, unit
         self.warnings += judge_independent(

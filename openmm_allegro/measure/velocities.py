@@ -15,7 +15,7 @@ from ..runs.source import Source
 from ..runs.species import find_kinds
 from ..utils.settings import setting
 from .judgement import judge_decay, judge_integral, judge_resolution, judge_size
-from .kinetic import UNITS, with_temperature
+from .kinetic import UNITS, Kinetic, compare_temperatures, with_temperature
 from .measurement import Measurement, Part, Row, highest, measure_items
 from .quantity import Quantity, Settings, blocks_setting, max_lag_setting
 from .spectra import (
@@ -84,6 +84,8 @@ def measure_vacf(
     """
     from ..analysis import plot_vacf, velocity_autocorrelation
 
+    known: dict[str, Kinetic] = {}
+
     def measure(label, item):
         velocities = _read(source, item, settings)
         function = velocity_autocorrelation(
@@ -99,9 +101,11 @@ def measure_vacf(
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
         part = Part(function, rows, warnings=judge_decay(label, function))
-        return _with_temperature(part, label, velocities, item, settings)
+        return with_temperature(
+            part, label, velocities, item[0], settings.keep_drift, known
+        )
 
-    return measure_items(
+    measured = measure_items(
         _in_each_run(source, subjects, elements),
         measure,
         plot_vacf,
@@ -113,6 +117,7 @@ def measure_vacf(
             "error": "error",
         },
     )
+    return compare_temperatures(measured, known)
 
 
 def measure_density_of_states(
@@ -127,6 +132,8 @@ def measure_density_of_states(
     from ..analysis import density_of_states, plot_density_of_states
 
     ends = [HIGHEST_WAVENUMBER]
+
+    known: dict[str, Kinetic] = {}
 
     def measure(label, item):
         velocities = _read(source, item, settings)
@@ -151,13 +158,15 @@ def measure_density_of_states(
         ]
         warnings = judge_resolution(resolution, settings.resolution)
         part = Part(spectrum, rows, notes=notes, warnings=warnings)
-        return _with_temperature(part, label, velocities, item, settings)
+        return with_temperature(
+            part, label, velocities, item[0], settings.keep_drift, known
+        )
 
     def plot(spectra, path):
         end = settings.max_wavenumber or min(ends)
         return plot_density_of_states(spectra, path, max_wavenumber=end)
 
-    return measure_items(
+    measured = measure_items(
         _in_each_run(source, subjects, elements),
         measure,
         plot,
@@ -176,6 +185,7 @@ def measure_density_of_states(
             "error": "error",
         },
     )
+    return compare_temperatures(measured, known)
 
 
 def measure_green_kubo(
@@ -187,6 +197,8 @@ def measure_green_kubo(
     of a GreenKubo, and those of `with_temperature`.
     """
     from ..analysis import green_kubo_diffusion, plot_green_kubo
+
+    known: dict[str, Kinetic] = {}
 
     def measure(label, item):
         velocities = _read(source, item, settings)
@@ -204,13 +216,15 @@ def measure_green_kubo(
         warnings = judge_integral(label, "D", integral)
         warnings = warnings or judge_size(f"D of {label}", *integral.coefficient)
         part = Part(integral, rows, warnings=warnings)
-        return _with_temperature(part, label, velocities, item, settings)
+        return with_temperature(
+            part, label, velocities, item[0], settings.keep_drift, known
+        )
 
     def plot(integrals, path):
         label = "$D(t)$ (10$^{-5}$ cm²/s)"
         return plot_green_kubo(integrals, path, ylabel=label, scale=1e5)
 
-    return measure_items(
+    measured = measure_items(
         _in_each_run(source, subjects, _centers),
         measure,
         plot,
@@ -222,14 +236,15 @@ def measure_green_kubo(
             "error (cm²/s)": "running_error",
         },
     )
+    return compare_temperatures(measured, known)
 
 
 VACF = Quantity(
     "vacf",
     measure_vacf,
     VacfSettings,
-    "velocity autocorrelation functions, from PREFIX.h5; of each element where none is "
-    "named",
+    "velocity autocorrelation functions and kinetic temperatures, from PREFIX.h5; of "
+    "each element where none is named",
     window=_WINDOW,
     section="vibrations",
 )
@@ -299,14 +314,6 @@ def _in_each_run(
 def _read(source: Source, item: tuple[Run, Any], settings: Any) -> Any:
     """Read the velocities of a selection of a run."""
     return source.velocities(*item, None if settings.keep_drift else "all")
-
-
-def _with_temperature(
-    part: Part, label: str, velocities: Any, item: tuple[Run, Any], settings: Any
-) -> Part:
-    """Add the kinetic temperature of the atoms of a part."""
-    drift = settings.keep_drift
-    return with_temperature(part, label, velocities, item[0], drift)
 
 
 def _centers(topology: Any) -> dict[str, np.ndarray]:

@@ -79,7 +79,9 @@ def velocities_between(
     path = run.velocities
     if path is None:
         raise FileNotFoundError(
-            f"expected velocities of {run.name}, a file .h5, found none"
+            f"expected velocities of {run.name}, a file .h5, found none: a run writes "
+            "them if it is asked to before it begins (velocity_interval of a stage, "
+            "--velocity-interval 4)"
         )
     file = replace(run, trajectory=path)
     times = read_times(file)

@@ -125,6 +125,14 @@ def describe_atoms(topology: app.Topology, system: openmm.System) -> str:
     return f"{text}, {density:.3g} g/cm³"
 
 
+def _velocity_words(record: dict[str, Any]) -> str:
+    """Say how often velocities are kept, and that their file comes at the end."""
+    every = record.get("velocity_interval")
+    if not every:
+        return ""
+    return f"; velocities every {every:,} steps, in one .h5 file when the run ends"
+
+
 def describe_work(record: dict[str, Any]) -> str:
     """Describe how long and in which ensemble a run simulates.
 
@@ -154,5 +162,5 @@ def describe_work(record: dict[str, Any]) -> str:
         f"{steps:,} steps of {step:g} fs ({steps * step * 1e-3:,.6g} ps), "
         f"{record['ensemble']} {at} {words} K{pressure} by {record['integrator']}, on "
         f"the {record['platform']} platform; a frame every "
-        f"{record['report_interval']:,} steps"
+        f"{record['report_interval']:,} steps" + _velocity_words(record)
     )

@@ -15,8 +15,10 @@ from ..statistics import Estimate, block_edges, block_mean, check_blocks, jackkn
 # A correlation function is noise where its mean size is below this many of its errors;
 # the mean size of Gaussian noise is 0.8.
 _NOISE = 1.2
-# Part of its first value below which a function has decayed where it is cut off.
-_LEFT = 0.02
+# Part of its first value below which a function has decayed where it is cut off, and
+# part of an integral by which its second half may change where it has a plateau: a
+# function that only crosses zero at its last lag has none.
+_LEFT, _LEVEL = 0.02, 0.1
 # Tails that are missing are guessed from an exponential decay; this many are allowed.
 _TAIL = 1.5
 
@@ -104,7 +106,8 @@ def green_kubo(sums, counts, time_step, *, factor, cutoff=None):
             "cutoff",
         )
     finished = cutoff is None and last < len(function.values) - 1
-    finished = finished or _has_decayed(function, last)
+    level = _is_level(running, error, last)
+    finished = finished or (level and _has_decayed(function, last))
     uncertain = float(error[last])
     if not finished:
         uncertain = max(uncertain, abs(factor) * _tail(function, last))
@@ -139,13 +142,26 @@ def _has_decayed(function, last):
     return bool(left < max(_LEFT * abs(function.values[0]), 2 * function.error[last]))
 
 
+def _is_level(running, error, last):
+    """Whether an integral changes little over the second half of the way to a lag."""
+    change = np.abs(running[last] - running[last // 2 : last + 1]).max()
+    return bool(change <= max(_LEVEL * abs(running[last]), 2 * error[last]))
+
+
 def _tail(function, last):
-    """Integral beyond a lag that an exponential decay to there would have, and half."""
+    """Integral beyond a lag that an exponential decay to there would have, and half.
+
+    Of a function that crosses zero, as large as over the second half of the way there.
+    """
     start, left = abs(function.values[0]), abs(function.values[last])
     end = function.lag_times[last]
-    decay = end / np.log(start / left) if left < start else np.inf
+    decay = end / np.log(start / left) if 0 < left < start else end
+    if left >= start:
+        decay = np.inf
+    size = max(left, float(np.abs(function.values[last // 2 : last + 1]).mean()))
     # Of a function that comes back from below, the lag is the only time known.
-    return _TAIL * left * (max(end, decay) if function.values[last] > 0 else end)
+    longest = max(end, decay) if function.values[last] > 0 else end
+    return _TAIL * max(left * longest, size * end)
 
 
 def block_correlations(first, second, time_step, max_lag=None, n_blocks=BLOCKS):

@@ -103,8 +103,15 @@ def plot_curves(curves, path, axis, *, title=None, level=None, dashed=None):
             band(axes, x, y, error, color, label=label)
         draw_references(axes, dashed or {})
         axes.set(**axis)
+        if axis.get("xscale") == "log":
+            thin_out_labels(axes.xaxis)
         axes.legend()
     return Path(path)
+
+
+def thin_out_labels(axis):
+    """Label 2 and 5 alone between the powers of ten of a logarithmic axis."""
+    axis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:e}"[0] in "25" else "")
 
 
 def draw_level(axes, level):
