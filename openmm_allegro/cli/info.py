@@ -16,7 +16,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb to its parser."""
     parser.description += (
         " It has the architecture, the units, the origin and which programs of the "
-        "compiled kernel follow, as JSON, and the charges of elements, if it has any."
+        "compiled kernel follow, as JSON, and the charges of elements, if it has any. "
+        "Of a model with a card it has where it is known to fail; openmm-allegro "
+        "models NAME prints all of the card."
     )
     parser.add_argument("model", type=Path, help="*.safetensors")
 
@@ -33,10 +35,24 @@ def info(options: argparse.Namespace) -> Outcome:
         header["num_weights"] = model.num_weights
         if model.config.is_charged:
             header["charges"] = _charges(model)
+        header |= _card(options.model)
     finally:  # of a file whose weights are damaged, too
         _shorten(header["provenance"])
         print(json.dumps(header, indent=2))
     return Outcome(header)
+
+
+def _card(given: Path) -> dict[str, Any]:
+    """Where a model is known to fail, and what prints all of its card."""
+    from ..modelfile.named import card_beside, card_name, model_path, named_models
+
+    beside = card_beside(model_path(given))
+    if beside is None:
+        return {}
+    path, card = beside
+    name = card_name(path)
+    more = {"card": f"openmm-allegro models {name}"} if name in named_models() else {}
+    return {"fails": card.fails, **more}
 
 
 def _charges(model: "Model") -> dict[str, Any]:

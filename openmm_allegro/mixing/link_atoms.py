@@ -19,6 +19,7 @@ from openmm import app
 from openmm.app.element import hydrogen
 
 from ..topology.elements import COVALENT_RADII
+from ..topology.names import name_atom
 
 LINKS = ("error", "cap")
 
@@ -86,7 +87,10 @@ def _ratio(inner: app.topology.Atom, outer: app.topology.Atom) -> float:
 
 def _names(bonds: Sequence[tuple[app.topology.Atom, app.topology.Atom]]) -> str:
     shown = [
-        "-".join(f"{a.residue.name}{a.residue.id}:{a.name}({a.index})" for a in bond)
+        "-".join(
+            f"{name_atom(a.residue.name, a.residue.id, a.name)}({a.index})"
+            for a in bond
+        )
         for bond in bonds[:10]
     ]
     more = f" and {len(bonds) - 10} more" if len(bonds) > 10 else ""

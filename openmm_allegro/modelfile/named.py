@@ -62,8 +62,13 @@ def named_models() -> dict[str, Path]:
     cards: dict[str, Path] = {}
     for folder in folders:
         for path in sorted(Path(folder).glob(f"*/*{_CARD}")):
-            cards.setdefault(path.name.removesuffix(_CARD), path)
+            cards.setdefault(card_name(path), path)
     return cards
+
+
+def card_name(path: Path) -> str:
+    """Name of the model whose card a file is."""
+    return path.name.removesuffix(_CARD)
 
 
 def read_card(path: Path) -> Card:

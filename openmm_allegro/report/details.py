@@ -8,7 +8,7 @@ import numpy as np
 from ..runs.minimization import minimization_words
 from ..runs.names import LAMMPS, MINIMIZATION, VELOCITIES_DRAWN, WARNINGS
 from .html import join, tag
-from .region import known_topology, link_atom_words, region_words
+from .region import known_topology, link_atom_words, region_words, variable_words
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Endings of keys that are units.
@@ -109,7 +109,7 @@ def details(run, production):
         ("Run in", engine if "engine" in record else "", "engine"),
         ("Ensemble", run.ensemble.upper(), "ensemble"),
         ("Integrator", record.get("integrator", "not recorded"), "integrator"),
-        *_bias_rows(record),
+        *_bias_rows(record, production),
         ("Temperature", temperature_words(run, " K"), "temperature_k"),
         (
             "Replicas at",
@@ -200,13 +200,16 @@ def _model_rows(record, production):
     ]
 
 
-def _bias_rows(record):
+def _bias_rows(record, production):
     """Rows of collective variables, restraints and bias, each with its settings."""
     rows = []
     for title, name in (("Variable", "variables"), ("Restraint", "restraints")):
         found = record.get(name)
         for one in found if isinstance(found, list) else ():
-            rows.append((f"{title} {one.get('name') or one.get('variable')}", one))
+            name = one.get("name") or one.get("variable")
+            atoms = variable_words(one.get("groups"), production)
+            named_atoms = {"atoms": atoms} if atoms else {}
+            rows.append((f"{title} {name}", one | named_atoms))
     if isinstance(record.get("bias"), dict):
         rows.append(("Bias", record["bias"]))
     return [(title, _settings_words(values)) for title, values in rows]

@@ -57,6 +57,13 @@ def model_words(paper: Any, run: Run, production: Production) -> str:
     return " ".join(filter(None, sentences))
 
 
+def failure_words(record: Mapping[str, Any]) -> list[str]:
+    """Write where the models of a run are known to fail, for its warnings."""
+    about = record.get("model_about") or []
+    fails = dict.fromkeys(one["fails"] for one in about if one.get("fails"))
+    return [f"The model is known to fail: {text}." for text in fails]
+
+
 def _forces(record: Mapping[str, Any]) -> list[str]:
     return [force for force in record.get("forces") or [] if isinstance(force, str)]
 

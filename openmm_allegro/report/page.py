@@ -19,6 +19,7 @@ from .free_energy import free_energy_section
 from .html import attempt, document, note, section, tiles
 from .kinetics import kinetics_section
 from .methods import methods_section
+from .models import failure_words
 from .nuclei import nuclei_section
 from .production import Findings, check_frames, make_production
 from .series import series_page
@@ -192,6 +193,8 @@ def _content(runs, run, folder, command, *, window, charges, jumps):
         run, folder, charges=charges, asked={"jumps": jumps}, **vars(window)
     )
     missing = None
+    for text in failure_words(run.record):
+        findings.warn(text)
     free_energy = free_energy_section(runs, production, findings)
     try:
         check_frames(production)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runs.names import LAMMPS
+from ..topology.names import name_atom, name_groups
 from ..utils.ranges import indices_of
 from ..utils.words import listed
 from .production import Production
@@ -69,6 +70,23 @@ def link_atom_words(record: Mapping[str, Any], production: Production) -> str:
         f"{_atom_words(inner, production)}–{_atom_words(outer, production)}"
         for inner, outer in caps
     )
+
+
+def variable_words(groups: Any, production: Production) -> str:
+    """Write the atoms of a collective variable by their names; empty without names.
+
+    Parameters
+    ----------
+    groups : list of list of int
+        Of a variable in a record.
+    production : Production
+    """
+    topology = known_topology(production)
+    if topology is None or not isinstance(groups, list):
+        return ""
+    residues = ((atom.residue, atom.name) for atom in topology.atoms)
+    names = [name_atom(one.name, one.resSeq, atom) for one, atom in residues]
+    return name_groups(groups, names)
 
 
 def _atom_words(index: int, production: Production) -> str:

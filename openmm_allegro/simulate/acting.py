@@ -14,9 +14,13 @@ from ..bias.sampling import Sampling
 from ..bias.settings import Variable
 from ..inputs.coordinates import read_coordinates
 from ..runs.names import paths_of
+from ..topology.names import name_atom, name_groups
 from .checks import check_positions, check_sampling
 from .settings import RunSettings
 from .system import whole_molecules
+
+# Hills below which a bias hardly grows, and a free energy from them has no error.
+FEW_HILLS = 10
 
 
 def make_acting(
@@ -48,6 +52,45 @@ def make_acting(
         paths_of(output),
         settings.temperature_k[0],
     )
+
+
+def describe_sampling(
+    acting: ActingBias, topology: app.Topology, steps: int
+) -> list[str]:
+    """Say which atoms variables are of, and how many hills a run adds.
+
+    Parameters
+    ----------
+    acting : ActingBias
+    topology : openmm.app.Topology
+    steps : int
+        Of the run.
+
+    Returns
+    -------
+    list of str
+        As ``"phi: dihedral of ACE1:C–ALA2:N–ALA2:CA–ALA2:C"``.
+    """
+    names = [
+        name_atom(atom.residue.name, atom.residue.id, atom.name)
+        for atom in topology.atoms()
+    ]
+    lines = [
+        f"{one.variable.name}: {one.variable.kind} of {name_groups(one.groups, names)}"
+        for one in acting.resolved
+    ]
+    number = hills_of(acting, steps)
+    if number is not None:
+        pace = acting.sampling.bias.pace
+        kind = acting.writes[-1][: -1 if number == 1 else None]
+        lines.append(f"{number:,} {kind} in {steps:,} steps, one every {pace:,}")
+    return lines
+
+
+def hills_of(acting: ActingBias, steps: int) -> int | None:
+    """Count the hills that a run adds; None where its bias has none."""
+    pace = getattr(acting.sampling.bias, "pace", None)
+    return None if pace is None else steps // pace
 
 
 def references_of(

@@ -47,6 +47,19 @@ def describe_start(
     return "; ".join((describe_atoms(topology, system), *regions, *backends))
 
 
+def describe_failures(forces: Sequence[dict[str, Any]]) -> list[str]:
+    """Say where the models of a run are known to fail, a sentence for each.
+
+    Parameters
+    ----------
+    forces : sequence of dict
+        As in `describe_start`. A model without a card has no sentence.
+    """
+    about = (each for one in forces for each in one.get("about", ()))
+    fails = (each["fails"] for each in about if each.get("fails"))
+    return [f"known to fail: {text}" for text in dict.fromkeys(fails)]
+
+
 def describe_region(
     topology: app.Topology, force: dict[str, Any], forcefield: Sequence[str] = ()
 ) -> str:

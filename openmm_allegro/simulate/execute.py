@@ -32,8 +32,8 @@ from ..runs.names import (
 )
 from ..utils.files import lock_output
 from ..utils.progress import log_if_long
-from .acting import make_acting
-from .atoms import describe_start, describe_work
+from .acting import FEW_HILLS, describe_sampling, hills_of, make_acting
+from .atoms import describe_failures, describe_start, describe_work
 from .checkpoint import Checkpoint
 from .checks import (
     check_notes,
@@ -152,18 +152,41 @@ def execute(
                 check_output(output)
         field = asked.get("forcefield", ())
         log.info("%s", describe_start(topology, system, identity.descriptions, field))
+        for text in describe_failures(identity.descriptions):
+            log.info("%s", text)
         record = asked | {"identity": parts, "platform_properties": properties}
         record |= _dynamics(asked, system)
         record |= about_models(identity.descriptions)
         record |= about_force_field(system, topology)
         record |= _progress(simulation, before, checkpoint, settings.minimize)
         log.info("%s", describe_work(record))
+        _log_sampling(acting, topology, settings.steps)
         save_after = None if settings.checkpoint_interval else _SAVE_AFTER
         job = Job(simulation, paths, record, own, prepare(), save_after, acting=acting)
         _begin(job, settings, earlier, state, ended)
         add_reporters(job, checkpoint, reporters, watchdogs)
         run_steps(job, execution.progress)
     return paths
+
+
+def _log_sampling(
+    acting: ActingBias | None, topology: app.Topology, steps: int
+) -> None:
+    """Say what is biased, and warn of a bias that hardly grows."""
+    if acting is None:
+        return
+    for text in describe_sampling(acting, topology, steps):
+        log.info("%s", text)
+    number = hills_of(acting, steps)
+    if number is not None and number < FEW_HILLS and steps:
+        log.warning(
+            "bias: expected at least %d changes of it, from which free energies have "
+            "errors, found %d: pace is %d, and the run has %d steps",
+            FEW_HILLS,
+            number,
+            acting.sampling.bias.pace,
+            steps,
+        )
 
 
 def _prepared(

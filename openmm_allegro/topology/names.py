@@ -7,9 +7,11 @@ carbon, C1 a carbon or a bead, NE nitrogen or neon.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+# Atoms of a group that a sentence names.
+_SHOWN = 3
 # Stands for what has no element: virtual sites, lone pairs and Drude particles.
 SITE = "EP"
 SYMBOLS = tuple(
@@ -163,3 +165,33 @@ def _of_polymer(name: str, residue: str) -> str | None:
     if _ACID_SITES.match(bare):
         return SITE
     return bare[0] if _OF_ACID.match(bare) else None
+
+
+def name_atom(residue: str, number: int | str, atom: str) -> str:
+    """Name an atom by its residue: ``ALA2:CA``."""
+    return f"{residue}{number}:{atom}"
+
+
+def name_groups(groups: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Name the points of a collective variable, each by its atom or its first ones.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of int
+        Atoms of each point.
+    names : sequence of str
+        Of all atoms, see `name_atom`.
+
+    Returns
+    -------
+    str
+        As ``"ACE1:C–ALA2:N–ALA2:CA–ALA2:C"``, and of groups
+        ``"(ACE1:C, ALA2:N and 3 more)–ALA2:C"``.
+    """
+    words = []
+    for group in groups:
+        each = [names[i] if i < len(names) else f"atom {i}" for i in group]
+        text = ", ".join(each[:_SHOWN])
+        text += f" and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
+        words.append(text if len(each) == 1 else f"({text})")
+    return "–".join(words)

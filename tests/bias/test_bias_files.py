@@ -97,8 +97,9 @@ def lines(path):
         return list(csv.DictReader(file))
 
 
-def test_protocol(folder, capsys):
+def test_protocol(folder, capsys, caplog):
     """Variables are written in each stage; restraint and bias act in the second."""
+    caplog.set_level("INFO")
     main(["simulate", "protocol.toml", "--output", "out", "--platform", "Reference"])
     free, pushed = (lines(f"out/{n}.variables.csv") for n in ("1-free", "2-pushed"))
     assert list(free[0])[2:5] == ["d_angstrom", "turn_deg", "shape_angstrom"]
@@ -106,6 +107,10 @@ def test_protocol(folder, capsys):
     assert all(float(r["restraints_kj_mol"]) == 0.0 for r in free)
     assert any(float(r["restraints_kj_mol"]) > 0.0 for r in pushed)
     assert len(lines("out/2-pushed.hills.csv")) == 4
+    # so that numbers of a PDB file in the place of indices are seen
+    assert "turn: dihedral of AR1:AR–AR2:AR–AR3:AR–AR4:AR" in caplog.text
+    assert "4 hills in 20 steps, one every 5" in caplog.text
+    assert "found 4: pace is 5, and the run has 20 steps" in caplog.text
     assert not (folder / "out/1-free.hills.csv").exists()
     records = [json.loads((folder / f"out/{n}.json").read_text())
                for n in ("1-free", "2-pushed")]  # fmt: skip
@@ -160,8 +165,9 @@ def test_a_stage_without_a_bias(tmp_path):
                      variables=variables, restraints="d")  # fmt: skip
 
 
-def test_single_run(folder, capsys):
+def test_single_run(folder, capsys, caplog):
     """By the command line and in Python, where restraints have no stages."""
+    caplog.set_level("INFO")
     names = ("alanine.safetensors", "solute.pdb")
     inputs = [str(ROOT / "systems" / "alanine_water" / name) for name in names]
     options = ["--bias", "bias.toml", "--output", "one", "--steps", "20"]
@@ -173,6 +179,8 @@ def test_single_run(folder, capsys):
     assert main(["simulate", *inputs, *options]) == 0
     assert "analyze free-energy one" in capsys.readouterr().out
     assert len(lines("one.hills.csv")) == 4
+    assert "known to fail: in populations of φ and ψ" in caplog.text
+    assert caplog.text.count("turn: dihedral of ACE") == 1
     wall = Restraint("d", 3.0, 1.0, stages=("a",))
     with pytest.raises(ValueError, match="no stages in a single run"):
         run(*chain_system(), "two", restraints=[wall])

@@ -74,6 +74,12 @@ def test_what_is_neither(given, text):
         load_model(given)
 
 
+def test_info_tells_where_a_model_fails(tmp_path):
+    header = outcome_of(tmp_path / "info.json", "info", "alanine")["results"]
+    assert header["fails"].startswith("in populations of φ and ψ")
+    assert header["card"] == "openmm-allegro models alanine"
+
+
 def test_command_lists_the_models(tmp_path, capsys):
     path = tmp_path / "models.json"
     outcome = outcome_of(path, "models")

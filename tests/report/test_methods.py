@@ -14,8 +14,10 @@ from openmm_allegro.measure.measurement import Measurement  # noqa: E402
 from openmm_allegro.report import citations, report  # noqa: E402
 from openmm_allegro.report.biased import surface_words  # noqa: E402
 from openmm_allegro.report.citations import WORKS  # noqa: E402
+from openmm_allegro.report.details import details  # noqa: E402
 from openmm_allegro.report.learning_methods import learning_methods  # noqa: E402
 from openmm_allegro.report.methods import Paper, write_methods  # noqa: E402
+from openmm_allegro.report.models import failure_words  # noqa: E402
 from openmm_allegro.report.production import Findings, make_production  # noqa: E402
 from openmm_allegro.runs.run import read_run  # noqa: E402
 from openmm_allegro.utils.ranges import indices_of  # noqa: E402
@@ -293,6 +295,18 @@ def test_methods_say_what_a_minimisation_did(tmp_path):
         prefix = write_run(tmp_path / "run", minimized=True, minimization=done)
         text = methods_of(prefix)
         assert words in text and ("Liu" in text) == (iterations > 0)
+
+
+def test_a_page_names_atoms_of_variables_and_warns_of_what_a_model_lacks(tmp_path):
+    variable = {"name": "d", "kind": "distance", "groups": [[36], [0, 3]]}
+    about = ABOUT | {"fails": "in a melt"}
+    run = read_run(
+        write_run(tmp_path / "run", model_about=[about, ABOUT], variables=[variable])
+    )
+    rows = dict(row[:2] for row in details(run, make_production(run, tmp_path)))
+    assert re.search(r"atoms \w+:\w+–\(\w+:\w+, \w+:\w+\)$", rows["Variable d"])
+    warnings = failure_words(run.record)
+    assert warnings == ["The model is known to fail: in a melt."]
 
 
 def test_methods_name_the_shift_of_charges_next_to_cut_bonds(tmp_path):
