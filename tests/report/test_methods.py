@@ -300,11 +300,10 @@ def test_methods_say_what_a_minimisation_did(tmp_path):
 def test_a_page_names_atoms_of_variables_and_warns_of_what_a_model_lacks(tmp_path):
     variable = {"name": "d", "kind": "distance", "groups": [[36], [0, 3]]}
     about = ABOUT | {"fails": "in a melt"}
-    run = read_run(
-        write_run(tmp_path / "run", model_about=[about, ABOUT], variables=[variable])
-    )
+    record = {"model_about": [about, ABOUT], "variables": [variable]}
+    run = read_run(write_run(tmp_path / "run", walk(salt_water(), 2), **record))
     rows = dict(row[:2] for row in details(run, make_production(run, tmp_path)))
-    assert re.search(r"atoms \w+:\w+–\(\w+:\w+, \w+:\w+\)$", rows["Variable d"])
+    assert rows["Variable d"].endswith("atoms NA12:NA–(HOH0:O, HOH1:O)")
     warnings = failure_words(run.record)
     assert warnings == ["The model is known to fail: in a melt."]
 
