@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from .outcome import (
     Outcome,
     add_json_option,
     check_json_option,
+    newer_files,
     noted_warnings,
     write_outcome,
 )
@@ -97,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_FIRST_STEPS)
         return 0
     known_options: list[str] = []
+    options, begun = None, time.time()
     try:
         _print_any_name()
         parser = _make_parser()
@@ -118,12 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        _print_interrupted(known_options)
+        _print_interrupted(known_options, options, begun)
         return 130
     except SystemExit as end:
         if end.code != _ENDED:
             raise
-        _print_interrupted(known_options)
+        _print_interrupted(known_options, options, begun)
         return _ENDED
     except Exception as error:
         if debug:
@@ -144,7 +147,27 @@ def _run(run_verb: Callable[..., Outcome], options: Any) -> None:
         write_outcome(options, outcome, warned, before)
 
 
-def _print_interrupted(known_options: Sequence[str]) -> None:
+def _print_interrupted(
+    known_options: Sequence[str], options: Any, begun: float
+) -> None:
+    """Say that the command was interrupted, and what stays of its work.
+
+    Parameters
+    ----------
+    known_options : sequence of str
+        Of the verb.
+    options : namespace or None
+        As given, where they were read.
+    begun : float
+        When the command began, as `time.time`.
+    """
+    output = getattr(options, "output", None)
+    resumed = getattr(options, "resume", False)
+    if options is None or (output and not resumed and not newer_files(output, begun)):
+        print(
+            "openmm-allegro: interrupted before anything was written", file=sys.stderr
+        )
+        return
     more = "; the same command with --resume continues"
     more = more if "--resume" in known_options else ""
     print(f"openmm-allegro: interrupted; what was written stays{more}", file=sys.stderr)

@@ -6,6 +6,7 @@ These have a shape of their own, which is older; their module makes it.
 
 import argparse
 import contextlib
+import glob
 import itertools
 import logging
 import warnings
@@ -49,6 +50,25 @@ class Outcome(NamedTuple):
     files: Sequence[Path] = ()
     next: Sequence[str] = ()
     warnings: Sequence[str] = ()
+
+
+def newer_files(output: str | Path, begun: float) -> bool:
+    """Tell whether files of an output were written since a time.
+
+    Parameters
+    ----------
+    output : path
+        A file, a folder, or the prefix of files.
+    begun : float
+        As `time.time`.
+    """
+    path = Path(output)
+    near = path.parent.glob(f"{glob.escape(path.name)}*")
+    for file in (*near, *(path.rglob("*") if path.is_dir() else ())):
+        # some file systems have coarse times
+        if file.is_file() and file.stat().st_mtime > begun - 0.05:
+            return True
+    return False
 
 
 def describe_model(model: "Model") -> dict[str, Any]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Options of the force that computes a model, declared once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..utils.settings import check_settings, documented, setting
 
@@ -104,3 +105,19 @@ def common_skin(options: ForceOptions, cutoffs: Sequence[float]) -> float:
     """Skin, beyond the largest cutoff, of a list that serves models of these, Å."""
     reach = max(cutoff + default_skin(options, cutoff) for cutoff in cutoffs)
     return 0.0 if options.skin == 0.0 else reach - max(cutoffs)
+
+
+def refuse_options(options: Mapping[str, Any]) -> None:
+    """Refuse options beside a model: they belong to the methods that make a force.
+
+    Raises
+    ------
+    TypeError
+    """
+    if options:
+        raise TypeError(
+            f"AllegroPotential: expected a model alone, found {', '.join(options)} "
+            "beside it; backend and other options of the force belong to "
+            "create_system(topology, backend=...), create_mixed_system and "
+            "add_to_system"
+        )

@@ -20,7 +20,7 @@ from .checks import check_total, is_periodic, topology_box, warn_of_vacuum
 from .committee import Uncertainty, check_members, uncertainty
 from .force import model_force
 from .mixed import make_mixed_system
-from .options import ForceOptions
+from .options import ForceOptions, refuse_options
 
 
 class AllegroPotential:
@@ -51,8 +51,9 @@ class AllegroPotential:
     """
 
     def __init__(
-        self, model: str | Path | Model | Sequence[str | Path | Model]
+        self, model: str | Path | Model | Sequence[str | Path | Model], **options: Any
     ) -> None:
+        refuse_options(options)
         given = [model] if isinstance(model, str | Path | Model) else model
         self.models = tuple(m if isinstance(m, Model) else load_model(m) for m in given)
         check_members(self.models)

@@ -74,6 +74,11 @@ def test_what_is_neither(given, text):
         load_model(given)
 
 
+def test_options_of_the_force_are_refused_beside_a_model():
+    with pytest.raises(TypeError, match=r"found backend .*create_system\(topology, ba"):
+        AllegroPotential("nacl_aq", backend="native")
+
+
 def test_info_tells_where_a_model_fails(tmp_path):
     header = outcome_of(tmp_path / "info.json", "info", "alanine")["results"]
     assert header["fails"].startswith("in populations of φ and ψ")
