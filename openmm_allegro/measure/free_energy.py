@@ -189,7 +189,9 @@ def _rows(label: str, found: Estimated, unit: str) -> list[Row]:
             name = f"minimum {number}"
             if len(surface.axes) > 1:
                 name += f", {axis.name}"
-            rows.append(Row(label, name, place, None, axis.unit))
+            error = _place_error(surface, basin, axis)
+            rows.append(Row(label, name, place, error, axis.unit))
+        rows.append(Row(label, f"population of {number}", *_share(surface, basin), "%"))
         if number == 1:
             continue
         row(f"minimum {number} above 1", basin.minimum)
@@ -202,6 +204,28 @@ def _rows(label: str, found: Estimated, unit: str) -> list[Row]:
         least = min(max(np.delete(line, i)) for i, line in enumerate(overlap))
         rows.append(Row(label, "least overlap with a neighbour", least, None, ""))
     return rows
+
+
+def _place_error(surface: Any, basin: Any, axis: Any) -> float:
+    """Error of where a minimum is: by the replicates, and by the width of a bin."""
+    k = surface.axes.index(axis)
+    moved = []
+    for values in surface.replicates.values:
+        inside = np.where(basin.members & np.isfinite(values), values, np.inf)
+        lowest = np.unravel_index(np.argmin(inside), inside.shape)
+        away = axis.distances(axis.centers[lowest[k]] - basin.place[k])
+        moved.append(away if np.isfinite(inside).any() else np.nan)
+    return float(np.hypot(surface.replicates.error(moved), axis.width / np.sqrt(12)))
+
+
+def _share(surface: Any, basin: Any) -> tuple[float, float]:
+    """Part of the population that is in a basin, in %, and its error."""
+
+    def share(values):
+        weights = np.exp(-(values - np.nanmin(values)) / surface.thermal)
+        return 100 * np.nansum(weights[basin.members]) / np.nansum(weights)
+
+    return surface.difference(share)
 
 
 def _columns(found: Estimated) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..runs.bias import (
     restraints_on,
     variables_between,
 )
+from ..runs.energies import equilibrated
 from ..runs.names import EQUILIBRATION, UMBRELLA
 from ..runs.run import Run
 from ..runs.source import Source
@@ -367,10 +368,10 @@ def _equilibrated(source: Source, run: Run) -> float:
 
 def _filled(source: Source, run: Run) -> float:
     """Time from which samples of a run count: as asked, or when basins are filled."""
-    start = source.start(run).time
     if source.window.start is None and run.record.get("bias"):
-        return max(start, _FILLING * run.simulated)
-    return start
+        # not a start of the source, whose notes would tell it of all that is measured
+        return max(equilibrated(run).time, _FILLING * run.simulated)
+    return source.start(run).time
 
 
 def _window(source: Source, start: float) -> Window:

@@ -83,12 +83,13 @@ def surface_words(paper: Any, measurement: Any, run: Run) -> str:
     if any(result.get("windows") for result in measurement.results.values()):
         ways.append(f"MBAR{paper.cite('mbar')}")
     if any("(hills)" in item for item in measurement.results):
-        ways.append("the sum of hills")
+        ways.append("the sum of all hills")
     if any("(reweighting)" in item for item in measurement.results):
         work = paper.cite(*works.get(kind, ("umbrella",)))
-        ways.append(f"reweighting{work}")
+        filled = " of the time after basins were filled" if bias else ""
+        ways.append(f"reweighting{work}{filled}")
     by = f" by {listed(ways)}" if ways else ""
-    return f"free energies over collective variables{by}"
+    return f"free energies over collective variables were found{by}"
 
 
 def replica_words(paper: Any, run: Run) -> str:

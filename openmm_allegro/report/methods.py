@@ -312,12 +312,17 @@ def _analysis(paper: Paper, production: Production, findings: Findings) -> list[
         equilibration = paper.cite("equilibration")
     read = paper.cite("mdtraj")
     each = [words + paper.cite(*works) for words, works in done.values()]
-    if "free-energy" in found:
-        each.append(surface_words(paper, found["free-energy"], production.run))
+    surfaces = []
+    if "free-energy" in found:  # which are of other parts of the run
+        words = surface_words(paper, found["free-energy"], production.run)
+        surfaces.append(f"{words[0].upper()}{words[1:]}.")
+    if not each:
+        return surfaces
     return [
         f"Frames of {production.run.stage} from {start:.4g} ps on "
         f"({production.reason}{equilibration}) were read with mdtraj{read} and "
         f"analysed with openmm_allegro {__version__}: {listed(each)}.",
+        *surfaces,
         "Errors are half-widths of 68 % intervals: of time averages by the statistical "
         f"inefficiency{paper.cite('inefficiency')}, of all else by a jackknife over "
         f"blocks{paper.cite('jackknife')}.",

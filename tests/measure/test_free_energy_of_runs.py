@@ -49,6 +49,10 @@ def measured(*prefixes, subjects=(), **settings):
     return measure_free_energy(source, list(subjects), FreeEnergySettings(**settings))
 
 
+def d_rows(found):
+    return [row for row in found.rows if row.item == "d"]
+
+
 def test_free_dihedral(runs):
     """Hills and weights both give a flat free energy, within their errors."""
     found = measured(runs[0], bins=18)
@@ -58,6 +62,9 @@ def test_free_dihedral(runs):
         away = (values - values.mean()) / errors
         assert np.sqrt(np.mean(away**2)) < 2, label
         assert np.isclose(result["centers"][0][0], -170)
+    source = Source([read_run(runs[0])])
+    again = measure_free_energy(source, ["turn"], FreeEnergySettings(bins=18))
+    assert again.notes == found.notes and not source.notes  # of a start of no use here
     assert "400 hills." in found.notes
     assert any("from 80 ps on" in note for note in found.notes)
     assert next(iter(found.curves["turn (hills)"])) == "turn (°)"
@@ -73,6 +80,9 @@ def test_restrained_dihedral(runs):
     assert turn["effective"] < turn["independent"] * 40
     (lowest, *_) = d["basins"]
     assert lowest["place"][0] == pytest.approx(3.0, abs=0.35)
+    place, share = [row for row in d_rows(found) if row.quantity[-1] == "1"]
+    assert place.error >= np.diff(d["centers"][0])[0] / np.sqrt(12)
+    assert 50 < share.value <= 100 and share.unit == "%"
 
 
 def test_surface_of_two_variables(runs, tmp_path):
