@@ -33,7 +33,7 @@ def training_words(model: Model) -> dict[str, str]:
         parts.append("ZBL repulsion")
     words = {"architecture": ", ".join(parts)}
     known, settings = model.provenance, model.provenance.get("train")
-    if not settings:
+    if not settings or not {"learning_rate", "batch_size"} <= settings.keys():
         return words
     name = settings.get("optimizer", "adam")
     parts = [
