@@ -112,7 +112,9 @@ def markdown(rows: list[dict]) -> str:
     """The table for docs/command.md."""
     lines = [f"| {' | '.join(HEADS)} |", "|" + " --- |" * len(HEADS)]
     for row in rows:
-        silence = f"{row['silence_s']:.1f} s of {row['seconds']:.0f} s"
+        seconds = row["seconds"]
+        digits = 0 if seconds >= 1 else 1
+        silence = f"{row['silence_s']:.1f} s of {seconds:.{digits}f} s"
         stopped = "not tried"
         if row["interrupted"] is not None:
             stopped = f"{row['interrupted_status']}, {_short(row['interrupted'])}"

@@ -10,12 +10,18 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..topology.cells import reduced, standard_vectors
+from ..topology.cells import standard_vectors
 from ..topology.elements import contradiction
 from ..topology.formats import FORMATS, format_of
 from ..topology.read import read_records
 from .bonds import add_bonds
-from .coordinates import box_of, read_coordinates, say_changes, say_remarks
+from .coordinates import (
+    box_of,
+    read_coordinates,
+    reduced_box,
+    say_changes,
+    say_remarks,
+)
 from .ends import is_box, read_end
 from .settings import InputsConfig
 from .topologies import TopologyFile, read_topology
@@ -249,6 +255,6 @@ def _box(config: InputsConfig) -> Any:
             "expected angles of box_nm (--box) that span a cell, found "
             f"{', '.join(map(str, angles))} degrees"
         )
-    box = reduced(standard_vectors(cell)) * unit.nanometer
+    box = reduced_box(standard_vectors(cell))
     say_changes(None, cell, box, "box_nm (--box)")
     return box

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import openmm
 from openmm import app, unit
 from openmm.app.internal.unitcell import computePeriodicBoxVectors
 
@@ -138,10 +139,16 @@ def box_of(
         return None
     _check_cell(cell, path, "CRYST1" if kind == "pdb" else "the cell")
     found = computePeriodicBoxVectors(*cell[:3], *np.radians(cell[3:]))
-    nm = unit.nanometer
-    box = reduced([list(row) for row in found.value_in_unit(nm)]) * nm
+    box = reduced_box([list(row) for row in found.value_in_unit(unit.nanometer)])
     say_changes(vectors, cell, box, str(path))
     return box
+
+
+def reduced_box(vectors: np.ndarray) -> Any:
+    """Box vectors of rows (3, 3) in nm, in OpenMM's form, as its readers give them."""
+    # not an array: OpenMM and we ask whether there is a box by its truth
+    rows = tuple(openmm.Vec3(*row) for row in reduced(vectors).tolist())
+    return unit.Quantity(rows, unit.nanometer)
 
 
 def say_changes(

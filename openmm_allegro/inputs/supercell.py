@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from openmm import app, unit
 
-from ..topology.cells import reduced
 from .bonds import add_bonds
-from .coordinates import Coordinates
+from .coordinates import Coordinates, reduced_box
 
 
 def supercell(
@@ -43,9 +42,7 @@ def supercell(
     places = np.array(positions.value_in_unit(unit.nanometer), dtype=float)
     images = np.stack(np.indices(counts), axis=-1).reshape(-1, 3)
     whole = repeat_atoms(topology, len(images))
-    whole.setPeriodicBoxVectors(
-        reduced(box * np.array(counts)[:, None]) * unit.nanometer
-    )
+    whole.setPeriodicBoxVectors(reduced_box(box * np.array(counts)[:, None]))
     everywhere = (images @ box)[:, None] + places
     result = everywhere.reshape(-1, 3) * unit.nanometer
     bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]

@@ -346,7 +346,7 @@ def test_evaluate_outputs_are_checked_first(water, capsys):
     for options, words in (
         (["--plot", folder / "a.foo"], ".png"),
         (["--json", folder], "found a folder"),
-        (["--json", folder / "a", "--frames", folder / "a"], "each output"),
+        (["--json", folder / "a", "--frames", folder / "a"], "a file of its own"),
         ([ETHANOL], "each file once"),
     ):
         assert words in error_of(capsys, "evaluate", model, ETHANOL, *options)

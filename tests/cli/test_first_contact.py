@@ -85,11 +85,14 @@ def test_a_silent_verb_says_what_it_does(monkeypatch, caplog):
     ("stopped", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)]
 )
 def test_an_interrupted_job_that_can_be_continued_says_so(
-    monkeypatch, capsys, stopped, status
+    monkeypatch, tmp_path, capsys, stopped, status
 ):
-    """By Ctrl-C or by SIGTERM, which a cluster sends."""
+    """By Ctrl-C or by SIGTERM, which a cluster sends; if there is something yet."""
+    writes = []
 
     def stop(options):
+        for path in writes:
+            path.write_text("a line")
         raise stopped
 
     command = importlib.import_module("openmm_allegro.cli.main")
@@ -97,7 +100,11 @@ def test_an_interrupted_job_that_can_be_continued_says_so(
     monkeypatch.setattr(
         command, "_functions_of", lambda verb: (functions(verb)[0], stop)
     )
-    assert main(["simulate", "m", "x.pdb", "--output", "o"]) == status
+    job = ["simulate", "m", "x.pdb", "--output", str(tmp_path / "o")]
+    assert main(job) == status
+    assert "before anything was written" in capsys.readouterr().err
+    writes.append(tmp_path / "o.csv")
+    assert main(job) == status
     assert "--resume continues" in capsys.readouterr().err
     assert main(["info", "m"]) == status
     assert "--resume" not in capsys.readouterr().err

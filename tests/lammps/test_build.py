@@ -21,7 +21,8 @@ ANSWER = """
 #include "pair.h"
 #include "mpi.h"
 #if defined(LAMMPS_BIGBIG) && defined(ALLEGRO_KERNELS)
-extern "C" int answer() { return 10 * OMPI_MAJOR_VERSION + NUMBER; }
+extern "C" __attribute__((visibility("default")))
+int answer() { return 10 * OMPI_MAJOR_VERSION + NUMBER; }
 #endif
 """
 needs_lammps = pytest.mark.skipif(
