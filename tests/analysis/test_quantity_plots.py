@@ -56,6 +56,11 @@ def test_motion(tmp_path):
     data = np.array([300.0, 400, 500]), np.array([1.0, 3, 7]), np.full(3, 0.1)
     lines = {"Li": (*data, analysis.arrhenius(*data))}
     assert_png(analysis.plot_arrhenius(lines, tmp_path / "e.png", ylabel="$D$"))
+    # the legend beside a panel has a column of its own, beside one panel too
+    one = analysis.plot_arrhenius_panels(
+        {"$D$": lines}, tmp_path / "p.png"
+    ).read_bytes()
+    assert int.from_bytes(one[16:20]) == 2 * 3.5 * 300
     path = analysis.plot_series(
         X,
         WAVE,

@@ -38,7 +38,7 @@ def writes_figure(plot):
 @contextmanager
 def new_figure(path, title=None):
     """Make the axes of a one-column figure in the shared style; save it to `path`."""
-    with new_panels(path, 1) as (axes,):
+    with new_panels(path, 1, wide=False) as (axes,):
         if title is not None:
             axes.set_title(title)
         yield axes
@@ -48,7 +48,7 @@ def new_figure(path, title=None):
 def new_panels(path, count, *, wide=True, columns=1):
     """Make so many axes below each other, or in columns; save to `path`.
 
-    Several are `wide`, with room to the right, or of one column each.
+    They are `wide`, with room to the right, or of one column each.
     """
     # Here, not at the top: analysis without plots needs no matplotlib.
     from matplotlib import rc_context
@@ -74,8 +74,8 @@ def new_panels(path, count, *, wide=True, columns=1):
         width, height = SIZE
         columns = min(count, columns)
         rows = -(-count // columns)
-        if count > 1 and wide:
-            width, height = 2 * width, 0.8 * height
+        if wide:
+            width, height = 2 * width, (0.8 if count > 1 else 1.0) * height
         figure = Figure(figsize=(width, rows * height), layout="constrained")
         yield [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
         # The same data give the same bytes.

@@ -36,7 +36,8 @@ def plot_temperatures(panels, path, axis, *, level=None, title=None):
     ramp = LinearSegmentedColormap.from_list("temperature", _COLORS)
     colors = {k: ramp(place) for k, place in zip(kelvin, places, strict=True)}
     columns = 2 if len(panels) == 4 else 3
-    with new_panels(path, len(panels), columns=columns) as several:
+    wide = len(panels) > 1
+    with new_panels(path, len(panels), wide=wide, columns=columns) as several:
         for axes, (label, curves) in zip(several, panels.items(), strict=True):
             draw_level(axes, level)
             for k in kelvin:
