@@ -4,13 +4,11 @@
 import json
 
 import pytest
-from cli_helpers import analyze, rows_of
 
 from openmm_allegro.measure.sentences import say_once
 
-pytestmark = pytest.mark.small
 
-
+@pytest.mark.small
 @pytest.mark.parametrize(
     "texts, labels, expected",
     [
@@ -60,6 +58,8 @@ def test_sentences_that_are_alike_are_said_once(texts, labels, expected):
 
 def test_warnings_of_files_are_carried_through(tmp_path, capsys):
     """Of the items and the quantity that a line is of; each with its temperature."""
+    from cli_helpers import analyze, rows_of  # needs torch
+
     files = []
     for kelvin in (300, 330, 360):
         table = [
