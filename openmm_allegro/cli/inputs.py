@@ -27,6 +27,13 @@ def add_inputs(parser: argparse.ArgumentParser, output: str) -> None:
     )
 
 
+def begun_at_state(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a run that begins at a State, minimised only to a given force."""
+    if "minimize_tolerance_kj_mol_nm" in given:
+        return given
+    return {"minimize": False} | given
+
+
 def protocol_of(
     options: argparse.Namespace, further: Sequence[str] = ()
 ) -> Path | None:

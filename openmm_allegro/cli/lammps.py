@@ -12,7 +12,7 @@ from ..simulate.settings import Execution, RunSettings, Stage
 from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
-from .inputs import add_inputs, protocol_of, system_of
+from .inputs import add_inputs, begun_at_state, protocol_of, system_of
 from .outcome import Outcome
 from .output import add_overwrite_option, quoted
 
@@ -115,7 +115,8 @@ def lammps(options: argparse.Namespace) -> Outcome:
 def _resume(options: argparse.Namespace) -> Outcome:
     """Let the input of a folder continue."""
     from ..lammps.resume import resume
-    from ..lammps.series import is_series, resume_series
+    from ..lammps.series import resume_series
+    from ..runs.names import is_series
 
     given = [
         f"--{name.replace('_', '-')}"
@@ -145,8 +146,8 @@ def _single(
 ) -> tuple[SystemConfig, Sequence[Stage], Sequence[str]]:
     """System of a run, and the run as a stage that is named as its ensemble."""
     given = given_options(options, RunSettings)
-    if options.state is not None and "minimize_tolerance_kj_mol_nm" not in given:
-        given = {"minimize": False} | given
+    if options.state is not None:
+        given = begun_at_state(given)
     settings = RunSettings(**given)
     values: dict[str, Any] = {
         field.name: getattr(settings, field.name)

@@ -62,16 +62,20 @@ def models(options: argparse.Namespace) -> Outcome:
 def _described(name: str, path: Path) -> dict[str, Any]:
     """What the card of a model says, with its errors and the path of its file."""
     card = dataclasses.asdict(read_card(path))
-    network = read_header(model_path(name))["config"]
-    known = {key: network[key] for key in ("elements", "cutoff")}
-    return card | known | {"file": model_path(name), "errors": errors_of(path)}
+    return card | _network(name) | {"file": model_path(name), "errors": errors_of(path)}
+
+
+def _network(name: str) -> dict[str, Any]:
+    """Elements and cutoff of a model."""
+    config = read_header(model_path(name))["config"]
+    return {key: config[key] for key in ("elements", "cutoff")}
 
 
 def _row(item: tuple[str, Path]) -> tuple[str, ...]:
     name, path = item
     card = read_card(path)
     level = card.level_of_theory.partition(" (")[0]
-    elements = " ".join(read_header(model_path(name))["config"]["elements"])
+    elements = " ".join(_network(name)["elements"])
     error = f"{errors_of(path)['forces_rmse']:.1f}"
     return name, elements, error, card.title, level
 
@@ -83,7 +87,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def _print_card(name: str, path: Path) -> None:
     card, errors = read_card(path), errors_of(path)
-    network = read_header(model_path(name))["config"]
+    network = _network(name)
     rows = {
         "model": f"{name}: {card.title}",
         "elements": f"{', '.join(network['elements'])}; cutoff {network['cutoff']} Å",

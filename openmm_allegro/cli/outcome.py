@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a verb ends with, as JSON: one shape for all but evaluate and analyze.
+"""Write what a verb ends with as JSON, in one shape but for evaluate and analyze.
 
 These have a shape of their own, which is older; their module makes it.
 """

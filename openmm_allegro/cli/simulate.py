@@ -12,7 +12,7 @@ from ..simulate.system_config import SystemConfig
 from ..utils.settings import add_options as add_settings
 from ..utils.settings import given_options, settings_of
 from ..utils.trust import Trust
-from .inputs import add_inputs, protocol_of, system_of
+from .inputs import add_inputs, begun_at_state, protocol_of, system_of
 from .outcome import Outcome
 from .output import add_overwrite_option, print_next, quoted
 
@@ -128,9 +128,8 @@ def _simulate_one(options: argparse.Namespace, execution: Execution) -> Outcome:
 
     config, pdb = system_of(options), options.inputs[-1]
     given = given_options(options, RunSettings)
-    of_state = config.positions.lower().endswith(".xml")  # which is not minimised
-    if of_state and "minimize_tolerance_kj_mol_nm" not in given:
-        given = {"minimize": False} | given
+    if config.positions.lower().endswith(".xml"):  # a State
+        given = begun_at_state(given)
     settings = RunSettings(**given)
     sampling = read_sampling(options.bias) if options.bias else None
     outputs = check_output(options.output, execution.overwrite, execution.resume)

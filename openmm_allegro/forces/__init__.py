@@ -24,6 +24,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "check_copy",
             "copy_system",
             "degrees_of_freedom",
+            "kinetic_temperature",
             "masses_of",
             "with_variables",
         ),

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import openmm
 
+from ..units import GAS_CONSTANT
 from ..utils.compatibility import installed_known_bad
 from .torch_force import register_torch_force
 
@@ -65,6 +66,14 @@ def masses_of(system: openmm.System) -> np.ndarray:
     """Masses of all particles in Da, [N]."""
     count = system.getNumParticles()
     return np.array([system.getParticleMass(i)._value for i in range(count)])
+
+
+def kinetic_temperature(
+    masses: np.ndarray, velocities: np.ndarray, freedom: int
+) -> float:
+    """Temperature in K of masses [N] in Da with velocities [N, 3] in nm/ps."""
+    squares = np.square(velocities).sum(axis=1)
+    return float(masses @ squares) / (freedom * GAS_CONSTANT)
 
 
 def degrees_of_freedom(system: openmm.System) -> int:

@@ -73,11 +73,6 @@ def prepare_series(
     return plans
 
 
-def is_series(folder: str | Path) -> bool:
-    """Tell whether a folder is that of a series."""
-    return (Path(folder) / SERIES).is_file()
-
-
 def resume_series(folder: str | Path, steps: int | None = None) -> dict[str, Resumed]:
     """Make all temperatures ready to be continued, see ``resume``.
 

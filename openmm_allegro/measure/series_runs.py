@@ -41,11 +41,6 @@ class Series(NamedTuple):
     warnings: list
 
 
-def is_series(folder: str | Path) -> bool:
-    """Tell whether a folder is that of a series of temperatures."""
-    return (Path(folder) / SERIES).is_file()
-
-
 def read_series(folder: str | Path, stage: str | None = None) -> Series:
     """Read one stage of a series at each temperature that has frames of it.
 
@@ -104,11 +99,6 @@ def read_series(folder: str | Path, stage: str | None = None) -> Series:
             f"at least of {folder}, found them at {where} of {levels}{advice}"
         )
     return Series(found, _warnings(chosen, stages, lacking, stage is None))
-
-
-def read_temperatures(folder: str | Path, stage: str | None = None) -> list:
-    """Read the temperatures that have frames, see `read_series`."""
-    return read_series(folder, stage).temperatures
 
 
 def _warnings(chosen: str, stages: list, lacking: list, default: bool) -> list[str]:

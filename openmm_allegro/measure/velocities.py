@@ -84,10 +84,7 @@ def measure_vacf(
     """
     from ..analysis import plot_vacf, velocity_autocorrelation
 
-    known: dict[str, Kinetic] = {}
-
-    def measure(label, item):
-        velocities = _read(source, item, settings)
+    def measure(label, velocities):
         function = velocity_autocorrelation(
             velocities.values,
             velocities.time_step,
@@ -100,24 +97,21 @@ def measure_vacf(
         if len(crossed):
             first = float(function.lag_times[crossed[0]])
             rows.append(Row(label, "first negative at", first, None, "ps"))
-        part = Part(function, rows, warnings=judge_decay(label, function))
-        return with_temperature(
-            part, label, velocities, item[0], settings.keep_drift, known
-        )
+        return Part(function, rows, warnings=judge_decay(label, function))
 
-    measured = measure_items(
+    return _of_velocities(
+        source,
         _in_each_run(source, subjects, elements),
         measure,
         plot_vacf,
         settings,
-        units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"} | UNITS,
+        units={"lag_times": "ps", "values": "nm²/ps²", "error": "nm²/ps²"},
         columns={
             "lag time (ps)": "lag_times",
             "C (nm²/ps²)": "values",
             "error": "error",
         },
     )
-    return compare_temperatures(measured, known)
 
 
 def measure_density_of_states(
@@ -133,10 +127,7 @@ def measure_density_of_states(
 
     ends = [HIGHEST_WAVENUMBER]
 
-    known: dict[str, Kinetic] = {}
-
-    def measure(label, item):
-        velocities = _read(source, item, settings)
+    def measure(label, velocities):
         resolution, notes = choose_resolution(
             *(len(velocities.values), velocities.time_step),
             *(settings.resolution, settings.blocks, "frames with velocities"),
@@ -157,16 +148,14 @@ def measure_density_of_states(
             Row(label, "at zero frequency", *at_rest, unit),
         ]
         warnings = judge_resolution(resolution, settings.resolution)
-        part = Part(spectrum, rows, notes=notes, warnings=warnings)
-        return with_temperature(
-            part, label, velocities, item[0], settings.keep_drift, known
-        )
+        return Part(spectrum, rows, notes=notes, warnings=warnings)
 
     def plot(spectra, path):
         end = settings.max_wavenumber or min(ends)
         return plot_density_of_states(spectra, path, max_wavenumber=end)
 
-    measured = measure_items(
+    return _of_velocities(
+        source,
         _in_each_run(source, subjects, elements),
         measure,
         plot,
@@ -176,8 +165,7 @@ def measure_density_of_states(
             "wavenumber": "1/cm",
             "density": "1/THz per atom",
             "error": "1/THz per atom",
-        }
-        | UNITS,
+        },
         columns={
             "frequency (THz)": "frequency",
             "wavenumber (1/cm)": "wavenumber",
@@ -185,7 +173,6 @@ def measure_density_of_states(
             "error": "error",
         },
     )
-    return compare_temperatures(measured, known)
 
 
 def measure_green_kubo(
@@ -198,10 +185,7 @@ def measure_green_kubo(
     """
     from ..analysis import green_kubo_diffusion, plot_green_kubo
 
-    known: dict[str, Kinetic] = {}
-
-    def measure(label, item):
-        velocities = _read(source, item, settings)
+    def measure(label, velocities):
         integral = green_kubo_diffusion(
             velocities.values,
             velocities.time_step,
@@ -215,28 +199,25 @@ def measure_green_kubo(
         ]
         warnings = judge_integral(label, "D", integral)
         warnings = warnings or judge_size(f"D of {label}", *integral.coefficient)
-        part = Part(integral, rows, warnings=warnings)
-        return with_temperature(
-            part, label, velocities, item[0], settings.keep_drift, known
-        )
+        return Part(integral, rows, warnings=warnings)
 
     def plot(integrals, path):
         label = "$D(t)$ (10$^{-5}$ cm²/s)"
         return plot_green_kubo(integrals, path, ylabel=label, scale=1e5)
 
-    measured = measure_items(
+    return _of_velocities(
+        source,
         _in_each_run(source, subjects, _centers),
         measure,
         plot,
         settings,
-        units=green_kubo_units("cm²/s") | UNITS,
+        units=green_kubo_units("cm²/s"),
         columns={
             "upper limit (ps)": "lag_times",
             "integral (cm²/s)": "running",
             "error (cm²/s)": "running_error",
         },
     )
-    return compare_temperatures(measured, known)
 
 
 VACF = Quantity(
@@ -292,6 +273,36 @@ def longest_lag(velocities: Any, settings: Any) -> float:
     return min(_LAG, (block - 1) * velocities.time_step)
 
 
+def _of_velocities(
+    source: Source,
+    items: Mapping[str, tuple[Run, Any]],
+    measure: Callable[[str, Any], Part],
+    plot: Callable[[Mapping[str, Any], Any], Any],
+    settings: Any,
+    *,
+    units: Mapping[str, str],
+    columns: Mapping[str, str],
+) -> Measurement:
+    """Measure velocities of each item, and with them their kinetic temperatures."""
+    known: dict[str, Kinetic] = {}
+
+    def with_its_temperature(label: str, item: tuple[Run, Any]) -> Part:
+        drift = settings.keep_drift
+        velocities = source.velocities(*item, None if drift else "all")
+        part = measure(label, velocities)
+        return with_temperature(part, label, velocities, item[0], drift, known)
+
+    measured = measure_items(
+        items,
+        with_its_temperature,
+        plot,
+        settings,
+        units={**units, **UNITS},
+        columns=columns,
+    )
+    return compare_temperatures(measured, known)
+
+
 def _in_each_run(
     source: Source,
     subjects: Mapping[str, Any] | None,
@@ -309,11 +320,6 @@ def _in_each_run(
             label = f"{name} ({run.name})" if len(source.runs) > 1 else name
             items[label] = run, selection
     return items
-
-
-def _read(source: Source, item: tuple[Run, Any], settings: Any) -> Any:
-    """Read the velocities of a selection of a run."""
-    return source.velocities(*item, None if settings.keep_drift else "all")
 
 
 def _centers(topology: Any) -> dict[str, np.ndarray]:

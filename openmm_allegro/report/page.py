@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from ..measure.series_runs import is_series
+from ..runs.names import is_series
 from ..runs.run import find_runs, read_stages
 from ..runs.window import Window
 from ..topology.elements import NamesUnclear, Naming

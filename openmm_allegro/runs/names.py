@@ -252,6 +252,11 @@ def remove_output(output: str | Path, keep: tuple[str, ...] = ()) -> None:
             shutil.rmtree(parts_of(path), ignore_errors=True)
 
 
+def is_series(folder: str | Path) -> bool:
+    """Tell whether a folder is that of a series of temperatures."""
+    return (Path(folder) / SERIES).is_file()
+
+
 def runs_in(folder: Path) -> list[str]:
     """List the runs of a folder by the names of their trajectories, 2-b before 10-a."""
     paths = folder.glob(f"*{SUFFIXES['trajectory']}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is known of a run before its System is made, by which "auto" is chosen."""
+"""Tell what is known of a run before its System is made, for the backend "auto"."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -5,13 +5,11 @@ import logging
 import math
 from typing import Any
 
-import numpy as np
 import openmm
 
-from ..forces import degrees_of_freedom, masses_of
+from ..forces import degrees_of_freedom, kinetic_temperature, masses_of
 from ..nuclei.choices import QTB, RPMD
 from ..runs.names import WARNINGS
-from ..units import GAS_CONSTANT
 from .integrators import temperature_at
 from .settings import PACKED_TOLERANCE
 
@@ -83,8 +81,8 @@ class FirstPart:
 
     def _temperature(self) -> float:
         state = self._context.getState(velocities=True)
-        squares = np.sum(state.getVelocities(asNumpy=True)._value ** 2, axis=1)
-        return float(self._masses @ squares) / (self._freedom * GAS_CONSTANT)
+        velocities = state.getVelocities(asNumpy=True)._value
+        return kinetic_temperature(self._masses, velocities, self._freedom)
 
     def _sentence(self, time: float) -> str:
         """Say what became hot, and what to do."""

@@ -56,7 +56,8 @@ def minimize(context: openmm.Context, tolerance: float | None = None) -> dict[st
     RuntimeError
         If the energy or a force is not finite, before or after.
     """
-    before = _measure(context)
+    moving = masses_of(context.getSystem()) > 0
+    before = _measure(context, moving)
     limit = MINIMIZER_TOLERANCE if tolerance is None else tolerance
     most = most_iterations(limit)
     # OpenMM keeps Python's lock where it reports, with which torch's derivatives crash.
@@ -64,7 +65,7 @@ def minimize(context: openmm.Context, tolerance: float | None = None) -> dict[st
     openmm.LocalEnergyMinimizer.minimize(context, limit, most, counter)
     after = before
     if counter is None or counter.iterations:
-        after = _measure(context)
+        after = _measure(context, moving)
     counted = None
     is_small = before["rms_force_kj_mol_nm"] <= limit
     if is_small or after["energy_kj_mol"] >= before["energy_kj_mol"]:
@@ -80,10 +81,9 @@ def minimize(context: openmm.Context, tolerance: float | None = None) -> dict[st
     }
 
 
-def _measure(context: openmm.Context) -> dict[str, float]:
-    """Energy and forces, those of particles without a mass left out."""
+def _measure(context: openmm.Context, moving: np.ndarray) -> dict[str, float]:
+    """Energy and forces, those of particles that do not move [N] left out."""
     state = context.getState(energy=True, forces=True)
-    moving = masses_of(context.getSystem()) > 0
     sizes = np.linalg.norm(state.getForces(asNumpy=True)._value, axis=1)[moving]
     energy = state.getPotentialEnergy()._value
     if not np.isfinite([energy, *sizes]).all():

@@ -16,7 +16,7 @@ from pathlib import Path
 from openmm_allegro.measure.measurement import amount
 from openmm_allegro.measure.quantities import QUANTITIES
 from openmm_allegro.measure.series import SeriesSettings
-from openmm_allegro.measure.series_runs import read_temperatures
+from openmm_allegro.measure.series_runs import read_series
 from openmm_allegro.runs.source import Source
 
 HERE = Path(__file__).parent
@@ -39,7 +39,8 @@ def main() -> None:
         None, [str(options.runs), "Li"], SeriesSettings(**SETTINGS, at=(300.0,))
     )
     measurement.plot(HERE / "jumps.png")
-    jumps, temperatures = QUANTITIES["jumps"], read_temperatures(options.runs)
+    jumps = QUANTITIES["jumps"]
+    temperatures = read_series(options.runs).temperatures
     others = {}
     for one in temperatures:
         source = Source([one.run])

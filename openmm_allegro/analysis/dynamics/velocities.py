@@ -231,7 +231,8 @@ def green_kubo_diffusion(
     sums = _sums(velocities, time_step, max_lag, n_blocks)
     factor = NM2_PER_PS_TO_CM2_PER_S / 3
     result = green_kubo(*sums, time_step, factor=factor, cutoff=cutoff)
-    slow = _slow_error(velocities, correlation(*sums, time_step))
+    first = correlation(*(x[:, :1] for x in sums), time_step)  # its C(0) counts
+    slow = _slow_error(velocities, first)
     value, error = result.coefficient
     return result._replace(
         coefficient=Estimate(value, float(np.hypot(error, slow * value))),

@@ -14,6 +14,7 @@ from .figure import (
     new_figure,
     new_panels,
     plot_curves,
+    shade,
     with_error,
     writes_figure,
 )
@@ -198,14 +199,7 @@ def _draw_lines(axes, results, ylabel):
         heights, widths = np.array([line.at(1000 / x) for x in drawn]).T
         # The line is one of ln x, whose error is the relative one of x.
         factors = np.exp(widths / heights)
-        axes.fill_between(
-            drawn,
-            heights / factors,
-            heights * factors,
-            color=color,
-            alpha=0.25,
-            linewidth=0,
-        )
+        shade(axes, drawn, heights / factors, heights * factors, color)
         axes.plot(drawn, heights, color=color, linewidth=0.9)
     axes.set(xlabel="1000 K / $T$", ylabel=ylabel, yscale="log")
 

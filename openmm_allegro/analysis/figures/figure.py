@@ -140,8 +140,13 @@ def band(axes, x, y, error, color, *, label=None, style=None):
     """
     y = np.asarray(y)
     if error is not None:
-        axes.fill_between(x, y - error, y + error, color=color, alpha=0.25, linewidth=0)
+        shade(axes, x, y - error, y + error, color)
     axes.plot(x, y, color=color, label=label, **(style or {}))
+
+
+def shade(axes, x, low, high, color):
+    """Fill the space between two curves, as that of an error."""
+    axes.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
 
 
 def bars(

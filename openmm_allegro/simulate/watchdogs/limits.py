@@ -8,11 +8,11 @@ import numpy as np
 import openmm
 from openmm import app
 
-from ...forces import degrees_of_freedom, masses_of
+from ...forces import degrees_of_freedom, kinetic_temperature, masses_of
 from ...plugin.search import find_pairs
 from ...potential.computation import model_particles
 from ...reporters.uncertainty import committee_of
-from ...units import GAS_CONSTANT, NM_TO_ANGSTROM
+from ...units import NM_TO_ANGSTROM
 from .settings import Watchdogs
 
 
@@ -94,8 +94,7 @@ def _temperature(system: openmm.System, lowest: float, highest: float) -> Limit:
         raise ValueError(f"temperature_k: expected degrees of freedom, found {freedom}")
 
     def limit(frame: Frame) -> str | None:
-        kelvin = masses @ np.square(frame.velocities).sum(axis=1)
-        kelvin /= freedom * GAS_CONSTANT
+        kelvin = kinetic_temperature(masses, frame.velocities, freedom)
         if lowest <= kelvin <= highest:
             return None
         return (
